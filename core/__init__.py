@@ -1,0 +1,1 @@
+"""Quatrain's library: stateless functions around explicit variables."""

@@ -1,0 +1,102 @@
+"""Checks of arguments: chex's assertions, raised as errors for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import chex
+import tensorflow as tf
+
+
+def _check(argument: str, assertion: Callable[..., None], *args: Any) -> None:
+  try:
+    assertion(*args)
+  except AssertionError as error:
+    raise ValueError(f'{argument}: {error}') from None
+
+
+def rank(argument: str, tensor: tf.Tensor, expected: int | set[int]) -> None:
+  """Checks the number of axes of a tensor.
+
+  Args:
+    argument: The name of the argument, for the message.
+    tensor: The tensor to check.
+    expected: The rank, or a set of ranks that will do.
+
+  Raises:
+    ValueError: If the rank is another one.
+  """
+  _check(argument, chex.assert_rank, tensor, expected)
+
+
+def shape(
+    argument: str, tensor: tf.Tensor, expected: Sequence[int | None]
+) -> None:
+  """Checks the shape of a tensor.
+
+  Args:
+    argument: The name of the argument, for the message.
+    tensor: The tensor to check.
+    expected: The size of each axis; None stands for any size.
+
+  Raises:
+    ValueError: If the shape is another one.
+  """
+  actual = tensor.shape
+  if actual.rank is None or not actual.is_compatible_with(list(expected)):
+    raise ValueError(
+        f'{argument}: expected shape {list(expected)}, got {actual}.'
+    )
+
+
+def same_shape(**tensors: tf.Tensor) -> None:
+  """Checks that tensors, given by argument name, have one shape.
+
+  Raises:
+    ValueError: If two static shapes can not be equal.
+  """
+  (first_name, first), *others = tensors.items()
+  for name, tensor in others:
+    if not tensor.shape.is_compatible_with(first.shape):
+      raise ValueError(
+          f'{name}: expected the shape of {first_name}, {first.shape}, got '
+          f'{tensor.shape}.'
+      )
+
+
+def integers(argument: str, tensor: tf.Tensor) -> None:
+  """Checks that a tensor holds integers.
+
+  Raises:
+    TypeError: If its dtype is not an integer type.
+  """
+  if not tensor.dtype.is_integer:
+    raise TypeError(
+        f'{argument}: expected integers, got {tensor.dtype.name}; '
+        'convert with tf.cast or pass class indices.'
+    )
+
+
+def in_range(
+    argument: str, value: float, low: float, high: float
+) -> None:
+  """Checks that a Python number lies in the closed interval [low, high].
+
+  Raises:
+    ValueError: If it does not.
+  """
+  if not low <= value <= high:
+    raise ValueError(f'{argument}: expected [{low}, {high}], got {value}.')
+
+
+def one_of(argument: str, value: str, names: Sequence[str]) -> None:
+  """Checks that a name is a known one.
+
+  Raises:
+    ValueError: If it is not; the message lists the known names.
+  """
+  if value not in names:
+    raise ValueError(
+        f'{argument}: unknown {value!r}; known: {", ".join(sorted(names))}.'
+    )
