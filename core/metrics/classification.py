@@ -1,0 +1,124 @@
+"""Metrics of class logits that are means over examples."""
+
+from __future__ import annotations
+
+import functools
+
+import tensorflow as tf
+
+from .. import checks
+from . import inputs, metric
+
+
+def accuracy() -> metric.Metric:
+  """Returns the share of examples whose largest logit is the label's.
+
+  Of equal logits the first counts as the largest.
+
+  Returns:
+    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
+    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
+    [], 0 where there is no weight.
+
+  Raises:
+    ValueError: From `measure`, if a shape is wrong or a label out of range.
+    TypeError: From `measure`, if the labels are not integers.
+
+  Reference:
+    scikit-learn's `accuracy_score`.
+
+  Example:
+    >>> from core import metrics
+    >>> measure, compute = metrics.accuracy()
+    >>> float(compute(measure([0, 1], [[2., 1.], [3., 1.]])))
+    0.5
+  """
+  return metric.Metric(_measure_accuracy, metric.weighted_mean)
+
+
+def top_k_accuracy(k: int) -> metric.Metric:
+  """Returns the share of examples whose label is among the k largest logits.
+
+  Of equal logits the first counts as the larger, so that a model that gives
+  the same logit to every class is not right about all of them.
+
+  Args:
+    k: How many of the largest logits count, in [1, num_classes].
+
+  Returns:
+    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
+    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
+    [], 0 where there is no weight.
+
+  Raises:
+    ValueError: If k is less than 1 or, from `measure`, if it exceeds the
+      number of classes, a shape is wrong or a label out of range.
+    TypeError: From `measure`, if the labels are not integers.
+
+  Reference:
+    scikit-learn's `top_k_accuracy_score`.
+
+  Example:
+    >>> from core import metrics
+    >>> measure, compute = metrics.top_k_accuracy(2)
+    >>> float(compute(measure([0, 0], [[2., 3., 1.], [1., 2., 3.]])))
+    0.5
+  """
+  inputs.at_least('k', k, 1)
+  return metric.Metric(_measure_top_k(k), metric.weighted_mean)
+
+
+def cross_entropy() -> metric.Metric:
+  r"""Returns the mean negative log-likelihood of the labels, in nats.
+
+  .. math:: -\frac{1}{\sum_i w_i} \sum_i w_i \log \mathrm{softmax}(x_i)_{y_i}
+
+  Returns:
+    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
+    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
+    [], 0 where there is no weight.
+
+  Raises:
+    ValueError: From `measure`, if a shape is wrong or a label out of range.
+    TypeError: From `measure`, if the labels are not integers.
+
+  Reference:
+    scikit-learn's `log_loss`.
+
+  Example:
+    >>> from core import metrics
+    >>> measure, compute = metrics.cross_entropy()
+    >>> round(float(compute(measure([0], [[1., 1.]]))), 4)
+    0.6931
+  """
+  return metric.Metric(_measure_cross_entropy, metric.weighted_mean)
+
+
+def _measure_accuracy(labels, predictions, weights=None):
+  labels, logits, weights = inputs.classes(labels, predictions, weights)
+  correct = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
+  return metric.weighted_sums(tf.cast(correct, tf.float32), weights)
+
+
+@functools.cache
+def _measure_top_k(k):
+
+  def measure(labels, predictions, weights=None):
+    labels, logits, weights = inputs.classes(labels, predictions, weights)
+    num_classes = logits.shape[-1]
+    if num_classes is not None:
+      checks.in_range('k', k, 1, num_classes)
+    own = tf.gather(logits, labels, batch_dims=1)[:, tf.newaxis]
+    is_before = tf.range(tf.shape(logits)[-1]) < labels[:, tf.newaxis]
+    is_larger = (logits > own) | (tf.equal(logits, own) & is_before)
+    rank = tf.reduce_sum(tf.cast(is_larger, tf.int32), axis=-1)
+    return metric.weighted_sums(tf.cast(rank < k, tf.float32), weights)
+
+  return measure
+
+
+def _measure_cross_entropy(labels, predictions, weights=None):
+  labels, logits, weights = inputs.classes(labels, predictions, weights)
+  log_probabilities = tf.nn.log_softmax(logits)
+  loss = -tf.gather(log_probabilities, labels, batch_dims=1)
+  return metric.weighted_sums(loss, weights)

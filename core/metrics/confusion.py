@@ -1,0 +1,88 @@
+"""The confusion matrix, and what is told by the whole of it."""
+
+from __future__ import annotations
+
+import functools
+
+import tensorflow as tf
+
+from . import inputs, metric, rates
+
+
+def confusion_matrix(num_classes: int) -> metric.Metric:
+  """Returns the weighted counts of each pair of label and predicted class.
+
+  The prediction is the class of the largest logit, the first of equal ones.
+  Counts are exact: a batch of weights 0 and 1 gives integers.
+
+  Args:
+    num_classes: The number of classes, at least 2.
+
+  Returns:
+    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
+    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
+    ``[num_classes, num_classes]``, rows for labels, columns for predictions.
+
+  Raises:
+    ValueError: If num_classes is less than 2 or, from `measure`, if a shape is
+      wrong or a label out of range.
+    TypeError: From `measure`, if the labels are not integers.
+
+  Reference:
+    scikit-learn's `confusion_matrix`.
+
+  Example:
+    >>> from core import metrics
+    >>> measure, compute = metrics.confusion_matrix(num_classes=2)
+    >>> compute(measure([0, 1], [[2., 1.], [3., 1.]])).numpy().tolist()
+    [[1.0, 0.0], [1.0, 0.0]]
+  """
+  return metric.Metric(measure_matrix(num_classes), tf.convert_to_tensor)
+
+
+def measure_matrix(num_classes: int):
+  """Returns the one measure of the confusion matrix of num_classes classes."""
+  inputs.at_least('num_classes', num_classes, 2)
+  return _measure_matrix(num_classes)
+
+
+def counts(matrix: tf.Tensor) -> rates.Counts:
+  """Returns the counts of each class against the rest, ``[num_classes]``.
+
+  Only what belongs to a count is added up, since a difference of sums would
+  leave rounding errors where a count is 0 and its ratio is undefined.
+
+  Args:
+    matrix: ``[num_classes, num_classes]``, rows for labels.
+  """
+  matrix = tf.convert_to_tensor(matrix)
+  hits = tf.linalg.diag_part(matrix)
+  misses = tf.linalg.set_diag(matrix, tf.zeros_like(hits))
+  labelled = tf.reduce_sum(matrix, axis=1, keepdims=True)
+  rest = tf.linalg.set_diag(labelled - matrix, tf.zeros_like(hits))
+  return rates.Counts(
+      true_positives=hits,
+      false_positives=tf.reduce_sum(misses, axis=0),
+      false_negatives=tf.reduce_sum(misses, axis=1),
+      true_negatives=tf.reduce_sum(rest, axis=0),
+  )
+
+
+@functools.cache
+def _measure_matrix(num_classes):
+
+  def measure(labels, predictions, weights=None):
+    labels, logits, weights = inputs.classes(
+        labels, predictions, weights, num_classes
+    )
+    # A product of one-hot matrices is deterministic where a scatter is not;
+    # in float64, since GPUs round the factors of float32 products to TF32.
+    truth = tf.one_hot(labels, num_classes, dtype=tf.float64)
+    guess = tf.one_hot(
+        tf.argmax(logits, -1, tf.int32), num_classes, dtype=tf.float64
+    )
+    weighted = tf.cast(weights, tf.float64)[:, tf.newaxis] * truth
+    matrix = tf.linalg.matmul(weighted, guess, transpose_a=True)
+    return tf.cast(matrix, tf.float32)
+
+  return measure

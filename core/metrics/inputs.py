@@ -1,0 +1,154 @@
+"""Checked and masked inputs, the same for every metric.
+
+Examples of weight 0 may hold anything, NaN and infinity and labels out of
+range included: they are replaced before any arithmetic. At any other weight a
+label out of range raises a ValueError when called eagerly and, inside
+`tf.function` where it can not be told, turns the sums into NaN, as does a
+prediction that is NaN: a wrong example is never dropped in silence.
+"""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from .. import checks
+
+Examples = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+
+
+def at_least(argument: str, value: float, low: float) -> None:
+  """Checks a Python number from below.
+
+  Raises:
+    ValueError: If the number is less than `low`, or is NaN.
+  """
+  checks.in_range(argument, value, low, math.inf)
+
+
+def classes(
+    labels: tf.Tensor,
+    predictions: tf.Tensor,
+    weights: tf.Tensor | None,
+    num_classes: int | None = None,
+) -> Examples:
+  """Prepares class labels and logits.
+
+  Args:
+    labels: ``[batch_size]``, integers in [0, num_classes).
+    predictions: ``[batch_size, num_classes]``, logits of any float dtype.
+    weights: ``[batch_size]``, or None for 1 each.
+    num_classes: The number of classes that predictions must have.
+
+  Returns:
+    labels int32, logits float32 and weights float32, of the shapes given.
+
+  Raises:
+    ValueError: If a shape is wrong or, eagerly, a label is out of range.
+    TypeError: If the labels are not integers.
+  """
+  labels = tf.convert_to_tensor(labels)
+  logits = _floats('predictions', predictions)
+  checks.integers('labels', labels)
+  checks.rank('labels', labels, 1)
+  checks.rank('predictions', logits, 2)
+  checks.shape('predictions', logits, [labels.shape[0], num_classes])
+  weights = _weights(weights, labels)
+  seen = tf.not_equal(weights, 0)
+  labels = tf.cast(labels, tf.int64)  # A narrower one might not hold the size.
+  in_range = (labels >= 0) & (labels < tf.shape(logits, tf.int64)[-1])
+  _check_labels(seen, in_range, f'[0, {logits.shape[-1]})')
+  logits = tf.where(seen[:, tf.newaxis], logits, 0.0)
+  is_number = ~tf.reduce_any(tf.math.is_nan(logits), axis=-1)
+  labels = tf.where(in_range, tf.cast(labels, tf.int32), 0)
+  return labels, logits, _poison(weights, seen, in_range & is_number)
+
+
+def binary(
+    labels: tf.Tensor, predictions: tf.Tensor, weights: tf.Tensor | None
+) -> Examples:
+  """Prepares binary labels and logits.
+
+  Args:
+    labels: ``[batch_size]``, 0 or 1, of any dtype.
+    predictions: ``[batch_size]``, logits of any float dtype.
+    weights: ``[batch_size]``, or None for 1 each.
+
+  Returns:
+    labels, logits and weights, ``[batch_size]`` float32.
+
+  Raises:
+    ValueError: If a shape is wrong or, eagerly, a label is not 0 or 1.
+  """
+  labels = tf.cast(labels, tf.float32)
+  logits = _floats('predictions', predictions)
+  checks.rank('labels', labels, 1)
+  checks.rank('predictions', logits, 1)
+  checks.same_shape(labels=labels, predictions=logits)
+  weights = _weights(weights, labels)
+  seen = tf.not_equal(weights, 0)
+  in_range = tf.equal(labels, 0) | tf.equal(labels, 1)
+  _check_labels(seen, in_range, '{0, 1}')
+  logits = tf.where(seen, logits, 0.0)
+  labels = tf.where(in_range, labels, 0.0)
+  is_number = ~tf.math.is_nan(logits)
+  return labels, logits, _poison(weights, seen, in_range & is_number)
+
+
+def numbers(
+    argument: str, values: tf.Tensor, weights: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """Prepares real values, one or more an example.
+
+  Args:
+    argument: The name of the argument, for messages.
+    values: ``[batch_size, ...]``, numbers.
+    weights: ``[batch_size]``, or None for 1 each.
+
+  Returns:
+    values ``[batch_size, size]``, all axes but the first in one, and weights
+    ``[batch_size]``, both float32.
+
+  Raises:
+    ValueError: If values is a scalar or weights has another shape.
+  """
+  values = _floats(argument, values)
+  if values.shape.rank == 0:
+    raise ValueError(f'{argument}: expected [batch_size, ...], got a scalar.')
+  size = math.prod(values.shape[1:])
+  values = tf.reshape(values, [-1, size])
+  weights = _weights(weights, values[:, 0])
+  seen = tf.not_equal(weights, 0)
+  return tf.where(seen[:, tf.newaxis], values, 0.0), weights
+
+
+def _floats(argument: str, values: tf.Tensor) -> tf.Tensor:
+  values = tf.convert_to_tensor(values)
+  if values.dtype.is_complex or values.dtype == tf.string:
+    raise TypeError(f'{argument}: expected numbers, got {values.dtype.name}.')
+  return tf.cast(values, tf.float32)
+
+
+def _weights(weights: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
+  if weights is None:
+    return tf.ones_like(like, tf.float32)
+  weights = tf.cast(weights, tf.float32)
+  checks.rank('weights', weights, 1)
+  checks.shape('weights', weights, like.shape)
+  return weights
+
+
+def _check_labels(seen: tf.Tensor, in_range: tf.Tensor, known: str) -> None:
+  if not tf.is_symbolic_tensor(in_range):
+    if tf.reduce_any(seen & ~in_range):
+      raise ValueError(
+          f'labels: expected values in {known}, got others; give examples '
+          'to be ignored weight 0.'
+      )
+
+
+def _poison(
+    weights: tf.Tensor, seen: tf.Tensor, is_valid: tf.Tensor
+) -> tf.Tensor:
+  return tf.where(seen & ~is_valid, math.nan, weights)

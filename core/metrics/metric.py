@@ -1,0 +1,119 @@
+"""What a metric is: two pure functions around additive sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+Sums = Any
+"""A nest of float tensors; merging two is adding them leaf by leaf."""
+
+
+class Metric(NamedTuple):
+  """A metric as a pair of pure functions.
+
+  Sums of batches, replicas, workers and epochs are merged by `+`, so that an
+  all-reduce is a SUM and the value is that of all examples together:
+
+    compute(measure(a) + measure(b)) = compute(measure(a and b))
+
+  Attributes:
+    measure: `(labels, predictions, weights=None) -> sums`, a nest of float32
+      tensors whose shapes do not depend on the batch.
+    compute: `(sums) -> value`, a tensor or a nest of tensors in the dtype of
+      the sums, float32 or float64.
+  """
+
+  measure: Callable[..., Sums]
+  compute: Callable[[Sums], Any]
+
+
+def collection(metrics: Mapping[str, Metric]) -> Metric:
+  """Makes one metric of a named set, measuring once what members share.
+
+  Members whose `measure` is the same object share their sums: precision,
+  recall and F1 of ten classes are all computed from one confusion matrix.
+
+  Args:
+    metrics: The members by name.
+
+  Returns:
+    A metric whose `compute` gives a dict of the members' values by name.
+
+  Raises:
+    ValueError: If there is no member.
+    TypeError: If a member is not a `Metric`.
+
+  Reference:
+    The MetricCollection of torchmetrics and its compute groups
+    (https://lightning.ai/docs/torchmetrics/stable/pages/overview.html), which
+    are found there by comparing states, here by construction.
+
+  Example:
+    >>> from core import metrics
+    >>> both = metrics.collection({
+    ...     'accuracy': metrics.accuracy(), 'f1': metrics.f1(num_classes=2)})
+    >>> sums = both.measure([0, 1], [[2., 1.], [1., 2.]])
+    >>> {name: float(value) for name, value in both.compute(sums).items()}
+    {'accuracy': 1.0, 'f1': 1.0}
+  """
+  if not metrics:
+    raise ValueError('metrics: expected at least one member, got none.')
+  members = dict(metrics)
+  for name, member in members.items():
+    if not isinstance(member, Metric):
+      raise TypeError(
+          f'metrics: {name!r} is {member!r}, not a Metric; call the factory, '
+          'as in metrics.accuracy().'
+      )
+  owners = {}  # The first member with a measure owns its sums.
+  for name, member in members.items():
+    owners.setdefault(member.measure, name)
+
+  def measure(labels, predictions, weights=None):
+    return {
+        name: measure(labels, predictions, weights)
+        for measure, name in owners.items()
+    }
+
+  def compute(sums):
+    return {
+        name: member.compute(sums[owners[member.measure]])
+        for name, member in members.items()
+    }
+
+  return Metric(measure, compute)
+
+
+def weighted_sums(values: tf.Tensor, weights: tf.Tensor) -> dict[str, tf.Tensor]:
+  """Returns the sums that a weighted mean is made of.
+
+  Args:
+    values: ``[batch_size]``, float32, finite where the weight is 0.
+    weights: ``[batch_size]``, float32.
+
+  Returns:
+    The sum of weighted values and the sum of weights, both [] float32.
+  """
+  return {
+      'total': tf.reduce_sum(values * weights),
+      'weight': tf.reduce_sum(weights),
+  }
+
+
+def weighted_mean(sums: Mapping[str, tf.Tensor]) -> tf.Tensor:
+  """Returns the mean from `weighted_sums`, 0 where there is no weight."""
+  return divide(sums['total'], sums['weight'])
+
+
+def divide(
+    numerator: tf.Tensor, denominator: tf.Tensor, undefined: float = 0.0
+) -> tf.Tensor:
+  """Divides, with a value of choice where the denominator is 0."""
+  numerator = tf.convert_to_tensor(numerator)
+  denominator = tf.convert_to_tensor(denominator)
+  is_zero = tf.equal(denominator, 0)
+  safe = tf.where(is_zero, tf.ones_like(denominator), denominator)
+  return tf.where(is_zero, tf.cast(undefined, safe.dtype), numerator / safe)
