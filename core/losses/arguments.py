@@ -1,0 +1,163 @@
+"""What the losses ask of their arguments, checked and converted on entry.
+
+Labels out of range are an error of the data, and TensorFlow's own operations
+answer it with an exception on one device and with silence on another. Here it
+is one rule on every device: run eagerly, a loss raises ValueError; inside a
+`tf.function`, where no value can be looked at, the loss of that example is NaN
+(its gradient is zero), which the train step's guard against non-finite losses
+reports. Padding needs a label in range as well: 0 will do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from .. import checks
+
+
+def floats(argument: str, values: tf.Tensor) -> tf.Tensor:
+  """Returns values in the precision that losses are computed in.
+
+  Args:
+    argument: The name of the argument, for the message.
+    values: A floating point tensor of any shape.
+
+  Returns:
+    The same values: float64 stays, anything shorter becomes float32.
+
+  Raises:
+    TypeError: If the values are not floating point numbers.
+  """
+  tensor = tf.convert_to_tensor(values)
+  if not tensor.dtype.is_floating:
+    raise TypeError(
+        f'{argument}: expected floating point numbers, got '
+        f'{tensor.dtype.name}; convert with tf.cast(..., tf.float32).'
+    )
+  return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)
+
+
+def pair(
+    labels: tf.Tensor,
+    predictions: tf.Tensor,
+    *,
+    names: tuple[str, str] = ('labels', 'predictions'),
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """Returns labels and predictions of one shape and one precision.
+
+  Args:
+    labels: A tensor of numbers or booleans, of the predictions' shape.
+    predictions: A floating point tensor ``[batch_size, ...]``.
+    names: The names of both arguments, for the messages.
+
+  Returns:
+    Both as float32, or as float64 if the predictions are.
+
+  Raises:
+    TypeError: If the predictions are not floating point numbers.
+    ValueError: If the shapes differ or there is no batch axis.
+  """
+  predictions = floats(names[1], predictions)
+  labels = tf.cast(tf.convert_to_tensor(labels), predictions.dtype)
+  checks.same_shape(**{names[1]: predictions, names[0]: labels})
+  if not predictions.shape.rank:
+    raise ValueError(
+        f'{names[1]}: expected a batch axis, got shape {predictions.shape}.'
+    )
+  return labels, predictions
+
+
+def classes(
+    labels: tf.Tensor, logits: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Returns integer labels, logits and which labels name a class.
+
+  Args:
+    labels: ``[...]``, integers in [0, num_classes).
+    logits: ``[..., num_classes]``, floating point.
+
+  Returns:
+    The labels as int64, those out of range replaced by 0; the logits as
+    float32 (or float64); and a boolean tensor ``[...]`` for `nan_unless`.
+
+  Raises:
+    TypeError: If the labels are not integers or the logits not floating point.
+    ValueError: If the shapes do not fit or, eagerly, a label is out of range.
+  """
+  logits = floats('logits', logits)
+  labels = tf.convert_to_tensor(labels)
+  checks.integers('labels', labels)
+  checks.shape('labels', labels, logits.shape[:-1])
+  labels = tf.cast(labels, tf.int64)
+  num_classes = tf.shape(logits, tf.int64)[-1]
+  valid = (labels >= 0) & (labels < num_classes)
+  require('labels', labels, valid, f'integers in [0, {logits.shape[-1]})')
+  return tf.where(valid, labels, 0), logits, valid
+
+
+def require(
+    argument: str, values: tf.Tensor, valid: tf.Tensor, expected: str
+) -> None:
+  """Raises, where values can be looked at, if not all of them are valid.
+
+  Args:
+    argument: The name of the argument, for the message.
+    values: The tensor to blame.
+    valid: Which of the values are as expected, a boolean of their shape.
+    expected: What is expected, in words.
+
+  Raises:
+    ValueError: If run eagerly and a value is not valid.
+  """
+  if tf.executing_eagerly() and not tf.reduce_all(valid):
+    wrong = tf.boolean_mask(values, ~valid)[0].numpy()
+    raise ValueError(f'{argument}: expected {expected}, got {wrong}.')
+
+
+def nan_unless(valid: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+  """Returns values, with NaN (of zero gradient) where they are not valid."""
+  return tf.where(valid, values, tf.constant(float('nan'), values.dtype))
+
+
+def class_weights(
+    weights: Sequence[float] | tf.Tensor, logits: tf.Tensor
+) -> tf.Tensor:
+  """Returns the weight of each class as a tensor of the logits' precision.
+
+  Args:
+    weights: ``[num_classes]``, numbers >= 0.
+    logits: ``[..., num_classes]``, which tells num_classes and the precision.
+
+  Raises:
+    ValueError: If there is not one weight a class.
+  """
+  tensor = tf.cast(tf.convert_to_tensor(weights), logits.dtype)
+  num_classes = logits.shape[-1]
+  if not tensor.shape.is_compatible_with([num_classes]):
+    raise ValueError(
+        f'class_weights: expected {num_classes} weights, one a class, got '
+        f'shape {tensor.shape}.'
+    )
+  return tensor
+
+
+def positive(argument: str, value: float) -> None:
+  """Checks that a Python number is greater than zero.
+
+  Raises:
+    ValueError: If it is not.
+  """
+  if not value > 0:
+    raise ValueError(f'{argument}: expected a number > 0, got {value}.')
+
+
+def not_negative(argument: str, value: float) -> None:
+  """Checks that a Python number is zero or greater.
+
+  Raises:
+    ValueError: If it is not.
+  """
+  if not value >= 0:
+    raise ValueError(f'{argument}: expected a number >= 0, got {value}.')

@@ -1,0 +1,127 @@
+"""Losses of one class among many, from logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from .. import checks
+from . import arguments
+
+
+def softmax_cross_entropy(
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    *,
+    class_weights: Sequence[float] | tf.Tensor | None = None,
+    label_smoothing: float = 0.0,
+) -> tf.Tensor:
+  r"""Computes the cross-entropy of integer labels and the logits' softmax.
+
+  With the probabilities :math:`p = \mathrm{softmax}(x)`, the label y, the
+  smoothing :math:`\alpha` and C classes:
+
+  .. math::
+    w_y \left( -(1 - \alpha) \log p_y
+    - \frac{\alpha}{C} \sum_c \log p_c \right)
+
+  A class weight multiplies the loss of each example of its class. The mean
+  over a batch stays one over example weights (`mean`): a class of weight 2
+  counts as if its loss were doubled. PyTorch's default reduction divides by
+  the sum of the class weights instead.
+
+  Args:
+    labels: ``[batch_size]``, integers in [0, num_classes). One out of range
+      raises eagerly and gives NaN in a graph.
+    logits: ``[batch_size, num_classes]``, floating point.
+    class_weights: ``[num_classes]``, numbers >= 0; None weighs all 1.
+    label_smoothing: In [0, 1]: the share of the label that is spread evenly
+      over all classes.
+
+  Returns:
+    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+
+  Raises:
+    TypeError: If the labels are not integers or the logits not floating point.
+    ValueError: If shapes do not fit, there is not one class weight a class,
+      the smoothing is not in [0, 1] or, eagerly, a label is out of range.
+
+  Reference:
+    Szegedy et al., `Rethinking the Inception Architecture for Computer Vision
+    <https://arxiv.org/abs/1512.00567>`_, 2015, section 7 (the smoothing).
+
+  Example:
+    >>> from core import losses
+    >>> values = losses.softmax_cross_entropy([0, 1], [[0.0, 0.0], [0.0, 9.0]])
+    >>> [round(float(value), 4) for value in values]
+    [0.6931, 0.0001]
+  """
+  checks.in_range('label_smoothing', label_smoothing, 0, 1)
+  checks.rank('logits', tf.convert_to_tensor(logits), 2)
+  labels, logits, valid = arguments.classes(labels, logits)
+  values = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+  if label_smoothing:
+    uniform = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
+    values = (1 - label_smoothing) * values + label_smoothing * uniform
+  if class_weights is not None:
+    weights = arguments.class_weights(class_weights, logits)
+    values *= tf.gather(weights, labels)
+  return arguments.nan_unless(valid, values)
+
+
+def softmax_cross_entropy_with_probabilities(
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    *,
+    class_weights: Sequence[float] | tf.Tensor | None = None,
+    label_smoothing: float = 0.0,
+) -> tf.Tensor:
+  r"""Computes the cross-entropy of label probabilities and logits' softmax.
+
+  With label probabilities y (one-hot, mixed or soft) and
+  :math:`p = \mathrm{softmax}(x)`:
+
+  .. math::
+    \left( \sum_c w_c y_c \right) \left( -\sum_c
+    ((1 - \alpha) y_c + \alpha / C) \log p_c \right)
+
+  One-hot labels give what `softmax_cross_entropy` gives for integers, class
+  weights and smoothing included.
+
+  Args:
+    labels: ``[batch_size, num_classes]``, probabilities that add up to 1.
+    logits: ``[batch_size, num_classes]``, floating point.
+    class_weights: ``[num_classes]``, numbers >= 0; None weighs all 1.
+    label_smoothing: In [0, 1]: the share of the label that is spread evenly
+      over all classes.
+
+  Returns:
+    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+
+  Raises:
+    TypeError: If the logits are not floating point numbers.
+    ValueError: If shapes do not fit, there is not one class weight a class or
+      the smoothing is not in [0, 1].
+
+  Reference:
+    Szegedy et al., `Rethinking the Inception Architecture for Computer Vision
+    <https://arxiv.org/abs/1512.00567>`_, 2015, section 7 (the smoothing).
+
+  Example:
+    >>> from core import losses
+    >>> values = losses.softmax_cross_entropy_with_probabilities(
+    ...     [[0.5, 0.5]], [[0.0, 0.0]])
+    >>> round(float(values[0]), 4)
+    0.6931
+  """
+  checks.in_range('label_smoothing', label_smoothing, 0, 1)
+  labels, logits = arguments.pair(labels, logits, names=('labels', 'logits'))
+  checks.rank('logits', logits, 2)
+  num_classes = tf.cast(tf.shape(logits)[-1], logits.dtype)
+  smooth = (1 - label_smoothing) * labels + label_smoothing / num_classes
+  values = tf.nn.softmax_cross_entropy_with_logits(smooth, logits)
+  if class_weights is not None:
+    weights = arguments.class_weights(class_weights, logits)
+    values *= tf.linalg.matvec(labels, weights)
+  return values

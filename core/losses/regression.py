@@ -1,0 +1,173 @@
+"""Losses of real numbers: errors averaged over all axes but the first."""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from .. import checks
+from . import arguments, reduction
+
+
+def squared_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
+  r"""Computes the mean squared error of each example.
+
+  .. math:: \frac{1}{D} \sum_d (x_d - y_d)^2
+
+  Args:
+    labels: ``[batch_size, ...]``, numbers.
+    predictions: ``[batch_size, ...]``, floating point, of the labels' shape.
+
+  Returns:
+    ``[batch_size]``, float32 also for bfloat16 predictions.
+
+  Raises:
+    TypeError: If the predictions are not floating point numbers.
+    ValueError: If the shapes differ.
+
+  Example:
+    >>> from core import losses
+    >>> float(losses.squared_error([[1.0, 2.0]], [[3.0, 2.0]])[0])
+    2.0
+  """
+  labels, predictions = arguments.pair(labels, predictions)
+  return reduction.over_examples((predictions - labels) ** 2)
+
+
+def absolute_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
+  r"""Computes the mean absolute error of each example.
+
+  .. math:: \frac{1}{D} \sum_d |x_d - y_d|
+
+  Args:
+    labels: ``[batch_size, ...]``, numbers.
+    predictions: ``[batch_size, ...]``, floating point, of the labels' shape.
+
+  Returns:
+    ``[batch_size]``, float32 also for bfloat16 predictions.
+
+  Raises:
+    TypeError: If the predictions are not floating point numbers.
+    ValueError: If the shapes differ.
+
+  Example:
+    >>> from core import losses
+    >>> float(losses.absolute_error([[1.0, 2.0]], [[3.0, 2.0]])[0])
+    1.0
+  """
+  labels, predictions = arguments.pair(labels, predictions)
+  return reduction.over_examples(tf.abs(predictions - labels))
+
+
+def huber(
+    labels: tf.Tensor, predictions: tf.Tensor, *, delta: float = 1.0
+) -> tf.Tensor:
+  r"""Computes the Huber loss: squared near the label, linear far from it.
+
+  With the error :math:`e = |x - y|`, averaged over all axes but the first:
+
+  .. math::
+    \tfrac{1}{2} \min(e, \delta)^2 + \delta \, (e - \min(e, \delta))
+
+  Args:
+    labels: ``[batch_size, ...]``, numbers.
+    predictions: ``[batch_size, ...]``, floating point, of the labels' shape.
+    delta: Where the loss turns linear, > 0.
+
+  Returns:
+    ``[batch_size]``, float32 also for bfloat16 predictions.
+
+  Raises:
+    TypeError: If the predictions are not floating point numbers.
+    ValueError: If the shapes differ or delta is not positive.
+
+  Reference:
+    Huber, `Robust Estimation of a Location Parameter
+    <https://doi.org/10.1214/aoms/1177703732>`_, 1964.
+
+  Example:
+    >>> from core import losses
+    >>> losses.huber([0.0, 0.0], [0.5, 3.0]).numpy().tolist()
+    [0.125, 2.5]
+  """
+  arguments.positive('delta', delta)
+  labels, predictions = arguments.pair(labels, predictions)
+  error = tf.abs(predictions - labels)
+  near = tf.minimum(error, delta)
+  return reduction.over_examples(0.5 * near**2 + delta * (error - near))
+
+
+def log_cosh(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
+  r"""Computes the logarithm of the hyperbolic cosine of the error.
+
+  About half the squared error near the label and the absolute error less
+  :math:`\log 2` far from it, twice differentiable everywhere; averaged over
+  all axes but the first:
+
+  .. math:: \log \cosh (x - y)
+
+  Args:
+    labels: ``[batch_size, ...]``, numbers.
+    predictions: ``[batch_size, ...]``, floating point, of the labels' shape.
+
+  Returns:
+    ``[batch_size]``, float32 also for bfloat16 predictions.
+
+  Raises:
+    TypeError: If the predictions are not floating point numbers.
+    ValueError: If the shapes differ.
+
+  Reference:
+    Chen et al., `Log Hyperbolic Cosine Loss Improves Variational Auto-Encoder
+    <https://openreview.net/forum?id=rkglvsC9Ym>`_, 2018.
+
+  Example:
+    >>> from core import losses
+    >>> round(float(losses.log_cosh([0.0], [1.0])[0]), 4)
+    0.4338
+  """
+  labels, predictions = arguments.pair(labels, predictions)
+  error = predictions - labels
+  # log cosh e = e + log(1 + exp(-2 e)) - log 2, without the overflow of cosh.
+  return reduction.over_examples(
+      error + tf.math.softplus(-2 * error) - math.log(2)
+  )
+
+
+def quantile(
+    labels: tf.Tensor, predictions: tf.Tensor, *, level: float = 0.5
+) -> tf.Tensor:
+  r"""Computes the pinball loss, least at a quantile of the labels.
+
+  With the error :math:`e = y - x`, averaged over all axes but the first:
+
+  .. math:: \max(q \, e, (q - 1) \, e)
+
+  Args:
+    labels: ``[batch_size, ...]``, numbers.
+    predictions: ``[batch_size, ...]``, floating point, of the labels' shape.
+    level: Which quantile to predict, in [0, 1]; 0.5 is the median.
+
+  Returns:
+    ``[batch_size]``, float32 also for bfloat16 predictions.
+
+  Raises:
+    TypeError: If the predictions are not floating point numbers.
+    ValueError: If the shapes differ or the level is not in [0, 1].
+
+  Reference:
+    Koenker and Bassett, `Regression Quantiles
+    <https://doi.org/10.2307/1913643>`_, 1978, equation 3.1.
+
+  Example:
+    >>> from core import losses
+    >>> losses.quantile([4.0, 0.0], [0.0, 4.0], level=0.75).numpy().tolist()
+    [3.0, 1.0]
+  """
+  checks.in_range('level', level, 0, 1)
+  labels, predictions = arguments.pair(labels, predictions)
+  error = labels - predictions
+  return reduction.over_examples(
+      tf.maximum(level * error, (level - 1) * error)
+  )

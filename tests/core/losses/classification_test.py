@@ -1,0 +1,130 @@
+"""Tests of the losses of one class among many."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import optax
+import tensorflow as tf
+from absl.testing import absltest, parameterized
+
+from core import losses
+
+_LABELS = np.array([2, 0, 3, 1, 1])
+_LOGITS = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32) * 3
+_ONE_HOT = np.eye(4, dtype=np.float32)[_LABELS]
+
+
+class SoftmaxCrossEntropyTest(parameterized.TestCase):
+
+  @parameterized.parameters(0.0, 0.1, 1.0)
+  def test_equals_optax_and_keras(self, smoothing):
+    actual = losses.softmax_cross_entropy(
+        _LABELS, _LOGITS, label_smoothing=smoothing
+    )
+    expected = optax.losses.softmax_cross_entropy(
+        _LOGITS, optax.losses.smooth_labels(_ONE_HOT, smoothing)
+    )
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
+    expected = keras.losses.categorical_crossentropy(
+        _ONE_HOT, _LOGITS, from_logits=True, label_smoothing=smoothing
+    )
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+  def test_soft_labels_equal_optax(self):
+    labels = np.random.default_rng(1).dirichlet(np.ones(4), 5)
+    labels = labels.astype(np.float32)
+    actual = losses.softmax_cross_entropy_with_probabilities(labels, _LOGITS)
+    expected = optax.losses.softmax_cross_entropy(_LOGITS, labels)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
+
+  @parameterized.parameters(0.0, 0.3)
+  def test_class_weights_multiply_the_examples(self, smoothing):
+    weights = [1.0, 0.0, 2.5, 4.0]
+    plain = losses.softmax_cross_entropy(
+        _LABELS, _LOGITS, label_smoothing=smoothing
+    )
+    weighted = losses.softmax_cross_entropy(
+        _LABELS, _LOGITS, class_weights=weights, label_smoothing=smoothing
+    )
+    np.testing.assert_allclose(weighted, plain * [2.5, 1, 4, 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(
+        losses.softmax_cross_entropy_with_probabilities(
+            _ONE_HOT, _LOGITS, class_weights=weights, label_smoothing=smoothing
+        ),
+        weighted,
+        rtol=1e-5,
+    )
+
+  def test_gradient_is_softmax_less_label(self):
+    logits = tf.constant(_LOGITS)
+    with tf.GradientTape() as tape:
+      tape.watch(logits)
+      value = losses.total(losses.softmax_cross_entropy(_LABELS, logits))
+    np.testing.assert_allclose(
+        tape.gradient(value, logits),
+        tf.nn.softmax(_LOGITS) - _ONE_HOT,
+        atol=1e-6,
+    )
+
+  @parameterized.parameters(False, True)
+  def test_label_out_of_range(self, jit):
+    labels = tf.constant([4, 0, -1, 1, 1])
+
+    @tf.function(jit_compile=jit)
+    def value_and_gradient(labels, logits, weights):
+      with tf.GradientTape() as tape:
+        tape.watch(logits)
+        values = losses.softmax_cross_entropy(labels, logits)
+        value = losses.mean(values, weights)
+      return values, value, tape.gradient(value, logits)
+
+    with self.assertRaisesRegex(ValueError, r'labels: .*\[0, 4\).* 4'):
+      losses.softmax_cross_entropy(labels, _LOGITS)
+    values, value, gradient = value_and_gradient(
+        labels, tf.constant(_LOGITS), tf.constant([0.0, 1.0, 0.0, 1.0, 1.0])
+    )
+    np.testing.assert_array_equal(np.isnan(values), [1, 0, 1, 0, 0])
+    self.assertTrue(np.isfinite(value))
+    self.assertTrue(np.isfinite(gradient).all())
+    _, value, _ = value_and_gradient(
+        labels, tf.constant(_LOGITS), tf.ones([5])
+    )
+    self.assertTrue(np.isnan(value))
+
+  def test_bad_calls(self):
+    loss = losses.softmax_cross_entropy
+    with self.assertRaisesRegex(ValueError, 'class_weights: expected 4.*3'):
+      loss(_LABELS, _LOGITS, class_weights=[1.0, 2.0, 3.0])
+    with self.assertRaisesRegex(ValueError, 'labels'):
+      loss(_LABELS[:, None], _LOGITS)
+    with self.assertRaisesRegex(ValueError, 'labels'):
+      loss(_LABELS[:3], _LOGITS)
+    with self.assertRaisesRegex(ValueError, 'logits'):
+      loss(_LABELS, _LOGITS[0])
+    with self.assertRaisesRegex(TypeError, 'labels'):
+      loss(_LABELS.astype(np.float32), _LOGITS)
+    with self.assertRaisesRegex(TypeError, 'logits'):
+      loss(_LABELS, _LOGITS.astype(np.int32))
+
+  @parameterized.parameters(-0.1, 1.1)
+  def test_bad_smoothing(self, smoothing):
+    with self.assertRaisesRegex(ValueError, 'label_smoothing'):
+      losses.softmax_cross_entropy(
+          _LABELS, _LOGITS, label_smoothing=smoothing
+      )
+    with self.assertRaisesRegex(ValueError, 'label_smoothing'):
+      losses.softmax_cross_entropy_with_probabilities(
+          _ONE_HOT, _LOGITS, label_smoothing=smoothing
+      )
+
+  def test_bad_probabilities(self):
+    loss = losses.softmax_cross_entropy_with_probabilities
+    with self.assertRaisesRegex(ValueError, 'labels'):
+      loss(_LABELS, _LOGITS)
+    with self.assertRaisesRegex(ValueError, 'class_weights'):
+      loss(_ONE_HOT, _LOGITS, class_weights=[1.0])
+
+
+if __name__ == '__main__':
+  absltest.main()
