@@ -1,0 +1,120 @@
+"""Nests of parameters and of gradients: their names, checks and dtypes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+Nest = Any
+
+
+def paths(nest: Nest) -> list[str]:
+  """Returns the name of every leaf, in the order of `tf.nest.flatten`.
+
+  Args:
+    nest: A nest of tensors or variables.
+
+  Returns:
+    The keys, indices and field names from the top to each leaf, joined by '/'.
+    The names of a flat dictionary are its keys.
+
+  Example:
+    >>> from core.optimizers import nests
+    >>> nests.paths({'linear/w': 1.0, 'heads': [2.0, 3.0]})
+    ['heads/0', 'heads/1', 'linear/w']
+  """
+  if not tf.nest.is_nested(nest):
+    return ['']
+  if hasattr(nest, '_fields'):
+    children = zip(nest._fields, nest)
+  elif isinstance(nest, (list, tuple)):
+    children = enumerate(nest)
+  else:
+    children = ((key, nest[key]) for key in sorted(nest))
+  return [
+      f'{name}/{path}' if path else str(name)
+      for name, child in children
+      for path in paths(child)
+  ]
+
+
+def widen(tensor: tf.Tensor | tf.Variable) -> tf.Tensor:
+  """Returns a tensor in at least float32: half precision is not summed in."""
+  tensor = tf.convert_to_tensor(tensor)
+  return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)
+
+
+def _dense(path: str, gradient: Any, parameter: tf.Tensor) -> tf.Tensor:
+  """Returns a gradient as a wide tensor of the shape of its parameter."""
+  if gradient is None:
+    raise ValueError(
+        f'gradients: {path!r} is None; differentiate with '
+        'unconnected_gradients=tf.UnconnectedGradients.ZERO.'
+    )
+  if isinstance(gradient, tf.IndexedSlices):
+    # Rows that are named twice are added.
+    gradient = tf.math.unsorted_segment_sum(
+        widen(gradient.values), gradient.indices, parameter.shape[0]
+    )
+  gradient = tf.cast(tf.convert_to_tensor(gradient), parameter.dtype)
+  if not gradient.shape.is_compatible_with(parameter.shape):
+    raise ValueError(
+        f'gradients: {path!r} has shape {gradient.shape}, but its parameter '
+        f'has {parameter.shape}.'
+    )
+  return gradient
+
+
+def dense_gradients(gradients: Nest, parameters: Nest) -> Nest:
+  """Returns the gradients as tensors of the shapes and dtypes of parameters.
+
+  Args:
+    gradients: A nest of tensors or `tf.IndexedSlices`.
+    parameters: A nest of tensors, of the same structure.
+
+  Returns:
+    A nest of tensors.
+
+  Raises:
+    ValueError: If structures or shapes differ or a gradient is None.
+  """
+  names, gradient_names = paths(parameters), paths(gradients)
+  if names != gradient_names:
+    differing = sorted(set(names) ^ set(gradient_names))
+    raise ValueError(
+        'gradients: expected the structure of parameters; only one of them '
+        f'has {differing}.'
+    )
+  leaves = map(
+      _dense, names, tf.nest.flatten(gradients), tf.nest.flatten(parameters)
+  )
+  return tf.nest.pack_sequence_as(parameters, list(leaves))
+
+
+def where(condition: tf.Tensor, if_true: Nest, if_false: Nest) -> Nest:
+  """Chooses one of two nests of one structure by a boolean scalar."""
+  return tf.nest.map_structure(
+      lambda one, other: tf.where(condition, one, other), if_true, if_false
+  )
+
+
+def times(factor: float | tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
+  """Multiplies a tensor by a number, or by a scalar of any floating dtype."""
+  if tf.is_tensor(factor):
+    factor = tf.cast(factor, tensor.dtype)
+  return factor * tensor
+
+
+def zeros_like(nest: Nest, dtype: tf.DType | None = None) -> Nest:
+  """Returns zeros of the shapes of a nest, and of its dtypes or of another."""
+  return tf.nest.map_structure(
+      lambda tensor: tf.zeros(tensor.shape, dtype or tensor.dtype), nest
+  )
+
+
+def cast_like(nest: Nest, like: Nest) -> Nest:
+  """Returns a nest in the dtypes of another of the same structure."""
+  return tf.nest.map_structure(
+      lambda tensor, other: tf.cast(tensor, other.dtype), nest, like
+  )
