@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from core import distribution
+
 NUM_DEVICES = 3
 
 
@@ -20,7 +22,7 @@ def _configure() -> None:
 
 def mirrored(num_replicas: int) -> tf.distribute.MirroredStrategy:
   """Returns a MirroredStrategy over the first logical CPU devices."""
-  return tf.distribute.MirroredStrategy(
+  return distribution.mirrored(
       [f'CPU:{index}' for index in range(num_replicas)]
   )
 

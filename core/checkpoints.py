@@ -1,0 +1,193 @@
+"""Checkpoints by variable name, which refuse what does not fit.
+
+A checkpoint is a mapping of names to variables and nothing else, in
+TensorFlow's format. Names, shapes and types are compared before anything is
+read: there is no silent partial restore.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import os
+import re
+import shutil
+
+import tensorflow as tf
+
+from . import distribution
+
+_KEY = re.compile(r'^variables/(.*)/\.ATTRIBUTES/VARIABLE_VALUE$')
+
+
+class CheckpointError(ValueError):
+  """A checkpoint that is missing, unreadable, or does not fit the variables."""
+
+
+class Checkpointer:
+  """Saves named variables step by step and keeps the last few checkpoints.
+
+  With several workers each of them must make the same calls: all take part in
+  reading the variables, the chief's files are kept, the others' are scratch.
+  """
+
+  def __init__(
+      self,
+      directory: str,
+      variables: Mapping[str, tf.Variable],
+      *,
+      max_to_keep: int = 3,
+      strategy: tf.distribute.Strategy | None = None,
+  ):
+    """Opens, or starts, a directory of checkpoints.
+
+    Args:
+      directory: Where the checkpoints are. It is made by the first save.
+      variables: What is saved, by name.
+      max_to_keep: How many checkpoints are kept, the oldest going first; at
+        least 1.
+      strategy: The strategy that the variables were made under.
+
+    Raises:
+      ValueError: If max_to_keep is not positive.
+    """
+    if max_to_keep < 1:
+      raise ValueError(f'max_to_keep: expected at least 1, got {max_to_keep}.')
+    self._directory = directory
+    self._variables = dict(variables)
+    strategy = strategy or tf.distribute.get_strategy()
+    self._is_chief = distribution.is_chief(strategy)
+    if not self._is_chief:
+      worker = strategy.cluster_resolver.task_id
+      directory = os.path.join(directory, f'scratch_of_worker_{worker}')
+    self._scratch = directory
+    self._manager = tf.train.CheckpointManager(
+        tf.train.Checkpoint(variables=self._variables),
+        directory,
+        max_to_keep=max_to_keep,
+    )
+
+  def latest(self) -> str | None:
+    """Returns the path of the newest complete checkpoint, if there is one."""
+    return tf.train.latest_checkpoint(self._directory)
+
+  def save(self, step: int) -> str:
+    """Saves the variables; a reader sees the whole checkpoint or none of it.
+
+    Args:
+      step: The number in the checkpoint's name.
+
+    Returns:
+      The path of the checkpoint.
+    """
+    path = self._manager.save(checkpoint_number=step)
+    if not self._is_chief:
+      shutil.rmtree(self._scratch, ignore_errors=True)
+    return path
+
+  def restore(self, path: str | None = None) -> str | None:
+    """Restores all variables, from the newest checkpoint or a given one.
+
+    Args:
+      path: The path of a checkpoint, by default the newest one.
+
+    Returns:
+      The path of what was restored; None if there is no checkpoint.
+
+    Raises:
+      CheckpointError: If a name, shape or type differs; nothing is read then.
+    """
+    path = path or self.latest()
+    if path:
+      restore(path, self._variables)
+    return path
+
+
+def contents(path: str) -> dict[str, tf.TensorSpec]:
+  """Reads what a checkpoint holds.
+
+  Args:
+    path: The path of a checkpoint, as `Checkpointer.save` returns it.
+
+  Returns:
+    Shape and type of each variable by name.
+
+  Raises:
+    CheckpointError: If there is no checkpoint, or it is damaged.
+  """
+  try:
+    reader = tf.train.load_checkpoint(path)
+  except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    raise CheckpointError(
+        f'{path}: not a readable checkpoint ({_first_line(error)}).'
+    ) from None
+  dtypes = reader.get_variable_to_dtype_map()
+  return {
+      _name_of(match[1]): tf.TensorSpec(shape, dtypes[key])
+      for key, shape in reader.get_variable_to_shape_map().items()
+      if (match := _KEY.match(key))
+  }
+
+
+def restore(
+    path: str,
+    variables: Mapping[str, tf.Variable],
+    *,
+    partial: bool = False,
+) -> list[str]:
+  """Restores variables by name.
+
+  Args:
+    path: The path of a checkpoint.
+    variables: What to restore, by name.
+    partial: Whether names that are on one side only are left alone. The shapes
+      and types of those on both must agree in any case.
+
+  Returns:
+    The names that were restored.
+
+  Raises:
+    CheckpointError: If the checkpoint does not fit; it lists what differs.
+  """
+  saved = contents(path)
+  common = sorted(saved.keys() & variables.keys())
+  differences = [
+      f'{name} is {_describe(saved[name])} in the checkpoint and '
+      f'{_describe(variables[name])} here'
+      for name in common
+      if _describe(saved[name]) != _describe(variables[name])
+  ]
+  if not partial:
+    differences += [
+        f'{name} is not in the checkpoint'
+        for name in sorted(variables.keys() - saved.keys())
+    ]
+    differences += [
+        f'{name} is only in the checkpoint'
+        for name in sorted(saved.keys() - variables.keys())
+    ]
+  if differences:
+    raise CheckpointError(
+        f'{path} does not fit the variables: {"; ".join(differences)}.'
+    )
+  chosen = {name: variables[name] for name in common}
+  try:
+    status = tf.train.Checkpoint(variables=chosen).read(path)
+    status.assert_existing_objects_matched().expect_partial()
+  except tf.errors.OpError as error:
+    raise CheckpointError(
+        f'{path}: can not be read ({_first_line(error)}).'
+    ) from None
+  return common
+
+
+def _describe(spec: tf.TensorSpec | tf.Variable) -> str:
+  return f'{spec.dtype.name} {spec.shape.as_list()}'
+
+
+def _name_of(key: str) -> str:
+  """Undoes TensorFlow's escape of `/` in the key of a mapping."""
+  return re.sub(r'\.([S.])', lambda m: '/' if m[1] == 'S' else '.', key)
+
+
+def _first_line(error: Exception) -> str:
+  return str(error).partition('\n')[0]

@@ -1,0 +1,124 @@
+"""Strategies, and the one reduction that training needs: a sum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from . import checks
+
+STRATEGIES = ('auto', 'mirrored', 'one_device', 'multi_worker')
+
+
+def set_virtual_devices(num_devices: int) -> None:
+  """Splits the CPU into logical devices, to try replicas on one machine.
+
+  Args:
+    num_devices: How many, at least 1.
+
+  Raises:
+    RuntimeError: If TensorFlow has already initialized its devices.
+  """
+  cpu = tf.config.list_physical_devices('CPU')[0]
+  tf.config.set_logical_device_configuration(
+      cpu, [tf.config.LogicalDeviceConfiguration()] * num_devices
+  )
+
+
+def create(name: str = 'auto') -> tf.distribute.Strategy:
+  """Creates a distribution strategy.
+
+  Args:
+    name: `auto` and `mirrored` are a MirroredStrategy over every GPU, or over
+      every logical CPU device where there is no GPU; `one_device` uses the
+      first of these alone; `multi_worker` is a MultiWorkerMirroredStrategy over
+      the workers that TF_CONFIG names.
+
+  Returns:
+    The strategy.
+
+  Raises:
+    ValueError: If the name is unknown.
+  """
+  checks.one_of('strategy', name, STRATEGIES)
+  if name == 'multi_worker':
+    return tf.distribute.MultiWorkerMirroredStrategy()
+  devices = tf.config.list_logical_devices(
+      'GPU'
+  ) or tf.config.list_logical_devices('CPU')
+  names = [device.name for device in devices]
+  if name == 'one_device':
+    return tf.distribute.OneDeviceStrategy(names[0])
+  return mirrored(names)
+
+
+def mirrored(devices: Sequence[str]) -> tf.distribute.MirroredStrategy:
+  """Creates a MirroredStrategy over devices of one kind.
+
+  Args:
+    devices: Names such as `GPU:0`.
+
+  Returns:
+    The strategy. Over CPU devices it adds up on one of them, in a fixed order:
+    TensorFlow's collectives there take two strategies of one process for one
+    group and fail.
+  """
+  on_cpu = all('CPU' in device for device in devices)
+  return tf.distribute.MirroredStrategy(
+      devices,
+      cross_device_ops=tf.distribute.ReductionToOneDevice() if on_cpu else None,
+  )
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+  """Tells whether this process is the one that writes the run's files."""
+  resolver = strategy.cluster_resolver
+  if resolver is None or not resolver.cluster_spec():
+    return True
+  return (resolver.task_type or 'chief') == 'chief' or (
+      resolver.task_type == 'worker'
+      and resolver.task_id == 0
+      and 'chief' not in resolver.cluster_spec().jobs
+  )
+
+
+def all_reduce_sum(values: Any) -> Any:
+  """Sums a nest of tensors over all replicas of all workers.
+
+  Args:
+    values: A nest of tensors, with the same structure on every replica.
+
+  Returns:
+    The sums; the values themselves outside of a replica context.
+  """
+  context = tf.distribute.get_replica_context()
+  if context is None or context.num_replicas_in_sync == 1:
+    return values
+  tensors = tf.nest.flatten(values)
+  sums = context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+  return tf.nest.pack_sequence_as(values, sums)
+
+
+def first_replica(strategy: tf.distribute.Strategy, values: Any) -> Any:
+  """Takes the first local replica's tensors of a nest that all agree on."""
+  return tf.nest.map_structure(
+      lambda value: strategy.experimental_local_results(value)[0], values
+  )
+
+
+def unequal_replicas(variables: dict[str, tf.Variable]) -> list[str]:
+  """Names the variables whose local copies differ between replicas.
+
+  Replicas start equal and apply equal updates; a variable that is listed here
+  breaks that, which no loss curve would show.
+  """
+
+  def differs(variable: tf.Variable) -> bool:
+    copies = [
+        copy.numpy().tobytes() for copy in getattr(variable, 'values', ())
+    ]
+    return len(set(copies)) > 1
+
+  return [name for name, variable in variables.items() if differs(variable)]

@@ -1,0 +1,100 @@
+"""A dense layer: Sonnet's linear map, an activation, and explicit shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import sonnet as snt
+import tensorflow as tf
+
+from . import activations
+
+
+class Dense(snt.Module):
+  """``activation(x w + b)`` over the last axis of ``x``.
+
+  Variables are made by `build`, or by the first call. Build before tracing:
+  a variable that is made inside of a `tf.function` fails under a strategy.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import layers
+    >>> dense = layers.Dense(3, 'relu')
+    >>> dense.build([None, 2])
+    >>> dense(tf.ones([5, 2])).shape.as_list()
+    [5, 3]
+  """
+
+  def __init__(
+      self,
+      num_units: int,
+      activation: str | Callable[[tf.Tensor], tf.Tensor] | None = None,
+      *,
+      with_bias: bool = True,
+      w_init: snt.initializers.Initializer | None = None,
+      b_init: snt.initializers.Initializer | None = None,
+      name: str | None = None,
+  ):
+    """Constructs the layer.
+
+    Args:
+      num_units: Size of the last axis of the outputs, at least 1.
+      activation: A name of `layers.ACTIVATIONS` or a function; None is linear.
+      with_bias: Whether to add a bias.
+      w_init: Initializer of the weights ``[num_inputs, num_units]``. By default
+        Sonnet's: a normal distribution with standard deviation
+        1/sqrt(num_inputs), truncated at two deviations (Ioffe and Szegedy
+        2015).
+      b_init: Initializer of the bias ``[num_units]``, by default zeros.
+      name: Name of the module.
+
+    Raises:
+      ValueError: If num_units is not positive or the activation is unknown.
+    """
+    super().__init__(name=name)
+    if num_units < 1:
+      raise ValueError(f'num_units: expected at least 1, got {num_units}.')
+    self.num_units = num_units
+    self.activation = activations.activation(activation)
+    self.linear = snt.Linear(num_units, with_bias, w_init, b_init)
+
+  def build(self, input_shape: Sequence[int | None]) -> None:
+    """Makes the variables.
+
+    Args:
+      input_shape: ``[..., num_inputs]``; only the last size must be known.
+
+    Raises:
+      ValueError: If the last size is not known, or is not the one that the
+        layer was built for.
+    """
+    num_inputs = input_shape[-1] if len(input_shape) > 1 else None
+    if num_inputs is None:
+      raise ValueError(
+          'input_shape: expected [..., num_inputs] with num_inputs known, got '
+          f'{tuple(input_shape)}.'
+      )
+    built = getattr(self.linear, 'input_size', num_inputs)
+    if built != num_inputs:
+      raise ValueError(
+          f'input_shape: the layer was built for {built} inputs, got '
+          f'{tuple(input_shape)}.'
+      )
+    self.linear(tf.zeros([1, num_inputs]))
+
+  def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+    """Applies the layer.
+
+    Args:
+      inputs: float ``[..., num_inputs]``, of rank 2 at least.
+
+    Returns:
+      A tensor ``[..., num_units]``.
+    """
+    return self.activation(self.linear(inputs))
+
+  def output_shape(
+      self, input_shape: Sequence[int | None]
+  ) -> tuple[int | None, ...]:
+    """Returns ``[..., num_units]`` for inputs ``[..., num_inputs]``."""
+    return (*input_shape[:-1], self.num_units)

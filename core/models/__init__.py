@@ -1,0 +1,73 @@
+"""Models by name: one registry and one way to construct and build them.
+
+A new model is a file here and a line in `REGISTRY`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from .. import checks
+from . import convnet
+from . import mlp
+from . import model as model_lib
+from . import reconstructing_mlp
+from . import wide_and_deep
+
+Model = model_lib.Model
+
+REGISTRY: dict[str, type[model_lib.Model]] = {
+    'convnet': convnet.ConvNet,
+    'mlp': mlp.MLP,
+    'reconstructing_mlp': reconstructing_mlp.ReconstructingMLP,
+    'wide_and_deep': wide_and_deep.WideAndDeep,
+}
+
+
+def arguments(name: str) -> dict[str, inspect.Parameter]:
+  """Lists what a model's constructor takes beside the number of classes.
+
+  Args:
+    name: A name of `REGISTRY`.
+
+  Returns:
+    The parameters, with their annotations and default values, by name.
+
+  Raises:
+    ValueError: If the name is unknown.
+  """
+  checks.one_of('model', name, list(REGISTRY))
+  parameters = dict(inspect.signature(REGISTRY[name].__init__).parameters)
+  for reserved in ('self', 'num_classes', 'name'):
+    parameters.pop(reserved, None)
+  return parameters
+
+
+def create(name: str, num_classes: int, **kwargs: Any) -> model_lib.Model:
+  """Constructs a model; its variables are made later, by `build`.
+
+  Args:
+    name: A name of `REGISTRY`.
+    num_classes: The number of logits, at least 2.
+    **kwargs: The model's own arguments, see `arguments`.
+
+  Returns:
+    The model.
+
+  Raises:
+    ValueError: If the name, an argument's name or an argument is not valid.
+
+  Example:
+    >>> from core import models
+    >>> model = models.create('mlp', 10, hidden_sizes=(32,))
+    >>> model.build((None, 28, 28, 1))
+    >>> sum(v.shape.num_elements() for v in model.trainable_variables)
+    25450
+  """
+  known = arguments(name)
+  for argument in kwargs:
+    checks.one_of(f'argument of {name}', argument, list(known))
+  if num_classes < 2:
+    raise ValueError(f'num_classes: expected at least 2, got {num_classes}.')
+  return REGISTRY[name](num_classes, **kwargs)

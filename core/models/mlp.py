@@ -1,0 +1,59 @@
+"""A multi-layer perceptron: 784-300-100-10 on Fashion-MNIST."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from .. import layers
+from .. import random
+from . import model
+
+
+class MLP(model.Model):
+  """Dense layers with an activation and dropout between them."""
+
+  def __init__(
+      self,
+      num_classes: int,
+      hidden_sizes: Sequence[int] = (300, 100),
+      activation: str = 'relu',
+      dropout_rate: float = 0.0,
+      name: str | None = None,
+  ):
+    """Constructs the model.
+
+    Args:
+      num_classes: The number of logits.
+      hidden_sizes: The size of each hidden layer.
+      activation: A name of `layers.ACTIVATIONS`.
+      dropout_rate: The rate of dropout after each hidden layer, in [0, 1).
+      name: Name of the module.
+    """
+    super().__init__(name=name)
+    self.hidden = [layers.Dense(size, activation) for size in hidden_sizes]
+    self.dropout = layers.Dropout(dropout_rate)
+    self.output = layers.Dense(num_classes)
+
+  def __call__(
+      self,
+      inputs: tf.Tensor,
+      is_training: bool,
+      seed: tf.Tensor | None = None,
+  ) -> tf.Tensor:
+    """Computes logits.
+
+    Args:
+      inputs: ``[batch_size, ...]``, flattened to features.
+      is_training: Whether dropout is on.
+      seed: Integers ``[2]``, needed in training with dropout.
+
+    Returns:
+      Logits ``[batch_size, num_classes]``.
+    """
+    x = model.flatten(inputs)
+    for index, dense in enumerate(self.hidden):
+      x = dense(x)
+      x = self.dropout(x, is_training, random.layer_seed(seed, index))
+    return self.output(x)

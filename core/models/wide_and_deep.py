@@ -1,0 +1,89 @@
+"""Two inputs, two outputs, and a wide path that skips the deep one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+
+from .. import layers
+from . import model
+
+
+class WideAndDeep(model.Model):
+  """Memorises with a linear path and generalises with a deep one.
+
+  The main head sees the wide input beside the deep path's last layer; an
+  auxiliary head sees the deep path alone, so that it learns by itself as well.
+
+  Reference:
+    Cheng et al. 2016, Wide & deep learning for recommender systems.
+  """
+
+  def __init__(
+      self,
+      num_classes: int,
+      wide_input: str = 'projections',
+      deep_input: str = 'image',
+      hidden_sizes: Sequence[int] = (300, 100),
+      activation: str = 'relu',
+      auxiliary_weight: float = 0.1,
+      name: str | None = None,
+  ):
+    """Constructs the model.
+
+    Args:
+      num_classes: The number of logits of each head.
+      wide_input: The name of the input that goes to the main head directly.
+      deep_input: The name of the input that goes through the hidden layers.
+      hidden_sizes: The size of each hidden layer.
+      activation: A name of `layers.ACTIVATIONS`.
+      auxiliary_weight: The auxiliary head's share of the loss, in [0, 1].
+      name: Name of the module.
+
+    Raises:
+      ValueError: If the auxiliary weight is out of range, or both inputs have
+        the same name.
+    """
+    super().__init__(name=name)
+    if not 0 <= auxiliary_weight <= 1:
+      raise ValueError(
+          f'auxiliary_weight: expected [0, 1], got {auxiliary_weight}.'
+      )
+    if wide_input == deep_input:
+      raise ValueError(f'wide_input: {wide_input!r} is the deep input already.')
+    self.input_names = (wide_input, deep_input)
+    self.head_weights = {
+        'logits': 1 - auxiliary_weight,
+        'auxiliary_logits': auxiliary_weight,
+    }
+    self.hidden = [layers.Dense(size, activation) for size in hidden_sizes]
+    self.output = layers.Dense(num_classes)
+    self.auxiliary_output = layers.Dense(num_classes)
+
+  def __call__(
+      self,
+      inputs: Mapping[str, tf.Tensor],
+      is_training: bool,
+      seed: tf.Tensor | None = None,
+  ) -> dict[str, tf.Tensor]:
+    """Computes the logits of both heads.
+
+    Args:
+      inputs: The wide and the deep input by name, each ``[batch_size, ...]``.
+      is_training: Not used.
+      seed: Not used.
+
+    Returns:
+      `logits` and `auxiliary_logits`, each ``[batch_size, num_classes]``.
+    """
+    del is_training, seed
+    wide_input, deep_input = self.input_names
+    x = model.flatten(inputs[deep_input])
+    for dense in self.hidden:
+      x = dense(x)
+    wide = model.flatten(inputs[wide_input])
+    return {
+        'logits': self.output(tf.concat([wide, x], axis=-1)),
+        'auxiliary_logits': self.auxiliary_output(x),
+    }

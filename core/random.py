@@ -1,0 +1,86 @@
+"""Stateless random numbers that do not depend on the number of replicas.
+
+A stateless generator gives every replica the same numbers, so two replicas
+would drop the same units of different examples. Here a replica draws the
+rows of the global batch that are its own: with the same seed, N replicas draw
+together what one replica would have drawn alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import math
+
+import tensorflow as tf
+
+_PHILOX = tf.random.Algorithm.PHILOX.value
+_BLOCK = 4  # Philox turns one counter into four 32-bit numbers.
+
+
+def fold_in(seed: tf.Tensor, data: tf.Tensor | int) -> tf.Tensor:
+  """Derives a seed from a seed and a number, such as a step or a layer.
+
+  Args:
+    seed: Integers ``[2]``.
+    data: An integer ``[]``.
+
+  Returns:
+    A new seed, int32 ``[2]``.
+  """
+  return tf.random.fold_in(tf.cast(seed, tf.int32), data, alg='philox')
+
+
+def split(seed: tf.Tensor, num: int) -> list[tf.Tensor]:
+  """Derives several independent seeds, one for each consumer.
+
+  Args:
+    seed: Integers ``[2]``.
+    num: How many seeds.
+
+  Returns:
+    A list of ``num`` seeds, int32 ``[2]``.
+  """
+  seeds = tf.random.split(tf.cast(seed, tf.int32), num, alg='philox')
+  return tf.unstack(seeds, num)
+
+
+def uniform(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:
+  """Draws this replica's rows of the global batch's uniform numbers.
+
+  The numbers are Philox's, and each example begins at a block of its own, so
+  that replica ``r`` with ``B`` examples starts at counter ``r * B * blocks``.
+  XLA's Philox gives other numbers than TensorFlow's kernel for the same seed.
+
+  Args:
+    seed: Integers ``[2]``.
+    shape: The shape ``[batch_size, ...]`` on this replica; only the batch size
+      may be a tensor. It must be the same on all replicas.
+
+  Returns:
+    float32 numbers in [0, 1) of the given shape.
+
+  Reference:
+    Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3.
+  """
+  batch_size, *rest = shape
+  blocks = -(-math.prod(rest) // _BLOCK)
+  context = tf.distribute.get_replica_context()
+  replica = context.replica_id_in_sync_group if context else 0
+  offset = tf.cast(replica, tf.uint64) * tf.cast(
+      batch_size * blocks, tf.uint64
+  )
+  key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(
+      seed=tf.cast(seed, tf.int32)
+  )
+  numbers = tf.raw_ops.StatelessRandomUniformV2(
+      shape=[batch_size, blocks * _BLOCK],
+      key=key,
+      counter=counter + tf.stack([offset, tf.constant(0, tf.uint64)]),
+      alg=_PHILOX,
+  )
+  return tf.reshape(numbers[:, : math.prod(rest)], shape)
+
+
+def layer_seed(seed: tf.Tensor | None, index: int) -> tf.Tensor | None:
+  """Derives the seed of a model's ``index``-th random layer; None has none."""
+  return None if seed is None else fold_in(seed, index)

@@ -1,0 +1,285 @@
+"""The train state, the train step, the evaluation step, and their loops.
+
+    state = TrainState(model, optimizer, seed=0)
+    train_step = make_train_step(objective, optimizer, metric, strategy)
+    sums = train_step(state, batch)
+
+The rule that makes a step exact on any number of replicas, with padding and
+with replicas that have no example at all: sum of per-example losses over all
+replicas / sum of weights over all replicas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from . import distribution
+from . import metrics
+from . import objectives
+from . import optimizers
+from . import random
+from . import variables
+
+Sums = Any  # A nest of additive tensors: the loss's, and those of the metric.
+Step = Callable[['TrainState', objectives.Batch], Sums]
+
+
+class TrainState(tf.Module):
+  """Everything that a run needs in order to continue, and nothing else.
+
+  Make it under the scope of the strategy, after the model was built.
+
+  Attributes:
+    model: The model.
+    parameters: The model's trainable variables by path.
+    optimizer_state: A nest of variables, as `optimizer.init` shapes it.
+    step: The number of steps taken, an int64 variable ``[]``.
+    seed: The seed of the run, an int32 variable ``[2]``.
+  """
+
+  def __init__(
+      self,
+      model: tf.Module,
+      optimizer: optimizers.GradientTransformation,
+      seed: int = 0,
+  ):
+    """Makes the state of a run that has taken no step.
+
+    Args:
+      model: A module whose variables exist.
+      optimizer: The optimizer whose state is kept.
+      seed: The seed of all of the run's randomness.
+
+    Raises:
+      ValueError: If the model has no trainable variables.
+    """
+    super().__init__(name='train_state')
+    self.model = model
+    self.parameters = variables.trainable(model)
+    if not self.parameters:
+      raise ValueError(
+          'model: it has no trainable variables; call model.build(input_shape) '
+          'before making its TrainState.'
+      )
+    self.optimizer_state = tf.nest.map_structure(
+        lambda value: tf.Variable(value, trainable=False),
+        optimizer.init(self.parameters),
+    )
+    self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
+    self.seed = tf.Variable([0, seed], dtype=tf.int32, trainable=False)
+
+  def named_variables(self) -> dict[str, tf.Variable]:
+    """Returns all variables by path: `model/...`, `optimizer/...`, `step`."""
+    return variables.named({
+        'model': self.model,
+        'optimizer': self.optimizer_state,
+        'step': self.step,
+        'seed': self.seed,
+    })
+
+
+def _measure(
+    metric: metrics.Metric,
+    evaluation: objectives.Evaluation,
+    batch: objectives.Batch,
+) -> tuple[tf.Tensor, Sums]:
+  """Sums up a replica's losses and metrics.
+
+  The penalty counts once for each example, so that the sum over replicas
+  divided by the sum of weights holds it exactly once.
+  """
+  weights = batch['weight']
+  # A padded example must not matter even where its loss is not finite.
+  values = tf.where(weights > 0, evaluation.values, 0.0)
+  weight = tf.reduce_sum(weights)
+  loss = tf.reduce_sum(values * weights) + evaluation.penalty * weight
+  predictions = tf.nest.map_structure(
+      tf.stop_gradient, evaluation.predictions
+  )
+  return loss, {
+      'loss': loss,
+      'weight': weight,
+      'metrics': metric.measure(batch['label'], predictions, weights),
+  }
+
+
+def make_train_step(
+    objective: objectives.Objective,
+    optimizer: optimizers.GradientTransformation,
+    metric: metrics.Metric,
+    strategy: tf.distribute.Strategy | None = None,
+) -> Step:
+  """Makes the train step: gradients, one all-reduce, the optimizer's update.
+
+  Args:
+    objective: What is minimised.
+    optimizer: The optimizer that the state was made with.
+    metric: What is measured on the way.
+    strategy: The strategy that the state was made under.
+
+  Returns:
+    A `tf.function` from the state and a (distributed) batch to sums over the
+    batch's examples; `summarize` turns sums into values. It takes the step
+    in place, in the state's variables. A batch is a mapping with `label`,
+    `weight` float32 ``[batch_size]`` and the model's inputs.
+  """
+  strategy = strategy or tf.distribute.get_strategy()
+
+  def replica_step(state: TrainState, batch: objectives.Batch) -> Sums:
+    seed = random.fold_in(state.seed, state.step)
+    with tf.GradientTape() as tape:
+      evaluation = objective(state.model, batch, seed, is_training=True)
+      loss, sums = _measure(metric, evaluation, batch)
+    gradients = tape.gradient(
+        loss, state.parameters, unconnected_gradients='zero'
+    )
+    # One collective for everything; sparse gradients are summed as dense.
+    gradients = tf.nest.map_structure(tf.convert_to_tensor, gradients)
+    gradients, sums = distribution.all_reduce_sum((gradients, sums))
+    gradients = tf.nest.map_structure(
+        lambda g: tf.math.divide_no_nan(g, tf.cast(sums['weight'], g.dtype)),
+        gradients,
+    )
+    parameters, optimizer_state = tf.nest.map_structure(
+        tf.convert_to_tensor, (state.parameters, state.optimizer_state)
+    )
+    updates, optimizer_state = optimizer.update(
+        gradients, optimizer_state, parameters
+    )
+    parameters = optimizers.apply_updates(parameters, updates)
+    _assign(state.parameters, parameters)
+    _assign(state.optimizer_state, optimizer_state)
+    state.step.assign_add(1)
+    return sums
+
+  @tf.function
+  def train_step(state: TrainState, batch: objectives.Batch) -> Sums:
+    sums = strategy.run(replica_step, (state, batch))
+    return distribution.first_replica(strategy, sums)
+
+  return train_step
+
+
+def make_eval_step(
+    objective: objectives.Objective,
+    metric: metrics.Metric,
+    strategy: tf.distribute.Strategy | None = None,
+) -> Step:
+  """Makes the evaluation step, which measures and changes nothing.
+
+  Args:
+    objective: What the loss is computed with.
+    metric: What is measured.
+    strategy: The strategy that the state was made under.
+
+  Returns:
+    A `tf.function` from the state and a (distributed) batch to sums.
+  """
+  strategy = strategy or tf.distribute.get_strategy()
+
+  def replica_step(state: TrainState, batch: objectives.Batch) -> Sums:
+    evaluation = objective(state.model, batch, None, is_training=False)
+    _, sums = _measure(metric, evaluation, batch)
+    return distribution.all_reduce_sum(sums)
+
+  @tf.function
+  def eval_step(state: TrainState, batch: objectives.Batch) -> Sums:
+    sums = strategy.run(replica_step, (state, batch))
+    return distribution.first_replica(strategy, sums)
+
+  return eval_step
+
+
+def make_loop(step: Step) -> Callable[..., tuple[Sums, tf.Tensor]]:
+  """Makes a loop in the graph over a train or an evaluation step.
+
+  Args:
+    step: A step, as `make_train_step` and `make_eval_step` make it.
+
+  Returns:
+    A `tf.function` of the state, an iterator of (distributed) batches, the sums
+    so far as `zero_sums` makes them, and the number of steps to take, an
+    integer tensor ``[]``. It returns the sums, with those of these steps added,
+    and the number of steps taken, which is smaller only if a loss was not
+    finite: the loop ends right after that step.
+  """
+
+  @tf.function
+  def loop(
+      state: TrainState,
+      iterator: Iterator[objectives.Batch],
+      sums: Sums,
+      num_steps: tf.Tensor,
+  ) -> tuple[Sums, tf.Tensor]:
+    taken = tf.zeros_like(num_steps)
+    while taken < num_steps and tf.math.is_finite(sums['loss']):
+      sums = _add(sums, step(state, next(iterator)))
+      taken += 1
+    return sums, taken
+
+  return loop
+
+
+def zero_sums(
+    objective: objectives.Objective,
+    metric: metrics.Metric,
+    model: tf.Module,
+    batch: objectives.Batch,
+) -> Sums:
+  """Returns the sums of no example, to start a loop from.
+
+  Args:
+    objective: The objective of the step.
+    metric: The metric of the step.
+    model: The model, built.
+    batch: An example batch of any values, undistributed; only types and sizes
+      beyond the first axis matter.
+
+  Returns:
+    A nest of float64 zeros: batches are summed in float64, which counts
+    exactly far beyond the 2^24 of float32.
+  """
+  evaluation = objective(model, batch, None, is_training=False)
+  _, sums = _measure(metric, evaluation, batch)
+  return tf.nest.map_structure(
+      lambda value: tf.zeros(value.shape, tf.float64), sums
+  )
+
+
+def summarize(metric: metrics.Metric, sums: Sums) -> dict[str, tf.Tensor]:
+  """Turns the sums of a step or a loop into values.
+
+  Args:
+    metric: The collection of metrics that the step was made with.
+    sums: What the step or the loop returned.
+
+  Returns:
+    `loss`, the mean over examples with the penalty in it, and each metric by
+    its name.
+  """
+  mean = tf.math.divide_no_nan(sums['loss'], sums['weight'])
+  return {'loss': mean, **metric.compute(sums['metrics'])}
+
+
+def non_finite(state: TrainState) -> list[str]:
+  """Names the variables of a state that hold a NaN or an infinity."""
+  return [
+      name
+      for name, variable in state.named_variables().items()
+      if variable.dtype.is_floating
+      and not bool(tf.reduce_all(tf.math.is_finite(variable)))
+  ]
+
+
+def _add(sums: Sums, more: Sums) -> Sums:
+  return tf.nest.map_structure(
+      lambda total, value: total + tf.cast(value, total.dtype), sums, more
+  )
+
+
+def _assign(targets: Any, values: Any) -> None:
+  for target, value in zip(tf.nest.flatten(targets), tf.nest.flatten(values)):
+    target.assign(value)
