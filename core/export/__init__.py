@@ -1,0 +1,48 @@
+"""Models as files that run without this library, and proof that they agree.
+
+    classifier = export.Classifier(model, preprocess, (28, 28, 1), label_names)
+    export.save_saved_model(classifier, 'exports/saved_model')
+    export.save_tflite(classifier, 'exports/model.tflite')
+    run = export.tflite_runner('exports/model.tflite')
+    parity = export.compare(probabilities, run(images))
+
+Both files take images as float32 in [0, 1] and as raw uint8, in batches of any
+size, and hold the names of the labels.
+"""
+
+from . import classifier
+from . import parity
+from . import saved_model
+from . import tflite
+
+Classifier = classifier.Classifier
+OUTPUTS = classifier.OUTPUTS
+PARITY_LIMIT = parity.LIMIT
+Parity = parity.Parity
+QUANTIZATIONS = tflite.QUANTIZATIONS
+Runner = classifier.Runner
+classifier_runner = classifier.classifier_runner
+compare = parity.compare
+save_saved_model = saved_model.save_saved_model
+save_tflite = tflite.save_tflite
+saved_model_labels = saved_model.saved_model_labels
+saved_model_runner = saved_model.saved_model_runner
+tflite_labels = tflite.tflite_labels
+tflite_runner = tflite.tflite_runner
+
+__all__ = [
+    'Classifier',
+    'OUTPUTS',
+    'PARITY_LIMIT',
+    'Parity',
+    'QUANTIZATIONS',
+    'Runner',
+    'classifier_runner',
+    'compare',
+    'save_saved_model',
+    'save_tflite',
+    'saved_model_labels',
+    'saved_model_runner',
+    'tflite_labels',
+    'tflite_runner',
+]

@@ -1,0 +1,33 @@
+"""Writing so that a reader never sees half of an export."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import contextlib
+import os
+import tempfile
+
+
+@contextlib.contextmanager
+def replaced(path: str) -> Iterator[str]:
+  """Yields a scratch path, which becomes `path` when the block succeeds.
+
+  An old file is replaced in one step. An old directory is moved away first: in
+  between there is none, but at no time half of one. If the block fails, what
+  was there stays.
+
+  Args:
+    path: The file or directory to make; parents are made as well.
+
+  Yields:
+    A path on the same disk, at which nothing exists yet.
+  """
+  path = os.path.abspath(path)
+  parent = os.path.dirname(path)
+  os.makedirs(parent, exist_ok=True)
+  with tempfile.TemporaryDirectory(prefix='.export_', dir=parent) as scratch:
+    new = os.path.join(scratch, 'new')
+    yield new
+    if os.path.isdir(path):
+      os.rename(path, os.path.join(scratch, 'old'))
+    os.replace(new, path)

@@ -1,0 +1,103 @@
+"""SavedModel: TensorFlow's own format, for Python, C++ and TF Serving."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from . import classifier as classifier_lib
+from . import files
+
+_CONTENTS = {'assets', 'fingerprint.pb', 'saved_model.pb', 'variables'}
+
+
+def save_saved_model(
+    classifier: classifier_lib.Classifier, directory: str
+) -> None:
+  """Saves a classifier as a SavedModel, which TensorFlow alone can load.
+
+  Its signatures are `float`, which is `serving_default` too, `uint8`, and
+  `labels`, see `Classifier`.
+
+  Args:
+    classifier: What to save.
+    directory: Where to. A SavedModel that is there is replaced.
+
+  Raises:
+    ValueError: If something else is there.
+
+  Example:
+    >>> import tempfile
+    >>> import tensorflow as tf
+    >>> from core import export, models
+    >>> model = models.create('mlp', 2, hidden_sizes=(4,))
+    >>> model.build((None, 8, 8, 1))
+    >>> classifier = export.Classifier(
+    ...     model, tf.identity, (8, 8, 1), ['cat', 'dog'])
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...   export.save_saved_model(classifier, directory)
+    ...   loaded = tf.saved_model.load(directory)
+    >>> sorted(loaded.signatures)
+    ['float', 'labels', 'serving_default', 'uint8']
+    >>> loaded.predict_uint8(tf.zeros([3, 8, 8, 1], tf.uint8))['label'].shape
+    TensorShape([3])
+  """
+  if os.path.lexists(directory) and not _replaceable(directory):
+    raise ValueError(
+        f'directory: {directory} exists and holds something other than a '
+        'SavedModel; give a new directory, or remove it yourself.'
+    )
+  with files.replaced(directory) as scratch:
+    tf.saved_model.save(
+        classifier,
+        scratch,
+        signatures={
+            'serving_default': classifier.predict_float,
+            'float': classifier.predict_float,
+            'uint8': classifier.predict_uint8,
+            'labels': classifier.labels,
+        },
+    )
+
+
+def saved_model_runner(directory: str) -> classifier_lib.Runner:
+  """Loads a SavedModel, to compare it with the model it was made from.
+
+  Args:
+    directory: What `save_saved_model` wrote.
+
+  Returns:
+    A function from images, uint8 or float32 in [0, 1], ``[batch_size, H, W,
+    C]``, to probabilities ``[batch_size, num_classes]``.
+  """
+  loaded = tf.saved_model.load(directory)
+
+  def run(images: np.ndarray) -> np.ndarray:
+    predict = loaded.signatures[classifier_lib.signature_of(images)]
+    return predict(image=tf.constant(images))['probabilities'].numpy()
+
+  return run
+
+
+def saved_model_labels(directory: str) -> list[str]:
+  """Reads the label names out of a SavedModel.
+
+  Args:
+    directory: What `save_saved_model` wrote.
+
+  Returns:
+    The name of each class.
+  """
+  loaded = tf.saved_model.load(directory)
+  labels = loaded.signatures['labels']()['labels']
+  return [label.decode() for label in labels.numpy()]
+
+
+def _replaceable(directory: str) -> bool:
+  if os.path.islink(directory) or not os.path.isdir(directory):
+    return False
+  contents = set(os.listdir(directory))
+  is_export = 'saved_model.pb' in contents and contents <= _CONTENTS
+  return is_export or not contents

@@ -1,0 +1,127 @@
+"""TensorFlow Lite: one small file for phones and other devices."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import tempfile
+from typing import Any
+import warnings
+import zipfile
+
+import numpy as np
+import tensorflow as tf
+
+from .. import checks
+from . import classifier as classifier_lib
+from . import files
+
+QUANTIZATIONS = ('dynamic_range',)
+
+_LABELS_FILE = 'labels.txt'
+
+
+def save_tflite(
+    classifier: classifier_lib.Classifier,
+    path: str,
+    *,
+    quantize: str | None = None,
+) -> None:
+  """Saves a classifier as a TensorFlow Lite file with its labels in it.
+
+  Its signatures are `float` and `uint8`, see `Classifier`; they share the
+  weights, take batches of any size and return no strings. The label names, a
+  line each, are the file `labels.txt` of the zip archive behind the model,
+  where the format's metadata tools look for associated files:
+  ``unzip -p model.tflite labels.txt``.
+
+  Args:
+    classifier: What to save.
+    path: The file, replaced if it exists.
+    quantize: `dynamic_range` stores the larger weights as 8-bit integers: a
+      quarter of the size, and probabilities that differ by more than rounding.
+      By default all stays float32.
+
+  Raises:
+    ValueError: If the quantization is unknown.
+  """
+  if quantize is not None:
+    checks.one_of('quantize', quantize, QUANTIZATIONS)
+  model = _convert(classifier, quantize)
+  labels = zipfile.ZipInfo(_LABELS_FILE)  # Of 1980: the same bytes every time.
+  labels.external_attr = 0o644 << 16
+  with files.replaced(path) as scratch:
+    with open(scratch, 'wb') as file:
+      file.write(model)
+    with zipfile.ZipFile(scratch, 'a') as archive:
+      archive.writestr(labels, '\n'.join(classifier.label_names) + '\n')
+
+
+def tflite_runner(path: str) -> classifier_lib.Runner:
+  """Loads a TensorFlow Lite file, to compare it with its model.
+
+  Args:
+    path: What `save_tflite` wrote.
+
+  Returns:
+    A function from images, uint8 or float32 in [0, 1], ``[batch_size, H, W,
+    C]``, to probabilities ``[batch_size, num_classes]``. Batches of changing
+    sizes will do. It is not safe to call from several threads.
+  """
+  interpreter = _interpreter(path)
+  runners = {
+      name: interpreter.get_signature_runner(name)
+      for name in interpreter.get_signature_list()
+  }
+
+  def run(images: np.ndarray) -> np.ndarray:
+    predict = runners[classifier_lib.signature_of(images)]
+    return predict(image=images)['probabilities']
+
+  return run
+
+
+def tflite_labels(path: str) -> list[str]:
+  """Reads the label names out of a TensorFlow Lite file.
+
+  Args:
+    path: What `save_tflite` wrote.
+
+  Returns:
+    The name of each class.
+  """
+  with zipfile.ZipFile(path) as archive:
+    return archive.read(_LABELS_FILE).decode().splitlines()
+
+
+def _convert(
+    classifier: classifier_lib.Classifier, quantize: str | None
+) -> bytes:
+  # By way of a SavedModel, since only from there does the converter take the
+  # names of signatures and the variables of a MirroredStrategy.
+  functions = classifier.numeric_signatures()
+  with tempfile.TemporaryDirectory() as scratch:
+    tf.saved_model.save(classifier, scratch, signatures=functions)
+    converter = tf.lite.TFLiteConverter.from_saved_model(
+        scratch, signature_keys=list(functions)
+    )
+    if quantize == 'dynamic_range':
+      converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    return converter.convert()
+
+
+def _interpreter(path: str) -> Any:
+  """Opens a file with LiteRT where it is installed, else with TensorFlow.
+
+  TensorFlow has announced that its interpreter will go in favour of LiteRT's,
+  which has the same interface.
+  """
+  if not os.path.isfile(path):
+    raise ValueError(f'path: there is no TensorFlow Lite file {path}.')
+  if importlib.util.find_spec('ai_edge_litert'):
+    litert = importlib.import_module('ai_edge_litert.interpreter')
+    return litert.Interpreter(model_path=path)
+  with warnings.catch_warnings():
+    warnings.filterwarnings('ignore', r'\s*Warning: tf.lite.Interpreter')
+    return tf.lite.Interpreter(model_path=path)

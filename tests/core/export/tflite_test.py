@@ -1,0 +1,113 @@
+"""Tests of TensorFlow Lite exports."""
+
+from __future__ import annotations
+
+import os
+import warnings
+import zipfile
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from core import export
+from core import models
+from tests import virtual_devices
+from tests.core.export import cases
+
+
+class TFLiteTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.folder = os.path.join(cases.temporary_folder(self), 'exports')
+    self.path = os.path.join(self.folder, 'model.tflite')
+
+  @parameterized.parameters(*models.REGISTRY)
+  def test_gives_the_models_probabilities(self, name):
+    model = cases.build(name)
+    export.save_tflite(cases.wrap(model), self.path)
+    with warnings.catch_warnings():
+      warnings.simplefilter('error')
+      run = export.tflite_runner(self.path)
+    # The size goes up and down: the last batch of a split may be any.
+    for size in (7, 1, 9):
+      pixels = cases.images(size)
+      expected = cases.probabilities(model, pixels)
+      np.testing.assert_allclose(run(pixels), expected, atol=1e-6)
+      np.testing.assert_allclose(
+          run((pixels / 255).astype(np.float32)), expected, atol=1e-6
+      )
+
+  def test_mirrored_model(self):
+    with virtual_devices.mirrored(2).scope():
+      model = cases.build('convnet')
+    export.save_tflite(cases.wrap(model), self.path)
+    pixels = cases.images(3)
+    np.testing.assert_allclose(
+        export.tflite_runner(self.path)(pixels),
+        cases.probabilities(model, pixels),
+        atol=1e-6,
+    )
+
+  def test_signatures_share_the_weights(self):
+    model = cases.build('mlp')
+    export.save_tflite(cases.wrap(model), self.path)
+    with warnings.catch_warnings():
+      warnings.simplefilter('ignore')
+      interpreter = tf.lite.Interpreter(self.path)
+    signatures = interpreter.get_signature_list()
+    self.assertSameElements(signatures, ('float', 'uint8'))
+    for signature in signatures.values():
+      self.assertEqual(signature['inputs'], ['image'])
+      self.assertSameElements(signature['outputs'], export.OUTPUTS)
+    weights = sum(4 * v.shape.num_elements() for v in model.trainable_variables)
+    self.assertBetween(os.path.getsize(self.path), weights, 1.8 * weights)
+
+  def test_labels_are_in_the_file(self):
+    classifier = cases.wrap(cases.build('mlp'))
+    export.save_tflite(classifier, self.path)
+    with zipfile.ZipFile(self.path) as archive:
+      self.assertIsNone(archive.testzip())
+      text = archive.read('labels.txt').decode('utf-8')
+    self.assertSequenceEqual(text.splitlines(), cases.LABELS)
+    self.assertSequenceEqual(export.tflite_labels(self.path), cases.LABELS)
+
+  def test_dynamic_range_is_a_quarter_and_close(self):
+    model = models.create('mlp', len(cases.LABELS), hidden_sizes=(200,))
+    model.build((None, *cases.IMAGE_SHAPE))
+    classifier = cases.wrap(model)
+    small = os.path.join(self.folder, 'small.tflite')
+    export.save_tflite(classifier, self.path)
+    export.save_tflite(classifier, small, quantize='dynamic_range')
+    self.assertLess(os.path.getsize(small), 0.35 * os.path.getsize(self.path))
+    pixels = cases.images(20)
+    parity = export.compare(
+        cases.probabilities(model, pixels), export.tflite_runner(small)(pixels)
+    )
+    self.assertBetween(parity.max_difference, 1e-6, 0.05)
+
+  def test_replaces_a_file_and_leaves_no_scratch(self):
+    for name in ('convnet', 'mlp'):
+      model = cases.build(name)
+      export.save_tflite(cases.wrap(model), self.path)
+    self.assertSequenceEqual(os.listdir(self.folder), ['model.tflite'])
+    pixels = cases.images(2)
+    np.testing.assert_allclose(
+        export.tflite_runner(self.path)(pixels),
+        cases.probabilities(model, pixels),
+        atol=1e-6,
+    )
+
+  def test_refuses(self):
+    classifier = cases.wrap(cases.build('mlp'))
+    with self.assertRaisesRegex(ValueError, "quantize: unknown 'int4'"):
+      export.save_tflite(classifier, self.path, quantize='int4')
+    self.assertFalse(os.path.exists(self.folder))
+    with self.assertRaisesRegex(ValueError, 'path: .*model.tflite'):
+      export.tflite_runner(self.path)
+
+
+if __name__ == '__main__':
+  absltest.main()
