@@ -12,33 +12,81 @@ What holds for all of them:
 - Over replicas, each loss sees the local batch. That changes no value, save
   for losses that compare the examples of a batch, which say so.
 
-Penalties on parameters, ``fn(tensors, *, ...) -> []``, end in `_penalty`.
+Penalties on parameters (`penalties`) are ``fn(tensors, *, ...) -> []``; those
+on what a model does with an example (`regularizers`) give ``[batch_size]``.
 """
 
+from .binary import sigmoid_cross_entropy, sigmoid_focal
 from .classification import (
+    poly1_cross_entropy,
     softmax_cross_entropy,
     softmax_cross_entropy_with_probabilities,
+    softmax_focal,
 )
-from .penalties import l1_penalty, l2_penalty
+from .composition import compose, weighted_sum
+from .divergences import distillation, jensen_shannon, kl_divergence
+from .embeddings import (
+    contrastive,
+    cosine_distance,
+    euclidean_distance,
+    triplet_margin,
+)
+from .in_batch import batch_hard_triplet, nt_xent, supervised_contrastive
+from .likelihoods import gaussian_negative_log_likelihood, poisson
+from .margins import hinge, multiclass_hinge
+from .noise_robust import generalized_cross_entropy, symmetric_cross_entropy
+from .overlaps import dice, tversky
+from .penalties import (
+    elastic_net_penalty,
+    l1_penalty,
+    l2_penalty,
+    orthogonality_penalty,
+)
 from .reduction import mean, total
-from .regression import (
-    absolute_error,
-    huber,
-    log_cosh,
-    quantile,
-    squared_error,
-)
+from .regression import absolute_error, huber, log_cosh, quantile, squared_error
+from .regularizers import activity_penalty, confidence_penalty, gradient_penalty
+from .sequence import ctc
 
 __all__ = [
     'absolute_error',
+    'activity_penalty',
+    'batch_hard_triplet',
+    'compose',
+    'confidence_penalty',
+    'contrastive',
+    'cosine_distance',
+    'ctc',
+    'dice',
+    'distillation',
+    'elastic_net_penalty',
+    'euclidean_distance',
+    'gaussian_negative_log_likelihood',
+    'generalized_cross_entropy',
+    'gradient_penalty',
+    'hinge',
     'huber',
+    'jensen_shannon',
+    'kl_divergence',
     'l1_penalty',
     'l2_penalty',
     'log_cosh',
     'mean',
+    'multiclass_hinge',
+    'nt_xent',
+    'orthogonality_penalty',
+    'poisson',
+    'poly1_cross_entropy',
     'quantile',
+    'sigmoid_cross_entropy',
+    'sigmoid_focal',
     'softmax_cross_entropy',
     'softmax_cross_entropy_with_probabilities',
+    'softmax_focal',
     'squared_error',
+    'supervised_contrastive',
+    'symmetric_cross_entropy',
     'total',
+    'triplet_margin',
+    'tversky',
+    'weighted_sum',
 ]

@@ -97,6 +97,29 @@ def classes(
   return tf.where(valid, labels, 0), logits, valid
 
 
+def binary(
+    labels: tf.Tensor, logits: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Returns binary labels, logits and which labels are probabilities.
+
+  Args:
+    labels: ``[batch_size, ...]``, numbers in [0, 1] or booleans.
+    logits: ``[batch_size, ...]``, floating point, of the labels' shape.
+
+  Returns:
+    The labels and the logits in one precision, and a boolean tensor of their
+    shape for `nan_unless`.
+
+  Raises:
+    TypeError: If the logits are not floating point numbers.
+    ValueError: If the shapes differ or, eagerly, a label is out of range.
+  """
+  labels, logits = pair(labels, logits, names=('labels', 'logits'))
+  valid = (labels >= 0) & (labels <= 1)
+  require('labels', labels, valid, 'numbers in [0, 1]')
+  return labels, logits, valid
+
+
 def require(
     argument: str, values: tf.Tensor, valid: tf.Tensor, expected: str
 ) -> None:

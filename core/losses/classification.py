@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from .. import checks
-from . import arguments
+from . import arguments, numerics
 
 
 def softmax_cross_entropy(
@@ -125,3 +125,83 @@ def softmax_cross_entropy_with_probabilities(
     weights = arguments.class_weights(class_weights, logits)
     values *= tf.linalg.matvec(labels, weights)
   return values
+
+
+def softmax_focal(
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    *,
+    gamma: float = 2.0,
+    class_weights: Sequence[float] | tf.Tensor | None = None,
+) -> tf.Tensor:
+  r"""Computes the focal loss, which passes over what is already easy.
+
+  .. math:: -w_y (1 - p_y)^\gamma \log p_y
+
+  Args:
+    labels: ``[batch_size]``, integers in [0, num_classes). One out of range
+      raises eagerly and gives NaN in a graph.
+    logits: ``[batch_size, num_classes]``, floating point.
+    gamma: How fast easy examples lose weight, >= 0; 0 is the cross-entropy.
+    class_weights: ``[num_classes]``, numbers >= 0 (the paper's alpha); None
+      weighs all 1.
+
+  Returns:
+    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+
+  Raises:
+    TypeError: If the labels are not integers or the logits not floating point.
+    ValueError: If shapes do not fit, there is not one class weight a class,
+      gamma is negative or, eagerly, a label is out of range.
+
+  Reference:
+    Lin et al., `Focal Loss for Dense Object Detection
+    <https://arxiv.org/abs/1708.02002>`_, 2017, equation 5.
+
+  Example:
+    >>> from core import losses
+    >>> values = losses.softmax_focal([0], [[0.0, 0.0]], gamma=1.0)
+    >>> round(float(values[0]), 4)
+    0.3466
+  """
+  arguments.not_negative('gamma', gamma)
+  cross_entropy = softmax_cross_entropy(labels, logits)
+  weighted = softmax_cross_entropy(labels, logits, class_weights=class_weights)
+  return numerics.power(-tf.math.expm1(-cross_entropy), gamma) * weighted
+
+
+def poly1_cross_entropy(
+    labels: tf.Tensor, logits: tf.Tensor, *, epsilon: float = 2.0
+) -> tf.Tensor:
+  r"""Computes the cross-entropy with its first polynomial term reweighed.
+
+  .. math:: -\log p_y + \epsilon \, (1 - p_y)
+
+  Args:
+    labels: ``[batch_size]``, integers in [0, num_classes). One out of range
+      raises eagerly and gives NaN in a graph.
+    logits: ``[batch_size, num_classes]``, floating point.
+    epsilon: The coefficient, >= -1; the paper suggests 2 for images.
+
+  Returns:
+    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+
+  Raises:
+    TypeError: If the labels are not integers or the logits not floating point.
+    ValueError: If shapes do not fit, epsilon is below -1 or, eagerly, a label
+      is out of range.
+
+  Reference:
+    Leng et al., `PolyLoss: A Polynomial Expansion Perspective of
+    Classification Loss Functions <https://arxiv.org/abs/2204.12511>`_, 2022,
+    equation 5.
+
+  Example:
+    >>> from core import losses
+    >>> values = losses.poly1_cross_entropy([0], [[0.0, 0.0]])
+    >>> round(float(values[0]), 4)
+    1.6931
+  """
+  checks.in_range('epsilon', epsilon, -1, float('inf'))
+  cross_entropy = softmax_cross_entropy(labels, logits)
+  return cross_entropy - epsilon * tf.math.expm1(-cross_entropy)

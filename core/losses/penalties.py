@@ -2,11 +2,12 @@
 
 They see parameters alone, which every replica holds whole: add a penalty once
 to the global mean loss, not once a replica. Penalties that see examples are in
-`regularizers` and give a value an example, like any loss.
+`regularizers` and give a value for each example, like any loss.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
@@ -36,9 +37,7 @@ def l1_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
     3.0
   """
   arguments.not_negative('scale', scale)
-  return scale * tf.add_n(
-      [tf.reduce_sum(tf.abs(tensor)) for tensor in _floats(tensors)]
-  )
+  return scale * _sum(tf.reduce_sum(tf.abs(t)) for t in _floats(tensors))
 
 
 def l2_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
@@ -66,11 +65,91 @@ def l2_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
     7.0
   """
   arguments.not_negative('scale', scale)
-  return scale * tf.add_n(
-      [tf.reduce_sum(tensor**2) for tensor in _floats(tensors)]
-  )
+  return scale * _sum(tf.reduce_sum(t**2) for t in _floats(tensors))
+
+
+def elastic_net_penalty(tensors: Any, *, l1: float, l2: float) -> tf.Tensor:
+  r"""Computes the weighted sum of absolute values and squares.
+
+  .. math:: \lambda_1 \sum_i |w_i| + \lambda_2 \sum_i w_i^2
+
+  Args:
+    tensors: A nest of floating point tensors or variables of any shapes.
+    l1: The factor of the absolute values, >= 0.
+    l2: The factor of the squares, >= 0.
+
+  Returns:
+    ``[]``, float32 also for bfloat16 tensors; 0 for an empty nest.
+
+  Raises:
+    TypeError: If a tensor is not of floating point numbers.
+    ValueError: If a factor is negative.
+
+  Reference:
+    Zou and Hastie, `Regularization and Variable Selection via the Elastic Net
+    <https://doi.org/10.1111/j.1467-9868.2005.00503.x>`_, 2005, equation 3.
+
+  Example:
+    >>> from core import losses
+    >>> float(losses.elastic_net_penalty([1.0, -2.0], l1=1.0, l2=0.5))
+    5.5
+  """
+  arguments.not_negative('l1', l1)
+  arguments.not_negative('l2', l2)
+  return l1_penalty(tensors, scale=l1) + l2_penalty(tensors, scale=l2)
+
+
+def orthogonality_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
+  r"""Computes how far matrices are from having orthonormal columns.
+
+  .. math:: \lambda \sum_W \lVert W^\top W - I \rVert_F^2
+
+  A filter ``[height, width, inputs, outputs]`` is the matrix ``[height * width
+  * inputs, outputs]``. A matrix with more columns than rows is transposed: its
+  columns can not all be orthogonal, its rows can.
+
+  Args:
+    tensors: A nest of floating point tensors or variables of rank >= 2.
+    scale: The factor :math:`\lambda`, >= 0.
+
+  Returns:
+    ``[]``, float32 also for bfloat16 tensors; 0 for an empty nest.
+
+  Raises:
+    TypeError: If a tensor is not of floating point numbers.
+    ValueError: If the scale is negative or a tensor is no matrix.
+
+  Reference:
+    Brock et al., `Neural Photo Editing with Introspective Adversarial Networks
+    <https://arxiv.org/abs/1609.07093>`_, 2016, section 3.3; here squared, as
+    in Bansal et al., `<https://arxiv.org/abs/1810.09102>`_, 2018, equation 1.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import losses
+    >>> float(losses.orthogonality_penalty(2.0 * tf.eye(3)))
+    27.0
+  """
+  arguments.not_negative('scale', scale)
+  return scale * _sum(map(_distance_from_orthonormal, _floats(tensors)))
+
+
+def _distance_from_orthonormal(tensor: tf.Tensor) -> tf.Tensor:
+  if tensor.shape.rank < 2:
+    raise ValueError(
+        f'tensors: expected matrices or filters, got shape {tensor.shape}; '
+        'leave biases and scales out.'
+    )
+  matrix = tf.reshape(tensor, [-1, tensor.shape[-1]])
+  wide = matrix.shape[0] < matrix.shape[1]
+  gram = tf.matmul(matrix, matrix, transpose_a=not wide, transpose_b=wide)
+  identity = tf.eye(tf.shape(gram)[0], dtype=gram.dtype)
+  return tf.reduce_sum((gram - identity) ** 2)
 
 
 def _floats(tensors: Any) -> list[tf.Tensor]:
-  flat = tf.nest.flatten(tensors) or [0.0]
-  return [arguments.floats('tensors', tensor) for tensor in flat]
+  return [arguments.floats('tensors', t) for t in tf.nest.flatten(tensors)]
+
+
+def _sum(values: Iterable[tf.Tensor]) -> tf.Tensor:
+  return tf.add_n(list(values) or [tf.zeros([])])

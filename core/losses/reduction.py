@@ -80,8 +80,3 @@ def _values_and_weights(
   checks.same_shape(values=values, weights=weights)
   # Selecting before multiplying: 0 * inf would be NaN, in the gradient too.
   return tf.where(weights == 0, tf.zeros_like(values), values), weights
-
-
-def over_examples(values: tf.Tensor) -> tf.Tensor:
-  """Averages ``[batch_size, ...]`` over all axes but the first."""
-  return tf.reduce_mean(values, axis=range(1, values.shape.rank))

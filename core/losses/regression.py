@@ -7,7 +7,7 @@ import math
 import tensorflow as tf
 
 from .. import checks
-from . import arguments, reduction
+from . import arguments, numerics
 
 
 def squared_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
@@ -32,7 +32,7 @@ def squared_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     2.0
   """
   labels, predictions = arguments.pair(labels, predictions)
-  return reduction.over_examples((predictions - labels) ** 2)
+  return numerics.over_examples((predictions - labels) ** 2)
 
 
 def absolute_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
@@ -57,7 +57,7 @@ def absolute_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     1.0
   """
   labels, predictions = arguments.pair(labels, predictions)
-  return reduction.over_examples(tf.abs(predictions - labels))
+  return numerics.over_examples(tf.abs(predictions - labels))
 
 
 def huber(
@@ -95,7 +95,7 @@ def huber(
   labels, predictions = arguments.pair(labels, predictions)
   error = tf.abs(predictions - labels)
   near = tf.minimum(error, delta)
-  return reduction.over_examples(0.5 * near**2 + delta * (error - near))
+  return numerics.over_examples(0.5 * near**2 + delta * (error - near))
 
 
 def log_cosh(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
@@ -130,7 +130,7 @@ def log_cosh(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
   labels, predictions = arguments.pair(labels, predictions)
   error = predictions - labels
   # log cosh e = e + log(1 + exp(-2 e)) - log 2, without the overflow of cosh.
-  return reduction.over_examples(
+  return numerics.over_examples(
       error + tf.math.softplus(-2 * error) - math.log(2)
   )
 
@@ -168,6 +168,6 @@ def quantile(
   checks.in_range('level', level, 0, 1)
   labels, predictions = arguments.pair(labels, predictions)
   error = labels - predictions
-  return reduction.over_examples(
+  return numerics.over_examples(
       tf.maximum(level * error, (level - 1) * error)
   )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,28 +12,33 @@ import tensorflow as tf
 from core import losses
 
 NUM_CLASSES = 4
+Draw = Callable[[np.random.Generator, int], np.ndarray]
 
 
 class Case(NamedTuple):
-  """A loss of (labels, predictions), and how to draw its labels.
+  """A loss of (labels, predictions), and how to try it.
 
   Attributes:
     loss: The loss, its options bound.
     labels: From (generator, batch size) to labels.
     shape: The shape of the predictions of an example.
+    wrong: A label that is out of range; None where any is in it.
     batch_wide: Whether examples are compared with each other, so that the loss
       takes the weights too.
+    tolerance: Of finite differences; more where float32 is all there is.
   """
 
   loss: Callable[..., tf.Tensor]
-  labels: Callable[[np.random.Generator, int], Any]
+  labels: Draw
   shape: tuple[int, ...]
+  wrong: float | None = None
   batch_wide: bool = False
+  tolerance: float = 1e-4
 
   def batch(
-      self, size: int = 6, seed: int = 0, dtype: Any = np.float32
-  ) -> tuple[Any, np.ndarray]:
-    generator = np.random.default_rng(seed)
+      self, size: int = 6, dtype: Any = np.float32
+  ) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(0)
     predictions = generator.normal(size=(size, *self.shape)).astype(dtype)
     return self.labels(generator, size), predictions
 
@@ -44,36 +50,132 @@ class Case(NamedTuple):
     return self.loss(labels, predictions)
 
 
-def classes(generator: np.random.Generator, size: int) -> np.ndarray:
-  return generator.integers(0, NUM_CLASSES, size)
+def _integers(low: int, high: int, *shape: int) -> Draw:
+  return lambda generator, size: generator.integers(low, high, (size, *shape))
 
 
-def probabilities(generator: np.random.Generator, size: int) -> np.ndarray:
+def _reals(*shape: int) -> Draw:
+  return lambda generator, size: generator.normal(size=(size, *shape)).astype(
+      np.float32
+  )
+
+
+def _probabilities(generator: np.random.Generator, size: int) -> np.ndarray:
   return generator.dirichlet(np.ones(NUM_CLASSES), size).astype(np.float32)
 
 
-def reals(generator: np.random.Generator, size: int) -> np.ndarray:
-  return generator.normal(size=(size, 3)).astype(np.float32)
+def _of_classes(loss: Callable[..., tf.Tensor], **options: Any) -> Case:
+  return Case(
+      functools.partial(loss, **options),
+      _integers(0, NUM_CLASSES),
+      (NUM_CLASSES,),
+      wrong=NUM_CLASSES,
+  )
 
 
-def _bind(loss: Callable[..., tf.Tensor], **options: Any) -> Any:
-  return lambda *args, **kwargs: loss(*args, **options, **kwargs)
+def _of_reals(loss: Callable[..., tf.Tensor], **options: Any) -> Case:
+  return Case(functools.partial(loss, **options), _reals(3), (3,))
 
 
-_SMOOTH = {'class_weights': [1.0, 2.0, 0.5, 3.0], 'label_smoothing': 0.1}
+def _of_probabilities(loss: Callable[..., tf.Tensor], **options: Any) -> Case:
+  return Case(
+      functools.partial(loss, **options), _probabilities, (NUM_CLASSES,)
+  )
+
+
+def _of_binary(loss: Callable[..., tf.Tensor], *shape: int, **options) -> Case:
+  return Case(
+      functools.partial(loss, **options), _integers(0, 2, *shape), shape, wrong=2
+  )
+
+
+def _gaussian(labels: Any, predictions: Any) -> tf.Tensor:
+  return losses.gaussian_negative_log_likelihood(
+      labels, predictions[..., 0], variances=tf.abs(predictions[..., 1])
+  )
+
+
+def _triplet(labels: Any, predictions: Any) -> tf.Tensor:
+  del labels
+  return losses.triplet_margin(*tf.unstack(predictions, axis=1))
+
+
+def _slope(labels: Any, predictions: Any) -> tf.Tensor:
+  del labels
+  return losses.gradient_penalty(lambda x: x * x / 2, predictions)
+
+
+_WEIGHTS = [1.0, 2.0, 0.5, 3.0]
+_SMOOTH = {'class_weights': _WEIGHTS, 'label_smoothing': 0.1}
+_IGNORED = _integers(0, 1)
 
 CASES = {
-    'softmax_cross_entropy': Case(
-        _bind(losses.softmax_cross_entropy, **_SMOOTH), classes, (NUM_CLASSES,)
+    'activity_penalty': Case(
+        lambda _, x: losses.activity_penalty(x, l1=0.3), _IGNORED, (2, 3)
     ),
-    'softmax_cross_entropy_with_probabilities': Case(
-        _bind(losses.softmax_cross_entropy_with_probabilities, **_SMOOTH),
-        probabilities,
-        (NUM_CLASSES,),
+    'absolute_error': _of_reals(losses.absolute_error),
+    'batch_hard_triplet': Case(
+        losses.batch_hard_triplet, _integers(0, 2), (3,), batch_wide=True
     ),
-    'squared_error': Case(losses.squared_error, reals, (3,)),
-    'absolute_error': Case(losses.absolute_error, reals, (3,)),
-    'huber': Case(_bind(losses.huber, delta=0.7), reals, (3,)),
-    'log_cosh': Case(losses.log_cosh, reals, (3,)),
-    'quantile': Case(_bind(losses.quantile, level=0.8), reals, (3,)),
+    'compose': Case(
+        losses.compose(
+            {'huber': losses.huber, 'log_cosh': losses.log_cosh},
+            {'huber': 0.3, 'log_cosh': 2.0},
+        ),
+        _reals(3),
+        (3,),
+    ),
+    'confidence_penalty': Case(
+        lambda _, x: losses.confidence_penalty(x), _IGNORED, (NUM_CLASSES,)
+    ),
+    'contrastive': _of_binary(losses.contrastive),
+    'cosine_distance': _of_reals(losses.cosine_distance),
+    'ctc': Case(
+        losses.ctc,
+        _integers(1, NUM_CLASSES, 2),
+        (5, NUM_CLASSES),
+        wrong=0,
+        tolerance=1e-2,
+    ),
+    'dice': Case(
+        losses.dice, _integers(0, NUM_CLASSES, 5), (5, NUM_CLASSES), wrong=-1
+    ),
+    'dice__masks': _of_binary(losses.dice, 2, 3),
+    'distillation': Case(
+        losses.distillation, _reals(NUM_CLASSES), (NUM_CLASSES,)
+    ),
+    'euclidean_distance': _of_reals(losses.euclidean_distance),
+    'gaussian_negative_log_likelihood': Case(_gaussian, _reals(3), (3, 2)),
+    'generalized_cross_entropy': _of_classes(losses.generalized_cross_entropy),
+    'gradient_penalty': Case(_slope, _IGNORED, (2, 3)),
+    'hinge': _of_binary(losses.hinge, 3),
+    'huber': _of_reals(losses.huber, delta=0.7),
+    'jensen_shannon': _of_probabilities(losses.jensen_shannon),
+    'kl_divergence': _of_probabilities(losses.kl_divergence),
+    'log_cosh': _of_reals(losses.log_cosh),
+    'multiclass_hinge': _of_classes(losses.multiclass_hinge),
+    'nt_xent': Case(losses.nt_xent, _reals(3), (3,), batch_wide=True),
+    'poisson': Case(losses.poisson, _integers(0, 9, 3), (3,), wrong=-1),
+    'poly1_cross_entropy': _of_classes(losses.poly1_cross_entropy),
+    'quantile': _of_reals(losses.quantile, level=0.8),
+    'sigmoid_cross_entropy': _of_binary(
+        losses.sigmoid_cross_entropy, 3, positive_weights=[1.0, 3.0, 0.5]
+    ),
+    'sigmoid_focal': _of_binary(losses.sigmoid_focal, 3, alpha=0.25, gamma=0.5),
+    'softmax_cross_entropy': _of_classes(
+        losses.softmax_cross_entropy, **_SMOOTH
+    ),
+    'softmax_cross_entropy_with_probabilities': _of_probabilities(
+        losses.softmax_cross_entropy_with_probabilities, **_SMOOTH
+    ),
+    'softmax_focal': _of_classes(
+        losses.softmax_focal, gamma=0.5, class_weights=_WEIGHTS
+    ),
+    'squared_error': _of_reals(losses.squared_error),
+    'supervised_contrastive': Case(
+        losses.supervised_contrastive, _integers(0, 2), (3,), batch_wide=True
+    ),
+    'symmetric_cross_entropy': _of_classes(losses.symmetric_cross_entropy),
+    'triplet_margin': Case(_triplet, _IGNORED, (3, 4)),
+    'tversky': _of_binary(losses.tversky, 5),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import jax
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
@@ -20,13 +19,25 @@ def _value_and_gradient(case, labels, predictions, weights=None):
   return values, value, tape.gradient(value, predictions)
 
 
-def _row(nest, index):
-  return jax.tree.map(lambda array: array[index], nest)
+_EVERY_LOSS = parameterized.named_parameters(*((n, n) for n in cases.CASES))
+_NOT_OF_EXAMPLES = {
+    'elastic_net_penalty',
+    'l1_penalty',
+    'l2_penalty',
+    'mean',
+    'orthogonality_penalty',
+    'total',
+    'weighted_sum',
+}
 
 
 class PropertiesTest(parameterized.TestCase):
 
-  @parameterized.named_parameters(*((n, n) for n in cases.CASES))
+  def test_no_loss_is_left_out(self):
+    tried = {name.split('__')[0] for name in cases.CASES}
+    self.assertEqual(tried | _NOT_OF_EXAMPLES, set(losses.__all__))
+
+  @_EVERY_LOSS
   def test_is_unreduced_and_float32(self, name):
     case = cases.CASES[name]
     labels, predictions = case.batch()
@@ -35,7 +46,7 @@ class PropertiesTest(parameterized.TestCase):
       self.assertEqual(values.shape, [6])
       self.assertEqual(values.dtype, tf.float32)
 
-  @parameterized.named_parameters(*((n, n) for n in cases.CASES))
+  @_EVERY_LOSS
   def test_bfloat16_equals_float32_of_the_rounded_input(self, name):
     case = cases.CASES[name]
     labels, predictions = case.batch()
@@ -44,13 +55,12 @@ class PropertiesTest(parameterized.TestCase):
         case(labels, half), case(labels, tf.cast(half, tf.float32))
     )
 
-  @parameterized.named_parameters(*((n, n) for n in cases.CASES))
+  @_EVERY_LOSS
   def test_eager_equals_graph_equals_xla(self, name):
     case = cases.CASES[name]
     labels, predictions = case.batch()
     weights = tf.constant([1.0, 1.0, 0.0, 1.0, 0.5, 1.0])
-    labels = tf.nest.map_structure(tf.constant, labels)
-    args = (labels, tf.constant(predictions), weights)
+    args = (tf.constant(labels), tf.constant(predictions), weights)
     eager = _value_and_gradient(case, *args)
     for jit in (False, True):
 
@@ -61,19 +71,21 @@ class PropertiesTest(parameterized.TestCase):
       for expected, actual in zip(eager, traced(*args), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-6)
 
-  @parameterized.named_parameters(*((n, n) for n in cases.CASES))
+  @_EVERY_LOSS
   def test_gradient_equals_finite_differences(self, name):
     case = cases.CASES[name]
     labels, predictions = case.batch(size=4, dtype=np.float64)
     theoretical, numerical = tf.test.compute_gradient(
-        lambda x: case(labels, x), [tf.constant(predictions)], delta=1e-6
+        tf.function(lambda x: case(labels, x)),
+        [tf.constant(predictions)],
+        delta=case.tolerance / 100,
     )
     self.assertGreater(np.abs(numerical[0]).max(), 1e-3)
     np.testing.assert_allclose(
-        theoretical[0], numerical[0], rtol=1e-4, atol=1e-6
+        theoretical[0], numerical[0], rtol=case.tolerance, atol=case.tolerance
     )
 
-  @parameterized.named_parameters(*((n, n) for n in cases.CASES))
+  @_EVERY_LOSS
   def test_masked_equals_sliced(self, name):
     case = cases.CASES[name]
     labels, predictions = case.batch()
@@ -83,7 +95,7 @@ class PropertiesTest(parameterized.TestCase):
         case, labels, tf.constant(predictions), kept.astype(np.float32)
     )
     _, sliced, sliced_gradient = _value_and_gradient(
-        case, _row(labels, kept), tf.constant(predictions[kept])
+        case, labels[kept], tf.constant(predictions[kept])
     )
     np.testing.assert_allclose(masked, sliced, rtol=1e-6)
     np.testing.assert_allclose(
@@ -91,7 +103,7 @@ class PropertiesTest(parameterized.TestCase):
     )
     np.testing.assert_array_equal(masked_gradient.numpy()[~kept], 0)
 
-  @parameterized.named_parameters(*((n, n) for n in cases.CASES))
+  @_EVERY_LOSS
   def test_is_finite_far_out_and_at_zero(self, name):
     case = cases.CASES[name]
     labels, predictions = case.batch()
@@ -106,6 +118,25 @@ class PropertiesTest(parameterized.TestCase):
         values, _, gradient = _value_and_gradient(case, labels, far, weights)
         self.assertTrue(np.isfinite(values).all(), values)
         self.assertTrue(np.isfinite(gradient).all(), gradient)
+
+  @parameterized.named_parameters(
+      *((n, n) for n, case in cases.CASES.items() if case.wrong is not None)
+  )
+  def test_a_label_out_of_range_is_never_silent(self, name):
+    case = cases.CASES[name]
+    labels, predictions = case.batch()
+    labels.reshape([6, -1])[2, 0] = case.wrong
+    with self.assertRaisesRegex(ValueError, 'labels: '):
+      case(labels, predictions)
+    values, value, gradient = tf.function(_value_and_gradient)(
+        case,
+        tf.constant(labels),
+        tf.constant(predictions),
+        tf.constant([1.0, 1.0, 0.0, 1.0, 1.0, 1.0]),
+    )
+    np.testing.assert_array_equal(np.isnan(values), [0, 0, 1, 0, 0, 0])
+    self.assertTrue(np.isfinite(value))
+    self.assertTrue(np.isfinite(gradient).all())
 
 
 if __name__ == '__main__':

@@ -1,0 +1,118 @@
+"""Losses of yes or no, one question or many (multi-label), from logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from .. import checks
+from . import arguments, numerics
+
+
+def sigmoid_cross_entropy(
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    *,
+    positive_weights: float | Sequence[float] | tf.Tensor | None = None,
+) -> tf.Tensor:
+  r"""Computes the cross-entropy of binary labels and the logits' sigmoid.
+
+  With :math:`p = \sigma(x)`, averaged over all axes but the first:
+
+  .. math:: -w_c \, y_c \log p_c - (1 - y_c) \log (1 - p_c)
+
+  Args:
+    labels: ``[batch_size]`` or ``[batch_size, ..., num_classes]``, numbers in
+      [0, 1] or booleans. One out of range raises eagerly and gives NaN in a
+      graph.
+    logits: Floating point, of the labels' shape.
+    positive_weights: A number or ``[num_classes]``, >= 0: how much a positive
+      counts for each negative; None weighs both 1.
+
+  Returns:
+    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+
+  Raises:
+    TypeError: If the logits are not floating point numbers.
+    ValueError: If the shapes differ, there is not one positive weight a class
+      or, eagerly, a label is out of range.
+
+  Example:
+    >>> from core import losses
+    >>> values = losses.sigmoid_cross_entropy([[1, 0]], [[0.0, -9.0]])
+    >>> round(float(values[0]), 4)
+    0.3466
+  """
+  labels, logits, valid = arguments.binary(labels, logits)
+  weights = _positive_weights(positive_weights, logits)
+  values = tf.nn.weighted_cross_entropy_with_logits(labels, logits, weights)
+  return numerics.over_examples(arguments.nan_unless(valid, values))
+
+
+def sigmoid_focal(
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    *,
+    alpha: float | None = None,
+    gamma: float = 2.0,
+) -> tf.Tensor:
+  r"""Computes the binary focal loss, which passes over what is already easy.
+
+  With :math:`p = \sigma(x)`, the probability of the label
+  :math:`p_t = y p + (1 - y)(1 - p)` and its weight
+  :math:`\alpha_t = y \alpha + (1 - y)(1 - \alpha)`, averaged over all axes but
+  the first:
+
+  .. math:: \alpha_t (1 - p_t)^\gamma
+    \left( -y \log p - (1 - y) \log (1 - p) \right)
+
+  Args:
+    labels: ``[batch_size]`` or ``[batch_size, ..., num_classes]``, numbers in
+      [0, 1] or booleans. One out of range raises eagerly and gives NaN in a
+      graph.
+    logits: Floating point, of the labels' shape.
+    alpha: The weight of a positive, in [0, 1] (the paper uses 0.25); a negative
+      has the rest. None weighs both 1.
+    gamma: How fast easy examples lose weight, >= 0; 0 is the cross-entropy.
+
+  Returns:
+    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+
+  Raises:
+    TypeError: If the logits are not floating point numbers.
+    ValueError: If the shapes differ, alpha or gamma are out of range or,
+      eagerly, a label is.
+
+  Reference:
+    Lin et al., `Focal Loss for Dense Object Detection
+    <https://arxiv.org/abs/1708.02002>`_, 2017, equation 5.
+
+  Example:
+    >>> from core import losses
+    >>> values = losses.sigmoid_focal([1], [0.0], gamma=1.0)
+    >>> round(float(values[0]), 4)
+    0.3466
+  """
+  arguments.not_negative('gamma', gamma)
+  labels, logits, valid = arguments.binary(labels, logits)
+  values = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+  miss = labels * tf.sigmoid(-logits) + (1 - labels) * tf.sigmoid(logits)
+  values *= numerics.power(miss, gamma)
+  if alpha is not None:
+    checks.in_range('alpha', alpha, 0, 1)
+    values *= labels * alpha + (1 - labels) * (1 - alpha)
+  return numerics.over_examples(arguments.nan_unless(valid, values))
+
+
+def _positive_weights(
+    weights: float | Sequence[float] | tf.Tensor | None, logits: tf.Tensor
+) -> tf.Tensor:
+  tensor = tf.cast(1.0 if weights is None else weights, logits.dtype)
+  expected = logits.shape[1:][-1:]
+  if tensor.shape.rank != 0 and not tensor.shape.is_compatible_with(expected):
+    raise ValueError(
+        'positive_weights: expected one number or, for each class, '
+        f'{expected}, got shape {tensor.shape}.'
+    )
+  return tensor

@@ -1,0 +1,141 @@
+"""Divergences between distributions over classes, and distillation."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from .. import checks
+from . import arguments
+
+
+def kl_divergence(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+  r"""Computes the Kullback-Leibler divergence of labels from predictions.
+
+  With label probabilities y and :math:`p = \mathrm{softmax}(x)`:
+
+  .. math:: \sum_c y_c (\log y_c - \log p_c)
+
+  Log-probabilities will do for logits: the softmax leaves them as they are.
+
+  Args:
+    labels: ``[batch_size, num_classes]``, probabilities that add up to 1.
+    logits: ``[batch_size, num_classes]``, floating point.
+
+  Returns:
+    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+
+  Raises:
+    TypeError: If the logits are not floating point numbers.
+    ValueError: If the shapes differ.
+
+  Reference:
+    Kullback and Leibler, `On Information and Sufficiency
+    <https://doi.org/10.1214/aoms/1177729694>`_, 1951.
+
+  Example:
+    >>> from core import losses
+    >>> values = losses.kl_divergence([[1.0, 0.0]], [[0.0, 0.0]])
+    >>> round(float(values[0]), 4)
+    0.6931
+  """
+  labels, logits = arguments.pair(labels, logits, names=('labels', 'logits'))
+  checks.rank('logits', logits, 2)
+  return tf.reduce_sum(
+      tf.math.xlogy(labels, labels) - labels * tf.nn.log_softmax(logits),
+      axis=-1,
+  )
+
+
+def jensen_shannon(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+  r"""Computes the Jensen-Shannon divergence of labels and predictions.
+
+  With label probabilities y, :math:`p = \mathrm{softmax}(x)` and their middle
+  :math:`m = (y + p) / 2`:
+
+  .. math::
+    \tfrac{1}{2} \sum_c y_c \log \frac{y_c}{m_c}
+    + \tfrac{1}{2} \sum_c p_c \log \frac{p_c}{m_c}
+
+  Args:
+    labels: ``[batch_size, num_classes]``, probabilities that add up to 1.
+    logits: ``[batch_size, num_classes]``, floating point.
+
+  Returns:
+    ``[batch_size]``, in [0, log 2], float32 also for bfloat16 logits.
+
+  Raises:
+    TypeError: If the logits are not floating point numbers.
+    ValueError: If the shapes differ.
+
+  Reference:
+    Lin, `Divergence Measures Based on the Shannon Entropy
+    <https://doi.org/10.1109/18.61115>`_, 1991, equation 4.1.
+
+  Example:
+    >>> from core import losses
+    >>> values = losses.jensen_shannon([[1.0, 0.0]], [[-99.0, 99.0]])
+    >>> round(float(values[0]), 4)
+    0.6931
+  """
+  labels, logits = arguments.pair(labels, logits, names=('labels', 'logits'))
+  checks.rank('logits', logits, 2)
+  log_p = tf.nn.log_softmax(logits)
+  p = tf.exp(log_p)
+  log_middle = tf.math.log(tf.maximum((labels + p) / 2, 1e-37))
+  return 0.5 * tf.reduce_sum(
+      tf.math.xlogy(labels, labels) + p * log_p - (labels + p) * log_middle,
+      axis=-1,
+  )
+
+
+def distillation(
+    teacher_logits: tf.Tensor,
+    logits: tf.Tensor,
+    *,
+    temperature: float = 2.0,
+) -> tf.Tensor:
+  r"""Computes the divergence of a student from its teacher, both softened.
+
+  With the teacher's logits z, the student's x and the temperature T:
+
+  .. math::
+    T^2 \, \mathrm{KL}(\mathrm{softmax}(z / T) \,\|\, \mathrm{softmax}(x / T))
+
+  The factor keeps the gradient's size at any temperature. No gradient reaches
+  the teacher. For a share of true labels, see `compose`.
+
+  Args:
+    teacher_logits: ``[batch_size, num_classes]``, floating point.
+    logits: ``[batch_size, num_classes]``, floating point.
+    temperature: > 0; more brings out what the teacher holds to be unlikely.
+
+  Returns:
+    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+
+  Raises:
+    TypeError: If the logits are not floating point numbers.
+    ValueError: If the shapes differ or the temperature is not positive.
+
+  Reference:
+    Hinton et al., `Distilling the Knowledge in a Neural Network
+    <https://arxiv.org/abs/1503.02531>`_, 2015, section 2.
+
+  Example:
+    >>> from core import losses
+    >>> losses.distillation([[1.0, 2.0]], [[4.0, 5.0]]).numpy().tolist()
+    [0.0]
+  """
+  arguments.positive('temperature', temperature)
+  teacher_logits, logits = arguments.pair(
+      arguments.floats('teacher_logits', teacher_logits),
+      logits,
+      names=('teacher_logits', 'logits'),
+  )
+  checks.rank('logits', logits, 2)
+  log_teacher = tf.nn.log_softmax(
+      tf.stop_gradient(teacher_logits) / temperature
+  )
+  log_student = tf.nn.log_softmax(logits / temperature)
+  return temperature**2 * tf.reduce_sum(
+      tf.exp(log_teacher) * (log_teacher - log_student), axis=-1
+  )

@@ -1,0 +1,169 @@
+"""Losses of embeddings, each example by itself.
+
+Losses that compare the examples of a batch with each other are in `in_batch`.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from .. import checks
+from . import arguments, numerics
+
+
+def cosine_distance(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
+  r"""Computes one less the cosine of the angle between two vectors.
+
+  .. math:: 1 - \frac{x \cdot y}{\lVert x \rVert \lVert y \rVert}
+
+  Args:
+    labels: ``[batch_size, dimensions]``, numbers.
+    predictions: ``[batch_size, dimensions]``, floating point.
+
+  Returns:
+    ``[batch_size]``, in [0, 2], 1 if a vector is zero; float32 also for
+    bfloat16 predictions.
+
+  Raises:
+    TypeError: If the predictions are not floating point numbers.
+    ValueError: If the shapes differ or are not of rank 2.
+
+  Example:
+    >>> from core import losses
+    >>> losses.cosine_distance([[3.0, 0.0]], [[0.0, 2.0]]).numpy().tolist()
+    [1.0]
+  """
+  labels, predictions = arguments.pair(labels, predictions)
+  checks.rank('predictions', predictions, 2)
+  cosine = tf.reduce_sum(
+      tf.math.l2_normalize(labels, -1) * tf.math.l2_normalize(predictions, -1),
+      axis=-1,
+  )
+  return 1 - cosine
+
+
+def euclidean_distance(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
+  r"""Computes the Euclidean distance of two vectors.
+
+  .. math:: \lVert x - y \rVert
+
+  Args:
+    labels: ``[batch_size, dimensions]``, numbers.
+    predictions: ``[batch_size, dimensions]``, floating point.
+
+  Returns:
+    ``[batch_size]``, with gradient 0 where the vectors are equal; float32 also
+    for bfloat16 predictions.
+
+  Raises:
+    TypeError: If the predictions are not floating point numbers.
+    ValueError: If the shapes differ or are not of rank 2.
+
+  Example:
+    >>> from core import losses
+    >>> losses.euclidean_distance([[3.0, 0.0]], [[0.0, 4.0]]).numpy().tolist()
+    [5.0]
+  """
+  labels, predictions = arguments.pair(labels, predictions)
+  checks.rank('predictions', predictions, 2)
+  return numerics.norm(predictions - labels)
+
+
+def contrastive(
+    labels: tf.Tensor, distances: tf.Tensor, *, margin: float = 1.0
+) -> tf.Tensor:
+  r"""Computes a loss that joins pairs of a kind and parts the others.
+
+  With y = 1 for a pair of a kind, and d for its distance:
+
+  .. math:: y d^2 + (1 - y) \max(0, m - d)^2
+
+  (The paper halves both, and has y = 0 for a pair of a kind.)
+
+  Args:
+    labels: ``[batch_size]``, numbers in [0, 1] or booleans: whether the pair
+      is of a kind. One out of range raises eagerly and gives NaN in a graph.
+    distances: ``[batch_size]``, floating point numbers >= 0, such as
+      `euclidean_distance` gives.
+    margin: How far apart other pairs shall be, >= 0.
+
+  Returns:
+    ``[batch_size]``, float32 also for bfloat16 distances.
+
+  Raises:
+    TypeError: If the distances are not floating point numbers.
+    ValueError: If the shapes differ, the margin is negative or, eagerly, a
+      label is out of range.
+
+  Reference:
+    Hadsell et al., `Dimensionality Reduction by Learning an Invariant Mapping
+    <https://doi.org/10.1109/CVPR.2006.100>`_, 2006, equation 4.
+
+  Example:
+    >>> from core import losses
+    >>> losses.contrastive([1, 0, 0], [0.5, 0.5, 2.0]).numpy().tolist()
+    [0.25, 0.25, 0.0]
+  """
+  arguments.not_negative('margin', margin)
+  labels, distances = arguments.pair(
+      labels, distances, names=('labels', 'distances')
+  )
+  checks.rank('distances', distances, 1)
+  valid = (labels >= 0) & (labels <= 1)
+  arguments.require('labels', labels, valid, 'numbers in [0, 1]')
+  apart = tf.nn.relu(margin - distances)
+  values = labels * distances**2 + (1 - labels) * apart**2
+  return arguments.nan_unless(valid, values)
+
+
+def triplet_margin(
+    anchors: tf.Tensor,
+    positives: tf.Tensor,
+    negatives: tf.Tensor,
+    *,
+    margin: float = 1.0,
+) -> tf.Tensor:
+  r"""Computes by how much a negative is not farther than a positive.
+
+  .. math::
+    \max(0, \lVert a - p \rVert - \lVert a - n \rVert + m)
+
+  The triplets are given; `batch_hard_triplet` finds them in a batch.
+
+  Args:
+    anchors: ``[batch_size, dimensions]``, floating point.
+    positives: ``[batch_size, dimensions]``, of the anchors' kind.
+    negatives: ``[batch_size, dimensions]``, of other kinds.
+    margin: How much farther the negative shall be, >= 0.
+
+  Returns:
+    ``[batch_size]``, float32 also for bfloat16 embeddings.
+
+  Raises:
+    TypeError: If the anchors are not floating point numbers.
+    ValueError: If the shapes differ or the margin is negative.
+
+  Reference:
+    Schroff et al., `FaceNet <https://arxiv.org/abs/1503.03832>`_, 2015,
+    equation 3, with distances for squared distances.
+
+  Example:
+    >>> from core import losses
+    >>> losses.triplet_margin(
+    ...     [[0.0, 0.0]], [[3.0, 4.0]], [[0.0, 4.0]]).numpy().tolist()
+    [2.0]
+  """
+  arguments.not_negative('margin', margin)
+  anchors = arguments.floats('anchors', anchors)
+  checks.rank('anchors', anchors, 2)
+  positives, _ = arguments.pair(
+      positives, anchors, names=('positives', 'anchors')
+  )
+  negatives, _ = arguments.pair(
+      negatives, anchors, names=('negatives', 'anchors')
+  )
+  return tf.nn.relu(
+      numerics.norm(anchors - positives)
+      - numerics.norm(anchors - negatives)
+      + margin
+  )

@@ -1,0 +1,227 @@
+"""Losses that compare the examples of a batch with each other.
+
+They take the weights of the batch: an example of weight 0 is no anchor, no
+positive and no negative, its value is 0, and no value of another example
+depends on it. `mean` then takes the same weights.
+
+Over replicas they see the local batch only: the negatives of an example are
+those of its replica, so the value depends on how the global batch is divided.
+For the same value on any number of replicas, gather the embeddings first.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from .. import checks
+from . import arguments, numerics
+
+_NEVER = -1e30  # A logit whose softmax is 0, without the NaN of infinities.
+
+
+def nt_xent(
+    first: tf.Tensor,
+    second: tf.Tensor,
+    *,
+    temperature: float = 0.5,
+    weights: tf.Tensor | None = None,
+) -> tf.Tensor:
+  r"""Computes the normalised temperature-scaled cross-entropy of two views.
+
+  Each view has to find the other view of its example among all other views of
+  the batch. With the unit vectors z of the 2B views, j the other view of i:
+
+  .. math::
+    -\log \frac{\exp(z_i \cdot z_j / T)}
+    {\sum_{k \ne i} \exp(z_i \cdot z_k / T)}
+
+  averaged over both views of an example. Over replicas: the local batch.
+
+  Args:
+    first: ``[batch_size, dimensions]``, floating point: a view's embeddings.
+    second: ``[batch_size, dimensions]``, floating point: the other view's.
+    temperature: T > 0.
+    weights: ``[batch_size]``; examples of weight 0 are left out. None keeps
+      all.
+
+  Returns:
+    ``[batch_size]``, 0 where the weight is 0; float32 also for bfloat16.
+
+  Raises:
+    TypeError: If the embeddings are not floating point numbers.
+    ValueError: If shapes do not fit or the temperature is not positive.
+
+  Reference:
+    Chen et al., `A Simple Framework for Contrastive Learning of Visual
+    Representations <https://arxiv.org/abs/2002.05709>`_, 2020, equation 1.
+
+  Example:
+    >>> from core import losses
+    >>> values = losses.nt_xent(
+    ...     [[1.0, 0.0], [0.0, 1.0]], [[2.0, 0.0], [0.0, 3.0]], temperature=1.0)
+    >>> [round(float(value), 4) for value in values]
+    [0.5514, 0.5514]
+  """
+  arguments.positive('temperature', temperature)
+  first, second = arguments.pair(
+      arguments.floats('first', first), second, names=('first', 'second')
+  )
+  checks.rank('second', second, 2)
+  kept = _kept(weights, first)
+  units = tf.math.l2_normalize(tf.concat([first, second], axis=0), axis=-1)
+  logits = tf.matmul(units, units, transpose_b=True) / temperature  # [2B, 2B]
+  others = _others(tf.concat([kept, kept], axis=0))
+  size = tf.shape(first)[0]
+  values = tf.nn.sparse_softmax_cross_entropy_with_logits(
+      tf.roll(tf.range(2 * size), size, axis=0),
+      numerics.where(others, logits, _NEVER),
+  )
+  values = tf.reduce_mean(tf.reshape(values, [2, size]), axis=0)
+  return numerics.where(kept, values, 0.0)
+
+
+def supervised_contrastive(
+    labels: tf.Tensor,
+    embeddings: tf.Tensor,
+    *,
+    temperature: float = 0.1,
+    weights: tf.Tensor | None = None,
+) -> tf.Tensor:
+  r"""Computes how badly an example finds those of its class in the batch.
+
+  With unit vectors z, and P the other examples of the class of i:
+
+  .. math::
+    -\frac{1}{|P|} \sum_{p \in P} \log \frac{\exp(z_i \cdot z_p / T)}
+    {\sum_{k \ne i} \exp(z_i \cdot z_k / T)}
+
+  Over replicas: the local batch.
+
+  Args:
+    labels: ``[batch_size]``, integers of any range: equal means of a class.
+    embeddings: ``[batch_size, dimensions]``, floating point.
+    temperature: T > 0.
+    weights: ``[batch_size]``; examples of weight 0 are left out. None keeps
+      all.
+
+  Returns:
+    ``[batch_size]``, 0 for an example alone of its class or of weight 0;
+    float32 also for bfloat16 embeddings.
+
+  Raises:
+    TypeError: If the labels are not integers or the embeddings not floating
+      point numbers.
+    ValueError: If shapes do not fit or the temperature is not positive.
+
+  Reference:
+    Khosla et al., `Supervised Contrastive Learning
+    <https://arxiv.org/abs/2004.11362>`_, 2020, equation 2.
+
+  Example:
+    >>> from core import losses
+    >>> values = losses.supervised_contrastive(
+    ...     [7, 7, 3], [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], temperature=1.0)
+    >>> [round(float(value), 4) for value in values]
+    [0.3133, 0.3133, 0.0]
+  """
+  arguments.positive('temperature', temperature)
+  labels, embeddings, kept = _batch(labels, embeddings, weights)
+  units = tf.math.l2_normalize(embeddings, axis=-1)
+  logits = tf.matmul(units, units, transpose_b=True) / temperature  # [B, B]
+  others = _others(kept)
+  positive = _same(labels) & others
+  log_p = tf.nn.log_softmax(numerics.where(others, logits, _NEVER))
+  values = tf.math.divide_no_nan(
+      tf.reduce_sum(numerics.where(positive, -log_p, 0.0), axis=1),
+      tf.reduce_sum(tf.cast(positive, log_p.dtype), axis=1),
+  )
+  return numerics.where(kept, values, 0.0)
+
+
+def batch_hard_triplet(
+    labels: tf.Tensor,
+    embeddings: tf.Tensor,
+    *,
+    margin: float = 1.0,
+    weights: tf.Tensor | None = None,
+) -> tf.Tensor:
+  r"""Computes `triplet_margin` of each example's hardest triplet.
+
+  With the Euclidean distance d, P the other examples of the class of i, and N
+  those of other classes:
+
+  .. math:: \max(0, m + \max_{p \in P} d(i, p) - \min_{n \in N} d(i, n))
+
+  Over replicas: the local batch.
+
+  Args:
+    labels: ``[batch_size]``, integers of any range: equal means of a class.
+    embeddings: ``[batch_size, dimensions]``, floating point.
+    margin: How much farther the negative shall be, >= 0.
+    weights: ``[batch_size]``; examples of weight 0 are left out. None keeps
+      all.
+
+  Returns:
+    ``[batch_size]``, 0 for an example with no positive or no negative or of
+    weight 0; float32 also for bfloat16 embeddings.
+
+  Raises:
+    TypeError: If the labels are not integers or the embeddings not floating
+      point numbers.
+    ValueError: If shapes do not fit or the margin is negative.
+
+  Reference:
+    Hermans et al., `In Defense of the Triplet Loss for Person
+    Re-Identification <https://arxiv.org/abs/1703.07737>`_, 2017, equation 5.
+
+  Example:
+    >>> from core import losses
+    >>> losses.batch_hard_triplet(
+    ...     [7, 7, 3], [[0.0], [2.0], [5.0]]).numpy().tolist()
+    [0.0, 0.0, 0.0]
+  """
+  arguments.not_negative('margin', margin)
+  labels, embeddings, kept = _batch(labels, embeddings, weights)
+  others, same = _others(kept), _same(labels)
+  positive, negative = others & same, others & ~same
+  distances = _distances(embeddings)
+  farthest = tf.reduce_max(numerics.where(positive, distances, 0.0), axis=1)
+  nearest = tf.reduce_min(numerics.where(negative, distances, 1e30), axis=1)
+  has_both = tf.reduce_any(positive, axis=1) & tf.reduce_any(negative, axis=1)
+  values = tf.nn.relu(margin + farthest - nearest)
+  return numerics.where(kept & has_both, values, 0.0)
+
+
+def _batch(
+    labels: tf.Tensor, embeddings: tf.Tensor, weights: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  embeddings = arguments.floats('embeddings', embeddings)
+  checks.rank('embeddings', embeddings, 2)
+  labels = tf.convert_to_tensor(labels)
+  checks.integers('labels', labels)
+  checks.shape('labels', labels, embeddings.shape[:1])
+  return labels, embeddings, _kept(weights, embeddings)
+
+
+def _kept(weights: tf.Tensor | None, embeddings: tf.Tensor) -> tf.Tensor:
+  if weights is None:
+    return tf.ones(tf.shape(embeddings)[:1], tf.bool)
+  weights = tf.convert_to_tensor(weights)
+  checks.shape('weights', weights, embeddings.shape[:1])
+  return tf.cast(weights, tf.bool)
+
+
+def _others(kept: tf.Tensor) -> tf.Tensor:
+  """Returns ``[B, B]``: whether a row is compared with a column."""
+  return kept & ~tf.eye(tf.shape(kept)[0], dtype=tf.bool)
+
+
+def _same(labels: tf.Tensor) -> tf.Tensor:
+  return labels[:, tf.newaxis] == labels[tf.newaxis, :]
+
+
+def _distances(embeddings: tf.Tensor) -> tf.Tensor:
+  products = tf.matmul(embeddings, embeddings, transpose_b=True)
+  squares = tf.reduce_sum(embeddings**2, axis=-1)
+  squared = squares[:, tf.newaxis] + squares[tf.newaxis, :] - 2 * products
+  return numerics.sqrt(tf.nn.relu(squared))

@@ -1,0 +1,96 @@
+"""Losses of one class among many that bear wrong labels."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from .. import checks
+from . import arguments, classification
+
+
+def generalized_cross_entropy(
+    labels: tf.Tensor, logits: tf.Tensor, *, q: float = 0.7
+) -> tf.Tensor:
+  r"""Computes a loss between cross-entropy (q to 0) and absolute error (1).
+
+  .. math:: (1 - p_y^q) / q
+
+  Args:
+    labels: ``[batch_size]``, integers in [0, num_classes). One out of range
+      raises eagerly and gives NaN in a graph.
+    logits: ``[batch_size, num_classes]``, floating point.
+    q: In (0, 1]; more bears more noise and learns more slowly.
+
+  Returns:
+    ``[batch_size]``, at most 1 / q, float32 also for bfloat16 logits.
+
+  Raises:
+    TypeError: If the labels are not integers or the logits not floating point.
+    ValueError: If shapes do not fit, q is not in (0, 1] or, eagerly, a label
+      is out of range.
+
+  Reference:
+    Zhang and Sabuncu, `Generalized Cross Entropy Loss for Training Deep Neural
+    Networks with Noisy Labels <https://arxiv.org/abs/1805.07836>`_, 2018,
+    equation 6.
+
+  Example:
+    >>> from core import losses
+    >>> values = losses.generalized_cross_entropy([0], [[0.0, 0.0]], q=1.0)
+    >>> round(float(values[0]), 4)
+    0.5
+  """
+  arguments.positive('q', q)
+  checks.in_range('q', q, 0, 1)
+  cross_entropy = classification.softmax_cross_entropy(labels, logits)
+  return -tf.math.expm1(-q * cross_entropy) / q
+
+
+def symmetric_cross_entropy(
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    *,
+    alpha: float = 0.1,
+    beta: float = 1.0,
+    log_zero: float = -4.0,
+) -> tf.Tensor:
+  r"""Computes cross-entropy plus the reverse cross-entropy.
+
+  The reverse one takes the logarithm of the label, with A for that of 0; of
+  :math:`-\sum_c p_c \log y_c` then remains :math:`-A (1 - p_y)`:
+
+  .. math:: -\alpha \log p_y - \beta A \, (1 - p_y)
+
+  Args:
+    labels: ``[batch_size]``, integers in [0, num_classes). One out of range
+      raises eagerly and gives NaN in a graph.
+    logits: ``[batch_size, num_classes]``, floating point.
+    alpha: The factor of the cross-entropy, >= 0 (the paper: 0.1 for CIFAR-10,
+      6 for CIFAR-100).
+    beta: The factor of the reverse cross-entropy, >= 0 (0.1 for CIFAR-100).
+    log_zero: The number A < 0.
+
+  Returns:
+    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+
+  Raises:
+    TypeError: If the labels are not integers or the logits not floating point.
+    ValueError: If shapes do not fit, an option is out of range or, eagerly, a
+      label is.
+
+  Reference:
+    Wang et al., `Symmetric Cross Entropy for Robust Learning with Noisy Labels
+    <https://arxiv.org/abs/1908.06112>`_, 2019, equation 7.
+
+  Example:
+    >>> from core import losses
+    >>> values = losses.symmetric_cross_entropy([0], [[0.0, 0.0]], alpha=0.0)
+    >>> round(float(values[0]), 4)
+    2.0
+  """
+  arguments.not_negative('alpha', alpha)
+  arguments.not_negative('beta', beta)
+  checks.in_range('log_zero', log_zero, -float('inf'), 0)
+  cross_entropy = classification.softmax_cross_entropy(labels, logits)
+  reverse = log_zero * tf.math.expm1(-cross_entropy)
+  return alpha * cross_entropy + beta * reverse

@@ -1,0 +1,131 @@
+"""Losses of segmentation: how little predicted and true regions overlap."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from . import arguments
+
+
+def dice(
+    labels: tf.Tensor, logits: tf.Tensor, *, smoothing: float = 1.0
+) -> tf.Tensor:
+  r"""Computes one less the Dice coefficient of soft regions.
+
+  With the mask y and the probabilities p of a class, both summed over all
+  places of an example, and averaged over the classes:
+
+  .. math:: 1 - \frac{2 \sum y p + s}{\sum y + \sum p + s}
+
+  This is `tversky` with both factors 0.5 and half the smoothing.
+
+  Args:
+    labels: Either ``[batch_size, ...]``, integers in [0, num_classes), for
+      logits with a further axis of classes, or masks in [0, 1] of the logits'
+      shape. One out of range raises eagerly and gives NaN in a graph.
+    logits: Floating point. ``[batch_size, ..., num_classes]`` for integer
+      labels of classes that exclude each other (softmax), or the masks' shape
+      for one foreground (sigmoid).
+    smoothing: > 0, counted in places: what makes an empty region, rightly
+      found empty, no loss.
+
+  Returns:
+    ``[batch_size]``, in [0, 1], float32 also for bfloat16 logits.
+
+  Raises:
+    TypeError: If the logits are not floating point numbers, or the labels of
+      many classes not integers.
+    ValueError: If shapes do not fit, the smoothing is not positive or,
+      eagerly, a label is out of range.
+
+  Reference:
+    Milletari et al., `V-Net <https://arxiv.org/abs/1606.04797>`_, 2016,
+    section 3, with plain sums below the bar for sums of squares.
+
+  Example:
+    >>> from core import losses
+    >>> losses.dice([[1, 1, 0, 0]], [[99.0, -99.0, -99.0, -99.0]]).numpy()
+    array([0.25], dtype=float32)
+  """
+  return tversky(labels, logits, alpha=0.5, beta=0.5, smoothing=smoothing / 2)
+
+
+def tversky(
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    *,
+    alpha: float = 0.3,
+    beta: float = 0.7,
+    smoothing: float = 1.0,
+) -> tf.Tensor:
+  r"""Computes one less the Tversky index of soft regions.
+
+  With the mask y and the probabilities p of a class, all summed over the
+  places of an example, and averaged over the classes:
+
+  .. math::
+    1 - \frac{\sum y p + s}
+    {\sum y p + \alpha \sum (1 - y) p + \beta \sum y (1 - p) + s}
+
+  Args:
+    labels: Either ``[batch_size, ...]``, integers in [0, num_classes), for
+      logits with a further axis of classes, or masks in [0, 1] of the logits'
+      shape. One out of range raises eagerly and gives NaN in a graph.
+    logits: Floating point. ``[batch_size, ..., num_classes]`` for integer
+      labels of classes that exclude each other (softmax), or the masks' shape
+      for one foreground (sigmoid).
+    alpha: What a place falsely predicted costs, >= 0.
+    beta: What a place missed costs, >= 0; more than alpha favours recall.
+    smoothing: > 0, counted in places.
+
+  Returns:
+    ``[batch_size]``, in [0, 1], float32 also for bfloat16 logits.
+
+  Raises:
+    TypeError: If the logits are not floating point numbers, or the labels of
+      many classes not integers.
+    ValueError: If shapes do not fit, an option is out of range or, eagerly, a
+      label is.
+
+  Reference:
+    Salehi et al., `Tversky Loss Function for Image Segmentation Using 3D Fully
+    Convolutional Deep Networks <https://arxiv.org/abs/1706.05721>`_, 2017,
+    equation 4.
+
+  Example:
+    >>> from core import losses
+    >>> values = losses.tversky(
+    ...     [[1, 1, 0, 0]], [[99.0, -99.0, -99.0, -99.0]], beta=1.0)
+    >>> round(float(values[0]), 4)
+    0.3333
+  """
+  arguments.not_negative('alpha', alpha)
+  arguments.not_negative('beta', beta)
+  arguments.positive('smoothing', smoothing)
+  masks, probabilities, valid = _regions(labels, logits)
+  hit = tf.reduce_sum(masks * probabilities, axis=1)  # [B, C]
+  false = tf.reduce_sum((1 - masks) * probabilities, axis=1)
+  missed = tf.reduce_sum(masks * (1 - probabilities), axis=1)
+  index = (hit + smoothing) / (hit + alpha * false + beta * missed + smoothing)
+  return arguments.nan_unless(valid, 1 - tf.reduce_mean(index, axis=-1))
+
+
+def _regions(
+    labels: tf.Tensor, logits: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Returns masks and probabilities ``[B, N, C]``, and validity ``[B]``."""
+  labels, logits = tf.convert_to_tensor(labels), tf.convert_to_tensor(logits)
+  if logits.shape.rank == labels.shape.rank:
+    masks, logits, valid = arguments.binary(labels, logits)
+    masks, probabilities = masks[..., tf.newaxis], tf.sigmoid(logits)
+    shape = [tf.shape(logits)[0], -1, 1]
+  else:
+    labels, logits, valid = arguments.classes(labels, logits)
+    masks = tf.one_hot(labels, tf.shape(logits)[-1], dtype=logits.dtype)
+    probabilities = tf.nn.softmax(logits)
+    shape = [tf.shape(logits)[0], -1, logits.shape[-1]]
+  return (
+      tf.reshape(masks, shape),
+      tf.reshape(probabilities, shape),
+      tf.reduce_all(valid, axis=range(1, valid.shape.rank)),
+  )

@@ -1,0 +1,108 @@
+"""Losses of sequences."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from .. import checks
+from . import arguments
+
+
+def ctc(
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    *,
+    label_lengths: tf.Tensor | None = None,
+    logit_lengths: tf.Tensor | None = None,
+    blank_index: int = 0,
+) -> tf.Tensor:
+  r"""Computes connectionist temporal classification (TensorFlow's).
+
+  The negative logarithm of the probability of all ways to lay a label of
+  length L out over T frames, in order, with blanks between:
+
+  .. math:: -\log \sum_{\pi \in B^{-1}(y)} \prod_t p_t(\pi_t)
+
+  It is exact as long as it is below some 700: TensorFlow's recursion holds
+  impossible steps to have a log-probability of about -707, so that a still
+  less probable label gets a smaller loss than it should, finite all the same.
+
+  Args:
+    labels: ``[batch_size, max_label_length]``, integers in [0, num_classes)
+      other than the blank's; what is beyond a label's length is not read.
+    logits: ``[batch_size, max_frames, num_classes]``, floating point.
+    label_lengths: ``[batch_size]``, integers in [0, max_label_length]; None
+      takes all labels for full.
+    logit_lengths: ``[batch_size]``, integers in [0, max_frames]; None takes all
+      logits for full.
+    blank_index: The class that stands for the blank, in [0, num_classes).
+
+  Returns:
+    ``[batch_size]``, float32 whatever the logits are. A label out of range or
+    with no room in its frames (each label a frame, and one more between two
+    that are equal) raises eagerly and gives NaN in a graph.
+
+  Raises:
+    TypeError: If labels or lengths are not integers or the logits not floating
+      point numbers.
+    ValueError: If shapes do not fit, the blank is out of range or, eagerly, a
+      label is out of range or does not fit into its frames.
+
+  Reference:
+    Graves et al., `Connectionist Temporal Classification
+    <https://doi.org/10.1145/1143844.1143891>`_, 2006, equation 8.
+
+  Example:
+    >>> from core import losses
+    >>> values = losses.ctc([[1]], [[[0.0, 0.0], [0.0, 0.0]]])
+    >>> round(float(values[0]), 4)  # 3 of 4 paths: 1-, -1 and 11.
+    0.2877
+  """
+  logits = tf.cast(arguments.floats('logits', logits), tf.float32)
+  checks.rank('logits', logits, 3)
+  labels = tf.convert_to_tensor(labels)
+  checks.integers('labels', labels)
+  checks.shape('labels', labels, [logits.shape[0], None])
+  labels = tf.cast(labels, tf.int32)
+  num_classes = logits.shape[-1]
+  checks.in_range('blank_index', blank_index, 0, num_classes - 1)
+  label_lengths = _lengths('label_lengths', label_lengths, labels)
+  logit_lengths = _lengths('logit_lengths', logit_lengths, logits)
+
+  read = tf.sequence_mask(label_lengths, tf.shape(labels)[1])
+  known = (labels >= 0) & (labels < num_classes) & (labels != blank_index)
+  labels = tf.where(read, labels, blank_index)
+  arguments.require(
+      'labels',
+      labels,
+      known | ~read,
+      f'integers in [0, {num_classes}) other than the blank {blank_index}',
+  )
+  repeated = (labels[:, 1:] == labels[:, :-1]) & read[:, 1:]
+  repeats = tf.reduce_sum(tf.cast(repeated, tf.int32), axis=1)
+  fits = label_lengths + repeats <= logit_lengths
+  arguments.require(
+      'label_lengths', label_lengths, fits, 'labels that fit into their frames'
+  )
+  valid = tf.reduce_all(known | ~read, axis=1) & fits
+  values = tf.nn.ctc_loss(
+      tf.where(known, labels, blank_index),
+      logits,
+      label_lengths,
+      logit_lengths,
+      logits_time_major=False,
+      blank_index=blank_index,
+  )
+  return arguments.nan_unless(valid, values)
+
+
+def _lengths(
+    argument: str, lengths: tf.Tensor | None, sequences: tf.Tensor
+) -> tf.Tensor:
+  batch_size, longest = tf.unstack(tf.shape(sequences)[:2])
+  if lengths is None:
+    return tf.fill([batch_size], longest)
+  lengths = tf.convert_to_tensor(lengths)
+  checks.integers(argument, lengths)
+  checks.shape(argument, lengths, sequences.shape[:1])
+  return tf.cast(lengths, tf.int32)
