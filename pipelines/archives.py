@@ -1,0 +1,166 @@
+"""Archives that lie on disk, made into the bytes that TFDS expects.
+
+Debian's package `dataset-fashion-mnist` holds the four archives of
+Fashion-MNIST, but its build rewrote their gzip headers: the name is dropped
+and the time clamped. The compressed streams are untouched, so that the
+header put back gives upstream's file to the byte, which TFDS's recorded
+SHA-256 proves.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import pathlib
+import shutil
+import struct
+import zlib
+from typing import Any
+
+import tensorflow_datasets as tfds
+
+# The times of upstream's gzip headers, which SHA-256 can not give back.
+_GZIP_TIMES = {
+    'fashion_mnist': {
+        'train-images-idx3-ubyte.gz': 1504176606,
+        'train-labels-idx1-ubyte.gz': 1504176606,
+        't10k-images-idx3-ubyte.gz': 1504176627,
+        't10k-labels-idx1-ubyte.gz': 1504176627,
+    }
+}
+_EXTRA, _NAME, _COMMENT, _HEADER_CRC = 4, 8, 16, 2
+_FIXED_HEADER_BYTES = 10
+
+
+def expected(dataset_name: str) -> dict[str, Any]:
+  """Returns TFDS's record (size, checksum) of each archive by file name.
+
+  Args:
+    dataset_name: A name that TFDS knows, such as 'fashion_mnist'.
+
+  Returns:
+    A dict file name -> `tfds.core.download.checksums.UrlInfo`; empty where
+    TFDS records no downloads or does not know the set.
+
+  Example:
+    >>> from pipelines import archives
+    >>> archives.expected('fashion_mnist')['train-labels-idx1-ubyte.gz'].size
+    29515
+  """
+  name = dataset_name.split(':')[0].split('/')[0]
+  try:
+    infos = tfds.builder_cls(name).url_infos or {}
+  except ValueError:  # Not registered: prepared by hand, if at all.
+    return {}
+  return {
+      info.filename or url.rsplit('/', 1)[-1]: info
+      for url, info in infos.items()
+  }
+
+
+def missing(
+    archives_dir: str | os.PathLike[str], dataset_name: str
+) -> list[str]:
+  """Returns the names of a set's archives that a folder lacks."""
+  folder = pathlib.Path(archives_dir).expanduser()
+  return [
+      name for name in expected(dataset_name) if not (folder / name).is_file()
+  ]
+
+
+def restore(
+    archives_dir: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    dataset_name: str,
+) -> None:
+  """Copies a set's archives, each with upstream's gzip header put back.
+
+  Args:
+    archives_dir: The folder that holds the archives under upstream's names.
+    destination: The folder to copy to; made if necessary.
+    dataset_name: A name that TFDS knows, such as 'fashion_mnist'.
+
+  Raises:
+    ValueError: If an archive is missing, truncated or another file than the
+      one whose size and SHA-256 TFDS has recorded.
+  """
+  source = pathlib.Path(archives_dir).expanduser()
+  target = pathlib.Path(destination).expanduser()
+  infos = expected(dataset_name)
+  if not infos:
+    raise ValueError(
+        f'archives_dir: TFDS records no downloads for {dataset_name!r}; '
+        'prepare the set with TFDS and pass its folder as data_dir.'
+    )
+  if lacking := missing(source, dataset_name):
+    raise ValueError(
+        f'archives_dir: {source} lacks {", ".join(lacking)} of '
+        f'{dataset_name}; put the missing archives there.'
+    )
+  target.mkdir(parents=True, exist_ok=True)
+  times = _GZIP_TIMES.get(dataset_name, {})
+  for name, info in infos.items():
+    path = source / name
+    if _sha256(path) == info.checksum:
+      shutil.copyfile(path, target / name)
+      continue
+    data = path.read_bytes() if name in times else b''
+    restored = _with_header(data, name.removesuffix('.gz'), times.get(name, 0))
+    if hashlib.sha256(restored).hexdigest() != info.checksum:
+      raise ValueError(_diagnosis(path, dataset_name, info.size))
+    (target / name).write_bytes(restored)
+
+
+def _sha256(path: pathlib.Path) -> str:
+  digest = hashlib.sha256()
+  with open(path, 'rb') as file:
+    while block := file.read(1 << 20):
+      digest.update(block)
+  return digest.hexdigest()
+
+
+def _header_size(data: bytes) -> int:
+  """Returns the length of a gzip header (RFC 1952, section 2.3)."""
+  flags, position = data[3], _FIXED_HEADER_BYTES
+  if flags & _EXTRA:
+    position += 2 + struct.unpack_from('<H', data, position)[0]
+  for flag in (_NAME, _COMMENT):
+    if flags & flag:
+      position = data.index(b'\0', position) + 1
+  return position + (2 if flags & _HEADER_CRC else 0)
+
+
+def _with_header(data: bytes, name: str, time: int) -> bytes:
+  """Returns a gzip file with the header that `gzip` writes for a file."""
+  try:
+    size = _header_size(data)
+  except (IndexError, ValueError, struct.error):  # No gzip header at all.
+    return data
+  fixed = data[:3] + struct.pack('<BI', _NAME, time) + data[8:10]
+  return fixed + name.encode() + b'\0' + data[size:]
+
+
+def _diagnosis(path: pathlib.Path, dataset_name: str, size: int) -> str:
+  """Returns the error of an archive that is not the recorded one."""
+  given = path.stat().st_size
+  remedy = f'; replace it with the archive of {dataset_name}.'
+  try:
+    if path.suffix == '.gz':
+      with gzip.open(path) as file:
+        while file.read(1 << 20):
+          continue
+    truncated = path.suffix != '.gz' and given < size
+  except EOFError:
+    truncated = True
+  except (OSError, zlib.error):
+    return f'archives_dir: {path} is damaged or no gzip file{remedy}'
+  if truncated:
+    return (
+        f'archives_dir: {path} is truncated ({given} bytes, upstream has '
+        f'{size}){remedy}'
+    )
+  return (
+      f'archives_dir: {path} is whole but of another data set or version: its '
+      f'SHA-256 is not the one that TFDS records{remedy}'
+  )

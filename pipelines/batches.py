@@ -1,0 +1,245 @@
+"""Static batches for every replica of every worker, from any step on.
+
+An element is the batch of one replica: `image` uint8 ``[B, H, W, C]``,
+`label` int64 ``[B]`` and `weight` float32 ``[B]`` with
+``B = global_batch_size / num_replicas``. A worker's elements come in the
+order of its replicas, step after step, as
+`strategy.distribute_datasets_from_function` deals them out: replica r of
+step s gets the r-th slice of the global batch of step s. The global batches
+themselves do not depend on the numbers of replicas and workers.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from . import examples
+from . import streams
+
+Data = examples.Examples | streams.Streamed
+
+
+def num_train_steps_per_epoch(
+    num_examples: int, global_batch_size: int
+) -> int:
+  """Returns the number of full global batches in an epoch.
+
+  Args:
+    num_examples: The number of training examples.
+    global_batch_size: The examples of all replicas in one step.
+
+  Returns:
+    ``num_examples // global_batch_size``; the remainder is dropped, other
+    examples in each epoch.
+
+  Raises:
+    ValueError: If not a single batch can be filled.
+
+  Example:
+    >>> from pipelines import batches
+    >>> batches.num_train_steps_per_epoch(55000, 128)
+    429
+  """
+  _positive(global_batch_size=global_batch_size)
+  if num_examples < global_batch_size:
+    raise ValueError(
+        f'global_batch_size: {global_batch_size} is more than the '
+        f'{num_examples} training examples; choose at most {num_examples}.'
+    )
+  return num_examples // global_batch_size
+
+
+def num_eval_steps(num_examples: int, global_batch_size: int) -> int:
+  """Returns the number of global batches that hold every example once.
+
+  Args:
+    num_examples: The number of examples to evaluate.
+    global_batch_size: The examples of all replicas in one step.
+
+  Returns:
+    ``ceil(num_examples / global_batch_size)``.
+
+  Raises:
+    ValueError: If the batch size is not positive.
+
+  Example:
+    >>> from pipelines import batches
+    >>> batches.num_eval_steps(10000, 128)
+    79
+  """
+  _positive(global_batch_size=global_batch_size)
+  return -(-num_examples // global_batch_size)
+
+
+def train_batches(
+    data: Data,
+    *,
+    seed: int,
+    global_batch_size: int,
+    num_steps: int,
+    start_step: int = 0,
+    num_replicas: int = 1,
+    num_workers: int = 1,
+    worker: int = 0,
+) -> tf.data.Dataset:
+  """Returns shuffled batches, a pure function of (seed, epoch, position).
+
+  Args:
+    data: The training examples.
+    seed: The run's seed; one order of all epochs belongs to it.
+    global_batch_size: The examples of all replicas in one step.
+    num_steps: How many steps to give, counted from `start_step`.
+    start_step: The step to begin at, in the middle of an epoch or not.
+    num_replicas: The number of replicas of all workers.
+    num_workers: The number of workers, each with as many replicas.
+    worker: The index of the worker that calls, in [0, num_workers).
+
+  Returns:
+    A dataset of `num_steps * num_replicas / num_workers` batches with all
+    weights 1.
+
+  Raises:
+    ValueError: If the sizes do not fit one another.
+  """
+  steps_per_epoch = num_train_steps_per_epoch(
+      data.num_examples, global_batch_size
+  )
+  if start_step < 0 or num_steps < 0:
+    raise ValueError(
+        f'start_step, num_steps: expected none below 0, got {start_step} and '
+        f'{num_steps}.'
+    )
+  first_epoch, first_row = divmod(start_step, steps_per_epoch)
+  rows = data.epochs(seed, first_epoch, global_batch_size)
+  rows = rows.skip(first_row).take(num_steps)
+  weights = tf.ones([global_batch_size])
+  rows = rows.map(lambda keys: (keys, weights))
+  return _replica_batches(
+      data, rows, global_batch_size, num_replicas, num_workers, worker
+  )
+
+
+def eval_batches(
+    data: Data,
+    *,
+    global_batch_size: int,
+    num_replicas: int = 1,
+    num_workers: int = 1,
+    worker: int = 0,
+) -> tf.data.Dataset:
+  """Returns every example exactly once, in the order of the split.
+
+  Args:
+    data: The examples to evaluate.
+    global_batch_size: The examples of all replicas in one step.
+    num_replicas: The number of replicas of all workers.
+    num_workers: The number of workers, each with as many replicas.
+    worker: The index of the worker that calls, in [0, num_workers).
+
+  Returns:
+    A dataset of `num_eval_steps` batches for each of the worker's replicas.
+    The last global batch is filled up with image 0, label 0, weight 0; a
+    replica's batch may be nothing else.
+
+  Raises:
+    ValueError: If the sizes do not fit one another.
+  """
+  total = global_batch_size * num_eval_steps(
+      data.num_examples, global_batch_size
+  )
+  keys = data.keys()
+  padding = keys.take(1).repeat(total - data.num_examples)
+  weights = tf.data.Dataset.range(total).map(
+      lambda index: tf.cast(index < data.num_examples, tf.float32)
+  )
+  rows = tf.data.Dataset.zip((keys.concatenate(padding), weights)).batch(
+      global_batch_size, drop_remainder=True
+  )
+  return _replica_batches(
+      data, rows, global_batch_size, num_replicas, num_workers, worker
+  )
+
+
+def _replica_batches(
+    data: Data,
+    rows: tf.data.Dataset,
+    global_batch_size: int,
+    num_replicas: int,
+    num_workers: int,
+    worker: int,
+) -> tf.data.Dataset:
+  """Cuts rows of (keys, weights) ``[global_batch_size]`` and loads a part."""
+  check_division(global_batch_size, num_replicas, num_workers, worker)
+  num_local = num_replicas // num_workers
+  batch_size = global_batch_size // num_replicas
+
+  def local(*row):
+    def part(tensor):
+      shape = [num_replicas, batch_size, *tensor.shape[1:]]
+      first = worker * num_local
+      return tf.reshape(tensor, shape)[first : first + num_local]
+
+    return tf.nest.map_structure(part, row)
+
+  def batch(keys, weights):
+    images, labels = data.load(keys)
+    real = tf.cast(weights, tf.uint8)[:, None, None, None]
+    return {
+        'image': images * real,
+        'label': labels * tf.cast(weights, labels.dtype),
+        'weight': weights,
+    }
+
+  return (
+      rows.map(local)
+      .unbatch()
+      .map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+      .prefetch(tf.data.AUTOTUNE)
+  )
+
+
+def _positive(**sizes: int) -> None:
+  for name, size in sizes.items():
+    if size < 1:
+      raise ValueError(f'{name}: expected at least 1, got {size}.')
+
+
+def check_division(
+    global_batch_size: int,
+    num_replicas: int,
+    num_workers: int = 1,
+    worker: int = 0,
+) -> None:
+  """Checks that a global batch can be divided among replicas and workers.
+
+  Args:
+    global_batch_size: The examples of all replicas in one step.
+    num_replicas: The replicas of all workers.
+    num_workers: The workers.
+    worker: The index of this worker.
+
+  Raises:
+    ValueError: If it can not; it names the nearest sizes that can.
+  """
+  _positive(
+      global_batch_size=global_batch_size,
+      num_replicas=num_replicas,
+      num_workers=num_workers,
+  )
+  below = global_batch_size - global_batch_size % num_replicas
+  if below != global_batch_size:
+    near = [size for size in (below, below + num_replicas) if size]
+    raise ValueError(
+        f'global_batch_size: {global_batch_size} can not be divided among '
+        f'{num_replicas} replicas; the nearest that can: '
+        f'{" and ".join(map(str, near))}.'
+    )
+  if num_replicas % num_workers:
+    raise ValueError(
+        f'num_replicas: {num_replicas} can not be divided among '
+        f'{num_workers} workers; give every worker as many replicas.'
+    )
+  if not 0 <= worker < num_workers:
+    raise ValueError(
+        f'worker: expected an index in [0, {num_workers}), got {worker}.'
+    )

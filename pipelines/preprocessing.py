@@ -1,0 +1,139 @@
+"""Pure functions of image batches, run on the device in the train step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from . import batches
+
+_LEVELS = 256
+
+
+def scale(images: tf.Tensor) -> tf.Tensor:
+  """Scales bytes to [0, 1].
+
+  Args:
+    images: uint8 ``[batch_size, H, W, C]``.
+
+  Returns:
+    float32 of the same shape, `images` / 255.
+
+  Raises:
+    TypeError: If the images are no bytes (already scaled, for example).
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from pipelines import preprocessing
+    >>> preprocessing.scale(tf.constant([0, 255], tf.uint8)).numpy().tolist()
+    [0.0, 1.0]
+  """
+  if images.dtype != tf.uint8:
+    raise TypeError(
+        f'images: expected uint8, got {images.dtype.name}; scale only once.'
+    )
+  return tf.cast(images, tf.float32) / (_LEVELS - 1)
+
+
+def normalize(images: tf.Tensor, mean: Any, std: Any) -> tf.Tensor:
+  """Shifts and scales each channel: (images - mean) / std.
+
+  Args:
+    images: Scaled images, floating ``[batch_size, H, W, C]``.
+    mean: The mean of each channel ``[C]``, or a number for all.
+    std: The standard deviation of each channel ``[C]``, or a number. A
+      channel with 0, constant in training, becomes 0.
+
+  Returns:
+    The shape and dtype of `images`.
+
+  Raises:
+    ValueError: If mean or std has another length than the channels.
+  """
+  mean = tf.convert_to_tensor(mean, images.dtype)
+  std = tf.convert_to_tensor(std, images.dtype)
+  for name, value in (('mean', mean), ('std', std)):
+    if value.shape.rank and value.shape[-1] != images.shape[-1]:
+      raise ValueError(
+          f'{name}: expected {images.shape[-1]} values, one a channel, got '
+          f'shape {value.shape}.'
+      )
+  return tf.math.divide_no_nan(images - mean, std)
+
+
+def statistics(data: batches.Data) -> tuple[np.ndarray, np.ndarray]:
+  """Computes the mean and standard deviation of scaled images.
+
+  Exact: integers are counted and summed, and one division comes last.
+
+  Args:
+    data: The training examples.
+
+  Returns:
+    Mean and (population) standard deviation of each channel in [0, 1],
+    float32 ``[C]`` each.
+  """
+  num_channels = data.image_shape[-1]
+  counts = np.zeros([num_channels, _LEVELS], np.int64)
+  loaded = data.keys().batch(256).map(
+      lambda keys: data.load(keys)[0], num_parallel_calls=tf.data.AUTOTUNE
+  )
+  for images in loaded.as_numpy_iterator():
+    for channel in range(num_channels):
+      counts[channel] += np.bincount(
+          images[..., channel].ravel(), minlength=_LEVELS
+      )
+  levels = np.arange(_LEVELS)
+  means, stds = [], []
+  for histogram in counts:
+    size = int(histogram.sum())
+    first = int((histogram * levels).sum())
+    second = int((histogram * levels**2).sum())
+    means.append(first / (size * (_LEVELS - 1)))
+    variance = (size * second - first**2) / (size * (_LEVELS - 1)) ** 2
+    stds.append(variance**0.5)
+  return np.array(means, np.float32), np.array(stds, np.float32)
+
+
+def projections(images: tf.Tensor) -> tf.Tensor:
+  """Averages each row and each column.
+
+  Args:
+    images: Floating ``[batch_size, H, W, C]``.
+
+  Returns:
+    The means of the rows, then of the columns:
+    ``[batch_size, (H + W) * C]``.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from pipelines import preprocessing
+    >>> image = tf.reshape(tf.constant([1., 3., 5., 7.]), [1, 2, 2, 1])
+    >>> preprocessing.projections(image).numpy().tolist()
+    [[2.0, 6.0, 3.0, 5.0]]
+  """
+  rows = tf.reduce_mean(images, axis=2)  # [B, H, C]
+  columns = tf.reduce_mean(images, axis=1)  # [B, W, C]
+  return flatten(tf.concat([rows, columns], axis=1))
+
+
+def flatten(images: tf.Tensor) -> tf.Tensor:
+  """Joins all axes but the first.
+
+  Args:
+    images: ``[batch_size, ...]`` with static sizes after the first.
+
+  Returns:
+    ``[batch_size, the product of the other sizes]``.
+  """
+  return tf.reshape(images, [-1, images.shape[1:].num_elements()])
+
+
+# The inputs that a model may ask for by name, from scaled images.
+FEATURES: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+    'image': tf.identity,
+    'projections': projections,
+}
