@@ -22,42 +22,90 @@ What holds for all of them:
 - A learning rate is a number or a schedule of the number of updates so far.
 """
 
+from .accumulation import multi_steps
 from .adaptive_moments import adam, adamw, nadam, scale_by_adam
-from .clipping import clip, clip_by_global_norm, clip_by_norm
+from .averaging import ema, ema_average
+from .clipping import (
+    adaptive_grad_clip,
+    clip,
+    clip_by_block_rms,
+    clip_by_global_norm,
+    clip_by_norm,
+)
 from .decay import add_decayed_weights, centralize
+from .factored import (
+    adafactor,
+    scale_by_factored_rms,
+    scale_by_param_block_rms,
+)
+from .finiteness import apply_if_finite
+from .layerwise import lamb, lars, scale_by_trust_ratio
 from .momentum import sgd, trace
-from .partitioning import masked, partition
+from .orthogonal import muon, orthogonalize, scale_by_muon
+from .partitioning import Mask, masked, partition
+from .root_mean_square import adagrad, rmsprop, scale_by_rms, scale_by_rss
+from .signs import lion, scale_by_lion
+from .slow_weights import lookahead
 from .transformation import (
     GradientTransformation,
+    ScalarOrSchedule,
     apply_updates,
     chain,
+    create,
     global_norm,
     identity,
     scale,
     scale_by_learning_rate,
     scale_by_schedule,
+    stateless,
 )
 
 __all__ = (
     'GradientTransformation',
+    'Mask',
+    'ScalarOrSchedule',
+    'adafactor',
+    'adagrad',
     'adam',
     'adamw',
+    'adaptive_grad_clip',
     'add_decayed_weights',
+    'apply_if_finite',
     'apply_updates',
     'centralize',
     'chain',
     'clip',
+    'clip_by_block_rms',
     'clip_by_global_norm',
     'clip_by_norm',
+    'create',
+    'ema',
+    'ema_average',
     'global_norm',
     'identity',
+    'lamb',
+    'lars',
+    'lion',
+    'lookahead',
     'masked',
+    'multi_steps',
+    'muon',
     'nadam',
+    'orthogonalize',
     'partition',
+    'rmsprop',
     'scale',
     'scale_by_adam',
+    'scale_by_factored_rms',
     'scale_by_learning_rate',
+    'scale_by_lion',
+    'scale_by_muon',
+    'scale_by_param_block_rms',
+    'scale_by_rms',
+    'scale_by_rss',
     'scale_by_schedule',
+    'scale_by_trust_ratio',
     'sgd',
+    'stateless',
     'trace',
 )

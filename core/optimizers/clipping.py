@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from . import nests, transformation
@@ -117,3 +119,110 @@ def clip_by_global_norm(
     )
 
   return transformation.stateless(function)
+
+
+def clip_by_block_rms(
+    threshold: float,
+) -> transformation.GradientTransformation:
+  """Scales each tensor down to a root mean square.
+
+  Args:
+    threshold: The largest root mean square of each tensor, positive.
+
+  Returns:
+    A transformation without a state.
+
+  Raises:
+    ValueError: If `threshold` is not positive.
+
+  Reference:
+    `Adafactor <https://arxiv.org/abs/1804.04235>`_, section 6;
+    ``optax.clip_by_block_rms``.
+
+  Example:
+    >>> from core import optimizers
+    >>> w = {'w': tf.constant([4.0, -4.0])}
+    >>> clipped, _ = optimizers.clip_by_block_rms(1.0).update(w, (), w)
+    >>> clipped['w'].numpy().tolist()
+    [1.0, -1.0]
+  """
+  _check_positive('threshold', threshold)
+
+  def limit(gradient: tf.Tensor) -> tf.Tensor:
+    size = tf.sqrt(tf.reduce_mean(tf.square(gradient)))
+    return gradient / tf.maximum(size / threshold, 1)
+
+  return transformation.stateless(
+      lambda gradients, parameters: tf.nest.map_structure(limit, gradients)
+  )
+
+
+def _unitwise_norm(
+    tensor: tf.Tensor, axis: int | Sequence[int] | None
+) -> tf.Tensor:
+  """Returns the norm of what enters each unit, with axes of size 1."""
+  rank = tensor.shape.rank
+  if axis is None and sum(size != 1 for size in tensor.shape) > 1:
+    # Matrices and stacks of them have their inputs first, filters their output
+    # last.
+    axes = {2: [0], 3: [0], 4: [0, 1, 2], 5: [0, 1, 2, 3]}
+    if rank not in axes:
+      raise ValueError(
+          f'axis: expected the axes to sum over for a parameter of rank {rank},'
+          ' got None.'
+      )
+    axis = axes[rank]
+  return tf.sqrt(tf.reduce_sum(tf.square(tensor), axis, keepdims=True))
+
+
+def adaptive_grad_clip(
+    clipping: float,
+    eps: float = 1e-3,
+    axis: int | Sequence[int] | None = None,
+) -> transformation.GradientTransformation:
+  r"""Limits each unit's gradient to a fraction of the norm of its weights.
+
+  .. math::
+    \|g_i\| \le \lambda \max(\|w_i\|, \epsilon)
+
+  Args:
+    clipping: The fraction :math:`\lambda`, positive.
+    eps: The least norm :math:`\epsilon` of weights that counts, so that weights
+      that start at zero can leave it.
+    axis: The axes that belong to one unit; None for all of scalars and vectors,
+      the first of matrices and rank 3, all but the last of filters.
+
+  Returns:
+    A transformation without a state.
+
+  Raises:
+    ValueError: If `clipping` or `eps` is not positive; from `update`, if `axis`
+      is None and a parameter has a rank above 5.
+
+  Reference:
+    `High-performance image recognition without normalization
+    <https://arxiv.org/abs/2102.06171>`_, equation 3;
+    ``optax.adaptive_grad_clip``.
+
+  Example:
+    >>> from core import optimizers
+    >>> w, gradients = {'w': tf.constant([3.0, 4.0])}, {'w': tf.ones([2])}
+    >>> clipped, _ = optimizers.adaptive_grad_clip(0.2).update(
+    ...     gradients, (), w)
+    >>> round(float(optimizers.global_norm(clipped)), 4)
+    1.0
+  """
+  _check_positive('clipping', clipping)
+  _check_positive('eps', eps)
+
+  def limit(gradient: tf.Tensor, parameter: tf.Tensor) -> tf.Tensor:
+    norm = _unitwise_norm(gradient, axis)
+    max_norm = clipping * tf.maximum(_unitwise_norm(parameter, axis), eps)
+    clipped = gradient * (max_norm / tf.maximum(norm, 1e-6))
+    return tf.where(norm < max_norm, gradient, clipped)
+
+  return transformation.stateless(
+      lambda gradients, parameters: tf.nest.map_structure(
+          limit, gradients, parameters
+      )
+  )

@@ -295,11 +295,9 @@ def apply_updates(parameters: nests.Nest, updates: nests.Nest) -> nests.Nest:
     >>> float(optimizers.apply_updates(w, updates)['w'])
     0.75
   """
-  return tf.nest.map_structure(
-      lambda parameter, update: tf.cast(
-          nests.widen(parameter) + tf.cast(update, nests.widen(parameter).dtype),
-          parameter.dtype,
-      ),
-      parameters,
-      updates,
-  )
+
+  def add(parameter: tf.Tensor, update: tf.Tensor) -> tf.Tensor:
+    total = nests.widen(parameter) + nests.widen(update)
+    return tf.cast(total, parameter.dtype)
+
+  return tf.nest.map_structure(add, parameters, updates)

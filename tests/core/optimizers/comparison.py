@@ -37,7 +37,9 @@ def gradients(
   random = np.random.default_rng(1)
   return [
       {
-          name: np.asarray(random.normal(0.1, 10 ** (step % 3 - 1), shape), dtype)
+          name: np.asarray(
+              random.normal(0.1, 10.0 ** (step % 3 - 1), shape), dtype
+          )
           for name, shape in SHAPES.items()
       }
       for step in range(num_steps)

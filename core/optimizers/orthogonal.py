@@ -1,0 +1,269 @@
+"""Muon: orthogonal steps for matrices and filters, Adam for the rest."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from .. import checks
+from . import (
+    adaptive_moments,
+    decay,
+    moments,
+    nests,
+    partitioning,
+    transformation,
+)
+
+NEWTON_SCHULZ_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+
+
+class MuonState(NamedTuple):
+  """The number of updates and the mean of gradients."""
+
+  count: tf.Tensor
+  mu: nests.Nest
+
+
+def _fans(path: str, tensor: tf.Tensor) -> tuple[int, int]:
+  """Returns the sizes of a tensor as a matrix from inputs to outputs."""
+  if tensor.shape.rank < 2:
+    raise ValueError(
+        f'muon_mask: holds for {path!r} of shape {tensor.shape}; expected '
+        'matrices or filters only.'
+    )
+  return math.prod(tensor.shape[:-1]), tensor.shape[-1]
+
+
+def orthogonalize(
+    matrix: tf.Tensor,
+    ns_coeffs: tuple[float, float, float] = NEWTON_SCHULZ_COEFFICIENTS,
+    ns_steps: int = 5,
+    eps: float = 1e-8,
+) -> tf.Tensor:
+  r"""Brings the singular values of a matrix near 1, by Newton-Schulz.
+
+  .. math::
+    X_0 = G / (\|G\|_F + \epsilon), \qquad
+    X_{k+1} = a X_k + (b A + c A^2) X_k, \quad A = X_k X_k^T
+
+  Args:
+    matrix: ``[num_rows, num_columns]``, floating.
+    ns_coeffs: :math:`a, b, c`. The standard ones take singular values to about
+      [0.7, 1.2] in five steps.
+    ns_steps: The number of steps, at least 1.
+    eps: Keeps the divisor from 0.
+
+  Returns:
+    ``[num_rows, num_columns]``, of the same dtype.
+
+  Raises:
+    ValueError: If `matrix` is none, or `ns_steps` is not positive.
+
+  Reference:
+    `Muon <https://kellerjordan.github.io/posts/muon/>`_;
+    ``optax.contrib.muon``.
+
+  Example:
+    >>> from core import optimizers
+    >>> turned = optimizers.orthogonalize(tf.constant([[0.0, 9.0], [3.0, 0.0]]))
+    >>> bool(tf.reduce_all(tf.abs(turned - [[0.0, 1.0], [1.0, 0.0]]) < 0.3))
+    True
+  """
+  checks.rank('matrix', matrix, 2)
+  checks.in_range('ns_steps', ns_steps, 1, math.inf)
+  a, b, c = ns_coeffs
+  is_tall = matrix.shape[0] > matrix.shape[1]
+  # The products are of the shorter side.
+  x = tf.transpose(matrix) if is_tall else matrix
+  x = x / (tf.norm(x) + eps)
+  for _ in range(ns_steps):
+    gram = tf.matmul(x, x, transpose_b=True)
+    x = a * x + tf.matmul(b * gram + tf.matmul(c * gram, gram), x)
+  return tf.transpose(x) if is_tall else x
+
+
+def scale_by_muon(
+    ns_coeffs: tuple[float, float, float] = NEWTON_SCHULZ_COEFFICIENTS,
+    ns_steps: int = 5,
+    beta: float = 0.95,
+    eps: float = 1e-8,
+    mu_dtype: tf.DType | None = None,
+    *,
+    nesterov: bool = True,
+    adaptive: bool = False,
+    consistent_rms: float | None = None,
+) -> transformation.GradientTransformation:
+  r"""Makes the mean of gradients orthogonal, and scales it by its shape.
+
+  Every parameter is a matrix from inputs to outputs: all axes but the last of a
+  filter are inputs. The orthogonal matrix is multiplied by
+  :math:`\sqrt{\max(1, outputs / inputs)}`.
+
+  Args:
+    ns_coeffs: See `orthogonalize`.
+    ns_steps: See `orthogonalize`.
+    beta: The decay of the mean, in [0, 1).
+    eps: See `orthogonalize`.
+    mu_dtype: The dtype of the mean at rest; None for that of the parameters, at
+      least float32.
+    nesterov: Whether the mean looks one step ahead.
+    adaptive: Whether to multiply by the inner product of the mean and its
+      orthogonal matrix, the dual norm.
+    consistent_rms: Where given, the factor is this times
+      :math:`\sqrt{\max(inputs, outputs)}` instead; with 0.2 the steps are about
+      as large as Adam's.
+
+  Returns:
+    A transformation; its state holds a count and a tensor a parameter.
+
+  Raises:
+    ValueError: If a number is out of its range; from `update`, if a parameter
+      is a vector or a scalar.
+
+  Reference:
+    `Muon <https://kellerjordan.github.io/posts/muon/>`_;
+    `Muon is scalable <https://arxiv.org/abs/2502.16982>`_, equation 4, for
+    `consistent_rms`; ``optax.contrib.scale_by_muon``.
+
+  Example:
+    >>> from core import optimizers
+    >>> transform = optimizers.scale_by_muon()
+    >>> w = {'w': tf.constant([[9.0, 0.0], [0.0, 9.0]])}
+    >>> updates, _ = transform.update(w, transform.init(w), w)
+    >>> 0.7 < float(updates['w'][0, 0]) < 1.3
+    True
+  """
+  moments.check_decay('beta', beta)
+  checks.in_range('ns_steps', ns_steps, 1, math.inf)
+  checks.in_range('eps', eps, 0, math.inf)
+
+  def init(parameters: nests.Nest) -> MuonState:
+    for path, tensor in zip(
+        nests.paths(parameters), tf.nest.flatten(parameters)
+    ):
+      _fans(path, tensor)
+    return MuonState(
+        transformation.zero_count(), nests.zeros_like(parameters, mu_dtype)
+    )
+
+  def turn(path: str, mean: tf.Tensor) -> tf.Tensor:
+    fan_in, fan_out = _fans(path, mean)
+    matrix = tf.reshape(mean, [fan_in, fan_out])
+    update = orthogonalize(matrix, ns_coeffs, ns_steps, eps)
+    if adaptive:
+      update *= tf.reduce_sum(matrix * update)
+    if consistent_rms is None:
+      update *= math.sqrt(max(1, fan_out / fan_in))
+    else:
+      update *= math.sqrt(max(fan_in, fan_out)) * consistent_rms
+    return tf.reshape(update, mean.shape)
+
+  def update(
+      gradients: nests.Nest, state: MuonState, parameters: nests.Nest
+  ) -> tuple[nests.Nest, MuonState]:
+    count = state.count + 1
+    mu = moments.update_moment(gradients, state.mu, beta, 1)
+    means = moments.corrected_mean(mu, gradients, beta, count, nesterov)
+    leaves = map(turn, nests.paths(means), tf.nest.flatten(means))
+    return (
+        tf.nest.pack_sequence_as(means, list(leaves)),
+        MuonState(count, nests.cast_like(mu, state.mu)),
+    )
+
+  return transformation.create(init, update)
+
+
+def muon(
+    learning_rate: transformation.ScalarOrSchedule,
+    ns_coeffs: tuple[float, float, float] = NEWTON_SCHULZ_COEFFICIENTS,
+    ns_steps: int = 5,
+    beta: float = 0.95,
+    eps: float = 1e-8,
+    weight_decay: transformation.ScalarOrSchedule = 0.0,
+    weight_decay_mask: partitioning.Mask | None = None,
+    mu_dtype: tf.DType | None = None,
+    *,
+    nesterov: bool = True,
+    adaptive: bool = False,
+    adam_b1: float = 0.9,
+    adam_b2: float = 0.999,
+    adam_eps_root: float = 0.0,
+    adam_weight_decay: transformation.ScalarOrSchedule = 0.0,
+    adam_learning_rate: transformation.ScalarOrSchedule | None = None,
+    muon_mask: partitioning.Mask | None = None,
+    consistent_rms: float | None = None,
+) -> transformation.GradientTransformation:
+  """Muon for matrices and filters, AdamW for the rest.
+
+  Args:
+    learning_rate: A non-negative number, or a schedule.
+    ns_coeffs: See `orthogonalize`.
+    ns_steps: See `orthogonalize`.
+    beta: The decay of Muon's mean, in [0, 1).
+    eps: Keeps divisors from 0, of both.
+    weight_decay: The factor of Muon's parameters, or a schedule of it.
+    weight_decay_mask: Which of them decay, see `add_decayed_weights`.
+    mu_dtype: The dtype of the means at rest, of both.
+    nesterov: Whether the means look one step ahead, of both.
+    adaptive: See `scale_by_muon`.
+    adam_b1: The decay of Adam's mean, in [0, 1).
+    adam_b2: The decay of Adam's mean square, in [0, 1).
+    adam_eps_root: Added inside of Adam's root.
+    adam_weight_decay: The factor of Adam's parameters, or a schedule of it.
+    adam_learning_rate: Adam's; None for `learning_rate`.
+    muon_mask: Which parameters are Muon's: a regular expression that must match
+      the whole path, or a predicate on path and tensor. None for those of rank
+      2 and 4: matrices and HWIO filters. Embeddings and the last layer are
+      often left to Adam.
+    consistent_rms: See `scale_by_muon`.
+
+  Returns:
+    A transformation; its state holds a tensor a parameter of Muon's, two a
+    parameter of Adam's.
+
+  Raises:
+    ValueError: If a number is out of its range or a mask no regular expression;
+      from `init`, if `muon_mask` holds for a vector or a scalar.
+
+  Reference:
+    `Muon <https://kellerjordan.github.io/posts/muon/>`_;
+    ``optax.contrib.muon``, which leaves filters to Adam by default.
+
+  Example:
+    >>> from core import optimizers
+    >>> optimizer = optimizers.muon(learning_rate=0.5)
+    >>> w = {'w': tf.constant([[9.0, 0.0], [0.0, 9.0]]), 'b': tf.constant(4.0)}
+    >>> updates, _ = optimizer.update(w, optimizer.init(w), w)
+    >>> -0.65 < float(updates['w'][0, 0]) < -0.35
+    True
+  """
+  if muon_mask is None:
+    muon_mask = lambda path, tensor: tensor.shape.rank in (2, 4)
+  orthogonal = transformation.chain(
+      scale_by_muon(
+          ns_coeffs,
+          ns_steps,
+          beta,
+          eps,
+          mu_dtype,
+          nesterov=nesterov,
+          adaptive=adaptive,
+          consistent_rms=consistent_rms,
+      ),
+      decay.add_decayed_weights(weight_decay, weight_decay_mask),
+      transformation.scale_by_learning_rate(learning_rate),
+  )
+  otherwise = adaptive_moments.adamw(
+      learning_rate if adam_learning_rate is None else adam_learning_rate,
+      adam_b1,
+      adam_b2,
+      eps,
+      adam_eps_root,
+      mu_dtype,
+      adam_weight_decay,
+      nesterov=nesterov,
+  )
+  return partitioning.partition({muon_mask: orthogonal, r'.*': otherwise})

@@ -1,0 +1,109 @@
+"""Lookahead: weights that follow a fast optimizer slowly."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from .. import checks
+from . import nests, transformation
+
+
+class LookaheadState(NamedTuple):
+  """The fast optimizer's state, steps since the last sync, slow weights."""
+
+  fast_state: nests.Nest
+  steps_since_sync: tf.Tensor
+  slow: nests.Nest
+
+
+def lookahead(
+    fast_optimizer: transformation.GradientTransformation,
+    sync_period: int,
+    slow_step_size: float,
+    reset_state: bool = False,
+) -> transformation.GradientTransformation:
+  r"""Every k steps, takes the fast weights back to a part of their way.
+
+  .. math::
+    s \leftarrow s + \alpha (w - s), \qquad w \leftarrow s
+
+  The slow weights are kept in the state; the parameters are the fast ones. The
+  paper evaluates the slow weights: these are the parameters after a sync.
+
+  Args:
+    fast_optimizer: The optimizer.
+    sync_period: The number of steps :math:`k`, at least 1.
+    slow_step_size: The fraction :math:`\alpha` of the way, in [0, 1].
+    reset_state: Whether the optimizer starts anew at each sync.
+
+  Returns:
+    A transformation; its state holds a count, the state of the optimizer and a
+    tensor a parameter.
+
+  Raises:
+    ValueError: If `sync_period` is below 1 or `slow_step_size` out of range.
+
+  Reference:
+    `Lookahead optimizer <https://arxiv.org/abs/1907.08610>`_, algorithm 1;
+    ``optax.lookahead``, where the slow weights are parameters, too.
+
+  Example:
+    >>> from core import optimizers
+    >>> optimizer = optimizers.lookahead(optimizers.sgd(1.0), 2, 0.5)
+    >>> w, gradients = {'w': tf.constant(0.0)}, {'w': tf.constant(-1.0)}
+    >>> state = optimizer.init(w)
+    >>> for _ in range(2):
+    ...   updates, state = optimizer.update(gradients, state, w)
+    ...   w = optimizers.apply_updates(w, updates)
+    ...   float(w['w'])
+    1.0
+    1.0
+  """
+  checks.in_range('sync_period', sync_period, 1, math.inf)
+  checks.in_range('slow_step_size', slow_step_size, 0, 1)
+
+  def init(parameters: nests.Nest) -> LookaheadState:
+    return LookaheadState(
+        fast_state=fast_optimizer.init(parameters),
+        steps_since_sync=transformation.zero_count(),
+        slow=tf.nest.map_structure(tf.identity, parameters),
+    )
+
+  def update(
+      gradients: nests.Nest, state: LookaheadState, parameters: nests.Nest
+  ) -> tuple[nests.Nest, LookaheadState]:
+    updates, fast_state = fast_optimizer.update(
+        gradients, state.fast_state, parameters
+    )
+    is_sync = state.steps_since_sync + 1 >= sync_period
+    way = tf.nest.map_structure(
+        lambda fast, step, slow: fast + step - slow,
+        parameters,
+        updates,
+        state.slow,
+    )
+    if reset_state:
+      fast_state = nests.where(
+          is_sync, fast_optimizer.init(parameters), fast_state
+      )
+    updates = tf.nest.map_structure(
+        lambda step, distance: tf.where(
+            is_sync, step - (1 - slow_step_size) * distance, step
+        ),
+        updates,
+        way,
+    )
+    slow = tf.nest.map_structure(
+        lambda weight, distance: tf.where(
+            is_sync, weight + slow_step_size * distance, weight
+        ),
+        state.slow,
+        way,
+    )
+    count = (state.steps_since_sync + 1) % sync_period
+    return updates, LookaheadState(fast_state, count, slow)
+
+  return transformation.create(init, update)
