@@ -27,7 +27,10 @@ def fold_in(seed: tf.Tensor, data: tf.Tensor | int) -> tf.Tensor:
   Returns:
     A new seed, int32 ``[2]``.
   """
-  return tf.random.fold_in(tf.cast(seed, tf.int32), data, alg='philox')
+  # TensorFlow's result depends on the types of both.
+  return tf.random.fold_in(
+      tf.cast(seed, tf.int32), tf.cast(data, tf.int32), alg='philox'
+  )
 
 
 def split(seed: tf.Tensor, num: int) -> list[tf.Tensor]:

@@ -43,11 +43,12 @@ def activation(
   """
   if callable(name_or_function):
     return name_or_function
-  name = name_or_function or 'linear'
+  name = 'linear' if name_or_function is None else name_or_function
   checks.one_of('activation', name, list(ACTIVATIONS))
   return ACTIVATIONS[name]
 
 
+@snt.allow_empty_variables
 class Softmax(snt.Module):
   """Turns logits into probabilities: ``exp(x_i) / sum_j exp(x_j)``.
 

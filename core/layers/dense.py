@@ -68,19 +68,8 @@ class Dense(snt.Module):
       ValueError: If the last size is not known, or is not the one that the
         layer was built for.
     """
-    num_inputs = input_shape[-1] if len(input_shape) > 1 else None
-    if num_inputs is None:
-      raise ValueError(
-          'input_shape: expected [..., num_inputs] with num_inputs known, got '
-          f'{tuple(input_shape)}.'
-      )
-    built = getattr(self.linear, 'input_size', num_inputs)
-    if built != num_inputs:
-      raise ValueError(
-          f'input_shape: the layer was built for {built} inputs, got '
-          f'{tuple(input_shape)}.'
-      )
-    self.linear(tf.zeros([1, num_inputs]))
+    self.output_shape(input_shape)
+    self.linear(tf.zeros([1, input_shape[-1]]))
 
   def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
     """Applies the layer.
@@ -96,5 +85,21 @@ class Dense(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns ``[..., num_units]`` for inputs ``[..., num_inputs]``."""
+    """Returns ``[..., num_units]`` for inputs ``[..., num_inputs]``.
+
+    Raises:
+      ValueError: As `build` does.
+    """
+    num_inputs = input_shape[-1] if len(input_shape) > 1 else None
+    if num_inputs is None:
+      raise ValueError(
+          'input_shape: expected [..., num_inputs] with num_inputs known, got '
+          f'{tuple(input_shape)}.'
+      )
+    built = getattr(self.linear, 'input_size', num_inputs)
+    if built != num_inputs:
+      raise ValueError(
+          f'input_shape: the layer was built for {built} inputs, got '
+          f'{tuple(input_shape)}.'
+      )
     return (*input_shape[:-1], self.num_units)

@@ -11,6 +11,7 @@ from .. import checks
 from .. import random
 
 
+@snt.allow_empty_variables
 class Dropout(snt.Module):
   """Zeroes units at random and scales the rest: ``x * mask / (1 - rate)``.
 
