@@ -53,7 +53,7 @@ def top_k_accuracy(k: int) -> metric.Metric:
   Raises:
     ValueError: If k is less than 1 or, from `measure`, if it exceeds the
       number of classes, a shape is wrong or a label out of range.
-    TypeError: From `measure`, if the labels are not integers.
+    TypeError: If k or, from `measure`, labels are not integers.
 
   Reference:
     scikit-learn's `top_k_accuracy_score`.
@@ -64,8 +64,8 @@ def top_k_accuracy(k: int) -> metric.Metric:
     >>> float(compute(measure([0, 0], [[2., 3., 1.], [1., 2., 3.]])))
     0.5
   """
-  inputs.at_least('k', k, 1)
-  return metric.Metric(_measure_top_k(k), metric.weighted_mean)
+  measure = _measure_top_k(inputs.at_least('k', k, 1))
+  return metric.Metric(measure, metric.weighted_mean)
 
 
 def cross_entropy() -> metric.Metric:
@@ -92,6 +92,66 @@ def cross_entropy() -> metric.Metric:
     0.6931
   """
   return metric.Metric(_measure_cross_entropy, metric.weighted_mean)
+
+
+def perplexity() -> metric.Metric:
+  """Returns the exponential of the mean cross-entropy of all examples.
+
+  Returns:
+    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
+    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
+    [], at least 1, and 1 where there is no weight.
+
+  Raises:
+    ValueError: From `measure`, if a shape is wrong or a label out of range.
+    TypeError: From `measure`, if the labels are not integers.
+
+  Reference:
+    Jelinek et al., Perplexity, a measure of the difficulty of speech
+    recognition tasks, 1977; torchmetrics' `Perplexity`.
+
+  Example:
+    >>> from core import metrics
+    >>> measure, compute = metrics.perplexity()
+    >>> round(float(compute(measure([0], [[1., 1.]]))), 4)
+    2.0
+  """
+
+  def compute(sums):
+    return tf.exp(metric.weighted_mean(sums))
+
+  return metric.Metric(_measure_cross_entropy, compute)
+
+
+def brier() -> metric.Metric:
+  r"""Returns the mean squared distance of probabilities and one-hot labels.
+
+  .. math:: \frac{1}{\sum_i w_i} \sum_i w_i
+            \sum_k (\mathrm{softmax}(x_i)_k - [y_i = k])^2
+
+  It is summed over classes, as Brier did: in [0, 2], and for two classes twice
+  the score that counts one class only.
+
+  Returns:
+    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
+    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
+    [], 0 where there is no weight.
+
+  Raises:
+    ValueError: From `measure`, if a shape is wrong or a label out of range.
+    TypeError: From `measure`, if the labels are not integers.
+
+  Reference:
+    Brier, Verification of forecasts expressed in terms of probability, 1950,
+    equation 2; scikit-learn's `brier_score_loss` with scale_by_half=False.
+
+  Example:
+    >>> from core import metrics
+    >>> measure, compute = metrics.brier()
+    >>> float(compute(measure([0], [[1., 1.]])))
+    0.5
+  """
+  return metric.Metric(_measure_brier, metric.weighted_mean)
 
 
 def _measure_accuracy(labels, predictions, weights=None):
@@ -122,3 +182,11 @@ def _measure_cross_entropy(labels, predictions, weights=None):
   log_probabilities = tf.nn.log_softmax(logits)
   loss = -tf.gather(log_probabilities, labels, batch_dims=1)
   return metric.weighted_sums(loss, weights)
+
+
+def _measure_brier(labels, predictions, weights=None):
+  labels, logits, weights = inputs.classes(labels, predictions, weights)
+  probabilities = tf.nn.softmax(logits)
+  targets = tf.one_hot(labels, tf.shape(logits)[-1])
+  distances = tf.reduce_sum((probabilities - targets) ** 2, axis=-1)
+  return metric.weighted_sums(distances, weights)

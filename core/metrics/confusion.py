@@ -1,8 +1,9 @@
-"""The confusion matrix, and what is told by the whole of it."""
+"""The confusion matrix, from which much else is computed."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -26,7 +27,7 @@ def confusion_matrix(num_classes: int) -> metric.Metric:
   Raises:
     ValueError: If num_classes is less than 2 or, from `measure`, if a shape is
       wrong or a label out of range.
-    TypeError: From `measure`, if the labels are not integers.
+    TypeError: If num_classes or, from `measure`, labels are not integers.
 
   Reference:
     scikit-learn's `confusion_matrix`.
@@ -40,10 +41,9 @@ def confusion_matrix(num_classes: int) -> metric.Metric:
   return metric.Metric(measure_matrix(num_classes), tf.convert_to_tensor)
 
 
-def measure_matrix(num_classes: int):
+def measure_matrix(num_classes: int) -> Callable[..., tf.Tensor]:
   """Returns the one measure of the confusion matrix of num_classes classes."""
-  inputs.at_least('num_classes', num_classes, 2)
-  return _measure_matrix(num_classes)
+  return _measure_matrix(inputs.at_least('num_classes', num_classes, 2))
 
 
 def counts(matrix: tf.Tensor) -> rates.Counts:

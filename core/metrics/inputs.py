@@ -3,13 +3,15 @@
 Examples of weight 0 may hold anything, NaN and infinity and labels out of
 range included: they are replaced before any arithmetic. At any other weight a
 label out of range raises a ValueError when called eagerly and, inside
-`tf.function` where it can not be told, turns the sums into NaN, as does a
-prediction that is NaN: a wrong example is never dropped in silence.
+`tf.function` where it can not be told, turns the sums into NaN. So does a
+prediction that is NaN or, for classes, infinite, except for classes excluded by
+a logit of minus infinity: a wrong example is never dropped in silence.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 
 import tensorflow as tf
 
@@ -18,13 +20,21 @@ from .. import checks
 Examples = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
-def at_least(argument: str, value: float, low: float) -> None:
-  """Checks a Python number from below.
+def at_least(argument: str, value: int, low: int) -> int:
+  """Checks a Python or NumPy integer from below, and returns Python's.
 
   Raises:
-    ValueError: If the number is less than `low`, or is NaN.
+    ValueError: If it is less than `low`.
+    TypeError: If it is not an integer.
   """
-  checks.in_range(argument, value, low, math.inf)
+  try:
+    number = operator.index(value)
+  except TypeError:
+    message = f'{argument}: expected an integer, got {value!r}.'
+    raise TypeError(message) from None
+  if number < low:
+    raise ValueError(f'{argument}: expected at least {low}, got {value}.')
+  return number
 
 
 def classes(
@@ -61,6 +71,7 @@ def classes(
   _check_labels(seen, in_range, f'[0, {logits.shape[-1]})')
   logits = tf.where(seen[:, tf.newaxis], logits, 0.0)
   is_number = ~tf.reduce_any(tf.math.is_nan(logits), axis=-1)
+  is_number &= tf.math.is_finite(tf.reduce_max(logits, axis=-1))
   labels = tf.where(in_range, tf.cast(labels, tf.int32), 0)
   return labels, logits, _poison(weights, seen, in_range & is_number)
 
@@ -97,37 +108,53 @@ def binary(
 
 
 def numbers(
-    argument: str, values: tf.Tensor, weights: tf.Tensor | None
-) -> tuple[tf.Tensor, tf.Tensor]:
+    weights: tf.Tensor | None,
+    dtype: tf.DType = tf.float32,
+    **values: tf.Tensor,
+) -> list[tf.Tensor]:
   """Prepares real values, one or more an example.
 
   Args:
-    argument: The name of the argument, for messages.
-    values: ``[batch_size, ...]``, numbers.
     weights: ``[batch_size]``, or None for 1 each.
+    dtype: The float dtype to compute in.
+    **values: By argument name, numbers ``[batch_size, ...]``, all of one shape.
 
   Returns:
-    values ``[batch_size, size]``, all axes but the first in one, and weights
-    ``[batch_size]``, both float32.
+    The values in their order, ``[batch_size, size]``, all axes but the first
+    in one, and last the weights ``[batch_size]``, all in dtype.
 
   Raises:
-    ValueError: If values is a scalar or weights has another shape.
+    ValueError: If shapes differ, are [], or weights has another shape.
   """
-  values = _floats(argument, values)
-  if values.shape.rank == 0:
-    raise ValueError(f'{argument}: expected [batch_size, ...], got a scalar.')
-  size = math.prod(values.shape[1:])
-  values = tf.reshape(values, [-1, size])
-  weights = _weights(weights, values[:, 0])
-  seen = tf.not_equal(weights, 0)
-  return tf.where(seen[:, tf.newaxis], values, 0.0), weights
+  tensors = {
+      name: _floats(name, value, dtype) for name, value in values.items()
+  }
+  checks.same_shape(**tensors)
+  for name, tensor in tensors.items():
+    if tensor.shape.rank in (0, None):
+      raise ValueError(
+          f'{name}: expected [batch_size, ...], got {tensor.shape}.'
+      )
+  flat = [_flatten(tensor) for tensor in tensors.values()]
+  weights = tf.cast(_weights(weights, flat[0][:, 0]), dtype)
+  seen = tf.not_equal(weights, 0)[:, tf.newaxis]
+  return [tf.where(seen, tensor, 0) for tensor in flat] + [weights]
 
 
-def _floats(argument: str, values: tf.Tensor) -> tf.Tensor:
+def _floats(
+    argument: str, values: tf.Tensor, dtype: tf.DType = tf.float32
+) -> tf.Tensor:
   values = tf.convert_to_tensor(values)
-  if values.dtype.is_complex or values.dtype == tf.string:
+  if not (values.dtype.is_floating or values.dtype.is_integer):
     raise TypeError(f'{argument}: expected numbers, got {values.dtype.name}.')
-  return tf.cast(values, tf.float32)
+  return tf.cast(values, dtype)
+
+
+def _flatten(values: tf.Tensor) -> tf.Tensor:
+  rest = values.shape[1:]
+  is_known = rest.is_fully_defined()
+  size = math.prod(rest) if is_known else tf.reduce_prod(tf.shape(values)[1:])
+  return tf.reshape(values, [-1, size])
 
 
 def _weights(weights: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
@@ -140,12 +167,11 @@ def _weights(weights: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
 
 
 def _check_labels(seen: tf.Tensor, in_range: tf.Tensor, known: str) -> None:
-  if not tf.is_symbolic_tensor(in_range):
-    if tf.reduce_any(seen & ~in_range):
-      raise ValueError(
-          f'labels: expected values in {known}, got others; give examples '
-          'to be ignored weight 0.'
-      )
+  if not tf.is_symbolic_tensor(in_range) and tf.reduce_any(seen & ~in_range):
+    raise ValueError(
+        f'labels: expected values in {known}, got others; give examples to be '
+        'ignored weight 0.'
+    )
 
 
 def _poison(

@@ -68,7 +68,8 @@ def collection(metrics: Mapping[str, Metric]) -> Metric:
           f'metrics: {name!r} is {member!r}, not a Metric; call the factory, '
           'as in metrics.accuracy().'
       )
-  owners = {}  # The first member with a measure owns its sums.
+  # The first member with a measure owns its sums.
+  owners: dict[Callable[..., Sums], str] = {}
   for name, member in members.items():
     owners.setdefault(member.measure, name)
 
@@ -87,7 +88,9 @@ def collection(metrics: Mapping[str, Metric]) -> Metric:
   return Metric(measure, compute)
 
 
-def weighted_sums(values: tf.Tensor, weights: tf.Tensor) -> dict[str, tf.Tensor]:
+def weighted_sums(
+    values: tf.Tensor, weights: tf.Tensor
+) -> dict[str, tf.Tensor]:
   """Returns the sums that a weighted mean is made of.
 
   Args:

@@ -48,7 +48,7 @@ def precision(
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
       is wrong or a label out of range.
-    TypeError: From `measure`, if the labels are not integers.
+    TypeError: If num_classes or, from `measure`, labels are not integers.
 
   Reference:
     scikit-learn's `precision_score`.
@@ -82,7 +82,7 @@ def recall(
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
       is wrong or a label out of range.
-    TypeError: From `measure`, if the labels are not integers.
+    TypeError: If num_classes or, from `measure`, labels are not integers.
 
   Reference:
     scikit-learn's `recall_score`.
@@ -117,7 +117,7 @@ def specificity(
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
       is wrong or a label out of range.
-    TypeError: From `measure`, if the labels are not integers.
+    TypeError: If num_classes or, from `measure`, labels are not integers.
 
   Reference:
     The specificity of torchmetrics; scikit-learn's `recall_score` with labels
@@ -158,7 +158,7 @@ def f_beta(
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
       is wrong or a label out of range.
-    TypeError: From `measure`, if the labels are not integers.
+    TypeError: If num_classes or, from `measure`, labels are not integers.
 
   Reference:
     Van Rijsbergen, Information Retrieval, 1979; scikit-learn's `fbeta_score`.
@@ -196,7 +196,7 @@ def f1(
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
       is wrong or a label out of range.
-    TypeError: From `measure`, if the labels are not integers.
+    TypeError: If num_classes or, from `measure`, labels are not integers.
 
   Reference:
     scikit-learn's `f1_score`.

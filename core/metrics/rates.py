@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -75,4 +76,4 @@ def average(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
   has_weight = tf.reduce_sum(weights) > 0
   weights = tf.where(has_weight, weights, tf.cast(is_kept, values.dtype))
   total = tf.reduce_sum(tf.where(is_kept, values, 0) * weights)
-  return metric.divide(total, tf.reduce_sum(weights), float('nan'))
+  return metric.divide(total, tf.reduce_sum(weights), math.nan)
