@@ -28,6 +28,6 @@ def replaced(path: str) -> Iterator[str]:
   with tempfile.TemporaryDirectory(prefix='.export_', dir=parent) as scratch:
     new = os.path.join(scratch, 'new')
     yield new
-    if os.path.isdir(path):
+    if os.path.isdir(new) and os.path.isdir(path):
       os.rename(path, os.path.join(scratch, 'old'))
     os.replace(new, path)

@@ -44,10 +44,12 @@ def save_tflite(
       By default all stays float32.
 
   Raises:
-    ValueError: If the quantization is unknown.
+    ValueError: If the quantization is unknown, or the path is a directory.
   """
   if quantize is not None:
     checks.one_of('quantize', quantize, QUANTIZATIONS)
+  if os.path.isdir(path):
+    raise ValueError(f'path: {path} is a directory; name a file in it.')
   model = _convert(classifier, quantize)
   labels = zipfile.ZipInfo(_LABELS_FILE)  # Of 1980: the same bytes every time.
   labels.external_attr = 0o644 << 16

@@ -105,7 +105,11 @@ class TFLiteTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, "quantize: unknown 'int4'"):
       export.save_tflite(classifier, self.path, quantize='int4')
     self.assertFalse(os.path.exists(self.folder))
-    with self.assertRaisesRegex(ValueError, 'path: .*model.tflite'):
+    os.makedirs(os.path.join(self.folder, 'thesis'))
+    with self.assertRaisesRegex(ValueError, 'path: .*is a directory'):
+      export.save_tflite(classifier, self.folder)
+    self.assertSequenceEqual(os.listdir(self.folder), ['thesis'])
+    with self.assertRaisesRegex(ValueError, 'path: there is no'):
       export.tflite_runner(self.path)
 
 
