@@ -79,7 +79,12 @@ class Dense(snt.Module):
 
     Returns:
       A tensor ``[..., num_units]``.
+
+    Raises:
+      ValueError: If the layer was built for another number of inputs.
     """
+    inputs = tf.convert_to_tensor(inputs)
+    self.output_shape(inputs.shape)
     return self.activation(self.linear(inputs))
 
   def output_shape(

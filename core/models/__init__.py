@@ -9,11 +9,8 @@ import inspect
 from typing import Any
 
 from .. import checks
-from . import convnet
-from . import mlp
+from . import convnet, mlp, reconstructing_mlp, wide_and_deep
 from . import model as model_lib
-from . import reconstructing_mlp
-from . import wide_and_deep
 
 Model = model_lib.Model
 

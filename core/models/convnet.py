@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import sonnet as snt
 import tensorflow as tf
 
-from .. import layers
-from .. import random
+from .. import layers, random
 from . import model
 
 
@@ -38,8 +37,15 @@ class ConvNet(model.Model):
       dropout_rate: The rate of dropout before and after the dense layer, in
         [0, 1).
       name: Name of the module.
+
+    Raises:
+      ValueError: If a size is not positive or the rate is out of range.
     """
     super().__init__(name=name)
+    if min(channels, default=1) < 1:
+      raise ValueError(
+          f'channels: expected at least 1 each, got {tuple(channels)}.'
+      )
     self.convolutions = [
         snt.Conv2D(filters, 3, w_init=snt.initializers.VarianceScaling(2.0))
         for filters in channels

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from .. import layers
-from .. import random
+from .. import layers, random
 from . import model
 
 

@@ -102,4 +102,4 @@ def logits(outputs: Any) -> tf.Tensor:
 
 def flatten(inputs: tf.Tensor) -> tf.Tensor:
   """Reshapes ``[batch_size, ...]`` to ``[batch_size, features]``."""
-  return snt.flatten(inputs)
+  return snt.flatten(tf.convert_to_tensor(inputs))

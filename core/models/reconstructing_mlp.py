@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import sonnet as snt
 import tensorflow as tf
 
-from .. import layers
-from .. import losses
+from .. import checks, layers, losses
 from . import model
 
 
@@ -66,18 +67,27 @@ class ReconstructingMLP(model.Model):
       num_classes: The number of logits.
       num_units: The size of every hidden layer.
       num_blocks: The number of residual blocks, at least 1.
-      num_loops: How often the first block is applied.
-      layers_per_block: The number of dense layers in a block.
+      num_loops: How often the first block is applied, at least 1.
+      layers_per_block: The number of dense layers in a block, at least 1.
       activation: A name of `layers.ACTIVATIONS`.
-      reconstruction_weight: The weight of the reconstruction loss.
+      reconstruction_weight: The weight of the reconstruction loss, >= 0.
       name: Name of the module.
 
     Raises:
-      ValueError: If num_blocks is not positive.
+      ValueError: If a number is not positive or the weight is negative.
     """
     super().__init__(name=name)
-    if num_blocks < 1:
-      raise ValueError(f'num_blocks: expected at least 1, got {num_blocks}.')
+    for argument, number in (
+        ('num_units', num_units),
+        ('num_blocks', num_blocks),
+        ('num_loops', num_loops),
+        ('layers_per_block', layers_per_block),
+    ):
+      if number < 1:
+        raise ValueError(f'{argument}: expected at least 1, got {number}.')
+    checks.in_range(
+        'reconstruction_weight', reconstruction_weight, 0, math.inf
+    )
     self.num_units = num_units
     self.num_loops = num_loops
     self.reconstruction_weight = reconstruction_weight

@@ -76,8 +76,15 @@ class WideAndDeep(model.Model):
 
     Returns:
       `logits` and `auxiliary_logits`, each ``[batch_size, num_classes]``.
+
+    Raises:
+      ValueError: If an input is missing.
     """
     del is_training, seed
+    if not set(self.input_names) <= set(inputs):
+      raise ValueError(
+          f'inputs: expected {self.input_names}, got {tuple(inputs)}.'
+      )
     wide_input, deep_input = self.input_names
     x = model.flatten(inputs[deep_input])
     for dense in self.hidden:

@@ -122,6 +122,8 @@ class DenseTest(parameterized.TestCase):
           ValueError, r'input_shape: .* built for 4 inputs, got \(None, 5\)'
       ):
         method([None, 5])
+    with self.assertRaisesRegex(ValueError, 'built for 4 inputs'):
+      dense(tf.ones([2, 5]))
 
   @parameterized.parameters(0, -3)
   def test_a_wrong_number_of_units(self, num_units):
