@@ -132,6 +132,7 @@ def restore(
     path: str,
     variables: Mapping[str, tf.Variable],
     *,
+    prefix: str = '',
     partial: bool = False,
 ) -> list[str]:
   """Restores variables by name.
@@ -139,6 +140,8 @@ def restore(
   Args:
     path: The path of a checkpoint.
     variables: What to restore, by name.
+    prefix: Names in the checkpoint that do not begin with it are not looked at;
+      `model/` reads a model out of a train state's checkpoint.
     partial: Whether names that are on one side only are left alone. The shapes
       and types of those on both must agree in any case.
 
@@ -148,7 +151,11 @@ def restore(
   Raises:
     CheckpointError: If the checkpoint does not fit; it lists what differs.
   """
-  saved = contents(path)
+  saved = {
+      name: spec
+      for name, spec in contents(path).items()
+      if name.startswith(prefix)
+  }
   common = sorted(saved.keys() & variables.keys())
   differences = [
       f'{name} is {_describe(saved[name])} in the checkpoint and '

@@ -19,8 +19,11 @@ def set_virtual_devices(num_devices: int) -> None:
     num_devices: How many, at least 1.
 
   Raises:
+    ValueError: If num_devices is not positive.
     RuntimeError: If TensorFlow has already initialized its devices.
   """
+  if num_devices < 1:
+    raise ValueError(f'num_devices: expected at least 1, got {num_devices}.')
   cpu = tf.config.list_physical_devices('CPU')[0]
   tf.config.set_logical_device_configuration(
       cpu, [tf.config.LogicalDeviceConfiguration()] * num_devices
@@ -99,6 +102,39 @@ def all_reduce_sum(values: Any) -> Any:
   tensors = tf.nest.flatten(values)
   sums = context.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
   return tf.nest.pack_sequence_as(values, sums)
+
+
+def mean_over_workers(
+    strategy: tf.distribute.Strategy, values: Sequence[float]
+) -> list[float]:
+  """Averages numbers over all workers, so that each goes on with the same.
+
+  Every worker must call it, and as often as the others.
+
+  Args:
+    strategy: The strategy.
+    values: Numbers of this worker.
+
+  Returns:
+    The means, float32 precise; the values themselves on a single worker.
+  """
+  if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    return list(values)
+  means = _mean_over_replicas(strategy, tf.constant(list(values)))
+  return [float(mean) for mean in tf.unstack(means)]
+
+
+@tf.function
+def _mean_over_replicas(
+    strategy: tf.distribute.Strategy, values: tf.Tensor
+) -> tf.Tensor:
+  means = strategy.run(
+      lambda value: tf.distribute.get_replica_context().all_reduce(
+          tf.distribute.ReduceOp.MEAN, value
+      ),
+      (values,),
+  )
+  return first_replica(strategy, means)
 
 
 def first_replica(strategy: tf.distribute.Strategy, values: Any) -> Any:

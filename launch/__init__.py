@@ -1,0 +1,12 @@
+"""Programs: `python -m launch.train`, `launch.evaluate`, `launch.export`."""
+
+import glob
+import os
+
+# Set before TensorFlow is imported. Without a GPU it reports each missing CUDA
+# library as an error; with one, its errors are the user's business.
+os.environ.setdefault(
+    'TF_CPP_MIN_LOG_LEVEL', '2' if glob.glob('/dev/nvidia*') else '3'
+)
+# A JAX operation (chex knows JAX) would claim most of the GPU's memory.
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')

@@ -1,0 +1,83 @@
+"""Scores a split with the weights of a run.
+
+  python -m launch.evaluate --workdir=runs/fashion_mnist_convnet --split=test
+
+Every example is scored exactly once, on any number of replicas and workers.
+Writes evaluation_SPLIT.json into the work directory.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from . import programs
+
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, 'The work directory of a run of launch.train.')
+_SPLIT = flags.DEFINE_enum(
+    'split', 'test', ['train', 'validation', 'test'], 'What to score.')
+_CHECKPOINT = flags.DEFINE_string(
+    'checkpoint', None,
+    'The path of a checkpoint, such as RUN/checkpoints/ckpt-429. None is the '
+    'newest one of the run.')
+_DATA_DIR = flags.DEFINE_string(
+    'data_dir', None,
+    'The folder of prepared TFDS sets. None is what the run was trained with.')
+_ARCHIVES_DIR = flags.DEFINE_string(
+    'archives_dir', None,
+    'A folder with the archives that TFDS would download. None is what the run '
+    'was trained with.')
+_STRATEGY = flags.DEFINE_enum(
+    'strategy', 'auto', ['auto', 'mirrored', 'one_device', 'multi_worker'],
+    'As for launch.train.')
+_NUM_VIRTUAL_DEVICES = flags.DEFINE_integer(
+    'num_virtual_devices', None, 'Split the CPU into that many devices.',
+    lower_bound=1)
+
+
+def main() -> int:
+  """Runs the program; returns its exit code."""
+  programs.import_tensorflow()
+  from core import distribution
+  from core import variables
+
+  from . import evaluation
+  from . import finished_run
+  from . import tables
+
+  if _NUM_VIRTUAL_DEVICES.value:
+    distribution.set_virtual_devices(_NUM_VIRTUAL_DEVICES.value)
+  strategy = distribution.create(_STRATEGY.value)
+  run = finished_run.load(
+      _WORKDIR.value,
+      _CHECKPOINT.value,
+      data_dir=_DATA_DIR.value,
+      archives_dir=_ARCHIVES_DIR.value,
+      strategy=strategy,
+  )
+  if _SPLIT.value not in run.dataset.num_examples:
+    raise programs.UserError(
+        f'--split={_SPLIT.value}: {run.dataset.name} has '
+        f'{", ".join(run.dataset.num_examples)}.'
+    )
+  evaluator = evaluation.Evaluator(run.experiment, run.dataset, strategy)
+  scored = evaluator.run(run, _SPLIT.value)
+  name = f'evaluation_{_SPLIT.value}.json'
+  run.workdir.write_json(name, {
+      'checkpoint': run.checkpoint,
+      'step': run.step,
+      'weights_sha256': variables.digest(
+          variables.named({'model': run.model})
+      ),
+      **scored.to_json(),
+  })
+  if distribution.is_chief(strategy):
+    print(tables.evaluation(
+        scored.split, scored.values, scored.per_class, scored.num_examples
+    ))
+    print(f'{run.checkpoint}; {run.workdir.path / name}')
+  return 0
+
+
+if __name__ == '__main__':
+  programs.run(main)

@@ -1,0 +1,271 @@
+"""From a config to the parts of a run: model, objective, optimizer, metrics.
+
+Training, evaluation and export all build their model here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import functools
+from typing import Any
+
+import tensorflow as tf
+
+from core import losses
+from core import metrics
+from core import models
+from core import objectives
+from core import optimizers
+from core import training
+from pipelines import preprocessing
+from pipelines import sources
+
+from . import arguments
+from . import config as config_lib
+from . import factories
+from . import programs
+
+
+def open_dataset(
+    config: config_lib.Config, data_dir: str | None, archives_dir: str | None
+) -> sources.ImageDataset:
+  """Opens the data set of a config, preparing it where that is needed."""
+  return sources.open_dataset(
+      config.dataset,
+      data_dir=data_dir,
+      archives_dir=archives_dir,
+      validation_examples=config.validation_examples,
+      image_size=config.image_size,
+  )
+
+
+def check_names(config: config_lib.Config) -> None:
+  """Checks what can be checked before a data set is prepared.
+
+  Raises:
+    ValueError, UserError: If a name or an argument is not valid.
+  """
+  arguments.checked(
+      'model_arg', config.model_arg, models.arguments(config.model)
+  )
+  for kind in ('loss', 'optimizer', 'schedule'):
+    arguments.checked(
+        f'{kind}_arg',
+        getattr(config, f'{kind}_arg'),
+        factories.known_arguments(kind, getattr(config, kind)),
+    )
+
+
+def describe_data(
+    config: config_lib.Config, dataset: sources.ImageDataset
+) -> config_lib.DataSpec:
+  """Reads off a data set what the model must know of it."""
+  mean, std = (), ()
+  if config.normalize:
+    mean, std = (
+        tuple(float(number) for number in numbers)
+        for numbers in preprocessing.statistics(dataset.examples('train'))
+    )
+  return config_lib.DataSpec(
+      image_shape=tuple(dataset.image_shape),
+      label_names=tuple(dataset.label_names),
+      mean=mean,
+      std=std,
+      num_examples=dict(dataset.num_examples),
+  )
+
+
+class Experiment:
+  """The parts of a run.
+
+  Attributes:
+    config: The config.
+    data: What the model knows of the data.
+    model: The model; `build` makes its variables.
+    preprocess: A function of images in [0, 1] to the model's inputs.
+    objective: The objective.
+    num_steps: The number of steps of the whole run.
+    steps_per_epoch: The number of steps of an epoch.
+    schedule: The learning rate as a function of the step.
+    optimizer: The optimizer.
+    train_metric: What is measured in every training step.
+    eval_metric: What is measured in evaluation.
+  """
+
+  def __init__(
+      self,
+      config: config_lib.Config,
+      data: config_lib.DataSpec,
+      steps_per_epoch: int,
+  ):
+    """Makes the parts; no variable is made yet.
+
+    Args:
+      config: The config.
+      data: What the data set is.
+      steps_per_epoch: The number of steps of an epoch.
+
+    Raises:
+      UserError: If a name or an argument in the config is not valid.
+    """
+    self.config = config
+    self.data = data
+    self.steps_per_epoch = steps_per_epoch
+    self.num_steps = config.num_steps or config.num_epochs * steps_per_epoch
+    self.model = models.create(
+        config.model,
+        data.num_classes,
+        **arguments.checked(
+            'model_arg', config.model_arg, models.arguments(config.model)
+        ),
+    )
+    self.preprocess = _preprocess(self.model.input_names, data)
+    self.objective = objectives.supervised(
+        make_loss(config, data.num_classes),
+        inputs=lambda batch: self.preprocess(
+            preprocessing.scale(batch['image'])
+        ),
+        penalty=_penalty(config),
+    )
+    self.schedule = factories.make(
+        'schedule',
+        config.schedule,
+        config.schedule_arg,
+        learning_rate=config.learning_rate,
+        num_steps=self.num_steps,
+    )
+    self.optimizer = _optimizer(config, self.schedule)
+    self.train_metric = metrics.collection({'accuracy': metrics.accuracy()})
+    self.eval_metric = _eval_metric(data.num_classes)
+
+  def build(self) -> None:
+    """Makes the model's variables; call it under the strategy's scope."""
+    # Sonnet's initializers draw from TensorFlow's global generator.
+    tf.random.set_seed(self.config.seed)
+    self.objective(self.model, self.example_batch(), None, is_training=False)
+
+  def example_batch(self) -> dict[str, tf.Tensor]:
+    """Returns a batch of one example of zeros."""
+    return {
+        'image': tf.zeros([1, *self.data.image_shape], tf.uint8),
+        'label': tf.zeros([1], tf.int32),
+        'weight': tf.zeros([1]),
+    }
+
+  def zero_sums(self, metric: metrics.Metric) -> training.Sums:
+    """Returns the sums that a loop with this metric starts from."""
+    return training.zero_sums(
+        self.objective, metric, self.model, self.example_batch()
+    )
+
+
+def _preprocess(
+    input_names: tuple[str, ...], data: config_lib.DataSpec
+) -> Callable[[tf.Tensor], Any]:
+  unknown = set(input_names) - preprocessing.FEATURES.keys()
+  if unknown:
+    raise programs.UserError(
+        f'the model takes the input {min(unknown)!r}; an image gives: '
+        f'{", ".join(sorted(preprocessing.FEATURES))}.'
+    )
+
+  def preprocess(images: tf.Tensor) -> Any:
+    if data.mean:
+      images = preprocessing.normalize(images, data.mean, data.std)
+    inputs = {
+        name: preprocessing.FEATURES[name](images) for name in input_names
+    }
+    return inputs if len(inputs) > 1 else inputs[input_names[0]]
+
+  return preprocess
+
+
+def make_loss(
+    config: config_lib.Config, num_classes: int
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+  """Makes the loss of a config, with its class weights and smoothing."""
+  weights = config.class_weights
+  if weights is not None and len(weights) != num_classes:
+    raise programs.UserError(
+        f'--class_weights: {len(weights)} weights for {num_classes} classes; '
+        'give one for each class.'
+    )
+  known = factories.known_arguments('loss', config.loss)
+  return functools.partial(
+      factories.LOSSES[config.loss],
+      class_weights=weights,
+      label_smoothing=config.label_smoothing,
+      **arguments.checked('loss_arg', config.loss_arg, known),
+  )
+
+
+def _penalty(
+    config: config_lib.Config,
+) -> Callable[[models.Model], tf.Tensor] | None:
+  """Penalises weights; biases and scales, which have one axis, stay free."""
+  if not config.l1_penalty and not config.l2_penalty:
+    return None
+
+  def penalty(model: models.Model) -> tf.Tensor:
+    weights = [v for v in model.trainable_variables if v.shape.rank > 1]
+    return losses.l1_penalty(
+        weights, scale=config.l1_penalty
+    ) + losses.l2_penalty(weights, scale=config.l2_penalty)
+
+  return penalty
+
+
+def _optimizer(
+    config: config_lib.Config, schedule: factories.Schedule
+) -> optimizers.GradientTransformation:
+  optimizer = factories.make(
+      'optimizer',
+      config.optimizer,
+      config.optimizer_arg,
+      learning_rate=schedule,
+  )
+  if config.clip_global_norm is None:
+    return optimizer
+  clip = optimizers.clip_by_global_norm(config.clip_global_norm)
+  return optimizers.chain(clip, optimizer)
+
+
+def _eval_metric(num_classes: int) -> metrics.Metric:
+  members = {
+      'accuracy': metrics.accuracy(),
+      'cross_entropy': metrics.cross_entropy(),
+      'macro_precision': metrics.precision(num_classes, average='macro'),
+      'macro_recall': metrics.recall(num_classes, average='macro'),
+      'macro_f1': metrics.f1(num_classes, average='macro'),
+      'weighted_f1': metrics.f1(num_classes, average='weighted'),
+      'precision': metrics.precision(num_classes, average=None),
+      'recall': metrics.recall(num_classes, average=None),
+      'f1': metrics.f1(num_classes, average=None),
+      'confusion_matrix': metrics.confusion_matrix(num_classes),
+  }
+  if num_classes > 5:
+    members['top_5_accuracy'] = metrics.top_k_accuracy(5)
+  return metrics.collection(members)
+
+
+def scalars(values: Mapping[str, Any]) -> dict[str, float]:
+  """Takes the numbers out of a summary, leaving vectors and matrices."""
+  return {
+      name: float(value)
+      for name, value in values.items()
+      if not value.shape.rank
+  }
+
+
+def per_class(
+    values: Mapping[str, Any], label_names: tuple[str, ...]
+) -> dict[str, dict[str, float]]:
+  """Regroups the vectors of a summary: class name -> metric -> value."""
+  vectors = {
+      name: value.numpy() for name, value in values.items()
+      if value.shape.rank == 1
+  }
+  return {
+      label: {name: float(vector[i]) for name, vector in vectors.items()}
+      for i, label in enumerate(label_names)
+  }

@@ -1,0 +1,71 @@
+"""Exports the model of a run, and proves that the export computes the same.
+
+  python -m launch.export --workdir=runs/fashion_mnist_convnet
+
+Writes exports/saved_model, exports/model.tflite and exports/parity.json into
+the work directory. Both take images as float32 in [0, 1] and as raw uint8, and
+hold the names of the labels; SavedModel loads with TensorFlow alone. All images
+of the test split go through the Python model and through each export.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from . import programs
+
+_FORMATS = ('saved_model', 'tflite')
+
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, 'The work directory of a run of launch.train.')
+_FORMAT = flags.DEFINE_list(
+    'formats', list(_FORMATS), f'What to write: {" and ".join(_FORMATS)}.')
+_CHECKPOINT = flags.DEFINE_string(
+    'checkpoint', None,
+    'The path of a checkpoint. None is the newest one of the run.')
+_OUTPUT_DIR = flags.DEFINE_string(
+    'output_dir', None, 'Where to write. None is WORKDIR/exports.')
+_QUANTIZE = flags.DEFINE_enum(
+    'quantize', None, ['dynamic_range'],
+    'Store the weights of model.tflite in 8 bits. A quarter of the size, at '
+    'differences beyond rounding, which are reported and not refused.')
+_DATA_DIR = flags.DEFINE_string(
+    'data_dir', None,
+    'The folder of prepared TFDS sets. None is what the run was trained with.')
+_ARCHIVES_DIR = flags.DEFINE_string(
+    'archives_dir', None,
+    'A folder with the archives that TFDS would download. None is what the run '
+    'was trained with.')
+
+
+def main() -> int:
+  """Runs the program; returns its exit code."""
+  unknown = set(_FORMAT.value) - set(_FORMATS)
+  if unknown or not _FORMAT.value:
+    raise programs.UserError(
+        f'--formats={",".join(_FORMAT.value)}: expected '
+        f'{" or ".join(_FORMATS)}, or both with a comma.'
+    )
+  programs.import_tensorflow()
+  from core import distribution
+
+  from . import exporting
+  from . import finished_run
+
+  run = finished_run.load(
+      _WORKDIR.value,
+      _CHECKPOINT.value,
+      data_dir=_DATA_DIR.value,
+      archives_dir=_ARCHIVES_DIR.value,
+      strategy=distribution.create('one_device'),
+  )
+  return exporting.export(
+      run,
+      _FORMAT.value,
+      output_dir=_OUTPUT_DIR.value or str(run.workdir.path / 'exports'),
+      quantize=_QUANTIZE.value,
+  )
+
+
+if __name__ == '__main__':
+  programs.run(main)

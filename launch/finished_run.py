@@ -1,0 +1,104 @@
+"""A run's model, out of its work directory, for evaluation and export."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import tensorflow as tf
+
+from core import checkpoints
+from core import distribution
+from core import models
+from core import variables
+from pipelines import sources
+
+from . import experiment as experiment_lib
+from . import programs
+from . import workdir as workdir_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """A run that was trained, or is being trained.
+
+  Attributes:
+    workdir: Its work directory.
+    experiment: The parts of it.
+    model: The model, restored.
+    dataset: The data set that it was trained on.
+    checkpoint: The path of the checkpoint that was restored.
+    step: The step of it.
+  """
+
+  workdir: workdir_lib.Workdir
+  experiment: experiment_lib.Experiment
+  model: models.Model
+  dataset: sources.ImageDataset
+  checkpoint: str
+  step: int
+
+
+def load(
+    workdir: str | None,
+    checkpoint: str | None,
+    *,
+    data_dir: str | None,
+    archives_dir: str | None,
+    strategy: tf.distribute.Strategy,
+) -> Run:
+  """Rebuilds a run's model and restores its weights.
+
+  Args:
+    workdir: The work directory.
+    checkpoint: The path of a checkpoint; None is the newest one.
+    data_dir: Where prepared data sets are; None is where they were in training.
+    archives_dir: Where archives are; None likewise.
+    strategy: The strategy to make the variables under.
+
+  Returns:
+    The run.
+
+  Raises:
+    UserError: If there is no such run or checkpoint, or they do not fit.
+  """
+  if not workdir:
+    raise programs.UserError('--workdir is missing: name that of a run.')
+  directory = workdir_lib.Workdir(
+      workdir, is_chief=distribution.is_chief(strategy)
+  )
+  config, data = directory.read_config()
+  place = directory.read_place()
+  try:
+    dataset = experiment_lib.open_dataset(
+        config,
+        data_dir or place['data_dir'],
+        archives_dir or place['archives_dir'],
+    )
+    if dict(dataset.num_examples) != data.num_examples:
+      raise programs.UserError(
+          f'{config.dataset} has {json.dumps(dict(dataset.num_examples))} '
+          f'examples here, the run saw {json.dumps(data.num_examples)}.'
+      )
+    experiment = experiment_lib.Experiment(config, data, steps_per_epoch=1)
+    with strategy.scope():
+      experiment.build()
+    path = checkpoint or tf.train.latest_checkpoint(directory.checkpoints)
+    if path is None:
+      raise programs.UserError(
+          f'--workdir={workdir}: no checkpoint was saved yet.'
+      )
+    step = tf.Variable(0, dtype=tf.int64, trainable=False)
+    named = variables.named({'model': experiment.model})
+    checkpoints.restore(path, named, prefix='model/')
+    checkpoints.restore(path, {'step': step}, prefix='step')
+  except ValueError as error:
+    raise programs.UserError(str(error)) from error
+  return Run(
+      workdir=directory,
+      experiment=experiment,
+      model=experiment.model,
+      dataset=dataset,
+      checkpoint=path,
+      step=int(step.numpy()),
+  )

@@ -1,0 +1,43 @@
+"""TensorBoard's scalars, written by the chief."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from core import distribution
+
+
+class Summaries:
+  """Writes scalars under a directory for each split."""
+
+  def __init__(self, directory: str, strategy: tf.distribute.Strategy):
+    """Names the directory; files are made by the first scalar."""
+    self._directory = directory
+    self._is_chief = distribution.is_chief(strategy)
+    self._writers: dict[str, tf.summary.SummaryWriter] = {}
+
+  def __enter__(self) -> Summaries:
+    """Does nothing; files are made by the first scalar."""
+    return self
+
+  def __exit__(self, *_: Any) -> None:
+    """Closes the files."""
+    for writer in self._writers.values():
+      writer.close()
+
+  def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
+    """Writes values by name, at a step, under a split."""
+    if not self._is_chief:
+      return
+    if split not in self._writers:
+      self._writers[split] = tf.summary.create_file_writer(
+          os.path.join(self._directory, split)
+      )
+    with self._writers[split].as_default(step):
+      for name, value in values.items():
+        tf.summary.scalar(name, value)
+    self._writers[split].flush()

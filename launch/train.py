@@ -1,0 +1,183 @@
+"""Trains a model on a TFDS data set of images.
+
+  python -m launch.train --flagfile=launch/recipes/fashion_mnist_convnet.flags
+
+Trains under a distribution strategy, validates, checkpoints, tests at the end.
+A second start in the same work directory goes on where the first one stopped.
+Models, optimizers, schedules and losses take arguments of their own, as in
+--model_arg=hidden_sizes=512,256 (the flag may be repeated).
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from . import config as config_lib
+from . import programs
+
+_DATASET = flags.DEFINE_string(
+    'dataset', 'fashion_mnist',
+    'The data set: a name of TFDS, or of a set that is prepared in --data_dir.')
+_DATA_DIR = flags.DEFINE_string(
+    'data_dir', None,
+    'The folder of prepared TFDS sets. None is ~/tensorflow_datasets.')
+_ARCHIVES_DIR = flags.DEFINE_string(
+    'archives_dir', None,
+    'A folder with the archives that TFDS would download. None is where the '
+    'Debian package dataset-fashion-mnist puts them.')
+_VALIDATION_EXAMPLES = flags.DEFINE_integer(
+    'validation_examples', None,
+    'How many training examples to hold out for validation. None is the '
+    "set's own validation split, or a twelfth of the training split: 5,000 of "
+    'the 60,000 of Fashion-MNIST.', lower_bound=0)
+_IMAGE_SIZE = flags.DEFINE_list(
+    'image_size', None,
+    'HEIGHT,WIDTH to resize images to; needed where a set has many sizes.')
+_NORMALIZE = flags.DEFINE_bool(
+    'normalize', False,
+    'Whether to shift and scale the pixels in [0, 1] to mean 0 and standard '
+    'deviation 1, channel by channel, as measured on the training images.')
+_MODEL = flags.DEFINE_string(
+    'model', 'convnet',
+    'The model: convnet, mlp, reconstructing_mlp or wide_and_deep.')
+_MODEL_ARG = flags.DEFINE_multi_string(
+    'model_arg', [], 'NAME=VALUE, an argument of the model.')
+_LOSS = flags.DEFINE_string(
+    'loss', 'softmax_cross_entropy',
+    'The loss: softmax_cross_entropy, or squared_error, absolute_error or huber '
+    'between probabilities and one-hot labels.')
+_LOSS_ARG = flags.DEFINE_multi_string(
+    'loss_arg', [], 'NAME=VALUE, an argument of the loss.')
+_CLASS_WEIGHTS = flags.DEFINE_list(
+    'class_weights', None,
+    'A factor for the loss of each class, such as 1,1,2.')
+_LABEL_SMOOTHING = flags.DEFINE_float(
+    'label_smoothing', 0.0,
+    'The share of each label that is spread evenly over all classes.',
+    lower_bound=0, upper_bound=1)
+_L1_PENALTY = flags.DEFINE_float(
+    'l1_penalty', 0.0, 'The factor of the sum of absolute weights in the loss.',
+    lower_bound=0)
+_L2_PENALTY = flags.DEFINE_float(
+    'l2_penalty', 0.0, 'The factor of the sum of squared weights in the loss.',
+    lower_bound=0)
+_OPTIMIZER = flags.DEFINE_string(
+    'optimizer', 'adam', 'The optimizer: adam, adamw or sgd.')
+_OPTIMIZER_ARG = flags.DEFINE_multi_string(
+    'optimizer_arg', [],
+    'NAME=VALUE, an argument of the optimizer, such as momentum=0.9.')
+_LEARNING_RATE = flags.DEFINE_float(
+    'learning_rate', 1e-3, 'The learning rate, at its highest.', lower_bound=0)
+_SCHEDULE = flags.DEFINE_string(
+    'schedule', 'constant',
+    'The learning rate over the run: constant, linear, exponential, cosine or '
+    'warmup_cosine.')
+_SCHEDULE_ARG = flags.DEFINE_multi_string(
+    'schedule_arg', [],
+    'NAME=VALUE, an argument of the schedule, such as warmup_fraction=0.1.')
+_CLIP_GLOBAL_NORM = flags.DEFINE_float(
+    'clip_global_norm', None,
+    'The greatest norm of all gradients together. None does not clip.',
+    lower_bound=0)
+_GLOBAL_BATCH_SIZE = flags.DEFINE_integer(
+    'global_batch_size', 128, 'The examples of one step, over all replicas.',
+    lower_bound=1)
+_NUM_EPOCHS = flags.DEFINE_integer(
+    'num_epochs', 10, 'How often to go through the training examples.',
+    lower_bound=1)
+_NUM_STEPS = flags.DEFINE_integer(
+    'num_steps', None, 'How many steps to take, whatever --num_epochs says.',
+    lower_bound=1)
+_SEED = flags.DEFINE_integer(
+    'seed', 0, 'Decides initial weights, data order and dropout.',
+    lower_bound=0, upper_bound=2**31 - 1)
+_LOG_EVERY_STEPS = flags.DEFINE_integer(
+    'log_every_steps', 100, 'The steps between rows of metrics.jsonl.',
+    lower_bound=1)
+_EVAL_EVERY_EPOCHS = flags.DEFINE_integer(
+    'eval_every_epochs', 1, 'The epochs between validations.', lower_bound=1)
+_CHECKPOINT_EVERY_STEPS = flags.DEFINE_integer(
+    'checkpoint_every_steps', None,
+    'The steps between checkpoints. None saves after each epoch.',
+    lower_bound=1)
+_KEEP_CHECKPOINTS = flags.DEFINE_integer(
+    'keep_checkpoints', 3, 'How many of the last checkpoints are kept.',
+    lower_bound=1)
+_WORKDIR = flags.DEFINE_string(
+    'workdir', None, 'The directory of the run: what it writes and resumes.')
+_STRATEGY = flags.DEFINE_enum(
+    'strategy', 'auto', ['auto', 'mirrored', 'one_device', 'multi_worker'],
+    'auto and mirrored: replicas on all GPUs, else on the CPU. one_device: the '
+    'first of these. multi_worker: the workers of TF_CONFIG, each of which runs '
+    'this program with the same flags.')
+_NUM_VIRTUAL_DEVICES = flags.DEFINE_integer(
+    'num_virtual_devices', None,
+    'Split the CPU into that many devices, to try replicas on one machine.',
+    lower_bound=1)
+
+# These tell where a run is, not what it computes; a resumed run may differ.
+_PLACE = (
+    _DATA_DIR, _ARCHIVES_DIR, _WORKDIR, _STRATEGY, _NUM_VIRTUAL_DEVICES
+)
+
+
+def main() -> int:
+  """Runs the program; returns its exit code."""
+  class_weights = _numbers(_CLASS_WEIGHTS, float)
+  size = _numbers(_IMAGE_SIZE, int)
+  if size is not None and (len(size) != 2 or min(size) < 1):
+    raise programs.UserError(
+        f'--image_size={",".join(_IMAGE_SIZE.value)}: expected HEIGHT,WIDTH.'
+    )
+  if not _WORKDIR.value:
+    raise programs.UserError('--workdir is missing: name a directory for it.')
+  config = config_lib.Config(
+      dataset=_DATASET.value,
+      validation_examples=_VALIDATION_EXAMPLES.value,
+      image_size=size,
+      normalize=_NORMALIZE.value,
+      model=_MODEL.value,
+      model_arg=config_lib.arguments_of(_MODEL_ARG),
+      loss=_LOSS.value,
+      loss_arg=config_lib.arguments_of(_LOSS_ARG),
+      class_weights=class_weights,
+      label_smoothing=_LABEL_SMOOTHING.value,
+      l1_penalty=_L1_PENALTY.value,
+      l2_penalty=_L2_PENALTY.value,
+      optimizer=_OPTIMIZER.value,
+      optimizer_arg=config_lib.arguments_of(_OPTIMIZER_ARG),
+      learning_rate=_LEARNING_RATE.value,
+      schedule=_SCHEDULE.value,
+      schedule_arg=config_lib.arguments_of(_SCHEDULE_ARG),
+      clip_global_norm=_CLIP_GLOBAL_NORM.value,
+      global_batch_size=_GLOBAL_BATCH_SIZE.value,
+      num_epochs=_NUM_EPOCHS.value,
+      num_steps=_NUM_STEPS.value,
+      seed=_SEED.value,
+      log_every_steps=_LOG_EVERY_STEPS.value,
+      eval_every_epochs=_EVAL_EVERY_EPOCHS.value,
+      checkpoint_every_steps=_CHECKPOINT_EVERY_STEPS.value,
+      keep_checkpoints=_KEEP_CHECKPOINTS.value,
+  )
+  # Imported here, so that --help and mistyped flags need not wait for it.
+  programs.import_tensorflow()
+  from . import training_program
+
+  place = {holder.name: holder.value for holder in _PLACE}
+  return training_program.run(config, **place)
+
+
+def _numbers(holder: flags.FlagHolder, kind: type) -> tuple | None:
+  if holder.value is None:
+    return None
+  try:
+    return tuple(kind(text) for text in holder.value)
+  except ValueError:
+    raise programs.UserError(
+        f'--{holder.name}={",".join(holder.value)}: expected numbers with '
+        'commas between them.'
+    ) from None
+
+
+if __name__ == '__main__':
+  programs.run(main)

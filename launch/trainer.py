@@ -1,0 +1,372 @@
+"""The training loop of a run: epochs, logging, validation, checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import dataclasses
+import time
+from typing import Any
+
+import tensorflow as tf
+
+from core import checkpoints
+from core import distribution
+from core import training
+from core import variables
+from pipelines import batches
+from pipelines import sources
+
+from . import evaluation
+from . import experiment as experiment_lib
+from . import interruption
+from . import programs
+from . import progress
+from . import summaries
+from . import tables
+from . import workdir as workdir_lib
+
+# How long the graph may run before Python looks at signals and the clock.
+CALL_SECS = 0.5
+
+
+class NonFiniteLossError(Exception):
+  """The loss became infinite or not a number; the message says where."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+  """How a call of `Trainer.run` ended.
+
+  Attributes:
+    step: The step that was reached.
+    signal: The number of the signal that interrupted the run, or 0.
+  """
+
+  step: int
+  signal: int
+
+
+class Trainer:
+  """Trains an experiment in a work directory, from its last checkpoint on."""
+
+  def __init__(
+      self,
+      experiment: experiment_lib.Experiment,
+      dataset: sources.ImageDataset,
+      strategy: tf.distribute.Strategy,
+      workdir: workdir_lib.Workdir,
+      say: Callable[[str], None],
+  ):
+    """Builds the model and its state, and restores the last checkpoint.
+
+    Args:
+      experiment: The parts of the run.
+      dataset: The data set.
+      strategy: The strategy.
+      workdir: The work directory.
+      say: Prints a message on the chief.
+    """
+    self._experiment = experiment
+    self._config = experiment.config
+    self._dataset = dataset
+    self._strategy = strategy
+    self._workdir = workdir
+    self._say = say
+    with strategy.scope():
+      experiment.build()
+      self.state = training.TrainState(
+          experiment.model, experiment.optimizer, self._config.seed
+      )
+    self._train_step = training.make_train_step(
+        experiment.objective,
+        experiment.optimizer,
+        experiment.train_metric,
+        strategy,
+    )
+    self._train_loop = training.make_loop(self._train_step)
+    self._evaluator = evaluation.Evaluator(experiment, dataset, strategy)
+    zeros = experiment.zero_sums(experiment.train_metric)
+    # Sums since the last row and of the epoch; saved, so that a resumed run
+    # logs what an uninterrupted one does.
+    self._sums = {
+        'row': tf.nest.map_structure(_variable, zeros),
+        'epoch': tf.nest.map_structure(_variable, zeros),
+    }
+    self._zeros = zeros
+    self._checkpointer = checkpoints.Checkpointer(
+        workdir.checkpoints,
+        {
+            **self.state.named_variables(),
+            **variables.named({'sums': self._sums}),
+        },
+        max_to_keep=self._config.keep_checkpoints,
+        strategy=strategy,
+    )
+    self.restored = self._checkpointer.restore()
+    self._check_same_step()
+    self._saved_step = int(self.state.step.numpy()) if self.restored else -1
+    self._seconds = 0.0
+    self._steps_timed = 0
+    self._workdir.forget_metrics_after(int(self.state.step.numpy()))
+
+  @property
+  def num_traces(self) -> int:
+    """How often the train step was traced: 1 in a run that works as meant."""
+    return self._train_step.experimental_get_tracing_count()
+
+  def run(self) -> Outcome:
+    """Trains until the end, or until a signal; saves in either case.
+
+    Returns:
+      How it ended.
+
+    Raises:
+      NonFiniteLossError: If a loss is not finite. Nothing is saved then.
+    """
+    experiment = self._experiment
+    step = int(self.state.step.numpy())
+    num_steps = experiment.num_steps
+    line = progress.Progress(
+        num_steps,
+        experiment.steps_per_epoch,
+        self._config.global_batch_size,
+        silent=not distribution.is_chief(self._strategy),
+    )
+    iterator = iter(self._train_batches(step)) if step < num_steps else None
+    calls = _Calls(self._strategy)
+    row, epoch = tf.nest.map_structure(
+        tf.convert_to_tensor, (self._sums['row'], self._sums['epoch'])
+    )
+    with (
+        interruption.Interruption() as interrupted,
+        summaries.Summaries(self._workdir.summaries, self._strategy) as board,
+    ):
+      while step < num_steps:
+        size = min(calls.size, self._next_boundary(step) - step)
+        started = time.monotonic()
+        row, taken = self._train_loop(
+            self.state, iterator, row, tf.constant(size)
+        )
+        step += int(taken)
+        self._check_finite(row, step)
+        values = self._summarize(row)
+        speed = line.update(step, values) * self._config.global_batch_size
+        seconds = time.monotonic() - started
+        if calls.is_warm:
+          self._seconds += seconds
+          self._steps_timed += int(taken)
+        stop = calls.agree(seconds, size, interrupted.signal)
+        if self._is_row(step):
+          self._log(board, step, 'train', {
+              **values,
+              'learning_rate': float(experiment.schedule(step - 1)),
+              'images_per_second': round(speed, 1),
+          })
+          epoch = tf.nest.map_structure(tf.add, epoch, row)
+          row = self._zeros
+        if self._is_epoch_end(step):
+          line.pause()
+          if self._is_validation(step):
+            self._validate(board, step, self._summarize(epoch))
+          epoch = self._zeros
+          line.resume()
+        if stop or self._is_checkpoint(step):
+          self._save(step, row, epoch)
+        if stop:
+          break
+      line.clear()
+    return Outcome(step, interrupted.signal if step < num_steps else 0)
+
+  def evaluate(self, split: str) -> evaluation.Scored:
+    """Scores a split with the current weights."""
+    return self._evaluator.run(self.state, split)
+
+  def result(self) -> dict[str, Any]:
+    """Sums up the run so far, for result.json."""
+    rows = [
+        row
+        for row in self._workdir.read_metrics()
+        if row['split'] == 'validation'
+    ]
+    images = self._steps_timed * self._config.global_batch_size
+    result = {
+        'num_steps': int(self.state.step.numpy()),
+        'num_epochs': self._epochs(int(self.state.step.numpy())),
+        'num_parameters': sum(
+            v.shape.num_elements() for v in self.state.parameters.values()
+        ),
+        'num_train_step_traces': self.num_traces,
+        'train_seconds': round(self._seconds, 3),
+        'images_per_second': round(images / self._seconds, 1)
+        if self._seconds
+        else None,
+        **{
+            f'num_{split}_examples': number
+            for split, number in self._dataset.num_examples.items()
+            if split != 'test'
+        },
+    }
+    if rows:
+      result['validation_accuracy'] = rows[-1]['accuracy']
+      result['last_validation'] = rows[-1]
+      # Of equals the earliest.
+      result['best_validation'] = max(rows, key=lambda row: row['accuracy'])
+    return result
+
+  def _check_same_step(self) -> None:
+    """Checks that every worker restored the same checkpoint."""
+    step = float(self.state.step.numpy())
+    (mean,) = distribution.mean_over_workers(self._strategy, [step])
+    if mean != step:
+      raise programs.UserError(
+          f'--workdir={self._workdir.path}: this worker is at step {step:g}, '
+          'others are not; all workers need one shared directory.'
+      )
+
+  def _train_batches(self, start_step: int) -> Iterator[Any]:
+    data = self._dataset.examples('train')
+    return self._strategy.distribute_datasets_from_function(
+        lambda context: batches.train_batches(
+            data,
+            seed=self._config.seed,
+            global_batch_size=self._config.global_batch_size,
+            start_step=start_step,
+            num_steps=self._experiment.num_steps,
+            num_replicas=context.num_replicas_in_sync,
+            num_workers=context.num_input_pipelines,
+            worker=context.input_pipeline_id,
+        )
+    )
+
+  def _summarize(self, sums: training.Sums) -> dict[str, float]:
+    return experiment_lib.scalars(
+        training.summarize(self._experiment.train_metric, sums)
+    )
+
+  def _check_finite(self, sums: training.Sums, step: int) -> None:
+    if bool(tf.math.is_finite(sums['loss'])):
+      return
+    names = training.non_finite(self.state)
+    where = (
+        f'these variables are not finite: {", ".join(names)}'
+        if names
+        else 'all variables are finite'
+    )
+    raise NonFiniteLossError(
+        f'the loss of step {step} is not finite; {where}. The last checkpoint '
+        'is from before; a smaller --learning_rate or --clip_global_norm may '
+        'help.'
+    )
+
+  def _validate(
+      self, board: summaries.Summaries, step: int, train: dict[str, float]
+  ) -> None:
+    rows = {'train': train}
+    if 'validation' in self._dataset.num_examples:
+      scored = self._evaluator.run(self.state, 'validation')
+      self._log(board, step, 'validation', scored.values)
+      rows['validation'] = scored.values
+    self._say(tables.validation(self._epochs(step), rows) + '\n')
+
+  def _log(
+      self,
+      board: summaries.Summaries,
+      step: int,
+      split: str,
+      values: dict[str, float],
+  ) -> None:
+    self._workdir.append_metrics({
+        'step': step,
+        'epoch': self._epochs(step),
+        'split': split,
+        'wall_time': time.time(),
+        **values,
+    })
+    board.write(step, split, values)
+
+  def _save(
+      self, step: int, row: training.Sums, epoch: training.Sums
+  ) -> None:
+    if step == self._saved_step:
+      return
+    tf.nest.map_structure(
+        lambda variable, value: variable.assign(value),
+        self._sums,
+        {'row': row, 'epoch': epoch},
+    )
+    self._checkpointer.save(step)
+    self._saved_step = step
+
+  def _epochs(self, step: int) -> float:
+    return round(step / self._experiment.steps_per_epoch, 4)
+
+  def _next_boundary(self, step: int) -> int:
+    """Returns the next step at which anything but training happens."""
+    periods = [
+        self._config.log_every_steps,
+        self._experiment.steps_per_epoch,
+        self._checkpoint_period,
+    ]
+    return min(
+        self._experiment.num_steps,
+        *(step - step % period + period for period in periods),
+    )
+
+  @property
+  def _checkpoint_period(self) -> int:
+    return (
+        self._config.checkpoint_every_steps or self._experiment.steps_per_epoch
+    )
+
+  def _is_row(self, step: int) -> bool:
+    return not step % self._config.log_every_steps or self._is_epoch_end(step)
+
+  def _is_epoch_end(self, step: int) -> bool:
+    return (
+        not step % self._experiment.steps_per_epoch
+        or step == self._experiment.num_steps
+    )
+
+  def _is_validation(self, step: int) -> bool:
+    epoch = step // self._experiment.steps_per_epoch
+    return (
+        not epoch % self._config.eval_every_epochs
+        or step == self._experiment.num_steps
+    )
+
+  def _is_checkpoint(self, step: int) -> bool:
+    return (
+        not step % self._checkpoint_period or step == self._experiment.num_steps
+    )
+
+
+class _Calls:
+  """Chooses how many steps a call of the loop takes, alike on all workers."""
+
+  def __init__(self, strategy: tf.distribute.Strategy):
+    self.size = 1
+    self.is_warm = False  # The first call traces and compiles.
+    self._strategy = strategy
+
+  def agree(self, seconds: float, size: int, signal: int) -> bool:
+    """Learns from a call; tells whether any worker was interrupted.
+
+    Args:
+      seconds: How long the call took here.
+      size: How many steps it took.
+      signal: The signal that came here, or 0.
+
+    Returns:
+      Whether all workers are to stop now.
+    """
+    seconds, signals = distribution.mean_over_workers(
+        self._strategy, [seconds, float(signal > 0)]
+    )
+    self.is_warm = True
+    wanted = CALL_SECS * size / max(seconds, 1e-6)
+    self.size = max(1, min(int(wanted), 2 * self.size))
+    return signals > 0
+
+
+def _variable(value: tf.Tensor) -> tf.Variable:
+  return tf.Variable(value, trainable=False)

@@ -1,0 +1,183 @@
+"""What `launch.train` does once its flags are read: a run, start to end."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import tensorflow as tf
+
+from core import distribution
+from core import variables
+from pipelines import batches
+from pipelines import sources
+
+from . import config as config_lib
+from . import experiment as experiment_lib
+from . import programs
+from . import tables
+from . import trainer as trainer_lib
+from . import workdir as workdir_lib
+
+
+def run(
+    config: config_lib.Config,
+    *,
+    workdir: str,
+    data_dir: str | None,
+    archives_dir: str | None,
+    strategy: str,
+    num_virtual_devices: int | None,
+) -> int:
+  """Trains, or goes on with, the run of a work directory.
+
+  Args:
+    config: What the run computes.
+    workdir: Where it is kept.
+    data_dir: Where prepared data sets are.
+    archives_dir: Where archives are.
+    strategy: The name of the strategy.
+    num_virtual_devices: How many devices to split the CPU into.
+
+  Returns:
+    The exit code.
+  """
+  started = time.monotonic()
+  # The same bits from the same seed, on GPUs too.
+  tf.random.set_seed(config.seed)
+  tf.config.experimental.enable_op_determinism()
+  if num_virtual_devices:
+    distribution.set_virtual_devices(num_virtual_devices)
+  scope = distribution.create(strategy)
+  is_chief = distribution.is_chief(scope)
+
+  def say(message: str) -> None:
+    if is_chief:
+      print(message, flush=True)
+
+  directory = workdir_lib.Workdir(workdir, is_chief=is_chief)
+  directory.check_writable()
+  if directory.exists():
+    _check_same(directory, config)
+    result = directory.read_result()
+    if result:
+      say(
+          f'The run in {workdir} is complete: {_headline(result)}. Name another '
+          '--workdir to train again.'
+      )
+      return 0
+  experiment, dataset = _prepare(
+      config, data_dir, archives_dir, scope.num_replicas_in_sync
+  )
+  is_new = not directory.exists()
+  if is_new:
+    place = {
+        'data_dir': data_dir,
+        'archives_dir': archives_dir,
+        'workdir': workdir,
+        'strategy': strategy,
+        'num_virtual_devices': num_virtual_devices,
+    }
+    directory.write_config(config, experiment.data, place)
+  trainer = trainer_lib.Trainer(experiment, dataset, scope, directory, say)
+  say(_opening(experiment, dataset, scope, trainer))
+  outcome = trainer.run()
+  if outcome.step < experiment.num_steps:
+    say(
+        f'Interrupted: saved step {outcome.step} of {experiment.num_steps}; the '
+        'same command goes on from there.'
+    )
+    return 128 + (outcome.signal or 15)
+  _finish(trainer, experiment, directory, say, time.monotonic() - started)
+  return 0
+
+
+def _check_same(
+    directory: workdir_lib.Workdir, config: config_lib.Config
+) -> None:
+  """Refuses to go on with a run under other flags."""
+  before, _ = directory.read_config()
+  differences = config.differences(before)
+  if differences:
+    raise programs.UserError(
+        f'--workdir={directory.path} holds a run with other flags: '
+        f'{"; ".join(differences)}. Give the same flags or another --workdir.'
+    )
+
+
+def _prepare(
+    config: config_lib.Config,
+    data_dir: str | None,
+    archives_dir: str | None,
+    num_replicas: int,
+) -> tuple[experiment_lib.Experiment, sources.ImageDataset]:
+  """Opens the data and makes the parts, so that mistakes show up first."""
+  try:
+    batches.check_division(config.global_batch_size, num_replicas)
+    experiment_lib.check_names(config)
+    dataset = experiment_lib.open_dataset(config, data_dir, archives_dir)
+    data = experiment_lib.describe_data(config, dataset)
+    steps_per_epoch = batches.num_train_steps_per_epoch(
+        data.num_examples['train'], config.global_batch_size
+    )
+    return experiment_lib.Experiment(config, data, steps_per_epoch), dataset
+  except ValueError as error:
+    raise programs.UserError(str(error)) from error
+
+
+def _opening(
+    experiment: experiment_lib.Experiment,
+    dataset: sources.ImageDataset,
+    strategy: tf.distribute.Strategy,
+    trainer: trainer_lib.Trainer,
+) -> str:
+  """Says what is about to be trained, on what, and from where on."""
+  counts = ', '.join(
+      f'{number:,} {split}' for split, number in dataset.num_examples.items()
+  )
+  lines = [
+      tables.parameters(trainer.state.parameters),
+      '',
+      f'{dataset.name} {dataset.version}: {counts}; '
+      f'{experiment.data.num_classes} classes',
+      f'{type(strategy).__name__} over {strategy.num_replicas_in_sync} '
+      f'replica(s), {experiment.config.global_batch_size} examples a step, '
+      f'{experiment.num_steps:,} steps, {experiment.steps_per_epoch:,} an epoch',
+  ]
+  if trainer.restored:
+    lines.append(f'resumed from {trainer.restored}')
+  return '\n'.join(lines) + '\n'
+
+
+def _finish(
+    trainer: trainer_lib.Trainer,
+    experiment: experiment_lib.Experiment,
+    directory: workdir_lib.Workdir,
+    say: Any,
+    seconds: float,
+) -> None:
+  """Scores the test split and writes the result."""
+  result = trainer.result()
+  if 'test' in experiment.data.num_examples:
+    scored = trainer.evaluate('test')
+    say(
+        tables.evaluation(
+            'test', scored.values, scored.per_class, scored.num_examples
+        )
+    )
+    result['test'] = scored.to_json()
+    result['test_accuracy'] = scored.values['accuracy']
+    result['num_test_examples'] = scored.num_examples
+  result['weights_sha256'] = variables.digest(
+      variables.named({'model': experiment.model})
+  )
+  result['seconds'] = round(seconds, 3)
+  directory.write_result(result)
+  say(f'{_headline(result)}; {directory.path}/result.json')
+
+
+def _headline(result: dict[str, Any]) -> str:
+  for name in ('test_accuracy', 'validation_accuracy'):
+    if name in result:
+      return f'{name} {result[name]:.4f}'
+  return f'{result["num_steps"]} steps'
