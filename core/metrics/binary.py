@@ -205,14 +205,15 @@ def _at_threshold(
     zero_division: float = 0.0,
 ) -> metric.Metric:
   precision_recall.check_zero_division(zero_division)
-  is_many = isinstance(threshold, Iterable)
-  thresholds = tuple(threshold) if is_many else (threshold,)
+  thresholds = (
+      tuple(threshold) if isinstance(threshold, Iterable) else (threshold,)
+  )
   for value in thresholds:
     checks.in_range('threshold', value, 0.0, 1.0)
 
   def compute(sums):
     values = formula(rates.Counts(*sums), zero_division)
-    return values if is_many else values[0]
+    return values if isinstance(threshold, Iterable) else values[0]
 
   return metric.Metric(_measure_counts(thresholds), compute)
 

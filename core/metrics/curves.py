@@ -15,8 +15,9 @@ shares of the positive and negative examples that fall into bin b,
 
 and likewise for average precision between the best and the worst order within
 each bin. `roc_auc_error_bound` and `average_precision_error_bound` give it; a
-collection measures the histograms once for all four. Where no bin holds both
-kinds the bound is 0 and the area is exact to rounding.
+collection measures the histograms once for all four. The bound is 0 and the
+area is exact to rounding where no bin holds both kinds and, for average
+precision, none holds several positive examples.
 
 Averages over classes are 'macro', 'weighted' (by positive examples), 'micro'
 (histograms summed over classes) or None, a value a class. The memory of a
@@ -29,11 +30,26 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from .. import checks
 from . import inputs, metric, precision_recall
+
+
+class Histograms(NamedTuple):
+  """Sums by bin, ``[num_classes, num_bins]``, or ``[1, num_bins]`` if binary.
+
+  Attributes:
+    positives: The weights of positive examples.
+    negatives: The weights of negative examples.
+    examples: The number of positive examples that have a weight.
+  """
+
+  positives: tf.Tensor
+  negatives: tf.Tensor
+  examples: tf.Tensor
 
 
 def roc_auc(
@@ -190,7 +206,7 @@ def average_precision_error_bound(
 
 
 def _area(
-    formula: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    formula: Callable[[Histograms], tf.Tensor],
     num_classes: int | None,
     average: str | None,
     num_bins: int,
@@ -206,19 +222,14 @@ def _area(
     )
 
   def compute(sums):
-    dtype = sums['positives'].dtype
-    positives = tf.cast(sums['positives'], tf.float64)
-    negatives = tf.cast(sums['negatives'], tf.float64)
-    if num_classes is None:
-      positives, negatives = positives[0], negatives[0]
-    elif average == 'micro':
-      positives = tf.reduce_sum(positives, axis=0)
-      negatives = tf.reduce_sum(negatives, axis=0)
-    values = formula(positives, negatives)
+    histograms = Histograms(*(tf.cast(part, tf.float64) for part in sums))
+    if num_classes is None or average == 'micro':
+      histograms = Histograms(*(tf.reduce_sum(h, 0) for h in histograms))
+    values = formula(histograms)
     if num_classes is not None and average in ('macro', 'weighted'):
-      support = tf.reduce_sum(positives, axis=-1)
+      support = tf.reduce_sum(histograms.positives, axis=-1)
       values = _over_classes(values, support, average)
-    return tf.cast(values, dtype)
+    return tf.cast(values, tf.convert_to_tensor(sums[0]).dtype)
 
   return metric.Metric(_measure_histograms(num_classes, num_bins), compute)
 
@@ -231,13 +242,15 @@ def _over_classes(values, support, average):
   return tf.reduce_sum(values * weights) / tf.reduce_sum(weights)
 
 
-def _roc_auc(positives, negatives):
+def _roc_auc(histograms):
+  positives, negatives, _ = histograms
   below = tf.cumsum(negatives, axis=-1, exclusive=True)
   pairs = tf.reduce_sum(positives * (below + negatives / 2), axis=-1)
   return metric.divide(pairs, _all_pairs(positives, negatives), math.nan)
 
 
-def _roc_auc_bound(positives, negatives):
+def _roc_auc_bound(histograms):
+  positives, negatives, _ = histograms
   mixed = tf.reduce_sum(positives * negatives, axis=-1) / 2
   return metric.divide(mixed, _all_pairs(positives, negatives), math.nan)
 
@@ -246,23 +259,26 @@ def _all_pairs(positives, negatives):
   return tf.reduce_sum(positives, -1) * tf.reduce_sum(negatives, -1)
 
 
-def _average_precision(positives, negatives):
+def _average_precision(histograms):
+  positives, negatives, _ = histograms
   tp = tf.cumsum(positives, axis=-1, reverse=True)
   fp = tf.cumsum(negatives, axis=-1, reverse=True)
   found = tf.reduce_sum(positives * metric.divide(tp, tp + fp), axis=-1)
   return metric.divide(found, tf.reduce_sum(positives, axis=-1))
 
 
-def _average_precision_bound(positives, negatives):
+def _average_precision_bound(histograms):
+  positives, negatives, examples = histograms
   tp = tf.cumsum(positives, axis=-1, reverse=True)
   fp = tf.cumsum(negatives, axis=-1, reverse=True)
   tp_above, fp_above = tp - positives, fp - negatives
   # Best: all positives of a bin tied before its negatives. Worst: behind them,
   # one after the other, the integral of t / (t + fp) over the bin's positives.
+  given = positives * metric.divide(tp, tp + fp)
   best = positives * metric.divide(tp, tp + fp_above)
   ratio = metric.divide(positives, tp_above + fp)
-  worst = positives - fp * tf.math.log1p(ratio)
-  given = positives * metric.divide(tp, tp + fp)
+  in_turn = positives - fp * tf.math.log1p(ratio)
+  worst = tf.where(examples > 1, in_turn, given)
   error = tf.maximum(
       tf.reduce_sum(best - given, axis=-1),
       tf.reduce_sum(given - worst, axis=-1),
@@ -285,11 +301,15 @@ def _measure_histograms(num_classes, num_bins):
       scores = _log_odds(logits)
       is_positive = tf.one_hot(labels, num_classes)
     weights = weights[:, tf.newaxis]
-    kinds = tf.stack(
-        [weights * is_positive, weights * (1 - is_positive)], axis=-1
+    has_weight = tf.cast(tf.not_equal(weights, 0), tf.float32)
+    kinds = Histograms(
+        positives=weights * is_positive,
+        negatives=weights * (1 - is_positive),
+        examples=has_weight * is_positive,
     )
-    sums = _histograms(_bin_index(scores, num_bins), kinds, num_bins)
-    return {'positives': sums[:, 0], 'negatives': sums[:, 1]}
+    index = _bin_index(scores, num_bins)
+    sums = _histograms(index, tf.stack(kinds, axis=-1), num_bins)
+    return Histograms(*tf.unstack(sums, axis=1))
 
   return measure
 

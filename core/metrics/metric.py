@@ -24,6 +24,19 @@ class Metric(NamedTuple):
       tensors whose shapes do not depend on the batch.
     compute: `(sums) -> value`, a tensor or a nest of tensors in the dtype of
       the sums, float32 or float64.
+
+  Reference:
+    The merge and compute algebra of CommonLoopUtils
+    (https://github.com/google/CommonLoopUtils, clu/metrics.py), with addition
+    as the only merge.
+
+  Example:
+    >>> from core import metrics
+    >>> metric = metrics.accuracy()
+    >>> first = metric.measure([0, 1], [[2., 1.], [2., 1.]])
+    >>> second = metric.measure([0, 0], [[2., 1.], [2., 1.]])
+    >>> float(metric.compute(tf.nest.map_structure(tf.add, first, second)))
+    0.75
   """
 
   measure: Callable[..., Sums]

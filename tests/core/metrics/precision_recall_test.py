@@ -130,7 +130,7 @@ class PrecisionRecallTest(parameterized.TestCase, tf.test.TestCase):
       (metrics.precision, metrics.recall, metrics.f1, metrics.specificity),
       (
           ({'num_classes': 1}, 'num_classes'),
-          ({'num_classes': 3, 'average': 'mean'}, 'average.*macro, micro, weigh'),
+          ({'num_classes': 3, 'average': 'mean'}, 'average.*macro, micro, w'),
           ({'num_classes': 3, 'zero_division': 2.0}, 'zero_division'),
       ),
   ))

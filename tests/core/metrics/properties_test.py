@@ -81,7 +81,9 @@ class PropertiesTest(parameterized.TestCase, tf.test.TestCase):
   def test_docstrings_are_whole_and_their_examples_run(self):
     for name in metrics.__all__:
       documented = getattr(metrics, name)
-      examples = doctest.DocTestFinder(recurse=False).find(documented, name)
+      examples = doctest.DocTestFinder(recurse=False).find(
+          documented, name, globs={'tf': tf}
+      )
       for example in examples:
         result = doctest.DocTestRunner().run(example)
         self.assertEqual(result.failed, 0, name)
