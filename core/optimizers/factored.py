@@ -12,6 +12,7 @@ from . import (
     averaging,
     clipping,
     decay,
+    moments,
     nests,
     partitioning,
     transformation,
@@ -30,7 +31,7 @@ class FactoredState(NamedTuple):
 
 
 def _factored_axes(
-    shape: tf.TensorShape, min_dim_size_to_factor: int
+    shape: tf.TensorShape, min_dim_size_to_factor: float
 ) -> tuple[int, int] | None:
   """Returns the largest axis and the second largest, if both are long."""
   axes = sorted(range(shape.rank), key=lambda axis: shape[axis])
@@ -238,6 +239,9 @@ def adafactor(
     >>> [round(float(u), 4) for u in updates['w']]
     [-1.0, 1.0]
   """
+  checks.in_range('decay_offset', decay_offset, 0, math.inf)
+  if momentum is not None:
+    moments.check_decay('momentum', momentum)
   parts = [
       scale_by_factored_rms(
           factored, decay_rate, decay_offset, min_dim_size_to_factor, eps

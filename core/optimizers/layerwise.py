@@ -7,15 +7,8 @@ import math
 import tensorflow as tf
 
 from .. import checks
-from . import (
-  adaptive_moments,
-  decay,
-  partitioning,
-  transformation,
-)
-from . import (
-  momentum as momentum_lib,
-)
+from . import adaptive_moments, decay, moments, partitioning, transformation
+from . import momentum as momentum_lib
 
 
 def scale_by_trust_ratio(
@@ -45,7 +38,8 @@ def scale_by_trust_ratio(
 
   Example:
     >>> from core import optimizers
-    >>> w, updates = {'w': tf.constant([3.0, 4.0])}, {'w': [2.0, 0.0]}
+    >>> w = {'w': tf.constant([3.0, 4.0])}
+    >>> updates = {'w': tf.constant([2.0, 0.0])}
     >>> scaled, _ = optimizers.scale_by_trust_ratio().update(updates, (), w)
     >>> scaled['w'].numpy().tolist()
     [5.0, 0.0]
@@ -109,6 +103,7 @@ def lars(
     >>> round(float(updates['w']), 4)
     -0.2
   """
+  moments.check_decay('momentum', momentum)
   rescale = scale_by_trust_ratio(trust_coefficient=trust_coefficient, eps=eps)
   if trust_ratio_mask is not None:
     rescale = partitioning.masked(rescale, trust_ratio_mask)

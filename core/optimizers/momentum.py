@@ -106,6 +106,7 @@ def sgd(
     if nesterov:
       raise ValueError('nesterov: True needs momentum, such as 0.9.')
     return transformation.scale_by_learning_rate(learning_rate)
+  moments.check_decay('momentum', momentum)
   return transformation.chain(
       trace(momentum, nesterov, accumulator_dtype),
       transformation.scale_by_learning_rate(learning_rate),

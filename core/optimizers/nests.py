@@ -27,14 +27,14 @@ def paths(nest: Nest) -> list[str]:
   if not tf.nest.is_nested(nest):
     return ['']
   if hasattr(nest, '_fields'):
-    children = zip(nest._fields, nest)
+    children = nest._asdict()
   elif isinstance(nest, (list, tuple)):
-    children = enumerate(nest)
+    children = dict(enumerate(nest))
   else:
-    children = ((key, nest[key]) for key in sorted(nest))
+    children = {key: nest[key] for key in sorted(nest)}
   return [
       f'{name}/{path}' if path else str(name)
-      for name, child in children
+      for name, child in children.items()
       for path in paths(child)
   ]
 

@@ -240,6 +240,8 @@ def muon(
     >>> -0.65 < float(updates['w'][0, 0]) < -0.35
     True
   """
+  moments.check_decay('adam_b1', adam_b1)
+  moments.check_decay('adam_b2', adam_b2)
   if muon_mask is None:
     muon_mask = lambda path, tensor: tensor.shape.rank in (2, 4)
   orthogonal = transformation.chain(
@@ -266,4 +268,6 @@ def muon(
       adam_weight_decay,
       nesterov=nesterov,
   )
-  return partitioning.partition({muon_mask: orthogonal, r'.*': otherwise})
+  return partitioning.partition(
+      {muon_mask: orthogonal, lambda path, tensor: True: otherwise}
+  )

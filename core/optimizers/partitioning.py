@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
@@ -12,7 +12,7 @@ from . import nests, transformation
 
 # A regular expression that must match the whole path of a parameter, or a
 # predicate on its path and its tensor.
-Mask = str | Callable[[str, tf.Tensor], bool]
+Mask: TypeAlias = str | Callable[[str, tf.Tensor], bool]
 
 
 class PartitionState(NamedTuple):

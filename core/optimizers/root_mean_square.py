@@ -165,7 +165,9 @@ def rmsprop(
     >>> round(float(updates['w']), 4)
     -1.0
   """
-  if nesterov and momentum is None:
+  if momentum is not None:
+    moments.check_decay('momentum', momentum)
+  elif nesterov:
     raise ValueError('nesterov: True needs momentum, such as 0.9.')
   return transformation.chain(
       scale_by_rms(

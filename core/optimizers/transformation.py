@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
@@ -23,7 +23,7 @@ from .. import checks
 from ..schedules import schedule as schedule_lib
 from . import nests
 
-ScalarOrSchedule = float | schedule_lib.Schedule
+ScalarOrSchedule: TypeAlias = float | schedule_lib.Schedule
 
 
 class GradientTransformation(NamedTuple):

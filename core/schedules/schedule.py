@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import tensorflow as tf
 
-Step = int | tf.Tensor | tf.Variable
-Schedule = Callable[[Step], tf.Tensor]
+Step: TypeAlias = int | tf.Tensor | tf.Variable
+Schedule: TypeAlias = Callable[[Step], tf.Tensor]
 
 
 def position(step: Step) -> tf.Tensor:
