@@ -128,12 +128,13 @@ def mean_over_workers(
 def _mean_over_replicas(
     strategy: tf.distribute.Strategy, values: tf.Tensor
 ) -> tf.Tensor:
-  means = strategy.run(
-      lambda value: tf.distribute.get_replica_context().all_reduce(
-          tf.distribute.ReduceOp.MEAN, value
-      ),
-      (values,),
-  )
+  def mean(value: tf.Tensor) -> tf.Tensor:
+    # An argument lies on no device yet, which an all-reduce needs.
+    value = tf.identity(value)
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+  means = strategy.run(mean, (values,))
   return first_replica(strategy, means)
 
 
