@@ -16,7 +16,8 @@ class MLPTest(parameterized.TestCase):
     model = models.create('mlp', 10)
     model.build((None, 28, 28, 1))
     named = variables.named(model)
-    self.assertEqual(sum(v.shape.num_elements() for v in named.values()), 266610)
+    sizes = [v.shape.num_elements() for v in named.values()]
+    self.assertEqual(sum(sizes), 266610)
     self.assertEqual(
         {name: tuple(v.shape) for name, v in named.items()},
         {
@@ -74,7 +75,9 @@ class MLPTest(parameterized.TestCase):
   def test_without_hidden_layers_it_is_linear(self):
     model = models.create('mlp', 3, hidden_sizes=())
     model.build((None, 4))
-    self.assertEqual(list(variables.named(model)), ['output/linear/b', 'output/linear/w'])
+    self.assertEqual(
+        list(variables.named(model)), ['output/linear/b', 'output/linear/w']
+    )
 
   @parameterized.parameters(
       ({'hidden_sizes': (0,)}, 'num_units'),

@@ -86,7 +86,7 @@ class ReconstructingMLPTest(parameterized.TestCase):
 
   @parameterized.parameters(-0.5, float('nan'))
   def test_a_wrong_weight(self, weight):
-    with self.assertRaisesRegex(ValueError, f'reconstruction_weight: .*{weight}'):
+    with self.assertRaisesRegex(ValueError, f'_weight: .*{weight}'):
       models.create('reconstructing_mlp', 4, reconstruction_weight=weight)
 
 
