@@ -150,7 +150,7 @@ def _diagnosis(path: pathlib.Path, dataset_name: str, size: int) -> str:
       with gzip.open(path) as file:
         while file.read(1 << 20):
           continue
-    truncated = path.suffix != '.gz' and given < size
+    truncated = given == 0 or (path.suffix != '.gz' and given < size)
   except EOFError:
     truncated = True
   except (OSError, zlib.error):

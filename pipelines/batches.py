@@ -214,12 +214,16 @@ def check_division(
 
   Args:
     global_batch_size: The examples of all replicas in one step.
-    num_replicas: The replicas of all workers.
-    num_workers: The workers.
-    worker: The index of this worker.
+    num_replicas: The number of replicas of all workers.
+    num_workers: The number of workers, each with as many replicas.
+    worker: The index of this worker, in [0, num_workers).
 
   Raises:
     ValueError: If it can not; it names the nearest sizes that can.
+
+  Example:
+    >>> from pipelines import batches
+    >>> batches.check_division(96, num_replicas=3)
   """
   _positive(
       global_batch_size=global_batch_size,

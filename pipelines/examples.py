@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 # Keeps the order's random numbers apart from other uses of the run's seed.
-_ORDER_STREAM = 0x0DE5
+_ORDER_STREAM = 0x0DE5 << 40
 
 
-def epoch_seed(seed: int | tf.Tensor, epoch: int | tf.Tensor) -> tf.Tensor:
-  """Returns the stateless seed of an epoch's order.
+def epoch_numbers(
+    shape: Sequence[int], seed: int | tf.Tensor, epoch: int | tf.Tensor
+) -> tf.Tensor:
+  """Returns the random integers that an epoch's order is made from.
 
   Args:
+    shape: The shape to return.
     seed: The run's seed, an integer or int64 scalar.
     epoch: The epoch's number from 0, an integer or int64 scalar.
 
   Returns:
-    int64 ``[2]``.
+    Uniform int64 of the shape, a pure function of the arguments.
   """
-  stream = tf.stack([tf.cast(seed, tf.int64), _ORDER_STREAM])
-  return tf.random.experimental.stateless_fold_in(
-      stream, tf.cast(epoch, tf.int64)
+  epoch = tf.cast(epoch, tf.int64)
+  return tf.random.stateless_uniform(
+      shape,
+      tf.stack([tf.cast(seed, tf.int64), _ORDER_STREAM + epoch]),
+      minval=None,
+      maxval=None,
+      dtype=tf.int64,
+      alg='philox',  # The default differs between devices.
   )
 
 
@@ -49,14 +58,7 @@ def epoch_order(
     >>> sorted(examples.epoch_order(4, seed=1, epoch=0).numpy().tolist())
     [0, 1, 2, 3]
   """
-  keys = tf.random.stateless_uniform(
-      [num_examples],
-      epoch_seed(seed, epoch),
-      minval=None,
-      maxval=None,
-      dtype=tf.int64,
-      alg='philox',  # The default differs between devices.
-  )
+  keys = epoch_numbers([num_examples], seed, epoch)
   return tf.argsort(keys, stable=True)
 
 

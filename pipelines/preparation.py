@@ -53,8 +53,8 @@ def make_builder(
 
 def _unknown(name: str, folder: str | None) -> str:
   known = tfds.list_builders(with_community_datasets=False)
-  with contextlib.suppress(OSError):
-    known += os.listdir(folder) if folder else []
+  with contextlib.suppress(StopIteration):  # No such folder.
+    known += next(os.walk(folder))[1] if folder else []
   close = difflib.get_close_matches(name, known, n=3)
   meant = f'; did you mean {" or ".join(close)}?' if close else '.'
   return (

@@ -55,9 +55,12 @@ class ImageDataset:
   _parts: dict[str, _Part] = dataclasses.field(repr=False)
   _image_size: tuple[int, int] | None = dataclasses.field(repr=False)
   _streams: bool = dataclasses.field(repr=False)
+  _opened: dict[str, batches.Data] = dataclasses.field(
+      default_factory=dict, init=False, repr=False
+  )
 
   def examples(self, split: str) -> batches.Data:
-    """Returns the examples of a split, in memory or streamed.
+    """Returns the examples of a split, in memory or streamed, kept open.
 
     Args:
       split: A key of `num_examples`.
@@ -74,7 +77,11 @@ class ImageDataset:
           f'split: {self.name} has no {split!r}; it has '
           f'{", ".join(self._parts)}.'
       )
-    part = self._parts[split]
+    if split not in self._opened:
+      self._opened[split] = self._open(self._parts[split])
+    return self._opened[split]
+
+  def _open(self, part: _Part) -> batches.Data:
     if self._streams:
       return streams.Streamed(
           self._builder,
@@ -194,7 +201,7 @@ def _image_shape(
   features = builder.info.features
   features = dict(features.items()) if hasattr(features, 'items') else {}
   listed = ', '.join(
-      f'{key} ({type(feature).__name__})' for key, feature in features.items()
+      f'{key} ({type(features[key]).__name__})' for key in sorted(features)
   )
   if 'image' not in features:
     raise DataError(f'dataset: {name} has no `image`; it has {listed}.')
@@ -238,9 +245,9 @@ def _parts(
     held_out = 0
     parts['validation'] = _whole(splits, 'validation')
   else:
-    held_out = validation_examples
-    if held_out is None:
-      held_out = num_train // _VALIDATION_DIVISOR
+    held_out = num_train // _VALIDATION_DIVISOR
+    if validation_examples is not None:
+      held_out = validation_examples
     if not 0 <= held_out < num_train:
       raise DataError(
           f'validation_examples: {held_out} is not in [0, {num_train}), the '

@@ -65,7 +65,7 @@ class Streamed:
       tf.random.set_seed(1)
       shuffled = keys.shuffle(
           buffer,
-          seed=examples.epoch_seed(seed, epoch)[0],
+          seed=examples.epoch_numbers([], seed, epoch),
           reshuffle_each_iteration=False,
       )
       return shuffled.batch(global_batch_size, drop_remainder=True)

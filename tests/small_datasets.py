@@ -8,6 +8,26 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from pipelines import archives
+from pipelines import sources
+
+
+def _fashion_mnist_dir() -> str | None:
+  """Returns the folder with the real archives, if this machine has one."""
+  for folder in (
+      os.environ.get('QUATRAIN_ARCHIVES_DIR'), sources.DEBIAN_ARCHIVES_DIR
+  ):
+    if folder and not archives.missing(folder, 'fashion_mnist'):
+      return folder
+  return None
+
+
+FASHION_MNIST_DIR = _fashion_mnist_dir()
+NO_ARCHIVES = (
+    f'Fashion-MNIST archives are neither in {sources.DEBIAN_ARCHIVES_DIR} '
+    '(install dataset-fashion-mnist) nor where QUATRAIN_ARCHIVES_DIR points.'
+)
+
 
 def arrays(
     num_examples: int,
@@ -48,6 +68,7 @@ def write(
     num_shards: int = 1,
     features: dict[str, Any] | None = None,
     sizes_vary: bool = False,
+    labels_from: int = 0,
 ) -> None:
   """Writes a prepared set that TFDS finds by name in `data_dir`.
 
@@ -61,23 +82,28 @@ def write(
     num_classes: The number of classes.
     num_shards: The number of files a split.
     features: Features instead of `image` and a ClassLabel `label`, such as
-      {'label': np.int64}; 'image' and 'label' may be replaced, another name
-      holds the label.
+      {'label': np.int64}. 'image' may be among them, None for no images;
+      all others hold the label.
     sizes_vary: Declares height and width unknown and crops every other image.
+    labels_from: The label of the first class.
   """
   declared = (None, None, image_shape[-1]) if sizes_vary else image_shape
   if features is None:
     features = {'label': tfds.features.ClassLabel(num_classes=num_classes)}
   features = {'image': tfds.features.Image(shape=declared), **features}
-  features = {key: value for key, value in features.items() if value}
+  features = {
+      key: feature for key, feature in features.items() if feature is not None
+  }
+  image_dtype = getattr(features.get('image'), 'np_dtype', np.uint8)
 
   def rows(num_examples: int, seed: int) -> list[tuple[int, dict]]:
     images, labels = arrays(num_examples, image_shape, num_classes, seed)
+    images = images.astype(image_dtype)
     return [
         (index, {
             key: (image[1:] if sizes_vary and index % 2 else image)
             if key == 'image'
-            else label
+            else label + labels_from
             for key in features
         })
         for index, (image, label) in enumerate(zip(images, labels))

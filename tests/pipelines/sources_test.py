@@ -1,0 +1,150 @@
+"""Sets are opened by name, or refused in one line."""
+
+from __future__ import annotations
+
+import tempfile
+
+import numpy as np
+import tensorflow_datasets as tfds
+from absl.testing import absltest
+from absl.testing import parameterized
+
+from pipelines import examples
+from pipelines import sources
+from pipelines import streams
+from tests import small_datasets
+
+
+class OpenDatasetTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.folder = self.enter_context(tempfile.TemporaryDirectory())
+
+  def open(self, name='tiny_shapes', **arguments) -> sources.ImageDataset:
+    return sources.open_dataset(name, data_dir=self.folder, **arguments)
+
+  def assert_refused(self, words: str, **arguments):
+    with self.assertRaisesRegex(sources.DataError, words) as context:
+      self.open(**arguments)
+    self.assertNotIn('\n', str(context.exception))
+
+  def test_describes_the_set(self):
+    small_datasets.write(
+        self.folder, num_train=24, num_test=6, image_shape=(8, 6, 1)
+    )
+    dataset = self.open()
+    self.assertEqual(dataset.name, 'tiny_shapes')
+    self.assertEqual(dataset.version, '1.0.0')
+    self.assertEqual(dataset.image_shape, (8, 6, 1))
+    self.assertEqual(dataset.num_classes, 4)
+    self.assertEqual(dataset.label_names, ('0', '1', '2', '3'))
+    self.assertEqual(
+        dataset.num_examples, {'train': 22, 'validation': 2, 'test': 6}
+    )
+
+  @parameterized.product(num_shards=(1, 3), budget=(1.0, 0.0))
+  def test_membership_ignores_shards(self, num_shards, budget):
+    reference = tempfile.TemporaryDirectory()
+    self.addCleanup(reference.cleanup)
+    small_datasets.write(reference.name, num_train=24)
+    small_datasets.write(self.folder, num_train=24, num_shards=num_shards)
+    whole = sources.open_dataset(
+        'tiny_shapes', data_dir=reference.name, validation_examples=0
+    ).examples('train')
+    dataset = self.open(validation_examples=7, memory_budget_gb=budget)
+    for split, part in (('validation', slice(7)), ('train', slice(7, None))):
+      data = dataset.examples(split)
+      images, labels = next(iter(data.keys().batch(99).map(data.load)))
+      np.testing.assert_array_equal(images, whole.images[part])
+      np.testing.assert_array_equal(labels, whole.labels[part])
+
+  @parameterized.parameters((None, 5, 12), (0, None, 12), (3, 3, 9))
+  def test_own_validation_split(self, held_out, num_validation, num_train):
+    small_datasets.write(
+        self.folder, num_train=12, num_validation=5, num_test=0
+    )
+    dataset = self.open(validation_examples=held_out)
+    self.assertEqual(dataset.num_examples.get('validation'), num_validation)
+    self.assertEqual(dataset.num_examples['train'], num_train)
+    self.assertNotIn('test', dataset.num_examples)
+    with self.assertRaisesRegex(sources.DataError, "no 'test'; it has train"):
+      dataset.examples('test')
+
+  def test_budget_decides_on_streaming(self):
+    small_datasets.write(self.folder)  # 300 images of 192 bytes.
+    for budget, kind in ((58e-6, examples.Examples), (57e-6, streams.Streamed)):
+      data = self.open(memory_budget_gb=budget).examples('train')
+      self.assertIsInstance(data, kind)
+
+  def test_examples_are_opened_once(self):
+    small_datasets.write(self.folder, num_train=12, num_test=0)
+    dataset = self.open()
+    self.assertIs(dataset.examples('train'), dataset.examples('train'))
+
+  def test_sizes_that_vary_need_image_size(self):
+    small_datasets.write(self.folder, num_train=12, sizes_vary=True)
+    self.assert_refused('image_size: .* differ in size')
+    for budget in (1.0, 0.0):
+      dataset = self.open(image_size=(4, 6), memory_budget_gb=budget)
+      self.assertEqual(dataset.image_shape, (4, 6, 3))
+      data = dataset.examples('train')
+      images, _ = next(iter(data.keys().batch(11).map(data.load)))
+      self.assertEqual(images.shape, (11, 4, 6, 3))
+
+  def test_plain_integers_are_counted(self):
+    label = tfds.features.Scalar(np.int32)
+    small_datasets.write(self.folder, num_classes=3, features={'label': label})
+    dataset = self.open()
+    self.assertEqual(dataset.num_classes, 3)
+    self.assertEqual(dataset.label_names, ('0', '1', '2'))
+    self.assertEqual(dataset.examples('test').labels.dtype, np.int64)
+
+  def test_other_features_are_left_unread(self):
+    label = tfds.features.ClassLabel(num_classes=4)
+    small_datasets.write(
+        self.folder, features={'label': label, 'index': np.int64}
+    )
+    self.assertEqual(self.open().examples('train').num_examples, 220)
+
+  def test_labels_outside_the_classes(self):
+    label = tfds.features.Scalar(np.int64)
+    small_datasets.write(
+        self.folder, features={'label': label}, labels_from=-1
+    )
+    with self.assertRaisesRegex(sources.DataError, 'labels -1 to 2'):
+      self.open().examples('train')
+
+  @parameterized.parameters(
+      ({'image': None, 'picture': np.int64, 'label': np.int64}, 'no `image`'),
+      ({'target': np.int64}, 'no integer `label`; .*image.*target'),
+      ({'label': np.float32}, 'no integer `label`'),
+      (
+          {
+              'image': tfds.features.Image(shape=(8, 8, 3), dtype=np.uint16),
+              'label': np.int64,
+          },
+          'uint16',
+      ),
+  )
+  def test_refuses_other_features(self, features, words):
+    small_datasets.write(self.folder, features=features)
+    self.assert_refused(words)
+
+  def test_refuses(self):
+    small_datasets.write(self.folder, num_train=12, num_test=0)
+    for size in (-1, 12):
+      self.assert_refused(f'{size} is not in', validation_examples=size)
+    self.assert_refused('did you mean tiny_shapes', name='tiny_shape')
+    self.assert_refused('did you mean fashion_mnist', name='fashion_mnis')
+    self.assert_refused("can not make '../up'", name='../up')
+    self.assert_refused('no `image`; it has features', name='iris')
+    self.assert_refused('image_size: .* got', image_size=(0, 3))
+
+  def test_needs_train(self):
+    small_datasets.write(self.folder, num_train=0)
+    self.assert_refused("no split 'train'; it has test")
+
+
+if __name__ == '__main__':
+  absltest.main()
