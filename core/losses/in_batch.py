@@ -72,9 +72,10 @@ def nt_xent(
   logits = tf.matmul(units, units, transpose_b=True) / temperature  # [2B, 2B]
   others = _others(tf.concat([kept, kept], axis=0))
   size = tf.shape(first)[0]
-  values = tf.nn.sparse_softmax_cross_entropy_with_logits(
-      tf.roll(tf.range(2 * size), size, axis=0),
-      numerics.where(others, logits, _NEVER),
+  other_view = tf.roll(tf.eye(2 * size, dtype=tf.bool), size, axis=0)
+  log_p = tf.nn.log_softmax(numerics.where(others, logits, _NEVER))
+  values = -tf.reduce_sum(
+      numerics.where(other_view & others, log_p, 0.0), axis=1
   )
   values = tf.reduce_mean(tf.reshape(values, [2, size]), axis=0)
   return numerics.where(kept, values, 0.0)

@@ -17,7 +17,8 @@ def dice(
 
   .. math:: 1 - \frac{2 \sum y p + s}{\sum y + \sum p + s}
 
-  This is `tversky` with both factors 0.5 and half the smoothing.
+  This is `tversky` with both factors 0.5 and half the smoothing. (Optax's
+  `smooth` is half of this one, too.)
 
   Args:
     labels: Either ``[batch_size, ...]``, integers in [0, num_classes), for

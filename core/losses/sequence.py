@@ -38,15 +38,16 @@ def ctc(
     blank_index: The class that stands for the blank, in [0, num_classes).
 
   Returns:
-    ``[batch_size]``, float32 whatever the logits are. A label out of range or
-    with no room in its frames (each label a frame, and one more between two
-    that are equal) raises eagerly and gives NaN in a graph.
+    ``[batch_size]``, float32 whatever the logits are. A label or length out of
+    range, or a label with no room in its frames (each label a frame, and one
+    more between two that are equal) raises eagerly and gives NaN in a graph.
+    TensorFlow refuses a batch of size 0.
 
   Raises:
     TypeError: If labels or lengths are not integers or the logits not floating
       point numbers.
     ValueError: If shapes do not fit, the blank is out of range or, eagerly, a
-      label is out of range or does not fit into its frames.
+      label or length is, or a label does not fit into its frames.
 
   Reference:
     Graves et al., `Connectionist Temporal Classification
@@ -66,8 +67,8 @@ def ctc(
   labels = tf.cast(labels, tf.int32)
   num_classes = logits.shape[-1]
   checks.in_range('blank_index', blank_index, 0, num_classes - 1)
-  label_lengths = _lengths('label_lengths', label_lengths, labels)
-  logit_lengths = _lengths('logit_lengths', logit_lengths, logits)
+  label_lengths, known_label = _lengths('label_lengths', label_lengths, labels)
+  logit_lengths, known_logit = _lengths('logit_lengths', logit_lengths, logits)
 
   read = tf.sequence_mask(label_lengths, tf.shape(labels)[1])
   known = (labels >= 0) & (labels < num_classes) & (labels != blank_index)
@@ -85,6 +86,7 @@ def ctc(
       'label_lengths', label_lengths, fits, 'labels that fit into their frames'
   )
   valid = tf.reduce_all(known | ~read, axis=1) & fits
+  valid &= known_label & known_logit
   values = tf.nn.ctc_loss(
       tf.where(known, labels, blank_index),
       logits,
@@ -98,11 +100,16 @@ def ctc(
 
 def _lengths(
     argument: str, lengths: tf.Tensor | None, sequences: tf.Tensor
-) -> tf.Tensor:
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """Returns lengths ``[B]``, clipped to the axis, and which were in it."""
   batch_size, longest = tf.unstack(tf.shape(sequences)[:2])
   if lengths is None:
-    return tf.fill([batch_size], longest)
+    return tf.fill([batch_size], longest), tf.fill([batch_size], True)
   lengths = tf.convert_to_tensor(lengths)
   checks.integers(argument, lengths)
   checks.shape(argument, lengths, sequences.shape[:1])
-  return tf.cast(lengths, tf.int32)
+  lengths = tf.cast(lengths, tf.int32)
+  valid = (lengths >= 0) & (lengths <= longest)
+  expected = f'integers in [0, {sequences.shape[1]}]'
+  arguments.require(argument, lengths, valid, expected)
+  return tf.clip_by_value(lengths, 0, longest), valid

@@ -126,5 +126,59 @@ class SoftmaxCrossEntropyTest(parameterized.TestCase):
       loss(_ONE_HOT, _LOGITS, class_weights=[1.0])
 
 
+class SoftmaxFocalTest(parameterized.TestCase):
+
+  @parameterized.parameters(0.5, 1.0, 2.0, 3.5)
+  def test_equals_keras(self, gamma):
+    np.testing.assert_allclose(
+        losses.softmax_focal(_LABELS, _LOGITS, gamma=gamma),
+        keras.losses.categorical_focal_crossentropy(
+            _ONE_HOT, _LOGITS, alpha=1.0, gamma=gamma, from_logits=True
+        ),
+        rtol=1e-4,
+    )
+
+  def test_gamma_0_is_the_cross_entropy(self):
+    weights = [1.0, 2.0, 0.5, 3.0]
+    np.testing.assert_allclose(
+        losses.softmax_focal(
+            _LABELS, _LOGITS, gamma=0.0, class_weights=weights
+        ),
+        losses.softmax_cross_entropy(_LABELS, _LOGITS, class_weights=weights),
+        rtol=1e-6,
+    )
+
+  def test_gradient_vanishes_where_the_label_is_sure(self):
+    logits = tf.constant([[200.0, 0.0, 0.0]])
+    with tf.GradientTape() as tape:
+      tape.watch(logits)
+      value = losses.softmax_focal([0], logits, gamma=0.1)
+    np.testing.assert_allclose(tape.gradient(value, logits), [[0, 0, 0]])
+
+  def test_bad_options(self):
+    with self.assertRaisesRegex(ValueError, 'gamma'):
+      losses.softmax_focal(_LABELS, _LOGITS, gamma=-1.0)
+    with self.assertRaisesRegex(ValueError, 'class_weights'):
+      losses.softmax_focal(_LABELS, _LOGITS, class_weights=[1.0])
+
+
+class Poly1CrossEntropyTest(parameterized.TestCase):
+
+  @parameterized.parameters(-1.0, 0.0, 2.0)
+  def test_equals_optax(self, epsilon):
+    np.testing.assert_allclose(
+        losses.poly1_cross_entropy(_LABELS, _LOGITS, epsilon=epsilon),
+        optax.losses.poly_loss_cross_entropy(
+            _LOGITS, _ONE_HOT, epsilon=epsilon
+        ),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+  def test_bad_epsilon(self):
+    with self.assertRaisesRegex(ValueError, 'epsilon'):
+      losses.poly1_cross_entropy(_LABELS, _LOGITS, epsilon=-2.0)
+
+
 if __name__ == '__main__':
   absltest.main()

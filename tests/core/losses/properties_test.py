@@ -62,9 +62,14 @@ class PropertiesTest(parameterized.TestCase):
     weights = tf.constant([1.0, 1.0, 0.0, 1.0, 0.5, 1.0])
     args = (tf.constant(labels), tf.constant(predictions), weights)
     eager = _value_and_gradient(case, *args)
-    for jit in (False, True):
+    any_size = [tf.TensorSpec([None, *x.shape[1:]], x.dtype) for x in args]
+    for options in (
+        {},
+        {'input_signature': any_size},
+        {'jit_compile': True},
+    ):
 
-      @tf.function(jit_compile=jit)
+      @tf.function(**options)
       def traced(*args):
         return _value_and_gradient(case, *args)
 
@@ -110,6 +115,14 @@ class PropertiesTest(parameterized.TestCase):
         masked_gradient.numpy()[kept], sliced_gradient, rtol=1e-5, atol=1e-7
     )
     np.testing.assert_array_equal(masked_gradient.numpy()[~kept], 0)
+
+  @parameterized.parameters(*sorted(set(cases.CASES) - {'ctc'}))
+  def test_of_no_example_is_0(self, name):
+    case = cases.CASES[name]
+    labels, predictions = (tf.constant(x[:0]) for x in case.batch())
+    values, value, _ = _value_and_gradient(case, labels, predictions)
+    self.assertEqual(values.shape, [0])
+    self.assertEqual(float(value), 0.0)
 
   @_EVERY_LOSS
   def test_is_finite_far_out_and_at_zero(self, name):
