@@ -41,13 +41,12 @@ def main() -> int:
   from core import distribution
   from core import variables
 
+  from . import devices
   from . import evaluation
   from . import finished_run
   from . import tables
 
-  if _NUM_VIRTUAL_DEVICES.value:
-    distribution.set_virtual_devices(_NUM_VIRTUAL_DEVICES.value)
-  strategy = distribution.create(_STRATEGY.value)
+  strategy = devices.strategy(_STRATEGY.value, _NUM_VIRTUAL_DEVICES.value)
   run = finished_run.load(
       _WORKDIR.value,
       _CHECKPOINT.value,

@@ -12,6 +12,7 @@ from pipelines import batches
 from pipelines import sources
 
 from . import experiment as experiment_lib
+from . import programs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Evaluator:
     self._experiment = experiment
     self._dataset = dataset
     self._strategy = strategy
+    # Weights may be scored on other numbers of replicas than trained on.
+    replicas = strategy.num_replicas_in_sync
+    self._batch_size = replicas * -(
+        -experiment.config.global_batch_size // replicas
+    )
     self._step = training.make_eval_step(
         experiment.objective, experiment.eval_metric, strategy
     )
@@ -78,6 +84,9 @@ class Evaluator:
 
     Returns:
       What was found.
+
+    Raises:
+      Failure: If a loss is not finite.
     """
     experiment = self._experiment
     if self._zeros is None:
@@ -85,15 +94,20 @@ class Evaluator:
     if split not in self._datasets:
       self._datasets[split] = self._batches(split)
     num_steps = batches.num_eval_steps(
-        self._dataset.num_examples[split], experiment.config.global_batch_size
+        self._dataset.num_examples[split], self._batch_size
     )
-    sums, _ = self._loop(
+    sums, taken = self._loop(
         state,
         iter(self._datasets[split]),
         self._zeros,
         tf.constant(num_steps),
     )
     values = training.summarize(experiment.eval_metric, sums)
+    if not bool(tf.math.is_finite(values['loss'])):
+      raise programs.Failure(
+          f'the loss of batch {int(taken)} of {num_steps} of the {split} split '
+          'is not finite.'
+      )
     return Scored(
         split=split,
         num_examples=round(float(sums['weight'])),
@@ -111,7 +125,7 @@ class Evaluator:
     return self._strategy.distribute_datasets_from_function(
         lambda context: batches.eval_batches(
             data,
-            global_batch_size=self._experiment.config.global_batch_size,
+            global_batch_size=self._batch_size,
             num_replicas=context.num_replicas_in_sync,
             num_workers=context.num_input_pipelines,
             worker=context.input_pipeline_id,

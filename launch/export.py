@@ -47,8 +47,7 @@ def main() -> int:
         f'{" or ".join(_FORMATS)}, or both with a comma.'
     )
   programs.import_tensorflow()
-  from core import distribution
-
+  from . import devices
   from . import exporting
   from . import finished_run
 
@@ -57,7 +56,7 @@ def main() -> int:
       _CHECKPOINT.value,
       data_dir=_DATA_DIR.value,
       archives_dir=_ARCHIVES_DIR.value,
-      strategy=distribution.create('one_device'),
+      strategy=devices.strategy('one_device'),
   )
   return exporting.export(
       run,

@@ -1,7 +1,8 @@
 """How every program starts and ends: flags, help, errors, exit codes.
 
-A mistake of the user costs one line on stderr and exit code 2. An interrupted
-run ends with 128 + the signal's number, as a shell reports it.
+A mistake of the user costs one line on stderr and exit code 2, a run that can
+not go on one line and exit code 1. An interrupted program ends with 128 + the
+signal's number, as a shell reports it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 from typing import Any
@@ -18,30 +20,52 @@ from absl import flags
 from absl import logging
 
 
-class UserError(Exception):
-  """A mistake that the user can mend; the message is one line."""
+class Failure(Exception):
+  """Ends a program with one line, the message, and an exit code."""
+
+  exit_code = 1
+
+
+class UserError(Failure):
+  """A mistake that the user can mend."""
+
+  exit_code = 2
 
 
 def run(main: Callable[[], int | None]) -> None:
   """Parses the flags, runs a program and exits.
 
   Args:
-    main: The program. It returns an exit code, or None for 0. A UserError that
-      it raises becomes one line and exit code 2.
+    main: The program, see `call`.
   """
 
-  def guarded(_: Sequence[str]) -> None:
+  def program(_: Sequence[str]) -> None:
     if not flags.FLAGS['verbosity'].present:
       logging.set_verbosity(logging.WARNING)
-    try:
-      code = main()
-    except UserError as error:
-      code = fail(str(error))
+    code = call(main)
     sys.stdout.flush()
     sys.stderr.flush()
-    sys.exit(code or 0)
+    sys.exit(code)
 
-  app.run(guarded, flags_parser=_parse)
+  app.run(program, flags_parser=parse)
+
+
+def call(main: Callable[[], int | None]) -> int:
+  """Runs a program whose flags are parsed.
+
+  Args:
+    main: The program. It returns an exit code, or None for 0.
+
+  Returns:
+    The exit code. A Failure that the program raises, or Ctrl-C where it was
+    not expected, is one line on stderr.
+  """
+  try:
+    return main() or 0
+  except Failure as error:
+    return fail(str(error), error.exit_code)
+  except KeyboardInterrupt:
+    return fail('interrupted.', 128 + signal.SIGINT)
 
 
 def import_tensorflow() -> Any:
@@ -69,11 +93,11 @@ def import_tensorflow() -> Any:
   return tf
 
 
-def fail(message: str) -> int:
-  """Prints a user's mistake as one line and returns the exit code for it."""
+def fail(message: str, exit_code: int) -> int:
+  """Prints why a program ends, as one line, and returns the exit code."""
   line = ' '.join(message.split())
   print(f'{_program()}: {line}', file=sys.stderr)
-  return 2
+  return exit_code
 
 
 def _program() -> str:
@@ -82,16 +106,25 @@ def _program() -> str:
   return spec.name if spec else os.path.basename(sys.argv[0])
 
 
-def _parse(args: Sequence[str]) -> list[str]:
+def parse(args: Sequence[str]) -> list[str]:
+  """Parses the flags, or exits: for --help, and for what is no flag.
+
+  Args:
+    args: The command line, with the program first.
+
+  Returns:
+    The program alone.
+  """
   if any(arg in ('--help', '-help', '-h', '--h') for arg in args[1:]):
     print(_help())
     sys.exit(0)
   try:
     rest = flags.FLAGS(args)
   except flags.Error as error:
-    sys.exit(fail(str(error)))
+    sys.exit(fail(str(error), UserError.exit_code))
   if len(rest) > 1:
-    sys.exit(fail(f'unexpected argument {rest[1]!r}; flags begin with --.'))
+    message = f'unexpected argument {rest[1]!r}; flags begin with --.'
+    sys.exit(fail(message, UserError.exit_code))
   return rest
 
 

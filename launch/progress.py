@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import shutil
 import sys
 import time
-from typing import TextIO
+from typing import Any, TextIO
 
 PLAIN_EVERY_SECS = 5.0
 
@@ -41,6 +41,14 @@ class Progress:
     self._meter = Meter()
     self._shown_at = time.monotonic()
     self._width = 0
+
+  def __enter__(self) -> Progress:
+    """Does nothing; the first update shows the line."""
+    return self
+
+  def __exit__(self, *_: Any) -> None:
+    """Wipes a live line."""
+    self.clear()
 
   def update(self, step: int, values: Mapping[str, float]) -> float:
     """Tells that steps were taken, and shows it when it is time.
@@ -94,7 +102,7 @@ class Progress:
     if self._is_live:
       columns = shutil.get_terminal_size().columns
       line = line[: columns - 1]
-      self._stream.write('\r' + line.ljust(self._width))
+      self._stream.write('\r' + line.ljust(self._width)[: columns - 1])
       self._width = len(line)
     else:
       self._stream.write(line + '\n')

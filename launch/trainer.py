@@ -29,7 +29,7 @@ from . import workdir as workdir_lib
 CALL_SECS = 0.5
 
 
-class NonFiniteLossError(Exception):
+class NonFiniteLossError(programs.Failure):
   """The loss became infinite or not a number; the message says where."""
 
 
@@ -138,6 +138,7 @@ class Trainer:
         tf.convert_to_tensor, (self._sums['row'], self._sums['epoch'])
     )
     with (
+        line,
         interruption.Interruption() as interrupted,
         summaries.Summaries(self._workdir.summaries, self._strategy) as board,
     ):
@@ -174,7 +175,6 @@ class Trainer:
           self._save(step, row, epoch)
         if stop:
           break
-      line.clear()
     return Outcome(step, interrupted.signal if step < num_steps else 0)
 
   def evaluate(self, split: str) -> evaluation.Scored:
@@ -200,13 +200,10 @@ class Trainer:
         'images_per_second': round(images / self._seconds, 1)
         if self._seconds
         else None,
-        **{
-            f'num_{split}_examples': number
-            for split, number in self._dataset.num_examples.items()
-            if split != 'test'
-        },
+        'num_train_examples': self._dataset.num_examples['train'],
     }
     if rows:
+      result['num_validation_examples'] = rows[-1]['num_examples']
       result['validation_accuracy'] = rows[-1]['accuracy']
       result['last_validation'] = rows[-1]
       # Of equals the earliest.
@@ -264,7 +261,9 @@ class Trainer:
     rows = {'train': train}
     if 'validation' in self._dataset.num_examples:
       scored = self._evaluator.run(self.state, 'validation')
-      self._log(board, step, 'validation', scored.values)
+      self._log(board, step, 'validation', {
+          **scored.values, 'num_examples': scored.num_examples,
+      })
       rows['validation'] = scored.values
     self._say(tables.validation(self._epochs(step), rows) + '\n')
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+import signal
 import time
 from typing import Any
 
@@ -13,11 +15,22 @@ from pipelines import batches
 from pipelines import sources
 
 from . import config as config_lib
+from . import devices
 from . import experiment as experiment_lib
 from . import programs
 from . import tables
 from . import trainer as trainer_lib
 from . import workdir as workdir_lib
+
+
+# What the operations of a worker raise when another one is gone.
+_LOST_WORKER = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+)
 
 
 def run(
@@ -46,9 +59,7 @@ def run(
   # The same bits from the same seed, on GPUs too.
   tf.random.set_seed(config.seed)
   tf.config.experimental.enable_op_determinism()
-  if num_virtual_devices:
-    distribution.set_virtual_devices(num_virtual_devices)
-  scope = distribution.create(strategy)
+  scope = devices.strategy(strategy, num_virtual_devices)
   is_chief = distribution.is_chief(scope)
 
   def say(message: str) -> None:
@@ -70,6 +81,9 @@ def run(
       config, data_dir, archives_dir, scope.num_replicas_in_sync
   )
   is_new = not directory.exists()
+  if not is_new:
+    _check_same_data(directory, experiment.data)
+  trainer = _make_trainer(experiment, dataset, scope, directory, say)
   if is_new:
     place = {
         'data_dir': data_dir,
@@ -79,16 +93,23 @@ def run(
         'num_virtual_devices': num_virtual_devices,
     }
     directory.write_config(config, experiment.data, place)
-  trainer = trainer_lib.Trainer(experiment, dataset, scope, directory, say)
   say(_opening(experiment, dataset, scope, trainer))
-  outcome = trainer.run()
-  if outcome.step < experiment.num_steps:
-    say(
-        f'Interrupted: saved step {outcome.step} of {experiment.num_steps}; the '
-        'same command goes on from there.'
-    )
-    return 128 + (outcome.signal or 15)
-  _finish(trainer, experiment, directory, say, time.monotonic() - started)
+  try:
+    outcome = trainer.run()
+    if outcome.step < experiment.num_steps:
+      say(
+          f'Interrupted: saved step {outcome.step} of {experiment.num_steps}; '
+          'the same command goes on from there.'
+      )
+      return 128 + (outcome.signal or signal.SIGTERM)
+    _finish(trainer, experiment, directory, say, started)
+  except _LOST_WORKER as error:
+    if not isinstance(scope, tf.distribute.MultiWorkerMirroredStrategy):
+      raise
+    raise programs.Failure(
+        'a worker was lost; end the others and start all of them again with '
+        f'the same command ({type(error).__name__}).'
+    ) from error
   return 0
 
 
@@ -102,6 +123,24 @@ def _check_same(
     raise programs.UserError(
         f'--workdir={directory.path} holds a run with other flags: '
         f'{"; ".join(differences)}. Give the same flags or another --workdir.'
+    )
+
+
+def _check_same_data(
+    directory: workdir_lib.Workdir, data: config_lib.DataSpec
+) -> None:
+  """Refuses to go on with a run on data that is not what it began with."""
+  _, before = directory.read_config()
+  if data != before:
+    here, there = data.to_json(), before.to_json()
+    differences = [
+        f'{name} is {here[name]}, not {there[name]}'
+        for name in here
+        if here[name] != there[name]
+    ]
+    raise programs.UserError(
+        f'--workdir={directory.path} holds a run on other data: '
+        f'{"; ".join(differences)}. Name another --workdir.'
     )
 
 
@@ -125,6 +164,16 @@ def _prepare(
     raise programs.UserError(str(error)) from error
 
 
+def _make_trainer(
+    experiment: experiment_lib.Experiment, *args: Any
+) -> trainer_lib.Trainer:
+  """Builds the model and restores it, so that what does not fit shows up."""
+  try:
+    return trainer_lib.Trainer(experiment, *args)
+  except ValueError as error:
+    raise programs.UserError(str(error)) from error
+
+
 def _opening(
     experiment: experiment_lib.Experiment,
     dataset: sources.ImageDataset,
@@ -135,13 +184,14 @@ def _opening(
   counts = ', '.join(
       f'{number:,} {split}' for split, number in dataset.num_examples.items()
   )
+  kind = 'GPU' if tf.config.list_logical_devices('GPU') else 'CPU'
   lines = [
       tables.parameters(trainer.state.parameters),
       '',
       f'{dataset.name} {dataset.version}: {counts}; '
       f'{experiment.data.num_classes} classes',
       f'{type(strategy).__name__} over {strategy.num_replicas_in_sync} '
-      f'replica(s), {experiment.config.global_batch_size} examples a step, '
+      f'{kind} replica(s), {experiment.config.global_batch_size} examples a step, '
       f'{experiment.num_steps:,} steps, {experiment.steps_per_epoch:,} an epoch',
   ]
   if trainer.restored:
@@ -153,8 +203,8 @@ def _finish(
     trainer: trainer_lib.Trainer,
     experiment: experiment_lib.Experiment,
     directory: workdir_lib.Workdir,
-    say: Any,
-    seconds: float,
+    say: Callable[[str], None],
+    started: float,
 ) -> None:
   """Scores the test split and writes the result."""
   result = trainer.result()
@@ -171,7 +221,8 @@ def _finish(
   result['weights_sha256'] = variables.digest(
       variables.named({'model': experiment.model})
   )
-  result['seconds'] = round(seconds, 3)
+  result['seconds'] = round(time.monotonic() - started, 3)
+  directory.write_report(result)
   directory.write_result(result)
   say(f'{_headline(result)}; {directory.path}/result.json')
 

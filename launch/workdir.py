@@ -94,23 +94,20 @@ class Workdir:
     Raises:
       UserError: If there is none, or it is not a config.
     """
-    path = self.path / 'config.json'
+    values = self._read_start()
     try:
-      values = json.loads(path.read_text())
       return (
           config_lib.Config.from_json(values['config']),
           config_lib.DataSpec.from_json(values['data']),
       )
-    except FileNotFoundError:
+    except (AttributeError, ValueError, KeyError, TypeError) as error:
       raise programs.UserError(
-          f'--workdir={self.path}: there is no run; launch.train starts one.'
+          f'{self.path / "config.json"} is not that of a run: {error!r}.'
       ) from None
-    except (ValueError, KeyError, TypeError) as error:
-      raise programs.UserError(f'{path}: {error}') from None
 
   def read_place(self) -> dict[str, Any]:
     """Reads where the run was started: its flags that are not the config."""
-    return json.loads((self.path / 'config.json').read_text())['program']
+    return self._read_start()['program']
 
   def append_metrics(self, row: Mapping[str, Any]) -> None:
     """Appends a row to metrics.jsonl."""
@@ -120,11 +117,12 @@ class Workdir:
 
   def read_metrics(self) -> list[dict[str, Any]]:
     """Reads the rows of metrics.jsonl, less a last one that was cut off."""
-    try:
-      lines = (self.path / 'metrics.jsonl').read_text().splitlines(True)
-    except FileNotFoundError:
-      return []
-    return [json.loads(line) for line in lines if line.endswith('\n')]
+    lines = (self._read('metrics.jsonl') or '').splitlines(True)
+    return [
+        self._decode('metrics.jsonl', line)
+        for line in lines
+        if line.endswith('\n')
+    ]
 
   def forget_metrics_after(self, step: int) -> None:
     """Drops rows of steps that were lost with the process that took them."""
@@ -135,10 +133,18 @@ class Workdir:
 
   def read_result(self) -> dict[str, Any] | None:
     """Reads result.json, which a complete run has."""
-    try:
-      return json.loads((self.path / 'result.json').read_text())
-    except FileNotFoundError:
-      return None
+    text = self._read('result.json')
+    return self._decode('result.json', text) if text is not None else None
+
+  def write_report(self, result: Mapping[str, Any]) -> None:
+    """Writes the plots of a run into report/."""
+    if self._is_chief:
+      # Imported here: it is slow, and needed at the end of a run only.
+      from . import report
+
+      report.write(
+          str(self.path / 'report'), self.read_metrics(), result.get('test')
+      )
 
   def write_result(self, result: Mapping[str, Any]) -> None:
     """Completes the run: writes result.json."""
@@ -148,6 +154,34 @@ class Workdir:
     """Writes a file of the directory as a whole."""
     if self._is_chief:
       self._write(name, value)
+
+  def _read_start(self) -> dict[str, Any]:
+    text = self._read('config.json')
+    if text is None:
+      raise programs.UserError(
+          f'--workdir={self.path}: there is no run; launch.train starts one.'
+      )
+    return self._decode('config.json', text)
+
+  def _read(self, name: str) -> str | None:
+    try:
+      return (self.path / name).read_text()
+    except FileNotFoundError:
+      return None
+    except (OSError, ValueError) as error:
+      raise programs.UserError(f'{self.path / name}: {error}.') from None
+
+  def _decode(self, name: str, text: str) -> dict[str, Any]:
+    try:
+      value = json.loads(text)
+    except ValueError as error:
+      value = error
+    if not isinstance(value, dict):
+      raise programs.UserError(
+          f'{self.path / name} is damaged ({value}); bring it back from a '
+          'copy, or name another --workdir.'
+      )
+    return value
 
   def _write(self, name: str, value: Any) -> None:
     self._replace(name, json.dumps(value, indent=2) + '\n')

@@ -1,0 +1,77 @@
+"""Plots of a finished run: its curves, and where its model errs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import os
+from typing import Any
+
+import matplotlib
+from matplotlib import figure
+
+# Files only: no window, and no guess at a display.
+matplotlib.use('agg')
+
+_MAX_NAMED_CLASSES = 30
+
+
+def write(
+    directory: str,
+    rows: Sequence[dict[str, Any]],
+    test: dict[str, Any] | None,
+) -> None:
+  """Writes curves.png and, if a test split was scored, confusion.png.
+
+  Args:
+    directory: Where to write; it is made.
+    rows: The rows of metrics.jsonl.
+    test: The test split's evaluation, as result.json has it.
+  """
+  os.makedirs(directory, exist_ok=True)
+  _curves(rows).savefig(os.path.join(directory, 'curves.png'), dpi=120)
+  if test:
+    plot = _confusion(test['confusion_matrix'], list(test['per_class']))
+    plot.savefig(os.path.join(directory, 'confusion.png'), dpi=120)
+
+
+def _curves(rows: Sequence[dict[str, Any]]) -> figure.Figure:
+  """Plots loss and accuracy of both splits, and the learning rate."""
+  plot = figure.Figure(figsize=(12, 3.6), layout='constrained')
+  panels = plot.subplots(1, 3)
+  for panel, name in zip(panels, ('loss', 'accuracy', 'learning_rate')):
+    for split, style in (('train', '-'), ('validation', 'o-')):
+      points = [
+          (row['epoch'], row[name])
+          for row in rows
+          if row['split'] == split and name in row
+      ]
+      if points:
+        panel.plot(*zip(*points), style, label=split, markersize=3)
+    panel.set(title=name.replace('_', ' '), xlabel='epoch')
+    panel.grid(alpha=0.3)
+    panel.legend()
+  return plot
+
+
+def _confusion(
+    counts: Sequence[Sequence[int]], names: Sequence[str]
+) -> figure.Figure:
+  """Plots the share of each true class that was taken for each class."""
+  shares = [[n / max(sum(row), 1) for n in row] for row in counts]
+  size = min(3 + 0.5 * len(names), 14)
+  plot = figure.Figure(figsize=(size + 1, size), layout='constrained')
+  panel = plot.subplots()
+  image = panel.imshow(shares, cmap='Blues', vmin=0, vmax=1)
+  plot.colorbar(image, label='share of the true class')
+  panel.set(xlabel='predicted', ylabel='true', title='test')
+  if len(names) <= _MAX_NAMED_CLASSES:
+    ticks = range(len(names))
+    panel.set_xticks(ticks, names, rotation=60, ha='right')
+    panel.set_yticks(ticks, names)
+    for i, row in enumerate(counts):
+      for j, count in enumerate(row):
+        if count:
+          color = 'white' if shares[i][j] > 0.5 else 'black'
+          panel.text(j, i, count, ha='center', va='center', color=color,
+                     fontsize=7)
+  return plot
