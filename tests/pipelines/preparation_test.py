@@ -128,14 +128,14 @@ class ProcessesTest(absltest.TestCase):
     environment = {**os.environ, 'QUATRAIN_TEST_LOG': str(log)}
     self.enter_context(mock.patch.dict(os.environ, environment))
 
+    program = (
+        'from tests.pipelines import slow_builder; '
+        f'slow_builder.main({str(folder)!r})'
+    )
+
     def start() -> subprocess.Popen:
       return subprocess.Popen(
-          [
-              sys.executable,
-              '-c',
-              'from tests.pipelines import slow_builder; '
-              f'slow_builder.main({str(folder)!r})',
-          ],
+          [sys.executable, '-c', program],
           cwd=pathlib.Path(__file__).parents[2],
           env=environment,
           stdout=subprocess.PIPE,
