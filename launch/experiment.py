@@ -6,7 +6,6 @@ Training, evaluation and export all build their model here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-import functools
 from typing import Any
 
 import tensorflow as tf
@@ -182,7 +181,7 @@ def _preprocess(
 
 def make_loss(
     config: config_lib.Config, num_classes: int
-) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+) -> objectives.Loss:
   """Makes the loss of a config, with its class weights and smoothing."""
   weights = config.class_weights
   if weights is not None and len(weights) != num_classes:
@@ -190,12 +189,8 @@ def make_loss(
         f'--class_weights: {len(weights)} weights for {num_classes} classes; '
         'give one for each class.'
     )
-  known = factories.known_arguments('loss', config.loss)
-  return functools.partial(
-      factories.LOSSES[config.loss],
-      class_weights=weights,
-      label_smoothing=config.label_smoothing,
-      **arguments.checked('loss_arg', config.loss_arg, known),
+  return factories.make_loss(
+      config.loss, config.loss_arg, weights, config.label_smoothing
   )
 
 

@@ -1,4 +1,8 @@
-"""Losses, optimizers and schedules by name, as the flags know them."""
+"""Losses, optimizers and schedules by name, as the flags know them.
+
+A new one is a line in a table here; its arguments become `--loss_arg`,
+`--optimizer_arg` or `--schedule_arg` by its signature.
+"""
 
 from __future__ import annotations
 
@@ -26,18 +30,13 @@ def _on_probabilities(loss: Callable[..., tf.Tensor]) -> objectives.Loss:
       labels: tf.Tensor,
       logits: tf.Tensor,
       *,
-      class_weights: Sequence[float] | None = None,
       label_smoothing: float = 0.0,
       **kwargs: Any,
   ) -> tf.Tensor:
     num_classes = logits.shape[-1]
-    targets = (1 - label_smoothing) * tf.one_hot(
-        labels, num_classes
-    ) + label_smoothing / num_classes
-    values = loss(targets, tf.nn.softmax(logits), **kwargs)
-    if class_weights is None:
-      return values
-    return values * tf.gather(tf.constant(class_weights), labels)
+    one_hot = tf.one_hot(labels, num_classes)
+    targets = one_hot * (1 - label_smoothing) + label_smoothing / num_classes
+    return loss(targets, tf.nn.softmax(logits), **kwargs)
 
   on_probabilities.adapted = loss
   return on_probabilities
@@ -45,47 +44,105 @@ def _on_probabilities(loss: Callable[..., tf.Tensor]) -> objectives.Loss:
 
 LOSSES: dict[str, Callable[..., tf.Tensor]] = {
     'absolute_error': _on_probabilities(losses.absolute_error),
+    'generalized_cross_entropy': losses.generalized_cross_entropy,
     'huber': _on_probabilities(losses.huber),
+    'multiclass_hinge': losses.multiclass_hinge,
+    'poly1_cross_entropy': losses.poly1_cross_entropy,
     'softmax_cross_entropy': losses.softmax_cross_entropy,
+    'softmax_focal': losses.softmax_focal,
     'squared_error': _on_probabilities(losses.squared_error),
+    'symmetric_cross_entropy': losses.symmetric_cross_entropy,
 }
 
 OPTIMIZERS: dict[str, Callable[..., optimizers.GradientTransformation]] = {
+    'adafactor': optimizers.adafactor,
+    'adagrad': optimizers.adagrad,
     'adam': optimizers.adam,
     'adamw': optimizers.adamw,
+    'lamb': optimizers.lamb,
+    'lars': optimizers.lars,
+    'lion': optimizers.lion,
+    'muon': optimizers.muon,
+    'nadam': optimizers.nadam,
+    'rmsprop': optimizers.rmsprop,
     'sgd': optimizers.sgd,
 }
 
+# A schedule here is stretched over the run: fractions, not steps.
+_SCHEDULES: dict[str, Callable[..., Schedule]] = {}
 
-def _constant(learning_rate: float, num_steps: int) -> Schedule:
+
+def _schedule(function: Callable[..., Schedule]) -> Callable[..., Schedule]:
+  _SCHEDULES[function.__name__] = function
+  return function
+
+
+@_schedule
+def constant(learning_rate: float, num_steps: int) -> Schedule:
+  """The learning rate throughout."""
   del num_steps
   return schedules.constant(learning_rate)
 
 
-def _linear(
+@_schedule
+def linear(
     learning_rate: float, num_steps: int, end_factor: float = 0.0
 ) -> Schedule:
+  """Down a line, to a factor of the learning rate."""
   return schedules.linear(learning_rate, learning_rate * end_factor, num_steps)
 
 
-def _exponential(
+@_schedule
+def polynomial(
+    learning_rate: float,
+    num_steps: int,
+    power: float = 2.0,
+    end_factor: float = 0.0,
+) -> Schedule:
+  """Down a polynomial, to a factor of the learning rate."""
+  return schedules.polynomial(
+      learning_rate, learning_rate * end_factor, power, num_steps
+  )
+
+
+@_schedule
+def exponential(
     learning_rate: float, num_steps: int, end_factor: float = 0.01
 ) -> Schedule:
+  """By the same ratio at each step, to a factor of the learning rate."""
   return schedules.exponential_decay(learning_rate, num_steps, end_factor)
 
 
-def _cosine(
+@_schedule
+def piecewise(
+    learning_rate: float,
+    num_steps: int,
+    boundaries: Sequence[float] = (0.5, 0.75),
+    factor: float = 0.1,
+) -> Schedule:
+  """Times a factor at each boundary, a fraction of the run."""
+  return schedules.piecewise_constant(
+      learning_rate,
+      {round(boundary * num_steps): factor for boundary in boundaries},
+  )
+
+
+@_schedule
+def cosine(
     learning_rate: float, num_steps: int, end_factor: float = 0.0
 ) -> Schedule:
+  """Down half a cosine wave, to a factor of the learning rate."""
   return schedules.cosine_decay(learning_rate, num_steps, alpha=end_factor)
 
 
-def _warmup_cosine(
+@_schedule
+def warmup_cosine(
     learning_rate: float,
     num_steps: int,
     warmup_fraction: float = 0.1,
     end_factor: float = 0.0,
 ) -> Schedule:
+  """Up a line in a fraction of the run, then down half a cosine wave."""
   return schedules.warmup_cosine_decay(
       init_value=0.0,
       peak_value=learning_rate,
@@ -95,22 +152,34 @@ def _warmup_cosine(
   )
 
 
-SCHEDULES: dict[str, Callable[..., Schedule]] = {
-    'constant': _constant,
-    'cosine': _cosine,
-    'exponential': _exponential,
-    'linear': _linear,
-    'warmup_cosine': _warmup_cosine,
-}
+@_schedule
+def onecycle(
+    learning_rate: float, num_steps: int, peak_fraction: float = 0.3
+) -> Schedule:
+  """Up and down half cosine waves, the peak at a fraction of the run."""
+  return schedules.cosine_onecycle(num_steps, learning_rate, peak_fraction)
+
+
+@_schedule
+def inverse_sqrt(
+    learning_rate: float, num_steps: int, warmup_fraction: float = 0.1
+) -> Schedule:
+  """Up a line in a fraction of the run, then by the inverse square root."""
+  return schedules.inverse_sqrt(
+      learning_rate, max(1, round(num_steps * warmup_fraction))
+  )
 
 
 _TABLES: dict[str, tuple[dict[str, Callable[..., Any]], tuple[str, ...]]] = {
     'loss': (
         LOSSES,
-        ('labels', 'logits', 'class_weights', 'label_smoothing'),
+        (
+            'labels', 'logits', 'predictions', 'class_weights',
+            'label_smoothing',
+        ),
     ),
     'optimizer': (OPTIMIZERS, ('learning_rate',)),
-    'schedule': (SCHEDULES, ('learning_rate', 'num_steps')),
+    'schedule': (_SCHEDULES, ('learning_rate', 'num_steps')),
 }
 
 
@@ -132,9 +201,8 @@ def known_arguments(kind: str, name: str) -> dict[str, inspect.Parameter]:
     raise programs.UserError(
         f'--{kind}={name}: unknown; there are: {", ".join(sorted(table))}.'
     )
-  function = table[name]
-  function = getattr(function, 'adapted', function)
-  return arguments.parameters(function, *given, 'predictions')
+  function = getattr(table[name], 'adapted', table[name])
+  return arguments.parameters(function, *given)
 
 
 def make(kind: str, name: str, extra: dict[str, Any], **given: Any) -> Any:
@@ -157,3 +225,43 @@ def make(kind: str, name: str, extra: dict[str, Any], **given: Any) -> Any:
     return _TABLES[kind][0][name](**given, **checked)
   except (ValueError, TypeError) as error:
     raise programs.UserError(f'--{kind}={name}: {error}') from None
+
+
+def make_loss(
+    name: str,
+    extra: dict[str, Any],
+    class_weights: Sequence[float] | None,
+    label_smoothing: float,
+) -> objectives.Loss:
+  """Makes a loss with class weights and label smoothing.
+
+  Args:
+    name: A name of `LOSSES`.
+    extra: The user's arguments by name.
+    class_weights: A factor for the loss of each class, or None.
+    label_smoothing: The share of each label that is spread over all classes.
+
+  Returns:
+    A function of labels ``[batch_size]`` and logits ``[batch_size,
+    num_classes]`` to losses ``[batch_size]``.
+
+  Raises:
+    UserError: If the name or an argument is not valid.
+  """
+  kwargs = arguments.checked('loss_arg', extra, known_arguments('loss', name))
+  function = LOSSES[name]
+  if 'label_smoothing' in inspect.signature(function).parameters:
+    kwargs['label_smoothing'] = label_smoothing
+  elif label_smoothing:
+    raise programs.UserError(
+        f'--label_smoothing={label_smoothing}: --loss={name} has none.'
+    )
+
+  def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    values = function(labels, logits, **kwargs)
+    if class_weights is None:
+      return values
+    weights = tf.constant(class_weights, values.dtype)
+    return values * tf.gather(weights, labels)
+
+  return loss

@@ -44,8 +44,10 @@ _MODEL_ARG = flags.DEFINE_multi_string(
     'model_arg', [], 'NAME=VALUE, an argument of the model.')
 _LOSS = flags.DEFINE_string(
     'loss', 'softmax_cross_entropy',
-    'The loss: softmax_cross_entropy, or squared_error, absolute_error or huber '
-    'between probabilities and one-hot labels.')
+    'The loss: softmax_cross_entropy, softmax_focal, poly1_cross_entropy, '
+    'generalized_cross_entropy, symmetric_cross_entropy, multiclass_hinge; or '
+    'squared_error, absolute_error or huber, between probabilities and one-hot '
+    'labels.')
 _LOSS_ARG = flags.DEFINE_multi_string(
     'loss_arg', [], 'NAME=VALUE, an argument of the loss.')
 _CLASS_WEIGHTS = flags.DEFINE_list(
@@ -62,7 +64,9 @@ _L2_PENALTY = flags.DEFINE_float(
     'l2_penalty', 0.0, 'The factor of the sum of squared weights in the loss.',
     lower_bound=0)
 _OPTIMIZER = flags.DEFINE_string(
-    'optimizer', 'adam', 'The optimizer: adam, adamw or sgd.')
+    'optimizer', 'adam',
+    'The optimizer: adafactor, adagrad, adam, adamw, lamb, lars, lion, muon, '
+    'nadam, rmsprop or sgd.')
 _OPTIMIZER_ARG = flags.DEFINE_multi_string(
     'optimizer_arg', [],
     'NAME=VALUE, an argument of the optimizer, such as momentum=0.9.')
@@ -70,8 +74,8 @@ _LEARNING_RATE = flags.DEFINE_float(
     'learning_rate', 1e-3, 'The learning rate, at its highest.', lower_bound=0)
 _SCHEDULE = flags.DEFINE_string(
     'schedule', 'constant',
-    'The learning rate over the run: constant, linear, exponential, cosine or '
-    'warmup_cosine.')
+    'The learning rate over the run: constant, linear, polynomial, exponential, '
+    'piecewise, cosine, warmup_cosine, onecycle or inverse_sqrt.')
 _SCHEDULE_ARG = flags.DEFINE_multi_string(
     'schedule_arg', [],
     'NAME=VALUE, an argument of the schedule, such as warmup_fraction=0.1.')
