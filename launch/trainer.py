@@ -228,7 +228,7 @@ class Trainer:
             seed=self._config.seed,
             global_batch_size=self._config.global_batch_size,
             start_step=start_step,
-            num_steps=self._experiment.num_steps,
+            num_steps=self._experiment.num_steps - start_step,
             num_replicas=context.num_replicas_in_sync,
             num_workers=context.num_input_pipelines,
             worker=context.input_pipeline_id,
