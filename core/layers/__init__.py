@@ -3,7 +3,34 @@
 from .activations import ACTIVATIONS as ACTIVATIONS
 from .activations import Softmax as Softmax
 from .activations import activation as activation
+from .attention import MultiHeadAttention as MultiHeadAttention
+from .batch_norm import BatchNorm as BatchNorm
 from .dense import Dense as Dense
 from .dropout import Dropout as Dropout
+from .patches import PatchEmbedding as PatchEmbedding
+from .patches import sincos_positions as sincos_positions
+from .pooling import BlurPool as BlurPool
+from .pooling import max_pool2d as max_pool2d
+from .residual import Residual as Residual
+from .residual import scaled_variance as scaled_variance
+from .squeeze_excitation import SqueezeAndExcitation as SqueezeAndExcitation
+from .whitening import WhiteningConv2D as WhiteningConv2D
+from .whitening import whitening_filters as whitening_filters
 
-__all__ = ['ACTIVATIONS', 'Dense', 'Dropout', 'Softmax', 'activation']
+__all__ = [
+    'ACTIVATIONS',
+    'BlurPool',
+    'Dense',
+    'Dropout',
+    'MultiHeadAttention',
+    'PatchEmbedding',
+    'Residual',
+    'Softmax',
+    'SqueezeAndExcitation',
+    'WhiteningConv2D',
+    'activation',
+    'max_pool2d',
+    'scaled_variance',
+    'sincos_positions',
+    'whitening_filters',
+]

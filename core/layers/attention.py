@@ -1,0 +1,229 @@
+"""Attention over sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sonnet as snt
+import tensorflow as tf
+
+from .. import checks
+from . import dense, dropout
+
+Shape = Sequence[int | None]
+
+
+class MultiHeadAttention(snt.Module):
+  r"""Lets each position of a sequence look at those of another, or its own.
+
+  .. math::
+    A_n = \mathrm{softmax}(q_n k_n^T / \sqrt{d}) \, v_n, \qquad
+    y = [A_1, ..., A_N] \, w_o + b_o
+
+  with queries, keys and values :math:`q_n, k_n, v_n` as linear maps of the
+  inputs, one of each for every head. The keys have no bias: it would add the
+  same number to all logits of a query, which softmax takes no notice of.
+
+  Reference:
+    `Vaswani et al. 2017 <https://arxiv.org/abs/1706.03762>`_, section 3.2.2.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import layers
+    >>> attention = layers.MultiHeadAttention(num_heads=2, key_size=8)
+    >>> attention(tf.ones([3, 5, 16])).shape.as_list()
+    [3, 5, 16]
+  """
+
+  def __init__(
+      self,
+      num_heads: int,
+      key_size: int,
+      *,
+      value_size: int | None = None,
+      output_size: int | None = None,
+      dropout_rate: float = 0.0,
+      with_bias: bool = True,
+      w_init: snt.initializers.Initializer | None = None,
+      name: str | None = None,
+  ):
+    """Constructs the layer.
+
+    Args:
+      num_heads: The number of heads, at least 1.
+      key_size: The size of the queries and keys of a head, at least 1.
+      value_size: The size of the values of a head, by default that of the keys.
+      output_size: The last size of the outputs, by default that of the queries.
+      dropout_rate: The rate of dropout of attention weights, in [0, 1).
+      with_bias: Whether queries, values and outputs have a bias.
+      w_init: Initializer of all matrices, by default that of `layers.Dense`.
+      name: Name of the module.
+
+    Raises:
+      ValueError: If a size is not positive or the rate is out of range.
+    """
+    super().__init__(name=name)
+    value_size = key_size if value_size is None else value_size
+    sizes = {
+        'num_heads': num_heads,
+        'key_size': key_size,
+        'value_size': value_size,
+        'output_size': 1 if output_size is None else output_size,
+    }
+    for argument, size in sizes.items():
+      if size < 1:
+        raise ValueError(f'{argument}: expected at least 1, got {size}.')
+    self.num_heads = num_heads
+    self.key_size = key_size
+    self.value_size = value_size
+    self.output_size = output_size
+    self.dropout = dropout.Dropout(dropout_rate)
+    options = {'with_bias': with_bias, 'w_init': w_init}
+    self.query = dense.Dense(num_heads * key_size, **options)
+    self.key = dense.Dense(
+        num_heads * key_size, with_bias=False, w_init=w_init
+    )
+    self.value = dense.Dense(num_heads * value_size, **options)
+    self.output: dense.Dense | None = None
+    if output_size is not None:
+      self.output = dense.Dense(output_size, **options)
+    self._options = options
+
+  def build(
+      self,
+      query_shape: Shape,
+      key_shape: Shape | None = None,
+      value_shape: Shape | None = None,
+  ) -> None:
+    """Makes the variables.
+
+    Args:
+      query_shape: ``[batch_size, num_queries, size]``; only the last size must
+        be known.
+      key_shape: ``[batch_size, num_keys, size]``, by default that of the query.
+      value_shape: ``[batch_size, num_keys, size]``, by default the key's.
+
+    Raises:
+      ValueError: If a shape has another rank, or its last size is not known.
+    """
+    key_shape = query_shape if key_shape is None else key_shape
+    value_shape = key_shape if value_shape is None else value_shape
+    *leading, output_size = self.output_shape(
+        query_shape, key_shape, value_shape
+    )
+    self.query.build(query_shape)
+    self.key.build(key_shape)
+    self.value.build(value_shape)
+    if self.output is None:
+      self.output = dense.Dense(output_size, **self._options)
+    self.output.build([*leading, self.num_heads * self.value_size])
+
+  def __call__(
+      self,
+      query: tf.Tensor,
+      key: tf.Tensor | None = None,
+      value: tf.Tensor | None = None,
+      *,
+      mask: tf.Tensor | None = None,
+      is_training: bool = False,
+      seed: tf.Tensor | None = None,
+  ) -> tf.Tensor:
+    """Applies the layer; softmax is computed in float32 at least.
+
+    Args:
+      query: float ``[batch_size, num_queries, size]``.
+      key: float ``[batch_size, num_keys, size]``, by default the query.
+      value: float ``[batch_size, num_keys, size]``, by default the key.
+      mask: bool, True where a query may look: ``[num_queries, num_keys]``,
+        ``[batch_size, num_queries, num_keys]``, or with the heads as a second
+        axis of four. A query that may look nowhere finds zeros.
+      is_training: Whether dropout is on.
+      seed: Integers ``[2]``, needed in training with dropout.
+
+    Returns:
+      A tensor ``[batch_size, num_queries, output_size]``.
+
+    Raises:
+      ValueError: If a rank or a size does not fit.
+      TypeError: If the mask is not bool.
+    """
+    query = tf.convert_to_tensor(query)
+    key = query if key is None else tf.convert_to_tensor(key)
+    value = key if value is None else tf.convert_to_tensor(value)
+    self.output_shape(query.shape, key.shape, value.shape)
+    if self.output is None:
+      self.build(query.shape, key.shape, value.shape)
+    q = self._split_heads(self.query(query))  # [B, N, T, K]
+    k = self._split_heads(self.key(key))  # [B, N, S, K]
+    v = self._split_heads(self.value(value))  # [B, N, S, V]
+    logits = tf.matmul(q * self.key_size**-0.5, k, transpose_b=True)
+    if logits.dtype in (tf.bfloat16, tf.float16):
+      logits = tf.cast(logits, tf.float32)
+    weights = _masked_softmax(logits, mask)  # [B, N, T, S]
+    weights = self.dropout(weights, is_training, seed)
+    heads = tf.matmul(tf.cast(weights, v.dtype), v)
+    heads = tf.transpose(heads, [0, 2, 1, 3])  # [B, T, N, V]
+    batch_size, num_queries = (
+        query.shape[axis] or tf.shape(query)[axis] for axis in (0, 1)
+    )
+    joined = [batch_size, num_queries, self.num_heads * self.value_size]
+    return self.output(tf.reshape(heads, joined))
+
+  def _split_heads(self, x: tf.Tensor) -> tf.Tensor:
+    """Reshapes ``[B, T, N K]`` to ``[B, N, T, K]``."""
+    batch_size, length = (x.shape[axis] or tf.shape(x)[axis] for axis in (0, 1))
+    size = x.shape[-1] // self.num_heads
+    x = tf.reshape(x, [batch_size, length, self.num_heads, size])
+    return tf.transpose(x, [0, 2, 1, 3])
+
+  def output_shape(
+      self,
+      query_shape: Shape,
+      key_shape: Shape | None = None,
+      value_shape: Shape | None = None,
+  ) -> tuple[int | None, ...]:
+    """Returns ``[batch_size, num_queries, output_size]``.
+
+    Raises:
+      ValueError: As `build` does.
+    """
+    shapes = {
+        'query_shape': query_shape,
+        'key_shape': query_shape if key_shape is None else key_shape,
+    }
+    shapes['value_shape'] = (
+        shapes['key_shape'] if value_shape is None else value_shape
+    )
+    for argument, shape in shapes.items():
+      if len(shape) != 3 or shape[-1] is None:
+        raise ValueError(
+            f'{argument}: expected [batch_size, length, size] with size known, '
+            f'got {tuple(shape)}.'
+        )
+    num_keys, num_values = shapes['key_shape'][1], shapes['value_shape'][1]
+    if None not in (num_keys, num_values) and num_keys != num_values:
+      raise ValueError(
+          f'value_shape: expected the length of the keys, {num_keys}, got '
+          f'{tuple(shapes["value_shape"])}.'
+      )
+    output_size = (
+        query_shape[-1] if self.output is None else self.output.num_units
+    )
+    return (*query_shape[:2], output_size)
+
+
+def _masked_softmax(logits: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+  """Computes attention weights ``[B, N, T, S]``, 0 where the mask is False."""
+  if mask is None:
+    return tf.nn.softmax(logits)
+  mask = tf.convert_to_tensor(mask)
+  if mask.dtype != tf.bool:
+    raise TypeError(
+        f'mask: expected bool, True where a query may look, got '
+        f'{mask.dtype.name}.'
+    )
+  checks.rank('mask', mask, {2, 3, 4})
+  if mask.shape.rank == 3:
+    mask = mask[:, tf.newaxis]
+  weights = tf.nn.softmax(tf.where(mask, logits, logits.dtype.min))
+  return tf.where(mask, weights, tf.zeros([], weights.dtype))

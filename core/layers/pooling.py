@@ -1,0 +1,151 @@
+"""Pooling: of maxima, and of blurred images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import sonnet as snt
+import tensorflow as tf
+
+from .. import checks
+
+
+def max_pool2d(inputs: tf.Tensor, size: int = 2) -> tf.Tensor:
+  """Takes maxima over squares that do not overlap.
+
+  Where the size divides height and width it is a reshape and a maximum, which
+  compiles to better code than a pooling operation does; their values are equal.
+  Where the maximum is in a square twice, both get a half of its gradient, which
+  the pooling operation gives to the first.
+
+  Args:
+    inputs: float ``[batch_size, height, width, channels]``; height and width
+      must be known.
+    size: The side of a square, at least 1.
+
+  Returns:
+    A tensor ``[batch_size, ceil(height / size), ceil(width / size),
+    channels]``.
+
+  Raises:
+    ValueError: If the rank is not 4 or the size is not positive.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import layers
+    >>> x = tf.reshape(tf.range(16.0), [1, 4, 4, 1])
+    >>> layers.max_pool2d(x).numpy().ravel().tolist()
+    [5.0, 7.0, 13.0, 15.0]
+  """
+  inputs = tf.convert_to_tensor(inputs)
+  checks.rank('inputs', inputs, 4)
+  if size < 1:
+    raise ValueError(f'size: expected at least 1, got {size}.')
+  batch_size, height, width, channels = inputs.shape
+  if height % size or width % size:
+    return tf.nn.max_pool2d(inputs, size, size, 'SAME')
+  batch_size = tf.shape(inputs)[0] if batch_size is None else batch_size
+  squares = [batch_size, height // size, size, width // size, size, channels]
+  return tf.reduce_max(tf.reshape(inputs, squares), axis=[2, 4])
+
+
+@snt.allow_empty_variables
+class BlurPool(snt.Module):
+  """Blurs each channel with a binomial filter, and keeps every n-th pixel.
+
+  Without the blur what a network computes changes with a shift of the image by
+  one pixel. The image is reflected at its borders.
+
+  Reference:
+    `Zhang 2019 <https://arxiv.org/abs/1904.11486>`_, Making convolutional
+    networks shift-invariant again.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import layers
+    >>> x = tf.reshape(tf.range(16.0), [1, 4, 4, 1])
+    >>> layers.BlurPool()(x).numpy().ravel().tolist()
+    [2.5, 4.0, 8.5, 10.0]
+  """
+
+  def __init__(
+      self, filter_size: int = 3, stride: int = 2, name: str | None = None
+  ):
+    """Constructs the layer.
+
+    Args:
+      filter_size: The side of the filter, at least 1: a row of Pascal's
+        triangle, such as 1 2 1 for 3, in each direction.
+      stride: Every which row and column is kept, at least 1.
+      name: Name of the module.
+
+    Raises:
+      ValueError: If a number is not positive.
+    """
+    super().__init__(name=name)
+    for argument, number in (('filter_size', filter_size), ('stride', stride)):
+      if number < 1:
+        raise ValueError(f'{argument}: expected at least 1, got {number}.')
+    self.filter_size = filter_size
+    self.stride = stride
+
+  def build(self, input_shape: Sequence[int | None]) -> None:
+    """Checks the shape; makes no variables.
+
+    Raises:
+      ValueError: If it is not ``[batch_size, height, width, channels]`` with
+        all but the batch size known, or smaller than half of the filter.
+    """
+    if len(input_shape) != 4 or None in tuple(input_shape)[1:]:
+      raise ValueError(
+          'input_shape: expected [batch_size, height, width, channels] with all '
+          f'but the batch size known, got {tuple(input_shape)}.'
+      )
+    if min(input_shape[1:3]) <= self.filter_size // 2:
+      raise ValueError(
+          f'input_shape: a filter of size {self.filter_size} needs images of at '
+          f'least {self.filter_size // 2 + 1} pixels a side, got '
+          f'{tuple(input_shape)}.'
+      )
+
+  def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+    """Applies the layer.
+
+    Args:
+      inputs: float ``[batch_size, height, width, channels]``.
+
+    Returns:
+      A tensor ``[batch_size, ceil(height / stride), ceil(width / stride),
+      channels]``.
+
+    Raises:
+      ValueError: As `build` does.
+    """
+    inputs = tf.convert_to_tensor(inputs)
+    self.build(inputs.shape)
+    row = [math.comb(self.filter_size - 1, i) for i in range(self.filter_size)]
+    square = np.outer(row, row) / 4.0 ** (self.filter_size - 1)
+    filters = np.tile(square[:, :, None, None], [1, 1, inputs.shape[-1], 1])
+    before, after = (self.filter_size - 1) // 2, self.filter_size // 2
+    padding = [[0, 0], [before, after], [before, after], [0, 0]]
+    return tf.nn.depthwise_conv2d(
+        tf.pad(inputs, padding, 'REFLECT'),
+        tf.constant(filters, inputs.dtype),
+        strides=[1, self.stride, self.stride, 1],
+        padding='VALID',
+    )
+
+  def output_shape(
+      self, input_shape: Sequence[int | None]
+  ) -> tuple[int | None, ...]:
+    """Returns ``[batch_size, ceil(H / stride), ceil(W / stride), channels]``.
+
+    Raises:
+      ValueError: As `build` does.
+    """
+    self.build(input_shape)
+    batch_size, height, width, channels = input_shape
+    height, width = (-(-side // self.stride) for side in (height, width))
+    return (batch_size, height, width, channels)

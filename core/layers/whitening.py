@@ -1,0 +1,223 @@
+"""A first convolution that is computed from the data, not learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sonnet as snt
+import tensorflow as tf
+
+from .. import checks
+
+
+def whitening_filters(
+    images: tf.Tensor, kernel_size: int = 2, epsilon: float = 5e-4
+) -> tf.Tensor:
+  r"""Computes filters whose responses to the patches of images are white.
+
+  With the patches' covariance :math:`C = \sum_i \lambda_i v_i v_i^T` filter
+  :math:`i` is
+
+  .. math::
+    v_i / \sqrt{\lambda_i + \epsilon}
+
+  so that responses are uncorrelated and, where :math:`\lambda_i` is well above
+  :math:`\epsilon`, have variance 1.
+
+  Args:
+    images: float ``[num_images, height, width, channels]``; some thousands are
+      plenty.
+    kernel_size: The side of a patch, at least 1.
+    epsilon: What keeps directions that hardly vary from being blown up, > 0.
+
+  Returns:
+    float32 ``[kernel_size, kernel_size, channels, kernel_size^2 channels]``,
+    the direction of largest variance first.
+
+  Raises:
+    ValueError: If the rank is not 4, the patch does not fit into the image, or
+      epsilon is not positive.
+
+  Reference:
+    `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, 94% on CIFAR-10 in 3.29
+    seconds on a single GPU, section 3.2, after Page 2018, How to train your
+    ResNet; here the patches' mean is taken off before.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import layers
+    >>> images = tf.random.stateless_normal([8, 6, 6, 3], seed=[0, 1])
+    >>> layers.whitening_filters(images).shape.as_list()
+    [2, 2, 3, 12]
+  """
+  images = tf.cast(tf.convert_to_tensor(images), tf.float32)
+  checks.rank('images', images, 4)
+  if not 1 <= kernel_size <= min(images.shape[1:3]):
+    raise ValueError(
+        f'kernel_size: expected 1 to {min(images.shape[1:3])} for images of '
+        f'shape {images.shape}, got {kernel_size}.'
+    )
+  if epsilon <= 0:
+    raise ValueError(f'epsilon: expected more than 0, got {epsilon}.')
+  channels = images.shape[-1]
+  patch_size = kernel_size**2 * channels
+  patches = tf.image.extract_patches(
+      images,
+      sizes=[1, kernel_size, kernel_size, 1],
+      strides=[1, 1, 1, 1],
+      rates=[1, 1, 1, 1],
+      padding='VALID',
+  )
+  patches = tf.reshape(patches, [-1, patch_size])  # rows, columns, channels
+  patches -= tf.reduce_mean(patches, axis=0)
+  num_patches = tf.cast(tf.shape(patches)[0], tf.float32)
+  covariance = tf.matmul(patches, patches, transpose_a=True) / num_patches
+  variances, directions = tf.linalg.eigh(covariance)
+  filters = directions / tf.sqrt(tf.maximum(variances, 0) + epsilon)
+  return tf.reshape(
+      filters[:, ::-1], [kernel_size, kernel_size, channels, patch_size]
+  )
+
+
+class WhiteningConv2D(snt.Module):
+  """A convolution with frozen whitening filters and a bias that is learned.
+
+  Its filters are those of `whitening_filters` and their negatives, so that no
+  sign is lost in the rectifier that follows. `fit` sets them from images, before
+  training; until then they are random orthonormal directions. They are a
+  variable that is not trainable: checkpoints and exports hold them.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import layers
+    >>> images = tf.random.stateless_uniform([8, 6, 6, 1], seed=[0, 1])
+    >>> layer = layers.WhiteningConv2D(kernel_size=2)
+    >>> layer.fit(images)
+    >>> layer(images).shape.as_list()
+    [8, 5, 5, 8]
+  """
+
+  def __init__(
+      self,
+      kernel_size: int = 2,
+      *,
+      with_negatives: bool = True,
+      with_bias: bool = True,
+      padding: str = 'VALID',
+      name: str | None = None,
+  ):
+    """Constructs the layer.
+
+    Args:
+      kernel_size: The side of a filter, at least 1.
+      with_negatives: Whether the negative of each filter is one, too.
+      with_bias: Whether to add a bias, which begins at zero.
+      padding: `VALID` or `SAME`.
+      name: Name of the module.
+
+    Raises:
+      ValueError: If the size is not positive or the padding is unknown.
+    """
+    super().__init__(name=name)
+    if kernel_size < 1:
+      raise ValueError(f'kernel_size: expected at least 1, got {kernel_size}.')
+    checks.one_of('padding', padding, ('SAME', 'VALID'))
+    self.kernel_size = kernel_size
+    self.with_negatives = with_negatives
+    self.with_bias = with_bias
+    self.padding = padding
+    self.filters: tf.Variable | None = None
+    self.b: tf.Variable | None = None
+
+  def build(self, input_shape: Sequence[int | None]) -> None:
+    """Makes the variables.
+
+    Args:
+      input_shape: ``[batch_size, height, width, channels]``; only the number of
+        channels must be known.
+
+    Raises:
+      ValueError: If it is not known, or not the one the layer was built for, or
+        the filters are larger than the image.
+    """
+    *_, num_filters = self.output_shape(input_shape)
+    if self.filters is not None:
+      return
+    channels = input_shape[-1]
+    patch_size = self.kernel_size**2 * channels
+    shape = [self.kernel_size, self.kernel_size, channels, patch_size]
+    directions = snt.initializers.Orthogonal()([patch_size] * 2, tf.float32)
+    self.filters = tf.Variable(
+        tf.reshape(directions, shape), trainable=False, name='filters'
+    )
+    if self.with_bias:
+      self.b = tf.Variable(tf.zeros([num_filters]), name='b')
+
+  def fit(self, images: tf.Tensor, epsilon: float = 5e-4) -> None:
+    """Sets the filters from images that were prepared as those of training.
+
+    Args:
+      images: See `whitening_filters`.
+      epsilon: See `whitening_filters`.
+
+    Raises:
+      ValueError: As `build` and `whitening_filters` do.
+    """
+    images = tf.convert_to_tensor(images)
+    checks.rank('images', images, 4)
+    self.build(images.shape)
+    self.filters.assign(whitening_filters(images, self.kernel_size, epsilon))
+
+  def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+    """Applies the layer.
+
+    Args:
+      inputs: float ``[batch_size, height, width, channels]``.
+
+    Returns:
+      A tensor of shape `output_shape`.
+
+    Raises:
+      ValueError: As `build` does.
+    """
+    inputs = tf.convert_to_tensor(inputs)
+    self.build(inputs.shape)
+    filters = tf.cast(self.filters, inputs.dtype)
+    if self.with_negatives:
+      filters = tf.concat([filters, -filters], axis=-1)
+    outputs = tf.nn.conv2d(inputs, filters, 1, self.padding)
+    if self.b is None:
+      return outputs
+    return outputs + tf.cast(self.b, outputs.dtype)
+
+  def output_shape(
+      self, input_shape: Sequence[int | None]
+  ) -> tuple[int | None, ...]:
+    """Returns ``[batch_size, new_height, new_width, num_filters]``.
+
+    There are ``kernel_size^2 channels`` filters, or twice as many.
+
+    Raises:
+      ValueError: As `build` does.
+    """
+    if len(input_shape) != 4 or input_shape[-1] is None:
+      raise ValueError(
+          'input_shape: expected [batch_size, height, width, channels] with '
+          f'channels known, got {tuple(input_shape)}.'
+      )
+    batch_size, *sides, channels = input_shape
+    built = channels if self.filters is None else self.filters.shape[2]
+    if built != channels:
+      raise ValueError(
+          f'input_shape: the layer was built for {built} channels, got '
+          f'{tuple(input_shape)}.'
+      )
+    loss = self.kernel_size - 1 if self.padding == 'VALID' else 0
+    sides = [None if side is None else side - loss for side in sides]
+    if any(side is not None and side < 1 for side in sides):
+      raise ValueError(
+          f'input_shape: filters of {self.kernel_size} x {self.kernel_size} do '
+          f'not fit into {tuple(input_shape)}.'
+      )
+    num_filters = self.kernel_size**2 * channels * (1 + self.with_negatives)
+    return (batch_size, *sides, num_filters)
