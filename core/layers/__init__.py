@@ -19,6 +19,7 @@ from .whitening import whitening_filters as whitening_filters
 
 __all__ = [
     'ACTIVATIONS',
+    'BatchNorm',
     'BlurPool',
     'Dense',
     'Dropout',
