@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Checks everything: ruff, mypy, the BUILD files, then the tests on every core.
+#
+#   ./test.sh [--all] [arguments of pytest]
+#
+# --all adds the slow tests. PYTHON=... names the Python to make .venv with.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+source .ci/environment.sh
+
+selection=(-m 'not slow')
+if [[ ${1:-} == --all ]]; then
+  selection=()
+  shift
+fi
+
+prepare_environment requirements.txt requirements-test.txt
+# Tests that read the real archives are skipped where there are none.
+if [[ -z ${QUATRAIN_ARCHIVES_DIR:-} ]] &&
+  [[ ! -d /usr/share/datasets/fashion-mnist ]] && prepare_archives; then
+  export QUATRAIN_ARCHIVES_DIR=$unpacked_archives
+fi
+
+failed=()
+check() {
+  echo "== $1"
+  shift
+  "$@" || failed+=("$*")
+}
+check 'ruff' "$venv_python" -m ruff check .
+check 'mypy' "$venv_python" -m mypy
+check 'BUILD files' "$venv_python" -m tests.build_files
+
+# One process a core, one thread each.
+export OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1
+check 'pytest' "$venv_python" -m pytest -q --numprocesses "$(nproc)" \
+  --dist loadfile "${selection[@]}" "$@"
+
+for command in "${failed[@]}"; do
+  echo "test.sh: failed: $command"
+done
+[[ ${#failed[@]} == 0 ]]
