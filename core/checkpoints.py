@@ -7,10 +7,11 @@ read: there is no silent partial restore.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
 import os
 import re
 import shutil
+from collections.abc import Iterator, Mapping
 
 import tensorflow as tf
 
@@ -67,8 +68,11 @@ class Checkpointer:
     )
 
   def latest(self) -> str | None:
-    """Returns the path of the newest complete checkpoint, if there is one."""
-    return tf.train.latest_checkpoint(self._directory)
+    """Returns the path of the newest checkpoint that was saved, or None."""
+    # Not tf.train.latest_checkpoint: it takes a checkpoint whose files are
+    # gone for none, and the run would start anew without a word.
+    state = tf.train.get_checkpoint_state(self._directory)
+    return state.model_checkpoint_path if state else None
 
   def save(self, step: int) -> str:
     """Saves the variables; a reader sees the whole checkpoint or none of it.
@@ -114,12 +118,8 @@ def contents(path: str) -> dict[str, tf.TensorSpec]:
   Raises:
     CheckpointError: If there is no checkpoint, or it is damaged.
   """
-  try:
+  with _damage_of(path):
     reader = tf.train.load_checkpoint(path)
-  except (tf.errors.OpError, ValueError, RuntimeError) as error:
-    raise CheckpointError(
-        f'{path}: not a readable checkpoint ({_first_line(error)}).'
-    ) from None
   dtypes = reader.get_variable_to_dtype_map()
   return {
       _name_of(match[1]): tf.TensorSpec(shape, dtypes[key])
@@ -176,25 +176,35 @@ def restore(
     raise CheckpointError(
         f'{path} does not fit the variables: {"; ".join(differences)}.'
     )
-  chosen = {name: variables[name] for name in common}
-  try:
-    status = tf.train.Checkpoint(variables=chosen).read(path)
-    status.assert_existing_objects_matched().expect_partial()
-  except tf.errors.OpError as error:
-    raise CheckpointError(
-        f'{path}: can not be read ({_first_line(error)}).'
-    ) from None
+  # All is read, and its checksums compared, before anything is assigned.
+  with _damage_of(path):
+    reader = tf.train.load_checkpoint(path)
+    values = {name: reader.get_tensor(_key_of(name)) for name in common}
+  for name, value in values.items():
+    variables[name].assign(value)
   return common
+
+
+@contextlib.contextmanager
+def _damage_of(path: str) -> Iterator[None]:
+  """Turns what TensorFlow raises for a damaged file into one line."""
+  try:
+    yield
+  except (tf.errors.OpError, IndexError, RuntimeError, ValueError) as error:
+    reason = str(error).partition('\n')[0]
+    raise CheckpointError(f'{path}: can not be read ({reason}).') from None
 
 
 def _describe(spec: tf.TensorSpec | tf.Variable) -> str:
   return f'{spec.dtype.name} {spec.shape.as_list()}'
 
 
+def _key_of(name: str) -> str:
+  """Returns TensorFlow's key: `/` and `.` are escaped in those of mappings."""
+  escaped = name.replace('.', '..').replace('/', '.S')
+  return f'variables/{escaped}/.ATTRIBUTES/VARIABLE_VALUE'
+
+
 def _name_of(key: str) -> str:
-  """Undoes TensorFlow's escape of `/` in the key of a mapping."""
+  """Undoes the escape of `_key_of`."""
   return re.sub(r'\.([S.])', lambda m: '/' if m[1] == 'S' else '.', key)
-
-
-def _first_line(error: Exception) -> str:
-  return str(error).partition('\n')[0]
