@@ -62,7 +62,7 @@ install_requirements() {
     return
   fi
   echo "Installing $1 into .venv; this takes a few minutes." >&2
-  "$venv_python" -m pip install --quiet --disable-pip-version-check -r "$1" ||
+  "$venv_python" -m pip install -qq --disable-pip-version-check -r "$1" ||
     fail "pip could not install $1; see above, mend the cause, start again."
   echo "$state" >"$stamp"
 }
