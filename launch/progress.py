@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-import shutil
+import os
 import sys
 import time
 from typing import Any, TextIO
@@ -100,7 +100,8 @@ class Progress:
 
   def _write(self, line: str) -> None:
     if self._is_live:
-      columns = shutil.get_terminal_size().columns
+      # A terminal may not know its width, and says 0.
+      columns = os.get_terminal_size(self._stream.fileno()).columns or 80
       line = line[: columns - 1]
       self._stream.write('\r' + line.ljust(self._width)[: columns - 1])
       self._width = len(line)

@@ -1,0 +1,270 @@
+"""Small runs of the programs, in this process or in one of their own."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Iterator
+import contextlib
+import functools
+import importlib
+import io
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any, NamedTuple
+from unittest import mock
+
+from absl import flags
+
+from core import distribution
+from launch import config as config_lib
+from launch import programs
+from launch import progress
+from launch import training_program
+from tests import small_datasets
+from tests import virtual_devices
+
+ROOT = pathlib.Path(__file__).parents[2]
+NUM_TRAIN, NUM_VALIDATION, NUM_TEST = 240, 25, 61
+BATCH_SIZE = 12
+STEPS_PER_EPOCH = NUM_TRAIN // BATCH_SIZE
+
+_DEFAULTS: dict[str, Any] = dict(
+    dataset='tiny_shapes',
+    validation_examples=NUM_VALIDATION,
+    image_size=None,
+    normalize=False,
+    model='mlp',
+    model_arg={'hidden_sizes': (16,), 'dropout_rate': 0.2},
+    loss='softmax_cross_entropy',
+    loss_arg={},
+    class_weights=None,
+    label_smoothing=0.0,
+    l1_penalty=0.0,
+    l2_penalty=0.0,
+    optimizer='adam',
+    optimizer_arg={},
+    learning_rate=0.003,
+    schedule='constant',
+    schedule_arg={},
+    clip_global_norm=None,
+    global_batch_size=BATCH_SIZE,
+    num_epochs=2,
+    num_steps=None,
+    seed=0,
+    log_every_steps=7,
+    eval_every_epochs=1,
+    checkpoint_every_steps=None,
+    keep_checkpoints=3,
+)
+
+
+class Ended(NamedTuple):
+  """How a program ended."""
+
+  code: int
+  out: str
+  err: str
+
+
+@functools.cache
+def data_dir() -> str:
+  """Writes the set `tiny_shapes`, once a process."""
+  directory = tempfile.mkdtemp()
+  atexit.register(shutil.rmtree, directory, ignore_errors=True)
+  with contextlib.redirect_stdout(io.StringIO()):
+    small_datasets.write(
+        directory, num_train=NUM_TRAIN + NUM_VALIDATION, num_test=NUM_TEST
+    )
+  return directory
+
+
+def config(**changes: Any) -> config_lib.Config:
+  """Makes the config of a run of 40 steps."""
+  return config_lib.Config(**{**_DEFAULTS, **changes})
+
+
+def arguments(config: config_lib.Config) -> list[str]:
+  """Writes a config as the command line of `launch.train`."""
+
+  def text(value: Any) -> str:
+    return ','.join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+  result = [f'--data_dir={data_dir()}']
+  for name, value in vars(config).items():
+    if isinstance(value, dict):
+      result += [f'--{name}={key}={text(v)}' for key, v in value.items()]
+    elif value is not None:
+      result.append(f'--{name}={text(value)}')
+  return result
+
+
+def train(
+    workdir: Any,
+    num_replicas: int = 1,
+    data: str | None = None,
+    **changes: Any,
+) -> Ended:
+  """Trains in this process, over logical CPU devices."""
+  return _captured(
+      functools.partial(
+          training_program.run,
+          config(**changes),
+          workdir=str(workdir),
+          data_dir=data or data_dir(),
+          archives_dir=None,
+          strategy='mirrored',
+          num_virtual_devices=None,
+      ),
+      num_replicas,
+  )
+
+
+def call(program: str, *args: str, num_replicas: int = 1) -> Ended:
+  """Runs a program with a command line, in this process."""
+  module, own = _load(program)
+  line = [f'launch.{program}', *args]
+
+  def main() -> int | None:
+    programs.parse(line)
+    return module.main()
+
+  for name, flag in own.items():
+    flags.FLAGS[name] = flag
+  try:
+    return _captured(main, num_replicas)
+  finally:
+    for name, flag in own.items():
+      delattr(flags.FLAGS, name)
+      flag.unparse()
+
+
+@functools.cache
+def _load(program: str) -> tuple[Any, dict[str, flags.Flag]]:
+  """Imports a program; the flags of two would not go together in absl."""
+  before = set(flags.FLAGS)
+  module = importlib.import_module(f'launch.{program}')
+  own = {name: flags.FLAGS[name] for name in set(flags.FLAGS) - before}
+  for name in own:
+    delattr(flags.FLAGS, name)
+  return module, own
+
+
+def _captured(main: Any, num_replicas: int) -> Ended:
+  out, err = io.StringIO(), io.StringIO()
+  with (
+      contextlib.redirect_stdout(out),
+      contextlib.redirect_stderr(err),
+      mock.patch.object(
+          distribution,
+          'create',
+          lambda name: virtual_devices.mirrored(num_replicas),
+      ),
+  ):
+    try:
+      code = programs.call(main)
+    except SystemExit as end:
+      code = end.code
+  return Ended(code, out.getvalue(), err.getvalue())
+
+
+def start(
+    program: str,
+    *args: str,
+    environment: dict[str, str] | None = None,
+    stdout: int = subprocess.PIPE,
+) -> subprocess.Popen[str]:
+  """Starts a program in a process of its own."""
+  inherited = dict(os.environ)
+  inherited.pop('TF_CPP_MIN_LOG_LEVEL', None)  # The programs have their own.
+  return subprocess.Popen(
+      [sys.executable, '-m', f'launch.{program}', *args],
+      cwd=ROOT,
+      env={**inherited, **(environment or {})},
+      stdout=stdout,
+      stderr=subprocess.PIPE,
+      text=True,
+  )
+
+
+def finish(process: subprocess.Popen[str], timeout_s: float = 240) -> Ended:
+  """Waits for a process to end."""
+  try:
+    out, err = process.communicate(timeout=timeout_s)
+  finally:
+    process.kill()
+  return Ended(process.returncode, out, err)
+
+
+def wait_for_step(
+    process: subprocess.Popen[str], workdir: Any, step: int
+) -> None:
+  """Waits until a run has logged a step."""
+  deadline = time.monotonic() + 240
+  while not any(row['step'] >= step for row in rows(workdir)):
+    if process.poll() is not None or time.monotonic() > deadline:
+      raise AssertionError(f'no step {step}: {finish(process)}')
+    time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def ending(*processes: subprocess.Popen[str]) -> Iterator[None]:
+  """Kills processes at the end of a block."""
+  try:
+    yield
+  finally:
+    for process in processes:
+      process.kill()
+      process.communicate()
+
+
+def free_ports(number: int) -> list[int]:
+  """Finds ports of localhost that nothing listens at."""
+  with contextlib.ExitStack() as stack:
+    sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+    for each in sockets:
+      each.bind(('localhost', 0))
+    return [each.getsockname()[1] for each in sockets]
+
+
+@contextlib.contextmanager
+def signal_at(step: int, number: int) -> Iterator[None]:
+  """Sends this process a signal when a run in it reaches a step."""
+  update = progress.Progress.update
+  sent = []
+
+  def wrapped(self, at, values):
+    if at >= step and not sent:
+      sent.append(at)
+      os.kill(os.getpid(), number)
+    return update(self, at, values)
+
+  with mock.patch.object(progress.Progress, 'update', wrapped):
+    yield
+
+
+def rows(workdir: Any, split: str | None = None) -> list[dict[str, Any]]:
+  """Reads metrics.jsonl, less what depends on the clock."""
+  path = pathlib.Path(workdir) / 'metrics.jsonl'
+  lines = path.read_text().splitlines(True) if path.exists() else []
+  found = [json.loads(line) for line in lines if line.endswith('\n')]
+  for row in found:
+    for name in ('wall_time', 'images_per_second'):
+      row.pop(name, None)
+  return [row for row in found if split in (None, row['split'])]
+
+
+def result(workdir: Any) -> dict[str, Any]:
+  """Reads result.json."""
+  return json.loads((pathlib.Path(workdir) / 'result.json').read_text())
+
+
+def digest(workdir: Any) -> str:
+  """Returns the hash of a finished run's weights."""
+  return result(workdir)['weights_sha256']
