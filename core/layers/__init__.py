@@ -7,6 +7,7 @@ from .attention import MultiHeadAttention as MultiHeadAttention
 from .batch_norm import BatchNorm as BatchNorm
 from .dense import Dense as Dense
 from .dropout import Dropout as Dropout
+from .noise import GaussianNoise as GaussianNoise
 from .patches import PatchEmbedding as PatchEmbedding
 from .patches import sincos_positions as sincos_positions
 from .pooling import BlurPool as BlurPool
@@ -14,6 +15,7 @@ from .pooling import max_pool2d as max_pool2d
 from .residual import Residual as Residual
 from .residual import scaled_variance as scaled_variance
 from .squeeze_excitation import SqueezeAndExcitation as SqueezeAndExcitation
+from .stochastic_depth import StochasticDepth as StochasticDepth
 from .whitening import WhiteningConv2D as WhiteningConv2D
 from .whitening import whitening_filters as whitening_filters
 
@@ -23,11 +25,13 @@ __all__ = [
     'BlurPool',
     'Dense',
     'Dropout',
+    'GaussianNoise',
     'MultiHeadAttention',
     'PatchEmbedding',
     'Residual',
     'Softmax',
     'SqueezeAndExcitation',
+    'StochasticDepth',
     'WhiteningConv2D',
     'activation',
     'max_pool2d',

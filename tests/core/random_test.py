@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
+from scipy import stats
 
 from core import random
 from tests import virtual_devices
@@ -12,16 +15,18 @@ from tests import virtual_devices
 _SEED = (3, 7)
 
 
-def _over_replicas(num_replicas, shape, jit_compile=False):
+def _over_replicas(
+    num_replicas, shape, jit_compile=False, numbers=random.uniform
+):
   """Draws a global batch on several replicas and concatenates it."""
   strategy = virtual_devices.mirrored(num_replicas)
   per_replica = [shape[0] // num_replicas, *shape[1:]]
 
   def draw():
-    uniform = lambda: random.uniform(tf.constant(_SEED), per_replica)
+    draw_rows = lambda: numbers(tf.constant(_SEED), per_replica)
     if jit_compile:
-      uniform = tf.function(uniform, jit_compile=True)
-    return uniform()
+      draw_rows = tf.function(draw_rows, jit_compile=True)
+    return draw_rows()
 
   parts = tf.function(lambda: strategy.run(draw))()
   return np.concatenate(strategy.experimental_local_results(parts))
@@ -73,6 +78,38 @@ class UniformTest(parameterized.TestCase):
     np.testing.assert_array_equal(
         draw(tf.constant(6)), random.uniform(_SEED, [6, 5])
     )
+
+
+class NormalTest(parameterized.TestCase):
+
+  @parameterized.parameters(False, True)
+  def test_is_normal_and_uncorrelated(self, jit_compile):
+    draw = tf.function(random.normal, jit_compile=jit_compile)
+    x = draw(tf.constant(_SEED), (4000, 5)).numpy()
+    moments = [np.mean(x**power) for power in (1, 2, 3, 4)]
+    np.testing.assert_allclose(moments, [0, 1, 0, 3], atol=0.15)
+    # 99.99 % point of the Kolmogorov-Smirnov statistic.
+    self.assertLess(
+        stats.kstest(x.ravel(), 'norm').statistic, 2.23 / x.size**0.5
+    )
+    correlations = np.corrcoef(np.concatenate([x[:-1], x[1:]], 1).T)
+    self.assertLess(np.abs(correlations - np.eye(10)).max(), 0.07)
+
+  def test_is_finite_at_both_ends_of_the_uniform_numbers(self):
+    ends = np.float32([0, 2.0**-23, 0.5, 1 - 2.0**-23])
+    with mock.patch.object(random, 'uniform', lambda *_: tf.constant(ends)):
+      x = random.normal(_SEED, [4]).numpy()
+    np.testing.assert_allclose(x, stats.norm.ppf(ends + 2.0**-24), atol=2e-6)
+
+  @parameterized.product(num_replicas=(2, 3), jit_compile=(False, True))
+  def test_replicas_draw_together_what_one_draws(
+      self, num_replicas, jit_compile
+  ):
+    one, many = (
+        _over_replicas(n, (6, 5), jit_compile, random.normal)
+        for n in (1, num_replicas)
+    )
+    np.testing.assert_allclose(many, one, rtol=1e-6)
 
 
 class SeedsTest(parameterized.TestCase):
