@@ -51,7 +51,10 @@ def shape(
 
 
 def same_shape(**tensors: tf.Tensor) -> None:
-  """Checks that tensors, given by argument name, have one shape.
+  """Checks that tensors have one shape.
+
+  Args:
+    **tensors: The tensors by the name of their argument.
 
   Raises:
     ValueError: If two static shapes can not be equal.
@@ -68,6 +71,10 @@ def same_shape(**tensors: tf.Tensor) -> None:
 def integers(argument: str, tensor: tf.Tensor) -> None:
   """Checks that a tensor holds integers.
 
+  Args:
+    argument: The name of the argument, for the message.
+    tensor: The tensor to check.
+
   Raises:
     TypeError: If its dtype is not an integer type.
   """
@@ -81,7 +88,13 @@ def integers(argument: str, tensor: tf.Tensor) -> None:
 def in_range(
     argument: str, value: float, low: float, high: float
 ) -> None:
-  """Checks that a Python number lies in the closed interval [low, high].
+  """Checks that a Python number lies in a closed interval.
+
+  Args:
+    argument: The name of the argument, for the message.
+    value: The number to check.
+    low: The least number that will do.
+    high: The greatest number that will do.
 
   Raises:
     ValueError: If it does not.
@@ -92,6 +105,11 @@ def in_range(
 
 def one_of(argument: str, value: str, names: Sequence[str]) -> None:
   """Checks that a name is a known one.
+
+  Args:
+    argument: The name of the argument, for the message.
+    value: The name to check.
+    names: The known names.
 
   Raises:
     ValueError: If it is not; the message lists the known names.

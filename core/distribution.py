@@ -76,7 +76,14 @@ def mirrored(devices: Sequence[str]) -> tf.distribute.MirroredStrategy:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-  """Tells whether this process is the one that writes the run's files."""
+  """Tells whether this process is the one that writes the run's files.
+
+  Args:
+    strategy: The strategy of the run.
+
+  Returns:
+    True on a single worker, on the chief, and on worker 0 without a chief.
+  """
   resolver = strategy.cluster_resolver
   if resolver is None or not resolver.cluster_spec():
     return True
@@ -139,7 +146,15 @@ def _mean_over_replicas(
 
 
 def first_replica(strategy: tf.distribute.Strategy, values: Any) -> Any:
-  """Takes the first local replica's tensors of a nest that all agree on."""
+  """Takes the first local replica's tensors of a nest that all agree on.
+
+  Args:
+    strategy: The strategy that ran the replicas.
+    values: A nest of what `strategy.run` returned.
+
+  Returns:
+    A nest of tensors.
+  """
   return tf.nest.map_structure(
       lambda value: strategy.experimental_local_results(value)[0], values
   )
@@ -150,6 +165,12 @@ def unequal_replicas(variables: dict[str, tf.Variable]) -> list[str]:
 
   Replicas start equal and apply equal updates; a variable that is listed here
   breaks that, which no loss curve would show.
+
+  Args:
+    variables: The variables by name.
+
+  Returns:
+    The names of those that differ, by any bit.
   """
 
   def differs(variable: tf.Variable) -> bool:

@@ -50,7 +50,14 @@ class Objective(Protocol):
 
 
 def image_of(batch: Batch) -> tf.Tensor:
-  """Takes the image of a batch as the model's input."""
+  """Takes the image of a batch as the model's input.
+
+  Args:
+    batch: A batch with `image` ``[batch_size, ...]``.
+
+  Returns:
+    The image.
+  """
   return batch['image']
 
 

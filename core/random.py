@@ -111,5 +111,13 @@ def normal(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:
 
 
 def layer_seed(seed: tf.Tensor | None, index: int) -> tf.Tensor | None:
-  """Derives the seed of a model's ``index``-th random layer; None has none."""
+  """Derives the seed of one of a model's random layers.
+
+  Args:
+    seed: Integers ``[2]``, or None, as in evaluation.
+    index: The number of the layer.
+
+  Returns:
+    A seed, int32 ``[2]``, or None.
+  """
   return None if seed is None else fold_in(seed, index)

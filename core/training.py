@@ -265,7 +265,14 @@ def summarize(metric: metrics.Metric, sums: Sums) -> dict[str, tf.Tensor]:
 
 
 def non_finite(state: TrainState) -> list[str]:
-  """Names the variables of a state that hold a NaN or an infinity."""
+  """Names the variables of a state that hold a NaN or an infinity.
+
+  Args:
+    state: The state to look at, eagerly.
+
+  Returns:
+    The paths of the variables, as `TrainState.named_variables` gives them.
+  """
   return [
       name
       for name, variable in state.named_variables().items()

@@ -50,7 +50,14 @@ def named(module: Any) -> dict[str, tf.Variable]:
 
 
 def trainable(module: Any) -> dict[str, tf.Variable]:
-  """Finds the trainable variables of a module, see `named`."""
+  """Finds the trainable variables of a module.
+
+  Args:
+    module: As for `named`.
+
+  Returns:
+    Trainable variables by path.
+  """
   return {
       name: variable
       for name, variable in named(module).items()
@@ -78,6 +85,9 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
 def digest(variables: Mapping[str, tf.Variable]) -> str:
   """Hashes names, types, shapes and values, to compare two runs to the bit.
 
+  Args:
+    variables: The variables by name; their order does not matter.
+
   Returns:
     The SHA-256 as 64 hexadecimal digits.
   """
@@ -90,7 +100,14 @@ def digest(variables: Mapping[str, tf.Variable]) -> str:
 
 
 def overview(variables: Mapping[str, tf.Variable]) -> list[dict[str, Any]]:
-  """Describes each variable: name, shape, dtype, count and bytes."""
+  """Describes each variable, as for a table of a model's parameters.
+
+  Args:
+    variables: The variables by name.
+
+  Returns:
+    For each a mapping of `name`, `shape`, `dtype`, `count` and `bytes`.
+  """
   return [
       {
           'name': name,

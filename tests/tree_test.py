@@ -1,0 +1,197 @@
+"""The rules that every file of the tree keeps."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import re
+import subprocess
+
+from absl.testing import absltest, parameterized
+
+_ROOT = pathlib.Path(__file__).resolve().parent.parent
+_MOST_LINES = 400
+_PACKAGES = ('core', 'pipelines', 'launch')
+# What each package may not import.
+_FORBIDDEN = {
+    'core': ('pipelines', 'launch', 'tests', 'absl', 'quatrain'),
+    'pipelines': ('core', 'launch', 'tests', 'absl.flags', 'quatrain'),
+    'launch': ('tests', 'quatrain'),
+}
+# The tree of the design, and the files that tools ask for at the top.
+_TOP_LEVEL = {
+    '.bazelignore',
+    '.bazelrc',
+    '.bazelversion',
+    '.ci',
+    '.gitattributes',
+    '.gitignore',
+    'BUILD',
+    'CHANGELOG.md',
+    'CONTRIBUTING.md',
+    'LICENSE',
+    'MODULE.bazel',
+    'README.md',
+    'WORKSPACE',
+    'core',
+    'docs',
+    'launch',
+    'pipelines',
+    'pyproject.toml',
+    'requirements-test.txt',
+    'requirements.txt',
+    'run.sh',
+    'setup.py',
+    'test.sh',
+    'tests',
+    'tools',
+}
+_FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def _sources(*packages: str) -> list[str]:
+  return sorted(
+      str(path.relative_to(_ROOT))
+      for package in packages
+      for path in (_ROOT / package).rglob('*.py')
+  )
+
+
+def _parse(source: str) -> ast.Module:
+  return ast.parse((_ROOT / source).read_text())
+
+
+def _absolute_imports(tree: ast.Module) -> list[str]:
+  """Lists the modules, and the names in them, that are imported."""
+  names = []
+  for node in ast.walk(tree):
+    if isinstance(node, ast.Import):
+      names += [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom) and not node.level:
+      names += [f'{node.module}.{alias.name}' for alias in node.names]
+  return names
+
+
+def _public(body: list[ast.stmt], kinds: type | tuple[type, ...]) -> list:
+  return [
+      node
+      for node in body
+      if isinstance(node, kinds) and not node.name.startswith('_')
+  ]
+
+
+def _arguments(function: ast.FunctionDef) -> list[str]:
+  args = function.args
+  names = [*args.posonlyargs, *args.args, *args.kwonlyargs]
+  names += [each for each in (args.vararg, args.kwarg) if each]
+  return [each.arg for each in names if each.arg not in ('self', 'cls')]
+
+
+def _returns(function: ast.FunctionDef) -> bool:
+  return bool(function.returns) and ast.unparse(function.returns) != 'None'
+
+
+def _exported(source: str) -> set[str] | None:
+  """Returns what its package exports of a module; None: it is public itself."""
+  path = pathlib.Path(source)
+  if path.parent.name in _PACKAGES or path.name == '__init__.py':
+    return None
+  return {
+      alias.name
+      for node in _parse(str(path.parent / '__init__.py')).body
+      if isinstance(node, ast.ImportFrom) and node.module == path.stem
+      for alias in node.names
+  }
+
+
+class TreeTest(parameterized.TestCase):
+
+  @parameterized.parameters(*_sources(*_PACKAGES, 'tests'))
+  def test_a_file_is_short(self, source):
+    lines = (_ROOT / source).read_text().splitlines()
+    self.assertLessEqual(len(lines), _MOST_LINES)
+    for number, line in enumerate(lines, 1):
+      if 'http' not in line:
+        self.assertLessEqual(len(line), 80, f'{source}:{number}')
+
+  @parameterized.parameters(*_sources(*_PACKAGES))
+  def test_imports(self, source):
+    package = source.split('/', 1)[0]
+    tree = _parse(source)
+    for name in _absolute_imports(tree):
+      for forbidden in _FORBIDDEN[package]:
+        self.assertFalse(
+            f'{name}.'.startswith(f'{forbidden}.'), f'imports {name}'
+        )
+      if package != 'launch':
+        self.assertFalse(
+            f'{name}.'.startswith(f'{package}.'),
+            f'{name}: imports inside of a package are relative',
+        )
+
+  @parameterized.parameters(*_sources('core', 'pipelines'))
+  def test_a_library_prints_nothing_and_is_finished(self, source):
+    for node in ast.walk(_parse(source)):
+      if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        self.assertNotEqual(node.func.id, 'print', f'line {node.lineno}')
+      self.assertNotIsInstance(node, ast.Pass)
+    self.assertNotRegex((_ROOT / source).read_text(), r'\b(TODO|FIXME|XXX)\b')
+
+  @parameterized.parameters(*_sources(*_PACKAGES))
+  def test_a_module_has_a_test(self, source):
+    """`core/x.py` has `tests/core/x_test.py`; so has a package with code."""
+    path = pathlib.Path(source)
+    if path.name == '__init__.py':
+      if not any(isinstance(n, _FUNCTION) for n in _parse(source).body):
+        return
+      path = path.parent
+    test = _ROOT / 'tests' / path.parent / f'{path.stem}_test.py'
+    self.assertTrue(test.exists(), f'{source}: there is no {test.name}')
+
+  @parameterized.parameters(*_sources('tests'))
+  def test_a_test_tests_something(self, source):
+    if not source.endswith('_test.py'):
+      return
+    methods = [
+        node.name
+        for node in ast.walk(_parse(source))
+        if isinstance(node, ast.FunctionDef)
+    ]
+    self.assertTrue(any(name.startswith('test_') for name in methods))
+    self.assertIn('absltest.main()', (_ROOT / source).read_text())
+
+  @parameterized.parameters(*_sources('core', 'pipelines'))
+  def test_public_names_say_what_they_take_and_return(self, source):
+    tree = _parse(source)
+    exported = _exported(source)
+    missing = [] if ast.get_docstring(tree) else ['the module has no docstring']
+    for node in _public(tree.body, (*_FUNCTION, ast.ClassDef)):
+      if not ast.get_docstring(node):
+        missing.append(f'{node.name} has no docstring')
+      if isinstance(node, ast.ClassDef):
+        missing += [
+            f'{node.name}.{method.name} has no docstring'
+            for method in _public(node.body, _FUNCTION)
+            if not ast.get_docstring(method)
+        ]
+      elif exported is None or node.name in exported:
+        text = ast.get_docstring(node) or ''
+        if _arguments(node) and 'Args:' not in text:
+          missing.append(f'{node.name} has no Args:')
+        if _returns(node) and not re.search('(Returns|Yields):', text):
+          missing.append(f'{node.name} has no Returns:')
+    self.assertEmpty(missing)
+
+  def test_the_top_level_holds_what_the_design_lists(self):
+    try:
+      output = subprocess.run(
+          ['git', 'ls-files'], cwd=_ROOT, check=True, capture_output=True
+      ).stdout.decode()
+    except (OSError, subprocess.CalledProcessError):
+      self.skipTest('not a git checkout')
+    top_level = {name.split('/', 1)[0] for name in output.splitlines()}
+    self.assertEmpty(top_level - _TOP_LEVEL)
+
+
+if __name__ == '__main__':
+  absltest.main()
