@@ -9,6 +9,7 @@ import sonnet as snt
 import tensorflow as tf
 
 
+@snt.allow_empty_variables
 class Residual(snt.Module):
   """``x + scale * f(x)``, with a scale that may be learned.
 
