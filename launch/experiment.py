@@ -6,6 +6,7 @@ Training, evaluation and export all build their model here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+import math
 from typing import Any
 
 import tensorflow as tf
@@ -188,6 +189,13 @@ def make_loss(
     raise programs.UserError(
         f'--class_weights: {len(weights)} weights for {num_classes} classes; '
         'give one for each class.'
+    )
+  if weights is not None and (
+      not all(0 <= weight < math.inf for weight in weights) or not any(weights)
+  ):
+    raise programs.UserError(
+        f'--class_weights: {",".join(map(str, weights))}: expected numbers from '
+        '0 on, and not all of them 0.'
     )
   return factories.make_loss(
       config.loss, config.loss_arg, weights, config.label_smoothing

@@ -183,6 +183,11 @@ _TABLES: dict[str, tuple[dict[str, Callable[..., Any]], tuple[str, ...]]] = {
 }
 
 
+def names(kind: str) -> list[str]:
+  """Lists the values of the flag of a kind: loss, optimizer or schedule."""
+  return sorted(_TABLES[kind][0])
+
+
 def known_arguments(kind: str, name: str) -> dict[str, inspect.Parameter]:
   """Lists what a loss, optimizer or schedule takes as `--{kind}_arg`.
 
@@ -199,7 +204,7 @@ def known_arguments(kind: str, name: str) -> dict[str, inspect.Parameter]:
   table, given = _TABLES[kind]
   if name not in table:
     raise programs.UserError(
-        f'--{kind}={name}: unknown; there are: {", ".join(sorted(table))}.'
+        f'--{kind}={name}: unknown; there are: {", ".join(names(kind))}.'
     )
   function = getattr(table[name], 'adapted', table[name])
   return arguments.parameters(function, *given)

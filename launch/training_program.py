@@ -170,7 +170,7 @@ def _make_trainer(
   """Builds the model and restores it, so that what does not fit shows up."""
   try:
     return trainer_lib.Trainer(experiment, *args)
-  except ValueError as error:
+  except (TypeError, ValueError) as error:
     raise programs.UserError(str(error)) from error
 
 

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from typing import Any, NamedTuple
+import unittest
 from unittest import mock
 
 from absl import flags
@@ -71,6 +72,13 @@ class Ended(NamedTuple):
   code: int
   out: str
   err: str
+
+
+def scratch(test: unittest.TestCase) -> str:
+  """Makes a directory that goes when a test ends."""
+  directory = tempfile.TemporaryDirectory()
+  test.addCleanup(directory.cleanup)
+  return directory.name
 
 
 @functools.cache

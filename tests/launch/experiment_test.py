@@ -1,0 +1,217 @@
+"""Tests of launch.experiment: what the flags of a config change."""
+
+from __future__ import annotations
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from core import models
+from core import training
+from core import variables
+from launch import config as config_lib
+from launch import experiment as experiment_lib
+from launch import programs
+from tests.launch import runs
+
+_LABELS = np.array([0, 1, 2, 3, 1])
+_LOGITS = np.random.default_rng(0).normal(size=[5, 4]).astype(np.float32)
+
+
+def _data(**changes):
+  values = dict(
+      image_shape=(8, 8, 3),
+      label_names=('a', 'b', 'c', 'd'),
+      mean=(),
+      std=(),
+      num_examples={'train': 240},
+  )
+  return config_lib.DataSpec(**{**values, **changes})
+
+
+def _experiment(data=None, **changes):
+  return experiment_lib.Experiment(runs.config(**changes), data or _data(), 20)
+
+
+def _batch(size=5):
+  generator = np.random.default_rng(1)
+  return {
+      'image': tf.constant(generator.integers(0, 256, [size, 8, 8, 3]),
+                           tf.uint8),
+      'label': tf.constant(generator.integers(0, 4, [size])),
+      'weight': tf.ones([size]),
+  }
+
+
+class LossTest(parameterized.TestCase):
+
+  def test_class_weights_and_smoothing(self):
+    weights = (0.5, 2.0, 1.0, 0.0)
+    loss = experiment_lib.make_loss(
+        runs.config(class_weights=weights, label_smoothing=0.2), 4
+    )
+    log_p = _LOGITS - np.log(np.exp(_LOGITS).sum(1, keepdims=True))
+    targets = 0.8 * np.eye(4)[_LABELS] + 0.05
+    expected = np.array(weights)[_LABELS] * -(targets * log_p).sum(1)
+    np.testing.assert_allclose(
+        loss(tf.constant(_LABELS), tf.constant(_LOGITS)), expected, rtol=1e-5
+    )
+
+  @parameterized.parameters(
+      ((1.0, 2.0), '2 weights for 4 classes'),
+      ((1.0,) * 5, '5 weights for 4 classes'),
+      ((), '0 weights for 4 classes'),
+      ((1.0, 1.0, float('nan'), 1.0), 'nan'),
+      ((1.0, 1.0, float('inf'), 1.0), 'inf'),
+      ((1.0, 1.0, -1.0, 1.0), '-1.0'),
+      ((0.0,) * 4, 'not all of them 0'),
+  )
+  def test_class_weights_that_do_not_fit(self, weights, message):
+    with self.assertRaisesRegex(
+        programs.UserError, f'--class_weights: .*{message}'
+    ):
+      experiment_lib.make_loss(runs.config(class_weights=weights), 4)
+
+  @parameterized.parameters((0.0, 0.3), (0.2, 0.0), (0.2, 0.3))
+  def test_penalties_are_of_matrices_alone(self, l1, l2):
+    experiment = _experiment(l1_penalty=l1, l2_penalty=l2)
+    experiment.build()
+    for variable in experiment.model.trainable_variables:
+      variable.assign_add(tf.ones_like(variable))
+    batch = _batch()
+    evaluation = experiment.objective(experiment.model, batch, None, False)
+    matrices = [
+        v.numpy() for v in experiment.model.trainable_variables
+        if v.shape.rank > 1
+    ]
+    self.assertLen(matrices, 2)
+    expected = sum(
+        l1 * np.abs(m).sum() + l2 * np.square(m).sum() for m in matrices
+    )
+    np.testing.assert_allclose(evaluation.penalty, expected, rtol=1e-5)
+    plain = _experiment().objective(experiment.model, batch, None, False)
+    self.assertEqual(float(plain.penalty), 0.0)
+    np.testing.assert_array_equal(evaluation.values, plain.values)
+
+
+class OptimizerTest(absltest.TestCase):
+
+  def test_clip_is_of_the_global_norm(self):
+    experiment = _experiment(
+        clip_global_norm=0.5, optimizer='sgd', learning_rate=1.0
+    )
+    parameters = {'a': tf.zeros([3]), 'b': tf.zeros([2, 2])}
+    gradients = {'a': tf.fill([3], 4.0), 'b': tf.fill([2, 2], -3.0)}
+    updates, _ = experiment.optimizer.update(
+        gradients, experiment.optimizer.init(parameters), parameters
+    )
+    norm = (3 * 16 + 4 * 9) ** 0.5
+    np.testing.assert_allclose(updates['a'], [-2.0 / norm] * 3, rtol=1e-5)
+    np.testing.assert_allclose(
+        tf.linalg.global_norm(list(updates.values())), 0.5, rtol=1e-5
+    )
+
+  def test_schedule_spans_the_run(self):
+    for changes, steps in (({}, 40), ({'num_steps': 7}, 7)):
+      experiment = _experiment(schedule='linear', learning_rate=1.0, **changes)
+      self.assertEqual(experiment.num_steps, steps)
+      self.assertAlmostEqual(float(experiment.schedule(0)), 1.0)
+      self.assertAlmostEqual(
+          float(experiment.schedule(steps - 1)), 1 / steps, places=6
+      )
+
+
+class InputTest(absltest.TestCase):
+
+  def test_normalize(self):
+    config = runs.config(normalize=True)
+    dataset = experiment_lib.open_dataset(config, runs.data_dir(), None)
+    data = experiment_lib.describe_data(config, dataset)
+    images = dataset.examples('train').images / 255
+    np.testing.assert_allclose(data.mean, images.mean((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(data.std, images.std((0, 1, 2)), rtol=1e-5)
+    experiment = experiment_lib.Experiment(config, data, 20)
+    inputs = experiment.preprocess(tf.constant(images, tf.float32))
+    np.testing.assert_allclose(tf.reduce_mean(inputs, (0, 1, 2)), 0, atol=1e-4)
+    np.testing.assert_allclose(
+        tf.math.reduce_std(inputs, (0, 1, 2)), 1, rtol=1e-4
+    )
+    plain = experiment_lib.Experiment(
+        runs.config(),
+        experiment_lib.describe_data(runs.config(), dataset),
+        20,
+    )
+    np.testing.assert_array_equal(
+        plain.preprocess(tf.constant(images)), images
+    )
+
+  def test_the_objective_scales_raw_pixels(self):
+    experiment = _experiment()
+    experiment.build()
+    batch = _batch()
+    evaluation = experiment.objective(experiment.model, batch, None, False)
+    logits = experiment.model(
+        tf.cast(batch['image'], tf.float32) / 255, is_training=False
+    )
+    np.testing.assert_allclose(evaluation.predictions, logits, rtol=1e-5)
+
+
+class ModelTest(parameterized.TestCase):
+
+  @parameterized.parameters(*models.REGISTRY)
+  def test_every_model_is_built_from_images(self, name):
+    experiment = _experiment(model=name, model_arg={})
+    experiment.build()
+    self.assertNotEmpty(experiment.model.trainable_variables)
+    evaluation = experiment.objective(experiment.model, _batch(), None, False)
+    self.assertEqual(evaluation.predictions.shape, [5, 4])
+
+  def test_the_seed_decides_the_weights(self):
+    digests = []
+    for seed in (0, 0, 1):
+      experiment = _experiment(seed=seed)
+      tf.random.normal([3])
+      experiment.build()
+      digests.append(variables.digest(variables.named(experiment.model)))
+    self.assertEqual(digests[0], digests[1])
+    self.assertNotEqual(digests[0], digests[2])
+
+  @parameterized.parameters(
+      {'model_arg': {'dropout_rate': 1.5}},
+      {'model_arg': {'activation': 'softmix'}},
+      {'model': 'perceptron'},
+      {'model_arg': {'depth': 3}},
+      {'loss_arg': {'delta': 3}},
+  )
+  def test_what_is_not_valid_is_the_users_mistake(self, **changes):
+    with self.assertRaises((ValueError, programs.UserError)):
+      _experiment(**changes)
+
+
+class MetricTest(parameterized.TestCase):
+
+  @parameterized.parameters((5, False), (6, True))
+  def test_top_5_where_it_says_anything(self, num_classes, expected):
+    names = tuple(map(str, range(num_classes)))
+    experiment = _experiment(_data(label_names=names))
+    experiment.build()
+    sums = experiment.zero_sums(experiment.eval_metric)
+    values = training.summarize(experiment.eval_metric, sums)
+    self.assertEqual('top_5_accuracy' in values, expected)
+
+  def test_scalars_and_vectors_are_told_apart(self):
+    values = {
+        'accuracy': tf.constant(0.5, tf.float64),
+        'recall': tf.constant([0.25, 1.0]),
+        'confusion_matrix': tf.zeros([2, 2]),
+    }
+    self.assertEqual(experiment_lib.scalars(values), {'accuracy': 0.5})
+    self.assertEqual(
+        experiment_lib.per_class(values, ('cat', 'dog')),
+        {'cat': {'recall': 0.25}, 'dog': {'recall': 1.0}},
+    )
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,164 @@
+"""Tests of launch.factories."""
+
+from __future__ import annotations
+
+import math
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import numpy as np
+import tensorflow as tf
+
+from launch import factories
+from launch import programs
+
+_STEPS = 100
+
+
+def _schedule(name, **extra):
+  return factories.make(
+      'schedule', name, extra, learning_rate=0.2, num_steps=_STEPS
+  )
+
+
+class ScheduleTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      ('constant', {}, {0: 0.2, 50: 0.2, 100: 0.2}),
+      ('linear', {}, {0: 0.2, 25: 0.15, 100: 0.0}),
+      ('linear', {'end_factor': 0.5}, {0: 0.2, 50: 0.15, 100: 0.1}),
+      ('exponential', {}, {0: 0.2, 50: 0.02, 100: 0.002}),
+      ('exponential', {'end_factor': 0.25}, {50: 0.1, 100: 0.05}),
+      ('cosine', {}, {0: 0.2, 50: 0.1, 100: 0.0}),
+      ('cosine', {'end_factor': 0.1}, {0: 0.2, 100: 0.02}),
+      ('warmup_cosine', {}, {0: 0.0, 5: 0.1, 10: 0.2, 55: 0.1, 100: 0.0}),
+      (
+          'warmup_cosine',
+          {'warmup_fraction': 0.5, 'end_factor': 0.5},
+          {25: 0.1, 50: 0.2, 75: 0.15, 100: 0.1},
+      ),
+  )
+  def test_values(self, name, extra, expected):
+    schedule = _schedule(name, **extra)
+    for step, value in expected.items():
+      self.assertAlmostEqual(float(schedule(step)), value, places=6)
+
+  @parameterized.parameters(*factories.names('schedule'))
+  def test_each_is_a_rate_at_every_step(self, name):
+    schedule = _schedule(name)
+    values = [float(schedule(step)) for step in range(_STEPS)]
+    self.assertAlmostEqual(max(values), 0.2, places=6)
+    self.assertGreaterEqual(min(values), 0)
+
+
+class LossTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      ('squared_error', lambda e: e**2),
+      ('absolute_error', abs),
+      ('huber', lambda e: 0.5 * min(abs(e), 1) ** 2),
+  )
+  def test_on_probabilities(self, name, function):
+    # softmax([0, log 3]) = [1/4, 3/4]; smoothed, label 0 is [0.9, 0.1].
+    logits = tf.constant([[0.0, math.log(3.0)]] * 2)
+    loss = factories.make_loss(name, {}, (1.0, 3.0), 0.2)
+    values = loss(tf.constant([0, 1]), logits)
+    expected = [
+        (function(0.9 - 0.25) + function(0.1 - 0.75)) / 2,
+        3 * (function(0.1 - 0.25) + function(0.9 - 0.75)) / 2,
+    ]
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
+
+  def test_arguments_are_the_losses_own(self):
+    self.assertEqual(list(factories.known_arguments('loss', 'huber')),
+                     ['delta'])
+    self.assertEmpty(factories.known_arguments('loss', 'squared_error'))
+    self.assertEmpty(
+        factories.known_arguments('loss', 'softmax_cross_entropy')
+    )
+    loss = factories.make_loss('huber', {'delta': 0.1}, None, 0.0)
+    value = loss(tf.constant([0]), tf.constant([[0.0, 0.0]]))
+    np.testing.assert_allclose(value, [0.5 * 0.01 + 0.1 * 0.4], rtol=1e-5)
+
+
+  @parameterized.parameters(*factories.names('loss'))
+  def test_each_takes_class_weights(self, name):
+    labels = tf.constant([0, 2, 1])
+    logits = tf.constant([[0.1, 0.5, -1.0], [1.0, 0.0, -2.0], [0.2, 0.1, 3.0]])
+    plain = factories.make_loss(name, {}, None, 0.0)(labels, logits)
+    self.assertEqual(plain.shape, [3])
+    self.assertGreater(np.min(plain), 0)
+    weighted = factories.make_loss(name, {}, (2.0, 0.0, 3.0), 0.0)
+    np.testing.assert_allclose(
+        weighted(labels, logits), plain * [2.0, 3.0, 0.0], rtol=1e-6
+    )
+
+  def test_label_smoothing_that_a_loss_has_not(self):
+    with self.assertRaisesRegex(
+        programs.UserError, '--label_smoothing=0.1: .*hinge has none'
+    ):
+      factories.make_loss('multiclass_hinge', {}, None, 0.1)
+
+
+class OptimizerTest(parameterized.TestCase):
+
+  def test_arguments_reach_it(self):
+    optimizer = factories.make(
+        'optimizer', 'sgd', {'momentum': 0.5}, learning_rate=0.1
+    )
+    parameters = {'w': tf.constant([1.0])}
+    gradients = {'w': tf.constant([2.0])}
+    state = optimizer.init(parameters)
+    updates, state = optimizer.update(gradients, state, parameters)
+    np.testing.assert_allclose(updates['w'], [-0.2], rtol=1e-6)
+    updates, _ = optimizer.update(gradients, state, parameters)
+    np.testing.assert_allclose(updates['w'], [-0.3], rtol=1e-6)
+
+  @parameterized.parameters(*factories.names('optimizer'))
+  def test_each_goes_downhill(self, name):
+    optimizer = factories.make('optimizer', name, {}, learning_rate=0.01)
+    parameters = {'layer/w': tf.ones([4, 6]), 'layer/b': tf.ones([6])}
+    state = optimizer.init(parameters)
+    for _ in range(2):
+      updates, state = optimizer.update(parameters, state, parameters)
+    for update in updates.values():
+      self.assertLess(np.max(update), 0)
+
+  @parameterized.parameters('loss', 'optimizer', 'schedule')
+  def test_unknown_name(self, kind):
+    names = ', '.join(sorted(factories.names(kind)))
+    with self.assertRaisesRegex(
+        programs.UserError, f'--{kind}=adma: unknown; there are: {names}'
+    ):
+      factories.known_arguments(kind, 'adma')
+
+  @parameterized.parameters(
+      ('optimizer', 'adam', {'b1': 'x'}, {'learning_rate': 0.1}),
+      ('optimizer', 'adam', {'learning_rate': 1.0}, {'learning_rate': 0.1}),
+      ('optimizer', 'sgd', {'momentum': -3.0}, {'learning_rate': 0.1}),
+      (
+          'schedule',
+          'warmup_cosine',
+          {'warmup_fraction': 2.0},
+          {'learning_rate': 0.1, 'num_steps': 10},
+      ),
+      (
+          'schedule',
+          'warmup_cosine',
+          {'warmup_fraction': -2.0},
+          {'learning_rate': 0.1, 'num_steps': 10},
+      ),
+      (
+          'schedule',
+          'exponential',
+          {'end_factor': -1.0},
+          {'learning_rate': 0.1, 'num_steps': 10},
+      ),
+  )
+  def test_invalid_argument(self, kind, name, extra, given):
+    with self.assertRaisesRegex(programs.UserError, f'--{kind}'):
+      factories.make(kind, name, extra, **given)
+
+
+if __name__ == '__main__':
+  absltest.main()

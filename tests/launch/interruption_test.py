@@ -1,0 +1,43 @@
+"""Tests of launch.interruption."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from absl.testing import absltest
+from absl.testing import parameterized
+
+from launch import interruption
+
+
+class InterruptionTest(parameterized.TestCase):
+
+  @parameterized.parameters(*interruption.SIGNALS)
+  def test_a_signal_is_remembered(self, number):
+    before = signal.getsignal(number)
+    with interruption.Interruption() as interrupted:
+      self.assertEqual(interrupted.signal, 0)
+      os.kill(os.getpid(), number)
+      self.assertEqual(interrupted.signal, number)
+    self.assertEqual(signal.getsignal(number), before)
+
+  def test_a_second_signal_has_its_usual_effect(self):
+    with interruption.Interruption() as interrupted:
+      os.kill(os.getpid(), signal.SIGINT)
+      with self.assertRaises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+      self.assertEqual(interrupted.signal, signal.SIGINT)
+
+  def test_effects_come_back_after_an_error(self):
+    before = [signal.getsignal(number) for number in interruption.SIGNALS]
+    with self.assertRaises(ZeroDivisionError):
+      with interruption.Interruption():
+        _ = 1 / 0
+    self.assertEqual(
+        [signal.getsignal(number) for number in interruption.SIGNALS], before
+    )
+
+
+if __name__ == '__main__':
+  absltest.main()
