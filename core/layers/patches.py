@@ -166,8 +166,8 @@ class PatchEmbedding(snt.Module):
     """
     if len(input_shape) != 4 or None in tuple(input_shape)[1:]:
       raise ValueError(
-          'input_shape: expected [batch_size, height, width, channels] with all '
-          f'but the batch size known, got {tuple(input_shape)}.'
+          'input_shape: expected [batch_size, height, width, channels] with '
+          f'all but the batch size known, got {tuple(input_shape)}.'
       )
     batch_size, height, width, _ = input_shape
     if height % self.patch_size or width % self.patch_size:
@@ -178,7 +178,7 @@ class PatchEmbedding(snt.Module):
     num_patches = (height // self.patch_size) * (width // self.patch_size)
     if self.table is not None and self.table.shape[0] != num_patches:
       raise ValueError(
-          f'input_shape: the layer was built for {self.table.shape[0]} patches, '
-          f'got {tuple(input_shape)} with {num_patches}.'
+          f'input_shape: the layer was built for {self.table.shape[0]} patches'
+          f', got {tuple(input_shape)} with {num_patches}.'
       )
     return (batch_size, num_patches, self.hidden_size)

@@ -100,13 +100,13 @@ class BlurPool(snt.Module):
     """
     if len(input_shape) != 4 or None in tuple(input_shape)[1:]:
       raise ValueError(
-          'input_shape: expected [batch_size, height, width, channels] with all '
-          f'but the batch size known, got {tuple(input_shape)}.'
+          'input_shape: expected [batch_size, height, width, channels] with '
+          f'all but the batch size known, got {tuple(input_shape)}.'
       )
     if min(input_shape[1:3]) <= self.filter_size // 2:
       raise ValueError(
-          f'input_shape: a filter of size {self.filter_size} needs images of at '
-          f'least {self.filter_size // 2 + 1} pixels a side, got '
+          f'input_shape: a filter of size {self.filter_size} needs images of '
+          f'at least {self.filter_size // 2 + 1} pixels a side, got '
           f'{tuple(input_shape)}.'
       )
 

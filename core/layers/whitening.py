@@ -83,8 +83,8 @@ class WhiteningConv2D(snt.Module):
   """A convolution with frozen whitening filters and a bias that is learned.
 
   Its filters are those of `whitening_filters` and their negatives, so that no
-  sign is lost in the rectifier that follows. `fit` sets them from images, before
-  training; until then they are random orthonormal directions. They are a
+  sign is lost in the rectifier that follows. `fit` sets them from images,
+  before training; until then they are random orthonormal directions. They are a
   variable that is not trainable: checkpoints and exports hold them.
 
   Example:

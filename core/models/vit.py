@@ -99,23 +99,23 @@ class ViT(model.Model):
       num_layers: The number of encoder blocks, at least 0.
       num_heads: The number of heads of a block, which divides the hidden size.
       mlp_size: The size of a block's hidden layer.
-      dropout_rate: The rate of dropout after the embedding and within blocks, in
-        [0, 1).
+      dropout_rate: The rate of dropout after the embedding and within blocks,
+        in [0, 1).
       pooling: What the head sees: the `mean` over positions, or a `class_token`
         that is put before the patches.
       position: `learned`, `sincos` or `none`, see `layers.PatchEmbedding`.
       name: Name of the module.
 
     Raises:
-      ValueError: If a size or rate is out of range, the number of heads does not
-        divide the hidden size, or a name is unknown.
+      ValueError: If a size or rate is out of range, the number of heads does
+        not divide the hidden size, or a name is unknown.
     """
     super().__init__(name=name)
     checks.one_of('pooling', pooling, POOLINGS)
     if num_heads < 1 or hidden_size % num_heads:
       raise ValueError(
-          f'num_heads: expected a divisor of the hidden size {hidden_size}, got '
-          f'{num_heads}.'
+          f'num_heads: expected a divisor of the hidden size {hidden_size}, '
+          f'got {num_heads}.'
       )
     if num_layers < 0:
       raise ValueError(f'num_layers: expected at least 0, got {num_layers}.')

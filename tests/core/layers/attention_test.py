@@ -56,7 +56,9 @@ def _keras(attention, query, key, value):
 class MultiHeadAttentionTest(parameterized.TestCase):
 
   @parameterized.product(
-      masked=(False, True), sizes=((None, None), (3, 7)), with_bias=(True, False)
+      masked=(False, True),
+      sizes=((None, None), (3, 7)),
+      with_bias=(True, False),
   )
   def test_equals_keras(self, masked, sizes, with_bias):
     query, key, value = _draw(2, 4, 6), _draw(2, 5, 3), _draw(2, 5, 8)

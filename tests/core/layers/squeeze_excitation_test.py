@@ -34,7 +34,8 @@ class SqueezeAndExcitationTest(parameterized.TestCase):
         1 + np.exp(-hidden @ v['excite/linear/w'] - v['excite/linear/b'])
     )
     gates = gates.reshape([3] + [1] * (len(shape) - 2) + [8])
-    for run in (layer, tf.function(layer), tf.function(layer, jit_compile=True)):
+    compiled = tf.function(layer, jit_compile=True)
+    for run in (layer, tf.function(layer), compiled):
       np.testing.assert_allclose(
           run(tf.constant(x)), x * gates, rtol=1e-4, atol=1e-5
       )

@@ -87,7 +87,8 @@ class WhiteningConv2DTest(parameterized.TestCase):
     expected = tf.nn.conv2d(images, filters, 1, padding)
     if with_negatives:
       expected = tf.concat([expected, -expected], axis=-1)
-    for run in (layer, tf.function(layer), tf.function(layer, jit_compile=True)):
+    compiled = tf.function(layer, jit_compile=True)
+    for run in (layer, tf.function(layer), compiled):
       np.testing.assert_allclose(
           run(tf.constant(images)), expected + b, rtol=1e-3, atol=1e-3
       )
@@ -117,7 +118,8 @@ class WhiteningConv2DTest(parameterized.TestCase):
     np.testing.assert_allclose(w.T @ w, np.eye(12), atol=1e-5)
     layer.fit(_images())
     np.testing.assert_array_equal(*layer.filters.values)
-    self.assertGreater(np.abs(layer.filters - w.reshape([2, 2, 3, 12])).max(), 0)
+    fitted = np.reshape(layer.filters, [12, 12])
+    self.assertGreater(np.abs(fitted - w).max(), 0.1)
 
   @parameterized.parameters(tf.bfloat16, tf.float16)
   def test_keeps_half_precision(self, dtype):
