@@ -9,7 +9,7 @@ import inspect
 from typing import Any
 
 from .. import checks
-from . import convnet, mlp, reconstructing_mlp, vit, wide_and_deep
+from . import convnet, mlp, reconstructing_mlp, resnet, vit, wide_and_deep
 from . import model as model_lib
 
 Model = model_lib.Model
@@ -18,6 +18,7 @@ REGISTRY: dict[str, type[model_lib.Model]] = {
     'convnet': convnet.ConvNet,
     'mlp': mlp.MLP,
     'reconstructing_mlp': reconstructing_mlp.ReconstructingMLP,
+    'resnet': resnet.ResNet,
     'vit': vit.ViT,
     'wide_and_deep': wide_and_deep.WideAndDeep,
 }

@@ -19,6 +19,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     'convnet': {'channels': (4, 6), 'hidden_size': 16},
     'mlp': {'hidden_sizes': (16, 8)},
     'reconstructing_mlp': {'num_units': 16},
+    'resnet': {'blocks_per_stage': (1, 1), 'channels': (4, 6)},
     'vit': {'patch_size': 2, 'hidden_size': 16, 'num_layers': 2},
     'wide_and_deep': {'hidden_sizes': (16, 8)},
 }

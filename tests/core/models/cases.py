@@ -17,7 +17,13 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     'convnet': {'channels': (4, 6), 'hidden_size': 8},
     'mlp': {'hidden_sizes': (12, 8), 'dropout_rate': 0.3},
     'reconstructing_mlp': {'num_units': 8},
-    'vit': {'hidden_size': 8, 'num_layers': 2, 'num_heads': 2, 'mlp_size': 12},
+    'resnet': {
+        'blocks_per_stage': (1, 1),
+        'channels': (4, 6),
+        'stem_channels': 4,
+        'stochastic_depth_rate': 0.2,
+    },
+    'vit': {'hidden_size': 8, 'num_layers': 1, 'num_heads': 2, 'mlp_size': 12},
     'wide_and_deep': {'hidden_sizes': (12, 8)},
 }
 IMAGE_SHAPES = ((8, 8, 3), (32, 32, 3), (28, 28, 1))
