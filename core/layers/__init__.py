@@ -14,6 +14,7 @@ from .pooling import BlurPool as BlurPool
 from .pooling import max_pool2d as max_pool2d
 from .residual import Residual as Residual
 from .residual import scaled_variance as scaled_variance
+from .sparse_dense import SparseDense as SparseDense
 from .squeeze_excitation import SqueezeAndExcitation as SqueezeAndExcitation
 from .stochastic_depth import StochasticDepth as StochasticDepth
 from .whitening import WhiteningConv2D as WhiteningConv2D
@@ -30,6 +31,7 @@ __all__ = [
     'PatchEmbedding',
     'Residual',
     'Softmax',
+    'SparseDense',
     'SqueezeAndExcitation',
     'StochasticDepth',
     'WhiteningConv2D',

@@ -1,0 +1,64 @@
+"""A dense layer of sparse inputs, whose gradient is sparse too."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from . import dense
+
+
+class SparseDense(dense.Dense):
+  """``activation(x w + b)`` for a sparse matrix ``x``, such as a bag of words.
+
+  Constructor, variables and shapes are those of `Dense`, and so is the result.
+  It is computed by the rows of ``w`` that ``x`` names, times its values, summed
+  by example. So the gradient is a `tf.IndexedSlices` of these rows, and time
+  and memory, ``num_values * num_units``, do not grow with the number of inputs.
+  (`tf.sparse.sparse_dense_matmul` needs less memory but has a dense gradient,
+  `tf.nn.embedding_lookup_sparse` a sparse one; XLA compiles neither.)
+
+  `core.training`'s step makes gradients dense before it adds them up over
+  replicas; the sparse gradient serves loops of one's own.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import layers
+    >>> layer = layers.SparseDense(2, w_init=tf.ones)
+    >>> bag = tf.sparse.from_dense([[0.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
+    >>> layer(bag).numpy().tolist()
+    [[5.0, 5.0], [0.0, 0.0]]
+  """
+
+  def __call__(self, inputs: tf.SparseTensor | tf.Tensor) -> tf.Tensor:
+    """Applies the layer.
+
+    Args:
+      inputs: A sparse matrix ``[batch_size, num_inputs]`` of floats; entries
+        may be in any order, and add up where they are named twice. A dense
+        matrix is taken as `Dense` takes it.
+
+    Returns:
+      A dense tensor ``[batch_size, num_units]``.
+
+    Raises:
+      ValueError: If the inputs are no matrix, if their number is not static,
+        or the layer was built for another one.
+    """
+    if not isinstance(inputs, tf.SparseTensor):
+      return super().__call__(inputs)
+    if inputs.shape.rank != 2:
+      raise ValueError(
+          'inputs: expected a sparse matrix [batch_size, num_inputs], got '
+          f'shape {inputs.shape}.'
+      )
+    self.build(inputs.shape)
+    rows, columns = tf.unstack(inputs.indices, axis=1)
+    weights = tf.gather(self.linear.w, columns)  # [num_values, num_units]
+    values = tf.cast(inputs.values, weights.dtype)
+    batch_size = inputs.shape[0] or inputs.dense_shape[0]
+    outputs = tf.math.unsorted_segment_sum(
+        weights * values[:, tf.newaxis], rows, batch_size
+    )
+    if self.linear.with_bias:
+      outputs += self.linear.b
+    return self.activation(outputs)
