@@ -110,18 +110,20 @@ class DigestTest(parameterized.TestCase):
     )
 
   @parameterized.named_parameters(
-      ('last_bit', {'a': np.nextafter(np.float32([1, 2]), np.float32(9))}),
-      ('sign_of_zero', {'a': -np.zeros([2], np.float32)}),
-      ('shape', {'a': np.zeros([2, 1], np.float32)}),
-      ('dtype', {'a': np.zeros([2], np.int32)}),
-      ('name', {'b': np.zeros([2], np.float32)}),
-      ('more', {'a': np.zeros([2], np.float32), 'b': np.float32([])}),
-      ('bfloat16', {'a': tf.zeros([2], tf.bfloat16)}),
+      ('last_bit', lambda x: {'a': np.where(x == 9, np.nextafter(x, 0), x)}),
+      ('sign_of_zero', lambda x: {'a': np.where(x == 0, -x, x)}),
+      ('order', lambda x: {'a': np.roll(x, 1)}),
+      ('shape', lambda x: {'a': x[:, None]}),
+      ('dtype', lambda x: {'a': x.view(np.int32)}),
+      ('name', lambda x: {'b': x}),
+      ('more', lambda x: {'a': x, 'b': x[:0]}),
   )
-  def test_it_changes_with(self, values):
-    zeros = {'a': tf.Variable(tf.zeros([2]))}
-    other = {name: tf.Variable(value) for name, value in values.items()}
-    self.assertNotEqual(variables.digest(zeros), variables.digest(other))
+  def test_it_changes_with(self, change):
+    x = np.arange(2000, dtype=np.float32)
+    other = {name: tf.Variable(value) for name, value in change(x).items()}
+    self.assertNotEqual(
+        variables.digest({'a': tf.Variable(x)}), variables.digest(other)
+    )
 
   def test_replicas_do_not_matter(self):
     with virtual_devices.mirrored(3).scope():
