@@ -2,8 +2,11 @@
 # Checks everything: ruff, mypy, the BUILD files, then the tests on every core.
 #
 #   ./test.sh [--all] [arguments of pytest]
+#   ./test.sh --write
 #
-# --all adds the slow tests. PYTHON=... names the Python to make .venv with.
+# --all adds the slow tests; --write only mends what can be mended by itself: the
+# order of imports, the BUILD files and the reference in docs. PYTHON=... names
+# the Python to make .venv with.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source .ci/environment.sh
@@ -15,6 +18,11 @@ if [[ ${1:-} == --all ]]; then
 fi
 
 prepare_environment requirements.txt requirements-test.txt
+if [[ ${1:-} == --write ]]; then
+  "$venv_python" -m ruff check --fix --quiet . || true  # The rest is for you.
+  "$venv_python" -m tests.docs_pages --write
+  exec "$venv_python" -m tests.build_files --write
+fi
 # Tests that read the real archives are skipped where there are none.
 if [[ -z ${QUATRAIN_ARCHIVES_DIR:-} ]] &&
   [[ ! -d /usr/share/datasets/fashion-mnist ]] && prepare_archives; then
