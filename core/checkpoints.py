@@ -68,11 +68,12 @@ class Checkpointer:
     )
 
   def latest(self) -> str | None:
-    """Returns the path of the newest checkpoint that was saved, or None."""
-    # Not tf.train.latest_checkpoint: it takes a checkpoint whose files are
-    # gone for none, and the run would start anew without a word.
-    state = tf.train.get_checkpoint_state(self._directory)
-    return state.model_checkpoint_path if state else None
+    """Returns the path of the newest checkpoint that was saved, or None.
+
+    Raises:
+      CheckpointError: If the list of checkpoints is damaged.
+    """
+    return latest(self._directory)
 
   def save(self, step: int) -> str:
     """Saves the variables; a reader sees the whole checkpoint or none of it.
@@ -104,6 +105,25 @@ class Checkpointer:
     if path:
       restore(path, self._variables)
     return path
+
+
+def latest(directory: str) -> str | None:
+  """Returns the path of the newest checkpoint in a directory, or None.
+
+  Args:
+    directory: The directory of a `Checkpointer`.
+
+  Raises:
+    CheckpointError: If the list of checkpoints is damaged.
+  """
+  # Not tf.train.latest_checkpoint: it takes a checkpoint whose files are gone,
+  # or whose list can not be read, for none, and the run would start anew
+  # without a word.
+  state = tf.train.get_checkpoint_state(directory)
+  listed = os.path.join(directory, 'checkpoint')
+  if state is None and os.path.exists(listed):
+    raise CheckpointError(f'{listed}: not a readable list of checkpoints.')
+  return state.model_checkpoint_path if state else None
 
 
 def contents(path: str) -> dict[str, tf.TensorSpec]:

@@ -83,7 +83,7 @@ def load(
     experiment = experiment_lib.Experiment(config, data, steps_per_epoch=1)
     with strategy.scope():
       experiment.build()
-    path = checkpoint or tf.train.latest_checkpoint(directory.checkpoints)
+    path = checkpoint or checkpoints.latest(directory.checkpoints)
     if path is None:
       raise programs.UserError(
           f'--workdir={workdir}: no checkpoint was saved yet.'

@@ -134,10 +134,17 @@ def _help() -> str:
   own = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
   lines = [document, '', 'Flags (and --flagfile=FILE, with one on each line):']
   for flag in own:
-    default = flag.default_as_str if flag.default is not None else 'none'
-    lines += _wrap(f'--{flag.name}', f'{flag.help} (default: {default})')
+    lines += _describe(flag)
   return '\n'.join(lines)
 
 
-def _wrap(name: str, text: str) -> list[str]:
+def _describe(flag: flags.Flag) -> list[str]:
+  name, text = f'--{flag.name}', flag.help
+  if isinstance(flag, flags.EnumFlag):  # absl writes <a|b>: before the help.
+    values, _, text = text.partition(': ')
+    name += f'={values.strip("<>")}'
+  if isinstance(flag, flags.MultiFlag):
+    text = f'{text.rpartition(";")[0]} May be repeated.'
+  if flag.default not in (None, []):
+    text += f' (default: {flag.default_as_str})'
   return [f'  {name}', *flags.text_wrap(text, 78, '      ').splitlines()]

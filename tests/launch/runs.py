@@ -81,11 +81,16 @@ def scratch(test: unittest.TestCase) -> str:
   return directory.name
 
 
+def _kept_directory() -> str:
+  directory = tempfile.mkdtemp()
+  atexit.register(shutil.rmtree, directory, ignore_errors=True)
+  return directory
+
+
 @functools.cache
 def data_dir() -> str:
   """Writes the set `tiny_shapes`, once a process."""
-  directory = tempfile.mkdtemp()
-  atexit.register(shutil.rmtree, directory, ignore_errors=True)
+  directory = _kept_directory()
   with contextlib.redirect_stdout(io.StringIO()):
     small_datasets.write(
         directory, num_train=NUM_TRAIN + NUM_VALIDATION, num_test=NUM_TEST
@@ -102,7 +107,10 @@ def arguments(config: config_lib.Config) -> list[str]:
   """Writes a config as the command line of `launch.train`."""
 
   def text(value: Any) -> str:
-    return ','.join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if not isinstance(value, tuple):
+      return str(value)
+    # With a comma after one too, which makes it a tuple for --model_arg.
+    return ','.join(map(str, value)) + ',' * (len(value) == 1)
 
   result = [f'--data_dir={data_dir()}']
   for name, value in vars(config).items():
@@ -132,6 +140,16 @@ def train(
       ),
       num_replicas,
   )
+
+
+@functools.cache
+def finished(num_replicas: int = 1) -> pathlib.Path:
+  """Returns the work directory of a finished run, which is not to change."""
+  workdir = pathlib.Path(_kept_directory()) / 'finished'
+  ended = train(workdir, num_replicas)
+  if ended.code:
+    raise AssertionError(ended)
+  return workdir
 
 
 def call(program: str, *args: str, num_replicas: int = 1) -> Ended:
@@ -189,10 +207,20 @@ def start(
     stdout: int = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
   """Starts a program in a process of its own."""
+  return start_python('-m', f'launch.{program}', *args, environment=environment,
+                      stdout=stdout)
+
+
+def start_python(
+    *args: str,
+    environment: dict[str, str] | None = None,
+    stdout: int = subprocess.PIPE,
+) -> subprocess.Popen[str]:
+  """Starts Python in a process of its own."""
   inherited = dict(os.environ)
   inherited.pop('TF_CPP_MIN_LOG_LEVEL', None)  # The programs have their own.
   return subprocess.Popen(
-      [sys.executable, '-m', f'launch.{program}', *args],
+      [sys.executable, *args],
       cwd=ROOT,
       env={**inherited, **(environment or {})},
       stdout=stdout,
@@ -257,15 +285,24 @@ def signal_at(step: int, number: int) -> Iterator[None]:
     yield
 
 
-def rows(workdir: Any, split: str | None = None) -> list[dict[str, Any]]:
-  """Reads metrics.jsonl, less what depends on the clock."""
+def raw_rows(workdir: Any) -> list[dict[str, Any]]:
+  """Reads metrics.jsonl."""
   path = pathlib.Path(workdir) / 'metrics.jsonl'
   lines = path.read_text().splitlines(True) if path.exists() else []
-  found = [json.loads(line) for line in lines if line.endswith('\n')]
-  for row in found:
-    for name in ('wall_time', 'images_per_second'):
-      row.pop(name, None)
-  return [row for row in found if split in (None, row['split'])]
+  return [json.loads(line) for line in lines if line.endswith('\n')]
+
+
+def rows(workdir: Any, split: str | None = None) -> list[dict[str, Any]]:
+  """Reads metrics.jsonl, less what depends on the clock."""
+  return [
+      {
+          name: value
+          for name, value in row.items()
+          if name not in ('wall_time', 'images_per_second')
+      }
+      for row in raw_rows(workdir)
+      if split in (None, row['split'])
+  ]
 
 
 def result(workdir: Any) -> dict[str, Any]:

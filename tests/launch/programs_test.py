@@ -1,0 +1,115 @@
+"""Tests of launch.programs: how a program starts and ends."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import signal
+import subprocess
+import sys
+import time
+
+from absl.testing import absltest
+from absl.testing import parameterized
+
+from core import models
+from launch import factories
+from launch import programs
+from tests.launch import runs
+
+_FLAGS = {
+    'train': (
+        '--dataset --data_dir --archives_dir --validation_examples --model '
+        '--loss --class_weights --label_smoothing --optimizer --learning_rate '
+        '--schedule --global_batch_size --num_epochs --num_steps --seed '
+        '--log_every_steps --eval_every_epochs --checkpoint_every_steps '
+        '--keep_checkpoints --workdir --strategy --num_virtual_devices '
+        '--model_arg --loss_arg --optimizer_arg --schedule_arg --image_size '
+        '--normalize --l1_penalty --l2_penalty --clip_global_norm --flagfile'
+    ),
+    'evaluate': '--workdir --split --checkpoint --data_dir --strategy',
+    'export': '--workdir --formats --checkpoint --output_dir --quantize',
+}
+
+
+def _raise(error):
+  raise error
+
+
+class CallTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      (lambda: 0, 0, ''),
+      (lambda: None, 0, ''),
+      (lambda: 143, 143, ''),
+      (lambda: _raise(programs.UserError('--a=1: no\n  such b.')), 2,
+       ': --a=1: no such b.\n'),
+      (lambda: _raise(programs.Failure('lost.')), 1, ': lost.\n'),
+      (lambda: _raise(KeyboardInterrupt), 128 + signal.SIGINT,
+       ': interrupted.\n'),
+  )
+  def test_end(self, main, code, message):
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err):
+      self.assertEqual(programs.call(main), code)
+    self.assertEndsWith(err.getvalue(), message)
+    self.assertEqual(err.getvalue().count('\n'), bool(message))
+
+  def test_a_mistake_of_ours_keeps_its_traceback(self):
+    with self.assertRaises(ZeroDivisionError):
+      programs.call(lambda: 1 // 0)
+
+
+class HelpTest(parameterized.TestCase):
+
+  @parameterized.parameters(*_FLAGS)
+  def test_reads_well(self, program):
+    started = time.monotonic()
+    ended = runs.finish(runs.start(program, '--help'))
+    seconds = time.monotonic() - started
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    lines = ended.out.splitlines()
+    self.assertIn(f'python -m launch.{program}', ended.out)
+    for flag in _FLAGS[program].split():
+      self.assertRegex(ended.out, rf'(?m)^(  |Flags \(and ){flag}\b')
+    for before, line in zip(lines, lines[1:]):
+      self.assertLessEqual(len(line), 80, line)
+      if before.startswith('  --'):
+        self.assertRegex(line, r'^      \S', before)
+    self.assertLess(seconds, 5)
+
+  def test_names_what_there_is(self):
+    """The help is written by hand, since it does not wait for TensorFlow."""
+    out = ' '.join(runs.finish(runs.start('train', '--help')).out.split())
+    for name in models.REGISTRY:
+      self.assertRegex(out, rf'--model The model: [^:.]*\b{name}\b')
+    for kind in ('loss', 'optimizer', 'schedule'):
+      for name in factories.names(kind):
+        self.assertRegex(out, rf'--{kind} [^(]*\b{name}\b')
+
+  def test_no_tensorflow(self):
+    code = (
+        'import sys, launch.train; '
+        'sys.exit(any(m in sys.modules for m in ("tensorflow", "numpy")))'
+    )
+    subprocess.run([sys.executable, '-c', code], cwd=runs.ROOT, check=True)
+
+
+class ParseTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      ('--bogus=1', "Unknown command line flag 'bogus'"),
+      ('more', "unexpected argument 'more'; flags begin with --"),
+      ('--seed=x', 'flag --seed=x'),
+      ('--strategy=tpu', 'flag --strategy=tpu: value should be one of <auto|'),
+      ('--flagfile=/nowhere', "nowhere"),
+  )
+  def test_what_is_no_flag(self, argument, message):
+    ended = runs.call('train', '--workdir=x', argument)
+    self.assertEqual((ended.code, ended.out), (2, ''))
+    self.assertIn(message, ended.err)
+    self.assertEqual(ended.err.count('\n'), 1)
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,186 @@
+"""Tests of launch.progress."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import pty
+import re
+import select
+import struct
+import termios
+import time
+from unittest import mock
+
+from absl.testing import absltest
+from absl.testing import parameterized
+
+from launch import progress
+
+
+class _Clock:
+  """Stands in for the clock."""
+
+  def __init__(self, test):
+    self.now = 100.0
+    patch = mock.patch.object(time, 'monotonic', lambda: self.now)
+    patch.start()
+    test.addCleanup(patch.stop)
+
+
+class _Terminal:
+  """A terminal, and what was written to it."""
+
+  def __init__(self, test, columns):
+    self._reader, writer = pty.openpty()
+    test.addCleanup(os.close, self._reader)
+    self.resize(columns)
+    self.stream = os.fdopen(writer, 'w')
+    test.addCleanup(self.stream.close)
+
+  def resize(self, columns):
+    size = struct.pack('HHHH', 24, columns, 0, 0)
+    fcntl.ioctl(self._reader, termios.TIOCSWINSZ, size)
+
+  def read(self):
+    found = b''
+    while select.select([self._reader], [], [], 0)[0]:
+      found += os.read(self._reader, 100_000)
+    return found.decode()
+
+
+class TerminalTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.clock = _Clock(self)
+
+  def _progress(self, columns, **kwargs):
+    terminal = _Terminal(self, columns)
+    line = progress.Progress(
+        300, 100, 64, stream=terminal.stream, **kwargs
+    )
+    return terminal, line
+
+  def test_one_line_is_written_over_and_over(self):
+    terminal, line = self._progress(120)
+    for step, loss in ((0, 2.30259), (10, 1.5), (20, 0.25)):
+      speed = line.update(step, {'loss': loss, 'accuracy': 0.5})
+      self.clock.now += 2
+    self.assertEqual(speed, 5)
+    written = terminal.read()
+    self.assertNotIn('\n', written)
+    start, first, second, third = written.split('\r')
+    self.assertEqual(start, '')
+    self.assertEqual(
+        first, 'epoch 1/3  step 0/300  loss 2.3026  accuracy 0.5000'
+    )
+    self.assertEqual(
+        second,
+        'epoch 1/3  step 10/300  loss 1.5000  accuracy 0.5000  320 images/s  '
+        'ETA 0:58',
+    )
+    self.assertEqual(
+        third.rstrip(),
+        'epoch 1/3  step 20/300  loss 0.2500  accuracy 0.5000  320 images/s  '
+        'ETA 0:56',
+    )
+    line.clear()
+    self.assertRegex(terminal.read(), f'^\r {{{len(third.rstrip())}}}\r$')
+    line.clear()
+    terminal.stream.write('.')
+    terminal.stream.flush()
+    self.assertEqual(terminal.read(), '.')
+
+  def test_a_shorter_line_leaves_nothing_of_a_longer_one(self):
+    terminal, line = self._progress(120)
+    line.update(100, {'loss': 12345.0})
+    line.update(100, {'loss': 1.0})
+    _, first, second = terminal.read().split('\r')
+    self.assertLen(second, len(first))
+
+  @parameterized.parameters(2, 20, 41, 80)
+  def test_never_wider_than_the_terminal(self, columns):
+    terminal, line = self._progress(120)
+    for step in range(3):
+      line.update(step, {'loss': 1.0, 'accuracy': 0.5})
+      self.clock.now += 1
+      terminal.resize(columns)
+    for part in terminal.read().split('\r')[2:]:
+      self.assertLess(len(part), columns)
+
+  def test_a_terminal_that_does_not_know_its_width(self):
+    terminal, line = self._progress(0)
+    line.update(1, {'loss': 1.0})
+    self.assertIn('loss 1.0000', terminal.read())
+
+  def test_the_end_of_the_block_clears(self):
+    terminal, line = self._progress(80)
+    with self.assertRaises(ZeroDivisionError), line:
+      line.update(1, {'loss': 1.0})
+      _ = 1 / 0
+    self.assertRegex(terminal.read(), r'\r *\r$')
+
+  def test_silent(self):
+    terminal, line = self._progress(80, silent=True)
+    with line:
+      line.update(1, {'loss': 1.0})
+      line.pause()
+      line.resume()
+    terminal.stream.write('.')
+    terminal.stream.flush()
+    self.assertEqual(terminal.read(), '.')
+
+
+class PlainTest(absltest.TestCase):
+
+  def test_whole_lines_every_few_seconds(self):
+    clock = _Clock(self)
+    stream = io.StringIO()
+    line = progress.Progress(100, 50, 8, stream=stream)
+    with line:
+      for step in range(1, 101):
+        line.update(step, {'loss': 1.0})
+        clock.now += 0.25
+    lines = stream.getvalue().splitlines()
+    for each in lines:
+      self.assertRegex(
+          each,
+          r'^epoch [12]/2  step \d+/100  loss 1\.0000  32 images/s  ETA 0:\d\d$',
+      )
+    steps = [int(re.search(r'step (\d+)', each)[1]) for each in lines]
+    self.assertEqual(steps, [21, 41, 61, 81])
+
+
+class MeterTest(absltest.TestCase):
+
+  def test_speed_is_that_of_the_last_seconds_of_training(self):
+    clock = _Clock(self)
+    meter = progress.Meter()
+    self.assertEqual(meter.update(5), 0.0)
+    clock.now += 1
+    self.assertEqual(meter.update(15), 10.0)
+    meter.pause()
+    clock.now += 1000
+    meter.resume()
+    clock.now += 1
+    self.assertEqual(meter.update(25), 10.0)
+    for step in range(125, 4200, 100):  # Ten times as fast from now on.
+      clock.now += 1
+      speed = meter.update(step)
+    self.assertEqual(speed, 100.0)
+
+
+class DurationTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      (0.2, '0:00'), (59.6, '1:00'), (61, '1:01'), (3599, '59:59'),
+      (3600, '1:00:00'), (100 * 3600 + 62, '100:01:02'),
+  )
+  def test_format(self, seconds, expected):
+    self.assertEqual(progress.duration(seconds), expected)
+
+
+if __name__ == '__main__':
+  absltest.main()
