@@ -132,8 +132,52 @@ def flatten(images: tf.Tensor) -> tf.Tensor:
   return tf.reshape(images, [-1, images.shape[1:].num_elements()])
 
 
+def bag_of_words(images: tf.Tensor, num_levels: int = 8) -> tf.SparseTensor:
+  """Describes each image by words: one a pixel, of its position and level.
+
+  The word of position p and level l, ``floor(num_levels * x)``, is the integer
+  ``p * num_levels + l``. All positions have a word, so the number of values is
+  static, as XLA and TF Lite want it.
+
+  Args:
+    images: Floating ``[batch_size, H, W, C]`` in [0, 1]; what is outside has
+      the first or the last level.
+    num_levels: How many levels are told apart, at least 1.
+
+  Returns:
+    Counts of the words, a float32 sparse matrix ``[batch_size, H * W * C *
+    num_levels]`` with H * W * C ones a row, in order.
+
+  Raises:
+    ValueError: If num_levels is not positive.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from pipelines import preprocessing
+    >>> image = tf.reshape(tf.constant([0.0, 0.3, 1.0]), [1, 1, 3, 1])
+    >>> bag = preprocessing.bag_of_words(image, num_levels=2)
+    >>> tf.sparse.to_dense(bag).numpy().tolist()
+    [[1.0, 0.0, 1.0, 0.0, 0.0, 1.0]]
+  """
+  if num_levels < 1:
+    raise ValueError(f'num_levels: expected at least 1, got {num_levels}.')
+  pixels = flatten(images)  # [B, P]
+  num_positions = pixels.shape[1]
+  batch_size = pixels.shape[0] or tf.shape(pixels)[0]
+  levels = tf.clip_by_value(tf.floor(pixels * num_levels), 0, num_levels - 1)
+  words = tf.cast(levels, tf.int32) + num_levels * tf.range(num_positions)
+  rows = tf.repeat(tf.range(batch_size), num_positions)
+  indices = tf.stack([rows, tf.reshape(words, [-1])], axis=1)
+  return tf.SparseTensor(
+      tf.cast(indices, tf.int64),
+      tf.ones([batch_size * num_positions]),
+      tf.cast([batch_size, num_positions * num_levels], tf.int64),
+  )
+
+
 # The inputs that a model may ask for by name, from scaled images.
-FEATURES: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
+FEATURES: dict[str, Callable[[tf.Tensor], tf.Tensor | tf.SparseTensor]] = {
+    'bag': bag_of_words,
     'image': tf.identity,
     'projections': projections,
 }

@@ -52,7 +52,7 @@ class SparseDense(dense.Dense):
           f'shape {inputs.shape}.'
       )
     self.build(inputs.shape)
-    rows, columns = tf.unstack(inputs.indices, axis=1)
+    rows, columns = inputs.indices[:, 0], inputs.indices[:, 1]
     weights = tf.gather(self.linear.w, columns)  # [num_values, num_units]
     values = tf.cast(inputs.values, weights.dtype)
     batch_size = inputs.shape[0] or inputs.dense_shape[0]

@@ -9,7 +9,16 @@ import inspect
 from typing import Any
 
 from .. import checks
-from . import convnet, mlp, reconstructing_mlp, resnet, vit, wide_and_deep
+from . import (
+    convnet,
+    mlp,
+    reconstructing_mlp,
+    resnet,
+    row_rnn,
+    sparse_mlp,
+    vit,
+    wide_and_deep,
+)
 from . import model as model_lib
 
 Model = model_lib.Model
@@ -19,6 +28,8 @@ REGISTRY: dict[str, type[model_lib.Model]] = {
     'mlp': mlp.MLP,
     'reconstructing_mlp': reconstructing_mlp.ReconstructingMLP,
     'resnet': resnet.ResNet,
+    'row_rnn': row_rnn.RowRNN,
+    'sparse_mlp': sparse_mlp.SparseMLP,
     'vit': vit.ViT,
     'wide_and_deep': wide_and_deep.WideAndDeep,
 }

@@ -184,7 +184,7 @@ class ResNet(model.Model):
 
     Args:
       inputs: Images ``[batch_size, height, width, channels]``.
-      is_training: Whether batch statistics, dropout and stochastic depth are on.
+      is_training: Whether batch statistics and the random layers are on.
       seed: Integers ``[2]``, needed in training with a rate above 0.
 
     Returns:

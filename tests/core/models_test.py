@@ -75,6 +75,7 @@ class RegistryTest(parameterized.TestCase):
     gradients = tape.gradient(loss, parameters)
     for path, gradient in gradients.items():
       self.assertIsNotNone(gradient, path)
+      gradient = tf.convert_to_tensor(gradient)  # Sparse ones become dense.
       self.assertTrue(np.isfinite(gradient).all(), path)
       self.assertTrue(np.any(gradient), path)
 
@@ -87,7 +88,7 @@ class RegistryTest(parameterized.TestCase):
       self.assertLen(variable.values, 2, path)
       np.testing.assert_array_equal(*variable.values)
 
-  @parameterized.parameters(*models.REGISTRY)
+  @parameterized.parameters(*sorted(models.REGISTRY.keys() - {'sparse_mlp'}))
   def test_an_unknown_size_of_an_image(self, name):
     model = cases.create(name)
     with self.assertRaisesRegex(

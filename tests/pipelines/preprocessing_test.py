@@ -42,6 +42,39 @@ class PreprocessingTest(parameterized.TestCase):
       made = function if jit is None else tf.function(function, jit_compile=jit)
       np.testing.assert_allclose(made(images), expected, rtol=1e-5)
 
+  @parameterized.product(num_levels=(1, 3, 8), jit=(None, False, True))
+  def test_words_of_a_bag(self, num_levels, jit):
+    pixels = _IMAGES / np.float32(255)
+    pixels[0, 0, 0] = [-1, 0, 2]  # What is outside of [0, 1] is clipped.
+    images = tf.constant(pixels)
+    levels = np.clip(pixels * num_levels, 0, num_levels - 1).astype(int)
+    expected = np.zeros([7, 60, num_levels])
+    rows, positions = np.indices([7, 60])
+    expected[rows, positions, levels.reshape(7, 60)] = 1
+
+    def dense(images):
+      bag = preprocessing.bag_of_words(images, num_levels)
+      self.assertEqual(bag.shape, [7, 60 * num_levels])
+      return tf.scatter_nd(bag.indices, bag.values, bag.shape)
+
+    if jit is not None:
+      dense = tf.function(dense, jit_compile=jit)
+    np.testing.assert_array_equal(dense(images), expected.reshape(7, -1))
+    bag = preprocessing.bag_of_words(images, num_levels)
+    tf.debugging.assert_equal(bag.indices, tf.sparse.reorder(bag).indices)
+
+  def test_a_bag_of_an_unknown_batch_size(self):
+    images = tf.constant(_IMAGES / np.float32(255))
+    spec = tf.TensorSpec([None, *images.shape[1:]])
+    bag = tf.function(preprocessing.bag_of_words, input_signature=[spec])
+    for size in (7, 0):
+      np.testing.assert_array_equal(
+          tf.sparse.to_dense(bag(images[:size])),
+          tf.sparse.to_dense(preprocessing.bag_of_words(images))[:size],
+      )
+    with self.assertRaisesRegex(ValueError, 'num_levels: .*got 0'):
+      preprocessing.bag_of_words(images, 0)
+
   def test_statistics_are_those_of_numpy(self):
     data = examples.Examples(_IMAGES, np.zeros(7, np.int64))
     mean, std = preprocessing.statistics(data)
@@ -83,7 +116,10 @@ class PreprocessingTest(parameterized.TestCase):
         name: function(images).shape.as_list()
         for name, function in preprocessing.FEATURES.items()
     }
-    self.assertEqual(shapes, {'image': [7, 4, 5, 3], 'projections': [7, 27]})
+    self.assertEqual(
+        shapes,
+        {'bag': [7, 480], 'image': [7, 4, 5, 3], 'projections': [7, 27]},
+    )
 
 
 if __name__ == '__main__':

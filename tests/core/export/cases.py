@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from core import export
 from core import models
+from pipelines import preprocessing
 
 IMAGE_SHAPE = (12, 10, 3)
 LABELS = ('T-shirt', 'crème brûlée', 'bag, big', '4')
@@ -20,6 +21,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     'mlp': {'hidden_sizes': (16, 8)},
     'reconstructing_mlp': {'num_units': 16},
     'resnet': {'blocks_per_stage': (1, 1), 'channels': (4, 6)},
+    'row_rnn': {'hidden_sizes': (8,)},
+    'sparse_mlp': {'hidden_sizes': (8,)},
     'vit': {'patch_size': 2, 'hidden_size': 16, 'num_layers': 2},
     'wide_and_deep': {'hidden_sizes': (16, 8)},
 }
@@ -34,6 +37,8 @@ def temporary_folder(test: unittest.TestCase) -> str:
 
 def preprocess(model: Any, images: tf.Tensor) -> Any:
   """Normalises, and makes a second input for a model that has two."""
+  if model.input_names == ('bag',):
+    return preprocessing.bag_of_words(images)
   image = (images - 0.3) / [0.5, 0.4, 0.3]
   if len(model.input_names) == 1:
     return image

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from core import models
 
@@ -23,6 +24,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         'stem_channels': 4,
         'stochastic_depth_rate': 0.2,
     },
+    'row_rnn': {'hidden_sizes': (6, 5), 'dropout_rate': 0.3},
+    'sparse_mlp': {'hidden_sizes': (8,), 'dropout_rate': 0.3},
     'vit': {'hidden_size': 8, 'num_layers': 1, 'num_heads': 2, 'mlp_size': 12},
     'wide_and_deep': {'hidden_sizes': (12, 8)},
 }
@@ -41,7 +44,7 @@ def input_shapes(model: models.Model, image_shape: tuple[int, ...]) -> Any:
       name: (None, *image_shape) if name == 'image' else (None, 5)
       for name in model.input_names
   }
-  return shapes if len(shapes) > 1 else shapes['image']
+  return shapes if len(shapes) > 1 else shapes[model.input_names[0]]
 
 
 def batch(
@@ -62,7 +65,8 @@ def batch(
 
 
 def inputs(model: models.Model, batch: dict[str, Any]) -> Any:
-  """Takes a model's inputs out of a batch."""
-  if len(model.input_names) > 1:
-    return {name: batch[name] for name in model.input_names}
-  return batch[model.input_names[0]]
+  """Takes a model's inputs out of a batch; a bag is sparse."""
+  taken = {name: batch[name] for name in model.input_names}
+  if 'bag' in taken:
+    taken['bag'] = tf.sparse.from_dense(taken['bag'])
+  return taken if len(taken) > 1 else taken[model.input_names[0]]

@@ -1,0 +1,89 @@
+"""A recurrent network that reads an image row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sonnet as snt
+import tensorflow as tf
+
+from .. import layers, random
+from . import model
+
+
+class RowRNN(model.Model):
+  """LSTM layers over the rows of an image; the last state gives the logits.
+
+  The steps are unrolled, one a row: the graph grows with the height of the
+  image, and compiles and converts like any other, without a loop in it.
+
+  Reference:
+    Hochreiter and Schmidhuber 1997, Long short-term memory; as `snt.LSTM`.
+  """
+
+  def __init__(
+      self,
+      num_classes: int,
+      hidden_sizes: Sequence[int] = (128,),
+      dropout_rate: float = 0.0,
+      name: str | None = None,
+  ):
+    """Constructs the model.
+
+    Args:
+      num_classes: The number of logits.
+      hidden_sizes: The size of each LSTM layer, at least one.
+      dropout_rate: The rate of dropout after each LSTM layer, in [0, 1).
+      name: Name of the module.
+
+    Raises:
+      ValueError: If there is no layer, a size is not positive or the rate is
+        out of range.
+    """
+    super().__init__(name=name)
+    if min(hidden_sizes, default=0) < 1:
+      raise ValueError(
+          'hidden_sizes: expected one or more sizes, at least 1 each, got '
+          f'{tuple(hidden_sizes)}.'
+      )
+    self.cores = [snt.LSTM(size) for size in hidden_sizes]
+    self.dropout = layers.Dropout(dropout_rate)
+    self.output = layers.Dense(num_classes)
+
+  def __call__(
+      self,
+      inputs: tf.Tensor,
+      is_training: bool,
+      seed: tf.Tensor | None = None,
+  ) -> tf.Tensor:
+    """Computes logits.
+
+    Args:
+      inputs: Images ``[batch_size, height, width, channels]``.
+      is_training: Whether dropout is on.
+      seed: Integers ``[2]``, needed in training with dropout.
+
+    Returns:
+      Logits ``[batch_size, num_classes]``.
+    """
+    inputs = tf.convert_to_tensor(inputs)
+    _, height, width, channels = inputs.shape
+    batch_size = inputs.shape[0] or tf.shape(inputs)[0]
+    x = tf.reshape(inputs, [batch_size, height, width * channels])
+    for index, core in enumerate(self.cores):
+      # The state is float32 whatever the inputs are.
+      state = tf.nest.map_structure(
+          lambda zeros: tf.cast(zeros, inputs.dtype),
+          core.initial_state(batch_size),
+      )
+      states, _ = snt.static_unroll(
+          core,
+          tf.transpose(x, [1, 0, 2]),  # [H, B, W * C]
+          state,
+      )
+      x = self.dropout(
+          tf.transpose(states, [1, 0, 2]),
+          is_training,
+          random.layer_seed(seed, index),
+      )
+    return self.output(x[:, -1])

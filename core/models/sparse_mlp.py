@@ -1,0 +1,72 @@
+"""A multi-layer perceptron of a bag of words, given as a sparse matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from .. import layers, random
+from . import model
+
+
+class SparseMLP(model.Model):
+  """A sparse first layer, then dense ones with an activation and dropout.
+
+  Its input `bag` has a column for each word of the vocabulary, and holds the
+  counts, or other values, of the words that an example has.
+  """
+
+  input_names = ('bag',)
+
+  def __init__(
+      self,
+      num_classes: int,
+      hidden_sizes: Sequence[int] = (100,),
+      activation: str = 'relu',
+      dropout_rate: float = 0.0,
+      name: str | None = None,
+  ):
+    """Constructs the model.
+
+    Args:
+      num_classes: The number of logits.
+      hidden_sizes: The size of each hidden layer. The first has a weight for
+        each of its units and each word.
+      activation: A name of `layers.ACTIVATIONS`.
+      dropout_rate: The rate of dropout after each hidden layer, in [0, 1).
+      name: Name of the module.
+    """
+    super().__init__(name=name)
+    sizes = [*hidden_sizes, num_classes]
+    activations = [activation] * len(hidden_sizes) + ['linear']
+    kinds = [layers.SparseDense] + [layers.Dense] * len(hidden_sizes)
+    self.layers = [
+        kind(size, each)
+        for kind, size, each in zip(kinds, sizes, activations)
+    ]
+    self.dropout = layers.Dropout(dropout_rate)
+
+  def __call__(
+      self,
+      inputs: tf.SparseTensor | tf.Tensor,
+      is_training: bool,
+      seed: tf.Tensor | None = None,
+  ) -> tf.Tensor:
+    """Computes logits.
+
+    Args:
+      inputs: A sparse matrix ``[batch_size, num_words]`` of floats; a dense one
+        gives the same, slower.
+      is_training: Whether dropout is on.
+      seed: Integers ``[2]``, needed in training with dropout.
+
+    Returns:
+      Logits ``[batch_size, num_classes]``.
+    """
+    x = inputs
+    for index, layer in enumerate(self.layers):
+      if index:
+        x = self.dropout(x, is_training, random.layer_seed(seed, index))
+      x = layer(x)
+    return x
