@@ -50,6 +50,7 @@ class Checkpointer:
 
     Raises:
       ValueError: If max_to_keep is not positive.
+      CheckpointError: If the list of checkpoints is damaged.
     """
     if max_to_keep < 1:
       raise ValueError(f'max_to_keep: expected at least 1, got {max_to_keep}.')
@@ -61,6 +62,7 @@ class Checkpointer:
       worker = strategy.cluster_resolver.task_id
       directory = os.path.join(directory, f'scratch_of_worker_{worker}')
     self._scratch = directory
+    latest(self._directory)  # The manager would take a damaged list for none.
     self._manager = tf.train.CheckpointManager(
         tf.train.Checkpoint(variables=self._variables),
         directory,
@@ -119,7 +121,10 @@ def latest(directory: str) -> str | None:
   # Not tf.train.latest_checkpoint: it takes a checkpoint whose files are gone,
   # or whose list can not be read, for none, and the run would start anew
   # without a word.
-  state = tf.train.get_checkpoint_state(directory)
+  try:
+    state = tf.train.get_checkpoint_state(directory)
+  except UnicodeDecodeError:
+    state = None
   listed = os.path.join(directory, 'checkpoint')
   if state is None and os.path.exists(listed):
     raise CheckpointError(f'{listed}: not a readable list of checkpoints.')

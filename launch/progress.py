@@ -79,7 +79,7 @@ class Progress:
           f'{rate * self._batch_size:,.0f} images/s',
           f'ETA {duration((self._num_steps - step) / rate)}',
       ]
-    self._write('  '.join(parts))
+    self._write(parts)
     return rate
 
   def pause(self) -> None:
@@ -98,10 +98,14 @@ class Progress:
       self._stream.flush()
       self._width = 0
 
-  def _write(self, line: str) -> None:
+  def _write(self, parts: list[str]) -> None:
+    line = '  '.join(parts)
     if self._is_live:
       # A terminal may not know its width, and says 0.
       columns = os.get_terminal_size(self._stream.fileno()).columns or 80
+      # Where it is narrow, the epoch goes first, and what is last of the rest.
+      shorter = (line, ' '.join(parts), ' '.join(parts[1:]))
+      line = next((s for s in shorter if len(s) < columns), shorter[-1])
       line = line[: columns - 1]
       self._stream.write('\r' + line.ljust(self._width)[: columns - 1])
       self._width = len(line)

@@ -110,6 +110,21 @@ class TerminalTest(parameterized.TestCase):
     for part in terminal.read().split('\r')[2:]:
       self.assertLess(len(part), columns)
 
+  @parameterized.parameters((120, True), (80, False))
+  def test_what_fits(self, columns, has_epoch):
+    terminal = _Terminal(self, columns)
+    line = progress.Progress(51480, 429, 128, stream=terminal.stream)
+    for step in (10_000, 20_000):
+      line.update(step, {'loss': 0.1234, 'accuracy': 0.9375})
+      self.clock.now += 100
+    last = terminal.read().split('\r')[-1]
+    self.assertRegex(
+        last.replace('  ', ' '),
+        r'step 20000/51480 loss 0.1234 accuracy 0.9375 12,800 images/s ETA 5:15'
+        ' *$',
+    )
+    self.assertEqual('epoch 47/120' in last, has_epoch)
+
   def test_a_terminal_that_does_not_know_its_width(self):
     terminal, line = self._progress(0)
     line.update(1, {'loss': 1.0})

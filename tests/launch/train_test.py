@@ -1,0 +1,191 @@
+"""Tests of launch.train: its flags, and what it says of mistakes."""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import os
+import pathlib
+import pty
+import re
+import signal
+import struct
+import termios
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import numpy as np
+
+from pipelines import archives
+from tests import small_datasets
+from tests.launch import runs
+
+
+def _archives(directory, content):
+  """Writes archives under the names of Fashion-MNIST's."""
+  directory.mkdir()
+  for name in archives.expected('fashion_mnist'):
+    (directory / name).write_bytes(content)
+
+
+class MistakesTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.root = pathlib.Path(runs.scratch(self))
+
+  def assert_refused(self, ended, message):
+    self.assertEqual((ended.code, ended.out), (2, ''))
+    self.assertRegex(ended.err, rf'^\S+: .*{message}.*\n$')
+    self.assertEqual(ended.err.count('\n'), 1, ended.err)
+
+  @parameterized.parameters(
+      ('--dataset=tiny_shaped', "'tiny_shaped'.*did you mean tiny_shapes"),
+      ('--model=perceptron', "'perceptron'; known: convnet, mlp"),
+      ('--loss=hinge', '--loss=hinge: unknown; there are: '),
+      ('--optimizer=adma', '--optimizer=adma: unknown; there are: '),
+      ('--schedule=step', '--schedule=step: unknown; there are: '),
+      ('--strategy=tpu', '--strategy=tpu: value should be one of'),
+      ('--normalise', "Unknown command line flag 'normalise'. Did you mean"),
+      ('--global_batch_size=0', '--global_batch_size=0'),
+      ('--global_batch_size=13', '13 can not be divided among 2 replicas'),
+      ('--global_batch_size=242', '242 is more than the 240 training examples'),
+      ('--class_weights=1,2', '2 weights for 4 classes'),
+      ('--class_weights=1,2,x,4', '--class_weights=1,2,x,4: expected numbers'),
+      ('--class_weights=1,2,nan,4', 'expected numbers from 0 on'),
+      ('--class_weights=', '--class_weights'),
+      ('--learning_rate=-1', '--learning_rate=-1'),
+      ('--label_smoothing=2', '--label_smoothing=2'),
+      ('--seed=-1', '--seed=-1'),
+      ('--num_epochs=0', '--num_epochs=0'),
+      ('--num_steps=half', '--num_steps=half'),
+      ('--validation_examples=265', '265 is not in '),
+      ('--image_size=8', '--image_size=8: expected HEIGHT,WIDTH'),
+      ('--image_size=8,0', '--image_size=8,0: expected HEIGHT,WIDTH'),
+      ('--image_size=a,b', '--image_size=a,b: expected numbers'),
+      ('--model_arg=depth=3', '--model_arg=depth: no such argument; there are'),
+      ('--model_arg=dropout_rate=high', '--model_arg=dropout_rate=high'),
+      ('--model_arg=dropout_rate=1.5', 'rate: .*1.5'),
+      ('--model_arg=hidden_sizes=0,', 'expected at least 1, got 0'),
+      ('--model_arg=activation=softmix', 'softmix'),
+      ('--model_arg=activation', 'expected NAME=VALUE'),
+      ('--optimizer_arg=momentun=0.9', 'momentun: no such argument'),
+      ('--optimizer_arg=b1=7', 'b1'),
+      ('--loss_arg=delta=1', 'delta: no such argument; there are: none'),
+      ('--schedule_arg=warmup_fraction=1', 'no such argument'),
+      ('--data_dir=/nowhere/at/all', "'tiny_shapes'"),
+      ('tiny_shapes', "unexpected argument 'tiny_shapes'"),
+      ('--flagfile=/nowhere', 'nowhere'),
+  )
+  def test_one_line_and_nothing_written(self, argument, message):
+    config = runs.config(model_arg={})
+    ended = runs.call(
+        'train',
+        *runs.arguments(config),
+        f'--workdir={self.root}/run',
+        argument,
+        num_replicas=2,
+    )
+    self.assert_refused(ended, message)
+    self.assertEmpty(os.listdir(self.root))
+
+  def test_no_workdir(self):
+    ended = runs.call('train', *runs.arguments(runs.config()))
+    self.assert_refused(ended, '--workdir is missing')
+
+  @parameterized.parameters(
+      (gzip.compress(b'some images')[:-9], 'truncated'),
+      (gzip.compress(b'others'), 'of another data set'),
+      (b'', 'truncated'),
+  )
+  def test_archives_that_are_not_the_sets(self, content, message):
+    _archives(self.root / 'archives', content)
+    (self.root / 'data').mkdir()
+    ended = runs.call(
+        'train',
+        '--dataset=fashion_mnist',
+        f'--data_dir={self.root}/data',
+        f'--archives_dir={self.root}/archives',
+        f'--workdir={self.root}/run',
+    )
+    self.assert_refused(ended, message)
+    self.assertFalse((self.root / 'run').exists())
+    self.assertEmpty(list((self.root / 'data').rglob('fashion_mnist')))
+
+  def test_a_set_without_an_integer_label(self):
+    small_datasets.write(
+        self.root / 'data', num_train=20, features={'label': np.float32}
+    )
+    ended = runs.call(
+        'train',
+        '--dataset=tiny_shapes',
+        f'--data_dir={self.root}/data',
+        f'--workdir={self.root}/run',
+    )
+    self.assert_refused(ended, 'has no integer `label`; it has image')
+    self.assertFalse((self.root / 'run').exists())
+
+
+class ProcessTest(parameterized.TestCase):
+  """What only a process of its own shows: streams, exit codes, signals."""
+
+  def setUp(self):
+    super().setUp()
+    self.root = pathlib.Path(runs.scratch(self))
+
+  def test_a_mistake(self):
+    (self.root / 'file').write_text('')
+    ended = runs.finish(runs.start(
+        'train', *runs.arguments(runs.config()), f'--workdir={self.root}/file/x'
+    ))
+    self.assertEqual((ended.code, ended.out), (2, ''))
+    self.assertEqual(
+        ended.err,
+        f'launch.train: --workdir={self.root}/file/x: {self.root}/file is not '
+        'a directory.\n',
+    )
+    self.assertEqual(os.listdir(self.root), ['file'])
+
+  def test_on_a_terminal_until_ctrl_c(self):
+    config = runs.config(num_epochs=50_000)
+    arguments = [*runs.arguments(config), f'--workdir={self.root}']
+    reader, writer = pty.openpty()
+    fcntl.ioctl(
+        reader, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 100, 0, 0)
+    )
+    self.addCleanup(os.close, reader)
+    process = runs.start(
+        'train', *arguments, '--num_virtual_devices=3', stdout=writer
+    )
+    os.close(writer)
+    written, asked = '', False
+    with runs.ending(process):
+      while True:
+        try:
+          written += os.read(reader, 10_000).decode()
+        except OSError:  # All is read, and the other end is closed.
+          break
+        if not asked and 'ETA' in written:
+          asked = True
+          process.send_signal(signal.SIGINT)
+      code = process.wait()
+      self.assertEqual((code, process.stderr.read()), (130, ''))
+    self.assertIn('over 3 CPU replica(s)', written)
+    self.assertRegex(
+        written,
+        r'\repoch \d+/50000  step \d+/1000000  loss \d\.\d{4}  accuracy '
+        r'[01]\.\d{4}  [\d,]+ images/s  ETA [\d:]+',
+    )
+    for line in re.split('[\r\n]', written):
+      self.assertLess(len(line), 100, line)
+    step = re.search(
+        r'\r\n?Interrupted: saved step (\d+) of 1000000; the same command goes '
+        r'on from there\.\r\n$',
+        written,
+    )
+    self.assertIsNotNone(step, written[-500:])
+    self.assertTrue((self.root / f'checkpoints/ckpt-{step[1]}.index').exists())
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,252 @@
+"""Tests of launch.training_program: a work directory's second start."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+import signal
+from unittest import mock
+
+from absl.testing import absltest
+from absl.testing import parameterized
+import tensorflow as tf
+
+from launch import devices
+from launch import trainer
+from tests import small_datasets
+from tests.launch import runs
+
+
+def _files(workdir):
+  """Reads every file below a directory, and when it was written."""
+  return {
+      path: (path.read_bytes(), path.stat().st_mtime_ns)
+      for path in pathlib.Path(workdir).rglob('*')
+      if path.is_file()
+  }
+
+
+class _TestCase(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.root = pathlib.Path(runs.scratch(self))
+    self.workdir = self.root / 'run'
+
+  def interrupt(self, **changes):
+    with runs.signal_at(5, signal.SIGTERM):
+      runs.train(self.workdir, **changes)
+
+  def assert_refused(self, pattern, **changes):
+    """Trains; expects one line, exit code 2, and that no file changed."""
+    before = _files(self.root)
+    ended = runs.train(self.workdir, **changes)
+    self.assertEqual((ended.code, ended.out), (2, ''))
+    self.assertRegex(ended.err, pattern)
+    self.assertEqual(ended.err.count('\n'), 1, ended.err)
+    self.assertEqual(_files(self.root), before)
+
+
+class SeedTest(_TestCase):
+
+  def test_the_seed_decides_everything(self):
+    expected = runs.finished()
+    runs.train(self.workdir)
+    self.assertEqual(runs.digest(self.workdir), runs.digest(expected))
+    self.assertEqual(runs.rows(self.workdir), runs.rows(expected))
+    runs.train(self.root / 'other', seed=1)
+    self.assertNotEqual(
+        runs.digest(self.root / 'other'), runs.digest(expected)
+    )
+
+
+class SecondStartTest(_TestCase):
+
+  def test_a_complete_run(self):
+    shutil.copytree(runs.finished(), self.workdir)
+    before = _files(self.workdir)
+    ended = runs.train(self.workdir)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    accuracy = runs.result(self.workdir)['test_accuracy']
+    self.assertEqual(
+        ended.out,
+        f'The run in {self.workdir} is complete: test_accuracy '
+        f'{accuracy:.4f}. Name another --workdir to train again.\n',
+    )
+    self.assertEqual(_files(self.workdir), before)
+
+  def test_other_flags(self):
+    shutil.copytree(runs.finished(), self.workdir)
+    self.assert_refused(
+        '--workdir=.* holds a run with other flags: '
+        r"--model_arg: {'hidden_sizes': \[9\]}, not {'hidden_sizes': \[16\], "
+        r"'dropout_rate': 0.2}; --learning_rate: 0.5, not 0.003; --seed: 7, "
+        'not 0. Give the same flags',
+        seed=7,
+        learning_rate=0.5,
+        model_arg={'hidden_sizes': (9,)},
+    )
+
+  def test_another_model(self):
+    self.interrupt()
+    self.assert_refused(
+        "--model: convnet, not mlp", model='convnet', model_arg={}
+    )
+
+  def test_another_place_is_no_other_run(self):
+    self.interrupt()
+    copy = self.root / 'data'
+    shutil.copytree(runs.data_dir(), copy)
+    ended = runs.train(self.workdir, data=str(copy))
+    self.assertEqual(ended.code, 0, ended.err)
+    self.assertEqual(runs.digest(self.workdir), runs.digest(runs.finished()))
+
+  def test_data_that_changed(self):
+    data = str(self.root / 'data')
+    small_datasets.write(data, num_train=60, num_test=5)
+    self.interrupt(data=data, num_steps=30)
+    shutil.rmtree(data)
+    small_datasets.write(data, num_train=61, num_test=5)
+    self.assert_refused(
+        "holds a run on other data: num_examples is {'train': 36, .*, not "
+        "{'train': 35",
+        data=data,
+        num_steps=30,
+    )
+
+  @parameterized.parameters(
+      ('checkpoints/ckpt-*.index', 'remove', 'can not be read'),
+      ('checkpoints/ckpt-*.index', 'spoil', 'can not be read'),
+      ('checkpoints/ckpt-*.data*', 'remove', 'can not be read'),
+      ('checkpoints/ckpt-*.data*', 'cut', 'can not be read'),
+      ('checkpoints/ckpt-*.data*', 'spoil', 'can not be read'),
+      ('checkpoints/checkpoint', 'spoil', 'not a readable list'),
+      ('checkpoints/checkpoint', 'cut', 'not a readable list'),
+      ('config.json', 'cut', 'damaged'),
+      ('metrics.jsonl', 'spoil', ': .* decode'),
+  )
+  def test_damage(self, pattern, how, message):
+    self.interrupt(log_every_steps=1)
+    [path] = self.workdir.glob(pattern)
+    content = path.read_bytes()
+    if how == 'remove':
+      path.unlink()
+    elif how == 'cut':
+      path.write_bytes(content[: len(content) // 2])
+    else:
+      middle = len(content) // 2
+      path.write_bytes(
+          content[:middle] + b'\xff{[\xfe' + content[middle + 4 :]
+      )
+    self.assert_refused(
+        f'{path.stem.split(".")[0]}.*{message}', log_every_steps=1
+    )
+
+  def test_a_checkpoint_of_another_model(self):
+    """As after an update of the program, with the same flags."""
+    self.interrupt()
+    config = self.workdir / 'config.json'
+    values = json.loads(config.read_text())
+    values['config']['model_arg']['hidden_sizes'] = [9]
+    config.write_text(json.dumps(values))
+    self.assert_refused(
+        r'model/hidden/0/linear/b is float32 \[16\] in the checkpoint and '
+        r'float32 \[9\] here',
+        model_arg={'hidden_sizes': (9,), 'dropout_rate': 0.2},
+    )
+
+
+class PartsTest(_TestCase):
+
+  def test_without_validation_and_test(self):
+    data = str(self.root / 'data')
+    small_datasets.write(data, num_train=36, num_test=0)
+    ended = runs.train(self.workdir, data=data, validation_examples=0)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    result = runs.result(self.workdir)
+    self.assertEqual(result['num_train_examples'], 36)
+    for name in ('test_accuracy', 'validation_accuracy', 'num_test_examples'):
+      self.assertNotIn(name, result)
+    self.assertEqual(
+        ended.out.splitlines()[-1],
+        f'6 steps; {self.workdir}/result.json',
+    )
+    ended = runs.train(self.workdir, data=data, validation_examples=0)
+    self.assertIn('is complete: 6 steps.', ended.out)
+
+  def test_images_of_many_sizes(self):
+    data = str(self.root / 'data')
+    small_datasets.write(data, num_train=36, num_test=7, sizes_vary=True)
+    self.assert_refused('image_size: .* differ in size', data=data)
+    ended = runs.train(
+        self.workdir, data=data, image_size=(6, 5), validation_examples=3
+    )
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    config = json.loads((self.workdir / 'config.json').read_text())
+    self.assertEqual(config['data']['image_shape'], [6, 5, 3])
+
+  def test_what_is_said_first(self):
+    ended = runs.train(self.workdir, num_steps=1, num_replicas=2)
+    lines = ended.out.splitlines()
+    self.assertIn(
+        f'tiny_shapes 1.0.0: {runs.NUM_TRAIN} train, {runs.NUM_VALIDATION} '
+        f'validation, {runs.NUM_TEST} test; 4 classes',
+        lines,
+    )
+    self.assertIn(
+        'MirroredStrategy over 2 CPU replica(s), 12 examples a step, 1 steps, '
+        f'{runs.STEPS_PER_EPOCH} an epoch',
+        lines,
+    )
+
+  @parameterized.parameters(
+      {'class_weights': (1.0, 5.0, 1.0, 1.0)},
+      {'label_smoothing': 0.2},
+      {'l1_penalty': 0.01},
+      {'l2_penalty': 0.01},
+      {'clip_global_norm': 0.1},
+      {'normalize': True},
+      {'optimizer_arg': {'b1': 0.5}},
+      {'schedule': 'cosine'},
+      {'loss': 'huber'},
+  )
+  def test_each_flag_counts(self, **changes):
+    ended = runs.train(self.workdir, num_steps=2, **changes)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    if not hasattr(PartsTest, 'plain'):
+      runs.train(self.root / 'plain', num_steps=2)
+      PartsTest.plain = runs.digest(self.root / 'plain')
+    self.assertNotEqual(runs.digest(self.workdir), PartsTest.plain)
+
+
+class LostWorkerTest(_TestCase):
+
+  @parameterized.parameters(
+      tf.errors.UnavailableError, tf.errors.AbortedError
+  )
+  def test_is_told_in_one_line(self, kind):
+    error = kind(None, None, 'Connection reset\nby peer')
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    with (
+        mock.patch.object(devices, 'strategy', return_value=strategy),
+        mock.patch.object(trainer.Trainer, 'run', side_effect=error),
+    ):
+      ended = runs.train(self.workdir)
+    self.assertEqual(ended.code, 1)
+    self.assertRegex(
+        ended.err, 'a worker was lost; .* start all of them again with the same'
+    )
+    self.assertEqual(ended.err.count('\n'), 1)
+
+  def test_is_no_excuse_where_there_is_one_worker(self):
+    error = tf.errors.InternalError(None, None, 'a kernel failed')
+    with (
+        mock.patch.object(trainer.Trainer, 'run', side_effect=error),
+        self.assertRaises(tf.errors.InternalError),
+    ):
+      runs.train(self.workdir)
+
+
+if __name__ == '__main__':
+  absltest.main()
