@@ -32,6 +32,7 @@ from .clipping import (
     clip_by_global_norm,
     clip_by_norm,
 )
+from .constraints import constrain, max_norm, non_negative, unit_norm
 from .decay import add_decayed_weights, centralize
 from .factored import (
     adafactor,
@@ -78,6 +79,7 @@ __all__ = (
     'clip_by_block_rms',
     'clip_by_global_norm',
     'clip_by_norm',
+    'constrain',
     'create',
     'ema',
     'ema_average',
@@ -88,9 +90,11 @@ __all__ = (
     'lion',
     'lookahead',
     'masked',
+    'max_norm',
     'multi_steps',
     'muon',
     'nadam',
+    'non_negative',
     'orthogonalize',
     'partition',
     'rmsprop',
@@ -108,4 +112,5 @@ __all__ = (
     'sgd',
     'stateless',
     'trace',
+    'unit_norm',
 )

@@ -1,0 +1,177 @@
+"""Constraints on parameters, and the transformation that keeps them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import tensorflow as tf
+
+from .. import checks
+from . import nests, partitioning, transformation
+
+# Maps a parameter to the closest one, or another, that is allowed.
+Constraint: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
+Axis: TypeAlias = int | Sequence[int] | None
+
+
+def _norms(tensor: tf.Tensor, axis: Axis) -> tf.Tensor:
+  """Computes norms over axes: by default all but the last, or a vector's."""
+  if not tensor.shape.rank:
+    raise ValueError(
+        'tensor: expected rank 1 at least, got a scalar; choose the weights by '
+        'a mask such as r".*/w".'
+    )
+  if axis is None:
+    axis = list(range(max(tensor.shape.rank - 1, 1)))
+  return tf.sqrt(tf.reduce_sum(tf.square(tensor), axis, keepdims=True))
+
+
+def max_norm(
+    tensor: tf.Tensor, max_value: float = 2.0, axis: Axis = None
+) -> tf.Tensor:
+  """Scales down what has a norm above the greatest one.
+
+  Args:
+    tensor: A parameter, float, of rank 1 at least.
+    max_value: The greatest norm, at least 0.
+    axis: The axes that a norm is over. By default all but the last: the weights
+      of one unit of a matrix ``[num_inputs, num_units]``, of one filter
+      ``[height, width, channels, filters]``; or the axis of a vector.
+
+  Returns:
+    A tensor like the parameter; what was allowed is not changed.
+
+  Raises:
+    ValueError: If `max_value` is negative or the tensor a scalar.
+
+  Reference:
+    Srivastava et al. 2014, Dropout: a simple way to prevent neural networks
+    from overfitting, section 5.1; ``keras.constraints.MaxNorm``, whose axis is
+    0 by default.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import optimizers
+    >>> w = tf.constant([[3.0, 0.5], [4.0, 0.0]])
+    >>> optimizers.max_norm(w, max_value=2.5).numpy().tolist()
+    [[1.5, 0.5], [2.0, 0.0]]
+  """
+  checks.in_range('max_value', max_value, 0, math.inf)
+  tensor = tf.convert_to_tensor(tensor)
+  norms = _norms(tensor, axis)
+  is_above = norms > max_value
+  return tf.where(
+      is_above, tensor * (max_value / tf.where(is_above, norms, 1)), tensor
+  )
+
+
+def unit_norm(tensor: tf.Tensor, axis: Axis = None) -> tf.Tensor:
+  """Scales to a norm of 1.
+
+  Args:
+    tensor: A parameter, float, of rank 1 at least.
+    axis: The axes that a norm is over, as for `max_norm`.
+
+  Returns:
+    A tensor like the parameter; what has a norm of 0 stays 0.
+
+  Raises:
+    ValueError: If the tensor is a scalar.
+
+  Reference:
+    ``keras.constraints.UnitNorm``, whose axis is 0 by default.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import optimizers
+    >>> w = tf.constant([[2.0, 0.0], [0.0, 0.0]])
+    >>> optimizers.unit_norm(w).numpy().tolist()
+    [[1.0, 0.0], [0.0, 0.0]]
+  """
+  tensor = tf.convert_to_tensor(tensor)
+  return tf.math.divide_no_nan(tensor, _norms(tensor, axis))
+
+
+def non_negative(tensor: tf.Tensor) -> tf.Tensor:
+  """Sets what is negative to 0.
+
+  Args:
+    tensor: A parameter, float.
+
+  Returns:
+    A tensor like the parameter.
+
+  Reference:
+    ``keras.constraints.NonNeg``; ``optax.projections.projection_non_negative``.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import optimizers
+    >>> optimizers.non_negative(tf.constant([-1.0, 2.0])).numpy().tolist()
+    [0.0, 2.0]
+  """
+  return tf.maximum(tensor, 0)
+
+
+def constrain(
+    constraints: Mapping[partitioning.Mask, Constraint],
+) -> transformation.GradientTransformation:
+  """Changes updates so that the updated parameters satisfy constraints.
+
+  It must be the last of a chain, where the updates are what is added: the
+  result is ``constraint(parameter + update) - parameter``. Parameters of half
+  precision satisfy the constraint up to their rounding.
+
+  Args:
+    constraints: Maps masks to functions of a tensor: a regular expression that
+      must match the whole path of a parameter, or a predicate on path and
+      tensor. The first mask that holds wins; parameters for which none does are
+      free.
+
+  Returns:
+    A transformation without a state of its own.
+
+  Raises:
+    ValueError: If a regular expression is not one.
+
+  Reference:
+    Projected gradient descent; ``keras.constraints``, which are applied after
+    an update; ``optax.keep_params_nonnegative``.
+
+  Example:
+    >>> import functools
+    >>> import tensorflow as tf
+    >>> from core import optimizers
+    >>> optimizer = optimizers.chain(
+    ...     optimizers.sgd(1.0),
+    ...     optimizers.constrain({
+    ...         '.*/w': functools.partial(optimizers.max_norm, max_value=3.0),
+    ...         'scale': optimizers.non_negative,
+    ...     }),
+    ... )
+    >>> parameters = {'scale': tf.constant(0.5)}
+    >>> updates, _ = optimizer.update(
+    ...     {'scale': tf.constant(2.0)}, optimizer.init(parameters), parameters)
+    >>> float(optimizers.apply_updates(parameters, updates)['scale'])
+    0.0
+  """
+  projections = {
+      mask: _projection(constraint) for mask, constraint in constraints.items()
+  }
+  rest = {lambda path, tensor: True: transformation.identity()}
+  return partitioning.partition({**projections, **rest})
+
+
+def _projection(
+    constraint: Constraint,
+) -> transformation.GradientTransformation:
+  def project(updates: nests.Nest, parameters: nests.Nest) -> nests.Nest:
+    return tf.nest.map_structure(
+        lambda update, parameter: constraint(parameter + update) - parameter,
+        updates,
+        parameters,
+    )
+
+  return transformation.stateless(project)
