@@ -157,11 +157,13 @@ def constrain(
     >>> float(optimizers.apply_updates(parameters, updates)['scale'])
     0.0
   """
-  projections = {
+  groups: dict[
+      partitioning.Mask, transformation.GradientTransformation
+  ] = {
       mask: _projection(constraint) for mask, constraint in constraints.items()
   }
-  rest = {lambda path, tensor: True: transformation.identity()}
-  return partitioning.partition({**projections, **rest})
+  groups[lambda path, tensor: True] = transformation.identity()
+  return partitioning.partition(groups)
 
 
 def _projection(
