@@ -69,6 +69,7 @@ def write(
     features: dict[str, Any] | None = None,
     sizes_vary: bool = False,
     labels_from: int = 0,
+    version: str = '1.0.0',
 ) -> None:
   """Writes a prepared set that TFDS finds by name in `data_dir`.
 
@@ -86,6 +87,7 @@ def write(
       all others hold the label.
     sizes_vary: Declares height and width unknown and crops every other image.
     labels_from: The label of the first class.
+    version: The set's version, that of TFDS's own set for one of its names.
   """
   declared = (None, None, image_shape[-1]) if sizes_vary else image_shape
   if features is None:
@@ -113,7 +115,7 @@ def write(
   tfds.disable_progress_bar()
   tfds.dataset_builders.store_as_tfds_dataset(
       name=name,
-      version='1.0.0',
+      version=version,
       features=tfds.features.FeaturesDict(features),
       split_datasets={
           split: rows(size, seed)

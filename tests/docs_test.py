@@ -1,0 +1,219 @@
+"""Tests of README and docs/: snippets run, links lead somewhere, tables agree.
+
+Every ```python and ```sh block of README and of the guides runs, in the order
+of its page, in a folder like a checkout. Commands run as they stand there: a
+small set stands in for Fashion-MNIST, and free ports for `_PORTS`. The examples
+of the pages made from docstrings (```pycon) run as well; ```text does not.
+"""
+
+from __future__ import annotations
+
+import doctest
+import functools
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import pytest
+import tensorflow as tf
+from absl.testing import absltest, parameterized
+
+from tests import docs_files, small_datasets
+from tests.launch import runs
+
+_LANGUAGES = ('python', 'pycon', 'sh', 'text')
+# They make an environment: continuous integration runs them in a clean clone.
+_EXEMPT = ('./run.sh', './test.sh')
+# Other tests on this machine may run two workers as well.
+_PORTS = ('12345', '23456')
+# What programs other than those of launch are given.
+_OTHER_FLAGS = ('all', 'logdir')
+_LAUNCH_GUIDE = docs_files.ROOT / 'docs' / 'guide_launch.md'
+_TRAINING_GUIDE = docs_files.ROOT / 'docs' / 'guide_training.md'
+_PORTING_GUIDE = docs_files.ROOT / 'docs' / 'guide_porting.md'
+
+
+@functools.cache
+def _tiny_fashion_mnist() -> str:
+  """Writes a set of Fashion-MNIST's name, shape and version."""
+  folder = tempfile.TemporaryDirectory()
+  small_datasets.write(
+      folder.name,
+      'fashion_mnist',
+      num_train=280,
+      num_test=61,
+      image_shape=(28, 28, 1),
+      num_classes=10,
+      version='3.0.1',
+  )
+  _tiny_fashion_mnist.folder = folder  # Removed with the process.
+  return folder.name
+
+
+def _make_folder() -> pathlib.Path:
+  """Makes a checkout by links, with `quatrain` as the wheel installs it."""
+  folder = pathlib.Path(tempfile.mkdtemp())
+  (folder / 'quatrain').mkdir()
+  for name in ('core', 'pipelines', 'launch'):
+    (folder / name).symlink_to(docs_files.ROOT / name)
+  for name in ('core', 'pipelines'):
+    (folder / 'quatrain' / name).symlink_to(docs_files.ROOT / name)
+  return folder
+
+
+def _steps(path: pathlib.Path) -> list[docs_files.Block]:
+  """Lists what runs of a page; neighbours of a language are one program."""
+  steps: list[docs_files.Block] = []
+  for block in docs_files.blocks(path):
+    if block.language not in ('python', 'sh'):
+      continue
+    if block.text.startswith(_EXEMPT):
+      continue
+    if steps and steps[-1].language == block.language:
+      block = block._replace(text=f'{steps.pop().text}\n{block.text}')
+    steps.append(block)
+  return steps
+
+
+def _run(path: pathlib.Path) -> pathlib.Path:
+  """Runs the blocks of a page; returns the folder they ran in."""
+  folder = _make_folder()
+  environment = {
+      **os.environ,
+      'PATH': f'{os.path.dirname(sys.executable)}:{os.environ["PATH"]}',
+      'TFDS_DATA_DIR': _tiny_fashion_mnist(),
+  }
+  ports = dict(zip(_PORTS, map(str, runs.free_ports(len(_PORTS)))))
+  for step in _steps(path):
+    text = re.sub('|'.join(_PORTS), lambda port: ports[port[0]], step.text)
+    program = {
+        'sh': ['bash', '-euxo', 'pipefail', '-c', text],
+        'python': [sys.executable, '-c', text],
+    }[step.language]
+    ended = subprocess.run(
+        program,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+    )
+    if ended.returncode:
+      raise AssertionError(f'{path.name}: {text}\n{ended.stdout}')
+  return folder
+
+
+def _read(path: pathlib.Path) -> dict:
+  return json.loads(path.read_text())
+
+
+class SnippetTest(parameterized.TestCase):
+
+  @parameterized.parameters(_TRAINING_GUIDE, _PORTING_GUIDE)
+  def test_a_guide_runs(self, path):
+    _run(path)
+
+  def test_readme_runs_and_the_fields_of_its_run_are_told(self):
+    run = _run(docs_files.README) / 'runs' / 'mlp'
+    lines = (run / 'metrics.jsonl').read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    found = {f'metrics.jsonl, split {row["split"]}': row for row in rows}
+    found |= {
+        'config.json': _read(run / 'config.json'),
+        'result.json': _read(run / 'result.json'),
+        'evaluation_SPLIT.json': _read(run / 'evaluation_test.json'),
+        'exports/parity.json': _read(run / 'exports' / 'parity.json'),
+    }
+    for heading, written in found.items():
+      with self.subTest(heading):
+        told = docs_files.fields(_LAUNCH_GUIDE, heading)
+        self.assertCountEqual(told, written)
+    told = re.findall(r'^\| `([\w./]+)` \|', _LAUNCH_GUIDE.read_text(), re.M)
+    for name in os.listdir(run):
+      name = re.sub(r'_test\.json$', '_SPLIT.json', name)
+      name += '/' if (run / name).is_dir() else ''
+      self.assertIn(name, told)
+
+  @pytest.mark.slow
+  def test_the_launch_guide_runs(self):
+    folder = _run(_LAUNCH_GUIDE)
+    done = {path.parent.name for path in folder.glob('runs/*/result.json')}
+    self.assertEqual(
+        done, {'first', 'second', 'recipe', 'replicas', 'workers', 'corners'}
+    )
+    first, replicas, workers = (
+        _read(folder / 'runs' / name / 'result.json')['last_validation']
+        for name in ('first', 'replicas', 'workers')
+    )
+    for other in (replicas, workers):
+      self.assertAlmostEqual(other['loss'], first['loss'], places=4)
+
+  @pytest.mark.slow
+  def test_examples_run_with_what_their_page_says_is_imported(self):
+    report = []
+    parser, runner = doctest.DocTestParser(), doctest.DocTestRunner()
+    for path in docs_files.ALL:
+      for block in docs_files.blocks(path):
+        if block.language == 'pycon':
+          test = parser.get_doctest(
+              block.text, {'tf': tf}, path.name, str(path), 0
+          )
+          runner.run(test, out=report.append)
+    self.assertEqual(runner.summarize(verbose=False).failed, 0, report)
+
+  @parameterized.parameters(*docs_files.GUIDES, docs_files.README)
+  def test_every_block_has_a_language_that_says_whether_it_runs(self, path):
+    text = path.read_text()
+    found = docs_files.blocks(path)
+    self.assertEqual(2 * len(found), text.count('```'))
+    for block in found:
+      self.assertIn(block.language, _LANGUAGES, block.text)
+
+
+class LinkTest(parameterized.TestCase):
+
+  @parameterized.parameters(*docs_files.ALL)
+  def test_links_lead_somewhere(self, path):
+    for target in docs_files.links(path):
+      if '://' in target:
+        continue
+      name, _, anchor = target.partition('#')
+      other = (path.parent / name).resolve() if name else path
+      self.assertTrue(other.exists(), f'{path.name}: {target}')
+      if anchor:
+        self.assertIn(anchor, docs_files.anchors(other), path.name)
+
+  @parameterized.parameters(*docs_files.ALL)
+  def test_headings_have_addresses_of_their_own(self, path):
+    if path.name != 'CHANGELOG.md':
+      found = docs_files.anchors(path)
+      self.assertLen(set(found), len(found), found)
+
+
+class FlagTest(absltest.TestCase):
+
+  def _defined(self, program):
+    text = (docs_files.ROOT / 'launch' / f'{program}.py').read_text()
+    return set(re.findall(r"DEFINE_\w+\(\s*'(\w+)'", text))
+
+  def test_flags_that_are_named_exist(self):
+    programs = [p.stem for p in (docs_files.ROOT / 'launch').glob('*.py')]
+    known = {'flagfile', 'help', *_OTHER_FLAGS}
+    known = known.union(*map(self._defined, programs))
+    for path in (docs_files.README, *docs_files.GUIDES):
+      for flag in re.findall(r'(?<!\S)`?--(\w+)', path.read_text()):
+        self.assertIn(flag, known, path.name)
+
+  def test_the_guide_names_every_flag_of_training(self):
+    text = _LAUNCH_GUIDE.read_text()
+    missing = {f for f in self._defined('train') if f'`--{f}`' not in text}
+    self.assertEmpty(missing, 'Add them to the table of docs/guide_launch.md.')
+
+
+if __name__ == '__main__':
+  absltest.main()
