@@ -16,12 +16,15 @@ from typing import Any
 
 import tensorflow as tf
 
+from . import averaging
 from . import distribution
+from . import loss_scaling
 from . import metrics
 from . import objectives
 from . import optimizers
 from . import random
 from . import variables
+from .optimizers import nests
 
 Sums = Any  # A nest of additive tensors: the loss's, and those of the metric.
 Step = Callable[['TrainState', objectives.Batch], Sums]
@@ -38,6 +41,8 @@ class TrainState(tf.Module):
     optimizer_state: A nest of variables, as `optimizer.init` shapes it.
     step: The number of steps taken, an int64 variable ``[]``.
     seed: The seed of the run, an int32 variable ``[2]``.
+    average: The `ModelAverage` of the model, or None.
+    loss_scale: The `LossScale` of variables, or None.
   """
 
   def __init__(
@@ -45,6 +50,9 @@ class TrainState(tf.Module):
       model: tf.Module,
       optimizer: optimizers.GradientTransformation,
       seed: int = 0,
+      *,
+      average_decay: float | None = None,
+      loss_scale: loss_scaling.LossScale | None = None,
   ):
     """Makes the state of a run that has taken no step.
 
@@ -52,9 +60,13 @@ class TrainState(tf.Module):
       model: A module whose variables exist.
       optimizer: The optimizer whose state is kept.
       seed: The seed of all of the run's randomness.
+      average_decay: The rate of an average of the weights, in [0, 1), which
+        every step updates; None has none.
+      loss_scale: The loss scale to begin with, for float16; None has none.
 
     Raises:
-      ValueError: If the model has no trainable variables.
+      ValueError: If the model has no trainable variables, or the rate is out of
+        range.
     """
     super().__init__(name='train_state')
     self.model = model
@@ -70,6 +82,13 @@ class TrainState(tf.Module):
     )
     self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
     self.seed = tf.Variable([0, seed], dtype=tf.int32, trainable=False)
+    self.average = self.loss_scale = None
+    if average_decay is not None:
+      self.average = averaging.ModelAverage(model, average_decay)
+    if loss_scale is not None:
+      self.loss_scale = loss_scaling.LossScale(
+          *(tf.Variable(value, trainable=False) for value in loss_scale)
+      )
 
   def named_variables(self) -> dict[str, tf.Variable]:
     """Returns all variables by path: `model/...`, `optimizer/...`, `step`."""
@@ -78,6 +97,10 @@ class TrainState(tf.Module):
         'optimizer': self.optimizer_state,
         'step': self.step,
         'seed': self.seed,
+        # What its model shares with the model is listed there.
+        'average': self.average
+        and {'count': self.average.count, 'model': self.average.parameters},
+        'loss_scale': self.loss_scale,
     })
 
 
@@ -133,6 +156,8 @@ def make_train_step(
     with tf.GradientTape() as tape:
       evaluation = objective(state.model, batch, seed, is_training=True)
       loss, sums = _measure(metric, evaluation, batch)
+      if state.loss_scale is not None:
+        loss = loss_scaling.scale(loss, state.loss_scale)
     gradients = tape.gradient(
         loss, state.parameters, unconnected_gradients='zero'
     )
@@ -143,15 +168,27 @@ def make_train_step(
         lambda g: tf.math.divide_no_nan(g, tf.cast(sums['weight'], g.dtype)),
         gradients,
     )
-    parameters, optimizer_state = tf.nest.map_structure(
+    parameters, optimizer_state = before = tf.nest.map_structure(
         tf.convert_to_tensor, (state.parameters, state.optimizer_state)
     )
+    if state.loss_scale is not None:
+      gradients = loss_scaling.unscale(gradients, state.loss_scale)
     updates, optimizer_state = optimizer.update(
         gradients, optimizer_state, parameters
     )
     parameters = optimizers.apply_updates(parameters, updates)
+    if state.loss_scale is not None:
+      is_finite = loss_scaling.all_finite(gradients)
+      parameters, optimizer_state = nests.where(
+          is_finite, (parameters, optimizer_state), before
+      )
+      _assign(
+          state.loss_scale, loss_scaling.adjust(state.loss_scale, is_finite)
+      )
     _assign(state.parameters, parameters)
     _assign(state.optimizer_state, optimizer_state)
+    if state.average is not None:
+      state.average.update(parameters)
     state.step.assign_add(1)
     return sums
 
@@ -167,6 +204,7 @@ def make_eval_step(
     objective: objectives.Objective,
     metric: metrics.Metric,
     strategy: tf.distribute.Strategy | None = None,
+    use_average: bool = False,
 ) -> Step:
   """Makes the evaluation step, which measures and changes nothing.
 
@@ -174,6 +212,8 @@ def make_eval_step(
     objective: What the loss is computed with.
     metric: What is measured.
     strategy: The strategy that the state was made under.
+    use_average: Whether to evaluate the average of the weights. A state that
+      has none raises ValueError then.
 
   Returns:
     A `tf.function` from the state and a (distributed) batch to sums.
@@ -181,7 +221,13 @@ def make_eval_step(
   strategy = strategy or tf.distribute.get_strategy()
 
   def replica_step(state: TrainState, batch: objectives.Batch) -> Sums:
-    evaluation = objective(state.model, batch, None, is_training=False)
+    if use_average and state.average is None:
+      raise ValueError(
+          'use_average: the state has no average; make it by TrainState(..., '
+          'average_decay=0.999).'
+      )
+    model = state.average.model if use_average else state.model
+    evaluation = objective(model, batch, None, is_training=False)
     _, sums = _measure(metric, evaluation, batch)
     return distribution.all_reduce_sum(sums)
 

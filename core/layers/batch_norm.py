@@ -146,10 +146,10 @@ class BatchNorm(snt.Module):
       mean, variance = self.moving_mean, self.moving_variance
     factor = tf.math.rsqrt(variance + self.eps)
     if self.scale is not None:
-      factor *= self.scale
+      factor *= tf.cast(self.scale, tf.float32)
     y = (x - mean) * factor
     if self.offset is not None:
-      y += self.offset
+      y += tf.cast(self.offset, tf.float32)
     return tf.cast(y, inputs.dtype)
 
   def output_shape(

@@ -69,7 +69,8 @@ class Dense(snt.Module):
         layer was built for.
     """
     self.output_shape(input_shape)
-    self.linear(tf.zeros([1, input_shape[-1]]))
+    if not hasattr(self.linear, 'w'):
+      self.linear(tf.zeros([1, input_shape[-1]]))
 
   def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
     """Applies the layer.

@@ -1,0 +1,97 @@
+"""A model whose weights are averages over the steps, to evaluate with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from . import substitution, variables
+
+
+def average(
+    mean: Any, parameters: Any, count: tf.Tensor, decay: float
+) -> Any:
+  r"""Takes the weights of one more step into their exponential average.
+
+  .. math::
+    m_t = m_{t-1} + \frac{1 - \beta}{1 - \beta^t} (w_t - m_{t-1})
+
+  It is at each step what `optimizers.ema_average` makes of the state of
+  `optimizers.ema`, free of the bias by its start; but it can be read as it is.
+
+  Args:
+    mean: :math:`m_{t-1}`, a nest of float32 tensors or variables. It does not
+      matter at the first step.
+    parameters: :math:`w_t`, a nest of the same structure.
+    count: The number of steps :math:`t`, this one included: an integer ``[]``,
+      at least 1.
+    decay: The rate :math:`\beta`, in [0, 1).
+
+  Returns:
+    The new average :math:`m_t`, a nest of tensors.
+
+  Reference:
+    `Polyak and Juditsky 1992 <https://doi.org/10.1137/0330046>`_; for the bias
+    `Adam <https://arxiv.org/abs/1412.6980>`_, section 3.
+
+  Example:
+    >>> from core import averaging
+    >>> mean = 0.0
+    >>> for count, value in enumerate((1.0, 4.0), start=1):
+    ...   mean = averaging.average(mean, value, count, decay=0.5)
+    >>> float(mean)
+    3.0
+  """
+  remaining = tf.constant(decay, tf.float64) ** tf.cast(count, tf.float64)
+  rate = tf.cast((1 - decay) / (1 - remaining), tf.float32)
+  return tf.nest.map_structure(
+      lambda m, w: m + rate * (w - m), mean, parameters
+  )
+
+
+class ModelAverage(tf.Module):
+  """A copy of a model, whose trainable variables are averages of the model's.
+
+  The copy shares the variables that are not trainable. Its averages are
+  trainable, as what they stand for, so that penalties and casts find them.
+
+  Attributes:
+    model: The copy. It is as good as the model: `variables.named`, objectives
+      and export take it.
+    parameters: Its trainable variables by path.
+    decay: The rate of the average.
+    count: The number of steps in the average, an int64 variable ``[]``.
+  """
+
+  def __init__(self, model: tf.Module, decay: float):
+    """Starts an average of no step; the copy has the model's present weights.
+
+    Args:
+      model: A module whose variables exist. Under a strategy, be in its scope.
+      decay: The rate of `average`, in [0, 1): 0.999 remembers a thousand steps.
+
+    Raises:
+      ValueError: If the decay is out of range.
+    """
+    super().__init__(name='model_average')
+    if not 0 <= decay < 1:
+      raise ValueError(f'decay: expected a number in [0, 1), got {decay}.')
+    self.decay = decay
+    self.count = tf.Variable(0, dtype=tf.int64, trainable=False)
+    self.parameters = {
+        path: tf.Variable(variable)
+        for path, variable in variables.trainable(model).items()
+    }
+    self.model = substitution.substitute(model, self.parameters)
+
+  def update(self, parameters: Mapping[str, tf.Tensor]) -> None:
+    """Takes the weights of one more step into the average, in place.
+
+    Args:
+      parameters: The model's trainable variables, or their values, by path.
+    """
+    self.count.assign_add(1)
+    for path, mean in self.parameters.items():
+      mean.assign(average(mean, parameters[path], self.count, self.decay))

@@ -1,0 +1,120 @@
+"""Dynamic loss scaling, which keeps float16 gradients from vanishing.
+
+The loss is multiplied before the gradient is taken, and the gradient is divided
+afterwards. The factor is as large as it can be: it is halved after a step whose
+gradients were not finite, which is not taken, and doubled after many in a row
+that were.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+_SMALLEST = 1.0
+_LARGEST = 2.0**24
+
+
+class LossScale(NamedTuple):
+  """The factor, float32 ``[]``, and the finite steps since it was set."""
+
+  scale: tf.Tensor
+  good_steps: tf.Tensor
+
+
+def init(scale: float = 2.0**15) -> LossScale:
+  """Returns the state to begin with.
+
+  Args:
+    scale: The factor, a power of 2: then scaling does not round.
+
+  Returns:
+    The state.
+
+  Raises:
+    ValueError: If the scale is not from 1 to 2^24.
+  """
+  if not _SMALLEST <= scale <= _LARGEST:
+    raise ValueError(f'scale: expected a number in [1, 2^24], got {scale}.')
+  return LossScale(tf.constant(scale, tf.float32), tf.constant(0, tf.int64))
+
+
+def scale(loss: tf.Tensor, state: LossScale) -> tf.Tensor:
+  """Multiplies a loss.
+
+  Args:
+    loss: float32 ``[]``.
+    state: The state.
+
+  Returns:
+    The loss times the scale, to take the gradient of.
+  """
+  return loss * state.scale
+
+
+def unscale(gradients: Any, state: LossScale) -> Any:
+  """Divides gradients.
+
+  Args:
+    gradients: A nest of float32 tensors, the gradients of a scaled loss.
+    state: The state that the loss was scaled with.
+
+  Returns:
+    The gradients of the loss itself.
+  """
+  return tf.nest.map_structure(lambda g: g / state.scale, gradients)
+
+
+def adjust(
+    state: LossScale,
+    is_finite: tf.Tensor,
+    *,
+    growth_interval: int = 2000,
+    factor: float = 2.0,
+) -> LossScale:
+  """Moves the scale, after a step.
+
+  Args:
+    state: The state.
+    is_finite: Whether all gradients of the step were finite, bool ``[]``.
+    growth_interval: After how many finite steps in a row the scale grows.
+    factor: What the scale is divided or multiplied by.
+
+  Returns:
+    The new state; the scale stays in [1, 2^24].
+
+  Reference:
+    `Micikevicius et al. 2018 <https://arxiv.org/abs/1710.03740>`_, section 3.2;
+    the schedule is that of ``torch.amp.GradScaler``.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import loss_scaling
+    >>> state = loss_scaling.init(1024.0)
+    >>> float(loss_scaling.adjust(state, tf.constant(False)).scale)
+    512.0
+  """
+  good_steps = tf.where(is_finite, state.good_steps + 1, 0)
+  grows = good_steps >= growth_interval
+  moved = tf.where(grows, state.scale * factor, state.scale)
+  moved = tf.where(is_finite, moved, state.scale / factor)
+  return LossScale(
+      scale=tf.clip_by_value(moved, _SMALLEST, _LARGEST),
+      good_steps=tf.where(grows, tf.zeros_like(good_steps), good_steps),
+  )
+
+
+def all_finite(tensors: Any) -> tf.Tensor:
+  """Tells whether every element of a nest of tensors is finite.
+
+  Args:
+    tensors: A nest of floating-point tensors.
+
+  Returns:
+    bool ``[]``.
+  """
+  return tf.reduce_all([
+      tf.reduce_all(tf.math.is_finite(tensor))
+      for tensor in tf.nest.flatten(tensors)
+  ])

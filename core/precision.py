@@ -1,0 +1,109 @@
+"""Mixed precision: float32 weights, computed with in bfloat16 or float16.
+
+    train_step = make_train_step(
+        precision.mixed(objective, 'bfloat16'), optimizer, metric, strategy
+    )
+
+Parameters, gradients, optimizer state and the loss stay float32; between them
+the model works on casts. float16 needs a loss scale beside it, see
+`core.loss_scaling`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from . import checks, objectives, substitution, variables
+
+DTYPES = ('bfloat16', 'float16')
+
+
+def mixed(
+    objective: objectives.Objective, dtype: str = 'bfloat16'
+) -> objectives.Objective:
+  """Makes an objective compute its model in half precision.
+
+  Args:
+    objective: An objective that calls its model.
+    dtype: `bfloat16` or `float16`.
+
+  Returns:
+    The objective, given `autocast` of each model. Losses, penalties and metrics
+    are computed in float32, of float32 outputs and float32 weights.
+
+  Raises:
+    ValueError: If the dtype is another one.
+
+  Reference:
+    `Micikevicius et al. 2018 <https://arxiv.org/abs/1710.03740>`_, Mixed
+    precision training, sections 3.1 and 3.3.
+  """
+  checks.one_of('dtype', dtype, DTYPES)
+
+  def mixed_objective(
+      model: Any,
+      batch: objectives.Batch,
+      seed: tf.Tensor | None,
+      is_training: bool,
+  ) -> objectives.Evaluation:
+    return objective(autocast(model, dtype), batch, seed, is_training)
+
+  return mixed_objective
+
+
+def autocast(model: Any, dtype: str = 'bfloat16') -> Any:
+  """Returns the model with a call that computes in half precision.
+
+  The call is that of the model with float32 inputs and trainable variables as
+  casts, and its outputs are cast back. Variables that are not trainable, such
+  as moving statistics, are as they were; a layer casts what it needs of them.
+
+  Args:
+    model: A `tf.Module` whose variables exist.
+    dtype: `bfloat16` or `float16`.
+
+  Returns:
+    An object of a subclass of the model's class with the very same attributes:
+    its variables are the model's, in float32. A part of the model that is
+    called by itself, as in `model.encoder(x)`, computes in float32; `autocast`
+    of the part does not.
+
+  Raises:
+    ValueError: If the dtype is another one.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import layers, precision
+    >>> dense = layers.Dense(1, with_bias=False)
+    >>> dense.build([None, 1])
+    >>> dense.linear.w.assign([[1 + 2**-8]]).numpy().tolist()
+    [[1.00390625]]
+    >>> precision.autocast(dense)(tf.ones([1, 1])).numpy().tolist()
+    [[1.0]]
+  """
+  checks.one_of('dtype', dtype, DTYPES)
+
+  def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+    del self
+    half = substitution.substitute(
+        model, _cast(variables.trainable(model), tf.float32, dtype)
+    )
+    args, kwargs = _cast((args, kwargs), tf.float32, dtype)
+    return _cast(half(*args, **kwargs), tf.as_dtype(dtype), tf.float32)
+
+  kind = type(model)
+  view = object.__new__(type(kind)(kind.__name__, (kind,), {'__call__': call}))
+  object.__setattr__(view, '__dict__', vars(model))
+  return view
+
+
+def _cast(values: Any, source: tf.DType, target: tf.DType | str) -> Any:
+  """Casts the tensors of a nest that have the source's type."""
+  return tf.nest.map_structure(
+      lambda value: tf.cast(value, target)
+      if getattr(value, 'dtype', None) == source
+      else value,
+      values,
+  )

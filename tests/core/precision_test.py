@@ -1,0 +1,178 @@
+"""Tests of mixed precision, over all models."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import absltest, parameterized
+
+from core import layers, losses, models, objectives, precision, variables
+from tests.core import runs
+from tests.core.models import cases
+
+_SEED = tf.constant([1, 2])
+# The rounding of each type, relative to 1.
+_ROUNDING = {'bfloat16': 2.0**-8, 'float16': 2.0**-11}
+
+
+def _dense(tensor):
+  return np.asarray(tf.convert_to_tensor(tensor))
+
+
+class MixedTest(parameterized.TestCase):
+
+  @parameterized.product(name=list(models.REGISTRY), dtype=precision.DTYPES)
+  def test_every_model_is_close_to_float32(self, name, dtype):
+    # Rounding turns a rectifier on or off, and with it a whole gradient.
+    has_activation = 'activation' in models.arguments(name)
+    smooth = {'activation': 'elu'} if has_activation else {}
+    model = cases.create(name, **smooth)
+    batch = cases.batch(model, (8, 8, 3), 8)
+    objective = objectives.supervised(
+        losses.softmax_cross_entropy,
+        inputs=functools.partial(cases.inputs, model),
+    )
+    model(cases.inputs(model, batch), is_training=False)
+    runs.initialize(model)
+    parameters = variables.trainable(model)
+    results = []
+    for each in (objective, precision.mixed(objective, dtype)):
+      with tf.GradientTape() as tape:
+        evaluation = each(model, batch, _SEED, is_training=True)
+        loss = losses.mean(evaluation.values)
+      gradients = tape.gradient(loss, parameters)
+      results.append((evaluation, gradients))
+    (expected, expected_gradients), (evaluation, gradients) = results
+    self.assertEqual(evaluation.predictions.dtype, tf.float32)
+    self.assertEqual(evaluation.values.dtype, tf.float32)
+    error = np.abs(evaluation.predictions - expected.predictions)
+    size = np.abs(expected.predictions).max()
+    self.assertBetween(error.max() / size, 1e-7, 8 * _ROUNDING[dtype])
+    for path, gradient in gradients.items():
+      self.assertEqual(gradient.dtype, tf.float32, path)
+      one, other = _dense(gradient), _dense(expected_gradients[path])
+      self.assertTrue(np.isfinite(one).all(), path)
+      cosine = np.sum(one * other) / (
+          np.linalg.norm(one) * np.linalg.norm(other) + 1e-30
+      )
+      if np.abs(other).max() > 1e-4:
+        self.assertGreater(cosine, 0.99, path)
+
+  def test_graph_and_xla(self):
+    model = cases.create('vit')
+    batch = cases.batch(model, (8, 8, 3), 4)
+    model.build(batch['image'].shape)
+    objective = precision.mixed(
+        objectives.supervised(losses.softmax_cross_entropy)
+    )
+    evaluate = lambda: objective(model, batch, None, is_training=False)
+    expected = evaluate().predictions
+    for jit_compile in (False, True):
+      compiled = tf.function(evaluate, jit_compile=jit_compile)
+      np.testing.assert_allclose(
+          compiled().predictions, expected, rtol=0.05, atol=0.03
+      )
+
+  def test_penalties_see_the_float32_weights(self):
+    model = models.create('mlp', 3, hidden_sizes=())
+    model.build((None, 2))
+    model.output.linear.w.assign(np.full([2, 3], 1 + 2**-10))
+    objective = objectives.supervised(
+        losses.softmax_cross_entropy,
+        penalty=lambda model: losses.l2_penalty(variables.trainable(model)),
+    )
+    batch = {'image': tf.ones([1, 2]), 'label': tf.constant([0])}
+    results = [
+        each(model, batch, None, True).penalty
+        for each in (objective, precision.mixed(objective))
+    ]
+    self.assertEqual(*map(float, results))
+
+
+class Spy(models.Model):
+  """Records what it computes with."""
+
+  def __init__(self, record):
+    super().__init__()
+    self.record = record
+    self.dense = layers.Dense(3)
+    self.norm = layers.BatchNorm()
+
+  def __call__(self, inputs, is_training, seed=None):
+    x = self.dense(inputs['x'])
+    y = self.norm(x, is_training)
+    self.record(
+        x=x.dtype,
+        w=self.dense.linear.w.dtype,
+        index=inputs['index'].dtype,
+        wide=inputs['wide'].dtype,
+        mean=self.norm.moving_mean.dtype,
+    )
+    return {'logits': y, 'index': inputs['index'], 'losses': {'y': y[:, 0]}}
+
+
+class AutocastTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.seen = {}
+    self.model = Spy(self.seen.update)
+    x = np.random.default_rng(0).normal(size=(8, 4))
+    self.inputs = {
+        'x': tf.constant(x, tf.float32),
+        'index': tf.range(8),
+        'wide': tf.ones([8], tf.float64),
+    }
+    self.model(self.inputs, is_training=False)
+
+  @parameterized.parameters(*precision.DTYPES)
+  def test_computes_in_the_type_and_returns_float32(self, dtype):
+    half = precision.autocast(self.model, dtype)
+    outputs = half(self.inputs, is_training=True)
+    self.assertEqual(
+        self.seen,
+        {
+            'x': tf.as_dtype(dtype),
+            'w': tf.as_dtype(dtype),
+            'index': tf.int32,
+            'wide': tf.float64,
+            'mean': tf.float32,
+        },
+    )
+    self.assertEqual(outputs['logits'].dtype, tf.float32)
+    self.assertEqual(outputs['losses']['y'].dtype, tf.float32)
+    self.assertEqual(outputs['index'].dtype, tf.int32)
+    self.model(inputs=self.inputs, is_training=True)
+    self.assertEqual(self.seen['x'], tf.float32)
+    half(inputs=self.inputs, is_training=True)
+    self.assertEqual(self.seen['x'], tf.as_dtype(dtype))
+
+  def test_is_the_model_otherwise(self):
+    half = precision.autocast(self.model)
+    self.assertIsInstance(half, Spy)
+    self.assertIs(half.dense, self.model.dense)
+    self.assertEqual(half.head_weights, self.model.head_weights)
+    self.assertEqual(
+        {name: id(v) for name, v in variables.named(half).items()},
+        {name: id(v) for name, v in variables.named(self.model).items()},
+    )
+    for name, variable in variables.named(half).items():
+      self.assertEqual(variable.dtype, tf.float32, name)
+
+  def test_moving_statistics_of_the_model_move(self):
+    precision.autocast(self.model)(self.inputs, is_training=True)
+    x = self.model.dense(self.inputs['x'])
+    np.testing.assert_allclose(
+        self.model.norm.moving_mean, tf.reduce_mean(x, 0), atol=0.02
+    )
+
+  def test_refuses(self):
+    for function in (precision.autocast, precision.mixed):
+      with self.assertRaisesRegex(ValueError, "dtype: unknown 'float8'"):
+        function(self.model, 'float8')
+
+
+if __name__ == '__main__':
+  absltest.main()
