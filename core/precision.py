@@ -93,7 +93,7 @@ def autocast(model: Any, dtype: str = 'bfloat16') -> Any:
     args, kwargs = _cast((args, kwargs), tf.float32, dtype)
     return _cast(half(*args, **kwargs), tf.as_dtype(dtype), tf.float32)
 
-  kind = type(model)
+  kind: Any = type(model)
   view = object.__new__(type(kind)(kind.__name__, (kind,), {'__call__': call}))
   object.__setattr__(view, '__dict__', vars(model))
   return view

@@ -221,12 +221,14 @@ def make_eval_step(
   strategy = strategy or tf.distribute.get_strategy()
 
   def replica_step(state: TrainState, batch: objectives.Batch) -> Sums:
-    if use_average and state.average is None:
-      raise ValueError(
-          'use_average: the state has no average; make it by TrainState(..., '
-          'average_decay=0.999).'
-      )
-    model = state.average.model if use_average else state.model
+    model = state.model
+    if use_average:
+      if state.average is None:
+        raise ValueError(
+            'use_average: the state has no average; make it by TrainState(..., '
+            'average_decay=0.999).'
+        )
+      model = state.average.model
     evaluation = objective(model, batch, None, is_training=False)
     _, sums = _measure(metric, evaluation, batch)
     return distribution.all_reduce_sum(sums)
