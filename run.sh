@@ -25,7 +25,7 @@ value_of() {
 has_data() {
   local data_dir
   data_dir=$(value_of data_dir "$@")
-  data_dir=${data_dir:-${TFDS_DATA_DIR:-$HOME/tensorflow_datasets}}
+  data_dir=${data_dir:-${TFDS_DATA_DIR:-${HOME:-}/tensorflow_datasets}}
   [[ ! -d $data_dir/fashion_mnist ]] || return 0  # Spares a second start 5 s.
   "$venv_python" -c '
 import sys

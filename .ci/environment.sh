@@ -35,8 +35,8 @@ Python 3.10 to 3.13 with venv; name another one, or install python3-venv."
       return
     fi
   done
-  fail 'found no Python 3.10 to 3.13 with venv; install one (Debian, Ubuntu: \
-python3 and python3-venv) or set PYTHON to its path.'
+  fail "found no Python 3.10 to 3.13 with venv; install one (Debian, Ubuntu: \
+python3 and python3-venv) or set PYTHON to its path."
 }
 
 # Makes .venv, unless there is one that works and is of the Python asked for.
