@@ -37,13 +37,15 @@ COMPUTED_IMPORTS: dict[str, tuple[str, ...]] = {
 # Tests of the checkout itself: run by name only, since Bazel shows them a part.
 CHECKOUT_TESTS = (
     'tests/build_files_test.py',
+    'tests/docs_pages_test.py',
+    'tests/docs_test.py',
     'tests/tree_test.py',
     'tests/wheel_test.py',
 )
 
-_HEADER = '''# Written by `python -m tests.build_files --write`; do not edit.
+_HEADER = """# Written by `python -m tests.build_files --write`; do not edit.
 # Packages from requirements.txt come with the Python that runs the targets.
-'''
+"""
 
 Value = str | bool | list[str]
 

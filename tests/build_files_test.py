@@ -15,8 +15,8 @@ _FILES = {
     'core/__init__.py': '',
     'core/checks.py': 'import tensorflow as tf\n',
     'core/losses/__init__.py': 'from .margins import hinge, squared\n',
-    'core/losses/margins.py': 'from .. import checks\nfrom . import reduction\n',
-    'core/losses/reduction.py': 'import random\nfrom collections import abc\n',
+    'core/losses/margins.py': 'from .. import checks\nfrom . import numerics\n',
+    'core/losses/numerics.py': 'import random\nfrom collections import abc\n',
     'tests/cases.py': 'from core.losses import hinge\n',
     'tests/core/losses/margins_test.py': (
         'import pytest\nimport core.checks\n'
@@ -25,7 +25,7 @@ _FILES = {
     ),
 }
 
-_LOSSES = '''load("@rules_python//python:defs.bzl", "py_library")
+_LOSSES = """load("@rules_python//python:defs.bzl", "py_library")
 
 package(default_visibility = ["//visibility:public"])
 
@@ -39,18 +39,18 @@ py_library(
     name = "margins",
     srcs = ["margins.py"],
     deps = [
-        ":reduction",
+        ":numerics",
         "//core:checks",
     ],
 )
 
 py_library(
-    name = "reduction",
-    srcs = ["reduction.py"],
+    name = "numerics",
+    srcs = ["numerics.py"],
 )
-'''
+"""
 
-_TEST = '''
+_TEST = """
 py_test(
     name = "margins_test",
     size = "large",
@@ -63,16 +63,16 @@ py_test(
         "//tests:cases",
     ],
 )
-'''
+"""
 
-_CASES = '''
+_CASES = """
 py_library(
     name = "cases",
     testonly = True,
     srcs = ["cases.py"],
     deps = ["//core/losses"],
 )
-'''
+"""
 
 
 class BuildFilesTest(absltest.TestCase):
@@ -102,10 +102,10 @@ class BuildFilesTest(absltest.TestCase):
 
   def test_a_new_import_and_a_forgotten_file_are_differences(self):
     build_files.write(self.root)
-    self.add('core/losses/reduction.py', 'from .. import checks\n')
+    self.add('core/losses/numerics.py', 'from .. import checks\n')
     self.assertIn('+    deps = ["//core:checks"]', build_files.differences(
         self.root))
-    self.add('core/losses/reduction.py', '')
+    self.add('core/losses/numerics.py', '')
     self.add('core/metrics/BUILD', 'py_library(\n')
     self.assertIn('-py_library(', build_files.differences(self.root))
     build_files.write(self.root)

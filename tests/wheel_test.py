@@ -21,13 +21,13 @@ _LIBRARIES = ('core', 'pipelines')
 _BUILT_FROM = (
     'LICENSE', 'README.md', 'pyproject.toml', 'requirements.txt', *_LIBRARIES
 )
-_IMPORT_ALL = '''
+_IMPORT_ALL = """
 import importlib, sys
 for name in sys.argv[1:]:
   module = importlib.import_module(name)
   print(module.__file__)
 assert not {'core', 'pipelines', 'launch'} & sys.modules.keys()
-'''
+"""
 
 
 def _run(*command: str, cwd: str, **environment: str) -> str:
