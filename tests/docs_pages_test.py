@@ -30,6 +30,12 @@ With :math:`a \, b` and `a title
   and more
 - two
 
+===== ======
+name  number
+===== ======
+a b   1
+===== ======
+
     code(1)
 
 Args:
@@ -54,6 +60,10 @@ $$
 
 - one, and more
 - two
+
+| name | number |
+|---|---|
+| a b | 1 |
 
 ```text
 code(1)

@@ -22,7 +22,7 @@ _ITEM = re.compile(r'^(\*{0,2}[\w, ]+): ')
 _INLINE = re.compile(
     r'``(?P<code>.+?)``'
     r'|:math:`(?P<math>.+?)`'
-    r'|`(?P<text>[^`<]+?) <(?P<url>[^`>]+)>`_+'
+    r'|`(?:(?P<text>[^`<]+?) )?<(?P<url>[^`>]+)>`_+'
     r'|`(?P<name>[^`]+)`'
     r'|(?P<bare>https?://[^\s)>]*[\w/])'
 )
@@ -100,8 +100,19 @@ class Renderer:
       elif block.startswith('- '):
         items = re.split(r'\n(?=- )', block)
         yield '\n'.join(f'- {self._inline(item[2:])}' for item in items) + '\n'
+      elif re.match(r'=+( +=+)+$', block.split('\n')[0]):
+        yield '\n'.join(self._table(block.split('\n'))) + '\n'
       elif block.strip():
         yield self._inline(block) + '\n'
+
+  def _table(self, lines: list[str]) -> Iterator[str]:
+    columns = [match.span() for match in re.finditer('=+', lines[0])]
+    # The last column may be wider than its rule.
+    columns[-1] = (columns[-1][0], None)
+    for index, line in enumerate(lines[1:-1]):
+      cells = [self._inline(line[start:end]) for start, end in columns]
+      is_rule = index == 1
+      yield '|---' * len(cells) + '|' if is_rule else f'| {" | ".join(cells)} |'
 
   def _inline(self, text: str) -> str:
     text, result, end = ' '.join(text.split()), '', 0
@@ -116,7 +127,8 @@ class Renderer:
     if match['math']:
       return f'${_tex(match["math"])}$'
     if match['url']:
-      return f'[{_plain(match["text"])}]({match["url"]})'
+      title = _plain(match['text'] or match['url'])
+      return f'[{title}]({match["url"]})'
     if match['bare']:
       return f'<{match["bare"]}>'
     name = match['name']
@@ -189,7 +201,9 @@ def _class(node: ast.ClassDef, source: str) -> Iterator[tuple[str, str]]:
     if text and (method.name == '__call__' or method.name[0] != '_'):
       name = f'{node.name}.{method.name}'
       name = f'{node.name}(...)' if method.name == '__call__' else name
-      is_property = 'property' in map(ast.unparse, method.decorator_list)
+      is_property = any(
+          ast.unparse(d).endswith('property') for d in method.decorator_list
+      )
       yield text, name if is_property else _call(name, method, source)
 
 
