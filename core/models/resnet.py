@@ -40,6 +40,7 @@ class PreActivationBlock(snt.Module):
       activation: str,
       dropout_rate: float,
       stochastic_depth_rate: float,
+      batch_norm_momentum: float,
       name: str | None = None,
   ):
     """Constructs the block.
@@ -50,13 +51,16 @@ class PreActivationBlock(snt.Module):
       activation: A name of `layers.ACTIVATIONS`.
       dropout_rate: The rate of dropout between the convolutions, in [0, 1).
       stochastic_depth_rate: The rate of skipping the block, in [0, 1).
+      batch_norm_momentum: What moving averages keep at a step, in [0, 1).
       name: Name of the module.
     """
     super().__init__(name=name)
     self.num_channels = num_channels
     self.stride = stride
     self.activation = layers.activation(activation)
-    self.norms = [layers.BatchNorm(), layers.BatchNorm()]
+    self.norms = [
+        layers.BatchNorm(momentum=batch_norm_momentum) for _ in range(2)
+    ]
     self.convolutions = [
         _convolution(num_channels, 3, stride),
         _convolution(num_channels, 3),
@@ -117,6 +121,7 @@ class ResNet(model.Model):
       activation: str = 'relu',
       dropout_rate: float = 0.0,
       stochastic_depth_rate: float = 0.0,
+      batch_norm_momentum: float = 0.9,
       name: str | None = None,
   ):
     """Constructs the model.
@@ -133,6 +138,8 @@ class ResNet(model.Model):
       dropout_rate: The rate of dropout inside of the blocks, in [0, 1).
       stochastic_depth_rate: The rate of skipping the last block, in [0, 1); it
         grows linearly from the first, as in Huang et al. 2016.
+      batch_norm_momentum: What the moving averages of batch norm keep at a
+        step, in [0, 1): about 1 / (1 - momentum) batches are averaged.
       name: Name of the module.
 
     Raises:
@@ -168,9 +175,10 @@ class ResNet(model.Model):
                 activation=activation,
                 dropout_rate=dropout_rate,
                 stochastic_depth_rate=stochastic_depth_rate * share,
+                batch_norm_momentum=batch_norm_momentum,
             )
         )
-    self.norm = layers.BatchNorm()
+    self.norm = layers.BatchNorm(momentum=batch_norm_momentum)
     self.activation = layers.activation(activation)
     self.output = layers.Dense(num_classes)
 

@@ -120,6 +120,11 @@ class ResNetTest(parameterized.TestCase):
     np.testing.assert_allclose(rates, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     self.assertEqual({b.dropout.rate for b in model.blocks}, {0.3})
 
+  def test_momentum_is_that_of_every_batch_norm(self):
+    model = models.create('resnet', 4, batch_norm_momentum=0.75)
+    norms = [model.norm, *(norm for b in model.blocks for norm in b.norms)]
+    self.assertEqual({norm.momentum for norm in norms}, {0.75})
+
   @parameterized.parameters('dropout_rate', 'stochastic_depth_rate')
   def test_randomness_follows_the_seed(self, argument):
     model = models.create('resnet', 4, **_SMALL, **{argument: 0.5})
@@ -139,6 +144,7 @@ class ResNetTest(parameterized.TestCase):
       ({'stem_channels': 0}, 'stem_channels: .*0'),
       ({'activation': 'step'}, 'activation'),
       ({'dropout_rate': 1.0}, 'rate'),
+      ({'batch_norm_momentum': 1.0}, 'momentum'),
       ({'stochastic_depth_rate': -0.1}, 'rate'),
   )
   def test_wrong_arguments(self, arguments, message):
