@@ -46,6 +46,8 @@ class Config:
   eval_every_epochs: int
   checkpoint_every_steps: int | None
   keep_checkpoints: int
+  precision: str = 'float32'
+  average_decay: float | None = None
 
   def to_json(self) -> dict[str, Any]:
     """Returns the values as JSON has them: lists, not tuples."""

@@ -47,6 +47,8 @@ class Evaluator:
       experiment: experiment_lib.Experiment,
       dataset: sources.ImageDataset,
       strategy: tf.distribute.Strategy,
+      *,
+      use_average: bool = False,
   ):
     """Makes the evaluation step; it is traced at its first use only.
 
@@ -54,6 +56,7 @@ class Evaluator:
       experiment: The parts of the run.
       dataset: The data set.
       strategy: The strategy that the state is made under.
+      use_average: Whether to score the average of the state's weights.
     """
     self._experiment = experiment
     self._dataset = dataset
@@ -64,7 +67,7 @@ class Evaluator:
         -experiment.config.global_batch_size // replicas
     )
     self._step = training.make_eval_step(
-        experiment.objective, experiment.eval_metric, strategy
+        experiment.objective, experiment.eval_metric, strategy, use_average
     )
     self._loop = training.make_loop(self._step)
     self._zeros = None

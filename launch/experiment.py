@@ -11,11 +11,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from core import loss_scaling
 from core import losses
 from core import metrics
 from core import models
 from core import objectives
 from core import optimizers
+from core import precision
 from core import training
 from pipelines import preprocessing
 from pipelines import sources
@@ -83,7 +85,8 @@ class Experiment:
     data: What the model knows of the data.
     model: The model; `build` makes its variables.
     preprocess: A function of images in [0, 1] to the model's inputs.
-    objective: The objective.
+    objective: The objective, in the precision of the config.
+    full_precision_objective: The same in float32, as exports compute.
     num_steps: The number of steps of the whole run.
     steps_per_epoch: The number of steps of an epoch.
     schedule: The learning rate as a function of the step.
@@ -120,13 +123,16 @@ class Experiment:
         ),
     )
     self.preprocess = _preprocess(self.model.input_names, data)
-    self.objective = objectives.supervised(
+    self.full_precision_objective = objectives.supervised(
         make_loss(config, data.num_classes),
         inputs=lambda batch: self.preprocess(
             preprocessing.scale(batch['image'])
         ),
         penalty=_penalty(config),
     )
+    self.objective = self.full_precision_objective
+    if config.precision != 'float32':
+      self.objective = precision.mixed(self.objective, config.precision)
     self.schedule = factories.make(
         'schedule',
         config.schedule,
@@ -138,11 +144,32 @@ class Experiment:
     self.train_metric = metrics.collection({'accuracy': metrics.accuracy()})
     self.eval_metric = _eval_metric(data.num_classes)
 
+  def make_state(self) -> training.TrainState:
+    """Builds the model and its state; call it under the strategy's scope.
+
+    Raises:
+      UserError: If the config's average_decay is out of range.
+    """
+    self.build()
+    is_float16 = self.config.precision == 'float16'
+    try:
+      return training.TrainState(
+          self.model,
+          self.optimizer,
+          self.config.seed,
+          average_decay=self.config.average_decay,
+          loss_scale=loss_scaling.init() if is_float16 else None,
+      )
+    except ValueError as error:
+      raise programs.UserError(f'--average_decay: {error}') from None
+
   def build(self) -> None:
     """Makes the model's variables; call it under the strategy's scope."""
     # Sonnet's initializers draw from TensorFlow's global generator.
     tf.random.set_seed(self.config.seed)
-    self.objective(self.model, self.example_batch(), None, is_training=False)
+    self.full_precision_objective(
+        self.model, self.example_batch(), None, is_training=False
+    )
 
   def example_batch(self) -> dict[str, tf.Tensor]:
     """Returns a batch of one example of zeros."""

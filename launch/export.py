@@ -46,6 +46,11 @@ def main() -> int:
         f'--formats={",".join(_FORMAT.value)}: expected '
         f'{" or ".join(_FORMATS)}, or both with a comma.'
     )
+  if _QUANTIZE.value and 'tflite' not in _FORMAT.value:
+    raise programs.UserError(
+        f'--quantize={_QUANTIZE.value}: of tflite only, which is not among '
+        '--formats.'
+    )
   programs.import_tensorflow()
   from . import devices
   from . import exporting

@@ -103,7 +103,7 @@ def _python_runner(run: finished_run.Run) -> Callable[[Any], np.ndarray]:
 
   @tf.function
   def probabilities(batch: dict[str, tf.Tensor]) -> tf.Tensor:
-    evaluation = run.experiment.objective(
+    evaluation = run.experiment.full_precision_objective(
         run.model, batch, None, is_training=False
     )
     return tf.nn.softmax(evaluation.predictions)

@@ -91,6 +91,12 @@ def load(
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
     named = variables.named({'model': experiment.model})
     checkpoints.restore(path, named, prefix='model/')
+    if config.average_decay is not None:
+      # The average is what a run evaluates; it stands in for the weights.
+      prefix = 'average/'
+      trainable = variables.trainable({'model': experiment.model})
+      averages = {prefix + name: v for name, v in trainable.items()}
+      checkpoints.restore(path, averages, prefix=prefix + 'model/')
     checkpoints.restore(path, {'step': step}, prefix='step')
   except ValueError as error:
     raise programs.UserError(str(error)) from error

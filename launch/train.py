@@ -84,6 +84,15 @@ _CLIP_GLOBAL_NORM = flags.DEFINE_float(
     'clip_global_norm', None,
     'The greatest norm of all gradients together. None does not clip.',
     lower_bound=0)
+_PRECISION = flags.DEFINE_enum(
+    'precision', 'float32', ['float32', 'bfloat16', 'float16'],
+    'What the model computes in. Weights, their updates and the loss are float32 '
+    'in any case; float16 has a dynamic loss scale.')
+_AVERAGE_DECAY = flags.DEFINE_float(
+    'average_decay', None,
+    'The rate of an average of the weights over the steps, such as 0.999, which '
+    'is what is then evaluated and exported. None has none.',
+    lower_bound=0, upper_bound=1)
 _GLOBAL_BATCH_SIZE = flags.DEFINE_integer(
     'global_batch_size', 128, 'The examples of one step, over all replicas.',
     lower_bound=1)
@@ -163,6 +172,8 @@ def main() -> int:
       eval_every_epochs=_EVAL_EVERY_EPOCHS.value,
       checkpoint_every_steps=_CHECKPOINT_EVERY_STEPS.value,
       keep_checkpoints=_KEEP_CHECKPOINTS.value,
+      precision=_PRECISION.value,
+      average_decay=_AVERAGE_DECAY.value,
   )
   # Imported here, so that --help and mistyped flags need not wait for it.
   programs.import_tensorflow()

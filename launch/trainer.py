@@ -73,10 +73,7 @@ class Trainer:
     self._workdir = workdir
     self._say = say
     with strategy.scope():
-      experiment.build()
-      self.state = training.TrainState(
-          experiment.model, experiment.optimizer, self._config.seed
-      )
+      self.state = experiment.make_state()
     self._train_step = training.make_train_step(
         experiment.objective,
         experiment.optimizer,
@@ -84,7 +81,12 @@ class Trainer:
         strategy,
     )
     self._train_loop = training.make_loop(self._train_step)
-    self._evaluator = evaluation.Evaluator(experiment, dataset, strategy)
+    self._evaluator = evaluation.Evaluator(
+        experiment,
+        dataset,
+        strategy,
+        use_average=self._config.average_decay is not None,
+    )
     zeros = experiment.zero_sums(experiment.train_metric)
     # Sums since the last row and of the epoch; saved, so that a resumed run
     # logs what an uninterrupted one does.
