@@ -12,8 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
-from . import checks
-from . import models
+from . import checks, models
 from .models import model as model_lib
 
 Batch = Mapping[str, tf.Tensor]

@@ -8,8 +8,8 @@ together what one replica would have drawn alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
 

@@ -12,22 +12,33 @@ replicas / sum of weights over all replicas.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import tensorflow as tf
 
-from . import averaging
-from . import distribution
-from . import loss_scaling
-from . import metrics
-from . import objectives
-from . import optimizers
-from . import random
-from . import variables
+from . import (
+  averaging,
+  distribution,
+  loss_scaling,
+  metrics,
+  objectives,
+  optimizers,
+  random,
+  variables,
+)
 from .optimizers import nests
 
 Sums = Any  # A nest of additive tensors: the loss's, and those of the metric.
-Step = Callable[['TrainState', objectives.Batch], Sums]
+
+
+class Step(Protocol):
+  """A `tf.function` from a state and a batch to sums."""
+
+  def __call__(self, state: TrainState, batch: objectives.Batch) -> Sums:
+    """Runs the step."""
+
+  def experimental_get_tracing_count(self) -> int:
+    """Tells how often the step was traced."""
 
 
 class TrainState(tf.Module):

@@ -7,8 +7,8 @@ path of attributes that leads to it is, and a reader finds it in the source:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 import hashlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np

@@ -7,8 +7,8 @@ what there is, and of which type, is read off the function's own signature.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
 import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import programs

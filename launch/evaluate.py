@@ -38,13 +38,9 @@ _NUM_VIRTUAL_DEVICES = flags.DEFINE_integer(
 def main() -> int:
   """Runs the program; returns its exit code."""
   programs.import_tensorflow()
-  from core import distribution
-  from core import variables
+  from core import distribution, variables
 
-  from . import devices
-  from . import evaluation
-  from . import finished_run
-  from . import tables
+  from . import devices, evaluation, finished_run, tables
 
   strategy = devices.strategy(_STRATEGY.value, _NUM_VIRTUAL_DEVICES.value)
   run = finished_run.load(

@@ -8,8 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from core import training
-from pipelines import batches
-from pipelines import sources
+from pipelines import batches, sources
 
 from . import experiment as experiment_lib
 from . import programs

@@ -5,27 +5,26 @@ Training, evaluation and export all build their model here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from core import loss_scaling
-from core import losses
-from core import metrics
-from core import models
-from core import objectives
-from core import optimizers
-from core import precision
-from core import training
-from pipelines import preprocessing
-from pipelines import sources
+from core import (
+  loss_scaling,
+  losses,
+  metrics,
+  models,
+  objectives,
+  optimizers,
+  precision,
+  training,
+)
+from pipelines import preprocessing, sources
 
-from . import arguments
+from . import arguments, factories, programs
 from . import config as config_lib
-from . import factories
-from . import programs
 
 
 def open_dataset(
@@ -62,14 +61,16 @@ def describe_data(
     config: config_lib.Config, dataset: sources.ImageDataset
 ) -> config_lib.DataSpec:
   """Reads off a data set what the model must know of it."""
-  mean, std = (), ()
+  mean: tuple[float, ...] = ()
+  std: tuple[float, ...] = ()
   if config.normalize:
     mean, std = (
         tuple(float(number) for number in numbers)
         for numbers in preprocessing.statistics(dataset.examples('train'))
     )
+  height, width, channels = dataset.image_shape
   return config_lib.DataSpec(
-      image_shape=tuple(dataset.image_shape),
+      image_shape=(height, width, channels),
       label_names=tuple(dataset.label_names),
       mean=mean,
       std=std,
@@ -221,8 +222,8 @@ def make_loss(
       not all(0 <= weight < math.inf for weight in weights) or not any(weights)
   ):
     raise programs.UserError(
-        f'--class_weights: {",".join(map(str, weights))}: expected numbers from '
-        '0 on, and not all of them 0.'
+        f'--class_weights: {",".join(map(str, weights))}: expected numbers '
+        'from 0 on, and not all of them 0.'
     )
   return factories.make_loss(
       config.loss, config.loss_arg, weights, config.label_smoothing

@@ -52,9 +52,7 @@ def main() -> int:
         '--formats.'
     )
   programs.import_tensorflow()
-  from . import devices
-  from . import exporting
-  from . import finished_run
+  from . import devices, exporting, finished_run
 
   run = finished_run.load(
       _WORKDIR.value,

@@ -1,11 +1,10 @@
-"""What `launch.export` does: write the files, and compare them with the model.
-"""
+"""What `launch.export` does: write files, and compare them with the model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 import json
 import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +14,7 @@ import tensorflow as tf
 from core import export as export_lib
 from pipelines import batches
 
-from . import finished_run
-from . import programs
+from . import finished_run, programs
 
 _BATCH_SIZE = 250
 
@@ -78,9 +76,7 @@ def _compare(
   rows = []
   for path, runner in runners.items():
     for kind, convert in (('uint8', _raw), ('float32', _scaled)):
-      candidate = _probabilities(
-          run, split, lambda images: runner(convert(images))
-      )
+      candidate = _probabilities(run, split, _after(convert, runner))
       parity = export_lib.compare(reference, candidate)
       is_quantized = quantize is not None and path.endswith('.tflite')
       rows.append({
@@ -137,6 +133,12 @@ def _images(
   )
   for batch in dataset:
     yield batch['image'], batch['weight'].numpy() > 0
+
+
+def _after(
+    convert: Callable[[tf.Tensor], np.ndarray], runner: export_lib.Runner
+) -> export_lib.Runner:
+  return lambda images: runner(convert(images))
 
 
 def _raw(images: tf.Tensor) -> np.ndarray:

@@ -6,19 +6,15 @@ A new one is a line in a table here; its arguments become `--loss_arg`,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 import inspect
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from core import losses
-from core import objectives
-from core import optimizers
-from core import schedules
+from core import losses, objectives, optimizers, schedules
 
-from . import arguments
-from . import programs
+from . import arguments, programs
 
 Schedule = Callable[[Any], tf.Tensor]
 
@@ -38,7 +34,7 @@ def _on_probabilities(loss: Callable[..., tf.Tensor]) -> objectives.Loss:
     targets = one_hot * (1 - label_smoothing) + label_smoothing / num_classes
     return loss(targets, tf.nn.softmax(logits), **kwargs)
 
-  on_probabilities.adapted = loss
+  vars(on_probabilities)['adapted'] = loss
   return on_probabilities
 
 

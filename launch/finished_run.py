@@ -7,10 +7,7 @@ import json
 
 import tensorflow as tf
 
-from core import checkpoints
-from core import distribution
-from core import models
-from core import variables
+from core import checkpoints, distribution, models, variables
 from pipelines import sources
 
 from . import experiment as experiment_lib

@@ -7,17 +7,15 @@ signal's number, as a shell reports it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 import contextlib
 import os
 import signal
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from absl import app
-from absl import flags
-from absl import logging
+from absl import app, flags, logging
 
 
 class Failure(Exception):

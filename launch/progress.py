@@ -1,12 +1,11 @@
-"""The line that tells how far a run is: live on a terminal, else now and then.
-"""
+"""The line that tells how far a run is, live where there is a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import os
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 PLAIN_EVERY_SECS = 5.0

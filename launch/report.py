@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
@@ -72,6 +72,8 @@ def _confusion(
       for j, count in enumerate(row):
         if count:
           color = 'white' if shares[i][j] > 0.5 else 'black'
-          panel.text(j, i, count, ha='center', va='center', color=color,
-                     fontsize=7)
+          panel.text(
+              j, i, str(count), ha='center', va='center', color=color,
+              fontsize=7,
+          )
   return plot

@@ -56,7 +56,7 @@ def evaluation(
     The tables.
   """
   names = ('precision', 'recall', 'f1')
-  rows = [
+  rows: list[Any] = [
       [label, *(row[name] for name in names)] for label, row in classes.items()
   ]
   rows.append(tabulate.SEPARATING_LINE)

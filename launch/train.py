@@ -10,6 +10,8 @@ Models, optimizers, schedules and losses take arguments of their own, as in
 
 from __future__ import annotations
 
+from typing import Any
+
 from absl import flags
 
 from . import config as config_lib
@@ -75,8 +77,8 @@ _LEARNING_RATE = flags.DEFINE_float(
     'learning_rate', 1e-3, 'The learning rate, at its highest.', lower_bound=0)
 _SCHEDULE = flags.DEFINE_string(
     'schedule', 'constant',
-    'The learning rate over the run: constant, linear, polynomial, exponential, '
-    'piecewise, cosine, warmup_cosine, onecycle or inverse_sqrt.')
+    'The learning rate over the run: constant, linear, polynomial, '
+    'exponential, piecewise, cosine, warmup_cosine, onecycle or inverse_sqrt.')
 _SCHEDULE_ARG = flags.DEFINE_multi_string(
     'schedule_arg', [],
     'NAME=VALUE, an argument of the schedule, such as warmup_fraction=0.1.')
@@ -86,12 +88,12 @@ _CLIP_GLOBAL_NORM = flags.DEFINE_float(
     lower_bound=0)
 _PRECISION = flags.DEFINE_enum(
     'precision', 'float32', ['float32', 'bfloat16', 'float16'],
-    'What the model computes in. Weights, their updates and the loss are float32 '
-    'in any case; float16 has a dynamic loss scale.')
+    'What the model computes in. Weights, their updates and the loss are '
+    'float32 in any case; float16 has a dynamic loss scale.')
 _AVERAGE_DECAY = flags.DEFINE_float(
     'average_decay', None,
-    'The rate of an average of the weights over the steps, such as 0.999, which '
-    'is what is then evaluated and exported. None has none.',
+    'The rate of an average of the weights over the steps, such as 0.999, '
+    'which is what is then evaluated and exported. None has none.',
     lower_bound=0, upper_bound=1)
 _GLOBAL_BATCH_SIZE = flags.DEFINE_integer(
     'global_batch_size', 128, 'The examples of one step, over all replicas.',
@@ -122,8 +124,8 @@ _WORKDIR = flags.DEFINE_string(
 _STRATEGY = flags.DEFINE_enum(
     'strategy', 'auto', ['auto', 'mirrored', 'one_device', 'multi_worker'],
     'auto and mirrored: replicas on all GPUs, else on the CPU. one_device: the '
-    'first of these. multi_worker: the workers of TF_CONFIG, each of which runs '
-    'this program with the same flags.')
+    'first of these. multi_worker: the workers of TF_CONFIG, each of which '
+    'runs this program with the same flags.')
 _NUM_VIRTUAL_DEVICES = flags.DEFINE_integer(
     'num_virtual_devices', None,
     'Split the CPU into that many devices, to try replicas on one machine.',
@@ -141,7 +143,7 @@ def main() -> int:
   size = _numbers(_IMAGE_SIZE, int)
   if size is not None and (len(size) != 2 or min(size) < 1):
     raise programs.UserError(
-        f'--image_size={",".join(_IMAGE_SIZE.value)}: expected HEIGHT,WIDTH.'
+        f'--image_size={",".join(map(str, size))}: expected HEIGHT,WIDTH.'
     )
   if not _WORKDIR.value:
     raise programs.UserError('--workdir is missing: name a directory for it.')
@@ -179,7 +181,7 @@ def main() -> int:
   programs.import_tensorflow()
   from . import training_program
 
-  place = {holder.name: holder.value for holder in _PLACE}
+  place: dict[str, Any] = {holder.name: holder.value for holder in _PLACE}
   return training_program.run(config, **place)
 
 

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 import dataclasses
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
 
-from core import checkpoints
-from core import distribution
-from core import training
-from core import variables
-from pipelines import batches
-from pipelines import sources
+from core import checkpoints, distribution, training, variables
+from pipelines import batches, sources
 
-from . import evaluation
+from . import evaluation, interruption, programs, progress, summaries, tables
 from . import experiment as experiment_lib
-from . import interruption
-from . import programs
-from . import progress
-from . import summaries
-from . import tables
 from . import workdir as workdir_lib
 
 # How long the graph may run before Python looks at signals and the clock.

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import signal
 import time
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from core import distribution
-from core import variables
-from pipelines import batches
-from pipelines import sources
+from core import distribution, variables
+from pipelines import batches, sources
 
 from . import config as config_lib
-from . import devices
+from . import devices, programs, tables
 from . import experiment as experiment_lib
-from . import programs
-from . import tables
 from . import trainer as trainer_lib
 from . import workdir as workdir_lib
-
 
 # What the operations of a worker raise when another one is gone.
 _LOST_WORKER = (
@@ -73,8 +68,8 @@ def run(
     result = directory.read_result()
     if result:
       say(
-          f'The run in {workdir} is complete: {_headline(result)}. Name another '
-          '--workdir to train again.'
+          f'The run in {workdir} is complete: {_headline(result)}. Name '
+          'another --workdir to train again.'
       )
       return 0
   experiment, dataset = _prepare(
@@ -191,8 +186,9 @@ def _opening(
       f'{dataset.name} {dataset.version}: {counts}; '
       f'{experiment.data.num_classes} classes',
       f'{type(strategy).__name__} over {strategy.num_replicas_in_sync} '
-      f'{kind} replica(s), {experiment.config.global_batch_size} examples a step, '
-      f'{experiment.num_steps:,} steps, {experiment.steps_per_epoch:,} an epoch',
+      f'{kind} replica(s), {experiment.config.global_batch_size} examples a '
+      f'step, {experiment.num_steps:,} steps, '
+      f'{experiment.steps_per_epoch:,} an epoch',
   ]
   if trainer.restored:
     lines.append(f'resumed from {trainer.restored}')

@@ -6,13 +6,13 @@ killed at any moment leaves a directory that the next start can use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import importlib.metadata
 import json
 import os
 import pathlib
 import platform
 import subprocess
+from collections.abc import Mapping
 from typing import Any
 
 from . import config as config_lib

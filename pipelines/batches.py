@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from . import examples
-from . import streams
+from . import examples, streams
 
 Data = examples.Examples | streams.Streamed
 

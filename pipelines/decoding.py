@@ -11,9 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from . import examples
-from . import files
-from . import records
+from . import examples, files, records
 
 # Part of every key: raise it when decoding or the layout changes.
 _VERSION = 1

@@ -76,10 +76,12 @@ class Examples:
 
   @property
   def num_examples(self) -> int:
+    """The number of examples."""
     return len(self.labels)
 
   @property
   def image_shape(self) -> tuple[int, ...]:
+    """(H, W, C) of every image."""
     return self.images.shape[1:]
 
   @functools.cached_property

@@ -14,8 +14,7 @@ from collections.abc import Iterator
 import requests
 import tensorflow_datasets as tfds
 
-from . import archives
-from . import files
+from . import archives, files
 
 DEBIAN_ARCHIVES_DIR = '/usr/share/datasets/fashion-mnist'
 

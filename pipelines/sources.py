@@ -8,12 +8,7 @@ import os
 import numpy as np
 import tensorflow_datasets as tfds
 
-from . import batches
-from . import decoding
-from . import examples
-from . import preparation
-from . import records
-from . import streams
+from . import batches, decoding, examples, preparation, records, streams
 
 DEBIAN_ARCHIVES_DIR = preparation.DEBIAN_ARCHIVES_DIR
 DataError = preparation.DataError

@@ -8,8 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from . import examples
-from . import records
+from . import examples, records
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

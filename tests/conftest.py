@@ -6,4 +6,4 @@ import os
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
-from tests import virtual_devices  # noqa: E402, F401
+from tests import virtual_devices  # noqa: F401

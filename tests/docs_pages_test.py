@@ -17,7 +17,7 @@ import core
 import pipelines
 from tests import docs_files, docs_pages, docs_text
 
-_DOCSTRING = r'''Scales by a factor: see `mean` and ``mean``.
+_DOCSTRING = r"""Scales by a factor: see `mean` and ``mean``.
 
 With :math:`a \, b` and `a title
 <https://example.org/a_b>`_, 2 * 3 < 7:
@@ -49,8 +49,8 @@ Example:
 
 Raises:
   ValueError: If `first` is wrong.
-'''
-_MARKDOWN = r'''Scales by a factor: see [`mean`](#mean) and `mean`.
+"""
+_MARKDOWN = r"""Scales by a factor: see [`mean`](#mean) and `mean`.
 
 With $a \thinspace b$ and [a title](https://example.org/a_b), 2 \* 3 \< 7:
 
@@ -84,7 +84,7 @@ code(1)
 >>> 1 + 1
 2
 ```
-'''
+"""
 _NEW_LOSS = '''
 
 def a_new_loss(labels, predictions, *, weight: float = 1.0):

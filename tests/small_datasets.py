@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from pipelines import archives
-from pipelines import sources
+from pipelines import archives, sources
 
 
 def _fashion_mnist_dir() -> str | None:

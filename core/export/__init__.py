@@ -10,10 +10,7 @@ Both files take images as float32 in [0, 1] and as raw uint8, in batches of any
 size, and hold the names of the labels.
 """
 
-from . import classifier
-from . import parity
-from . import saved_model
-from . import tflite
+from . import classifier, parity, saved_model, tflite
 
 Classifier = classifier.Classifier
 OUTPUTS = classifier.OUTPUTS
@@ -31,11 +28,11 @@ tflite_labels = tflite.tflite_labels
 tflite_runner = tflite.tflite_runner
 
 __all__ = [
-    'Classifier',
     'OUTPUTS',
     'PARITY_LIMIT',
-    'Parity',
     'QUANTIZATIONS',
+    'Classifier',
+    'Parity',
     'Runner',
     'classifier_runner',
     'compare',

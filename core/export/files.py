@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 
 
 @contextlib.contextmanager

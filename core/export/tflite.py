@@ -6,9 +6,9 @@ import importlib
 import importlib.util
 import os
 import tempfile
-from typing import Any
 import warnings
 import zipfile
+from typing import Any
 
 import numpy as np
 import tensorflow as tf

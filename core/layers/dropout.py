@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import sonnet as snt
 import tensorflow as tf
 
-from .. import checks
-from .. import random
+from .. import checks, random
 
 
 @snt.allow_empty_variables

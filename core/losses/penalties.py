@@ -117,7 +117,8 @@ def orthogonality_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
 
   Raises:
     TypeError: If a tensor is not of floating point numbers.
-    ValueError: If the scale is negative or a tensor is no matrix.
+    ValueError: If the scale is negative, or a tensor is no matrix or of unknown
+      shape.
 
   Reference:
     Brock et al., `Neural Photo Editing with Introspective Adversarial Networks
@@ -135,10 +136,10 @@ def orthogonality_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
 
 
 def _distance_from_orthonormal(tensor: tf.Tensor) -> tf.Tensor:
-  if tensor.shape.rank < 2:
+  if not tensor.shape.is_fully_defined() or tensor.shape.rank < 2:
     raise ValueError(
-        f'tensors: expected matrices or filters, got shape {tensor.shape}; '
-        'leave biases and scales out.'
+        'tensors: expected matrices or filters of known shape, got shape '
+        f'{tensor.shape}; leave biases and scales out.'
     )
   matrix = tf.reshape(tensor, [-1, tensor.shape[-1]])
   wide = matrix.shape[0] < matrix.shape[1]

@@ -38,7 +38,9 @@ def predicate(mask: Mask) -> Callable[[str, tf.Tensor], bool]:
   try:
     pattern = re.compile(mask)
   except re.error as error:
-    raise ValueError(f'mask: {mask!r} is no regular expression: {error}.')
+    raise ValueError(
+        f'mask: {mask!r} is no regular expression: {error}.'
+    ) from None
   return lambda path, tensor: pattern.fullmatch(path) is not None
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from absl.testing import absltest
-from absl.testing import parameterized
+from absl.testing import absltest, parameterized
 
-from launch import arguments
-from launch import programs
+from launch import arguments, programs
 
 
 def _target(size, sizes=(3, 4), rate=0.5, name='relu', on=False, limit=None):

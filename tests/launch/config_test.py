@@ -47,7 +47,7 @@ class ConfigTest(absltest.TestCase):
     values = _through_json(runs.config())
     del values['seed']
     values['sead'] = 3
-    with self.assertRaisesRegex(ValueError, 'another version: it differs in sead, seed'):
+    with self.assertRaisesRegex(ValueError, 'it differs in sead, seed'):
       config_lib.Config.from_json(values)
 
 

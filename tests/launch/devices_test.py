@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from unittest import mock
 
-from absl.testing import absltest
-from absl.testing import parameterized
 import tensorflow as tf
+from absl.testing import absltest, parameterized
 
-from launch import devices
-from launch import programs
+from launch import devices, programs
 
 
 class StrategyTest(parameterized.TestCase):

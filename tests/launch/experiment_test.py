@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from absl.testing import absltest
-from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
+from absl.testing import absltest, parameterized
 
-from core import models
-from core import training
-from core import variables
+from core import models, training, variables
 from launch import config as config_lib
 from launch import experiment as experiment_lib
 from launch import programs

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 
-from absl.testing import absltest
-from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
+from absl.testing import absltest, parameterized
 
-from launch import factories
-from launch import programs
+from launch import factories, programs
 
 _STEPS = 100
 

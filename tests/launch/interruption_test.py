@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
-from absl.testing import absltest
-from absl.testing import parameterized
+from absl.testing import absltest, parameterized
 
 from launch import interruption
 
@@ -31,9 +30,8 @@ class InterruptionTest(parameterized.TestCase):
 
   def test_effects_come_back_after_an_error(self):
     before = [signal.getsignal(number) for number in interruption.SIGNALS]
-    with self.assertRaises(ZeroDivisionError):
-      with interruption.Interruption():
-        _ = 1 / 0
+    with self.assertRaises(ZeroDivisionError), interruption.Interruption():
+      _ = 1 / 0
     self.assertEqual(
         [signal.getsignal(number) for number in interruption.SIGNALS], before
     )

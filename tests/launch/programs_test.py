@@ -9,12 +9,10 @@ import subprocess
 import sys
 import time
 
-from absl.testing import absltest
-from absl.testing import parameterized
+from absl.testing import absltest, parameterized
 
 from core import models
-from launch import factories
-from launch import programs
+from launch import factories, programs
 from tests.launch import runs
 
 _FLAGS = {
@@ -102,7 +100,7 @@ class ParseTest(parameterized.TestCase):
       ('more', "unexpected argument 'more'; flags begin with --"),
       ('--seed=x', 'flag --seed=x'),
       ('--strategy=tpu', 'flag --strategy=tpu: value should be one of <auto|'),
-      ('--flagfile=/nowhere', "nowhere"),
+      ('--flagfile=/nowhere', 'nowhere'),
   )
   def test_what_is_no_flag(self, argument, message):
     ended = runs.call('train', '--workdir=x', argument)

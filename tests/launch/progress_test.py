@@ -13,8 +13,7 @@ import termios
 import time
 from unittest import mock
 
-from absl.testing import absltest
-from absl.testing import parameterized
+from absl.testing import absltest, parameterized
 
 from launch import progress
 
@@ -162,7 +161,8 @@ class PlainTest(absltest.TestCase):
     for each in lines:
       self.assertRegex(
           each,
-          r'^epoch [12]/2  step \d+/100  loss 1\.0000  32 images/s  ETA 0:\d\d$',
+          r'^epoch [12]/2  step \d+/100  loss 1\.0000  32 images/s  '
+          r'ETA 0:\d\d$',
       )
     steps = [int(re.search(r'step (\d+)', each)[1]) for each in lines]
     self.assertEqual(steps, [21, 41, 61, 81])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterator
 import contextlib
 import functools
 import importlib
@@ -17,19 +16,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import Any, NamedTuple
 import unittest
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 from unittest import mock
 
 from absl import flags
 
 from core import distribution
 from launch import config as config_lib
-from launch import programs
-from launch import progress
-from launch import training_program
-from tests import small_datasets
-from tests import virtual_devices
+from launch import programs, progress, training_program
+from tests import small_datasets, virtual_devices
 
 ROOT = pathlib.Path(__file__).parents[2]
 NUM_TRAIN, NUM_VALIDATION, NUM_TEST = 240, 25, 61
@@ -81,7 +78,8 @@ def scratch(test: unittest.TestCase) -> str:
   return directory.name
 
 
-def _kept_directory() -> str:
+def kept_directory() -> str:
+  """Makes a directory that goes when the process ends."""
   directory = tempfile.mkdtemp()
   atexit.register(shutil.rmtree, directory, ignore_errors=True)
   return directory
@@ -90,7 +88,7 @@ def _kept_directory() -> str:
 @functools.cache
 def data_dir() -> str:
   """Writes the set `tiny_shapes`, once a process."""
-  directory = _kept_directory()
+  directory = kept_directory()
   with contextlib.redirect_stdout(io.StringIO()):
     small_datasets.write(
         directory, num_train=NUM_TRAIN + NUM_VALIDATION, num_test=NUM_TEST
@@ -145,7 +143,7 @@ def train(
 @functools.cache
 def finished(num_replicas: int = 1) -> pathlib.Path:
   """Returns the work directory of a finished run, which is not to change."""
-  workdir = pathlib.Path(_kept_directory()) / 'finished'
+  workdir = pathlib.Path(kept_directory()) / 'finished'
   ended = train(workdir, num_replicas)
   if ended.code:
     raise AssertionError(ended)

@@ -6,8 +6,8 @@ import glob
 import os
 from unittest import mock
 
-from absl.testing import absltest
 import tensorflow as tf
+from absl.testing import absltest
 from tensorflow.python.summary import summary_iterator
 
 from core import distribution

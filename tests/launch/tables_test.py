@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from absl.testing import absltest
 import tensorflow as tf
+from absl.testing import absltest
 
 from launch import tables
 

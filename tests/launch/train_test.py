@@ -12,9 +12,8 @@ import signal
 import struct
 import termios
 
-from absl.testing import absltest
-from absl.testing import parameterized
 import numpy as np
+from absl.testing import absltest, parameterized
 
 from pipelines import archives
 from tests import small_datasets

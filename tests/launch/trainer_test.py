@@ -6,9 +6,8 @@ import os
 import pathlib
 import signal
 
-from absl.testing import absltest
-from absl.testing import parameterized
 import numpy as np
+from absl.testing import absltest, parameterized
 
 from launch import interruption
 from tests.launch import runs
@@ -145,8 +144,8 @@ class LogTest(_TestCase):
 class ReplicasTest(_TestCase):
 
   def test_any_number_of_replicas_gives_the_same(self):
-    """25 validation examples in batches of 12: the last one has one example,
-    and leaves one of two replicas, two of three, without any."""
+    # 25 validation examples in batches of 12: the last one has one example, and
+    # leaves one of two replicas, two of three, without any.
     changes = dict(
         num_steps=50, log_every_steps=1, optimizer='sgd', learning_rate=0.1
     )

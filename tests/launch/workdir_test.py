@@ -7,12 +7,10 @@ import os
 import pathlib
 from unittest import mock
 
-from absl.testing import absltest
-from absl.testing import parameterized
+from absl.testing import absltest, parameterized
 
 from launch import config as config_lib
-from launch import programs
-from launch import workdir
+from launch import programs, workdir
 from tests.launch import runs
 
 _DATA = config_lib.DataSpec((8, 8, 3), ('a', 'b'), (), (), {'train': 5})

@@ -6,13 +6,10 @@ import tempfile
 
 import numpy as np
 import tensorflow as tf
-from absl.testing import absltest
-from absl.testing import parameterized
+from absl.testing import absltest, parameterized
 
-from pipelines import batches
-from pipelines import sources
-from tests import small_datasets
-from tests import virtual_devices
+from pipelines import batches, sources
+from tests import small_datasets, virtual_devices
 
 _SOURCES = ('memory', 'stream')
 _NUM_TRAIN, _NUM_TEST = 50, 26

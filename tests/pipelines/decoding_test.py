@@ -10,11 +10,9 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
-from absl.testing import absltest
-from absl.testing import parameterized
+from absl.testing import absltest, parameterized
 
-from pipelines import decoding
-from pipelines import records
+from pipelines import decoding, records
 from tests import small_datasets
 
 _SHAPE = (8, 8, 3)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
-from absl.testing import absltest
-from absl.testing import parameterized
+from absl.testing import absltest, parameterized
 
 from pipelines import examples
 

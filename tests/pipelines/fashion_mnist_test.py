@@ -8,9 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest
 
-from pipelines import batches
-from pipelines import preprocessing
-from pipelines import sources
+from pipelines import batches, preprocessing, sources
 from tests import small_datasets
 
 

@@ -11,12 +11,9 @@ import time
 from unittest import mock
 
 import requests
-from absl.testing import absltest
-from absl.testing import parameterized
+from absl.testing import absltest, parameterized
 
-from pipelines import archives
-from pipelines import preparation
-from pipelines import sources
+from pipelines import archives, preparation, sources
 from tests import small_datasets
 from tests.pipelines import slow_builder  # noqa: F401 (registers the set)
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
-from absl.testing import absltest
-from absl.testing import parameterized
+from absl.testing import absltest, parameterized
 
-from pipelines import examples
-from pipelines import preprocessing
+from pipelines import examples, preprocessing
 
 _IMAGES = np.random.default_rng(0).integers(0, 256, [7, 4, 5, 3], np.uint8)
 

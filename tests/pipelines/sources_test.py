@@ -6,12 +6,9 @@ import tempfile
 
 import numpy as np
 import tensorflow_datasets as tfds
-from absl.testing import absltest
-from absl.testing import parameterized
+from absl.testing import absltest, parameterized
 
-from pipelines import examples
-from pipelines import sources
-from pipelines import streams
+from pipelines import examples, sources, streams
 from tests import small_datasets
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from typing import Any
 import unittest
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from core import export
-from core import models
+from core import export, models
 from pipelines import preprocessing
 
 IMAGE_SHAPE = (12, 10, 3)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from absl.testing import absltest
-from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
+from absl.testing import absltest, parameterized
 
-from core import export
-from core import models
+from core import export, models
 from tests.core.export import cases
 
 

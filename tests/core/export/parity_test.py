@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from absl.testing import absltest
-from absl.testing import parameterized
 import numpy as np
+from absl.testing import absltest, parameterized
 
 from core import export
 

@@ -7,16 +7,11 @@ import subprocess
 import sys
 import textwrap
 
-from absl.testing import absltest
-from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
+from absl.testing import absltest, parameterized
 
-from core import export
-from core import models
-from core import optimizers
-from core import training
-from core import variables
+from core import export, models, optimizers, training, variables
 from tests import virtual_devices
 from tests.core.export import cases
 

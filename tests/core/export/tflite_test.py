@@ -6,13 +6,11 @@ import os
 import warnings
 import zipfile
 
-from absl.testing import absltest
-from absl.testing import parameterized
 import numpy as np
 import tensorflow as tf
+from absl.testing import absltest, parameterized
 
-from core import export
-from core import models
+from core import export, models
 from tests import virtual_devices
 from tests.core.export import cases
 

@@ -15,6 +15,7 @@ from core import (
     training,
     variables,
 )
+from tests.core import runs
 
 _SMALL = {'hidden_size': 16, 'num_layers': 1, 'num_heads': 2, 'mlp_size': 24}
 
@@ -115,6 +116,7 @@ class ViTTest(parameterized.TestCase):
     images[batch, example, rows, :, columns, :] += 1.0
     model = models.create('vit', 4, **_SMALL)
     model.build((None, 8, 8, 1))
+    runs.initialize(model)
     optimizer = optimizers.adam(1e-2)
     state = training.TrainState(model, optimizer)
     metric = metrics.collection({'accuracy': metrics.accuracy()})
@@ -132,6 +134,7 @@ class ViTTest(parameterized.TestCase):
         training.summarize(metric, evaluate(state, batch))['accuracy']
         for batch in iterator
     ]
+    print('ACC', np.mean(accuracies))
     self.assertGreater(np.mean(accuracies), 0.95)
 
 
