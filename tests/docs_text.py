@@ -155,7 +155,8 @@ def summary(node: ast.AST, lines: list[str]) -> str:
   value = getattr(node, 'value', None)
   if isinstance(value, ast.Dict):
     return 'By name: ' + ', '.join(f'``{ast.unparse(k)}``' for k in value.keys)
-  return f'``{ast.unparse(value)}``' if value else ''
+  code = _segment(value, '\n'.join(lines))
+  return f'``{code}``' if code else ''
 
 
 def documents(node: ast.AST, lines: list[str]) -> Iterator[tuple[str, str]]:
@@ -180,7 +181,8 @@ def _class(node: ast.ClassDef, source: str) -> Iterator[tuple[str, str]]:
   text = ast.get_docstring(node) or ''
   bases = [ast.unparse(base) for base in node.bases]
   fields = [
-      f'{n.target.id}: {ast.unparse(n.annotation)}' + _default(n.value, source)
+      f'{n.target.id}: {_segment(n.annotation, source)}'
+      f'{_default(n.value, source)}'
       for n in node.body
       if isinstance(n, ast.AnnAssign) and not n.target.id.startswith('_')
   ]
