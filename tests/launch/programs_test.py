@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import signal
 import subprocess
 import sys
@@ -70,7 +71,7 @@ class HelpTest(parameterized.TestCase):
     self.assertIn(f'python -m launch.{program}', ended.out)
     for flag in _FLAGS[program].split():
       self.assertRegex(ended.out, rf'(?m)^(  |Flags \(and ){flag}\b')
-    for before, line in zip(lines, lines[1:]):
+    for before, line in itertools.pairwise(lines):
       self.assertLessEqual(len(line), 80, line)
       if before.startswith('  --'):
         self.assertRegex(line, r'^      \S', before)

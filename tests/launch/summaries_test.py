@@ -50,11 +50,13 @@ class SummariesTest(absltest.TestCase):
     })
 
   def test_only_the_chief_writes(self):
-    with mock.patch.object(distribution, 'is_chief', lambda _: False):
-      with summaries.Summaries(
-          self.directory, virtual_devices.mirrored(1)
-      ) as board:
-        board.write(3, 'train', {'loss': 0.5})
+    with (
+        mock.patch.object(distribution, 'is_chief', lambda _: False),
+        summaries.Summaries(
+            self.directory, virtual_devices.mirrored(1)
+        ) as board,
+    ):
+      board.write(3, 'train', {'loss': 0.5})
     self.assertEmpty(os.listdir(self.directory))
 
   def test_a_run_writes_what_is_in_its_metrics(self):

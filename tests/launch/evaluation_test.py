@@ -1,0 +1,75 @@
+"""Tests of launch.evaluation: every example once, on any replicas."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import absltest, parameterized
+
+from core import training
+from launch import evaluation, programs
+from launch import experiment as experiment_lib
+from tests import virtual_devices
+from tests.launch import runs
+
+_SIZES = {
+    'train': runs.NUM_TRAIN,
+    'validation': runs.NUM_VALIDATION,
+    'test': runs.NUM_TEST,
+}
+
+
+def _make(num_replicas, **changes):
+  config = runs.config(**changes)
+  dataset = experiment_lib.open_dataset(config, runs.data_dir(), None)
+  data = experiment_lib.describe_data(config, dataset)
+  experiment = experiment_lib.Experiment(config, data, 1)
+  strategy = virtual_devices.mirrored(num_replicas)
+  with strategy.scope():
+    experiment.build()
+    state = training.TrainState(experiment.model, experiment.optimizer)
+  return state, dataset, evaluation.Evaluator(experiment, dataset, strategy)
+
+
+class EvaluatorTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      (1, 12), (2, 25), (3, 12), (3, 100)
+  )
+  def test_every_example_once(self, num_replicas, batch_size):
+    """Also where the replicas do not divide the batch they trained with."""
+    state, dataset, evaluator = _make(
+        num_replicas, global_batch_size=batch_size
+    )
+    for split, size in _SIZES.items():
+      scored = evaluator.run(state, split)
+      self.assertEqual((scored.split, scored.num_examples), (split, size))
+      images = tf.constant(dataset.examples(split).images, tf.float32) / 255
+      logits = state.model(images, is_training=False)
+      labels = dataset.examples(split).labels
+      confusion = np.zeros([4, 4], int)
+      np.add.at(confusion, (labels, np.argmax(logits, -1)), 1)
+      self.assertEqual(scored.confusion_matrix, confusion.tolist())
+      self.assertAlmostEqual(
+          scored.values['accuracy'], np.trace(confusion) / size, places=6
+      )
+      losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+      self.assertAlmostEqual(
+          scored.values['loss'], float(np.mean(losses)), places=5
+      )
+    again = evaluator.run(state, 'test')
+    self.assertEqual(again.to_json(), evaluator.run(state, 'test').to_json())
+    self.assertEqual(evaluator.num_traces, 1)
+
+  def test_a_loss_that_is_not_finite(self):
+    """The loop ends there: what it has counted is not the split."""
+    state, _, evaluator = _make(1)
+    state.parameters['output/linear/b'].assign([np.nan, 0, 0, 0])
+    with self.assertRaisesRegex(
+        programs.Failure, 'loss of batch 1 of 6 of the test split is not finite'
+    ):
+      evaluator.run(state, 'test')
+
+
+if __name__ == '__main__':
+  absltest.main()

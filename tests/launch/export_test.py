@@ -1,0 +1,71 @@
+"""Tests of launch.export."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+
+from absl.testing import absltest, parameterized
+
+from tests.launch import runs
+
+
+class ExportTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.workdir = pathlib.Path(runs.scratch(self)) / 'run'
+    shutil.copytree(runs.finished(), self.workdir)
+
+  def export(self, *args):
+    return runs.call('export', f'--workdir={self.workdir}', *args)
+
+  def test_writes_into_the_work_directory(self):
+    ended = self.export('--formats=saved_model,tflite')
+    self.assertEqual(ended.code, 0, ended.err)
+    exports = self.workdir / 'exports'
+    self.assertTrue((exports / 'saved_model' / 'saved_model.pb').exists())
+    self.assertTrue((exports / 'model.tflite').exists())
+    report = json.loads((exports / 'parity.json').read_text())
+    self.assertLen(report['exports'], 4)
+    self.assertEqual(ended.out.count(' yes'), 4)
+    self.assertIn(f'{runs.NUM_TEST}', ended.out)
+
+  def test_output_dir_and_checkpoint(self):
+    output = self.workdir.parent / 'elsewhere'
+    ended = self.export(
+        '--formats=tflite',
+        f'--output_dir={output}',
+        f'--checkpoint={self.workdir}/checkpoints/ckpt-20',
+        '--quantize=dynamic_range',
+    )
+    self.assertEqual(ended.code, 0, ended.err)
+    report = json.loads((output / 'parity.json').read_text())
+    self.assertEqual(report['step'], 20)
+    self.assertFalse((self.workdir / 'exports').exists())
+
+  @parameterized.parameters(
+      ('--formats=onnx', '--formats=onnx: expected saved_model or tflite'),
+      ('--formats=', '--formats=: expected saved_model or tflite'),
+      ('--formats=tflite,onnx', '--formats=tflite,onnx: expected'),
+      ('--quantize=int4', '--quantize=int4: value should be'),
+      ('--workdir=/nowhere', '--workdir=/nowhere: there is no run'),
+      ('--workdir=', '--workdir is missing'),
+      ('--checkpoint=/nowhere/ckpt-1', '/nowhere/ckpt-1'),
+  )
+  def test_mistakes(self, argument, message):
+    ended = self.export(argument)
+    self.assertEqual((ended.code, ended.out), (2, ''))
+    self.assertIn(message, ended.err)
+    self.assertEqual(ended.err.count('\n'), 1)
+    self.assertFalse((self.workdir / 'exports').exists())
+
+  def test_quantize_of_no_tflite(self):
+    ended = self.export('--formats=saved_model', '--quantize=dynamic_range')
+    self.assertEqual(ended.code, 2)
+    self.assertIn('--quantize=dynamic_range: ', ended.err)
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,151 @@
+"""Tests of launch.exporting: what is written, and how far it is the model."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import pathlib
+from unittest import mock
+
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from core import export as export_lib
+from core import models
+from launch import experiment as experiment_lib
+from launch import exporting, finished_run, programs, workdir
+from tests import virtual_devices
+from tests.launch import runs
+
+_SMALL = {
+    'convnet': {'channels': (4,), 'hidden_size': 8},
+    'mlp': {'hidden_sizes': (8,)},
+}
+
+
+def _load():
+  return finished_run.load(
+      str(runs.finished()),
+      None,
+      data_dir=None,
+      archives_dir=None,
+      strategy=virtual_devices.mirrored(1),
+  )
+
+
+def _untrained(name):
+  """Makes a run of which no step was taken."""
+  config = runs.config(
+      model=name, model_arg=_SMALL.get(name, {}), normalize=True
+  )
+  dataset = experiment_lib.open_dataset(config, runs.data_dir(), None)
+  data = experiment_lib.describe_data(config, dataset)
+  experiment = experiment_lib.Experiment(config, data, 1)
+  experiment.build()
+  return finished_run.Run(
+      workdir=workdir.Workdir('nowhere'),
+      experiment=experiment,
+      model=experiment.model,
+      dataset=dataset,
+      checkpoint='none',
+      step=0,
+  )
+
+
+class ExportTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.output = pathlib.Path(runs.scratch(self)) / 'exports'
+
+  def export(self, run, formats=('saved_model', 'tflite'), quantize=None):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+      code = exporting.export(
+          run, formats, output_dir=str(self.output),
+          quantize=quantize,
+      )
+    return code, out.getvalue()
+
+  def report(self):
+    return json.loads((self.output / 'parity.json').read_text())
+
+  @parameterized.parameters(*models.REGISTRY)
+  def test_every_model_in_both_formats(self, name):
+    code, out = self.export(_untrained(name))
+    self.assertEqual(code, 0, out)
+    report = self.report()
+    self.assertEqual((report['split'], report['step']), ('test', 0))
+    self.assertEqual(
+        [(row['path'], row['input']) for row in report['exports']],
+        [
+            (f'{self.output}/{file}', kind)
+            for file in ('saved_model', 'model.tflite')
+            for kind in ('uint8', 'float32')
+        ],
+    )
+    for row in report['exports']:
+      self.assertEqual(row['num_examples'], runs.NUM_TEST)
+      self.assertLess(row['max_difference'], 1e-4)
+      self.assertTrue(row['agrees'])
+      self.assertIn(row['path'], out)
+
+  def test_the_saved_model_loads_without_this_library(self):
+    self.export(_load(), ['saved_model'])
+    self.assertCountEqual(
+        os.listdir(self.output), ['parity.json', 'saved_model']
+    )
+    code = f"""
+import sys
+import numpy as np
+import tensorflow as tf
+loaded = tf.saved_model.load('{self.output}/saved_model')
+predict = loaded.signatures['uint8']
+print(predict(image=tf.zeros([2, 8, 8, 3], tf.uint8))['probabilities'].shape)
+print(loaded.signatures['labels']()['labels'].numpy())
+assert not any(m.split('.')[0] in ('core', 'sonnet') for m in sys.modules)
+"""
+    ended = runs.finish(runs.start_python('-c', code))
+    self.assertEqual(ended.code, 0, ended.err)
+    self.assertEqual(ended.out.splitlines()[-2:],
+                     ['(2, 4)', "[b'0' b'1' b'2' b'3']"])
+
+  def test_quantized(self):
+    code, _ = self.export(_load(), ['tflite'], 'dynamic_range')
+    self.assertEqual(code, 0)
+    self.assertCountEqual(
+        os.listdir(self.output), ['parity.json', 'model.tflite']
+    )
+    for row in self.report()['exports']:
+      self.assertIsNone(row['limit'])
+      self.assertTrue(row['agrees'])
+
+  def test_an_export_that_is_not_the_model(self):
+    def other(images):
+      return np.full([len(images), 4], 0.25, np.float32)
+
+    with mock.patch.object(
+        export_lib, 'saved_model_runner', return_value=other
+    ):
+      code, out = self.export(_load(), ['saved_model'])
+    self.assertEqual(code, 1)
+    self.assertIn('NO', out)
+    self.assertFalse(any(row['agrees'] for row in self.report()['exports']))
+
+  def test_a_directory_that_can_not_be(self):
+    self.output.write_text('a file')
+    with self.assertRaisesRegex(
+        programs.UserError, f'--output_dir={self.output}'
+    ):
+      self.export(_load(), ['tflite'])
+    self.output.unlink()
+    (self.output / 'saved_model').mkdir(parents=True)
+    (self.output / 'saved_model' / 'letters').write_text('')
+    with self.assertRaisesRegex(programs.UserError, 'something other than a'):
+      self.export(_load(), ['saved_model'])
+
+
+if __name__ == '__main__':
+  absltest.main()

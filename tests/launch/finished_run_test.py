@@ -1,0 +1,91 @@
+"""Tests of launch.finished_run."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+
+from absl.testing import absltest, parameterized
+
+from core import variables
+from launch import finished_run, programs
+from tests import small_datasets, virtual_devices
+from tests.launch import runs
+
+
+def _load(workdir, checkpoint=None, data_dir=None):
+  return finished_run.load(
+      str(workdir) if workdir else workdir,
+      checkpoint,
+      data_dir=data_dir,
+      archives_dir=None,
+      strategy=virtual_devices.mirrored(1),
+  )
+
+
+class LoadTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.root = pathlib.Path(runs.scratch(self))
+
+  def copy(self):
+    return shutil.copytree(runs.finished(), self.root / 'run')
+
+  def test_the_newest_weights(self):
+    workdir = runs.finished()
+    run = _load(workdir)
+    self.assertEqual(run.step, 40)
+    self.assertEqual(run.checkpoint, f'{workdir}/checkpoints/ckpt-40')
+    self.assertEqual(
+        variables.digest(variables.named({'model': run.model})),
+        runs.digest(workdir),
+    )
+    self.assertEqual(run.dataset.num_examples['test'], runs.NUM_TEST)
+
+  def test_a_workdir_that_was_moved(self):
+    workdir = self.copy()
+    self.assertEqual(
+        _load(workdir).checkpoint, f'{workdir}/checkpoints/ckpt-40'
+    )
+
+  def test_a_given_checkpoint(self):
+    path = f'{runs.finished()}/checkpoints/ckpt-20'
+    run = _load(runs.finished(), path)
+    self.assertEqual((run.checkpoint, run.step), (path, 20))
+
+  @parameterized.parameters('checkpoint', 'ckpt-40.index', 'ckpt-40.data*')
+  def test_checkpoints_that_are_gone(self, pattern):
+    workdir = self.copy()
+    [path] = (workdir / 'checkpoints').glob(pattern)
+    path.unlink()
+    with self.assertRaisesRegex(
+        programs.UserError, 'ckpt-40|no checkpoint was saved yet'
+    ):
+      _load(workdir)
+
+  def test_no_workdir(self):
+    with self.assertRaisesRegex(programs.UserError, '--workdir is missing'):
+      _load(None)
+
+  def test_other_data(self):
+    small_datasets.write(self.root / 'data', num_train=30, num_test=5)
+    with self.assertRaisesRegex(
+        programs.UserError, 'tiny_shapes has .*5.* here, the run saw .*265|61'
+    ):
+      _load(runs.finished(), data_dir=str(self.root / 'data'))
+
+  def test_config_of_another_model(self):
+    workdir = self.copy()
+    values = json.loads((workdir / 'config.json').read_text())
+    values['config']['model_arg']['hidden_sizes'] = [9]
+    (workdir / 'config.json').write_text(json.dumps(values))
+    with self.assertRaisesRegex(
+        programs.UserError, r'hidden/0/linear/b is float32 \[16\] in the check'
+    ):
+      _load(workdir)
+
+
+if __name__ == '__main__':
+  absltest.main()

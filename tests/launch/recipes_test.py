@@ -1,0 +1,62 @@
+"""Tests of launch/recipes: each is a run that the program takes."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+from absl.testing import absltest, parameterized
+
+from launch import config as config_lib
+from launch import experiment as experiment_lib
+from launch import training_program
+from tests.launch import runs
+
+_RECIPES = sorted((runs.ROOT / 'launch' / 'recipes').glob('*.flags'))
+
+
+class RecipesTest(parameterized.TestCase):
+
+  def test_there_are_some(self):
+    self.assertContainsSubset(
+        ['fashion_mnist_convnet', 'fashion_mnist_mlp'],
+        [path.stem for path in _RECIPES],
+    )
+
+  @parameterized.named_parameters((path.stem, path) for path in _RECIPES)
+  def test_flags_and_names(self, path):
+    with mock.patch.object(training_program, 'run', return_value=0) as run:
+      ended = runs.call('train', f'--flagfile={path}')
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    [config] = run.call_args.args
+    self.assertEqual(run.call_args.kwargs['workdir'], f'runs/{path.stem}')
+    data = config_lib.DataSpec(
+        image_shape=(32, 32, 3) if 'cifar' in config.dataset else (28, 28, 1),
+        label_names=tuple('0123456789'),
+        mean=(),
+        std=(),
+        num_examples={'train': 55_000},
+    )
+    experiment_lib.check_names(config)
+    experiment = experiment_lib.Experiment(
+        config, data, 55_000 // config.global_batch_size
+    )
+    experiment.build()
+
+  @parameterized.named_parameters((path.stem, path) for path in _RECIPES)
+  def test_header(self, path):
+    """The command, the machine, the time, and the accuracy over seeds."""
+    lines = path.read_text().splitlines()
+    size = next(i for i, line in enumerate(lines) if not line.startswith('#'))
+    header = '\n'.join(lines[:size])
+    self.assertIn(
+        f'python -m launch.train --flagfile=launch/recipes/{path.name}', header
+    )
+    self.assertRegex(header, r'(?i)\b(cores?|CPU|GPU)')
+    self.assertRegex(header, r'(?i)\d (s|seconds|min|minutes|h|hours)\b')
+    self.assertRegex(header, r'0\.\d{3}.*seeds|seeds(.|\n)*0\.\d{3}')
+    for line in lines:
+      self.assertLessEqual(len(line), 80, line)
+
+
+if __name__ == '__main__':
+  absltest.main()

@@ -1,0 +1,121 @@
+"""Tests of launch.train with several workers: processes on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import signal
+
+import numpy as np
+import pytest
+from absl.testing import absltest
+
+from tests.launch import runs
+
+
+def _start(workdir, config, program='train'):
+  """Starts two workers, a process each."""
+  arguments = runs.arguments(config) if program == 'train' else []
+  addresses = [f'localhost:{port}' for port in runs.free_ports(2)]
+  return [
+      runs.start(
+          program,
+          *arguments,
+          f'--workdir={workdir}',
+          '--strategy=multi_worker',
+          environment={'TF_CONFIG': json.dumps({
+              'cluster': {'worker': addresses},
+              'task': {'type': 'worker', 'index': index},
+          })},
+      )
+      for index in range(2)
+  ]
+
+
+class WorkersTest(absltest.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.root = pathlib.Path(runs.scratch(self))
+    self.workdir = self.root / 'run'
+
+  def test_two_processes_give_what_one_gives(self):
+    """25 validation examples in batches of 12: one worker ends without any."""
+    changes = dict(
+        num_steps=50, log_every_steps=1, optimizer='sgd', learning_rate=0.1
+    )
+    processes = _start(self.workdir, runs.config(**changes))
+    with runs.ending(*processes):
+      runs.train(self.root / 'one', **changes)
+      chief, other = map(runs.finish, processes)
+    self.assertEqual((chief.code, chief.err), (0, ''))
+    self.assertEqual(tuple(other), (0, '', ''))
+    self.assertIn('over 2 CPU replica(s)', chief.out)
+    for row, same in zip(
+        runs.rows(self.workdir), runs.rows(self.root / 'one'), strict=True
+    ):
+      self.assertEqual(row.keys(), same.keys())
+      for name, value in same.items():
+        if 'loss' in name or 'entropy' in name:
+          np.testing.assert_allclose(row[name], value, rtol=1e-5)
+        else:
+          self.assertEqual(row[name], value, name)
+    result, same = map(runs.result, (self.workdir, self.root / 'one'))
+    for name in ('num_examples', 'confusion_matrix', 'per_class'):
+      self.assertEqual(result['test'][name], same['test'][name])
+    self.assertEqual(result['num_validation_examples'], runs.NUM_VALIDATION)
+    self.assertEqual(result['num_train_step_traces'], 1)
+    # Only the chief wrote: no second summary, no scratch of the other's.
+    self.assertCountEqual(
+        os.listdir(self.workdir), os.listdir(self.root / 'one')
+    )
+    self.assertCountEqual(
+        os.listdir(self.workdir / 'checkpoints'),
+        os.listdir(self.root / 'one' / 'checkpoints'),
+    )
+    for split in ('train', 'validation'):
+      self.assertLen(os.listdir(self.workdir / 'summaries' / split), 1)
+
+  @pytest.mark.slow
+  def test_interrupted_lost_and_started_again(self):
+    config = runs.config(
+        num_steps=2500,
+        log_every_steps=50,
+        eval_every_epochs=100,
+        checkpoint_every_steps=300,
+    )
+    with runs.ending(*(processes := _start(self.workdir, config))):
+      # Whichever worker is told, both save the same step and leave.
+      runs.wait_for_step(processes[0], self.workdir, 100)
+      processes[1].send_signal(signal.SIGTERM)
+      chief, other = map(runs.finish, processes)
+    self.assertEqual((chief.code, other.code), (143, 143))
+    self.assertIn('the same command goes on from there', chief.out)
+    self.assertEqual((chief.err, other.err), ('', ''))
+    step = runs.rows(self.workdir)[-1]['step']
+    for victim in (1, 0):
+      with runs.ending(*(processes := _start(self.workdir, config))):
+        step += 600
+        runs.wait_for_step(processes[0], self.workdir, step)
+        processes[victim].kill()
+        left = runs.finish(processes[1 - victim])
+      self.assertEqual(left.code, 1, left.err)
+      [line] = [
+          each for each in left.err.splitlines() if 'launch.train' in each
+      ]
+      self.assertIn('a worker was lost', line)
+      self.assertNotIn('Traceback', left.err)
+    with runs.ending(*(processes := _start(self.workdir, config))):
+      chief, other = map(runs.finish, processes)
+    self.assertEqual((chief.code, other.code), (0, 0), chief.err)
+    whole = self.root / 'whole'
+    with runs.ending(*(processes := _start(whole, config))):
+      for process in processes:
+        runs.finish(process)
+    self.assertEqual(runs.digest(self.workdir), runs.digest(whole))
+    self.assertEqual(runs.rows(self.workdir), runs.rows(whole))
+
+
+if __name__ == '__main__':
+  absltest.main()
