@@ -115,6 +115,9 @@ def latest(directory: str) -> str | None:
   Args:
     directory: The directory of a `Checkpointer`.
 
+  Returns:
+    The path, as `restore` takes it.
+
   Raises:
     CheckpointError: If the list of checkpoints is damaged.
   """

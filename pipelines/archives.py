@@ -62,7 +62,15 @@ def expected(dataset_name: str) -> dict[str, Any]:
 def missing(
     archives_dir: str | os.PathLike[str], dataset_name: str
 ) -> list[str]:
-  """Returns the names of a set's archives that a folder lacks."""
+  """Returns the names of a set's archives that a folder lacks.
+
+  Args:
+    archives_dir: The folder.
+    dataset_name: A name of TFDS.
+
+  Returns:
+    File names; none if the folder has them all.
+  """
   folder = pathlib.Path(archives_dir).expanduser()
   return [
       name for name in expected(dataset_name) if not (folder / name).is_file()

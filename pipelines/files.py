@@ -12,6 +12,12 @@ from collections.abc import Iterator
 def is_local(path: str | os.PathLike[str]) -> bool:
   """Says whether a path lies on a mounted file system (not `gs://...`).
 
+  Args:
+    path: A path or an address.
+
+  Returns:
+    Whether it is a path.
+
   Example:
     >>> from pipelines import files
     >>> files.is_local('/data'), files.is_local('gs://bucket/data')

@@ -36,6 +36,9 @@ def make_builder(
     name: A name of TFDS, `set`, `set/config` or with `:version`.
     data_dir: The folder of prepared sets; None means TFDS's default.
 
+  Returns:
+    The builder.
+
   Raises:
     DataError: If there is no such set; similar names are given.
   """
@@ -63,7 +66,14 @@ def _unknown(name: str, folder: str | None) -> str:
 
 
 def is_prepared(builder: tfds.core.DatasetBuilder) -> bool:
-  """Says whether a set is there; TFDS renames it into place when whole."""
+  """Says whether a set is there; TFDS renames it into place when whole.
+
+  Args:
+    builder: The builder of the set.
+
+  Returns:
+    Whether it can be read.
+  """
   # TFDS warns of a folder that is not there.
   return builder.data_path.exists() and builder.is_prepared()
 
@@ -75,6 +85,14 @@ def archives_folder(
 
   A folder given by the user counts if it holds any of the archives, so that
   those missing are named rather than downloaded behind the user's back.
+
+  Args:
+    name: A name of TFDS, or of a set prepared there.
+    archives_dir: A folder of archives; None means Debian's, for the set that
+      it has.
+
+  Returns:
+    The path of the folder.
   """
   if archives_dir is not None:
     folder = os.path.expanduser(archives_dir)
@@ -91,7 +109,17 @@ def find_route(
     name: str,
     archives_dir: str | os.PathLike[str] | None,
 ) -> str | None:
-  """Returns 'prepared', 'archives', 'download' or None: what would serve."""
+  """Finds what would serve a set.
+
+  Args:
+    builder: The builder of the set.
+    name: A name of TFDS, or of a set prepared there.
+    archives_dir: A folder of archives; None means Debian's, for the set that
+      it has.
+
+  Returns:
+    'prepared', 'archives', 'download' or None.
+  """
   if is_prepared(builder):
     return 'prepared'
   if archives_folder(name, archives_dir):
@@ -219,6 +247,13 @@ def _one_line_errors(name: str) -> Iterator[None]:
 
 
 def one_line(error: BaseException) -> str:
-  """Returns an error's first line that says something, or its type."""
+  """Returns an error's first line that says something, or its type.
+
+  Args:
+    error: The error.
+
+  Returns:
+    A line without a full stop.
+  """
   lines = [line.strip().rstrip('.:') for line in str(error).splitlines()]
   return next((line for line in lines if line), type(error).__name__)

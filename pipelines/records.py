@@ -69,7 +69,15 @@ def decode(
 
 
 def largest_label(builder: tfds.core.DatasetBuilder, split: str) -> int:
-  """Returns the largest label of a split, without decoding an image."""
+  """Returns the largest label of a split, without decoding an image.
+
+  Args:
+    builder: The builder of a prepared set with integer labels.
+    split: A split of TFDS.
+
+  Returns:
+    The largest label, -1 for a split without examples.
+  """
   labels = encoded(builder, split).map(lambda example: example['label'])
   return int(
       labels.batch(4096).reduce(

@@ -1,3 +1,8 @@
+"""Every schedule against Optax, and against float64 for long runs.
+
+Covers: composition, decays, piecewise, schedule.
+"""
+
 from __future__ import annotations
 
 import math

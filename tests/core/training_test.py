@@ -114,7 +114,7 @@ class TrainStepTest(parameterized.TestCase):
   def test_is_traced_once(self):
     for num_steps in (1, 6, 2):
       self._loop(num_steps)
-    self._loop(3, self.batches[:2] + [runs.pad(self.batches[2], 3)])
+    self._loop(3, [*self.batches[:2], runs.pad(self.batches[2], 3)])
     count = lambda function: function.experimental_get_tracing_count()
     self.assertEqual(count(self.loop), 1)
     self.assertEqual(count(self.run_.train_step), 1)

@@ -1,4 +1,7 @@
-"""Batches are the same from any step, on any replicas and workers."""
+"""Batches are the same from any step, on any replicas and workers.
+
+Covers: streams.
+"""
 
 from __future__ import annotations
 

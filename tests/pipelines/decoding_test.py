@@ -1,4 +1,7 @@
-"""A split is decoded once, and again when its files have changed."""
+"""A split is decoded once, and again when its files have changed.
+
+Covers: records.
+"""
 
 from __future__ import annotations
 

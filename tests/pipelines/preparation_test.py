@@ -1,4 +1,7 @@
-"""Sets are prepared once, by the first way that serves."""
+"""Sets are prepared once, by the first way that serves.
+
+Covers: files.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tests of SavedModel exports."""
+"""Tests of SavedModel exports.
+
+Covers: files.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tests of the losses of one class among many."""
+"""Tests of the losses of one class among many.
+
+Covers: arguments, numerics.
+"""
 
 from __future__ import annotations
 

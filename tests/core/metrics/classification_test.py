@@ -1,4 +1,7 @@
-"""Tests of means over examples against scikit-learn."""
+"""Tests of means over examples against scikit-learn.
+
+Covers: inputs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tests of precision, recall and their kin against scikit-learn."""
+"""Tests of precision, recall and their kin against scikit-learn.
+
+Covers: rates.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Optimizers that treat matrices as matrices: Muon, Adafactor, LARS, LAMB."""
+"""Optimizers that treat matrices as matrices: Muon, Adafactor, LARS, LAMB.
+
+Covers: factored, layerwise, orthogonal, root_mean_square.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Every optimizer against Optax, and what must hold for each of them."""
+"""Every optimizer against Optax, and what must hold for each of them.
+
+Covers: decay, moments, nests, signs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Accumulation, skipping of steps, slow weights."""
+"""Accumulation, skipping of steps, slow weights.
+
+Covers: accumulation, finiteness, slow_weights.
+"""
 
 from __future__ import annotations
 
