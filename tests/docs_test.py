@@ -8,12 +8,14 @@ of the pages made from docstrings (```pycon) run as well; ```text does not.
 
 from __future__ import annotations
 
+import atexit
 import doctest
 import functools
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -57,6 +59,7 @@ def _tiny_fashion_mnist() -> str:
 def _make_folder() -> pathlib.Path:
   """Makes a checkout by links, with `quatrain` as the wheel installs it."""
   folder = pathlib.Path(tempfile.mkdtemp())
+  atexit.register(shutil.rmtree, folder, ignore_errors=True)
   (folder / 'quatrain').mkdir()
   for name in ('core', 'pipelines', 'launch'):
     (folder / name).symlink_to(docs_files.ROOT / name)
