@@ -40,6 +40,19 @@ class EvaluateTest(parameterized.TestCase):
     self.assertIn(f'accuracy {result["test_accuracy"]:.4f}', ended.out)
     self.assertIn(f'{self.workdir}/evaluation_test.json', ended.out)
 
+  def test_the_average_is_what_a_run_evaluates(self):
+    self.workdir = self.workdir.parent / 'averaged'
+    ended = runs.train(self.workdir, num_steps=9, average_decay=0.9)
+    self.assertEqual(ended.code, 0, ended.err)
+    self.assertEqual(self.evaluate().code, 0)
+    averaged = self.scored('test')['values']
+    self.assertEqual(averaged, runs.result(self.workdir)['test']['values'])
+    runs.train(self.workdir.parent / 'plain', num_steps=9)
+    plain = runs.result(self.workdir.parent / 'plain')
+    self.assertNotEqual(averaged['loss'], plain['test']['values']['loss'])
+    # The average changes nothing of the training.
+    self.assertEqual(runs.digest(self.workdir), plain['weights_sha256'])
+
   @parameterized.parameters(
       ('train', runs.NUM_TRAIN, 2), ('validation', runs.NUM_VALIDATION, 3)
   )

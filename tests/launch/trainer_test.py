@@ -206,8 +206,11 @@ class ResumeTest(_TestCase):
     self.assertEqual(runs.result(workdir)['test'], runs.result(whole)['test'])
     self.assertEqual(runs.result(workdir)['num_train_step_traces'], 1)
 
-  def test_interrupted_twice_with_all_the_parts(self):
+  @parameterized.parameters('bfloat16', 'float16')
+  def test_interrupted_twice_with_all_the_parts(self, precision):
     changes = dict(
+        precision=precision,
+        average_decay=0.9,
         model='convnet',
         model_arg={'channels': (4,), 'hidden_size': 8},
         optimizer='adamw',
