@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 import tensorflow as tf
 
 from core import distribution
 
 from . import programs
+
+# What the operations of a worker raise when another one is gone.
+_LOST_WORKER = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+)
+
+
+@contextlib.contextmanager
+def lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
+  """Tells in one line what to do when another worker is gone.
+
+  Args:
+    strategy: The strategy; where it has no other workers, errors pass.
+
+  Raises:
+    Failure: If the block raised what a lost worker causes.
+  """
+  try:
+    yield
+  except _LOST_WORKER as error:
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+      raise
+    raise programs.Failure(
+        'a worker was lost; end the others and start all of them again with '
+        f'the same command ({type(error).__name__}).'
+    ) from error
 
 
 def strategy(

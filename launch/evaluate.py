@@ -43,20 +43,21 @@ def main() -> int:
   from . import devices, evaluation, finished_run, tables
 
   strategy = devices.strategy(_STRATEGY.value, _NUM_VIRTUAL_DEVICES.value)
-  run = finished_run.load(
-      _WORKDIR.value,
-      _CHECKPOINT.value,
-      data_dir=_DATA_DIR.value,
-      archives_dir=_ARCHIVES_DIR.value,
-      strategy=strategy,
-  )
-  if _SPLIT.value not in run.dataset.num_examples:
-    raise programs.UserError(
-        f'--split={_SPLIT.value}: {run.dataset.name} has '
-        f'{", ".join(run.dataset.num_examples)}.'
+  with devices.lost_workers(strategy):
+    run = finished_run.load(
+        _WORKDIR.value,
+        _CHECKPOINT.value,
+        data_dir=_DATA_DIR.value,
+        archives_dir=_ARCHIVES_DIR.value,
+        strategy=strategy,
     )
-  evaluator = evaluation.Evaluator(run.experiment, run.dataset, strategy)
-  scored = evaluator.run(run, _SPLIT.value)
+    if _SPLIT.value not in run.dataset.num_examples:
+      raise programs.UserError(
+          f'--split={_SPLIT.value}: {run.dataset.name} has '
+          f'{", ".join(run.dataset.num_examples)}.'
+      )
+    evaluator = evaluation.Evaluator(run.experiment, run.dataset, strategy)
+    scored = evaluator.run(run, _SPLIT.value)
   name = f'evaluation_{_SPLIT.value}.json'
   run.workdir.write_json(name, {
       'checkpoint': run.checkpoint,

@@ -18,15 +18,6 @@ from . import experiment as experiment_lib
 from . import trainer as trainer_lib
 from . import workdir as workdir_lib
 
-# What the operations of a worker raise when another one is gone.
-_LOST_WORKER = (
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-    tf.errors.InternalError,
-    tf.errors.UnavailableError,
-)
-
 
 def run(
     config: config_lib.Config,
@@ -55,56 +46,61 @@ def run(
   tf.random.set_seed(config.seed)
   tf.config.experimental.enable_op_determinism()
   scope = devices.strategy(strategy, num_virtual_devices)
+  place = {
+      'data_dir': data_dir,
+      'archives_dir': archives_dir,
+      'workdir': workdir,
+      'strategy': strategy,
+      'num_virtual_devices': num_virtual_devices,
+  }
+  with devices.lost_workers(scope):
+    return _run(config, place, scope, started)
+
+
+def _run(
+    config: config_lib.Config,
+    place: dict[str, Any],
+    scope: tf.distribute.Strategy,
+    started: float,
+) -> int:
   is_chief = distribution.is_chief(scope)
 
   def say(message: str) -> None:
     if is_chief:
       print(message, flush=True)
 
-  directory = workdir_lib.Workdir(workdir, is_chief=is_chief)
+  directory = workdir_lib.Workdir(place['workdir'], is_chief=is_chief)
   directory.check_writable()
   if directory.exists():
     _check_same(directory, config)
     result = directory.read_result()
     if result:
       say(
-          f'The run in {workdir} is complete: {_headline(result)}. Name '
+          f'The run in {directory.path} is complete: {_headline(result)}. Name '
           'another --workdir to train again.'
       )
       return 0
   experiment, dataset = _prepare(
-      config, data_dir, archives_dir, scope.num_replicas_in_sync
+      config,
+      place['data_dir'],
+      place['archives_dir'],
+      scope.num_replicas_in_sync,
   )
   is_new = not directory.exists()
   if not is_new:
     _check_same_data(directory, experiment.data)
   trainer = _make_trainer(experiment, dataset, scope, directory, say)
   if is_new:
-    place = {
-        'data_dir': data_dir,
-        'archives_dir': archives_dir,
-        'workdir': workdir,
-        'strategy': strategy,
-        'num_virtual_devices': num_virtual_devices,
-    }
     directory.write_config(config, experiment.data, place)
   say(_opening(experiment, dataset, scope, trainer))
-  try:
-    outcome = trainer.run()
-    if outcome.step < experiment.num_steps:
-      say(
-          f'Interrupted: saved step {outcome.step} of {experiment.num_steps}; '
-          'the same command goes on from there.'
-      )
-      return 128 + (outcome.signal or signal.SIGTERM)
-    _finish(trainer, experiment, directory, say, started)
-  except _LOST_WORKER as error:
-    if not isinstance(scope, tf.distribute.MultiWorkerMirroredStrategy):
-      raise
-    raise programs.Failure(
-        'a worker was lost; end the others and start all of them again with '
-        f'the same command ({type(error).__name__}).'
-    ) from error
+  outcome = trainer.run()
+  if outcome.step < experiment.num_steps:
+    say(
+        f'Interrupted: saved step {outcome.step} of {experiment.num_steps}; '
+        'the same command goes on from there.'
+    )
+    return 128 + (outcome.signal or signal.SIGTERM)
+  _finish(trainer, experiment, directory, say, started)
   return 0
 
 

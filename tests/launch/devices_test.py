@@ -45,5 +45,25 @@ class StrategyTest(parameterized.TestCase):
         devices.strategy('multi_worker')
 
 
+class LostWorkersTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      tf.errors.AbortedError, tf.errors.InternalError,
+      tf.errors.UnavailableError,
+  )
+  def test_only_of_several_workers(self, kind):
+    error = kind(None, None, 'Connection reset')
+    with (
+        self.assertRaisesRegex(programs.Failure, 'a worker was lost'),
+        devices.lost_workers(tf.distribute.MultiWorkerMirroredStrategy()),
+    ):
+      raise error
+    with (
+        self.assertRaises(kind),
+        devices.lost_workers(devices.strategy('one_device')),
+    ):
+      raise error
+
+
 if __name__ == '__main__':
   absltest.main()

@@ -92,26 +92,6 @@ class ExportTest(parameterized.TestCase):
       self.assertTrue(row['agrees'])
       self.assertIn(row['path'], out)
 
-  def test_the_saved_model_loads_without_this_library(self):
-    self.export(_load(), ['saved_model'])
-    self.assertCountEqual(
-        os.listdir(self.output), ['parity.json', 'saved_model']
-    )
-    code = f"""
-import sys
-import numpy as np
-import tensorflow as tf
-loaded = tf.saved_model.load('{self.output}/saved_model')
-predict = loaded.signatures['uint8']
-print(predict(image=tf.zeros([2, 8, 8, 3], tf.uint8))['probabilities'].shape)
-print(loaded.signatures['labels']()['labels'].numpy())
-assert not any(m.split('.')[0] in ('core', 'sonnet') for m in sys.modules)
-"""
-    ended = runs.finish(runs.start_python('-c', code))
-    self.assertEqual(ended.code, 0, ended.err)
-    self.assertEqual(ended.out.splitlines()[-2:],
-                     ['(2, 4)', "[b'0' b'1' b'2' b'3']"])
-
   def test_quantized(self):
     code, _ = self.export(_load(), ['tflite'], 'dynamic_range')
     self.assertEqual(code, 0)

@@ -223,11 +223,8 @@ class PartsTest(_TestCase):
 
 class LostWorkerTest(_TestCase):
 
-  @parameterized.parameters(
-      tf.errors.UnavailableError, tf.errors.AbortedError
-  )
-  def test_is_told_in_one_line(self, kind):
-    error = kind(None, None, 'Connection reset\nby peer')
+  def test_is_told_in_one_line(self):
+    error = tf.errors.UnavailableError(None, None, 'Connection reset\nby peer')
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     with (
         mock.patch.object(devices, 'strategy', return_value=strategy),
@@ -239,14 +236,6 @@ class LostWorkerTest(_TestCase):
         ended.err, 'a worker was lost; .* start all of them again with the same'
     )
     self.assertEqual(ended.err.count('\n'), 1)
-
-  def test_is_no_excuse_where_there_is_one_worker(self):
-    error = tf.errors.InternalError(None, None, 'a kernel failed')
-    with (
-        mock.patch.object(trainer.Trainer, 'run', side_effect=error),
-        self.assertRaises(tf.errors.InternalError),
-    ):
-      runs.train(self.workdir)
 
 
 if __name__ == '__main__':

@@ -115,6 +115,13 @@ class WorkersTest(absltest.TestCase):
         runs.finish(process)
     self.assertEqual(runs.digest(self.workdir), runs.digest(whole))
     self.assertEqual(runs.rows(self.workdir), runs.rows(whole))
+    with runs.ending(*(processes := _start(whole, config, 'evaluate'))):
+      chief, other = map(runs.finish, processes)
+    self.assertEqual((chief.code, chief.err), (0, ''))
+    self.assertEqual(tuple(other), (0, '', ''))
+    scored = json.loads((whole / 'evaluation_test.json').read_text())
+    for name, value in runs.result(whole)['test'].items():
+      self.assertEqual(scored[name], value, name)
 
 
 if __name__ == '__main__':
