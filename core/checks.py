@@ -103,6 +103,27 @@ def in_range(
     raise ValueError(f'{argument}: expected [{low}, {high}], got {value}.')
 
 
+def sizes(argument: str, *numbers: int) -> None:
+  """Checks that sizes are at least 1.
+
+  Raises:
+    ValueError: If one is not.
+  """
+  if min(numbers, default=1) < 1:
+    given = numbers[0] if len(numbers) == 1 else numbers
+    raise ValueError(f'{argument}: expected at least 1, got {given}.')
+
+
+def rate(argument: str, value: float) -> None:
+  """Checks that a rate, such as that of dropout, lies in [0, 1).
+
+  Raises:
+    ValueError: If it does not.
+  """
+  if not 0 <= value < 1:
+    raise ValueError(f'{argument}: expected a number in [0, 1), got {value}.')
+
+
 def one_of(argument: str, value: str, names: Sequence[str]) -> None:
   """Checks that a name is a known one.
 

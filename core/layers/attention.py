@@ -73,6 +73,7 @@ class MultiHeadAttention(snt.Module):
     for argument, size in sizes.items():
       if size < 1:
         raise ValueError(f'{argument}: expected at least 1, got {size}.')
+    checks.rate('dropout_rate', dropout_rate)
     self.num_heads = num_heads
     self.key_size = key_size
     self.value_size = value_size

@@ -16,6 +16,9 @@ class Dense(snt.Module):
   Variables are made by `build`, or by the first call. Build before tracing:
   a variable that is made inside of a `tf.function` fails under a strategy.
 
+  Reference:
+    `snt.Linear`; ``keras.layers.Dense``.
+
   Example:
     >>> import tensorflow as tf
     >>> from core import layers

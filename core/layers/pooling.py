@@ -32,6 +32,9 @@ def max_pool2d(inputs: tf.Tensor, size: int = 2) -> tf.Tensor:
   Raises:
     ValueError: If the rank is not 4 or the size is not positive.
 
+  Reference:
+    `tf.nn.max_pool2d` with strides of the size and ``SAME`` padding.
+
   Example:
     >>> import tensorflow as tf
     >>> from core import layers

@@ -20,6 +20,9 @@ class SparseDense(dense.Dense):
   `core.training`'s step makes gradients dense before it adds them up over
   replicas; the sparse gradient serves loops of one's own.
 
+  Reference:
+    ``torch.nn.EmbeddingBag`` with ``mode='sum'`` and per-sample weights.
+
   Example:
     >>> import tensorflow as tf
     >>> from core import layers

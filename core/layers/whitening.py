@@ -87,6 +87,9 @@ class WhiteningConv2D(snt.Module):
   before training; until then they are random orthonormal directions. They are a
   variable that is not trainable: checkpoints and exports hold them.
 
+  Reference:
+    `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, section 3.2.
+
   Example:
     >>> import tensorflow as tf
     >>> from core import layers

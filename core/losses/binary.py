@@ -38,6 +38,10 @@ def sigmoid_cross_entropy(
     ValueError: If the shapes differ, there is not one positive weight a class
       or, eagerly, a label is out of range.
 
+  Reference:
+    ``tf.nn.weighted_cross_entropy_with_logits``, averaged;
+    ``optax.losses.sigmoid_binary_cross_entropy`` without positive weights.
+
   Example:
     >>> from core import losses
     >>> values = losses.sigmoid_cross_entropy([[1, 0]], [[0.0, -9.0]])

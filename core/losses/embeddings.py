@@ -28,6 +28,9 @@ def cosine_distance(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ or are not of rank 2.
 
+  Reference:
+    ``optax.losses.cosine_distance``.
+
   Example:
     >>> from core import losses
     >>> losses.cosine_distance([[3.0, 0.0]], [[0.0, 2.0]]).numpy().tolist()
@@ -58,6 +61,9 @@ def euclidean_distance(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
   Raises:
     TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ or are not of rank 2.
+
+  Reference:
+    ``scipy.spatial.distance.euclidean``.
 
   Example:
     >>> from core import losses

@@ -37,6 +37,10 @@ def poisson(
     TypeError: If the log-rates are not floating point numbers.
     ValueError: If the shapes differ or, eagerly, a label is negative.
 
+  Reference:
+    ``scipy.stats.poisson.logpmf``; ``torch.nn.PoissonNLLLoss`` with
+    ``log_input``.
+
   Example:
     >>> from core import losses
     >>> losses.poisson([3.0], [0.0]).numpy().tolist()

@@ -31,6 +31,9 @@ def l1_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
     TypeError: If a tensor is not of floating point numbers.
     ValueError: If the scale is negative.
 
+  Reference:
+    ``keras.regularizers.L1``.
+
   Example:
     >>> from core import losses
     >>> float(losses.l1_penalty({'w': [1.0, -2.0], 'b': [3.0]}, scale=0.5))
@@ -58,6 +61,9 @@ def l2_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
   Raises:
     TypeError: If a tensor is not of floating point numbers.
     ValueError: If the scale is negative.
+
+  Reference:
+    ``keras.regularizers.L2``.
 
   Example:
     >>> from core import losses

@@ -26,6 +26,9 @@ def squared_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ.
 
+  Reference:
+    ``optax.losses.squared_error``, averaged; ``keras.losses.MeanSquaredError``.
+
   Example:
     >>> from core import losses
     >>> float(losses.squared_error([[1.0, 2.0]], [[3.0, 2.0]])[0])
@@ -50,6 +53,9 @@ def absolute_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
   Raises:
     TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ.
+
+  Reference:
+    ``keras.losses.MeanAbsoluteError``.
 
   Example:
     >>> from core import losses

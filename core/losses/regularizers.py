@@ -35,6 +35,9 @@ def activity_penalty(
     TypeError: If the activations are not floating point numbers.
     ValueError: If there is no batch axis or a factor is negative.
 
+  Reference:
+    ``keras.regularizers.L1L2``, as an ``activity_regularizer``.
+
   Example:
     >>> from core import losses
     >>> losses.activity_penalty([[1.0, -2.0]], l1=1.0, l2=0.5).numpy().tolist()
@@ -127,7 +130,7 @@ def gradient_penalty(
   arguments.pair(inputs, inputs, names=('inputs', 'inputs'))
   with tf.GradientTape() as tape:
     tape.watch(inputs)
-    outputs = function(inputs)
+    outputs = tf.convert_to_tensor(function(inputs))
   gradients = tape.gradient(outputs, inputs)
   if gradients is None:
     raise ValueError('function: expected one that depends on its inputs.')

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sonnet as snt
 import tensorflow as tf
 
-from .. import layers, random
+from .. import checks, layers, random
 from . import model
 
 
@@ -16,6 +16,14 @@ class ConvNet(model.Model):
 
   With its default arguments and images of 28 x 28 x 1: 32 and 64 filters, 128
   hidden units, 421,642 parameters.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import models
+    >>> model = models.create('convnet', 10)
+    >>> images = tf.zeros([2, 28, 28, 1])
+    >>> model(images, is_training=False).shape.as_list()
+    [2, 10]
   """
 
   def __init__(
@@ -42,10 +50,9 @@ class ConvNet(model.Model):
       ValueError: If a size is not positive or the rate is out of range.
     """
     super().__init__(name=name)
-    if min(channels, default=1) < 1:
-      raise ValueError(
-          f'channels: expected at least 1 each, got {tuple(channels)}.'
-      )
+    checks.sizes('channels', *channels)
+    checks.sizes('hidden_size', hidden_size)
+    checks.rate('dropout_rate', dropout_rate)
     self.convolutions = [
         snt.Conv2D(filters, 3, w_init=snt.initializers.VarianceScaling(2.0))
         for filters in channels

@@ -48,6 +48,14 @@ class ReconstructingMLP(model.Model):
   The forward pass goes through the first block several times with the same
   weights, and through each other block once. The mean squared error of the
   reconstructed inputs is one of the outputs, as a loss from inside.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import models
+    >>> model = models.create('reconstructing_mlp', 10)
+    >>> outputs = model(tf.zeros([2, 28, 28, 1]), is_training=False)
+    >>> outputs['losses']['reconstruction'].shape.as_list()
+    [2]
   """
 
   def __init__(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sonnet as snt
 import tensorflow as tf
 
-from .. import layers, random
+from .. import checks, layers, random
 from . import model
 
 
@@ -109,6 +109,14 @@ class ResNet(model.Model):
     `He et al. 2016 <https://arxiv.org/abs/1603.05027>`_, Identity mappings in
     deep residual networks; `Zagoruyko and Komodakis 2016
     <https://arxiv.org/abs/1605.07146>`_, Wide residual networks, table 1.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import models
+    >>> model = models.create('resnet', 10, blocks_per_stage=(1, 1, 1))
+    >>> images = tf.zeros([2, 32, 32, 3])
+    >>> model(images, is_training=False).shape.as_list()
+    [2, 10]
   """
 
   def __init__(
@@ -162,6 +170,8 @@ class ResNet(model.Model):
           f'channels: expected {len(blocks_per_stage)} numbers, one a stage of '
           f'blocks_per_stage, got {tuple(channels)}.'
       )
+    checks.rate('dropout_rate', dropout_rate)
+    checks.rate('stochastic_depth_rate', stochastic_depth_rate)
     self.stem = _convolution(stem_channels, 3)
     self.blocks: list[PreActivationBlock] = []
     num_blocks = sum(blocks_per_stage)

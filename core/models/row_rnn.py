@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import sonnet as snt
 import tensorflow as tf
 
-from .. import layers, random
+from .. import checks, layers, random
 from . import model
 
 
@@ -19,6 +19,14 @@ class RowRNN(model.Model):
 
   Reference:
     Hochreiter and Schmidhuber 1997, Long short-term memory; as `snt.LSTM`.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import models
+    >>> model = models.create('row_rnn', 10)
+    >>> images = tf.zeros([2, 28, 28, 1])
+    >>> model(images, is_training=False).shape.as_list()
+    [2, 10]
   """
 
   def __init__(
@@ -46,6 +54,7 @@ class RowRNN(model.Model):
           'hidden_sizes: expected one or more sizes, at least 1 each, got '
           f'{tuple(hidden_sizes)}.'
       )
+    checks.rate('dropout_rate', dropout_rate)
     self.cores = [snt.LSTM(size) for size in hidden_sizes]
     self.dropout = layers.Dropout(dropout_rate)
     self.output = layers.Dense(num_classes)

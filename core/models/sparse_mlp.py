@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from .. import layers, random
+from .. import checks, layers, random
 from . import model
 
 
@@ -15,6 +15,14 @@ class SparseMLP(model.Model):
 
   Its input `bag` has a column for each word of the vocabulary, and holds the
   counts, or other values, of the words that an example has.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import models
+    >>> model = models.create('sparse_mlp', 10)
+    >>> bag = tf.sparse.from_dense([[0.0, 2.0, 0.0], [1.0, 0.0, 0.0]])
+    >>> model(bag, is_training=False).shape.as_list()
+    [2, 10]
   """
 
   input_names = ('bag',)
@@ -36,8 +44,14 @@ class SparseMLP(model.Model):
       activation: A name of `layers.ACTIVATIONS`.
       dropout_rate: The rate of dropout after each hidden layer, in [0, 1).
       name: Name of the module.
+
+    Raises:
+      ValueError: If a size is not positive, the activation is unknown or the
+        rate is out of range.
     """
     super().__init__(name=name)
+    checks.sizes('hidden_sizes', *hidden_sizes)
+    checks.rate('dropout_rate', dropout_rate)
     sizes = [*hidden_sizes, num_classes]
     activations = [activation] * len(hidden_sizes) + ['linear']
     kinds = [layers.SparseDense] + [layers.Dense] * len(hidden_sizes)

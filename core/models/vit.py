@@ -75,6 +75,14 @@ class ViT(model.Model):
     `Dosovitskiy et al. 2021 <https://arxiv.org/abs/2010.11929>`_, An image is
     worth 16x16 words; the mean over positions is that of
     `Beyer et al. 2022 <https://arxiv.org/abs/2205.01580>`_.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import models
+    >>> model = models.create('vit', 10, num_layers=1)
+    >>> images = tf.zeros([2, 28, 28, 1])
+    >>> model(images, is_training=False).shape.as_list()
+    [2, 10]
   """
 
   def __init__(
@@ -112,6 +120,8 @@ class ViT(model.Model):
     """
     super().__init__(name=name)
     checks.one_of('pooling', pooling, POOLINGS)
+    checks.sizes('mlp_size', mlp_size)
+    checks.rate('dropout_rate', dropout_rate)
     if num_heads < 1 or hidden_size % num_heads:
       raise ValueError(
           f'num_heads: expected a divisor of the hidden size {hidden_size}, '

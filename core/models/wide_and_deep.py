@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from .. import layers
+from .. import checks, layers
 from . import model
 
 
@@ -18,6 +18,15 @@ class WideAndDeep(model.Model):
 
   Reference:
     Cheng et al. 2016, Wide & deep learning for recommender systems.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import models
+    >>> model = models.create('wide_and_deep', 10)
+    >>> inputs = {'projections': tf.zeros([2, 56]), 'image': tf.zeros([2, 784])}
+    >>> outputs = model(inputs, is_training=False)
+    >>> {name: tuple(logits.shape) for name, logits in outputs.items()}
+    {'logits': (2, 10), 'auxiliary_logits': (2, 10)}
   """
 
   def __init__(
@@ -52,6 +61,7 @@ class WideAndDeep(model.Model):
       )
     if wide_input == deep_input:
       raise ValueError(f'wide_input: {wide_input!r} is the deep input already.')
+    checks.sizes('hidden_sizes', *hidden_sizes)
     self.input_names = (wide_input, deep_input)
     self.head_weights = {
         'logits': 1 - auxiliary_weight,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -37,6 +38,13 @@ def _fans(path: str, tensor: tf.Tensor) -> tuple[int, int]:
   return math.prod(tensor.shape[:-1]), tensor.shape[-1]
 
 
+def _check_coefficients(ns_coeffs: Sequence[float]) -> None:
+  if len(ns_coeffs) != 3:
+    raise ValueError(
+        f'ns_coeffs: expected three numbers, got {tuple(ns_coeffs)}.'
+    )
+
+
 def orthogonalize(
     matrix: tf.Tensor,
     ns_coeffs: tuple[float, float, float] = NEWTON_SCHULZ_COEFFICIENTS,
@@ -60,7 +68,8 @@ def orthogonalize(
     ``[num_rows, num_columns]``, of the same dtype.
 
   Raises:
-    ValueError: If `matrix` is none, or `ns_steps` is not positive.
+    ValueError: If `matrix` is none, the coefficients are not three, or
+      `ns_steps` is not positive.
 
   Reference:
     `Muon <https://kellerjordan.github.io/posts/muon/>`_;
@@ -74,6 +83,7 @@ def orthogonalize(
   """
   checks.rank('matrix', matrix, 2)
   checks.in_range('ns_steps', ns_steps, 1, math.inf)
+  _check_coefficients(ns_coeffs)
   a, b, c = ns_coeffs
   is_tall = matrix.shape[0] > matrix.shape[1]
   # The products are of the shorter side.
@@ -137,6 +147,7 @@ def scale_by_muon(
     True
   """
   moments.check_decay('beta', beta)
+  _check_coefficients(ns_coeffs)
   checks.in_range('ns_steps', ns_steps, 1, math.inf)
   checks.in_range('eps', eps, 0, math.inf)
 

@@ -64,6 +64,16 @@ def create(
     and gradients that may be `tf.IndexedSlices`, duplicates included. State and
     updates for half-precision parameters are float32; `apply_updates` adds
     before it rounds.
+
+  Example:
+    >>> from core import optimizers
+    >>> halve = optimizers.create(
+    ...     lambda parameters: (),
+    ...     lambda gradients, state, parameters: (
+    ...         {name: g / 2 for name, g in gradients.items()}, state))
+    >>> w = {'w': tf.constant([1.0, 2.0])}
+    >>> halve.update(w, halve.init(w), w)[0]['w'].numpy().tolist()
+    [0.5, 1.0]
   """
 
   def init_any(parameters: nests.Nest) -> nests.Nest:
@@ -89,6 +99,18 @@ def stateless(
 
   Returns:
     A transformation whose state is empty.
+
+  Reference:
+    ``optax.stateless``.
+
+  Example:
+    >>> from core import optimizers
+    >>> halve = optimizers.stateless(
+    ...     lambda gradients, parameters: {
+    ...         name: g / 2 for name, g in gradients.items()})
+    >>> w = {'w': tf.constant([1.0, 2.0])}
+    >>> halve.update(w, (), w)[0]['w'].numpy().tolist()
+    [0.5, 1.0]
   """
   return create(
       lambda parameters: (),
@@ -286,6 +308,9 @@ def apply_updates(parameters: nests.Nest, updates: nests.Nest) -> nests.Nest:
     A nest of tensors of the dtypes of the parameters: the sum is rounded to
     them once.
 
+  Raises:
+    ValueError: If the updates have another structure, or one another shape.
+
   Reference:
     ``optax.apply_updates``.
 
@@ -297,7 +322,8 @@ def apply_updates(parameters: nests.Nest, updates: nests.Nest) -> nests.Nest:
   """
 
   def add(parameter: tf.Tensor, update: tf.Tensor) -> tf.Tensor:
-    total = nests.widen(parameter) + nests.widen(update)
-    return tf.cast(total, parameter.dtype)
+    total, step = nests.widen(parameter), nests.widen(update)
+    checks.same_shape(parameters=total, updates=step)
+    return tf.cast(total + step, parameter.dtype)
 
   return tf.nest.map_structure(add, parameters, updates)

@@ -19,6 +19,9 @@ def constant(value: float) -> schedule_lib.Schedule:
   Returns:
     A schedule: maps a step to a float32 scalar.
 
+  Reference:
+    ``optax.constant_schedule``.
+
   Example:
     >>> from core import schedules
     >>> float(schedules.constant(0.5)(1000))

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from core import losses, models, objectives, variables
+from core import models, variables
 from core.models import model as model_lib
 from tests import virtual_devices
 from tests.core.models import cases
@@ -45,39 +45,6 @@ class RegistryTest(parameterized.TestCase):
         tf.function(call)(inputs),
         outputs,
     )
-
-  @parameterized.parameters(*models.REGISTRY)
-  def test_evaluation_compiles_and_needs_no_seed(self, name):
-    model = cases.create(name)
-    inputs = cases.inputs(model, cases.batch(model, (8, 8, 3), 3))
-    outputs = model(inputs, is_training=False)
-    compiled = tf.function(model, jit_compile=True)(inputs, is_training=False)
-    tf.nest.map_structure(
-        lambda one, other: np.testing.assert_allclose(
-            one, other, rtol=1e-4, atol=1e-5
-        ),
-        compiled,
-        outputs,
-    )
-
-  @parameterized.parameters(*models.REGISTRY)
-  def test_gradients_reach_every_variable(self, name):
-    model = cases.create(name)
-    model.build(cases.input_shapes(model, (8, 8, 3)))
-    objective = objectives.supervised(
-        losses.softmax_cross_entropy,
-        inputs=functools.partial(cases.inputs, model),
-    )
-    parameters = variables.trainable(model)
-    with tf.GradientTape() as tape:
-      batch = cases.batch(model, (8, 8, 3), 16)
-      loss = losses.mean(objective(model, batch, _SEED, True).values)
-    gradients = tape.gradient(loss, parameters)
-    for path, gradient in gradients.items():
-      self.assertIsNotNone(gradient, path)
-      gradient = tf.convert_to_tensor(gradient)  # Sparse ones become dense.
-      self.assertTrue(np.isfinite(gradient).all(), path)
-      self.assertTrue(np.any(gradient), path)
 
   @parameterized.parameters(*models.REGISTRY)
   def test_build_under_a_strategy_makes_equal_copies(self, name):

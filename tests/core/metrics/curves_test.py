@@ -125,32 +125,6 @@ class CurvesTest(parameterized.TestCase, tf.test.TestCase):
       value = metric.compute(metric.measure(labels, logits))
       self.assertAllClose(value, function(labels, scores), ROUNDING, ROUNDING)
 
-  def test_batches_of_replicas_are_scikit_learns(self):
-    # Bins so fine that none holds two examples, which the bound tells.
-    together = metrics.collection({
-        'area': metrics.roc_auc(num_bins=2**18),
-        'area_bound': metrics.roc_auc_error_bound(num_bins=2**18),
-        'precision': metrics.average_precision(num_bins=2**18),
-        'precision_bound': metrics.average_precision_error_bound(
-            num_bins=2**18
-        ),
-    })
-    rng = np.random.default_rng(11)
-    case = cases.binary(rng, 150)
-    measure = cases.traced(together, case)
-    bounds = np.sort(rng.integers(151, size=20))
-    parts = [measure(*part) for part in case.slices(bounds)]
-    batches = [cases.add(*parts[i:i + 3]) for i in range(0, 21, 3)]
-    values = together.compute(cases.add(*batches))
-    self.assertEqual(values['area_bound'], 0)
-    self.assertEqual(values['precision_bound'], 0)
-    for name, function in (
-        ('area', sklearn.metrics.roc_auc_score),
-        ('precision', sklearn.metrics.average_precision_score),
-    ):
-      expected = _exact(function, case.real(), None)
-      self.assertAllClose(values[name], expected, ROUNDING, ROUNDING)
-
   def test_confident_scores_are_kept_apart(self):
     # In float32 the sigmoid of all of these is 1.
     metric = metrics.roc_auc()
@@ -184,17 +158,6 @@ class CurvesTest(parameterized.TestCase, tf.test.TestCase):
       self.assertAllClose(
           metric.compute(metric.measure(labels, logits)), expected
       )
-
-  @parameterized.parameters(
-      ({'num_classes': 1}, 'num_classes'),
-      ({'num_classes': 3, 'average': 'samples'}, 'average.*macro, micro, w'),
-      ({'num_bins': 100}, 'num_bins: expected a power of 2'),
-      ({'num_bins': 2}, 'num_bins'),
-  )
-  def test_bad_arguments(self, arguments, message):
-    for factory in (metrics.roc_auc, metrics.average_precision_error_bound):
-      with self.assertRaisesRegex(ValueError, message):
-        factory(**arguments)
 
 
 if __name__ == '__main__':

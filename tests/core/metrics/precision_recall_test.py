@@ -5,7 +5,6 @@ Covers: rates.
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -128,23 +127,6 @@ class PrecisionRecallTest(parameterized.TestCase, tf.test.TestCase):
     value = metric.compute(cases.add(*measured))
     self.assertEqual(value.dtype, tf.float64)
     self.assertEqual(value[0], 1.0)  # There is no negative of class 0.
-
-  @parameterized.parameters(*itertools.product(
-      (metrics.precision, metrics.recall, metrics.f1, metrics.specificity),
-      (
-          ({'num_classes': 1}, 'num_classes'),
-          ({'num_classes': 3, 'average': 'mean'}, 'average.*macro, micro, w'),
-          ({'num_classes': 3, 'zero_division': 2.0}, 'zero_division'),
-      ),
-  ))
-  def test_bad_arguments(self, factory, call):
-    arguments, message = call
-    with self.assertRaisesRegex(ValueError, message):
-      factory(**arguments)
-
-  def test_bad_beta(self):
-    with self.assertRaisesRegex(ValueError, 'beta'):
-      metrics.f_beta(3, beta=-1.0)
 
 
 if __name__ == '__main__':

@@ -57,7 +57,7 @@ class ConvNetTest(parameterized.TestCase):
 
   @parameterized.parameters(
       ({'channels': (0,)}, 'channels'),
-      ({'hidden_size': 0}, 'num_units'),
+      ({'hidden_size': 0}, 'hidden_size'),
       ({'activation': 'step'}, 'activation'),
       ({'dropout_rate': -1.0}, 'rate'),
   )

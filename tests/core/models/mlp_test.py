@@ -80,7 +80,7 @@ class MLPTest(parameterized.TestCase):
     )
 
   @parameterized.parameters(
-      ({'hidden_sizes': (0,)}, 'num_units'),
+      ({'hidden_sizes': (0,)}, 'hidden_sizes'),
       ({'activation': 'step'}, 'activation'),
       ({'dropout_rate': 1.0}, 'rate'),
   )

@@ -63,7 +63,7 @@ class SparseMLPTest(parameterized.TestCase):
       model(tf.sparse.from_dense(_bag(num_words=31)), is_training=False)
 
   @parameterized.parameters(
-      ({'hidden_sizes': (0,)}, 'num_units'),
+      ({'hidden_sizes': (0,)}, 'hidden_sizes'),
       ({'activation': 'step'}, 'activation'),
       ({'dropout_rate': 1.0}, 'rate'),
   )

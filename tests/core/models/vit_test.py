@@ -95,7 +95,7 @@ class ViTTest(parameterized.TestCase):
       ({'num_heads': 0}, 'num_heads: .*got 0'),
       ({'num_layers': -1}, 'num_layers: .*-1'),
       ({'patch_size': 0}, 'patch_size: .*0'),
-      ({'mlp_size': 0}, 'num_units: .*0'),
+      ({'mlp_size': 0}, 'mlp_size: .*0'),
       ({'dropout_rate': 1.0}, 'rate: .*1.0'),
   )
   def test_wrong_arguments(self, arguments, message):

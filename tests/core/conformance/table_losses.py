@@ -1,4 +1,4 @@
-"""Every per-example loss with a batch to try it on."""
+"""Every public name of core.losses, a line each."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from core import losses
+from tests.core.conformance import member
 
 NUM_CLASSES = 4
+_OF_A_REPLICA = {'replicas': 'it compares the examples of a replica'}
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 
 
@@ -25,7 +27,7 @@ class Case(NamedTuple):
     wrong: A label that is out of range; None where any is in it.
     batch_wide: Whether examples are compared with each other, so that the loss
       takes the weights too.
-    tolerance: Of finite differences; more where float32 is all there is.
+    tolerance: See `member.Member`; more where float32 is all there is.
   """
 
   loss: Callable[..., tf.Tensor]
@@ -33,7 +35,7 @@ class Case(NamedTuple):
   shape: tuple[int, ...]
   wrong: float | None = None
   batch_wide: bool = False
-  tolerance: float = 1e-4
+  tolerance: float | None = None
 
   def batch(
       self, size: int = 6, dtype: Any = np.float32
@@ -48,6 +50,28 @@ class Case(NamedTuple):
     if self.batch_wide:
       return self.loss(labels, predictions, weights=weights)
     return self.loss(labels, predictions)
+
+  def member(self) -> member.Member:
+    def draw(generator, size):
+      predictions = generator.normal(size=(size, *self.shape))
+      return {
+          'labels': self.labels(generator, size),
+          'predictions': predictions.astype(np.float32),
+      }
+
+    def forward(module, batch, is_training):
+      del module, is_training
+      values = self(batch['labels'], batch['predictions'], batch['weight'])
+      total = losses.total(values, batch['weight'])
+      return member.Observed({'values': values}, {'total': total})
+
+    return member.Member(
+        lambda: member.Subject(forward, 'predictions'),
+        draw,
+        rubbish={'predictions': 1e3},
+        tolerance=self.tolerance,
+        exceptions=_OF_A_REPLICA if self.batch_wide else {},
+    )
 
 
 def _integers(low: int, high: int, *shape: int) -> Draw:
@@ -186,4 +210,67 @@ CASES = {
     'symmetric_cross_entropy': _of_classes(losses.symmetric_cross_entropy),
     'triplet_margin': Case(_triplet, _IGNORED, (3, 4)),
     'tversky': _of_binary(losses.tversky, 5),
+}
+
+
+def _function(
+    function: Callable[[Any, Any], Any], *shape: int, **exceptions: str
+) -> member.Member:
+  """Makes a line of a function of (values, weights) to a scalar or to one."""
+
+  def draw(generator, size):
+    return {'values': generator.normal(size=(size, *shape)).astype(np.float32)}
+
+  def forward(module, batch, is_training):
+    del module, is_training
+    value = function(batch['values'], batch['weight'])
+    return member.Observed({}, {'value': value})
+
+  return member.Member(
+      lambda: member.Subject(forward, 'values'),
+      draw,
+      rubbish={'values': 1e3},
+      exceptions=exceptions,
+  )
+
+
+def _penalty(
+    penalty: Callable[..., Any],
+    exceptions: dict[str, str] | None = None,
+    **options: Any,
+) -> member.Member:
+  """Makes a line of a penalty; the values are the parameters."""
+  return _function(
+      lambda values, _: penalty([values], **options),
+      3,
+      masked='parameters are no examples and have no weights',
+      **(exceptions or {}),
+  )
+
+
+_OF_A_MATRIX = {
+    'any_size': 'its matrices are of a known shape',
+    'replicas': 'a replica has the whole matrix: parts have other columns',
+}
+_NO_SUM = {'replicas': 'a mean of means is no mean: add totals instead'}
+FUNCTIONS = {
+    'elastic_net_penalty': _penalty(
+        losses.elastic_net_penalty, l1=0.3, l2=0.7
+    ),
+    'l1_penalty': _penalty(losses.l1_penalty),
+    'l2_penalty': _penalty(losses.l2_penalty, scale=0.1),
+    'mean': _function(losses.mean, **_NO_SUM),
+    'orthogonality_penalty': _penalty(
+        losses.orthogonality_penalty, _OF_A_MATRIX
+    ),
+    'total': _function(losses.total),
+    'weighted_sum': _function(
+        lambda values, weights: losses.weighted_sum(
+            {'a': losses.total(values, weights)}, {'a': 0.5}
+        )
+    ),
+}
+MEMBERS = {
+    **{name: case.member() for name, case in CASES.items()},
+    **FUNCTIONS,
 }

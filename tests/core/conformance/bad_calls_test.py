@@ -1,0 +1,55 @@
+"""A bad call raises ValueError or TypeError, which names the argument."""
+
+from __future__ import annotations
+
+from absl.testing import absltest, parameterized
+
+from tests.core.conformance import bad_calls, bad_calls_modules, public
+
+_TABLES = {
+    'layers': bad_calls_modules.LAYERS,
+    'losses': bad_calls.LOSSES,
+    'metrics': bad_calls.METRICS,
+    'models': bad_calls_modules.MODELS,
+    'optimizers': bad_calls_modules.OPTIMIZERS,
+    'schedules': bad_calls_modules.SCHEDULES,
+}
+_LINES = {
+    f'{package}.{name}': line
+    for package, table in _TABLES.items()
+    for name, line in table.items()
+}
+
+
+class BadCallsTest(parameterized.TestCase):
+
+  def test_every_public_name_that_may_raise_has_a_line(self):
+    raising = set(filter(public.may_raise, public.MEMBERS))
+    self.assertEqual(raising, _LINES.keys())
+
+  @parameterized.named_parameters(
+      (name.replace('.', '_'), name) for name in _LINES
+  )
+  def test_names_the_argument(self, name):
+    function, line = public.MEMBERS[name], _LINES[name]
+    made = function(**line.good)
+    for argument, values in line.bad.items():
+      called = bad_calls.CALLED.get(argument, argument)
+      for value in values:
+        with (
+            self.subTest(argument=argument, value=value),
+            self.assertRaisesRegex(
+                (ValueError, TypeError), rf'^(?=.*\b{called}\b).*: '
+            ),
+        ):
+          function(**{**line.good, argument: value})
+    for shape in line.shapes:
+      with (
+          self.subTest(shape=shape),
+          self.assertRaisesRegex(ValueError, r'^\w+: '),
+      ):
+        made.build(shape)
+
+
+if __name__ == '__main__':
+  absltest.main()

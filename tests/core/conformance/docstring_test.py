@@ -1,0 +1,59 @@
+"""Docstrings are whole: shapes, errors, a reference, an example.
+
+That the examples run is a test of its own, `tests.core.doctest_test`.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+
+from absl.testing import absltest, parameterized
+
+from tests.core.conformance import public
+
+_OF_TENSORS = ('layers', 'losses', 'models')
+_NO_SHAPES = (
+    'layers.Residual', 'layers.activation', 'layers.scaled_variance'
+)
+
+
+def _docstring(member):
+  """Joins the docstring of a function, or of a class and its methods.
+
+  Those of methods are read in the source, since Sonnet's modules wrap methods
+  into functions without.
+  """
+  if inspect.isfunction(member):
+    return inspect.getdoc(member)
+  [tree] = ast.parse(inspect.getsource(member)).body
+  documented = [tree] + [
+      node for node in tree.body if isinstance(node, ast.FunctionDef)
+  ]
+  return '\n'.join(ast.get_docstring(node) or '' for node in documented)
+
+
+class DocstringTest(parameterized.TestCase):
+
+  @parameterized.named_parameters(
+      (name.replace('.', '_'), name) for name in public.MEMBERS
+  )
+  def test_is_whole(self, name):
+    member = public.MEMBERS[name]
+    docstring = _docstring(member)
+    parts = ['Returns:', 'Raises:', 'Reference:', 'Example:\n', '>>> ']
+    if inspect.signature(member).parameters:
+      parts.append('Args:')
+    if name.split('.')[0] in _OF_TENSORS and name not in _NO_SHAPES:
+      parts.append('[batch_size' if 'batch_size' in docstring else '``[')
+    missing = {part for part in parts if part not in docstring}
+    excused = {part for part, who in public.NONE_NEEDED.items() if name in who}
+    self.assertEqual(missing, excused)
+
+  def test_who_is_excused_is_public(self):
+    for names in public.NONE_NEEDED.values():
+      self.assertContainsSubset(names, public.MEMBERS)
+
+
+if __name__ == '__main__':
+  absltest.main()
