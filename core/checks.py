@@ -106,6 +106,10 @@ def in_range(
 def sizes(argument: str, *numbers: int) -> None:
   """Checks that sizes are at least 1.
 
+  Args:
+    argument: The name of the argument, for the message.
+    *numbers: The sizes.
+
   Raises:
     ValueError: If one is not.
   """
@@ -116,6 +120,10 @@ def sizes(argument: str, *numbers: int) -> None:
 
 def rate(argument: str, value: float) -> None:
   """Checks that a rate, such as that of dropout, lies in [0, 1).
+
+  Args:
+    argument: The name of the argument, for the message.
+    value: The rate.
 
   Raises:
     ValueError: If it does not.

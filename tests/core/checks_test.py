@@ -66,6 +66,14 @@ class ChecksTest(parameterized.TestCase):
           lambda: checks.in_range('x', float('nan'), 0, 1),
       ),
       (
+          'sizes',
+          ValueError,
+          r'x: expected at least 1, got \(3, 0\)',
+          lambda: checks.sizes('x', 3, 0),
+      ),
+      ('size', ValueError, 'x: .* got -1', lambda: checks.sizes('x', -1)),
+      ('rate', ValueError, r'x: .*\[0, 1\)', lambda: checks.rate('x', 1.0)),
+      (
           'one_of',
           ValueError,
           "x: unknown 'c'; known: a, b",
