@@ -42,7 +42,7 @@ _NORMALIZE = flags.DEFINE_bool(
 _MODEL = flags.DEFINE_string(
     'model', 'convnet',
     'The model: convnet, mlp, reconstructing_mlp, resnet, row_rnn, sparse_mlp, '
-    'vit or wide_and_deep.')
+    'speednet, vit or wide_and_deep.')
 _MODEL_ARG = flags.DEFINE_multi_string(
     'model_arg', [], 'NAME=VALUE, an argument of the model.')
 _LOSS = flags.DEFINE_string(

@@ -16,6 +16,7 @@ from . import (
     resnet,
     row_rnn,
     sparse_mlp,
+    speednet,
     vit,
     wide_and_deep,
 )
@@ -30,6 +31,7 @@ REGISTRY: dict[str, type[model_lib.Model]] = {
     'resnet': resnet.ResNet,
     'row_rnn': row_rnn.RowRNN,
     'sparse_mlp': sparse_mlp.SparseMLP,
+    'speednet': speednet.SpeedNet,
     'vit': vit.ViT,
     'wide_and_deep': wide_and_deep.WideAndDeep,
 }

@@ -65,6 +65,18 @@ class Model(snt.Module):
     """
     self(_map_shapes(_zeros, input_shape), is_training=False)
 
+  def initialize(self, inputs: Any) -> None:
+    """Sets what is computed from data, not learned; by default nothing.
+
+    Call it once after `build`, before the first step of a new run, and not on
+    resuming: checkpoints hold what it sets. Give it the same inputs on all
+    workers.
+
+    Args:
+      inputs: Some thousands of training examples, as `__call__` takes them.
+    """
+    del inputs
+
   def output_shape(self, input_shape: Shapes) -> Any:
     """Tells the shape of every output; builds the model if need be.
 

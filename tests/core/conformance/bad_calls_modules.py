@@ -98,6 +98,12 @@ MODELS = {
         {'hidden_sizes': [(), (0,)], 'dropout_rate': 1.0}, num_classes=3
     ),
     'sparse_mlp': _model(False, hidden_sizes=[(0,)], dropout_rate=1.0),
+    'speednet': _model(
+        channels=[(), (4, 0)],
+        convolutions_per_block=1,
+        whitening_size=-1,
+        logit_scale=0.0,
+    ),
     'vit': _line(
         {
             'patch_size': 0,

@@ -13,7 +13,11 @@ from tests.core.models import cases
 
 IMAGE_SHAPE = (8, 8, 1)
 _PADDING = 'batch norm counts padding: batches of training have none'
-EXCEPTIONS = {'resnet': {'masked': _PADDING}}
+EXCEPTIONS = {
+    name: {'masked': _PADDING} for name in ('resnet', 'speednet')
+}
+# Of longer steps the maxima of pooling become others'.
+_TOLERANCES = {'speednet': 3e-3}
 # The replicas' train steps see the models as they are; here XLA's other random
 # numbers, and kinks beside finite differences, would hide what is compared.
 _CALM = {'activation': 'elu', 'dropout_rate': 0, 'stochastic_depth_rate': 0}
@@ -65,7 +69,7 @@ def _model(name: str) -> member.Member:
       made,
       draw,
       rubbish={cases.create(name).input_names[-1]: 1e2},
-      tolerance=3e-2,
+      tolerance=_TOLERANCES.get(name, 3e-2),
       exceptions=EXCEPTIONS.get(name, {}),
   )
 

@@ -22,6 +22,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     'resnet': {'blocks_per_stage': (1, 1), 'channels': (4, 6)},
     'row_rnn': {'hidden_sizes': (8,)},
     'sparse_mlp': {'hidden_sizes': (8,)},
+    'speednet': {'channels': (4, 6)},
     'vit': {'patch_size': 2, 'hidden_size': 16, 'num_layers': 2},
     'wide_and_deep': {'hidden_sizes': (16, 8)},
 }

@@ -16,10 +16,14 @@ def _draw(*shape):
 
 class MaxPoolTest(parameterized.TestCase):
 
-  @parameterized.parameters((8, 8, 2), (9, 6, 3), (5, 5, 1), (7, 6, 2))
-  def test_equals_the_pooling_operation(self, height, width, size):
+  @parameterized.product(
+      sizes=((8, 8, 2), (9, 6, 3), (5, 5, 1), (7, 6, 2), (10, 7, 4)),
+      by_reshape=(False, True),
+  )
+  def test_equals_the_pooling_operation(self, sizes, by_reshape):
+    height, width, size = sizes
     x = tf.constant(_draw(2, height, width, 3))
-    pool = lambda x: layers.max_pool2d(x, size)
+    pool = lambda x: layers.max_pool2d(x, size, by_reshape=by_reshape)
     expected = tf.nn.max_pool2d(x, size, size, 'SAME')
     for run in (
         pool,
@@ -42,8 +46,23 @@ class MaxPoolTest(parameterized.TestCase):
     x = tf.ones([1, 2, 2, 1])
     with tf.GradientTape() as tape:
       tape.watch(x)
-      y = layers.max_pool2d(x)
+      y = layers.max_pool2d(x, by_reshape=True)
     np.testing.assert_array_equal(tape.gradient(y, x), np.full(x.shape, 0.25))
+
+  def test_without_a_gpu_it_is_the_pooling_operation(self):
+    kinds = lambda **arguments: {
+        operation.type
+        for operation in tf.function(
+            lambda x: layers.max_pool2d(x, **arguments)
+        )
+        .get_concrete_function(tf.TensorSpec([2, 7, 7, 3]))
+        .graph.get_operations()
+    }
+    self.assertIn('MaxPool', kinds(by_reshape=False))
+    self.assertNotIn('MaxPool', kinds(by_reshape=True))
+    self.assertEqual(
+        'MaxPool' in kinds(), not tf.config.list_logical_devices('GPU')
+    )
 
   def test_refuses(self):
     with self.assertRaisesRegex(ValueError, 'size: .*0'):

@@ -26,6 +26,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     },
     'row_rnn': {'hidden_sizes': (6, 5), 'dropout_rate': 0.3},
     'sparse_mlp': {'hidden_sizes': (8,), 'dropout_rate': 0.3},
+    'speednet': {'channels': (4, 6)},
     'vit': {'hidden_size': 8, 'num_layers': 1, 'num_heads': 2, 'mlp_size': 12},
     'wide_and_deep': {'hidden_sizes': (12, 8)},
 }
