@@ -13,11 +13,11 @@ from tests.core.models import cases
 
 IMAGE_SHAPE = (8, 8, 1)
 _PADDING = 'batch norm counts padding: batches of training have none'
+_MAXIMA = 'maxima change hands within the steps of finite differences'
 EXCEPTIONS = {
-    name: {'masked': _PADDING} for name in ('resnet', 'speednet')
+    'resnet': {'masked': _PADDING},
+    'speednet': {'masked': _PADDING, 'gradient': _MAXIMA},
 }
-# Of longer steps the maxima of pooling become others'.
-_TOLERANCES = {'speednet': 1e-3}
 # The replicas' train steps see the models as they are; here XLA's other random
 # numbers, and kinks beside finite differences, would hide what is compared.
 _CALM = {'activation': 'elu', 'dropout_rate': 0, 'stochastic_depth_rate': 0}
@@ -69,7 +69,7 @@ def _model(name: str) -> member.Member:
       made,
       draw,
       rubbish={cases.create(name).input_names[-1]: 1e2},
-      tolerance=_TOLERANCES.get(name, 3e-2),
+      tolerance=3e-2,
       exceptions=EXCEPTIONS.get(name, {}),
   )
 
