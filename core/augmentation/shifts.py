@@ -1,0 +1,115 @@
+"""Images moved by whole pixels."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from .. import checks, random
+
+PADDINGS = ('reflect', 'zero')
+
+
+def shift(
+    images: tf.Tensor, offsets: tf.Tensor, padding: str = 'zero'
+) -> tf.Tensor:
+  """Moves each image down and to the right.
+
+  Args:
+    images: ``[batch_size, height, width, channels]``.
+    offsets: How far to move each image down and right, integers ``[batch_size,
+      2]``; those below 0 move it up and left.
+    padding: What comes in at the edges: `zero`, or `reflect` for the image
+      mirrored at its outermost pixels; then offsets are in (-height, height)
+      and (-width, width).
+
+  Returns:
+    The images, of the same shape and type.
+
+  Raises:
+    ValueError: If a shape is another one or the padding is unknown.
+    TypeError: If the offsets are not integers.
+
+  Reference:
+    `He et al. 2015 <https://arxiv.org/abs/1512.03385>`_, section 4.2, whose
+    random crop of a padded image this is, with zeros;
+    `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_ with reflection.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import augmentation
+    >>> images = tf.reshape(tf.range(1, 7), [2, 1, 3, 1])
+    >>> moved = augmentation.shift(images, [[0, 1], [0, -1]])
+    >>> moved[:, 0, :, 0].numpy().tolist()
+    [[0, 1, 2], [5, 6, 0]]
+  """
+  images = tf.convert_to_tensor(images)
+  offsets = tf.convert_to_tensor(offsets)
+  checks.rank('images', images, 4)
+  checks.shape('offsets', offsets, [images.shape[0], 2])
+  checks.integers('offsets', offsets)
+  checks.one_of('padding', padding, PADDINGS)
+  _, height, width, _ = images.shape
+  rows = _sources(offsets[:, 0], height, padding)
+  columns = _sources(offsets[:, 1], width, padding)
+  if images.dtype != tf.uint8:
+    return _gather(_gather(images, rows, axis=1), columns, axis=2)
+  # Products with 0 and 1 of integers below 256 are exact on any device, and
+  # faster than gathers: on a GPU under XLA by far. Of wider types a device may
+  # round the factors (TensorFloat-32).
+  pixels = tf.cast(images, tf.float32)
+  pixels = tf.einsum('bij,bjlc->bilc', tf.one_hot(rows, height), pixels)
+  pixels = tf.einsum('bkl,bilc->bikc', tf.one_hot(columns, width), pixels)
+  return tf.cast(pixels, images.dtype)
+
+
+def _sources(offsets: tf.Tensor, size: int, padding: str) -> tf.Tensor:
+  """Tells for each place ``[batch_size, size]`` whence its pixel comes."""
+  places = tf.range(size) - tf.cast(offsets, tf.int32)[:, None]
+  if padding == 'zero':
+    return places
+  last = size - 1
+  return last - tf.abs(last - tf.abs(places))
+
+
+def _gather(images: tf.Tensor, sources: tf.Tensor, axis: int) -> tf.Tensor:
+  """Takes rows or columns, and zeros for those outside of the image."""
+  size = images.shape[axis]
+  inside = tf.clip_by_value(sources, 0, size - 1)
+  taken = tf.gather(images, inside, axis=axis, batch_dims=1)
+  is_inside = tf.reshape(
+      sources == inside, [-1, *(size if n == axis else 1 for n in (1, 2, 3))]
+  )
+  return tf.where(is_inside, taken, tf.zeros([], images.dtype))
+
+
+def random_offsets(
+    seed: tf.Tensor, batch_size: int | tf.Tensor, max_shift: int
+) -> tf.Tensor:
+  """Draws offsets of at most some pixels, all of them equally often.
+
+  Args:
+    seed: Integers ``[2]``.
+    batch_size: The number of examples on this replica.
+    max_shift: The greatest offset in each of the four directions, at least 0.
+
+  Returns:
+    int32 ``[batch_size, 2]``, in [-max_shift, max_shift].
+
+  Raises:
+    ValueError: If the seed is of another shape, or max_shift below 0.
+
+  Reference:
+    `He et al. 2015 <https://arxiv.org/abs/1512.03385>`_, section 4.2.
+
+  Example:
+    >>> from core import augmentation
+    >>> offsets = augmentation.random_offsets([0, 1], 100, max_shift=2)
+    >>> sorted({int(offset) for offset in offsets.numpy().ravel()})
+    [-2, -1, 0, 1, 2]
+  """
+  seed = tf.convert_to_tensor(seed)
+  checks.shape('seed', seed, [2])
+  if max_shift < 0:
+    raise ValueError(f'max_shift: expected at least 0, got {max_shift}.')
+  numbers = random.uniform(seed, [batch_size, 2])
+  return tf.cast(tf.floor(numbers * (2 * max_shift + 1)), tf.int32) - max_shift
