@@ -2,22 +2,24 @@
 
 An objective joins model, loss and penalties; the train step knows nothing else
 of them. `supervised` serves any model of `core.models`; research that needs
-more writes a function of the same signature.
+more writes a function of the same signature. `augmented` augments what any
+objective is trained on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
 
-from . import checks, models
-from .models import model as model_lib
+from . import augmentation, checks, models, random
 
 Batch = Mapping[str, tf.Tensor]
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 Penalty = Callable[[models.Model], tf.Tensor]
+# Folded into a step's seed; models fold in the numbers of their layers.
+_AUGMENTATION = 2**31 - 1
 
 
 class Evaluation(NamedTuple):
@@ -65,6 +67,7 @@ def supervised(
     *,
     inputs: Callable[[Batch], Any] = image_of,
     penalty: Penalty | None = None,
+    views: Sequence[augmentation.View] = (),
 ) -> Objective:
   """Makes the objective of a model that predicts the batch's labels.
 
@@ -77,6 +80,9 @@ def supervised(
     inputs: The model's inputs, as a function of the batch.
     penalty: A function of the model to a scalar, such as an L2 penalty on its
       weights.
+    views: Test-time augmentation, such as `augmentation.flip_views()`: when not
+      in training, the logits of each head and the losses from inside are
+      averages over views of the batch's `image`. Without views it is as it is.
 
   Returns:
     The objective.
@@ -88,20 +94,54 @@ def supervised(
       seed: tf.Tensor | None,
       is_training: bool,
   ) -> Evaluation:
-    outputs = model(inputs(batch), is_training=is_training, seed=seed)
+    is_viewed = bool(views) and not is_training
+    seen = augmentation.stack(views, batch) if is_viewed else batch
+    outputs = model(inputs(seen), is_training=is_training, seed=seed)
     heads = outputs if isinstance(outputs, Mapping) else {'logits': outputs}
+    logits = {head: heads[head] for head in ('logits', *model.head_weights)}
+    inner = heads.get('losses', {})
+    if is_viewed:
+      logits, inner = augmentation.average(views, (logits, inner))
     values = tf.add_n(
         [
-            weight * tf.cast(loss(batch['label'], heads[head]), tf.float32)
+            weight * tf.cast(loss(batch['label'], logits[head]), tf.float32)
             for head, weight in model.head_weights.items()
         ]
-        + [tf.cast(v, tf.float32) for v in heads.get('losses', {}).values()]
+        + [tf.cast(value, tf.float32) for value in inner.values()]
     )
     checks.rank('loss', values, 1)
     return Evaluation(
         values=values,
-        predictions=model_lib.logits(outputs),
+        predictions=logits['logits'],
         penalty=penalty(model) if penalty else tf.zeros([]),
     )
 
   return objective
+
+
+def augmented(
+    objective: Objective, augment: augmentation.Augmentation
+) -> Objective:
+  """Makes an objective augment the batches of training.
+
+  Args:
+    objective: Any objective.
+    augment: A function of a batch and a seed to a batch, such as
+      `augmentation.augment` makes. Its seed is derived from that of the step,
+      and apart from all that a model derives, which gets the step's as before.
+
+  Returns:
+    The objective; when not in training it is the given one.
+  """
+
+  def augmented_objective(
+      model: Any,
+      batch: Batch,
+      seed: tf.Tensor | None,
+      is_training: bool,
+  ) -> Evaluation:
+    if is_training:
+      batch = augment(batch, random.fold_in(seed, _AUGMENTATION))
+    return objective(model, batch, seed, is_training)
+
+  return augmented_objective

@@ -8,7 +8,15 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from core import losses, models, objectives
+from core import (
+    augmentation,
+    losses,
+    models,
+    objectives,
+    precision,
+    random,
+)
+from tests.core.models import cases
 
 _LABELS = tf.constant([0, 1, 1])
 
@@ -110,6 +118,127 @@ class SupervisedTest(parameterized.TestCase):
     np.testing.assert_allclose(
         evaluation.values, np.log(2) * np.array([1, 3, 3]), rtol=1e-6
     )
+
+
+class Columns(models.Model):
+  """Two heads that show which images they were given, and by what seed."""
+
+  def __init__(self):
+    super().__init__()
+    self.head_weights = {'logits': 1.0, 'side': 0.5}
+    self.seeds = []
+
+  def __call__(self, inputs, is_training, seed=None):
+    self.seeds.append(seed)
+    logits = inputs[:, 0, :, 0]
+    return {
+        'logits': logits,
+        'side': tf.exp(logits),
+        'unscored': tf.zeros([]),
+        'losses': {'first': logits[:, 0]},
+    }
+
+
+class AugmentedTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.batch = {
+        'image': tf.reshape([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [3, 1, 2, 1]),
+        'label': _LABELS,
+    }
+    self.seeds = []
+
+  def _mirror(self, batch, seed):
+    self.seeds.append(seed)
+    return {**batch, 'image': batch['image'][:, :, ::-1]}
+
+  def test_in_training_only_and_with_a_seed_of_its_own(self):
+    model = Columns()
+    objective = objectives.augmented(
+        objectives.supervised(_loss), self._mirror
+    )
+    seed = tf.constant([1, 2])
+    evaluation = objective(model, self.batch, seed, is_training=True)
+    np.testing.assert_array_equal(
+        evaluation.predictions, [[2, 1], [4, 3], [6, 5]]
+    )
+    self.assertIs(model.seeds[0], seed)
+    own = self.seeds[0].numpy().tolist()
+    others = [seed, *(random.layer_seed(seed, i) for i in range(100))]
+    self.assertNotIn(own, [other.numpy().tolist() for other in others])
+    objective(model, self.batch, seed + 1, is_training=True)
+    self.assertNotEqual(self.seeds[1].numpy().tolist(), own)
+    evaluation = objective(model, self.batch, None, is_training=False)
+    np.testing.assert_array_equal(
+        evaluation.predictions, [[1, 2], [3, 4], [5, 6]]
+    )
+    self.assertLen(self.seeds, 2)
+
+
+class ViewsTest(parameterized.TestCase):
+
+  def test_by_hand(self):
+    batch = {
+        'image': tf.reshape([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [3, 1, 2, 1]),
+        'label': _LABELS,
+    }
+    double = augmentation.View(0.25, lambda images: 2 * images)
+    mirror = augmentation.View(0.75, lambda images: images[:, :, ::-1])
+    objective = objectives.supervised(_loss, views=[double, mirror])
+    evaluation = objective(Columns(), batch, None, is_training=False)
+    expected = np.array([
+        # A quarter of the doubled logits, three quarters of the mirrored ones.
+        [0.25 * 2 + 0.75 * 2, 0.25 * 4 + 0.75 * 1],
+        [0.25 * 6 + 0.75 * 4, 0.25 * 8 + 0.75 * 3],
+        [0.25 * 10 + 0.75 * 6, 0.25 * 12 + 0.75 * 5],
+    ])
+    np.testing.assert_allclose(evaluation.predictions, expected)
+    # The side head is averaged itself; so is the loss from inside, which here
+    # is the first logit.
+    side = [0.25 * np.exp(2) + 0.75 * np.exp(2)] + [
+        0.25 * np.exp(x) + 0.75 * np.exp(y) for x, y in ((8, 3), (12, 5))
+    ]
+    own = expected[range(3), _LABELS]
+    np.testing.assert_allclose(
+        evaluation.values, own + 0.5 * np.array(side) + expected[:, 0]
+    )
+    training = objective(Columns(), batch, tf.constant([1, 2]), True)
+    np.testing.assert_array_equal(
+        training.predictions, batch['image'][:, 0, :, 0]
+    )
+
+  @parameterized.product(
+      name=tuple(models.REGISTRY), dtype=('float32', 'bfloat16')
+  )
+  def test_every_model(self, name, dtype):
+    model = cases.create(name)
+    shape = (8, 8, 1)
+    model.build(cases.input_shapes(model, shape))
+    inputs = functools.partial(cases.inputs, model)
+    views = augmentation.flip_shift_views()
+    batch = cases.batch(model, shape, 5)
+    # A model that takes no image sees the same in every view.
+    image = batch.setdefault('image', np.zeros([5, *shape], np.float32))
+    wrap = lambda objective: objective
+    if dtype != 'float32':
+      wrap = lambda objective: precision.mixed(objective, dtype)
+    plain = wrap(objectives.supervised(_loss, inputs=inputs))
+    evaluations = [
+        plain(model, {**batch, 'image': view.transform(image)}, None, False)
+        for view in views
+    ]
+    viewed = wrap(objectives.supervised(_loss, inputs=inputs, views=views))
+    actual = viewed(model, batch, None, False)
+    tolerance = {'float32': 1e-5, 'bfloat16': 2e-2}[dtype]
+    for part in ('predictions', 'values'):  # The loss is linear in logits.
+      expected = sum(
+          view.weight * np.asarray(getattr(evaluation, part))
+          for view, evaluation in zip(views, evaluations, strict=True)
+      )
+      np.testing.assert_allclose(
+          getattr(actual, part), expected, rtol=tolerance, atol=tolerance
+      )
 
 
 if __name__ == '__main__':
