@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from absl.testing import absltest, parameterized
 
-from tests.core.conformance import bad_calls, bad_calls_modules, public
+from tests.core.conformance import (
+    bad_calls,
+    bad_calls_augmentation,
+    bad_calls_modules,
+    public,
+)
 
 _TABLES = {
+    'augmentation': bad_calls_augmentation.AUGMENTATION,
     'layers': bad_calls_modules.LAYERS,
     'losses': bad_calls.LOSSES,
     'metrics': bad_calls.METRICS,

@@ -12,9 +12,13 @@ from absl.testing import absltest, parameterized
 
 from tests.core.conformance import public
 
-_OF_TENSORS = ('layers', 'losses', 'models')
+_OF_TENSORS = ('augmentation', 'layers', 'losses', 'models')
 _NO_SHAPES = (
-    'layers.Residual', 'layers.activation', 'layers.scaled_variance'
+    'augmentation.flip_shift_views',
+    'augmentation.flip_views',
+    'layers.Residual',
+    'layers.activation',
+    'layers.scaled_variance',
 )
 
 

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import inspect
 
-from core import layers, losses, metrics, models, optimizers, schedules
+from core import (
+    augmentation,
+    layers,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    schedules,
+)
 
 PACKAGES = {
+    'augmentation': augmentation,
     'layers': layers,
     'losses': losses,
     'metrics': metrics,
@@ -30,6 +39,7 @@ NONE_NEEDED = {
     'Raises:': {
         name: 'any argument will do'
         for name in (
+            'augmentation.flip_views',
             'optimizers.centralize',
             'optimizers.chain',
             'optimizers.create',
