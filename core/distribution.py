@@ -145,6 +145,31 @@ def _mean_over_replicas(
   return first_replica(strategy, means)
 
 
+def broadcast(
+    strategy: tf.distribute.Strategy, variables: Sequence[tf.Variable]
+) -> None:
+  """Gives every replica of every worker the first replica's values, bit by bit.
+
+  Every worker must call it.
+
+  Args:
+    strategy: The strategy that the variables were made under.
+    variables: Floating or integer variables.
+  """
+
+  if strategy.num_replicas_in_sync == 1:
+    return
+
+  def assign() -> None:
+    context = tf.distribute.get_replica_context()
+    is_first = tf.equal(context.replica_id_in_sync_group, 0)
+    values = [tf.where(is_first, v, tf.zeros_like(v)) for v in variables]
+    for variable, value in zip(variables, all_reduce_sum(values)):
+      variable.assign(value)
+
+  tf.function(strategy.run)(assign)
+
+
 def first_replica(strategy: tf.distribute.Strategy, values: Any) -> Any:
   """Takes the first local replica's tensors of a nest that all agree on.
 

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from core import (
+  distribution,
   loss_scaling,
   losses,
   metrics,
@@ -21,10 +22,14 @@ from core import (
   precision,
   training,
 )
-from pipelines import preprocessing, sources
+from pipelines import batches, preprocessing, sources
 
 from . import arguments, factories, programs
 from . import config as config_lib
+
+
+# What `core.models.Model.initialize` is given.
+_NUM_INITIAL_EXAMPLES = 5_000
 
 
 def open_dataset(
@@ -171,6 +176,24 @@ class Experiment:
     self.full_precision_objective(
         self.model, self.example_batch(), None, is_training=False
     )
+
+  def initialize(
+      self, data: batches.Data, strategy: tf.distribute.Strategy
+  ) -> None:
+    """Lets the model compute what it wants of data, once, in a new run.
+
+    Args:
+      data: The training examples: the first 5,000 are given to the model,
+        preprocessed but not augmented.
+      strategy: The strategy that the model was built under.
+    """
+    if type(self.model).initialize is models.Model.initialize:
+      return  # Nothing is wanted: spare the examples.
+    keys = data.keys().batch(_NUM_INITIAL_EXAMPLES)
+    images, _ = data.load(next(iter(keys)))
+    self.model.initialize(self.preprocess(preprocessing.scale(images)))
+    # Workers may round differently.
+    distribution.broadcast(strategy, self.model.variables)
 
   def example_batch(self) -> dict[str, tf.Tensor]:
     """Returns a batch of one example of zeros."""

@@ -97,6 +97,8 @@ class Trainer:
     )
     self.restored = self._checkpointer.restore()
     self._check_same_step()
+    if not self.restored:
+      experiment.initialize(dataset.examples('train'), strategy)
     self._saved_step = int(self.state.step.numpy()) if self.restored else -1
     self._seconds = 0.0
     self._steps_timed = 0

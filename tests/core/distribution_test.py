@@ -129,6 +129,22 @@ class ReductionTest(parameterized.TestCase):
       )
 
 
+class BroadcastTest(parameterized.TestCase):
+
+  @parameterized.parameters(1, 2, 3)
+  def test_all_have_the_bits_of_the_first(self, num_replicas):
+    strategy = virtual_devices.mirrored(num_replicas)
+    with strategy.scope():
+      variables = [tf.Variable([0.1, np.inf]), tf.Variable(3, dtype=tf.int64)]
+    for variable in variables:
+      for index, copy in enumerate(variable.values[1:]):
+        copy.assign(copy * 3 * index)
+    distribution.broadcast(strategy, variables)
+    self.assertEmpty(distribution.unequal_replicas(dict(enumerate(variables))))
+    np.testing.assert_array_equal(variables[0], np.float32([0.1, np.inf]))
+    self.assertEqual(int(variables[1].values[-1]), 3)
+
+
 class UnequalReplicasTest(absltest.TestCase):
 
   def test_finds_what_was_planted(self):

@@ -6,10 +6,12 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from core import models, training, variables
+from core import distribution, layers, models, training, variables
 from launch import config as config_lib
 from launch import experiment as experiment_lib
 from launch import programs
+from pipelines import examples
+from tests import virtual_devices
 from tests.launch import runs
 
 _LABELS = np.array([0, 1, 2, 3, 1])
@@ -163,6 +165,33 @@ class ModelTest(parameterized.TestCase):
     self.assertNotEmpty(experiment.model.trainable_variables)
     evaluation = experiment.objective(experiment.model, _batch(), None, False)
     self.assertEqual(evaluation.predictions.shape, [5, 4])
+
+  @parameterized.parameters(1, 2)
+  def test_initialize_gives_the_first_examples_prepared(self, num_replicas):
+    images = np.random.default_rng(0).integers(0, 256, [5_007, 8, 8, 3])
+    data = examples.Examples(images.astype(np.uint8), np.zeros([5_007]))
+    experiment = _experiment(
+        _data(mean=(0.3,) * 3, std=(0.2,) * 3),
+        model='speednet',
+        model_arg={'channels': (4,), 'whitening_size': 2},
+    )
+    strategy = virtual_devices.mirrored(num_replicas)
+    with strategy.scope():
+      experiment.build()
+    experiment.initialize(data, strategy)
+    filters = experiment.model.whitening.filters
+    np.testing.assert_allclose(
+        filters,
+        layers.whitening_filters((images[:5_000] / 255 - 0.3) / 0.2, 2),
+        rtol=1e-3,
+        atol=1e-3,
+    )
+    self.assertEmpty(distribution.unequal_replicas({'filters': filters}))
+
+  def test_a_model_that_wants_no_data_is_given_none(self):
+    experiment = _experiment()
+    experiment.build()
+    experiment.initialize(None, tf.distribute.get_strategy())
 
   def test_the_seed_decides_the_weights(self):
     digests = []

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import pathlib
 import signal
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
 
+from core.models import speednet
 from launch import interruption
 from tests.launch import runs
 
@@ -205,6 +207,24 @@ class ResumeTest(_TestCase):
     self.assertEqual(runs.rows(workdir), runs.rows(whole))
     self.assertEqual(runs.result(workdir)['test'], runs.result(whole)['test'])
     self.assertEqual(runs.result(workdir)['num_train_step_traces'], 1)
+
+  def test_initialized_once_and_not_on_resuming(self):
+    changes = dict(
+        model='speednet', model_arg={'channels': (4,)}, num_replicas=2
+    )
+    whole = self.train('whole', **changes)
+    initialize = mock.Mock(side_effect=speednet.SpeedNet.initialize)
+    with mock.patch.object(
+        speednet.SpeedNet, 'initialize', lambda *args: initialize(*args)
+    ):
+      with runs.signal_at(27, signal.SIGTERM):
+        workdir = self.train(code=128 + signal.SIGTERM, **changes)
+      self.train(**changes)
+    initialize.assert_called_once()
+    self.assertEqual(
+        runs.result(workdir)['weights_sha256'],
+        runs.result(whole)['weights_sha256'],
+    )
 
   def test_interrupted_twice_with_all_the_parts(self):
     changes = dict(
