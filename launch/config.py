@@ -48,6 +48,10 @@ class Config:
   keep_checkpoints: int
   precision: str = 'float32'
   average_decay: float | None = None
+  flip: str = 'none'
+  max_shift: int = 0
+  random_erasing: float = 0.0
+  test_time_augmentation: str = 'none'
 
   def to_json(self) -> dict[str, Any]:
     """Returns the values as JSON has them: lists, not tuples."""

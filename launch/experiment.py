@@ -5,13 +5,15 @@ Training, evaluation and export all build their model here.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from core import (
+  augmentation,
   distribution,
   loss_scaling,
   losses,
@@ -27,9 +29,13 @@ from pipelines import batches, preprocessing, sources
 from . import arguments, factories, programs
 from . import config as config_lib
 
-
 # What `core.models.Model.initialize` is given.
 _NUM_INITIAL_EXAMPLES = 5_000
+_VIEWS: dict[str, Callable[[], Sequence[augmentation.View]]] = {
+    'none': tuple,
+    'flip': augmentation.flip_views,
+    'flip_shift': augmentation.flip_shift_views,
+}
 
 
 def open_dataset(
@@ -91,8 +97,10 @@ class Experiment:
     data: What the model knows of the data.
     model: The model; `build` makes its variables.
     preprocess: A function of images in [0, 1] to the model's inputs.
-    objective: The objective, in the precision of the config.
-    full_precision_objective: The same in float32, as exports compute.
+    objective: The objective, in the precision and with the augmentations of the
+      config.
+    full_precision_objective: The same in float32 and without augmentations, as
+      exports compute.
     num_steps: The number of steps of the whole run.
     steps_per_epoch: The number of steps of an epoch.
     schedule: The learning rate as a function of the step.
@@ -129,14 +137,19 @@ class Experiment:
         ),
     )
     self.preprocess = _preprocess(self.model.input_names, data)
-    self.full_precision_objective = objectives.supervised(
+    supervised = functools.partial(
+        objectives.supervised,
         make_loss(config, data.num_classes),
         inputs=lambda batch: self.preprocess(
             preprocessing.scale(batch['image'])
         ),
         penalty=_penalty(config),
     )
-    self.objective = self.full_precision_objective
+    self.full_precision_objective = supervised()
+    self.objective = objectives.augmented(
+        supervised(views=_VIEWS[config.test_time_augmentation]()),
+        _augment(config, data),
+    )
     if config.precision != 'float32':
       self.objective = precision.mixed(self.objective, config.precision)
     self.schedule = factories.make(
@@ -267,6 +280,23 @@ def _penalty(
     ) + losses.l2_penalty(weights, scale=config.l2_penalty)
 
   return penalty
+
+
+def _augment(
+    config: config_lib.Config, data: config_lib.DataSpec
+) -> augmentation.Augmentation:
+  smallest = min(data.image_shape[:2])
+  if config.max_shift >= smallest:
+    raise programs.UserError(
+        f'--max_shift={config.max_shift}: expected less than the {smallest} '
+        'pixels of an image.'
+    )
+  return augmentation.augment(
+      flip=config.flip,
+      max_shift=config.max_shift,
+      erasing_probability=config.random_erasing,
+      salt=config.seed,
+  )
 
 
 def _optimizer(

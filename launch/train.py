@@ -95,6 +95,23 @@ _AVERAGE_DECAY = flags.DEFINE_float(
     'The rate of an average of the weights over the steps, such as 0.999, '
     'which is what is then evaluated and exported. None has none.',
     lower_bound=0, upper_bound=1)
+_FLIP = flags.DEFINE_enum(
+    'flip', 'none', ['none', 'random', 'alternating'],
+    'How to mirror training images left to right: half of them at random, or a '
+    'random half in the first epoch and then each in every other epoch.')
+_MAX_SHIFT = flags.DEFINE_integer(
+    'max_shift', 0,
+    'By how many pixels, at most, to move training images in each direction.',
+    lower_bound=0)
+_RANDOM_ERASING = flags.DEFINE_float(
+    'random_erasing', 0.0,
+    'How often to replace a rectangle of a training image by noise.',
+    lower_bound=0, upper_bound=1)
+_TEST_TIME_AUGMENTATION = flags.DEFINE_enum(
+    'test_time_augmentation', 'none', ['none', 'flip', 'flip_shift'],
+    'What logits are averages over in validation, test and launch.evaluate: an '
+    'image and its mirror image, or these also moved by a pixel, six views in '
+    'all. Exports are of the model without.')
 _GLOBAL_BATCH_SIZE = flags.DEFINE_integer(
     'global_batch_size', 128, 'The examples of one step, over all replicas.',
     lower_bound=1)
@@ -105,7 +122,8 @@ _NUM_STEPS = flags.DEFINE_integer(
     'num_steps', None, 'How many steps to take, whatever --num_epochs says.',
     lower_bound=1)
 _SEED = flags.DEFINE_integer(
-    'seed', 0, 'Decides initial weights, data order and dropout.',
+    'seed', 0, 'Decides initial weights, data order, augmentation and '
+    'dropout.',
     lower_bound=0, upper_bound=2**31 - 1)
 _LOG_EVERY_STEPS = flags.DEFINE_integer(
     'log_every_steps', 100, 'The steps between rows of metrics.jsonl.',
@@ -176,6 +194,10 @@ def main() -> int:
       keep_checkpoints=_KEEP_CHECKPOINTS.value,
       precision=_PRECISION.value,
       average_decay=_AVERAGE_DECAY.value,
+      flip=_FLIP.value,
+      max_shift=_MAX_SHIFT.value,
+      random_erasing=_RANDOM_ERASING.value,
+      test_time_augmentation=_TEST_TIME_AUGMENTATION.value,
   )
   # Imported here, so that --help and mistyped flags need not wait for it.
   programs.import_tensorflow()
