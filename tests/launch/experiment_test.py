@@ -156,6 +156,49 @@ class InputTest(absltest.TestCase):
     np.testing.assert_allclose(evaluation.predictions, logits, rtol=1e-5)
 
 
+class AugmentationTest(parameterized.TestCase):
+
+  def _predictions(self, is_training, **changes):
+    experiment = _experiment(model_arg={'hidden_sizes': (16,)}, **changes)
+    experiment.build()
+    index = tf.range(5)
+    batch = {**_batch(), 'index': index, 'epoch': tf.zeros_like(index)}
+    seed = tf.constant([1, 2])
+    return [
+        objective(experiment.model, batch, seed, is_training).predictions
+        for objective in (
+            experiment.objective, experiment.full_precision_objective
+        )
+    ]
+
+  @parameterized.parameters(
+      {'flip': 'random'},
+      {'flip': 'alternating'},
+      {'max_shift': 3},
+      {'random_erasing': 1.0},
+  )
+  def test_of_training(self, **changes):
+    augmented, plain = self._predictions(True, **changes)
+    self.assertGreater(np.max(np.abs(augmented - plain)), 1e-3)
+    augmented, plain = self._predictions(False, **changes)
+    np.testing.assert_array_equal(augmented, plain)
+
+  @parameterized.parameters('flip', 'flip_shift')
+  def test_of_evaluation(self, views):
+    averaged, plain = self._predictions(False, test_time_augmentation=views)
+    self.assertGreater(np.max(np.abs(averaged - plain)), 1e-3)
+    same, plain = self._predictions(True, test_time_augmentation=views)
+    np.testing.assert_array_equal(same, plain)
+
+  def test_the_seed_chooses_the_half_that_is_flipped_first(self):
+    flipped = []
+    for seed in range(4):
+      augmented, plain = self._predictions(True, seed=seed, flip='alternating')
+      is_flipped = np.any(np.abs(augmented - plain) > 1e-3, axis=1)
+      flipped.append(tuple(is_flipped.tolist()))
+    self.assertGreater(len(set(flipped)), 2)
+
+
 class ModelTest(parameterized.TestCase):
 
   @parameterized.parameters(*models.REGISTRY)
