@@ -105,6 +105,7 @@ def scale_by_muon(
     nesterov: bool = True,
     adaptive: bool = False,
     consistent_rms: float | None = None,
+    ns_dtype: tf.DType | str | None = None,
 ) -> transformation.GradientTransformation:
   r"""Makes the mean of gradients orthogonal, and scales it by its shape.
 
@@ -125,6 +126,8 @@ def scale_by_muon(
     consistent_rms: Where given, the factor is this times
       :math:`\sqrt{\max(inputs, outputs)}` instead; with 0.2 the steps are about
       as large as Adam's.
+    ns_dtype: What `orthogonalize` computes in, such as `bfloat16`; None for the
+      dtype of the mean.
 
   Returns:
     A transformation; its state holds a count and a tensor a parameter.
@@ -163,7 +166,9 @@ def scale_by_muon(
   def turn(path: str, mean: tf.Tensor) -> tf.Tensor:
     fan_in, fan_out = _fans(path, mean)
     matrix = tf.reshape(mean, [fan_in, fan_out])
-    update = orthogonalize(matrix, ns_coeffs, ns_steps, eps)
+    update = tf.cast(matrix, ns_dtype or matrix.dtype)
+    update = orthogonalize(update, ns_coeffs, ns_steps, eps)
+    update = tf.cast(update, matrix.dtype)
     if adaptive:
       update *= tf.reduce_sum(matrix * update)
     if consistent_rms is None:
@@ -187,6 +192,16 @@ def scale_by_muon(
   return transformation.create(init, update)
 
 
+def _times(
+    factor: float, learning_rate: transformation.ScalarOrSchedule
+) -> transformation.ScalarOrSchedule:
+  checks.in_range('adam_factor', factor, 0, math.inf)
+  if not callable(learning_rate):
+    return factor * learning_rate
+  schedule = learning_rate
+  return lambda step: factor * schedule(step)
+
+
 def muon(
     learning_rate: transformation.ScalarOrSchedule,
     ns_coeffs: tuple[float, float, float] = NEWTON_SCHULZ_COEFFICIENTS,
@@ -204,8 +219,10 @@ def muon(
     adam_eps_root: float = 0.0,
     adam_weight_decay: transformation.ScalarOrSchedule = 0.0,
     adam_learning_rate: transformation.ScalarOrSchedule | None = None,
+    adam_factor: float = 1.0,
     muon_mask: partitioning.Mask | None = None,
     consistent_rms: float | None = None,
+    ns_dtype: tf.DType | str | None = None,
 ) -> transformation.GradientTransformation:
   """Muon for matrices and filters, AdamW for the rest.
 
@@ -225,11 +242,14 @@ def muon(
     adam_eps_root: Added inside of Adam's root.
     adam_weight_decay: The factor of Adam's parameters, or a schedule of it.
     adam_learning_rate: Adam's; None for `learning_rate`.
+    adam_factor: What Adam's learning rate is multiplied by: without
+      `consistent_rms` Muon's own is the larger one by far.
     muon_mask: Which parameters are Muon's: a regular expression that must match
       the whole path, or a predicate on path and tensor. None for those of rank
       2 and 4: matrices and HWIO filters. Embeddings and the last layer are
       often left to Adam.
     consistent_rms: See `scale_by_muon`.
+    ns_dtype: See `scale_by_muon`.
 
   Returns:
     A transformation; its state holds a tensor a parameter of Muon's, two a
@@ -265,12 +285,15 @@ def muon(
           nesterov=nesterov,
           adaptive=adaptive,
           consistent_rms=consistent_rms,
+          ns_dtype=ns_dtype,
       ),
       decay.add_decayed_weights(weight_decay, weight_decay_mask),
       transformation.scale_by_learning_rate(learning_rate),
   )
+  if adam_learning_rate is None:
+    adam_learning_rate = learning_rate
   otherwise = adaptive_moments.adamw(
-      learning_rate if adam_learning_rate is None else adam_learning_rate,
+      _times(adam_factor, adam_learning_rate),
       adam_b1,
       adam_b2,
       eps,

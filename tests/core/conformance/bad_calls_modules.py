@@ -203,6 +203,7 @@ OPTIMIZERS = {
         weight_decay_mask='(',
         adam_b1=1.0,
         adam_learning_rate=-1.0,
+        adam_factor=-1.0,
         muon_mask='(',
     ),
     'nadam': _optimizer(**_MOMENTS),

@@ -46,6 +46,29 @@ class MatricesTest(parameterized.TestCase):
       self.assertEqual(list(otherwise[0].mu), ['b'])
     np.testing.assert_array_equal(tf.reshape(steps[0], [18, 4]), steps[1])
 
+  def test_muon_in_bfloat16_is_muon_to_its_precision(self):
+    random = np.random.default_rng(0)
+    weights = {'w': tf.constant(random.normal(size=[3, 3, 8, 16]), tf.float32)}
+    updates = []
+    for ns_dtype in (None, 'bfloat16'):
+      optimizer = optimizers.muon(0.1, ns_steps=3, ns_dtype=ns_dtype)
+      update = tf.function(optimizer.update, jit_compile=True)
+      value, _ = update(weights, optimizer.init(weights), weights)
+      updates.append(value['w'])
+    self.assertEqual(updates[1].dtype, tf.float32)
+    difference = np.abs(updates[1] - updates[0])
+    self.assertBetween(difference.max(), 1e-6, 3e-3)
+
+  def test_adam_follows_the_schedule_of_muon(self):
+    weights = {'b': tf.ones([2]), 'w': tf.eye(2)}
+    optimizer = optimizers.muon(
+        lambda step: 1 / (1 + step), nesterov=False, adam_factor=0.01
+    )
+    state = optimizer.init(weights)
+    for expected in (0.01, 0.005):  # Adam's steps of equal gradients.
+      updates, state = optimizer.update(weights, state, weights)
+      np.testing.assert_allclose(updates['b'], [-expected] * 2, rtol=1e-4)
+
   def test_muon_refuses_vectors(self):
     optimizer = optimizers.muon(0.1, muon_mask='.*')
     with self.assertRaisesRegex(ValueError, "^muon_mask: .*'b'"):
