@@ -120,7 +120,7 @@ def supervised(
 
 
 def augmented(
-    objective: Objective, augment: augmentation.Augmentation
+    objective: Objective, augment: augmentation.Augmenter
 ) -> Objective:
   """Makes an objective augment the batches of training.
 

@@ -284,7 +284,7 @@ def _penalty(
 
 def _augment(
     config: config_lib.Config, data: config_lib.DataSpec
-) -> augmentation.Augmentation:
+) -> augmentation.Augmenter:
   smallest = min(data.image_shape[:2])
   if config.max_shift >= smallest:
     raise programs.UserError(

@@ -9,14 +9,14 @@ Images are ``[batch_size, height, width, channels]``, uint8 or floating; they
 keep their type, and pixels that are moved keep their value to the bit.
 """
 
-from .composition import Augmentation, augment
+from .composition import Augmenter, augment
 from .erasing import erase, noise, random_boxes
 from .flips import alternating_flips, flip, random_flips
 from .shifts import random_offsets, shift
 from .views import View, average, flip_shift_views, flip_views, stack
 
 __all__ = (
-    'Augmentation',
+    'Augmenter',
     'View',
     'alternating_flips',
     'augment',

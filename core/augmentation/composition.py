@@ -11,7 +11,7 @@ from .. import checks, random
 from . import erasing, flips, shifts
 
 Batch: TypeAlias = Mapping[str, tf.Tensor]
-Augmentation: TypeAlias = Callable[[Batch, tf.Tensor], Batch]
+Augmenter: TypeAlias = Callable[[Batch, tf.Tensor], Batch]
 FLIPS = ('alternating', 'none', 'random')
 
 
@@ -22,7 +22,7 @@ def augment(
     padding: str = 'zero',
     erasing_probability: float = 0.0,
     salt: int = 0,
-) -> Augmentation:
+) -> Augmenter:
   """Makes the augmentation of training: flips, then shifts, then erasing.
 
   Args:
