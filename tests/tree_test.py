@@ -38,6 +38,7 @@ _TOP_LEVEL = {
     'launch',
     'pipelines',
     'pyproject.toml',
+    'requirements-benchmark.txt',
     'requirements-test.txt',
     'requirements.txt',
     'run.sh',
