@@ -34,6 +34,19 @@ _FLAGS = {
 def _raise(error):
   raise error
 
+# What a run does not need, or not before its end, and where it took seconds.
+_IMPORTS = """
+import gc, sys
+from launch import programs
+tf = programs.import_tensorflow()
+from launch import training_program
+heavy = {'IPython', 'keras', 'matplotlib', 'optax', 'pandas', 'sklearn',
+         'tensorboard', 'tf_keras', 'torch'}
+print(sorted(heavy & sys.modules.keys()), gc.isenabled())
+from tensorflow.keras import optimizers
+print(optimizers.Adam.__name__, tf.keras.optimizers.Adam is optimizers.Adam)
+"""
+
 
 class CallTest(parameterized.TestCase):
 
@@ -92,6 +105,16 @@ class HelpTest(parameterized.TestCase):
         'sys.exit(any(m in sys.modules for m in ("tensorflow", "numpy")))'
     )
     subprocess.run([sys.executable, '-c', code], cwd=runs.ROOT, check=True)
+
+
+class ImportTest(absltest.TestCase):
+
+  def test_nothing_heavy_at_the_start_and_keras_on_demand(self):
+    done = subprocess.run(
+        [sys.executable, '-c', _IMPORTS],
+        capture_output=True, cwd=runs.ROOT, text=True, check=False,
+    )
+    self.assertEqual(done.stdout, "[] True\nAdam True\n", done.stderr)
 
 
 class ParseTest(parameterized.TestCase):
