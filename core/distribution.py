@@ -167,7 +167,7 @@ def broadcast(
     for variable, value in zip(variables, all_reduce_sum(values)):
       variable.assign(value)
 
-  tf.function(strategy.run)(assign)
+  tf.function(strategy.run, autograph=False)(assign)
 
 
 def first_replica(strategy: tf.distribute.Strategy, values: Any) -> Any:
