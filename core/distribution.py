@@ -156,7 +156,6 @@ def broadcast(
     strategy: The strategy that the variables were made under.
     variables: Floating or integer variables.
   """
-
   if strategy.num_replicas_in_sync == 1:
     return
 

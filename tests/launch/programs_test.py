@@ -114,7 +114,7 @@ class ImportTest(absltest.TestCase):
         [sys.executable, '-c', _IMPORTS],
         capture_output=True, cwd=runs.ROOT, text=True, check=False,
     )
-    self.assertEqual(done.stdout, "[] True\nAdam True\n", done.stderr)
+    self.assertEqual(done.stdout, '[] True\nAdam True\n', done.stderr)
 
 
 class ParseTest(parameterized.TestCase):
