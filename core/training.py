@@ -1,4 +1,4 @@
-"""The train state, the train step, the evaluation step, and their loops.
+"""The train state, the train step and the evaluation step.
 
     state = TrainState(model, optimizer, seed=0)
     train_step = make_train_step(objective, optimizer, metric, strategy)
@@ -11,13 +11,14 @@ replicas / sum of weights over all replicas.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import tensorflow as tf
 
 from . import (
   averaging,
+  compilation,
   distribution,
   loss_scaling,
   metrics,
@@ -145,6 +146,7 @@ def make_train_step(
     optimizer: optimizers.GradientTransformation,
     metric: metrics.Metric,
     strategy: tf.distribute.Strategy | None = None,
+    extent: compilation.Extent = compilation.Extent.NONE,
 ) -> Step:
   """Makes the train step: gradients, one all-reduce, the optimizer's update.
 
@@ -153,6 +155,8 @@ def make_train_step(
     optimizer: The optimizer that the state was made with.
     metric: What is measured on the way.
     strategy: The strategy that the state was made under.
+    extent: What of the step XLA compiles; see `compilation.choose`. A `LOOP`
+      is compiled by who makes the loop.
 
   Returns:
     A `tf.function` from the state and a (distributed) batch to sums over the
@@ -162,7 +166,8 @@ def make_train_step(
   """
   strategy = strategy or tf.distribute.get_strategy()
 
-  def replica_step(state: TrainState, batch: objectives.Batch) -> Sums:
+  @_compiled_if(extent == compilation.Extent.PARTS)
+  def gradients_of(state: TrainState, batch: objectives.Batch) -> Any:
     seed = random.fold_in(state.seed, state.step)
     with tf.GradientTape() as tape:
       evaluation = objective(state.model, batch, seed, is_training=True)
@@ -172,12 +177,13 @@ def make_train_step(
     gradients = tape.gradient(
         loss, state.parameters, unconnected_gradients='zero'
     )
-    # One collective for everything; sparse gradients are summed as dense.
-    gradients = tf.nest.map_structure(tf.convert_to_tensor, gradients)
-    gradients, sums = distribution.all_reduce_sum((gradients, sums))
+    # Sparse gradients are summed as dense.
+    return tf.nest.map_structure(tf.convert_to_tensor, gradients), sums
+
+  @_compiled_if(extent in (compilation.Extent.UPDATE, compilation.Extent.PARTS))
+  def update(state: TrainState, gradients: Any, weight: tf.Tensor) -> None:
     gradients = tf.nest.map_structure(
-        lambda g: tf.math.divide_no_nan(g, tf.cast(sums['weight'], g.dtype)),
-        gradients,
+        lambda g: tf.math.divide_no_nan(g, tf.cast(weight, g.dtype)), gradients
     )
     parameters, optimizer_state = before = tf.nest.map_structure(
         tf.convert_to_tensor, (state.parameters, state.optimizer_state)
@@ -201,9 +207,14 @@ def make_train_step(
     if state.average is not None:
       state.average.update(parameters)
     state.step.assign_add(1)
+
+  def replica_step(state: TrainState, batch: objectives.Batch) -> Sums:
+    # One collective for everything.
+    gradients, sums = distribution.all_reduce_sum(gradients_of(state, batch))
+    update(state, gradients, sums['weight'])
     return sums
 
-  @tf.function
+  @_graph(jit_compile=extent == compilation.Extent.STEP)
   def train_step(state: TrainState, batch: objectives.Batch) -> Sums:
     sums = strategy.run(replica_step, (state, batch))
     return distribution.first_replica(strategy, sums)
@@ -216,6 +227,7 @@ def make_eval_step(
     metric: metrics.Metric,
     strategy: tf.distribute.Strategy | None = None,
     use_average: bool = False,
+    extent: compilation.Extent = compilation.Extent.NONE,
 ) -> Step:
   """Makes the evaluation step, which measures and changes nothing.
 
@@ -225,13 +237,16 @@ def make_eval_step(
     strategy: The strategy that the state was made under.
     use_average: Whether to evaluate the average of the weights. A state that
       has none raises ValueError then.
+    extent: What of the step XLA compiles, as for the train step; there is no
+      update.
 
   Returns:
     A `tf.function` from the state and a (distributed) batch to sums.
   """
   strategy = strategy or tf.distribute.get_strategy()
 
-  def replica_step(state: TrainState, batch: objectives.Batch) -> Sums:
+  @_compiled_if(extent == compilation.Extent.PARTS)
+  def measure(state: TrainState, batch: objectives.Batch) -> Sums:
     model = state.model
     if use_average:
       if state.average is None:
@@ -241,45 +256,17 @@ def make_eval_step(
         )
       model = state.average.model
     evaluation = objective(model, batch, None, is_training=False)
-    _, sums = _measure(metric, evaluation, batch)
-    return distribution.all_reduce_sum(sums)
+    return _measure(metric, evaluation, batch)[1]
 
-  @tf.function
+  def replica_step(state: TrainState, batch: objectives.Batch) -> Sums:
+    return distribution.all_reduce_sum(measure(state, batch))
+
+  @_graph(jit_compile=extent == compilation.Extent.STEP)
   def eval_step(state: TrainState, batch: objectives.Batch) -> Sums:
     sums = strategy.run(replica_step, (state, batch))
     return distribution.first_replica(strategy, sums)
 
   return eval_step
-
-
-def make_loop(step: Step) -> Callable[..., tuple[Sums, tf.Tensor]]:
-  """Makes a loop in the graph over a train or an evaluation step.
-
-  Args:
-    step: A step, as `make_train_step` and `make_eval_step` make it.
-
-  Returns:
-    A `tf.function` of the state, an iterator of (distributed) batches, the sums
-    so far as `zero_sums` makes them, and the number of steps to take, an
-    integer tensor ``[]``. It returns the sums, with those of these steps added,
-    and the number of steps taken, which is smaller only if a loss was not
-    finite: the loop ends right after that step.
-  """
-
-  @tf.function
-  def loop(
-      state: TrainState,
-      iterator: Iterator[objectives.Batch],
-      sums: Sums,
-      num_steps: tf.Tensor,
-  ) -> tuple[Sums, tf.Tensor]:
-    taken = tf.zeros_like(num_steps)
-    while taken < num_steps and tf.math.is_finite(sums['loss']):
-      sums = _add(sums, step(state, next(iterator)))
-      taken += 1
-    return sums, taken
-
-  return loop
 
 
 def zero_sums(
@@ -301,11 +288,38 @@ def zero_sums(
     A nest of float64 zeros: batches are summed in float64, which counts
     exactly far beyond the 2^24 of float32.
   """
-  evaluation = objective(model, batch, None, is_training=False)
-  _, sums = _measure(metric, evaluation, batch)
+  forward = trace(objective, metric, model, batch)
   return tf.nest.map_structure(
-      lambda value: tf.zeros(value.shape, tf.float64), sums
+      lambda value: tf.zeros(value.shape, tf.float64),
+      forward.structured_outputs,
   )
+
+
+def trace(
+    objective: objectives.Objective,
+    metric: metrics.Metric,
+    model: tf.Module,
+    batch: objectives.Batch,
+) -> tf.types.experimental.ConcreteFunction:
+  """Traces what a step measures, without running it.
+
+  Args:
+    objective: The objective of the step.
+    metric: The metric of the step.
+    model: The model, built.
+    batch: An example batch, as for `zero_sums`.
+
+  Returns:
+    A concrete function, whose outputs are like a step's sums and whose
+    operations are those of a forward pass; see `compilation.operations`.
+  """
+
+  @_graph()
+  def forward() -> Sums:
+    evaluation = objective(model, batch, None, is_training=False)
+    return _measure(metric, evaluation, batch)[1]
+
+  return forward.get_concrete_function()
 
 
 def summarize(metric: metrics.Metric, sums: Sums) -> dict[str, tf.Tensor]:
@@ -323,27 +337,13 @@ def summarize(metric: metrics.Metric, sums: Sums) -> dict[str, tf.Tensor]:
   return {'loss': mean, **metric.compute(sums['metrics'])}
 
 
-def non_finite(state: TrainState) -> list[str]:
-  """Names the variables of a state that hold a NaN or an infinity.
-
-  Args:
-    state: The state to look at, eagerly.
-
-  Returns:
-    The paths of the variables, as `TrainState.named_variables` gives them.
-  """
-  return [
-      name
-      for name, variable in state.named_variables().items()
-      if variable.dtype.is_floating
-      and not bool(tf.reduce_all(tf.math.is_finite(variable)))
-  ]
+def _graph(jit_compile: bool = False) -> Callable[[Any], Any]:
+  # AutoGraph would take longer to read the library than the first step takes.
+  return tf.function(autograph=False, jit_compile=jit_compile or None)
 
 
-def _add(sums: Sums, more: Sums) -> Sums:
-  return tf.nest.map_structure(
-      lambda total, value: total + tf.cast(value, total.dtype), sums, more
-  )
+def _compiled_if(condition: bool) -> Callable[[Any], Any]:
+  return _graph(jit_compile=True) if condition else lambda function: function
 
 
 def _assign(targets: Any, values: Any) -> None:

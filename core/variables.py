@@ -118,3 +118,20 @@ def overview(variables: Mapping[str, tf.Variable]) -> list[dict[str, Any]]:
       }
       for name, variable in variables.items()
   ]
+
+
+def non_finite(variables: Mapping[str, tf.Variable]) -> list[str]:
+  """Names the variables that hold a NaN or an infinity.
+
+  Args:
+    variables: The variables by name.
+
+  Returns:
+    The names, eagerly.
+  """
+  return [
+      name
+      for name, variable in variables.items()
+      if variable.dtype.is_floating
+      and not bool(tf.reduce_all(tf.math.is_finite(variable)))
+  ]

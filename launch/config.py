@@ -52,6 +52,8 @@ class Config:
   max_shift: int = 0
   random_erasing: float = 0.0
   test_time_augmentation: str = 'none'
+  resident_gb: float = 4.0
+  jit: str = 'auto'
 
   def to_json(self) -> dict[str, Any]:
     """Returns the values as JSON has them: lists, not tuples."""

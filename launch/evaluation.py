@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from core import training
-from pipelines import batches, sources
+from pipelines import batches, examples, sources
 
 from . import experiment as experiment_lib
-from . import programs
+from . import feeds, programs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,12 +67,19 @@ class Evaluator:
     self._batch_size = replicas * -(
         -experiment.config.global_batch_size // replicas
     )
-    self._step = training.make_eval_step(
-        experiment.objective, experiment.eval_metric, strategy, use_average
+    self._is_resident = feeds.is_resident(
+        dataset.examples(next(iter(dataset.num_examples)))
     )
-    self._loop = training.make_loop(self._step)
+    extent = experiment.extent(
+        strategy, experiment.eval_metric, self._is_resident
+    )
+    self._step = training.make_eval_step(
+        experiment.objective, experiment.eval_metric, strategy, use_average,
+        extent,
+    )
+    self._extent = extent
     self._zeros = None
-    self._datasets: dict[str, Any] = {}
+    self._feeds: dict[str, feeds.Feed] = {}
 
   @property
   def num_traces(self) -> int:
@@ -93,17 +102,12 @@ class Evaluator:
     experiment = self._experiment
     if self._zeros is None:
       self._zeros = experiment.zero_sums(experiment.eval_metric)
-    if split not in self._datasets:
-      self._datasets[split] = self._batches(split)
+    if split not in self._feeds:
+      self._feeds.update(self._make_feeds(split))
     num_steps = batches.num_eval_steps(
         self._dataset.num_examples[split], self._batch_size
     )
-    sums, taken = self._loop(
-        state,
-        iter(self._datasets[split]),
-        self._zeros,
-        tf.constant(num_steps),
-    )
+    sums, taken = self._feeds[split](state, self._zeros, 0, num_steps)
     values = training.summarize(experiment.eval_metric, sums)
     if not bool(tf.math.is_finite(values['loss'])):
       raise programs.Failure(
@@ -122,14 +126,46 @@ class Evaluator:
         .tolist(),
     )
 
-  def _batches(self, split: str) -> Any:
-    data = self._dataset.examples(split)
-    return self._strategy.distribute_datasets_from_function(
-        lambda context: batches.eval_batches(
-            data,
-            global_batch_size=self._batch_size,
-            num_replicas=context.num_replicas_in_sync,
-            num_workers=context.num_input_pipelines,
-            worker=context.input_pipeline_id,
-        )
+  def _make_feeds(self, split: str) -> dict[str, feeds.Feed]:
+    if not self._is_resident:
+      data = self._dataset.examples(split)
+      feed = feeds.Streaming(self._step, self._strategy).over(
+          lambda start, place: batches.eval_batches(
+              data, global_batch_size=self._batch_size, **place
+          )
+      )
+      return {split: feed}
+    # What a run scores lies in one place, so that one program serves all of it.
+    splits = [name for name in self._dataset.num_examples if name != 'train']
+    splits = splits if split in splits else [split]
+    arrays = [_arrays(self._dataset.examples(name)) for name in splits]
+    resident = feeds.Resident(
+        self._step,
+        self._strategy,
+        self._extent,
+        {key: np.concatenate([a[key] for a in arrays]) for key in arrays[0]},
     )
+    sizes = [self._dataset.num_examples[name] for name in splits]
+    num_steps = batches.num_eval_steps(max(sizes), self._batch_size)
+    stops = np.cumsum(sizes).tolist()
+    return {
+        name: resident.over(
+            functools.partial(
+                _place,
+                examples.eval_rows(
+                    stop - size, stop, self._batch_size, num_steps
+                ),
+            )
+        )
+        for name, size, stop in zip(splits, sizes, stops)
+    }
+
+
+def _arrays(data: batches.Data) -> dict[str, np.ndarray]:
+  assert isinstance(data, examples.Examples)  # One budget holds for all splits.
+  return data.arrays
+
+
+def _place(rows: tf.Tensor, step: int) -> tuple[tf.Tensor, int, int]:
+  """Returns where a step's batch is: the rows, the row, the epoch."""
+  return rows, step, 0

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from core import (
   augmentation,
+  compilation,
   distribution,
   loss_scaling,
   losses,
@@ -48,6 +49,7 @@ def open_dataset(
       archives_dir=archives_dir,
       validation_examples=config.validation_examples,
       image_size=config.image_size,
+      memory_budget_gb=config.resident_gb,
   )
 
 
@@ -203,7 +205,7 @@ class Experiment:
     if type(self.model).initialize is models.Model.initialize:
       return  # Nothing is wanted: spare the examples.
     keys = data.keys().batch(_NUM_INITIAL_EXAMPLES)
-    images, _ = data.load(next(iter(keys)))
+    images = data.load(next(iter(keys)))['image']
     self.model.initialize(self.preprocess(preprocessing.scale(images)))
     # Workers may round differently.
     distribution.broadcast(strategy, self.model.variables)
@@ -215,6 +217,33 @@ class Experiment:
         'label': tf.zeros([1], tf.int32),
         'weight': tf.zeros([1]),
     }
+
+  def extent(
+      self,
+      strategy: tf.distribute.Strategy,
+      metric: metrics.Metric,
+      is_resident: bool,
+  ) -> compilation.Extent:
+    """Chooses what is compiled of a step with this metric.
+
+    Args:
+      strategy: The strategy of the run.
+      metric: What the step measures.
+      is_resident: Whether its data lie on the devices.
+
+    Returns:
+      The extent, by the config's `jit` and the operations of a forward pass.
+    """
+    forward = training.trace(
+        self.objective, metric, self.model, self.example_batch()
+    )
+    return compilation.choose(
+        self.config.jit,
+        compilation.operations(forward),
+        on_gpu=bool(tf.config.list_logical_devices('GPU')),
+        num_replicas=strategy.num_replicas_in_sync,
+        is_resident=is_resident,
+    )
 
   def zero_sums(self, metric: metrics.Metric) -> training.Sums:
     """Returns the sums that a loop with this metric starts from."""

@@ -112,6 +112,16 @@ _TEST_TIME_AUGMENTATION = flags.DEFINE_enum(
     'What logits are averages over in validation, test and launch.evaluate: an '
     'image and its mirror image, or these also moved by a pixel, six views in '
     'all. Exports are of the model without.')
+_RESIDENT_GB = flags.DEFINE_float(
+    'resident_gb', 4.0,
+    'A data set whose decoded images take up to this many 10^9 bytes lies in '
+    'the memory of every device; a larger one is streamed from disk, and '
+    'shuffled in a buffer of 10,000 examples.', lower_bound=0)
+_JIT = flags.DEFINE_enum(
+    'jit', 'auto', ['auto', 'on', 'off', 'force'],
+    'What XLA compiles. auto: what gains, the whole loop on one GPU and for '
+    "dense networks on a CPU, else the optimizer's update. on: more than that, "
+    'but no loop around convolutions on a CPU. force: all that can be.')
 _GLOBAL_BATCH_SIZE = flags.DEFINE_integer(
     'global_batch_size', 128, 'The examples of one step, over all replicas.',
     lower_bound=1)
@@ -125,6 +135,10 @@ _SEED = flags.DEFINE_integer(
     'seed', 0, 'Decides initial weights, data order, augmentation and '
     'dropout.',
     lower_bound=0, upper_bound=2**31 - 1)
+_STEPS_PER_LOOP = flags.DEFINE_integer(
+    'steps_per_loop', None,
+    'How many steps a call of the graph takes at most. None chooses as many as '
+    'take half a second; periods cut a call short.', lower_bound=1)
 _LOG_EVERY_STEPS = flags.DEFINE_integer(
     'log_every_steps', 100, 'The steps between rows of metrics.jsonl.',
     lower_bound=1)
@@ -151,7 +165,8 @@ _NUM_VIRTUAL_DEVICES = flags.DEFINE_integer(
 
 # These tell where a run is, not what it computes; a resumed run may differ.
 _PLACE = (
-    _DATA_DIR, _ARCHIVES_DIR, _WORKDIR, _STRATEGY, _NUM_VIRTUAL_DEVICES
+    _DATA_DIR, _ARCHIVES_DIR, _WORKDIR, _STRATEGY, _NUM_VIRTUAL_DEVICES,
+    _STEPS_PER_LOOP,
 )
 
 
@@ -198,6 +213,8 @@ def main() -> int:
       max_shift=_MAX_SHIFT.value,
       random_erasing=_RANDOM_ERASING.value,
       test_time_augmentation=_TEST_TIME_AUGMENTATION.value,
+      resident_gb=_RESIDENT_GB.value,
+      jit=_JIT.value,
   )
   # Imported here, so that --help and mistyped flags need not wait for it.
   programs.import_tensorflow()

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from core import checkpoints, distribution, training, variables
-from pipelines import batches, sources
+from pipelines import batches, examples, sources
 
-from . import evaluation, interruption, programs, progress, summaries, tables
+from . import (
+  evaluation,
+  feeds,
+  interruption,
+  programs,
+  progress,
+  summaries,
+  tables,
+)
 from . import experiment as experiment_lib
 from . import workdir as workdir_lib
 
@@ -47,6 +56,7 @@ class Trainer:
       strategy: tf.distribute.Strategy,
       workdir: workdir_lib.Workdir,
       say: Callable[[str], None],
+      steps_per_loop: int | None = None,
   ):
     """Builds the model and its state, and restores the last checkpoint.
 
@@ -56,6 +66,8 @@ class Trainer:
       strategy: The strategy.
       workdir: The work directory.
       say: Prints a message on the chief.
+      steps_per_loop: How many steps a call of the graph takes at most; None
+        lets the clock decide.
     """
     self._experiment = experiment
     self._config = experiment.config
@@ -65,13 +77,19 @@ class Trainer:
     self._say = say
     with strategy.scope():
       self.state = experiment.make_state()
+    data = dataset.examples('train')
+    self.extent = experiment.extent(
+        strategy, experiment.train_metric, feeds.is_resident(data)
+    )
     self._train_step = training.make_train_step(
         experiment.objective,
         experiment.optimizer,
         experiment.train_metric,
         strategy,
+        self.extent,
     )
-    self._train_loop = training.make_loop(self._train_step)
+    self._feed = self._make_feed(data)
+    self._steps_per_loop = steps_per_loop
     self._evaluator = evaluation.Evaluator(
         experiment,
         dataset,
@@ -127,8 +145,7 @@ class Trainer:
         self._config.global_batch_size,
         silent=not distribution.is_chief(self._strategy),
     )
-    iterator = iter(self._train_batches(step)) if step < num_steps else None
-    calls = _Calls(self._strategy)
+    calls = _Calls(self._strategy, self._steps_per_loop)
     row, epoch = tf.nest.map_structure(
         tf.convert_to_tensor, (self._sums['row'], self._sums['epoch'])
     )
@@ -140,9 +157,7 @@ class Trainer:
       while step < num_steps:
         size = min(calls.size, self._next_boundary(step) - step)
         started = time.monotonic()
-        row, taken = self._train_loop(
-            self.state, iterator, row, tf.constant(size)
-        )
+        row, taken = self._feed(self.state, row, step, size)
         step += int(taken)
         self._check_finite(row, step)
         values = self._summarize(row)
@@ -191,6 +206,7 @@ class Trainer:
             v.shape.num_elements() for v in self.state.parameters.values()
         ),
         'num_train_step_traces': self.num_traces,
+        'compiled': self.extent.name.lower(),
         'train_seconds': round(self._seconds, 3),
         'images_per_second': round(images / self._seconds, 1)
         if self._seconds
@@ -215,18 +231,29 @@ class Trainer:
           'others are not; all workers need one shared directory.'
       )
 
-  def _train_batches(self, start_step: int) -> Iterator[Any]:
-    data = self._dataset.examples('train')
-    return self._strategy.distribute_datasets_from_function(
-        lambda context: batches.train_batches(
+  def _make_feed(self, data: batches.Data) -> feeds.Feed:
+    seed, batch_size = self._config.seed, self._config.global_batch_size
+    if isinstance(data, examples.Examples):
+
+      @functools.lru_cache(maxsize=1)
+      def order(epoch: int) -> tf.Tensor:
+        return data.train_rows(seed, epoch, batch_size)
+
+      def rows(step: int) -> tuple[tf.Tensor, int, int]:
+        epoch, row = divmod(step, self._experiment.steps_per_epoch)
+        return order(epoch), row, epoch
+
+      return feeds.Resident(
+          self._train_step, self._strategy, self.extent, data.arrays
+      ).over(rows)
+    return feeds.Streaming(self._train_step, self._strategy).over(
+        lambda start, place: batches.train_batches(
             data,
-            seed=self._config.seed,
-            global_batch_size=self._config.global_batch_size,
-            start_step=start_step,
-            num_steps=self._experiment.num_steps - start_step,
-            num_replicas=context.num_replicas_in_sync,
-            num_workers=context.num_input_pipelines,
-            worker=context.input_pipeline_id,
+            seed=seed,
+            global_batch_size=batch_size,
+            start_step=start,
+            num_steps=self._experiment.num_steps - start,
+            **place,
         )
     )
 
@@ -238,7 +265,7 @@ class Trainer:
   def _check_finite(self, sums: training.Sums, step: int) -> None:
     if bool(tf.math.is_finite(sums['loss'])):
       return
-    names = training.non_finite(self.state)
+    names = variables.non_finite(self.state.named_variables())
     where = (
         f'these variables are not finite: {", ".join(names)}'
         if names
@@ -337,10 +364,11 @@ class Trainer:
 class _Calls:
   """Chooses how many steps a call of the loop takes, alike on all workers."""
 
-  def __init__(self, strategy: tf.distribute.Strategy):
+  def __init__(self, strategy: tf.distribute.Strategy, largest: int | None):
     self.size = 1
     self.is_warm = False  # The first call traces and compiles.
     self._strategy = strategy
+    self._largest = largest or 2**31 - 1
 
   def agree(self, seconds: float, size: int, signal: int) -> bool:
     """Learns from a call; tells whether any worker was interrupted.
@@ -358,7 +386,7 @@ class _Calls:
     )
     self.is_warm = True
     wanted = CALL_SECS * size / max(seconds, 1e-6)
-    self.size = max(1, min(int(wanted), 2 * self.size))
+    self.size = max(1, min(int(wanted), 2 * self.size, self._largest))
     return signals > 0
 
 

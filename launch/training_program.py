@@ -27,6 +27,7 @@ def run(
     archives_dir: str | None,
     strategy: str,
     num_virtual_devices: int | None,
+    steps_per_loop: int | None = None,
 ) -> int:
   """Trains, or goes on with, the run of a work directory.
 
@@ -37,6 +38,7 @@ def run(
     archives_dir: Where archives are.
     strategy: The name of the strategy.
     num_virtual_devices: How many devices to split the CPU into.
+    steps_per_loop: How many steps a call of the graph takes at most.
 
   Returns:
     The exit code.
@@ -52,6 +54,7 @@ def run(
       'workdir': workdir,
       'strategy': strategy,
       'num_virtual_devices': num_virtual_devices,
+      'steps_per_loop': steps_per_loop,
   }
   with devices.lost_workers(scope):
     return _run(config, place, scope, started)
@@ -89,7 +92,9 @@ def _run(
   is_new = not directory.exists()
   if not is_new:
     _check_same_data(directory, experiment.data)
-  trainer = _make_trainer(experiment, dataset, scope, directory, say)
+  trainer = _make_trainer(
+      experiment, dataset, scope, directory, say, place['steps_per_loop']
+  )
   if is_new:
     directory.write_config(config, experiment.data, place)
   say(_opening(experiment, dataset, scope, trainer))

@@ -1,9 +1,10 @@
 """Static batches for every replica of every worker, from any step on.
 
 An element is the batch of one replica: `image` uint8 ``[B, H, W, C]``,
-`label` int64 ``[B]`` and `weight` float32 ``[B]`` with
-``B = global_batch_size / num_replicas``. A worker's elements come in the
-order of its replicas, step after step, as
+`label` int64 ``[B]``, `weight` float32 ``[B]``, `index` int32 ``[B]``, the
+position of the example in its split (-1 for padding), and `epoch` int32
+``[B]`` with ``B = global_batch_size / num_replicas``. A worker's elements come
+in the order of its replicas, step after step, as
 `strategy.distribute_datasets_from_function` deals them out: replica r of
 step s gets the r-th slice of the global batch of step s. The global batches
 themselves do not depend on the numbers of replicas and workers.
@@ -112,7 +113,12 @@ def train_batches(
   rows = data.epochs(seed, first_epoch, global_batch_size)
   rows = rows.skip(first_row).take(num_steps)
   weights = tf.ones([global_batch_size])
-  rows = rows.map(lambda keys: (keys, weights))
+  epochs = tf.data.Dataset.range(start_step, tf.int64.max).map(
+      lambda step: tf.cast(step // steps_per_epoch, tf.int32)
+  )
+  rows = tf.data.Dataset.zip((rows, epochs)).map(
+      lambda keys, epoch: (keys, weights, tf.fill(weights.shape, epoch))
+  )
   return _replica_batches(
       data, rows, global_batch_size, num_replicas, num_workers, worker
   )
@@ -151,9 +157,9 @@ def eval_batches(
   weights = tf.data.Dataset.range(total).map(
       lambda index: tf.cast(index < data.num_examples, tf.float32)
   )
-  rows = tf.data.Dataset.zip((keys.concatenate(padding), weights)).batch(
-      global_batch_size, drop_remainder=True
-  )
+  epochs = tf.data.Dataset.from_tensors(tf.constant(0)).repeat()
+  rows = tf.data.Dataset.zip((keys.concatenate(padding), weights, epochs))
+  rows = rows.batch(global_batch_size, drop_remainder=True)
   return _replica_batches(
       data, rows, global_batch_size, num_replicas, num_workers, worker
   )
@@ -167,7 +173,7 @@ def _replica_batches(
     num_workers: int,
     worker: int,
 ) -> tf.data.Dataset:
-  """Cuts rows of (keys, weights) ``[global_batch_size]`` and loads a part."""
+  """Cuts rows of (keys, weights, epochs) and loads this worker's parts."""
   check_division(global_batch_size, num_replicas, num_workers, worker)
   num_local = num_replicas // num_workers
   batch_size = global_batch_size // num_replicas
@@ -180,12 +186,14 @@ def _replica_batches(
 
     return tf.nest.map_structure(part, row)
 
-  def batch(keys, weights):
-    images, labels = data.load(keys)
+  def batch(keys, weights, epochs):
+    loaded = data.load(keys)
     real = tf.cast(weights, tf.uint8)[:, None, None, None]
     return {
-        'image': images * real,
-        'label': labels * tf.cast(weights, labels.dtype),
+        'image': loaded['image'] * real,
+        'label': loaded['label'] * tf.cast(weights, tf.int64),
+        'index': tf.where(weights > 0, loaded['index'], -1),
+        'epoch': epochs,
         'weight': weights,
     }
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import pathlib
 import shutil
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +18,47 @@ from . import examples, files, records
 # Part of every key: raise it when decoding or the layout changes.
 _VERSION = 1
 _BATCH_SIZE = 256
+_READ_BYTES = 8 << 20
+
+
+def cache(
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    image_shape: tuple[int, int, int],
+    image_size: tuple[int, int] | None,
+) -> pathlib.Path | None:
+  """Decodes a whole split to disk, unless that was done before.
+
+  The cache lies in the prepared set's own folder, so that it goes when the
+  set does, and its name holds a fingerprint of the prepared files.
+
+  Args:
+    builder: The builder of the prepared set.
+    split: The name of one of TFDS's splits.
+    image_shape: (H, W, C) of the decoded, resized images.
+    image_size: The (H, W) to resize to, or None.
+
+  Returns:
+    A folder of `images.npy` and `labels.npy`, in the order of TFDS; None where
+    it can not be written, or would fill more than half of the free disk.
+  """
+  if not files.is_local(builder.data_dir):
+    return None
+  folder = pathlib.Path(builder.data_dir) / '.decoded'
+  target = folder / f'{split}-{_fingerprint(builder, image_size)}'
+  shape = (builder.info.splits[split].num_examples, *image_shape)
+  if _read(target, shape):
+    return target
+  try:
+    with files.lock(folder / '.lock'):
+      if _read(target, shape):  # Another process may have been first.
+        return target
+      if shutil.disk_usage(folder).free < 2 * math.prod(shape):
+        return None
+      _write(target, _decode(builder, split, image_size), shape)
+      return target
+  except OSError:
+    return None
 
 
 def decoded(
@@ -24,11 +67,7 @@ def decoded(
     image_shape: tuple[int, int, int],
     image_size: tuple[int, int] | None,
 ) -> examples.Examples:
-  """Returns a whole split in memory, from the cache where there is one.
-
-  The cache lies in the prepared set's own folder, so that it goes when the
-  set does, and its name holds a fingerprint of the prepared files. Where it
-  can not be written, the split is decoded each time.
+  """Returns a whole split in memory, from the cache where there can be one.
 
   Args:
     builder: The builder of the prepared set.
@@ -39,23 +78,44 @@ def decoded(
   Returns:
     The examples in the order of TFDS.
   """
-  if not files.is_local(builder.data_dir):
-    return _decode(builder, split, image_shape, image_size)
-  folder = pathlib.Path(builder.data_dir) / '.decoded'
-  cache = folder / f'{split}-{_fingerprint(builder, image_size)}'
-  num_examples = builder.info.splits[split].num_examples
-  shape = (num_examples, *image_shape)
-  if found := _read(cache, shape):
+  shape = (builder.info.splits[split].num_examples, *image_shape)
+  folder = cache(builder, split, image_shape, image_size)
+  if folder and (found := _read(folder, shape)):
     return found
-  try:
-    with files.lock(folder / '.lock'):
-      found = _read(cache, shape)  # Another process may have been first.
-      if found is None:
-        found = _decode(builder, split, image_shape, image_size)
-        _write(cache, found)
-      return found
-  except OSError:
-    return found or _decode(builder, split, image_shape, image_size)
+  images = np.empty(shape, np.uint8)
+  labels = np.empty(shape[:1], np.int64)
+  position = 0
+  for some_images, some_labels in _decode(builder, split, image_size):
+    end = position + len(some_labels)
+    images[position:end], labels[position:end] = some_images, some_labels
+    position = end
+  return examples.Examples(images, labels)
+
+
+def stream(folder: pathlib.Path, start: int, stop: int) -> tf.data.Dataset:
+  """Reads a part of a cache from disk, in order, without holding it.
+
+  Args:
+    folder: What `cache` returned.
+    start: The first example.
+    stop: The one after the last.
+
+  Returns:
+    A dataset of dicts: `image`, the bytes of the pixels, and `label` [].
+  """
+  images = np.load(folder / 'images.npy', mmap_mode='r')
+  labels = np.load(folder / 'labels.npy')[start:stop]
+  record_bytes = math.prod(images.shape[1:])
+  return tf.data.Dataset.zip({
+      'image': tf.data.FixedLengthRecordDataset(
+          [str(folder / 'images.npy')],
+          record_bytes,
+          header_bytes=images.offset + start * record_bytes,
+          footer_bytes=(len(images) - stop) * record_bytes,
+          buffer_size=_READ_BYTES,
+      ),
+      'label': tf.data.Dataset.from_tensor_slices(labels),
+  })
 
 
 def _fingerprint(
@@ -84,24 +144,35 @@ def _read(
   return examples.Examples(images, labels)
 
 
-def _write(cache: pathlib.Path, data: examples.Examples) -> None:
+def _write(
+    target: pathlib.Path,
+    batches: Iterator[tuple[np.ndarray, np.ndarray]],
+    shape: tuple[int, ...],
+) -> None:
   """Writes a cache in one rename; the caller holds the lock."""
-  unfinished = cache.with_name('unfinished')
-  for folder in (unfinished, cache):
+  unfinished = target.with_name('unfinished')
+  for folder in (unfinished, target):
     if folder.exists():
       shutil.rmtree(folder)
   unfinished.mkdir()
-  np.save(unfinished / 'images.npy', data.images)
-  np.save(unfinished / 'labels.npy', data.labels)
-  unfinished.rename(cache)
+  header = {'descr': '|u1', 'fortran_order': False, 'shape': shape}
+  labels = []
+  with open(unfinished / 'images.npy', 'wb') as file:
+    np.lib.format.write_array_header_1_0(file, header)
+    for some_images, some_labels in batches:
+      file.write(some_images.tobytes())
+      labels.append(some_labels)
+  np.save(unfinished / 'labels.npy', np.concatenate(labels))
+  unfinished.rename(target)
 
 
 def _decode(
     builder: tfds.core.DatasetBuilder,
     split: str,
-    image_shape: tuple[int, int, int],
     image_size: tuple[int, int] | None,
-) -> examples.Examples:
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """Decodes a split, batch by batch: images uint8, labels int64."""
+
   def decode(example):
     image = records.decode(builder, example['image'], image_size)
     return image, tf.cast(example['label'], tf.int64)
@@ -109,13 +180,5 @@ def _decode(
   dataset = records.encoded(builder, split).map(
       decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
   )
-  num_examples = builder.info.splits[split].num_examples
-  images = np.empty([num_examples, *image_shape], np.uint8)
-  labels = np.empty([num_examples], np.int64)
-  position = 0
   batches = dataset.batch(_BATCH_SIZE).prefetch(tf.data.AUTOTUNE)
-  for some_images, some_labels in batches.as_numpy_iterator():
-    end = position + len(some_labels)
-    images[position:end], labels[position:end] = some_images, some_labels
-    position = end
-  return examples.Examples(images, labels)
+  return batches.as_numpy_iterator()

@@ -62,6 +62,31 @@ def epoch_order(
   return tf.argsort(keys, stable=True)
 
 
+def eval_rows(
+    start: int, stop: int, global_batch_size: int, num_steps: int
+) -> tf.Tensor:
+  """Returns the global batches that hold each example of a range once.
+
+  Args:
+    start: The first example.
+    stop: The one after the last.
+    global_batch_size: The number of examples in a row.
+    num_steps: The number of rows; as many examples must have room in them.
+
+  Returns:
+    int32 ``[num_steps, global_batch_size]``, in order; -1 is padding.
+
+  Example:
+    >>> from pipelines import examples
+    >>> examples.eval_rows(5, 8, global_batch_size=2, num_steps=2).numpy()
+    array([[ 5,  6],
+           [ 7, -1]], dtype=int32)
+  """
+  padding = num_steps * global_batch_size - (stop - start)
+  order = tf.pad(tf.range(start, stop), [[0, padding]], constant_values=-1)
+  return tf.reshape(order, [num_steps, global_batch_size])
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
   """The examples of a split as arrays.
@@ -83,6 +108,11 @@ class Examples:
   def image_shape(self) -> tuple[int, ...]:
     """(H, W, C) of every image."""
     return self.images.shape[1:]
+
+  @property
+  def arrays(self) -> dict[str, np.ndarray]:
+    """Images and labels by the names that they have in a batch."""
+    return {'image': self.images, 'label': self.labels}
 
   @functools.cached_property
   def tensors(self) -> tuple[tf.Tensor, tf.Tensor]:
@@ -108,12 +138,9 @@ class Examples:
       An endless dataset of int64 ``[global_batch_size]``. What does not fill
       a row is dropped: other examples in each epoch.
     """
-    num_steps = self.num_examples // global_batch_size
-
     def rows(epoch):
-      order = epoch_order(self.num_examples, seed, epoch)
-      order = tf.cast(order[: num_steps * global_batch_size], tf.int64)
-      return tf.reshape(order, [num_steps, global_batch_size])
+      order = self.train_rows(seed, epoch, global_batch_size)
+      return tf.cast(order, tf.int64)
 
     return (
         tf.data.Dataset.range(first_epoch, tf.int64.max)
@@ -122,14 +149,38 @@ class Examples:
         .unbatch()
     )
 
-  def load(self, keys: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Gathers images and labels.
+  def train_rows(
+      self, seed: int, epoch: int | tf.Tensor, global_batch_size: int
+  ) -> tf.Tensor:
+    """Returns the keys of the global batches of an epoch.
+
+    Args:
+      seed: The run's seed.
+      epoch: The epoch's number from 0.
+      global_batch_size: The number of keys in a row.
+
+    Returns:
+      int32 ``[num_steps, global_batch_size]``, what `epochs` gives too. What
+      does not fill a row is dropped: other examples in each epoch.
+    """
+    num_steps = self.num_examples // global_batch_size
+    order = epoch_order(self.num_examples, seed, epoch)
+    order = order[: num_steps * global_batch_size]
+    return tf.reshape(order, [num_steps, global_batch_size])
+
+  def load(self, keys: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Gathers examples.
 
     Args:
       keys: int64 ``[batch_size]``, integers in [0, num_examples).
 
     Returns:
-      Images uint8 ``[batch_size, H, W, C]``, labels int64 ``[batch_size]``.
+      `image` uint8 ``[batch_size, H, W, C]``, `label` int64 and `index` int32
+      ``[batch_size]``, the positions in the split.
     """
     images, labels = self.tensors
-    return tf.gather(images, keys), tf.gather(labels, keys)
+    return {
+        'image': tf.gather(images, keys),
+        'label': tf.gather(labels, keys),
+        'index': tf.cast(keys, tf.int32),
+    }

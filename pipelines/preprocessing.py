@@ -79,7 +79,7 @@ def statistics(data: batches.Data) -> tuple[np.ndarray, np.ndarray]:
   num_channels = data.image_shape[-1]
   counts = np.zeros([num_channels, _LEVELS], np.int64)
   loaded = data.keys().batch(256).map(
-      lambda keys: data.load(keys)[0], num_parallel_calls=tf.data.AUTOTUNE
+      lambda keys: data.load(keys)['image'], num_parallel_calls=tf.data.AUTOTUNE
   )
   for images in loaded.as_numpy_iterator():
     for channel in range(num_channels):

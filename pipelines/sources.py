@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pathlib
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from . import batches, decoding, examples, preparation, records, streams
@@ -77,24 +79,56 @@ class ImageDataset:
     return self._opened[split]
 
   def _open(self, part: _Part) -> batches.Data:
+    place = (self._builder, part.split, self.image_shape, self._image_size)
     if self._streams:
-      return streams.Streamed(
-          self._builder,
-          f'{part.split}[{part.start}:{part.stop}]',
-          part.stop - part.start,
-          self.image_shape,
-          self._image_size,
-      )
-    whole = decoding.decoded(
-        self._builder, part.split, self.image_shape, self._image_size
-    )
+      folder = decoding.cache(*place)
+      return self._stream(folder, part) if folder else self._records(part)
+    whole = decoding.decoded(*place)
     labels = np.asarray(whole.labels[part.start : part.stop])
+    self._check_labels(labels, part)
+    return examples.Examples(whole.images[part.start : part.stop], labels)
+
+  def _stream(self, folder: pathlib.Path, part: _Part) -> streams.Streamed:
+    """Streams what was decoded before."""
+    labels = np.load(folder / 'labels.npy')[part.start : part.stop]
+    self._check_labels(labels, part)
+
+    def decode(images):
+      pixels = tf.io.decode_raw(images, tf.uint8)
+      return tf.reshape(pixels, [-1, *self.image_shape])
+
+    return streams.Streamed(
+        lambda: decoding.stream(folder, part.start, part.stop),
+        decode,
+        part.stop - part.start,
+        self.image_shape,
+    )
+
+  def _records(self, part: _Part) -> streams.Streamed:
+    """Streams the prepared records, decoding in every epoch."""
+
+    def decode(images):
+      return tf.map_fn(
+          lambda image: records.decode(self._builder, image, self._image_size),
+          images,
+          fn_output_signature=tf.TensorSpec(self.image_shape, tf.uint8),
+      )
+
+    return streams.Streamed(
+        lambda: records.encoded(
+            self._builder, f'{part.split}[{part.start}:{part.stop}]'
+        ),
+        decode,
+        part.stop - part.start,
+        self.image_shape,
+    )
+
+  def _check_labels(self, labels: np.ndarray, part: _Part) -> None:
     if labels.min() < 0 or labels.max() >= self.num_classes:
       raise DataError(
           f'dataset: {self.name} has labels {labels.min()} to {labels.max()} '
           f'in its split {part.split}, expected [0, {self.num_classes}).'
       )
-    return examples.Examples(whole.images[part.start : part.stop], labels)
 
 
 def route(
@@ -144,7 +178,8 @@ def open_dataset(
     image_size: The (height, width) to resize to. Needed where the set's
       images differ in size.
     memory_budget_gb: A set whose images take more (in 10^9 bytes) is
-      streamed from its records.
+      streamed: from the decoded images on disk, where they take at most half
+      of what is free there, else from its records.
 
   Returns:
     The set.

@@ -1,14 +1,14 @@
-"""A split beyond memory: read from its records in every epoch."""
+"""A split beyond memory: read from disk in every epoch."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
-from . import examples, records
+from . import examples
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -17,29 +17,31 @@ class Streamed:
 
   It serves the batch functions as `examples.Examples` does; a key is an
   example whose image is still encoded. So skipping to a step and passing
-  over another worker's part cost the reading of records, not decoding.
+  over another worker's part cost the reading of examples, not decoding.
 
   Attributes:
-    builder: The builder of the prepared set.
-    split: A split of TFDS, slices included, such as 'train[5000:]'.
+    read: Gives a dataset of the split in order: dicts of `image`, encoded,
+      and `label`, an integer ``[]``.
+    decode: A function of encoded images ``[batch_size]`` to images uint8
+      ``[batch_size, H, W, C]``.
     num_examples: The number of examples in the split.
-    image_shape: (H, W, C) of the decoded, resized images.
-    image_size: The (H, W) to resize to, or None.
+    image_shape: (H, W, C) of the decoded images.
     shuffle_buffer: The number of encoded examples to draw from at random. A
       buffer smaller than the split shuffles locally, and what an epoch drops
       for not filling a batch is then mostly from the split's end.
   """
 
-  builder: tfds.core.DatasetBuilder
-  split: str
+  read: Callable[[], tf.data.Dataset]
+  decode: Callable[[tf.Tensor], tf.Tensor]
   num_examples: int
   image_shape: tuple[int, int, int]
-  image_size: tuple[int, int] | None = None
   shuffle_buffer: int = 10_000
 
   def keys(self) -> tf.data.Dataset:
     """Returns the key of each example, in the order of the split."""
-    return records.encoded(self.builder, self.split)
+    return self.read().enumerate().map(
+        lambda index, example: {**example, 'index': index}
+    )
 
   def epochs(
       self, seed: int, first_epoch: int, global_batch_size: int
@@ -71,18 +73,18 @@ class Streamed:
 
     return tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(rows)
 
-  def load(self, keys: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
-    """Decodes images.
+  def load(self, keys: dict[str, Any]) -> dict[str, tf.Tensor]:
+    """Decodes examples.
 
     Args:
-      keys: Encoded `image` ``[batch_size]``, `label` ``[batch_size]``.
+      keys: Encoded `image`, `label` and `index`, each ``[batch_size]``.
 
     Returns:
-      Images uint8 ``[batch_size, H, W, C]``, labels int64 ``[batch_size]``.
+      `image` uint8 ``[batch_size, H, W, C]``, `label` int64 and `index` int32
+      ``[batch_size]``, the positions in the split.
     """
-    images = tf.map_fn(
-        lambda image: records.decode(self.builder, image, self.image_size),
-        keys['image'],
-        fn_output_signature=tf.TensorSpec(self.image_shape, tf.uint8),
-    )
-    return images, tf.cast(keys['label'], tf.int64)
+    return {
+        'image': self.decode(keys['image']),
+        'label': tf.cast(keys['label'], tf.int64),
+        'index': tf.cast(keys['index'], tf.int32),
+    }

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from core import distribution, models, optimizers, training
+from core import distribution, loops, models, optimizers, training
 from tests.core import runs
 
 _BATCH_SIZE = 12
@@ -137,7 +137,7 @@ class PaddingTest(parameterized.TestCase):
     zeros = training.zero_sums(
         run.objective, run.metric, run.model, batches[0]
     )
-    loop = training.make_loop(run.eval_step)
+    loop = loops.make_loop(run.eval_step)
     sums, taken = loop(
         run.state, run.distribute(batches), zeros, tf.constant(3)
     )

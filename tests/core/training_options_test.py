@@ -190,7 +190,7 @@ class LossScaleTest(parameterized.TestCase):
     )
     self.assertEqual(after['loss_scale/scale'], 2.0**9)
     self.assertEqual(after['loss_scale/good_steps'], 0)
-    self.assertEmpty(training.non_finite(run.state))
+    self.assertEmpty(variables.non_finite(run.state.named_variables()))
     self.assertEqual(
         distribution.unequal_replicas(run.state.named_variables()), []
     )

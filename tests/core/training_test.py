@@ -8,6 +8,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
+  loops,
   losses,
   metrics,
   models,
@@ -75,7 +76,7 @@ class TrainStepTest(parameterized.TestCase):
     )
     cls.initial = cls.run_.weights()
     cls.batches = runs.batches(cls.run_.model, 6, 8)
-    cls.loop = staticmethod(training.make_loop(cls.run_.train_step))
+    cls.loop = staticmethod(loops.make_loop(cls.run_.train_step))
 
   def setUp(self):
     super().setUp()
@@ -126,14 +127,15 @@ class TrainStepTest(parameterized.TestCase):
         **batches[2],
         'image': np.full_like(batches[2]['image'], value),
     }
-    self.assertEmpty(training.non_finite(self.run_.state))
+    self.assertEmpty(variables.non_finite(self.run_.state.named_variables()))
     sums, taken = self._loop(6, batches)
     self.assertEqual(int(taken), 3)
     self.assertEqual(self.run_.state.step.numpy(), 3)
     self.assertFalse(np.isfinite(sums['loss']))
     self.assertEqual(float(sums['weight']), 3 * 8)
     self.assertIn(
-        'model/hidden/0/linear/w', training.non_finite(self.run_.state)
+        'model/hidden/0/linear/w',
+        variables.non_finite(self.run_.state.named_variables()),
     )
     _, taken = self._loop(6, batches, sums)
     self.assertEqual(int(taken), 0)
@@ -227,7 +229,7 @@ class EvalStepTest(absltest.TestCase):
     batches = runs.batches(run.model, 3, 8)
     batches[2] = runs.pad(batches[2], 1)
     digest = _state_digest(run)
-    loop = training.make_loop(run.eval_step)
+    loop = loops.make_loop(run.eval_step)
     for num_steps in (3, 1, 2):
       loop(
           run.state,
@@ -263,13 +265,13 @@ class LearningTest(absltest.TestCase):
     dataset = tf.data.Dataset.from_tensor_slices(
         {'image': images, 'label': labels, 'weight': tf.ones([200, 32])}
     )
-    train = training.make_loop(step)
+    train = loops.make_loop(step)
     batch = next(iter(dataset))
     zeros = training.zero_sums(objective, metric, model, batch)
     iterator = iter(dataset)
     _, taken = train(state, iterator, zeros, tf.constant(150))
     self.assertEqual(int(taken), 150)
-    evaluate = training.make_loop(training.make_eval_step(objective, metric))
+    evaluate = loops.make_loop(training.make_eval_step(objective, metric))
     sums, _ = evaluate(state, iterator, zeros, tf.constant(50))
     values = training.summarize(metric, sums)
     self.assertGreater(float(values['accuracy']), 0.95)

@@ -11,7 +11,7 @@ from absl.testing import absltest
 
 from tests.launch import runs
 
-_TRAINING = dict(flip='random', max_shift=1, random_erasing=0.5)
+_TRAINING = dict(flip='alternating', max_shift=1, random_erasing=0.5)
 
 
 class AugmentationTest(absltest.TestCase):

@@ -48,9 +48,10 @@ class ExamplesTest(absltest.TestCase):
   def test_loads_by_key(self):
     images = np.arange(24, dtype=np.uint8).reshape([6, 2, 2, 1])
     data = examples.Examples(images, np.arange(6))
-    loaded, labels = data.load(tf.constant([4, 0], tf.int64))
-    np.testing.assert_array_equal(loaded, images[[4, 0]])
-    np.testing.assert_array_equal(labels, [4, 0])
+    loaded = data.load(tf.constant([4, 0], tf.int64))
+    np.testing.assert_array_equal(loaded['image'], images[[4, 0]])
+    np.testing.assert_array_equal(loaded['label'], [4, 0])
+    np.testing.assert_array_equal(loaded['index'], [4, 0])
     self.assertEqual(data.image_shape, (2, 2, 1))
     self.assertEqual(data.num_examples, 6)
 

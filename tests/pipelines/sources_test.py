@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pathlib
+import shutil
 import tempfile
+from unittest import mock
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -52,9 +55,11 @@ class OpenDatasetTest(parameterized.TestCase):
     dataset = self.open(validation_examples=7, memory_budget_gb=budget)
     for split, part in (('validation', slice(7)), ('train', slice(7, None))):
       data = dataset.examples(split)
-      images, labels = next(iter(data.keys().batch(99).map(data.load)))
-      np.testing.assert_array_equal(images, whole.images[part])
-      np.testing.assert_array_equal(labels, whole.labels[part])
+      loaded = next(iter(data.keys().batch(99).map(data.load)))
+      np.testing.assert_array_equal(loaded['image'], whole.images[part])
+      np.testing.assert_array_equal(loaded['label'], whole.labels[part])
+      num_examples = dataset.num_examples[split]
+      np.testing.assert_array_equal(loaded['index'], np.arange(num_examples))
 
   @parameterized.parameters((None, 5, 12), (0, None, 12), (3, 3, 9))
   def test_own_validation_split(self, held_out, num_validation, num_train):
@@ -74,6 +79,21 @@ class OpenDatasetTest(parameterized.TestCase):
       data = self.open(memory_budget_gb=budget).examples('train')
       self.assertIsInstance(data, kind)
 
+  @parameterized.parameters(0, 1 << 40)
+  def test_streams_from_the_cache_where_the_disk_has_room(self, free):
+    small_datasets.write(self.folder, num_train=24, num_shards=2)
+    usage = mock.Mock(free=free)
+    with mock.patch.object(shutil, 'disk_usage', return_value=usage):
+      dataset = self.open(validation_examples=7, memory_budget_gb=0.0)
+      dataset.examples('train')
+    cached = pathlib.Path(self.folder).glob('*/*/.decoded/train-*')
+    self.assertLen(list(cached), free > 0)
+    whole = self.open(validation_examples=7).examples('train')
+    data = dataset.examples('train')
+    loaded = next(iter(data.keys().batch(99).map(data.load)))
+    np.testing.assert_array_equal(loaded['image'], whole.images)
+    np.testing.assert_array_equal(loaded['label'], whole.labels)
+
   def test_examples_are_opened_once(self):
     small_datasets.write(self.folder, num_train=12, num_test=0)
     dataset = self.open()
@@ -86,8 +106,8 @@ class OpenDatasetTest(parameterized.TestCase):
       dataset = self.open(image_size=(4, 6), memory_budget_gb=budget)
       self.assertEqual(dataset.image_shape, (4, 6, 3))
       data = dataset.examples('train')
-      images, _ = next(iter(data.keys().batch(11).map(data.load)))
-      self.assertEqual(images.shape, (11, 4, 6, 3))
+      loaded = next(iter(data.keys().batch(11).map(data.load)))
+      self.assertEqual(loaded['image'].shape, (11, 4, 6, 3))
 
   def test_plain_integers_are_counted(self):
     label = tfds.features.Scalar(np.int32)

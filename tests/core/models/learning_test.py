@@ -6,7 +6,15 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from core import losses, metrics, models, objectives, optimizers, training
+from core import (
+  loops,
+  losses,
+  metrics,
+  models,
+  objectives,
+  optimizers,
+  training,
+)
 from pipelines import preprocessing
 from tests.core.models import cases
 
@@ -55,10 +63,10 @@ class LearningTest(parameterized.TestCase):
     optimizer = optimizers.adam(1e-2)
     state = training.TrainState(model, optimizer)
     metric = metrics.collection({'accuracy': metrics.accuracy()})
-    train = training.make_loop(
+    train = loops.make_loop(
         training.make_train_step(objective, optimizer, metric)
     )
-    evaluate = training.make_loop(training.make_eval_step(objective, metric))
+    evaluate = loops.make_loop(training.make_eval_step(objective, metric))
     zeros = training.zero_sums(objective, metric, model, batch)
     iterator = iter(dataset)
     train(state, iterator, zeros, tf.constant(_NUM_STEPS))

@@ -1,0 +1,69 @@
+"""Loops in the graph over steps: many steps in one call from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import tensorflow as tf
+
+from . import objectives, training
+
+Sums = training.Sums
+
+
+def make_loop(step: training.Step) -> Callable[..., tuple[Sums, tf.Tensor]]:
+  """Makes a loop over a step and the batches of an iterator.
+
+  Args:
+    step: A step, as `training.make_train_step` and `training.make_eval_step`
+      make it.
+
+  Returns:
+    A `tf.function` of the state, an iterator of (distributed) batches, the sums
+    so far as `training.zero_sums` makes them, and the number of steps to take,
+    an integer tensor ``[]``. It returns the sums, with those of these steps
+    added, and the number of steps taken, which is smaller only if a loss was
+    not finite: the loop ends right after that step.
+  """
+
+  @tf.function(autograph=False)
+  def loop(
+      state: training.TrainState,
+      iterator: Iterator[objectives.Batch],
+      sums: Sums,
+      num_steps: tf.Tensor,
+  ) -> tuple[Sums, tf.Tensor]:
+    return add_up(lambda taken: step(state, next(iterator)), sums, num_steps)
+
+  return loop
+
+
+def add_up(
+    step: Callable[[tf.Tensor], Sums], sums: Sums, num_steps: tf.Tensor
+) -> tuple[Sums, tf.Tensor]:
+  """Adds up the sums of steps in the graph, until a loss is not finite.
+
+  Args:
+    step: A function of the number of steps taken, an integer ``[]``, to the
+      sums of the next.
+    sums: The sums so far, as `training.zero_sums` makes them.
+    num_steps: The number of steps to take, an integer ``[]``.
+
+  Returns:
+    The sums with those of the steps added, and the number of steps taken.
+  """
+
+  def goes_on(sums: Sums, taken: tf.Tensor) -> tf.Tensor:
+    return (taken < num_steps) & tf.math.is_finite(sums['loss'])
+
+  def body(sums: Sums, taken: tf.Tensor) -> tuple[Sums, tf.Tensor]:
+    added = tf.nest.map_structure(
+        lambda total, value: total + tf.cast(value, total.dtype),
+        sums,
+        step(taken),
+    )
+    return added, taken + 1
+
+  return tf.while_loop(
+      goes_on, body, (sums, tf.zeros_like(num_steps)), parallel_iterations=1
+  )

@@ -1,0 +1,144 @@
+"""Joins steps and data: loops that go through a split, wherever it lies.
+
+What fits into the devices' memory is put there, and batches are gathered by
+the loop itself; the rest comes through an iterator of tf.data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from core import compilation, loops, resident, training
+from pipelines import batches, examples
+
+
+class Feed(Protocol):
+  """A loop over the batches of a split."""
+
+  def __call__(
+      self,
+      state: training.TrainState,
+      sums: training.Sums,
+      start: int,
+      num_steps: int,
+  ) -> tuple[training.Sums, tf.Tensor]:
+    """Takes steps from `start` on; returns the sums and the number taken."""
+
+
+def is_resident(data: batches.Data) -> bool:
+  """Tells whether a split lies on the devices."""
+  return isinstance(data, examples.Examples)
+
+
+class Resident:
+  """Loops over data on the devices."""
+
+  def __init__(
+      self,
+      step: training.Step,
+      strategy: tf.distribute.Strategy,
+      extent: compilation.Extent,
+      arrays: Mapping[str, np.ndarray],
+  ):
+    """Copies the data; the loop is traced at its first use only.
+
+    Args:
+      step: The step.
+      strategy: The strategy that it was made with.
+      extent: What is compiled.
+      arrays: `image` and `label`, ``[num_examples, ...]``.
+    """
+    self._loop = resident.make_loop(
+        step, strategy, jit_compile=extent == compilation.Extent.LOOP
+    )
+    self._data = resident.place(arrays, strategy)
+
+  def over(
+      self, rows: Callable[[int], tuple[tf.Tensor, int, int]]
+  ) -> Feed:
+    """Gives a loop over a split.
+
+    Args:
+      rows: A function of a step to a matrix of examples, ``[num_steps,
+        global_batch_size]``, the row of the step in it, and the epoch. A call
+        of the loop must stay within one matrix; they must be alike in shape.
+
+    Returns:
+      The loop.
+    """
+
+    def feed(
+        state: training.TrainState,
+        sums: training.Sums,
+        start: int,
+        num_steps: int,
+    ) -> tuple[training.Sums, tf.Tensor]:
+      matrix, row, epoch = rows(start)
+      row, epoch, count = map(tf.constant, (row, epoch, num_steps))
+      return self._loop(state, self._data, matrix, row, epoch, sums, count)
+
+    return feed
+
+
+class Streaming:
+  """Loops over batches that tf.data makes on the host."""
+
+  def __init__(self, step: training.Step, strategy: tf.distribute.Strategy):
+    """Makes the loop; it is traced at its first use only.
+
+    Args:
+      step: The step.
+      strategy: The strategy that it was made with.
+    """
+    self._strategy = strategy
+    self._loop = loops.make_loop(step)
+
+  def over(
+      self, dataset: Callable[[int, dict[str, int]], tf.data.Dataset]
+  ) -> Feed:
+    """Gives a loop over a split.
+
+    Args:
+      dataset: A function of the first step and of `num_replicas`,
+        `num_workers` and `worker` to batches, as `pipelines.batches` makes
+        them.
+
+    Returns:
+      The loop. It goes on where its last call ended, or begins anew.
+    """
+    iterator: Iterator[Any] = iter(())
+    position = -1
+
+    def feed(
+        state: training.TrainState,
+        sums: training.Sums,
+        start: int,
+        num_steps: int,
+    ) -> tuple[training.Sums, tf.Tensor]:
+      nonlocal iterator, position
+      if start != position:
+        iterator = iter(self._distributed(dataset, start))
+      position = start + num_steps
+      return self._loop(state, iterator, sums, tf.constant(num_steps))
+
+    return feed
+
+  def _distributed(
+      self,
+      dataset: Callable[[int, dict[str, int]], tf.data.Dataset],
+      start: int,
+  ) -> Any:
+    return self._strategy.distribute_datasets_from_function(
+        lambda context: dataset(
+            start,
+            {
+                'num_replicas': context.num_replicas_in_sync,
+                'num_workers': context.num_input_pipelines,
+                'worker': context.input_pipeline_id,
+            },
+        )
+    )
