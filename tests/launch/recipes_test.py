@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from unittest import mock
 
 from absl.testing import absltest, parameterized
@@ -12,6 +13,13 @@ from launch import training_program
 from tests.launch import runs
 
 _RECIPES = sorted((runs.ROOT / 'launch' / 'recipes').glob('*.flags'))
+# Arguments that leave little of each model that a recipe has.
+_SMALL = {
+    'convnet': ('channels=4', 'hidden_size=8'),
+    'mlp': ('hidden_sizes=8',),
+    'resnet': ('blocks_per_stage=1', 'channels=4', 'width=1'),
+    'speednet': ('channels=4,6',),
+}
 
 
 class RecipesTest(parameterized.TestCase):
@@ -21,6 +29,27 @@ class RecipesTest(parameterized.TestCase):
         ['fashion_mnist_convnet', 'fashion_mnist_mlp'],
         [path.stem for path in _RECIPES],
     )
+
+  @parameterized.named_parameters((path.stem, path) for path in _RECIPES)
+  def test_starts_when_its_model_and_data_are_small(self, path):
+    workdir = pathlib.Path(runs.scratch(self)) / 'run'
+    with mock.patch.object(training_program, 'run', return_value=0) as run:
+      runs.call('train', f'--flagfile={path}')
+    [config] = run.call_args.args
+    ended = runs.call(
+        'train',
+        f'--flagfile={path}',
+        f'--workdir={workdir}',
+        f'--data_dir={runs.data_dir()}',
+        '--dataset=tiny_shapes',
+        f'--validation_examples={runs.NUM_VALIDATION}',
+        f'--global_batch_size={runs.BATCH_SIZE}',
+        '--num_steps=2',
+        *(f'--model_arg={argument}' for argument in _SMALL[config.model]),
+    )
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertEqual(runs.result(workdir)['num_steps'], 2)
+    self.assertLess(runs.result(workdir)['num_parameters'], 20_000)
 
   @parameterized.named_parameters((path.stem, path) for path in _RECIPES)
   def test_flags_and_names(self, path):
@@ -37,14 +66,15 @@ class RecipesTest(parameterized.TestCase):
         num_examples={'train': 55_000},
     )
     experiment_lib.check_names(config)
-    experiment = experiment_lib.Experiment(
-        config, data, 55_000 // config.global_batch_size
-    )
-    experiment.build()
+    experiment_lib.Experiment(config, data, 55_000 // config.global_batch_size)
 
   @parameterized.named_parameters((path.stem, path) for path in _RECIPES)
   def test_header(self, path):
-    """The command, the machine, the time, and the accuracy over seeds."""
+    """The command, the machine, and what was seen or that nothing was.
+
+    What was seen is the time, and the accuracy over seeds. Where nothing was
+    there is the command to measure it, and what is expected on whose word.
+    """
     lines = path.read_text().splitlines()
     size = next(i for i, line in enumerate(lines) if not line.startswith('#'))
     header = '\n'.join(lines[:size])
@@ -52,8 +82,16 @@ class RecipesTest(parameterized.TestCase):
         f'python -m launch.train --flagfile=launch/recipes/{path.name}', header
     )
     self.assertRegex(header, r'(?i)\b(cores?|CPU|GPU)')
-    self.assertRegex(header, r'(?i)\d (s|seconds|min|minutes|h|hours)\b')
-    self.assertRegex(header, r'0\.\d{3}.*seeds|seeds(.|\n)*0\.\d{3}')
+    if '\n# Not measured yet: ' in header:
+      self.assertNotIn('Seen on', header)
+      self.assertRegex(header, r'Not measured yet: no GPU was at hand\.')
+      self.assertRegex(header, r'for seed in 0( \d)+;')
+      self.assertIn(f'recipe={path.stem};', header)
+      self.assertRegex(header, r'# Expected: about 0\.\d{3}(.|\n)*https://')
+    else:
+      self.assertIn('\n# Seen on ', header)
+      self.assertRegex(header, r'(?i)\d (s|seconds|min|minutes|h|hours)\b')
+      self.assertRegex(header, r'0\.\d{3}.*seeds|seeds(.|\n)*0\.\d{3}')
     for line in lines:
       self.assertLessEqual(len(line), 80, line)
 
