@@ -70,9 +70,7 @@ class Evaluator:
     self._is_resident = feeds.is_resident(
         dataset.examples(next(iter(dataset.num_examples)))
     )
-    extent = experiment.extent(
-        strategy, experiment.eval_metric, self._is_resident
-    )
+    extent = experiment.extent(strategy, self._is_resident)
     self._step = training.make_eval_step(
         experiment.objective, experiment.eval_metric, strategy, use_average,
         extent,

@@ -219,30 +219,35 @@ class Experiment:
     }
 
   def extent(
-      self,
-      strategy: tf.distribute.Strategy,
-      metric: metrics.Metric,
-      is_resident: bool,
+      self, strategy: tf.distribute.Strategy, is_resident: bool
   ) -> compilation.Extent:
-    """Chooses what is compiled of a step with this metric.
+    """Chooses what is compiled of a step.
 
     Args:
       strategy: The strategy of the run.
-      metric: What the step measures.
-      is_resident: Whether its data lie on the devices.
+      is_resident: Whether the data lie on the devices.
 
     Returns:
-      The extent, by the config's `jit` and the operations of a forward pass.
+      The extent, by the config's `jit` and the operations of the model alone:
+      augmentation is cheap wherever it runs.
     """
-    forward = training.trace(
-        self.objective, metric, self.model, self.example_batch()
-    )
     return compilation.choose(
         self.config.jit,
-        compilation.operations(forward),
+        self._operations,
         on_gpu=bool(tf.config.list_logical_devices('GPU')),
         num_replicas=strategy.num_replicas_in_sync,
         is_resident=is_resident,
+    )
+
+  @functools.cached_property
+  def _operations(self) -> set[str]:
+    return compilation.operations(
+        training.trace(
+            self.full_precision_objective,
+            self.train_metric,
+            self.model,
+            self.example_batch(),
+        )
     )
 
   def zero_sums(self, metric: metrics.Metric) -> training.Sums:

@@ -78,9 +78,7 @@ class Trainer:
     with strategy.scope():
       self.state = experiment.make_state()
     data = dataset.examples('train')
-    self.extent = experiment.extent(
-        strategy, experiment.train_metric, feeds.is_resident(data)
-    )
+    self.extent = experiment.extent(strategy, feeds.is_resident(data))
     self._train_step = training.make_train_step(
         experiment.objective,
         experiment.optimizer,
