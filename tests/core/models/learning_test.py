@@ -43,7 +43,11 @@ class LearningTest(parameterized.TestCase):
   @parameterized.parameters(*models.REGISTRY)
   def test_separates_stripes(self, name):
     tf.random.set_seed(0)
-    wider = {'vit': {'hidden_size': 16}, 'row_rnn': {'hidden_sizes': (16,)}}
+    wider = {
+        'row_rnn': {'hidden_sizes': (16,)},
+        'speednet': {'channels': (8, 12)},
+        'vit': {'hidden_size': 16},
+    }
     model = cases.create(name, **wider.get(name, {}))
 
     def inputs(batch):
