@@ -26,6 +26,7 @@ FILE_GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
 # Files that a target reads.
 DATA: dict[str, tuple[str, ...]] = {
     'launch/train.py': ('//launch:recipes',),
+    'tests/benchmarks/environments.py': ('//:requirements-benchmark.txt',),
     'tests/readme.py': ('//:README.md',),
     'tests/wheel_test.py': ('//:pyproject.toml', '//:requirements.txt'),
 }
@@ -36,6 +37,7 @@ COMPUTED_IMPORTS: dict[str, tuple[str, ...]] = {
 }
 # Tests of the checkout itself: run by name only, since Bazel shows them a part.
 CHECKOUT_TESTS = (
+    'tests/benchmarks/driver_test.py',
     'tests/build_files_test.py',
     'tests/docs_pages_test.py',
     'tests/docs_test.py',

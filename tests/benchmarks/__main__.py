@@ -62,6 +62,11 @@ _SYNTHETIC = flags.DEFINE_bool(
 _DATA_DIR = flags.DEFINE_string(
     'data_dir', None, 'Where TFDS keeps prepared sets; its default if None.'
 )
+_FOLDER = flags.DEFINE_string(
+    'folder',
+    str(environments.FOLDER),
+    'Where environments and data are made at the first start.',
+)
 _PYTHONS = flags.DEFINE_list(
     'pythons', [], 'NAME=PYTHON, to run an environment in an existing one.'
 )
@@ -189,7 +194,7 @@ def _sizes() -> dict[str, int]:
 
 def _data_folder() -> pathlib.Path:
   name = 'synthetic' if _SYNTHETIC.value else 'fashion_mnist'
-  return environments.FOLDER / name
+  return pathlib.Path(_FOLDER.value).resolve() / name
 
 
 def _write_data() -> None:
@@ -229,7 +234,9 @@ def _run(key: dict[str, Any], pythons: dict[str, str]) -> results.Run:
     if reason:
       return {'status': results.SKIPPED, 'error': reason}
   try:
-    python = environments.python(contender.environment, pythons)
+    python = environments.python(
+        contender.environment, pythons, _FOLDER.value
+    )
   except subprocess.CalledProcessError as error:
     return {'status': results.FAILED, 'error': f'no environment: {error}'}
   load = os.getloadavg()[0]

@@ -135,15 +135,13 @@ CASES = {
         'CNN 3x3x32-3x3x64-pool-128-10, batch 128',
         _CNN,
         128,
-        num_examples=12_800,
-        num_epochs=3,
+        num_examples=7_680,
     ),
     'resnet_b128': Case(
         'ResNet of 3 stages of 2 blocks, 16-32-64 channels, batch 128',
         _RESNET,
         128,
-        num_examples=6_400,
-        num_epochs=3,
+        num_examples=5_120,
     ),
     'cpu_recipe': Case(
         'Race to the test score: 3x3x32-pool-3x3x64-pool-128-10, batch 128',

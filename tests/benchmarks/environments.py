@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import pathlib
 import re
 import shutil
@@ -44,12 +45,15 @@ def groups(text: str) -> dict[str, list[str]]:
   return found
 
 
-def python(name: str, given: Mapping[str, str]) -> str:
+def python(
+    name: str, given: Mapping[str, str], folder: str | os.PathLike[str]
+) -> str:
   """Finds the Python of an environment; makes the environment if need be.
 
   Args:
     name: `tensorflow`, `jax` or `torch`.
     given: Pythons that the user named, by environment.
+    folder: Where environments are made.
 
   Returns:
     The path of a Python.
@@ -61,12 +65,12 @@ def python(name: str, given: Mapping[str, str]) -> str:
     return given[name]
   if name == 'tensorflow' and all(map(importlib.util.find_spec, _OURS)):
     return sys.executable
-  folder = FOLDER / name
-  interpreter = str(folder / 'bin' / 'python')
-  ready = folder / 'ready'
+  made = pathlib.Path(folder).resolve() / name
+  interpreter = str(made / 'bin' / 'python')
+  ready = made / 'ready'
   if not ready.exists():
-    print(f'Making the environment {folder.relative_to(ROOT)}', flush=True)
-    subprocess.run([sys.executable, '-m', 'venv', folder], check=True)
+    print(f'Making the environment {name}', flush=True)
+    subprocess.run([sys.executable, '-m', 'venv', made], check=True)
     wanted = groups(_REQUIREMENTS.read_text())
     lines = wanted[f'{name}-gpu' if has_gpu() else name]
     subprocess.run(

@@ -20,10 +20,12 @@ def setup(run: protocol.Run) -> None:
     keras.config.set_dtype_policy('mixed_bfloat16')
 
 
-def network(case: cases.Case) -> keras.Model:
-  """Builds the network of a case."""
-  inputs = keras.Input(cases.IMAGE_SHAPE)
-  x = inputs
+def network(case: cases.Case, rescale: bool = False) -> keras.Model:
+  """Builds the network of a case; it may take bytes and rescale them."""
+  inputs = keras.Input(
+      cases.IMAGE_SHAPE, dtype='uint8' if rescale else 'float32'
+  )
+  x = keras.layers.Rescaling(1 / 255)(inputs) if rescale else inputs
   for kind, *sizes in case.layers[:-1]:
     x = _BUILDERS[kind](x, *sizes)
   # As Keras' guide to mixed precision has it: the logits stay float32.
