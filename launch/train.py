@@ -14,8 +14,8 @@ from typing import Any
 
 from absl import flags
 
+from . import compilation_cache, programs
 from . import config as config_lib
-from . import programs
 
 _DATASET = flags.DEFINE_string(
     'dataset', 'fashion_mnist',
@@ -139,6 +139,10 @@ _STEPS_PER_LOOP = flags.DEFINE_integer(
     'steps_per_loop', None,
     'How many steps a call of the graph takes at most. None chooses as many as '
     'take half a second; periods cut a call short.', lower_bound=1)
+_COMPILATION_CACHE_DIR = flags.DEFINE_string(
+    'compilation_cache_dir', None,
+    'Where to keep what XLA compiles, so that a second start need not compile '
+    "again. None is the user's cache folder; an empty name keeps nothing.")
 _LOG_EVERY_STEPS = flags.DEFINE_integer(
     'log_every_steps', 100, 'The steps between rows of metrics.jsonl.',
     lower_bound=1)
@@ -216,12 +220,16 @@ def main() -> int:
       resident_gb=_RESIDENT_GB.value,
       jit=_JIT.value,
   )
+  cache_dir = _COMPILATION_CACHE_DIR.value
+  if cache_dir is None:
+    cache_dir = compilation_cache.default_folder()
+  cache = compilation_cache.CompilationCache(cache_dir)
   # Imported here, so that --help and mistyped flags need not wait for it.
   programs.import_tensorflow()
   from . import training_program
 
   place: dict[str, Any] = {holder.name: holder.value for holder in _PLACE}
-  return training_program.run(config, **place)
+  return training_program.run(config, **place, compilations=cache.count)
 
 
 def _numbers(holder: flags.FlagHolder, kind: type) -> tuple | None:

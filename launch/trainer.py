@@ -13,6 +13,7 @@ import tensorflow as tf
 from core import checkpoints, distribution, training, variables
 from pipelines import batches, examples, sources
 
+from . import calls as calls_lib
 from . import (
   evaluation,
   feeds,
@@ -24,9 +25,6 @@ from . import (
 )
 from . import experiment as experiment_lib
 from . import workdir as workdir_lib
-
-# How long the graph may run before Python looks at signals and the clock.
-CALL_SECS = 0.5
 
 
 class NonFiniteLossError(programs.Failure):
@@ -56,7 +54,9 @@ class Trainer:
       strategy: tf.distribute.Strategy,
       workdir: workdir_lib.Workdir,
       say: Callable[[str], None],
+      *,
       steps_per_loop: int | None = None,
+      compilations: Callable[[], int] = lambda: 0,
   ):
     """Builds the model and its state, and restores the last checkpoint.
 
@@ -68,6 +68,7 @@ class Trainer:
       say: Prints a message on the chief.
       steps_per_loop: How many steps a call of the graph takes at most; None
         lets the clock decide.
+      compilations: Counts what XLA has compiled in this process.
     """
     self._experiment = experiment
     self._config = experiment.config
@@ -88,6 +89,7 @@ class Trainer:
     )
     self._feed = self._make_feed(data)
     self._steps_per_loop = steps_per_loop
+    self._compilations = compilations
     self._evaluator = evaluation.Evaluator(
         experiment,
         dataset,
@@ -143,7 +145,8 @@ class Trainer:
         self._config.global_batch_size,
         silent=not distribution.is_chief(self._strategy),
     )
-    calls = _Calls(self._strategy, self._steps_per_loop)
+    calls = calls_lib.Calls(self._strategy, self._steps_per_loop)
+    num_compilations = 0
     row, epoch = tf.nest.map_structure(
         tf.convert_to_tensor, (self._sums['row'], self._sums['epoch'])
     )
@@ -164,6 +167,8 @@ class Trainer:
         if calls.is_warm:
           self._seconds += seconds
           self._steps_timed += int(taken)
+        else:
+          num_compilations = self._compilations()
         stop = calls.agree(seconds, size, interrupted.signal)
         if self._is_row(step):
           self._log(board, step, 'train', {
@@ -175,9 +180,11 @@ class Trainer:
           row = self._zeros
         if self._is_epoch_end(step):
           line.pause()
+          self._warn_of_compilations(self._compilations() - num_compilations)
           if self._is_validation(step):
             self._validate(board, step, self._summarize(epoch))
           epoch = self._zeros
+          num_compilations = self._compilations()
           line.resume()
         if stop or self._is_checkpoint(step):
           self._save(step, row, epoch)
@@ -205,6 +212,7 @@ class Trainer:
         ),
         'num_train_step_traces': self.num_traces,
         'compiled': self.extent.name.lower(),
+        'num_compilations': self._compilations(),
         'train_seconds': round(self._seconds, 3),
         'images_per_second': round(images / self._seconds, 1)
         if self._seconds
@@ -287,6 +295,14 @@ class Trainer:
       rows['validation'] = scored.values
     self._say(tables.validation(self._epochs(step), rows) + '\n')
 
+  def _warn_of_compilations(self, num: int) -> None:
+    if num > 0:
+      self._say(
+          f'XLA compiled {num} more program(s) after the first step, seconds '
+          'each: an operation has a shape that changes from step to step. '
+          '--jit=off avoids it.\n'
+      )
+
   def _log(
       self,
       board: summaries.Summaries,
@@ -357,35 +373,6 @@ class Trainer:
     return (
         not step % self._checkpoint_period or step == self._experiment.num_steps
     )
-
-
-class _Calls:
-  """Chooses how many steps a call of the loop takes, alike on all workers."""
-
-  def __init__(self, strategy: tf.distribute.Strategy, largest: int | None):
-    self.size = 1
-    self.is_warm = False  # The first call traces and compiles.
-    self._strategy = strategy
-    self._largest = largest or 2**31 - 1
-
-  def agree(self, seconds: float, size: int, signal: int) -> bool:
-    """Learns from a call; tells whether any worker was interrupted.
-
-    Args:
-      seconds: How long the call took here.
-      size: How many steps it took.
-      signal: The signal that came here, or 0.
-
-    Returns:
-      Whether all workers are to stop now.
-    """
-    seconds, signals = distribution.mean_over_workers(
-        self._strategy, [seconds, float(signal > 0)]
-    )
-    self.is_warm = True
-    wanted = CALL_SECS * size / max(seconds, 1e-6)
-    self.size = max(1, min(int(wanted), 2 * self.size, self._largest))
-    return signals > 0
 
 
 def _variable(value: tf.Tensor) -> tf.Variable:

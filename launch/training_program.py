@@ -28,6 +28,7 @@ def run(
     strategy: str,
     num_virtual_devices: int | None,
     steps_per_loop: int | None = None,
+    compilations: Callable[[], int] = lambda: 0,
 ) -> int:
   """Trains, or goes on with, the run of a work directory.
 
@@ -39,6 +40,7 @@ def run(
     strategy: The name of the strategy.
     num_virtual_devices: How many devices to split the CPU into.
     steps_per_loop: How many steps a call of the graph takes at most.
+    compilations: Counts what XLA has compiled in this process.
 
   Returns:
     The exit code.
@@ -57,7 +59,7 @@ def run(
       'steps_per_loop': steps_per_loop,
   }
   with devices.lost_workers(scope):
-    return _run(config, place, scope, started)
+    return _run(config, place, scope, started, compilations)
 
 
 def _run(
@@ -65,6 +67,7 @@ def _run(
     place: dict[str, Any],
     scope: tf.distribute.Strategy,
     started: float,
+    compilations: Callable[[], int],
 ) -> int:
   is_chief = distribution.is_chief(scope)
 
@@ -93,7 +96,9 @@ def _run(
   if not is_new:
     _check_same_data(directory, experiment.data)
   trainer = _make_trainer(
-      experiment, dataset, scope, directory, say, place['steps_per_loop']
+      experiment, dataset, scope, directory, say,
+      steps_per_loop=place['steps_per_loop'],
+      compilations=compilations,
   )
   if is_new:
     directory.write_config(config, experiment.data, place)
@@ -161,11 +166,11 @@ def _prepare(
 
 
 def _make_trainer(
-    experiment: experiment_lib.Experiment, *args: Any
+    experiment: experiment_lib.Experiment, *args: Any, **options: Any
 ) -> trainer_lib.Trainer:
   """Builds the model and restores it, so that what does not fit shows up."""
   try:
-    return trainer_lib.Trainer(experiment, *args)
+    return trainer_lib.Trainer(experiment, *args, **options)
   except (TypeError, ValueError) as error:
     raise programs.UserError(str(error)) from error
 

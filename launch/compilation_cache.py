@@ -1,0 +1,100 @@
+"""Keeps what XLA compiled for later runs, and counts what it compiles.
+
+XLA reads and writes compiled programs in one folder, and tells nobody. So each
+process gets a folder of its own, with links to what is kept: what appears in it
+beside them was compiled here. It is then kept too.
+"""
+
+from __future__ import annotations
+
+import atexit
+import glob
+import hashlib
+import importlib.metadata
+import os
+import pathlib
+import platform
+import shutil
+import tempfile
+
+
+def default_folder() -> str:
+  """Returns where programs are kept: in the user's cache folder."""
+  caches = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+  return os.path.join(caches, 'quatrain', 'xla')
+
+
+def _machine() -> str:
+  """Names what a compiled program depends on beside itself."""
+  parts = [
+      importlib.metadata.version('tensorflow'),
+      platform.machine(),
+      os.environ.get('XLA_FLAGS', ''),
+  ]
+  try:
+    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
+  except OSError:
+    lines = []
+  # The instructions that the processor knows.
+  known = {line for line in lines if line.startswith(('flags', 'Features'))}
+  parts += sorted(known)
+  return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+class CompilationCache:
+  """The compiled programs of this machine, and those of this process."""
+
+  def __init__(self, folder: str):
+    """Tells XLA where to keep programs; TensorFlow must not be imported yet.
+
+    A folder that can not be written is no error: then nothing is kept.
+
+    Args:
+      folder: Where programs are kept; '' keeps none.
+    """
+    self._mine = pathlib.Path(tempfile.mkdtemp(prefix='quatrain-xla-'))
+    atexit.register(shutil.rmtree, self._mine, ignore_errors=True)
+    self._kept = self._make_kept(folder) if folder else None
+    for path in self._kept.glob('*.pb') if self._kept else ():
+      (self._mine / path.name).symlink_to(path)
+    _add('TF_XLA_FLAGS', 'tf_xla_persistent_cache_directory', self._mine)
+    if self._kept and glob.glob('/dev/nvidia*'):
+      # Searching for the fastest kernels takes longer than compiling.
+      tuned = self._kept / 'autotuned'
+      tuned.mkdir(exist_ok=True)
+      _add('XLA_FLAGS', 'xla_gpu_per_fusion_autotune_cache_dir', tuned)
+
+  def _make_kept(self, folder: str) -> pathlib.Path | None:
+    kept = pathlib.Path(folder).expanduser().absolute() / _machine()
+    try:
+      kept.mkdir(parents=True, exist_ok=True)
+    except OSError:
+      return None
+    return kept if os.access(kept, os.W_OK) else None
+
+  def count(self) -> int:
+    """Returns the number of programs compiled here; they are kept from now."""
+    new = [path for path in self._mine.glob('*.pb') if not path.is_symlink()]
+    if self._kept:
+      for path in new:
+        _keep(path, self._kept / path.name)
+    return len(new)
+
+
+def _keep(path: pathlib.Path, target: pathlib.Path) -> None:
+  """Copies a program in one rename: other processes may do the same."""
+  if target.exists():
+    return
+  unfinished = target.with_suffix(f'.{os.getpid()}')
+  try:
+    shutil.copyfile(path, unfinished)
+    unfinished.replace(target)
+  except OSError:  # A full disk must not end a run.
+    unfinished.unlink(missing_ok=True)
+
+
+def _add(variable: str, flag: str, value: pathlib.Path) -> None:
+  """Adds a flag to an environment variable, unless the user has set it."""
+  flags = os.environ.get(variable, '')
+  if flag not in flags:
+    os.environ[variable] = f'{flags} --{flag}={value}'.strip()
