@@ -222,7 +222,22 @@ def _keys() -> Iterator[dict[str, Any]]:
           }
 
 
-def _run(key: dict[str, Any], pythons: dict[str, str]) -> results.Run:
+def _pythons() -> tuple[dict[str, str], dict[str, str]]:
+  """Finds or makes every environment; returns Pythons, and what went wrong."""
+  given = dict(each.split('=', 1) for each in _PYTHONS.value)
+  names = _CONTENDERS.value or lineup.CONTENDERS
+  pythons, errors = {}, {}
+  for name in dict.fromkeys(lineup.CONTENDERS[n].environment for n in names):
+    try:
+      pythons[name] = environments.python(name, given, _FOLDER.value)
+    except subprocess.CalledProcessError as error:
+      errors[name] = f'no environment {name}: exit code {error.returncode}'
+  return pythons, errors
+
+
+def _run(
+    key: dict[str, Any], pythons: dict[str, str], errors: dict[str, str]
+) -> results.Run:
   contender = lineup.CONTENDERS[key['contender']]
   if not _CONTENDERS.value:
     reason = lineup.refusal(
@@ -233,12 +248,11 @@ def _run(key: dict[str, Any], pythons: dict[str, str]) -> results.Run:
     )
     if reason:
       return {'status': results.SKIPPED, 'error': reason}
-  try:
-    python = environments.python(
-        contender.environment, pythons, _FOLDER.value
-    )
-  except subprocess.CalledProcessError as error:
-    return {'status': results.FAILED, 'error': f'no environment: {error}'}
+  if contender.environment in errors:
+    return {
+        'status': results.FAILED, 'error': errors[contender.environment]
+    }
+  python = pythons[contender.environment]
   load = os.getloadavg()[0]
   arguments = command(python, contender, key['case'], key['precision'])
   run = run_process(arguments, contender.variables, _TIMEOUT_S.value)
@@ -274,10 +288,10 @@ def main(argv: list[str]) -> int:
     print(error, file=sys.stderr)
     return 2
   _write_data()
-  pythons = dict(each.split('=', 1) for each in _PYTHONS.value)
+  pythons, errors = _pythons()
   for key in _keys():
     if not campaign.has(key):
-      campaign.append({**key, **_run(key, pythons)})
+      campaign.append({**key, **_run(key, pythons, errors)})
       print(_line(campaign.runs[-1]), flush=True)
   bad = (results.FAILED, results.TIMEOUT)
   return int(any(run['status'] in bad for run in campaign.runs))
