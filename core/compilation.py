@@ -20,10 +20,9 @@ MODES = ('auto', 'on', 'off', 'force')
 # Operations that XLA has no kernel for, or no good one on a CPU, where it
 # also loops over time steps more slowly than TensorFlow.
 _NEVER_COMPILED = ('SparseTensor', 'CTCLoss', 'PyFunc', 'EagerPyFunc')
-_SLOW_ON_CPU = (
-    'Conv2D', 'Conv3D', 'DepthwiseConv2d', 'BatchMatMul', 'Einsum', 'While',
-    'StatelessWhile',
-)
+_CONVOLUTIONS = ('Conv2D', 'Conv3D', 'DepthwiseConv2d')
+_LOOPS = ('While', 'StatelessWhile')
+_SLOW_ON_CPU = (*_CONVOLUTIONS, *_LOOPS, 'BatchMatMul', 'Einsum')
 
 
 class Extent(enum.IntEnum):
@@ -61,7 +60,7 @@ def is_slow_on_cpu(operations: Iterable[str]) -> bool:
   Returns:
     True for convolutions, loops over time and batched products.
   """
-  return any(name.startswith(_SLOW_ON_CPU) for name in operations)
+  return _has(operations, _SLOW_ON_CPU)
 
 
 def choose(
@@ -99,8 +98,16 @@ def choose(
     largest = Extent.PARTS
   if mode == 'force':
     return largest
-  if any(name.startswith(_NEVER_COMPILED) for name in operations):
+  if _has(operations, _NEVER_COMPILED):
     return Extent.UPDATE
   if on_gpu or not is_slow_on_cpu(operations):
     return largest
-  return Extent.UPDATE if mode == 'auto' else min(largest, Extent.STEP)
+  # The convolutions may be inside of a loop of the model's own.
+  is_looped = _has(operations, _CONVOLUTIONS) and _has(operations, _LOOPS)
+  if mode == 'auto' or is_looped:
+    return Extent.UPDATE
+  return min(largest, Extent.STEP)
+
+
+def _has(operations: Iterable[str], kinds: tuple[str, ...]) -> bool:
+  return any(name.startswith(kinds) for name in operations)

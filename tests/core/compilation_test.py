@@ -1,0 +1,154 @@
+"""What of training is compiled: where it pays, and never where it hurts."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+
+import tensorflow as tf
+from absl.testing import absltest, parameterized
+
+from core import (
+  compilation,
+  losses,
+  metrics,
+  models,
+  objectives,
+  training,
+)
+from tests.core.models import cases
+
+_DENSE = ('MatMul', 'Relu')
+_CONVOLUTION = ('Conv2D', 'MatMul')
+_RNN = ('While', 'MatMul')
+_SPARSE = ('SparseTensorDenseMatMul', 'MatMul')
+_IMAGE_SHAPE = (28, 28, 1)
+# All that a run can ask for, but for the mode.
+_PLACES = [
+    dict(on_gpu=on_gpu, num_replicas=num_replicas, is_resident=is_resident)
+    for on_gpu, num_replicas, is_resident in itertools.product(
+        (False, True), (1, 2, 8), (False, True)
+    )
+]
+
+
+@functools.cache
+def _operations(name):
+  """Lists the operations of a model of the registry, as a run would."""
+  model = cases.create(name)
+  model.build(cases.input_shapes(model, _IMAGE_SHAPE))
+  objective = objectives.supervised(
+      losses.softmax_cross_entropy,
+      inputs=functools.partial(cases.inputs, model),
+  )
+  metric = metrics.collection({'accuracy': metrics.accuracy()})
+  batch = cases.batch(model, _IMAGE_SHAPE, 2)
+  return frozenset(
+      compilation.operations(training.trace(objective, metric, model, batch))
+  )
+
+
+class ChooseTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      # CPU, one replica, resident.
+      ('off', _DENSE, {}, 'NONE'),
+      ('auto', _DENSE, {}, 'LOOP'),
+      ('on', _DENSE, {}, 'LOOP'),
+      ('force', _DENSE, {}, 'LOOP'),
+      ('off', _CONVOLUTION, {}, 'NONE'),
+      ('auto', _CONVOLUTION, {}, 'UPDATE'),
+      ('on', _CONVOLUTION, {}, 'STEP'),
+      ('force', _CONVOLUTION, {}, 'LOOP'),
+      ('auto', _RNN, {}, 'UPDATE'),
+      ('on', _RNN, {}, 'STEP'),
+      # The convolutions may be inside of the model's own loop.
+      ('on', (*_CONVOLUTION, 'While'), {}, 'UPDATE'),
+      ('on', (*_CONVOLUTION, 'StatelessWhile'), {'num_replicas': 2}, 'UPDATE'),
+      ('on', (*_CONVOLUTION, 'While'), {'on_gpu': True}, 'LOOP'),
+      ('auto', _SPARSE, {}, 'UPDATE'),
+      ('on', _SPARSE, {}, 'UPDATE'),
+      # CPU, streamed.
+      ('auto', _DENSE, {'is_resident': False}, 'STEP'),
+      ('on', _DENSE, {'is_resident': False}, 'STEP'),
+      ('auto', _CONVOLUTION, {'is_resident': False}, 'UPDATE'),
+      ('on', _CONVOLUTION, {'is_resident': False}, 'STEP'),
+      ('force', _CONVOLUTION, {'is_resident': False}, 'STEP'),
+      # CPU, several replicas.
+      ('off', _DENSE, {'num_replicas': 2}, 'NONE'),
+      ('auto', _DENSE, {'num_replicas': 2}, 'PARTS'),
+      ('auto', _CONVOLUTION, {'num_replicas': 2}, 'UPDATE'),
+      ('on', _CONVOLUTION, {'num_replicas': 2}, 'PARTS'),
+      ('force', _CONVOLUTION, {'num_replicas': 2}, 'PARTS'),
+      # GPU.
+      ('off', _CONVOLUTION, {'on_gpu': True}, 'NONE'),
+      ('auto', _CONVOLUTION, {'on_gpu': True}, 'LOOP'),
+      ('auto', _RNN, {'on_gpu': True}, 'LOOP'),
+      ('auto', _SPARSE, {'on_gpu': True}, 'UPDATE'),
+      ('auto', _CONVOLUTION, {'on_gpu': True, 'num_replicas': 8}, 'PARTS'),
+      ('auto', _CONVOLUTION, {'on_gpu': True, 'is_resident': False}, 'STEP'),
+  )
+  def test_table(self, mode, operations, place, expected):
+    extent = compilation.choose(mode, operations, **{'on_gpu': False, **place})
+    self.assertEqual(extent.name, expected)
+
+  def test_an_unknown_mode(self):
+    with self.assertRaisesRegex(ValueError, "jit: unknown 'yes'; known: auto"):
+      compilation.choose('yes', _DENSE, on_gpu=False)
+
+  @parameterized.parameters(*sorted(models.REGISTRY))
+  def test_no_model_of_the_registry_in_a_slow_loop(self, name):
+    operations = _operations(name)
+    slow = compilation.is_slow_on_cpu(operations)
+    if any(op.startswith(('Conv2D', 'Depthwise')) for op in operations):
+      self.assertTrue(slow)
+    for mode, place in itertools.product(compilation.MODES, _PLACES):
+      extent = compilation.choose(mode, operations, **place)
+      if place['num_replicas'] > 1:  # An all-reduce is not compiled.
+        self.assertLessEqual(extent, compilation.Extent.PARTS)
+      if not place['is_resident']:
+        self.assertLess(extent, compilation.Extent.LOOP)
+      if slow and not place['on_gpu'] and mode != 'force':
+        self.assertLess(extent, compilation.Extent.LOOP)
+      if slow and not place['on_gpu'] and mode == 'auto':
+        self.assertEqual(extent, compilation.Extent.UPDATE)
+
+  @parameterized.parameters(
+      ('convnet', True), ('resnet', True), ('speednet', True), ('vit', True),
+      ('row_rnn', False), ('mlp', False), ('wide_and_deep', False),
+      ('reconstructing_mlp', False), ('sparse_mlp', False),
+  )
+  def test_what_is_slow_is_known(self, name, expected):
+    self.assertEqual(compilation.is_slow_on_cpu(_operations(name)), expected)
+
+
+class OperationsTest(absltest.TestCase):
+
+  def test_those_of_nested_functions_too(self):
+    @tf.function(autograph=False)
+    def convolve(image, filters):
+      return tf.nn.conv2d(image, filters, 1, 'SAME')
+
+    @tf.function(autograph=False, jit_compile=True)
+    def body(image, filters):
+      return tf.while_loop(
+          lambda i, _: i < 2,
+          lambda i, x: (i + 1, convolve(x, filters)),
+          (0, tf.nn.relu(image)),
+      )[1]
+
+    @tf.function(autograph=False)
+    def outer(image, filters):
+      return tf.exp(body(image, filters))
+
+    concrete = outer.get_concrete_function(
+        tf.TensorSpec([1, 4, 4, 1]), tf.TensorSpec([3, 3, 1, 1])
+    )
+    operations = compilation.operations(concrete)
+    self.assertContainsSubset({'Exp', 'Relu', 'Conv2D'}, operations)
+    self.assertNotIn('MatMul', operations)
+    self.assertTrue(compilation.is_slow_on_cpu(operations))
+
+
+if __name__ == '__main__':
+  absltest.main()
