@@ -8,6 +8,7 @@ beside them was compiled here. It is then kept too.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import glob
 import hashlib
 import importlib.metadata
@@ -16,6 +17,8 @@ import pathlib
 import platform
 import shutil
 import tempfile
+
+_PROCESSORS = pathlib.Path('/proc/cpuinfo')
 
 
 def default_folder() -> str:
@@ -32,7 +35,7 @@ def _machine() -> str:
       os.environ.get('XLA_FLAGS', ''),
   ]
   try:
-    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
+    lines = _PROCESSORS.read_text().splitlines()
   except OSError:
     lines = []
   # The instructions that the processor knows.
@@ -56,12 +59,14 @@ class CompilationCache:
     atexit.register(shutil.rmtree, self._mine, ignore_errors=True)
     self._kept = self._make_kept(folder) if folder else None
     for path in self._kept.glob('*.pb') if self._kept else ():
-      (self._mine / path.name).symlink_to(path)
+      if _is_whole(path):
+        (self._mine / path.name).symlink_to(path)
     _add('TF_XLA_FLAGS', 'tf_xla_persistent_cache_directory', self._mine)
     if self._kept and glob.glob('/dev/nvidia*'):
       # Searching for the fastest kernels takes longer than compiling.
       tuned = self._kept / 'autotuned'
-      tuned.mkdir(exist_ok=True)
+      with contextlib.suppress(OSError):
+        tuned.mkdir(exist_ok=True)
       _add('XLA_FLAGS', 'xla_gpu_per_fusion_autotune_cache_dir', tuned)
 
   def _make_kept(self, folder: str) -> pathlib.Path | None:
@@ -83,14 +88,23 @@ class CompilationCache:
 
 def _keep(path: pathlib.Path, target: pathlib.Path) -> None:
   """Copies a program in one rename: other processes may do the same."""
-  if target.exists():
+  if _is_whole(target):
     return
   unfinished = target.with_suffix(f'.{os.getpid()}')
   try:
-    shutil.copyfile(path, unfinished)
+    with open(unfinished, 'wb') as file:
+      file.write(path.read_bytes())
+      file.flush()
+      # A machine that stops must not leave half a program under its name: XLA
+      # refuses to go on with it.
+      os.fsync(file.fileno())
     unfinished.replace(target)
   except OSError:  # A full disk must not end a run.
     unfinished.unlink(missing_ok=True)
+
+
+def _is_whole(path: pathlib.Path) -> bool:
+  return path.exists() and path.stat().st_size > 0
 
 
 def _add(variable: str, flag: str, value: pathlib.Path) -> None:

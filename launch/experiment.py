@@ -234,10 +234,15 @@ class Experiment:
     return compilation.choose(
         self.config.jit,
         self._operations,
-        on_gpu=bool(tf.config.list_logical_devices('GPU')),
+        on_gpu=_on_gpu(),
         num_replicas=strategy.num_replicas_in_sync,
         is_resident=is_resident,
     )
+
+  @property
+  def is_slow_on_cpu(self) -> bool:
+    """Whether the run is on a CPU, where XLA computes its model slowly."""
+    return not _on_gpu() and compilation.is_slow_on_cpu(self._operations)
 
   @functools.cached_property
   def _operations(self) -> set[str]:
@@ -255,6 +260,10 @@ class Experiment:
     return training.zero_sums(
         self.objective, metric, self.model, self.example_batch()
     )
+
+
+def _on_gpu() -> bool:
+  return bool(tf.config.list_logical_devices('GPU'))
 
 
 def _preprocess(

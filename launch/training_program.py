@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from core import distribution, variables
+from core import compilation, distribution, variables
 from pipelines import batches, sources
 
 from . import config as config_lib
@@ -196,9 +196,28 @@ def _opening(
       f'step, {experiment.num_steps:,} steps, '
       f'{experiment.steps_per_epoch:,} an epoch',
   ]
+  lines += _slow(experiment, trainer.extent)
   if trainer.restored:
     lines.append(f'resumed from {trainer.restored}')
   return '\n'.join(lines) + '\n'
+
+
+def _slow(
+    experiment: experiment_lib.Experiment, extent: compilation.Extent
+) -> list[str]:
+  """Warns of what XLA computes slowly, if the flags ask for it."""
+  if not experiment.is_slow_on_cpu or extent <= compilation.Extent.UPDATE:
+    return []
+  flag = f'--jit={experiment.config.jit}'
+  if extent == compilation.Extent.LOOP:
+    return [
+        f'{flag}: convolutions in a compiled loop are very slow on a CPU; '
+        '--jit=auto is many times faster.'
+    ]
+  return [
+      f'{flag}: XLA computes convolutions and batched products more slowly on '
+      'a CPU than TensorFlow; --jit=auto leaves them to it.'
+  ]
 
 
 def _finish(
@@ -209,9 +228,10 @@ def _finish(
     started: float,
 ) -> None:
   """Scores the test split and writes the result."""
-  result = trainer.result()
-  if 'test' in experiment.data.num_examples:
-    scored = trainer.evaluate('test')
+  is_tested = 'test' in experiment.data.num_examples
+  scored = trainer.evaluate('test') if is_tested else None
+  result = trainer.result()  # With what was compiled for the test.
+  if scored:
     say(
         tables.evaluation(
             'test', scored.values, scored.per_class, scored.num_examples

@@ -24,8 +24,8 @@ from unittest import mock
 from absl import flags
 
 from core import distribution
+from launch import compilation_cache, programs, progress, training_program
 from launch import config as config_lib
-from launch import programs, progress, training_program
 from tests import small_datasets, virtual_devices
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -86,6 +86,12 @@ def kept_directory() -> str:
 
 
 @functools.cache
+def _cache_directory() -> str:
+  """Makes a place for compiled programs that is not the user's own."""
+  return kept_directory()
+
+
+@functools.cache
 def data_dir() -> str:
   """Writes the set `tiny_shapes`, once a process."""
   directory = kept_directory()
@@ -123,9 +129,21 @@ def train(
     workdir: Any,
     num_replicas: int = 1,
     data: str | None = None,
+    program: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Ended:
-  """Trains in this process, over logical CPU devices."""
+  """Trains in this process, over logical CPU devices.
+
+  Args:
+    workdir: The work directory.
+    num_replicas: The number of devices.
+    data: The folder of data sets.
+    program: More arguments of `training_program.run`.
+    **changes: Changes of the config.
+
+  Returns:
+    How it ended.
+  """
   return _captured(
       functools.partial(
           training_program.run,
@@ -135,6 +153,7 @@ def train(
           archives_dir=None,
           strategy='mirrored',
           num_virtual_devices=None,
+          **(program or {}),
       ),
       num_replicas,
   )
@@ -162,7 +181,13 @@ def call(program: str, *args: str, num_replicas: int = 1) -> Ended:
   for name, flag in own.items():
     flags.FLAGS[name] = flag
   try:
-    return _captured(main, num_replicas)
+    with (
+        mock.patch.dict(os.environ),  # launch.train adds flags for XLA.
+        mock.patch.object(
+            compilation_cache, 'default_folder', _cache_directory
+        ),
+    ):
+      return _captured(main, num_replicas)
   finally:
     for name, flag in own.items():
       delattr(flags.FLAGS, name)
@@ -205,6 +230,8 @@ def start(
     stdout: int = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
   """Starts a program in a process of its own."""
+  if program == 'train':
+    args = (f'--compilation_cache_dir={_cache_directory()}', *args)
   return start_python('-m', f'launch.{program}', *args, environment=environment,
                       stdout=stdout)
 

@@ -1,0 +1,202 @@
+"""Compiled programs are kept, counted, and not compiled again."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from unittest import mock
+
+from absl.testing import absltest, parameterized
+
+from launch import compilation_cache
+from tests.launch import runs
+
+_MESSAGE = 'XLA compiled 1 more program(s) after the first step'
+_FLAG = '--tf_xla_persistent_cache_directory='
+
+# A run whose third epoch has another number of rows than those before.
+_CHANGING = """
+import tensorflow as tf
+from launch import train, programs
+from pipelines import examples
+steady = examples.Examples.train_rows
+
+def changing(self, seed, epoch, global_batch_size):
+  rows = steady(self, seed, epoch, global_batch_size)
+  return tf.pad(rows, [[0, epoch // 2], [0, 0]])
+
+examples.Examples.train_rows = changing
+programs.parse(['train', *{}])
+raise SystemExit(programs.call(train.main))
+"""
+
+
+class CompilationCacheTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.root = pathlib.Path(runs.scratch(self))
+    self.folder = self.root / 'a' / 'cache'
+    self.enter_context(mock.patch.dict(os.environ))
+    for name in ('TF_XLA_FLAGS', 'XLA_FLAGS'):
+      os.environ.pop(name, None)
+
+  def process(self, folder=None):
+    """Makes the cache of a process, and what XLA would write to."""
+    os.environ.pop('TF_XLA_FLAGS', None)
+    cache = compilation_cache.CompilationCache(
+        str(self.folder) if folder is None else folder
+    )
+    flags = os.environ['TF_XLA_FLAGS']
+    self.assertStartsWith(flags, _FLAG)
+    return cache, pathlib.Path(flags.removeprefix(_FLAG))
+
+  def kept(self):
+    return sorted(path.name for path in self.folder.glob('*/*'))
+
+  def test_keeps_links_and_counts(self):
+    cache, mine = self.process()
+    self.assertEqual(cache.count(), 0)
+    (mine / 'one.pb').write_text('1')
+    self.assertEqual(cache.count(), 1)
+    (mine / 'two.pb').write_text('2')
+    (mine / 'notes.txt').write_text('no program')
+    self.assertEqual([cache.count(), cache.count()], [2, 2])
+    self.assertEqual(self.kept(), ['one.pb', 'two.pb'])
+    other, linked = self.process()
+    self.assertNotEqual(linked, mine)
+    self.assertEqual((linked / 'two.pb').read_text(), '2')
+    self.assertEqual(other.count(), 0)
+    (linked / 'three.pb').write_text('3')
+    self.assertEqual(other.count(), 1)
+    self.assertEqual(cache.count(), 2)
+    self.assertEqual(self.kept(), ['one.pb', 'three.pb', 'two.pb'])
+
+  def test_two_processes_that_compile_the_same(self):
+    caches = [self.process(), self.process()]
+    for text, (cache, mine) in enumerate(caches):
+      (mine / 'one.pb').write_text(str(text))
+      self.assertEqual(cache.count(), 1)
+    [path] = self.folder.glob('*/one.pb')
+    self.assertEqual(path.read_text(), '0')
+
+  def test_another_machine_has_programs_of_its_own(self):
+    processors = self.root / 'cpuinfo'
+    for text in ('flags : sse2', 'flags : sse2 avx2', 'Features : asimd'):
+      processors.write_text(f'processor : 0\n{text}\n')
+      with mock.patch.object(compilation_cache, '_PROCESSORS', processors):
+        cache, mine = self.process()
+      self.assertEmpty(list(mine.iterdir()))
+      (mine / 'one.pb').write_text('1')
+      cache.count()
+    self.assertLen(list(self.folder.iterdir()), 3)
+    os.environ['XLA_FLAGS'] = '--xla_cpu_enable_fast_math=true'
+    self.assertEmpty(list(self.process()[1].iterdir()))
+    self.assertLen(list(self.folder.iterdir()), 4)
+
+  def test_a_machine_that_does_not_tell(self):
+    nowhere = self.root / 'nowhere'
+    with mock.patch.object(compilation_cache, '_PROCESSORS', nowhere):
+      cache, mine = self.process()
+    (mine / 'one.pb').write_text('1')
+    self.assertEqual((cache.count(), self.kept()), (1, ['one.pb']))
+
+  def test_nothing_is_kept_where_nothing_can_be_written(self):
+    (self.root / 'file').write_text('in the way')
+    for folder in ('', str(self.root / 'file' / 'cache')):
+      cache, mine = self.process(folder)
+      (mine / 'one.pb').write_text('1')
+      self.assertEqual(cache.count(), 1)
+    with mock.patch.object(os, 'access', return_value=False):
+      cache, mine = self.process()
+    (mine / 'one.pb').write_text('1')
+    self.assertEqual((cache.count(), self.kept()), (1, []))
+
+  def test_a_full_disk_ends_nothing(self):
+    cache, mine = self.process()
+    (mine / 'one.pb').write_text('1')
+    with mock.patch.object(os, 'fsync', side_effect=OSError('full')):
+      self.assertEqual(cache.count(), 1)
+    self.assertEqual(self.kept(), [])
+
+  def test_an_empty_file_is_no_program(self):
+    cache, mine = self.process()
+    (mine / 'one.pb').write_text('1')
+    cache.count()
+    [path] = self.folder.glob('*/one.pb')
+    path.write_text('')
+    cache, mine = self.process()
+    self.assertEmpty(list(mine.iterdir()))
+    (mine / 'one.pb').write_text('1')
+    self.assertEqual(cache.count(), 1)
+    self.assertEqual(path.read_text(), '1')
+
+  def test_the_users_own_flags_stay(self):
+    os.environ['TF_XLA_FLAGS'] = '--tf_xla_clustering_debug=true'
+    compilation_cache.CompilationCache(str(self.folder))
+    flags = os.environ['TF_XLA_FLAGS'].split()
+    self.assertEqual(flags[0], '--tf_xla_clustering_debug=true')
+    self.assertStartsWith(flags[1], _FLAG)
+    os.environ['TF_XLA_FLAGS'] = own = f'{_FLAG}/somewhere/else'
+    cache = compilation_cache.CompilationCache(str(self.folder))
+    self.assertEqual(os.environ['TF_XLA_FLAGS'], own)
+    self.assertEqual(cache.count(), 0)
+
+  def test_the_default_folder_is_in_the_users_cache(self):
+    os.environ['XDG_CACHE_HOME'] = '/of/mine'
+    self.assertEqual(
+        compilation_cache.default_folder(), '/of/mine/quatrain/xla'
+    )
+    os.environ['XDG_CACHE_HOME'] = ''
+    with mock.patch.dict(os.environ, HOME='/home/me'):
+      self.assertEqual(
+          compilation_cache.default_folder(), '/home/me/.cache/quatrain/xla'
+      )
+
+
+class ProcessTest(parameterized.TestCase):
+  """What only a process shows: XLA reads and writes, and is counted."""
+
+  def setUp(self):
+    super().setUp()
+    self.root = pathlib.Path(runs.scratch(self))
+
+  def start(self, name, script=None):
+    arguments = [
+        *runs.arguments(runs.config(num_epochs=3, eval_every_epochs=2)),
+        f'--workdir={self.root / name}',
+        f'--compilation_cache_dir={self.root}/cache',
+    ]
+    if script:
+      return runs.start_python('-c', script.format(arguments))
+    return runs.start('train', *arguments)
+
+  def finish(self, process):
+    ended = runs.finish(process)
+    self.assertEqual(ended.code, 0, ended.err)
+    return ended.out
+
+  def test_a_second_start_compiles_nothing(self):
+    out = self.finish(self.start('first'))
+    first = runs.result(self.root / 'first')
+    self.assertEqual(first['compiled'], 'loop')
+    # The loops of training and of evaluation, each compiled and traced once.
+    self.assertEqual(first['num_compilations'], 2)
+    self.assertEqual(first['num_train_step_traces'], 1)
+    self.assertNotIn('XLA compiled', out)
+    self.finish(self.start('second'))
+    second = runs.result(self.root / 'second')
+    self.assertEqual(second['num_compilations'], 0)
+    self.assertEqual(second['weights_sha256'], first['weights_sha256'])
+    self.assertEqual(second['test'], first['test'])
+
+  def test_a_run_that_compiles_again_says_so(self):
+    out = self.finish(self.start('run', script=_CHANGING))
+    self.assertEqual(out.count(_MESSAGE), 1, out)
+    result = runs.result(self.root / 'run')
+    self.assertEqual(result['num_compilations'], 3)
+    self.assertEqual(result['num_train_step_traces'], 1)
+
+
+if __name__ == '__main__':
+  absltest.main()
