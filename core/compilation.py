@@ -70,6 +70,8 @@ def choose(
     on_gpu: bool,
     num_replicas: int = 1,
     is_resident: bool = True,
+    is_deterministic: bool = False,
+    reduces: bool = False,
 ) -> Extent:
   """Chooses how much of training to compile.
 
@@ -82,6 +84,11 @@ def choose(
     num_replicas: The number of replicas. An all-reduce is not compiled.
     is_resident: Whether the data lie on the devices. An iterator is not
       compiled.
+    is_deterministic: Whether `enable_op_determinism` is in force, under which
+      XLA refuses the gradient of `tf.nn.max_pool2d`; `layers.max_pool2d` has a
+      form without it, which it takes on GPUs.
+    reduces: Whether the model itself sums over replicas in training, as
+      `layers.BatchNorm` does.
 
   Returns:
     The extent.
@@ -95,7 +102,9 @@ def choose(
     return Extent.NONE
   largest = Extent.LOOP if is_resident else Extent.STEP
   if num_replicas > 1:
-    largest = Extent.PARTS
+    largest = Extent.UPDATE if reduces else Extent.PARTS
+  if is_deterministic and _has(operations, ('MaxPool',)):
+    return Extent.UPDATE
   if mode == 'force':
     return largest
   if _has(operations, _NEVER_COMPILED):

@@ -16,6 +16,7 @@ from core import (
   augmentation,
   compilation,
   distribution,
+  layers,
   loss_scaling,
   losses,
   metrics,
@@ -27,7 +28,7 @@ from core import (
 )
 from pipelines import batches, preprocessing, sources
 
-from . import arguments, factories, programs
+from . import arguments, devices, factories, programs
 from . import config as config_lib
 
 # What `core.models.Model.initialize` is given.
@@ -234,15 +235,19 @@ class Experiment:
     return compilation.choose(
         self.config.jit,
         self._operations,
-        on_gpu=_on_gpu(),
+        on_gpu=devices.on_gpu(),
         num_replicas=strategy.num_replicas_in_sync,
         is_resident=is_resident,
+        is_deterministic=True,
+        reduces=any(
+            isinstance(part, layers.BatchNorm) for part in self.model.submodules
+        ),
     )
 
   @property
   def is_slow_on_cpu(self) -> bool:
     """Whether the run is on a CPU, where XLA computes its model slowly."""
-    return not _on_gpu() and compilation.is_slow_on_cpu(self._operations)
+    return not devices.on_gpu() and compilation.is_slow_on_cpu(self._operations)
 
   @functools.cached_property
   def _operations(self) -> set[str]:
@@ -260,10 +265,6 @@ class Experiment:
     return training.zero_sums(
         self.objective, metric, self.model, self.example_batch()
     )
-
-
-def _on_gpu() -> bool:
-  return bool(tf.config.list_logical_devices('GPU'))
 
 
 def _preprocess(

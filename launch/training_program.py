@@ -185,7 +185,7 @@ def _opening(
   counts = ', '.join(
       f'{number:,} {split}' for split, number in dataset.num_examples.items()
   )
-  kind = 'GPU' if tf.config.list_logical_devices('GPU') else 'CPU'
+  kind = 'GPU' if devices.on_gpu() else 'CPU'
   lines = [
       tables.parameters(trainer.state.parameters),
       '',

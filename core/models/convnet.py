@@ -82,7 +82,7 @@ class ConvNet(model.Model):
     for convolution in self.convolutions:
       # Pooling first leaves the activation a quarter of the numbers; the two
       # commute, since activations increase.
-      x = tf.nn.max_pool2d(convolution(x), 2, 2, 'SAME')
+      x = layers.max_pool2d(convolution(x))
       x = self.activation(x)
     x = model.flatten(x)
     x = self.dropout(x, is_training, random.layer_seed(seed, 0))

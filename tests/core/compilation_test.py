@@ -20,6 +20,7 @@ from tests.core.models import cases
 
 _DENSE = ('MatMul', 'Relu')
 _CONVOLUTION = ('Conv2D', 'MatMul')
+_POOLING = ('Conv2D', 'MaxPool')
 _RNN = ('While', 'MatMul')
 _SPARSE = ('SparseTensorDenseMatMul', 'MatMul')
 _IMAGE_SHAPE = (28, 28, 1)
@@ -80,6 +81,15 @@ class ChooseTest(parameterized.TestCase):
       ('auto', _CONVOLUTION, {'num_replicas': 2}, 'UPDATE'),
       ('on', _CONVOLUTION, {'num_replicas': 2}, 'PARTS'),
       ('force', _CONVOLUTION, {'num_replicas': 2}, 'PARTS'),
+      # A batch norm needs all replicas in the middle of the forward pass.
+      ('on', _CONVOLUTION, {'num_replicas': 2, 'reduces': True}, 'UPDATE'),
+      ('force', _DENSE, {'num_replicas': 2, 'reduces': True}, 'UPDATE'),
+      ('on', _DENSE, {'reduces': True}, 'LOOP'),
+      # XLA refuses the gradient of a pooling that is to be deterministic.
+      ('on', _POOLING, {'is_deterministic': True}, 'UPDATE'),
+      ('force', _POOLING, {'is_deterministic': True}, 'UPDATE'),
+      ('off', _POOLING, {'is_deterministic': True}, 'NONE'),
+      ('on', _POOLING, {}, 'STEP'),
       # GPU.
       ('off', _CONVOLUTION, {'on_gpu': True}, 'NONE'),
       ('auto', _CONVOLUTION, {'on_gpu': True}, 'LOOP'),
