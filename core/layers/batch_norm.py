@@ -138,19 +138,17 @@ class BatchNorm(snt.Module):
     """
     inputs = tf.convert_to_tensor(inputs)
     self.build(inputs.shape)
+    if is_training and weights is None and _is_alone(inputs):
+      return self._fused(inputs)
     x = tf.cast(inputs, tf.float32)
     if is_training:
       mean, variance, count = self._moments(x, weights)
       self._update(mean, variance, count)
     else:
       mean, variance = self.moving_mean, self.moving_variance
-    factor = tf.math.rsqrt(variance + self.eps)
-    if self.scale is not None:
-      factor *= tf.cast(self.scale, tf.float32)
-    y = (x - mean) * factor
-    if self.offset is not None:
-      y += tf.cast(self.offset, tf.float32)
-    return tf.cast(y, inputs.dtype)
+    scale, offset = self._affine()
+    factor = scale * tf.math.rsqrt(variance + self.eps)
+    return tf.cast((x - mean) * factor + offset, inputs.dtype)
 
   def output_shape(
       self, input_shape: Sequence[int | None]
@@ -175,6 +173,30 @@ class BatchNorm(snt.Module):
           f'channels, got {tuple(input_shape)}.'
       )
     return tuple(input_shape)
+
+  def _affine(self) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns scale and offset ``[num_channels]``, trained or not."""
+    size = self.moving_mean.shape
+    scale = tf.ones(size) if self.scale is None else self.scale
+    offset = tf.zeros(size) if self.offset is None else self.offset
+    return tf.cast(scale, tf.float32), tf.cast(offset, tf.float32)
+
+  def _fused(self, inputs: tf.Tensor) -> tf.Tensor:
+    """Normalises by the batch in TensorFlow's one kernel, in training."""
+    num_channels = inputs.shape[-1]
+    x = inputs
+    if x.shape.rank != 4:
+      x = tf.reshape(x, [-1, 1, 1, num_channels])
+    scale, offset = self._affine()
+    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x, scale=scale, offset=offset, mean=[], variance=[],
+        epsilon=self.eps, is_training=True,
+    )
+    count = inputs.shape.num_elements() // num_channels
+    # The kernel's is the estimate for more data: divided by count - 1.
+    biased = variance * (max(count - 1, 1) / count)
+    self._update(mean, biased, tf.constant(count, tf.float32))
+    return tf.reshape(y, inputs.shape)
 
   def _moments(
       self, x: tf.Tensor, weights: tf.Tensor | None
@@ -213,3 +235,10 @@ class BatchNorm(snt.Module):
     ):
       average.assign(average + step * (value - average))
     self.moving_weight.assign(weight)
+
+
+def _is_alone(inputs: tf.Tensor) -> bool:
+  """Tells whether this replica's examples are all, and there are some."""
+  context = tf.distribute.get_replica_context()
+  is_only = context is None or context.num_replicas_in_sync == 1
+  return is_only and bool(inputs.shape.num_elements())

@@ -59,6 +59,7 @@ def make(
     **arguments: Any,
 ) -> Run:
   """Makes a run with class weights, label smoothing and a penalty."""
+  tf.random.set_seed(seed)  # For variables that are not trained.
   optimizer = optimizer or optimizers.sgd(0.1)
   strategy = virtual_devices.mirrored(num_replicas)
   metric = metrics.collection({
