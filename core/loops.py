@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from . import objectives, training
 
-Sums = training.Sums
 
-
-def make_loop(step: training.Step) -> Callable[..., tuple[Sums, tf.Tensor]]:
+def make_loop(
+    step: training.Step,
+) -> Callable[..., tuple[training.Sums, tf.Tensor]]:
   """Makes a loop over a step and the batches of an iterator.
 
   Args:
@@ -30,17 +30,19 @@ def make_loop(step: training.Step) -> Callable[..., tuple[Sums, tf.Tensor]]:
   def loop(
       state: training.TrainState,
       iterator: Iterator[objectives.Batch],
-      sums: Sums,
+      sums: training.Sums,
       num_steps: tf.Tensor,
-  ) -> tuple[Sums, tf.Tensor]:
+  ) -> tuple[training.Sums, tf.Tensor]:
     return add_up(lambda taken: step(state, next(iterator)), sums, num_steps)
 
   return loop
 
 
 def add_up(
-    step: Callable[[tf.Tensor], Sums], sums: Sums, num_steps: tf.Tensor
-) -> tuple[Sums, tf.Tensor]:
+    step: Callable[[tf.Tensor], training.Sums],
+    sums: training.Sums,
+    num_steps: tf.Tensor,
+) -> tuple[training.Sums, tf.Tensor]:
   """Adds up the sums of steps in the graph, until a loss is not finite.
 
   Args:
@@ -53,10 +55,12 @@ def add_up(
     The sums with those of the steps added, and the number of steps taken.
   """
 
-  def goes_on(sums: Sums, taken: tf.Tensor) -> tf.Tensor:
+  def goes_on(sums: training.Sums, taken: tf.Tensor) -> tf.Tensor:
     return (taken < num_steps) & tf.math.is_finite(sums['loss'])
 
-  def body(sums: Sums, taken: tf.Tensor) -> tuple[Sums, tf.Tensor]:
+  def body(
+      sums: training.Sums, taken: tf.Tensor
+  ) -> tuple[training.Sums, tf.Tensor]:
     added = tf.nest.map_structure(
         lambda total, value: total + tf.cast(value, total.dtype),
         sums,

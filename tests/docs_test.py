@@ -89,6 +89,7 @@ def _run(path: pathlib.Path) -> pathlib.Path:
       **os.environ,
       'PATH': f'{os.path.dirname(sys.executable)}:{os.environ["PATH"]}',
       'TFDS_DATA_DIR': _tiny_fashion_mnist(),
+      'XDG_CACHE_HOME': str(folder / '.cache'),  # Not what the user compiled.
   }
   ports = dict(zip(_PORTS, map(str, runs.free_ports(len(_PORTS)))))
   for step in _steps(path):
@@ -147,7 +148,11 @@ class SnippetTest(parameterized.TestCase):
     folder = _run(_LAUNCH_GUIDE)
     done = {path.parent.name for path in folder.glob('runs/*/result.json')}
     self.assertEqual(
-        done, {'first', 'second', 'recipe', 'replicas', 'workers', 'corners'}
+        done,
+        {
+            'first', 'second', 'recipe', 'replicas', 'compiled', 'again',
+            'workers', 'corners',
+        },
     )
     first, replicas, workers = (
         _read(folder / 'runs' / name / 'result.json')['last_validation']

@@ -18,9 +18,9 @@ EXCEPTIONS = {
     'resnet': {'masked': _PADDING},
     'speednet': {'masked': _PADDING, 'gradient': _MAXIMA},
 }
-# The replicas' train steps see the models as they are; here random numbers, which
-# go by the place in the batch, and kinks beside finite differences would hide
-# what is compared.
+# The replicas' train steps see the models as they are; here random numbers,
+# which go by the place in the batch, and kinks beside finite differences would
+# hide what is compared.
 _CALM = {'activation': 'elu', 'dropout_rate': 0, 'stochastic_depth_rate': 0}
 
 
