@@ -22,7 +22,10 @@ MODES = ('auto', 'on', 'off', 'force')
 _NEVER_COMPILED = ('SparseTensor', 'CTCLoss', 'PyFunc', 'EagerPyFunc')
 _CONVOLUTIONS = ('Conv2D', 'Conv3D', 'DepthwiseConv2d')
 _LOOPS = ('While', 'StatelessWhile')
-_SLOW_ON_CPU = (*_CONVOLUTIONS, *_LOOPS, 'BatchMatMul', 'Einsum')
+# What is unrolled over time steps keeps them in lists of tensors.
+_SLOW_ON_CPU = (
+    *_CONVOLUTIONS, *_LOOPS, 'TensorList', 'BatchMatMul', 'Einsum'
+)
 
 
 class Extent(enum.IntEnum):
@@ -58,7 +61,7 @@ def is_slow_on_cpu(operations: Iterable[str]) -> bool:
     operations: Types of operations, as `operations` lists them.
 
   Returns:
-    True for convolutions, loops over time and batched products.
+    True for convolutions, time steps and batched products.
   """
   return _has(operations, _SLOW_ON_CPU)
 

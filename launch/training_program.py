@@ -211,12 +211,12 @@ def _slow(
   flag = f'--jit={experiment.config.jit}'
   if extent == compilation.Extent.LOOP:
     return [
-        f'{flag}: convolutions in a compiled loop are very slow on a CPU; '
-        '--jit=auto is many times faster.'
+        f'{flag}: a compiled loop around this model is slow on a CPU, with '
+        'convolutions very slow; --jit=auto leaves it to TensorFlow.'
     ]
   return [
-      f'{flag}: XLA computes convolutions and batched products more slowly on '
-      'a CPU than TensorFlow; --jit=auto leaves them to it.'
+      f'{flag}: XLA computes this model more slowly on a CPU than TensorFlow '
+      'does; --jit=auto leaves it to that.'
   ]
 
 

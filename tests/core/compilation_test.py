@@ -125,7 +125,7 @@ class ChooseTest(parameterized.TestCase):
 
   @parameterized.parameters(
       ('convnet', True), ('resnet', True), ('speednet', True), ('vit', True),
-      ('row_rnn', False), ('mlp', False), ('wide_and_deep', False),
+      ('row_rnn', True), ('mlp', False), ('wide_and_deep', False),
       ('reconstructing_mlp', False), ('sparse_mlp', False),
   )
   def test_what_is_slow_is_known(self, name, expected):
