@@ -147,10 +147,12 @@ CASES = {
         'Race to the test score: 3x3x32-pool-3x3x64-pool-128-10, batch 128',
         _SMALL_CNN,
         128,
-        num_epochs=3,
+        # As many as Adam takes to 92 %, over seeds.
+        num_epochs=4,
         num_warmup_epochs=0,
         learning_rate=3e-3,
         schedule='onecycle',
+        label_smoothing=0.05,
         split='test',
         is_race=True,
     ),

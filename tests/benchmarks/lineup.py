@@ -27,7 +27,7 @@ class Contender(NamedTuple):
   @property
   def is_peer(self) -> bool:
     """Whether it is not Quatrain."""
-    return self.module != 'quatrain_core'
+    return not self.module.startswith('quatrain')
 
 
 _TF = {'KERAS_BACKEND': 'tensorflow'}
@@ -97,6 +97,10 @@ CONTENDERS = {
     'quatrain': Contender(
         'Quatrain', 'quatrain_core', 'resident', 'tensorflow'
     ),
+    'quatrain_recipe': Contender(
+        'Quatrain, `launch.train` with the recipe fashion_mnist_cpu',
+        'quatrain_launch', 'recipe', 'tensorflow',
+    ),
 }
 
 
@@ -117,6 +121,10 @@ def refusal(
   contender = CONTENDERS[name]
   if contender.module == 'sonnet_loop' and precision == 'bfloat16':
     return 'Sonnet has no mixed precision with batch norm'
+  if contender.variant == 'recipe' and (
+      not case.is_race or precision != 'bfloat16'
+  ):
+    return 'the recipe is of another network, or another precision'
   if contender.variant == 'channels_last' and not case.has_convolutions:
     return 'there are no channels'
   if name == 'flax_scan' and case.has_convolutions and not has_gpu:
