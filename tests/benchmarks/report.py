@@ -6,6 +6,7 @@ python -m tests.benchmarks.report results.json [results_gpu.json ...]
 from __future__ import annotations
 
 import argparse
+import collections
 import json
 import math
 import pathlib
@@ -181,7 +182,11 @@ def _section(result: dict[str, Any]) -> list[str]:
     rows = results.table(runs, name)
     if not rows:
       continue
-    lines += [f'### {case.title}{suffix}', '', *table(rows, case), '']
+    precisions = {row.precision for row in rows}
+    half = '' if len(precisions) > 1 or 'float32' in precisions else (
+        f', {min(precisions)}'
+    )
+    lines += [f'### {case.title}{half}{suffix}', '', *table(rows, case), '']
     problems = _problems(rows)
     if problems:
       lines += ['Without a number, or in fewer rounds:', '', *problems, '']
@@ -197,8 +202,21 @@ def page(found: Sequence[dict[str, Any]]) -> str:
   Returns:
     Markdown.
   """
-  sections = [line for result in found for line in _section(result)]
+  sections = _numbered(
+      [line for result in found for line in _section(result)]
+  )
   return '\n'.join([_INTRO, _NOTES, *sections]).rstrip() + '\n'
+
+
+def _numbered(lines: Sequence[str]) -> list[str]:
+  """Numbers headings that come again, so that each has its own address."""
+  seen: collections.Counter[str] = collections.Counter()
+  numbered = []
+  for line in lines:
+    seen[line] += 1
+    again = line.startswith('#') and seen[line] > 1
+    numbered.append(f'{line} ({seen[line]})' if again else line)
+  return numbered
 
 
 def plot(found: Sequence[dict[str, Any]], path: pathlib.Path) -> None:

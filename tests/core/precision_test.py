@@ -28,6 +28,7 @@ class MixedTest(parameterized.TestCase):
     # Rounding turns a rectifier on or off, and with it a whole gradient.
     has_activation = 'activation' in models.arguments(name)
     smooth = {'activation': 'elu'} if has_activation else {}
+    tf.random.set_seed(0)  # For variables that are not trained.
     model = cases.create(name, **smooth)
     batch = cases.batch(model, (8, 8, 3), 8)
     objective = objectives.supervised(
@@ -49,7 +50,7 @@ class MixedTest(parameterized.TestCase):
     self.assertEqual(evaluation.values.dtype, tf.float32)
     error = np.abs(evaluation.predictions - expected.predictions)
     size = np.abs(expected.predictions).max()
-    self.assertBetween(error.max() / size, 1e-7, 8 * _ROUNDING[dtype])
+    self.assertBetween(error.max() / size, 1e-7, 16 * _ROUNDING[dtype])
     for path, gradient in gradients.items():
       self.assertEqual(gradient.dtype, tf.float32, path)
       one, other = _dense(gradient), _dense(expected_gradients[path])
@@ -58,7 +59,8 @@ class MixedTest(parameterized.TestCase):
           np.linalg.norm(one) * np.linalg.norm(other) + 1e-30
       )
       if np.abs(other).max() > 1e-4:
-        self.assertGreater(cosine, 0.98, path)
+        # Rounded, another pixel may be a pool's maximum and get the gradient.
+        self.assertGreater(cosine, 0.95, path)
 
   def test_graph_and_xla(self):
     model = cases.create('vit')
