@@ -22,6 +22,9 @@ class InterruptionTest(parameterized.TestCase):
     self.assertEqual(signal.getsignal(number), before)
 
   def test_a_second_signal_has_its_usual_effect(self):
+    # A shell's background jobs start with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    self.addCleanup(signal.signal, signal.SIGINT, before)
     with interruption.Interruption() as interrupted:
       os.kill(os.getpid(), signal.SIGINT)
       with self.assertRaises(KeyboardInterrupt):
