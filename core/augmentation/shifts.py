@@ -53,9 +53,10 @@ def shift(
   columns = _sources(offsets[:, 1], width, padding)
   if images.dtype != tf.uint8:
     return _gather(_gather(images, rows, axis=1), columns, axis=2)
-  # Products with 0 and 1 of integers below 256 are exact on any device, and
-  # faster than gathers: on a GPU under XLA by far. Of wider types a device may
-  # round the factors (TensorFloat-32).
+  # Products with 0 and 1 of integers below 256 are exact on any device. They
+  # are meant for GPUs, where gathers are said to be slow under XLA; on a CPU
+  # either is quick. Of wider types a device may round the factors
+  # (TensorFloat-32).
   pixels = tf.cast(images, tf.float32)
   pixels = tf.einsum('bij,bjlc->bilc', tf.one_hot(rows, height), pixels)
   pixels = tf.einsum('bkl,bilc->bikc', tf.one_hot(columns, width), pixels)

@@ -18,7 +18,8 @@ def max_pool2d(
   """Takes maxima over squares that do not overlap.
 
   It has two forms of equal values. A reshape and a maximum are for XLA, which
-  makes slow code of the gradient of a pooling operation. The pooling operation
+  refuses the gradient of a pooling operation where operations have to be
+  deterministic. The pooling operation
   is for a CPU without XLA: forward and back it took a tenth of the reshape's
   time there, for a batch of ``[128, 28, 28, 32]`` on two cores. Where the
   maximum is in a square twice, the reshape gives both a half of its gradient,
