@@ -19,11 +19,10 @@ def max_pool2d(
 
   It has two forms of equal values. A reshape and a maximum are for XLA, which
   refuses the gradient of a pooling operation where operations have to be
-  deterministic. The pooling operation
-  is for a CPU without XLA: forward and back it took a tenth of the reshape's
-  time there, for a batch of ``[128, 28, 28, 32]`` on two cores. Where the
-  maximum is in a square twice, the reshape gives both a half of its gradient,
-  the operation all to the first.
+  deterministic. The pooling operation is for a CPU without XLA: forward and
+  back it took a tenth of the reshape's time there, for a batch of ``[128, 28,
+  28, 32]`` on two cores. Where the maximum is in a square twice, the reshape
+  gives both a half of its gradient, the operation all to the first.
 
   Args:
     inputs: float ``[batch_size, height, width, channels]``; height and width
