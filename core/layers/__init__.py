@@ -5,6 +5,7 @@ from .activations import Softmax as Softmax
 from .activations import activation as activation
 from .attention import MultiHeadAttention as MultiHeadAttention
 from .batch_norm import BatchNorm as BatchNorm
+from .convolution import Conv2D as Conv2D
 from .dense import Dense as Dense
 from .dropout import Dropout as Dropout
 from .noise import GaussianNoise as GaussianNoise
@@ -24,6 +25,7 @@ __all__ = [
     'ACTIVATIONS',
     'BatchNorm',
     'BlurPool',
+    'Conv2D',
     'Dense',
     'Dropout',
     'GaussianNoise',

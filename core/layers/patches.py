@@ -9,6 +9,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from .. import checks
+from . import convolution
 
 POSITIONS = ('learned', 'sincos', 'none')
 
@@ -104,7 +105,7 @@ class PatchEmbedding(snt.Module):
     self.patch_size = patch_size
     self.hidden_size = hidden_size
     self.position = position
-    self.convolution = snt.Conv2D(
+    self.convolution = convolution.Conv2D(
         hidden_size, patch_size, patch_size, padding='VALID'
     )
     self.table: tf.Variable | None = None
@@ -121,7 +122,7 @@ class PatchEmbedding(snt.Module):
         image's, or the layer was built for another number of patches.
     """
     _, num_patches, _ = self.output_shape(input_shape)
-    self.convolution(tf.zeros([1, *input_shape[1:]]))
+    self.convolution.build(input_shape)
     if self.position == 'learned' and self.table is None:
       shape = [num_patches, self.hidden_size]
       self.table = tf.Variable(

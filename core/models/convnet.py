@@ -54,7 +54,7 @@ class ConvNet(model.Model):
     checks.sizes('hidden_size', hidden_size)
     checks.rate('dropout_rate', dropout_rate)
     self.convolutions = [
-        snt.Conv2D(filters, 3, w_init=snt.initializers.VarianceScaling(2.0))
+        layers.Conv2D(filters, 3, w_init=snt.initializers.VarianceScaling(2.0))
         for filters in channels
     ]
     self.activation = layers.activation(activation)

@@ -20,6 +20,15 @@ LAYERS = {
     'BlurPool': _line(
         {'filter_size': 0, 'stride': 0}, (*_NOT_IMAGES, (None, 1, 1, 2))
     ),
+    'Conv2D': _line(
+        {
+            'num_channels': 0, 'kernel_size': 0, 'stride': 0, 'padding': 'FULL'
+        },
+        (*_NOT_IMAGES, (None, 1, 6, 2)),
+        num_channels=3,
+        kernel_size=2,
+        padding='VALID',
+    ),
     'Dense': _line(
         {'num_units': 0, 'activation': 'swish'}, _UNKNOWN_LAST, num_units=3
     ),

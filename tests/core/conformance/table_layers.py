@@ -136,6 +136,7 @@ _ONCE = 'filters are computed of all images at once, before training'
 MEMBERS = {
     'BatchNorm': _layer(layers.BatchNorm, 3, 4, call=_weighted),
     'BlurPool': _layer(layers.BlurPool, 5, 4, 2),
+    'Conv2D': _layer(lambda: layers.Conv2D(3, 2, 2), 5, 6, 2),
     'Dense': _layer(lambda: layers.Dense(3, 'tanh'), 5),
     'Dropout': _layer(lambda: layers.Dropout(0.4), 5, call=_random, **_RANDOM),
     'GaussianNoise': _layer(
