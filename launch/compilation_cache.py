@@ -18,6 +18,8 @@ import platform
 import shutil
 import tempfile
 
+from core import xla_flags
+
 _PROCESSORS = pathlib.Path('/proc/cpuinfo')
 
 
@@ -61,13 +63,15 @@ class CompilationCache:
     for path in self._kept.glob('*.pb') if self._kept else ():
       if _is_whole(path):
         (self._mine / path.name).symlink_to(path)
-    _add('TF_XLA_FLAGS', 'tf_xla_persistent_cache_directory', self._mine)
+    xla_flags.add(
+        'tf_xla_persistent_cache_directory', self._mine, 'TF_XLA_FLAGS'
+    )
     if self._kept and glob.glob('/dev/nvidia*'):
       # Searching for the fastest kernels takes longer than compiling.
       tuned = self._kept / 'autotuned'
       with contextlib.suppress(OSError):
         tuned.mkdir(exist_ok=True)
-      _add('XLA_FLAGS', 'xla_gpu_per_fusion_autotune_cache_dir', tuned)
+      xla_flags.add('xla_gpu_per_fusion_autotune_cache_dir', tuned)
 
   def _make_kept(self, folder: str) -> pathlib.Path | None:
     kept = pathlib.Path(folder).expanduser().absolute() / _machine()
@@ -105,10 +109,3 @@ def _keep(path: pathlib.Path, target: pathlib.Path) -> None:
 
 def _is_whole(path: pathlib.Path) -> bool:
   return path.exists() and path.stat().st_size > 0
-
-
-def _add(variable: str, flag: str, value: pathlib.Path) -> None:
-  """Adds a flag to an environment variable, unless the user has set it."""
-  flags = os.environ.get(variable, '')
-  if flag not in flags:
-    os.environ[variable] = f'{flags} --{flag}={value}'.strip()

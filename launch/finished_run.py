@@ -7,7 +7,7 @@ import json
 
 import tensorflow as tf
 
-from core import checkpoints, distribution, models, variables
+from core import checkpoints, distribution, models, variables, xla_flags
 from pipelines import sources
 
 from . import experiment as experiment_lib
@@ -66,6 +66,7 @@ def load(
   )
   config, data = directory.read_config()
   place = directory.read_place()
+  xla_flags.tune_for_cpu(config.global_batch_size)
   try:
     dataset = experiment_lib.open_dataset(
         config,

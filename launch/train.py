@@ -14,6 +14,8 @@ from typing import Any
 
 from absl import flags
 
+from core import xla_flags
+
 from . import compilation_cache, programs
 from . import config as config_lib
 
@@ -223,6 +225,7 @@ def main() -> int:
   cache_dir = _COMPILATION_CACHE_DIR.value
   if cache_dir is None:
     cache_dir = compilation_cache.default_folder()
+  xla_flags.tune_for_cpu(config.global_batch_size)
   cache = compilation_cache.CompilationCache(cache_dir)
   # Imported here, so that --help and mistyped flags need not wait for it.
   programs.import_tensorflow()
