@@ -64,7 +64,7 @@ def bias_correction(
   def correct(moment: tf.Tensor) -> tf.Tensor:
     rate = tf.cast(tf.constant(decay, moment.dtype), tf.float64)
     power = rate ** tf.cast(count, tf.float64)
-    return moment / (1 - tf.cast(power, moment.dtype))
+    return moment * tf.cast(1 / (1 - power), moment.dtype)
 
   return tf.nest.map_structure(correct, moments)
 
