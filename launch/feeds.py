@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from core import compilation, loops, resident, training
-from pipelines import batches, examples
+from pipelines import batches, decoding, examples
 
 
 class Feed(Protocol):
@@ -56,6 +56,8 @@ class Resident:
         step, strategy, jit_compile=extent == compilation.Extent.LOOP
     )
     self._data = resident.place(arrays, strategy)
+    for array in arrays.values():
+      decoding.release(array)
 
   def over(
       self, rows: Callable[[int], tuple[tf.Tensor, int, int]]

@@ -18,7 +18,8 @@ from typing import Any
 
 from absl import app, flags, logging
 
-_KERAS_OPTIMIZERS = 'keras.src.optimizers'
+# What TensorFlow imports, if it is there, for uses that are not ours.
+_NEEDLESS = ('keras.src.optimizers', 'jax')
 
 
 class Failure(Exception):
@@ -98,20 +99,23 @@ def import_tensorflow() -> Any:
 
 @contextlib.contextmanager
 def _quick_import() -> Iterator[None]:
-  """Halves the time that TensorFlow's import takes.
+  """Halves the time that TensorFlow's import takes, and saves 0.2 GB.
 
   It would import Keras, and that matplotlib and more, for the case that a
-  SavedModel names one of Keras' optimizers. A module that is None counts as not
-  installed; `tf.keras` is still imported by the first who asks for it. And
-  since next to nothing of what is imported is garbage, none is looked for.
+  SavedModel names one of Keras' optimizers, and JAX, to convert its functions
+  to TF Lite. A module that is None counts as not installed; `tf.keras` is still
+  imported by the first who asks for it. And since next to nothing of what is
+  imported is garbage, none is looked for.
   """
   modules: dict[str, Any] = sys.modules
-  modules[_KERAS_OPTIMIZERS] = None
+  needless = [name for name in _NEEDLESS if name not in modules]
+  modules.update(dict.fromkeys(needless))
   gc.disable()
   try:
     yield
   finally:
-    del modules[_KERAS_OPTIMIZERS]
+    for name in needless:
+      del modules[name]
     gc.freeze()  # Later collections leave out what has been imported.
     gc.enable()
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+import mmap
 import os
 import pathlib
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -116,6 +118,22 @@ def stream(folder: pathlib.Path, start: int, stop: int) -> tf.data.Dataset:
       ),
       'label': tf.data.Dataset.from_tensor_slices(labels),
   })
+
+
+def release(array: np.ndarray) -> None:
+  """Lets go of the pages of a cache's file that have been read so far.
+
+  They count as the process' memory otherwise. Who reads the array again reads
+  the file again.
+
+  Args:
+    array: The images of a cache, or a part of them; others are left alone.
+  """
+  owner: Any = array
+  while isinstance(owner, np.ndarray):
+    owner = owner.base
+  if isinstance(owner, mmap.mmap) and hasattr(mmap, 'MADV_DONTNEED'):
+    owner.madvise(mmap.MADV_DONTNEED)
 
 
 def _fingerprint(

@@ -40,7 +40,7 @@ import gc, sys
 from launch import programs
 tf = programs.import_tensorflow()
 from launch import training_program
-heavy = {'IPython', 'keras', 'matplotlib', 'optax', 'pandas', 'sklearn',
+heavy = {'IPython', 'jax', 'keras', 'matplotlib', 'optax', 'pandas', 'sklearn',
          'tensorboard', 'tf_keras', 'torch'}
 print(sorted(heavy & sys.modules.keys()), gc.isenabled())
 from tensorflow.keras import optimizers

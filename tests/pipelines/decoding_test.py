@@ -6,6 +6,7 @@ Covers: records.
 from __future__ import annotations
 
 import pathlib
+import re
 import shutil
 import tempfile
 from unittest import mock
@@ -19,6 +20,7 @@ from pipelines import decoding, records
 from tests import small_datasets
 
 _SHAPE = (8, 8, 3)
+_MAPS = pathlib.Path('/proc/self/smaps')
 
 
 class DecodedTest(parameterized.TestCase):
@@ -103,6 +105,36 @@ class ResizeTest(absltest.TestCase):
     np.testing.assert_array_equal(
         records.decode(builder, example['image'], (8, 8)), whole
     )
+
+
+class ReleaseTest(absltest.TestCase):
+
+  @absltest.skipUnless(_MAPS.exists(), 'tells what of a file is in memory')
+  def test_gives_back_memory_and_loses_nothing(self):
+    folder = self.enter_context(tempfile.TemporaryDirectory())
+    path = pathlib.Path(folder, 'images.npy')
+    expected = np.arange(1 << 20, dtype=np.int32)
+    np.save(path, expected)
+    images = np.load(path, mmap_mode='r')
+    part = images[10:].reshape([-1, 2])
+    np.testing.assert_array_equal(images, expected)
+    self.assertGreaterEqual(_resident_kilobytes(path), 4096)
+    decoding.release(part)
+    self.assertEqual(_resident_kilobytes(path), 0)
+    np.testing.assert_array_equal(part.ravel(), expected[10:])
+
+  def test_arrays_in_memory_are_left_alone(self):
+    images = np.arange(6).reshape([2, 3])
+    decoding.release(images)
+    np.testing.assert_array_equal(images, [[0, 1, 2], [3, 4, 5]])
+
+
+def _resident_kilobytes(path):
+  """Returns how much of a mapped file counts as this process' memory."""
+  found = re.search(
+      rf'{re.escape(str(path))}\n(?:.*\n)*?Rss: +(\d+) kB', _MAPS.read_text()
+  )
+  return int(found[1])
 
 
 if __name__ == '__main__':
