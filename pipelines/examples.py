@@ -59,6 +59,8 @@ def epoch_order(
     [0, 1, 2, 3]
   """
   keys = epoch_numbers([num_examples], seed, epoch)
+  if tf.executing_eagerly():  # NumPy sorts several times as fast.
+    return tf.constant(np.argsort(keys.numpy()).astype(np.int32))
   return tf.argsort(keys, stable=True)
 
 
