@@ -80,6 +80,10 @@ CONTENDERS = {
     'flax_scan': Contender(
         'Flax and Optax, scan over the epoch', 'flax_scan', 'scan', 'jax'
     ),
+    'flax_scan_tuned': Contender(
+        "Flax and Optax, scan over the epoch, with Quatrain's flags for XLA",
+        'flax_scan', 'scan_tuned', 'jax',
+    ),
     'pytorch': Contender(
         'PyTorch eager, fused optimizer', 'pytorch', 'eager', 'torch', _TORCH
     ),
@@ -96,6 +100,9 @@ CONTENDERS = {
     ),
     'quatrain': Contender(
         'Quatrain', 'quatrain_core', 'resident', 'tensorflow'
+    ),
+    'quatrain_program': Contender(
+        'Quatrain, `launch.train`', 'quatrain_launch', 'program', 'tensorflow'
     ),
     'quatrain_recipe': Contender(
         'Quatrain, `launch.train` with the recipe fashion_mnist_cpu',
@@ -125,9 +132,14 @@ def refusal(
       not case.is_race or precision != 'bfloat16'
   ):
     return 'the recipe is of another network, or another precision'
+  if contender.variant == 'program' and case.has_convolutions:
+    return 'it is timed on the MLP; its other models are other networks'
   if contender.variant == 'channels_last' and not case.has_convolutions:
     return 'there are no channels'
-  if name == 'flax_scan' and case.has_convolutions and not has_gpu:
+  if contender.variant == 'scan_tuned' and has_gpu:
+    return 'the flags are about CPUs'
+  is_scan = contender.variant.startswith('scan')
+  if is_scan and case.has_convolutions and not has_gpu:
     return (
         'on a CPU, XLA computes convolutions in a loop on one thread and '
         'without a library: `flax_step` is the faster one by far'

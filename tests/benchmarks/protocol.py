@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -34,7 +35,7 @@ STARTED = 'QUATRAIN_BENCHMARK_STARTED'
 PRECISIONS = ('float32', 'tensorfloat32', 'bfloat16')
 # Divides every split that is scored.
 EVAL_BATCH_SIZE = 500
-_STARTED = float(os.environ.get(STARTED, time.time()))
+STARTED_AT = float(os.environ.get(STARTED, time.time()))
 
 
 class Split(NamedTuple):
@@ -61,8 +62,6 @@ class Run:
     variant: Which of the contender's ways is taken.
     precision: One of `PRECISIONS`. bfloat16 keeps weights in float32.
     seed: The seed of weights and order.
-    train: The training examples, full batches only.
-    test: The examples to score.
     num_steps: The number of steps in an epoch.
   """
 
@@ -78,22 +77,30 @@ class Run:
     self.precision = options.precision
     self.seed = options.seed
     self.num_steps = case.num_examples // case.batch_size
-    folder = pathlib.Path(options.data)
-    self.train = _load(folder, 'train', self.num_steps * case.batch_size)
-    self.test = _load(folder, case.split)
-    if not self.num_steps or self.num_steps * case.batch_size > len(
-        self.train.labels
-    ):
-      raise ValueError(
-          f'num_examples: expected {case.batch_size} at least, and no more '
-          f'than there are, got {case.num_examples}.'
-      )
+    self._folder = pathlib.Path(options.data)
     self._rows: dict[str, list[float]] = {
         name: [] for name in ('seconds', 'loss', 'train_accuracy')
     }
     self._first_step_s: float | None = None
     self._first_epoch_s: float | None = None
     self._epoch_started = 0.0
+
+  @functools.cached_property
+  def train(self) -> Split:
+    """The training examples, full batches only."""
+    num_examples = self.num_steps * self.case.batch_size
+    split = _load(self._folder, 'train', num_examples)
+    if not 0 < num_examples <= len(split.labels):
+      raise ValueError(
+          f'num_examples: expected {self.case.batch_size} at least, and no '
+          f'more than there are, got {self.case.num_examples}.'
+      )
+    return split
+
+  @functools.cached_property
+  def test(self) -> Split:
+    """The examples to score."""
+    return _load(self._folder, self.case.split)
 
   @property
   def learning_rates(self) -> list[float]:
@@ -129,11 +136,25 @@ class Run:
       loss: The mean training loss, a number that was read from the device.
       accuracy: The training accuracy of the epoch.
     """
-    self._rows['seconds'].append(time.perf_counter() - self._epoch_started)
+    seconds = time.perf_counter() - self._epoch_started
+    self.add_epoch(seconds, loss, accuracy, since_start())
+
+  def add_epoch(
+      self, seconds: float, loss: float, accuracy: float, end_s: float
+  ) -> None:
+    """Takes down an epoch that was timed elsewhere.
+
+    Args:
+      seconds: What it took.
+      loss: The mean training loss.
+      accuracy: The training accuracy.
+      end_s: When it ended, in seconds from process start.
+    """
+    self._rows['seconds'].append(seconds)
     self._rows['loss'].append(float(loss))
     self._rows['train_accuracy'].append(float(accuracy))
     if self._first_epoch_s is None:
-      self._first_epoch_s = since_start()
+      self._first_epoch_s = end_s
 
   def finish(
       self,
@@ -190,7 +211,7 @@ def start() -> Run:
 
 def since_start() -> float:
   """Returns the seconds since the process was started."""
-  return time.time() - _STARTED
+  return time.time() - STARTED_AT
 
 
 def peak_rss_gb() -> float | None:

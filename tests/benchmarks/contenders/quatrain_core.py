@@ -29,6 +29,7 @@ from core import (
   resident,
   schedules,
   training,
+  xla_flags,
 )
 from pipelines import batches, examples, preprocessing
 from tests.benchmarks import cases, protocol
@@ -36,7 +37,9 @@ from tests.benchmarks.contenders import tensorflow_device
 
 _HE = snt.initializers.VarianceScaling(2.0)
 _BUILDERS: dict[str, Callable[..., Callable[[tf.Tensor], tf.Tensor]]] = {
-    'conv': lambda n, padding: snt.Conv2D(n, 3, padding=padding, w_init=_HE),
+    'conv': lambda n, padding: layers.Conv2D(
+        n, 3, padding=padding, w_init=_HE
+    ),
     'relu': lambda: tf.nn.relu,
     'pool': lambda: layers.max_pool2d,
     'flatten': snt.Flatten,
@@ -97,6 +100,7 @@ def main() -> None:
   run = protocol.start()
   case = run.case
   tensorflow_device.setup(run)
+  xla_flags.tune_for_cpu(case.batch_size)
   is_resident = run.variant == 'resident'
   strategy = distribution.create('auto')
   objective, optimizer = _objective(run), _optimizer(run)
