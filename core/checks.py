@@ -27,7 +27,7 @@ def rank(argument: str, tensor: tf.Tensor, expected: int | set[int]) -> None:
     ValueError: If the rank is another one.
   """
   ranks = expected if isinstance(expected, set) else {expected}
-  if len(tensor.shape) not in ranks:
+  if len(getattr(tensor, 'shape', ())) not in ranks:
     # Imported for its message alone: JAX comes with it, a tenth of a gigabyte.
     import chex
 

@@ -6,4 +6,10 @@ import os
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
-from tests import virtual_devices  # noqa: F401
+from core import xla_flags
+
+# Once and for all: XLA reads them once a process, and a program that a test
+# starts must compute what the test's own process does.
+xla_flags.tune_for_cpu(batch_size=64)
+
+from tests import virtual_devices  # noqa: E402, F401
