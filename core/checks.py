@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import tensorflow as tf
-
-
-def _check(argument: str, assertion: Callable[..., None], *args: Any) -> None:
-  try:
-    assertion(*args)
-  except AssertionError as error:
-    raise ValueError(f'{argument}: {error}') from None
 
 
 def rank(argument: str, tensor: tf.Tensor, expected: int | set[int]) -> None:
@@ -26,12 +18,17 @@ def rank(argument: str, tensor: tf.Tensor, expected: int | set[int]) -> None:
   Raises:
     ValueError: If the rank is another one.
   """
+  actual = getattr(tensor, 'shape', None)
   ranks = expected if isinstance(expected, set) else {expected}
-  if len(getattr(tensor, 'shape', ())) not in ranks:
-    # Imported for its message alone: JAX comes with it, a tenth of a gigabyte.
-    import chex
+  if actual is not None and len(actual) in ranks:
+    return
+  # Imported for its message alone: JAX comes with it, a tenth of a gigabyte.
+  import chex
 
-    _check(argument, chex.assert_rank, tensor, expected)
+  try:
+    chex.assert_rank(tensor, expected)
+  except AssertionError as error:
+    raise ValueError(f'{argument}: {error}') from None
 
 
 def shape(

@@ -29,20 +29,34 @@ def add(flag: str, value: object, variable: str = 'XLA_FLAGS') -> None:
     os.environ[variable] = f'{flags} --{flag}={value}'.strip()
 
 
-def tune_for_cpu(batch_size: int) -> None:
-  """Has XLA compile faster programs for CPUs than it does by itself.
+def for_cpu(batch_size: int) -> dict[str, object]:
+  """Returns flags with which XLA's programs for CPUs are faster.
 
-  It takes all 512 bits of vectors, where the processor has them, instead of
-  256; and products of matrices from Eigen instead of YNNPACK, which is slower
-  but for small batches. Call it before anything is compiled. Flags that the
-  user has set stay, and a version of TensorFlow that may not know them is left
-  alone.
+  They let it take all 512 bits of vectors, where the processor has them,
+  instead of 256; and products of matrices from Eigen instead of YNNPACK, which
+  is slower but for small batches.
+
+  Args:
+    batch_size: The number of examples in a step.
+
+  Returns:
+    Values by the names of flags.
+  """
+  flags: dict[str, object] = {'xla_cpu_prefer_vector_width': 512}
+  if batch_size >= _SMALLEST_BATCH_FOR_EIGEN:
+    flags['xla_cpu_experimental_ynn_fusion_type'] = ''
+  return flags
+
+
+def tune_for_cpu(batch_size: int) -> None:
+  """Sets the flags of `for_cpu`: call it before anything is compiled.
+
+  What the user has set stays, and a version of TensorFlow that may not know
+  the flags is left alone.
 
   Args:
     batch_size: The number of examples in a step.
   """
-  if not importlib.metadata.version('tensorflow').startswith(_KNOWN_BY):
-    return
-  add('xla_cpu_prefer_vector_width', 512)
-  if batch_size >= _SMALLEST_BATCH_FOR_EIGEN:
-    add('xla_cpu_experimental_ynn_fusion_type', '')
+  if importlib.metadata.version('tensorflow').startswith(_KNOWN_BY):
+    for flag, value in for_cpu(batch_size).items():
+      add(flag, value)

@@ -225,6 +225,7 @@ def main() -> int:
   cache_dir = _COMPILATION_CACHE_DIR.value
   if cache_dir is None:
     cache_dir = compilation_cache.default_folder()
+  # Before the cache, which keeps programs of other flags apart.
   xla_flags.tune_for_cpu(config.global_batch_size)
   cache = compilation_cache.CompilationCache(cache_dir)
   # Imported here, so that --help and mistyped flags need not wait for it.

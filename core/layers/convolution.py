@@ -11,6 +11,55 @@ import tensorflow as tf
 from .. import checks
 
 
+def output_sizes(
+    input_shape: Sequence[int | None],
+    filters: tf.Variable | None,
+    kernel_size: int,
+    stride: int,
+    padding: str,
+) -> tuple[list[int | None], int]:
+  """Checks images' sizes; returns those after a convolution, and channels.
+
+  Args:
+    input_shape: ``[batch_size, height, width, channels]``.
+    filters: ``[kernel_size, kernel_size, channels, num_filters]``; None if they
+      are not made yet.
+    kernel_size: The side of a filter.
+    stride: What height and width are divided by.
+    padding: `SAME` or `VALID`.
+
+  Returns:
+    Height and width, None where that of the images is not known; and the
+    number of channels of the images.
+
+  Raises:
+    ValueError: If the number of channels is not known, or not that of the
+      filters, or a filter without padding is larger than the image.
+  """
+  if len(input_shape) != 4 or input_shape[-1] is None:
+    raise ValueError(
+        'input_shape: expected [batch_size, height, width, channels] with '
+        f'channels known, got {tuple(input_shape)}.'
+    )
+  _, *sides, channels = input_shape
+  built = channels if filters is None else filters.shape[2]
+  if built != channels:
+    raise ValueError(
+        f'input_shape: the layer was built for {built} channels, got '
+        f'{tuple(input_shape)}.'
+    )
+  border = 0 if padding == 'SAME' else kernel_size - 1
+  if any(side is not None and side <= border for side in sides):
+    raise ValueError(
+        f'input_shape: filters of {kernel_size} x {kernel_size} do not fit '
+        f'into {tuple(input_shape)}; use padding SAME.'
+    )
+  sides = [
+      None if side is None else -(-(side - border) // stride) for side in sides
+  ]
+  return sides, channels
+
+
 class Conv2D(snt.Module):
   """``x * w + b``: a convolution of images, with explicit shapes.
 
@@ -53,8 +102,8 @@ class Conv2D(snt.Module):
       padding: `SAME` or `VALID`.
       with_bias: Whether to add a bias.
       w_init: Initializer of the filters ``[kernel_size, kernel_size,
-        num_inputs, num_channels]``. By default Sonnet's: a normal distribution
-        with standard deviation 1/(kernel_size sqrt(num_inputs)), truncated at
+        channels, num_channels]``. By default Sonnet's: a normal distribution
+        with standard deviation 1/(kernel_size sqrt(channels)), truncated at
         two deviations (Ioffe and Szegedy 2015).
       b_init: Initializer of the bias ``[num_channels]``, by default zeros.
       name: Name of the module.
@@ -81,8 +130,8 @@ class Conv2D(snt.Module):
     """Makes the variables.
 
     Args:
-      input_shape: ``[batch_size, height, width, num_inputs]``; only the number
-        of inputs must be known.
+      input_shape: ``[batch_size, height, width, channels]``; only the number
+        of channels must be known.
 
     Raises:
       ValueError: If it is not known, or not the one the layer was built for, or
@@ -105,7 +154,7 @@ class Conv2D(snt.Module):
     """Applies the layer.
 
     Args:
-      inputs: float ``[batch_size, height, width, num_inputs]``.
+      inputs: float ``[batch_size, height, width, channels]``.
 
     Returns:
       A tensor of shape `output_shape`.
@@ -124,31 +173,12 @@ class Conv2D(snt.Module):
     """Returns ``[batch_size, height, width, num_channels]``.
 
     Args:
-      input_shape: ``[batch_size, height, width, num_inputs]``.
+      input_shape: ``[batch_size, height, width, channels]``.
 
     Raises:
       ValueError: As `build` does.
     """
-    if len(input_shape) != 4 or input_shape[-1] is None:
-      raise ValueError(
-          'input_shape: expected [batch_size, height, width, num_inputs] with '
-          f'num_inputs known, got {tuple(input_shape)}.'
-      )
-    batch_size, *image, num_inputs = input_shape
-    built = num_inputs if self.w is None else self.w.shape[2]
-    if built != num_inputs:
-      raise ValueError(
-          f'input_shape: the layer was built for {built} channels, got '
-          f'{tuple(input_shape)}.'
-      )
-    border = 0 if self.padding == 'SAME' else self.kernel_size - 1
-    if any(size is not None and size <= border for size in image):
-      raise ValueError(
-          f'input_shape: filters of {self.kernel_size} x {self.kernel_size} do '
-          f'not fit into {tuple(input_shape)}; use padding SAME.'
-      )
-    image = [
-        None if size is None else -(-(size - border) // self.stride)
-        for size in image
-    ]
-    return (batch_size, *image, self.num_channels)
+    sides, _ = output_sizes(
+        input_shape, self.w, self.kernel_size, self.stride, self.padding
+    )
+    return (input_shape[0], *sides, self.num_channels)

@@ -8,6 +8,7 @@ import sonnet as snt
 import tensorflow as tf
 
 from .. import checks
+from . import convolution
 
 
 def whitening_filters(
@@ -203,24 +204,8 @@ class WhiteningConv2D(snt.Module):
     Raises:
       ValueError: As `build` does.
     """
-    if len(input_shape) != 4 or input_shape[-1] is None:
-      raise ValueError(
-          'input_shape: expected [batch_size, height, width, channels] with '
-          f'channels known, got {tuple(input_shape)}.'
-      )
-    batch_size, *sides, channels = input_shape
-    built = channels if self.filters is None else self.filters.shape[2]
-    if built != channels:
-      raise ValueError(
-          f'input_shape: the layer was built for {built} channels, got '
-          f'{tuple(input_shape)}.'
-      )
-    loss = self.kernel_size - 1 if self.padding == 'VALID' else 0
-    sides = [None if side is None else side - loss for side in sides]
-    if any(side is not None and side < 1 for side in sides):
-      raise ValueError(
-          f'input_shape: filters of {self.kernel_size} x {self.kernel_size} do '
-          f'not fit into {tuple(input_shape)}.'
-      )
+    sides, channels = convolution.output_sizes(
+        input_shape, self.filters, self.kernel_size, 1, self.padding
+    )
     num_filters = self.kernel_size**2 * channels * (1 + self.with_negatives)
-    return (batch_size, *sides, num_filters)
+    return (input_shape[0], *sides, num_filters)

@@ -48,9 +48,9 @@ def bias_correction(
 ) -> nests.Nest:
   """Returns moment / (1 - decay ** count).
 
-  The power is rounded as Optax rounds it. It is computed in float64, since
-  1 - 0.999 ** count magnifies the last bit, in which eager, graph and XLA may
-  differ, by a thousand.
+  The decay is rounded as Optax rounds it. The factor is computed in float64,
+  since 1 - 0.999 ** count magnifies the last bit, in which eager, graph and XLA
+  may differ, by a thousand.
 
   Args:
     moments: A nest of tensors.

@@ -11,7 +11,6 @@ Variants:
 from __future__ import annotations
 
 import functools
-import os
 from typing import Any
 
 import flax
@@ -21,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from core import xla_flags
 from tests.benchmarks import cases, protocol
 from tests.benchmarks.contenders import jax_device
 
@@ -107,11 +107,8 @@ def main() -> None:
   run = protocol.start()
   case = run.case
   if run.variant == 'scan_tuned':
-    os.environ['XLA_FLAGS'] = '--xla_cpu_prefer_vector_width=512' + (
-        ' --xla_cpu_experimental_ynn_fusion_type='
-        if case.batch_size >= 64
-        else ''
-    )
+    for flag, value in xla_flags.for_cpu(case.batch_size).items():
+      xla_flags.add(flag, value)
   jax_device.setup(run)
   half = run.precision == 'bfloat16'
   model = _Network(case, jnp.bfloat16 if half else jnp.float32)

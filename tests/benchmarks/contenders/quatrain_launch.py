@@ -32,6 +32,8 @@ _RECIPE = (
 def _flags(run: protocol.Run) -> list[str]:
   """Returns the case as flags."""
   if run.variant == 'recipe':
+    if not run.case.is_race:
+      raise SystemExit('The recipe is of the network of the race alone.')
     return [f'--flagfile={_RECIPE}']
   if run.case.layers != cases.CASES['mlp_b128'].layers:
     raise SystemExit('The program has no such network.')
@@ -68,7 +70,7 @@ def main() -> None:
     result = json.loads(pathlib.Path(folder, 'result.json').read_text())
     lines = pathlib.Path(folder, 'metrics.jsonl').read_text().splitlines()
   rows = [row for row in map(json.loads, lines) if row['split'] == 'train']
-  if run.case.is_race:
+  if run.variant == 'recipe':
     run.end_epoch(rows[-1]['loss'], rows[-1]['accuracy'])
   else:
     ends = [row['wall_time'] - protocol.STARTED_AT for row in rows]

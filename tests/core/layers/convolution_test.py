@@ -111,8 +111,8 @@ class Conv2DTest(parameterized.TestCase):
     self.assertNotIn('BiasAddGrad', operations)
 
   @parameterized.parameters(
-      ([None, 6, 6], 'expected .batch_size, height, width, num_inputs'),
-      ([None, 6, 6, None], 'num_inputs known'),
+      ([None, 6, 6], 'expected .batch_size, height, width, channels'),
+      ([None, 6, 6, None], 'channels known'),
       ([None, 6, 6, 2], 'built for 3 channels'),
       ([None, 2, 6, 3], 'do not fit'),
   )
