@@ -196,7 +196,9 @@ class BatchNorm(snt.Module):
     # The kernel's is the estimate for more data: divided by count - 1.
     biased = variance * (max(count - 1, 1) / count)
     self._update(mean, biased, tf.constant(count, tf.float32))
-    return tf.reshape(y, inputs.shape)
+    # A reshape, even one that changes nothing, would keep TensorFlow from
+    # merging the activation that follows into the kernel.
+    return y if x is inputs else tf.reshape(y, inputs.shape)
 
   def _moments(
       self, x: tf.Tensor, weights: tf.Tensor | None
