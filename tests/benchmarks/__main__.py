@@ -113,7 +113,11 @@ def machine() -> dict[str, Any]:
 
 
 def command(
-    python: str, contender: lineup.Contender, case: str, precision: str
+    python: str,
+    contender: lineup.Contender,
+    case: str,
+    precision: str,
+    seed: int,
 ) -> list[str]:
   """Returns the command line of a process.
 
@@ -122,6 +126,7 @@ def command(
     contender: The contender.
     case: The name of the case.
     precision: What it computes in.
+    seed: The seed of weights and order.
 
   Returns:
     The arguments.
@@ -133,6 +138,7 @@ def command(
       f'--case={case}',
       f'--variant={contender.variant}',
       f'--precision={precision}',
+      f'--seed={seed}',
       f'--data={_data_folder()}',
       *(f'--{name}={value}' for name, value in _sizes().items()),
   ]
@@ -254,7 +260,9 @@ def _run(
     }
   python = pythons[contender.environment]
   load = os.getloadavg()[0]
-  arguments = command(python, contender, key['case'], key['precision'])
+  arguments = command(
+      python, contender, key['case'], key['precision'], seed=key['round']
+  )
   run = run_process(arguments, contender.variables, _TIMEOUT_S.value)
   revision = _output('git', 'describe', '--always', '--dirty')
   return {'load_before': load, 'revision': revision, **run}

@@ -129,7 +129,7 @@ CASES = {
     'mlp_b32': Case('MLP 784-300-100-10, batch 32', _MLP, 32),
     'mlp_b128': Case('MLP 784-300-100-10, batch 128', _MLP, 128, num_epochs=6),
     'mlp_b1024': Case(
-        'MLP 784-300-100-10, batch 1024', _MLP, 1024, num_epochs=8
+        'MLP 784-300-100-10, batch 1024', _MLP, 1024, num_epochs=16
     ),
     'cnn_b128': Case(
         'CNN 3x3x32-3x3x64-pool-128-10, batch 128',

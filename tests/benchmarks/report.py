@@ -33,9 +33,9 @@ environment of its own, and trains the same network from the same distribution
 of weights, with the same batches, optimizer and precision, on the same bytes:
 nobody decodes images. It shuffles every epoch, sums up loss and accuracy as its
 users would, and scores held-out examples at the end. Processes run one after
-another, in turn, round after round; a number is the median over rounds, in
-brackets the least and the greatest. A ratio is one of the same round. Above 1,
-the row's contender is the faster one.
+another, in turn, round after round, each round with a seed of its own; a number
+is the median over rounds, in brackets the least and the greatest. A ratio is
+one of the same round. Above 1, the row's contender is the faster one.
 
 ![Speed of every contender in every case](performance.svg)
 """
