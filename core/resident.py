@@ -1,12 +1,13 @@
 """A loop over data that lie on the devices: nothing comes from the host.
 
-    data = place({'image': images, 'label': labels}, strategy)
-    loop = make_loop(train_step, strategy)
-    sums, taken = loop(state, data, rows, start, epoch, sums, num_steps)
+    arrays = {'image': images, 'label': labels}
+    train = make_train_loop(state, objective, optimizer, metric, arrays)
+    sums, taken = train(rows, epoch)
 
 `rows` is the order of an epoch, `[num_batches, global_batch_size]`: made once,
 its rows are gathered in the graph step by step. (XLA would compile a slice
-whose start moves anew at every step.)
+whose start moves anew at every step.) `make_train_loop` is made of `place` and
+`make_loop`, which serve other steps too.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import loops, training
+from . import (
+  compilation,
+  layers,
+  loops,
+  metrics,
+  objectives,
+  optimizers,
+  training,
+)
 
 Data = Mapping[str, Any]  # Of tensors [num_examples, ...], a copy a replica.
 
@@ -53,11 +62,13 @@ def _batch(data: Data, row: tf.Tensor, epoch: tf.Tensor) -> dict[str, Any]:
   parts = tf.reshape(row, [context.num_replicas_in_sync, -1])
   index = tf.gather(parts, context.replica_id_in_sync_group)
   rows = tf.maximum(index, 0)
+  batch = {name: tf.gather(tensor, rows) for name, tensor in data.items()}
+  is_example = tf.cast(index >= 0, tf.float32)
   return {
-      **{name: tf.gather(tensor, rows) for name, tensor in data.items()},
+      **batch,
       'index': index,
       'epoch': tf.fill(tf.shape(index), epoch),
-      'weight': tf.cast(index >= 0, tf.float32),
+      'weight': is_example * batch.get('weight', 1.0),
   }
 
 
@@ -90,7 +101,8 @@ def make_loop(
     It returns the sums, with those of these steps added, and the number of
     steps taken, which is smaller only if a loss was not finite: the loop ends
     right after that step. A batch holds the data's names and `index`,
-    `epoch` int32 and `weight` float32, each ``[batch_size]``.
+    `epoch` int32 and `weight` float32, each ``[batch_size]``: 0 for padding,
+    else the `weight` of the data where they have one, and 1 where not.
   """
   strategy = strategy or tf.distribute.get_strategy()
 
@@ -111,3 +123,112 @@ def make_loop(
     return loops.add_up(next_step, sums, num_steps)
 
   return loop
+
+
+def make_train_loop(
+    state: training.TrainState,
+    objective: objectives.Objective,
+    optimizer: optimizers.GradientTransformation,
+    metric: metrics.Metric,
+    arrays: Mapping[str, Any],
+    strategy: tf.distribute.Strategy | None = None,
+    *,
+    jit: str = 'auto',
+    is_deterministic: bool = False,
+) -> Callable[..., tuple[training.Sums, tf.Tensor]]:
+  """Places data and makes the train step's loop over them, in its fast form.
+
+  What XLA compiles of it is what gains: see `compilation.choose`. On a CPU
+  call `xla_flags.tune_for_cpu` first.
+
+  Args:
+    state: The state, made under the scope of the strategy.
+    objective: What a step minimises.
+    optimizer: The optimizer that the state was made with.
+    metric: What a step measures.
+    arrays: The data, ``[num_examples, ...]`` each, as for `place`.
+    strategy: The strategy that the state was made under.
+    jit: One of `compilation.MODES`.
+    is_deterministic: Whether `enable_op_determinism` is in force.
+
+  Returns:
+    A function of
+
+    - rows, int32 ``[num_batches, global_batch_size]``: the positions in the
+      data of the examples of each batch, -1 for padding,
+    - the number of the epoch,
+    - `start`, the first row to take, by default 0,
+    - `num_steps`, the number of rows to take, by default all that are left,
+    - `sums`, what to add to, by default nothing.
+
+    It trains the state and returns the sums and the number of steps taken, as
+    the loop of `make_loop` does. One trace serves all calls with rows of one
+    shape.
+
+  Raises:
+    ValueError: If the mode is unknown.
+
+  Example:
+    >>> import numpy as np
+    >>> import tensorflow as tf
+    >>> from core import losses, metrics, models, objectives, optimizers
+    >>> from core import resident, training
+    >>> model = models.create('mlp', 2, hidden_sizes=())
+    >>> model.build([None, 3])
+    >>> optimizer = optimizers.sgd(0.1)
+    >>> state = training.TrainState(model, optimizer)
+    >>> objective = objectives.supervised(
+    ...     losses.softmax_cross_entropy, inputs=lambda batch: batch['x'])
+    >>> metric = metrics.collection({'accuracy': metrics.accuracy()})
+    >>> x = np.eye(3, dtype=np.float32)
+    >>> train = resident.make_train_loop(
+    ...     state, objective, optimizer, metric,
+    ...     {'x': x, 'label': np.array([0, 1, 1])})
+    >>> sums, taken = train(tf.constant([[0, 1], [2, -1]]), epoch=0)
+    >>> int(taken), float(sums['weight'])
+    (2, 3.0)
+  """
+  strategy = strategy or tf.distribute.get_strategy()
+  example = {
+      **{name: array[:1] for name, array in arrays.items()},
+      'index': tf.zeros([1], tf.int32),
+      'epoch': tf.zeros([1], tf.int32),
+      'weight': tf.ones([1]),
+  }
+  forward = training.trace(objective, metric, state.model, example)
+  extent = compilation.choose(
+      jit,
+      compilation.operations(forward),
+      on_gpu=bool(tf.config.list_logical_devices('GPU')),
+      num_replicas=strategy.num_replicas_in_sync,
+      is_deterministic=is_deterministic,
+      reduces=any(
+          isinstance(part, layers.BatchNorm) for part in state.model.submodules
+      ),
+  )
+  step = training.make_train_step(
+      objective, optimizer, metric, strategy, extent
+  )
+  loop = make_loop(
+      step, strategy, jit_compile=extent == compilation.Extent.LOOP
+  )
+  data = place(arrays, strategy)
+  zeros = training.zero_sums(objective, metric, state.model, example)
+
+  def train(
+      rows: tf.Tensor,
+      epoch: int,
+      *,
+      start: int = 0,
+      num_steps: int | None = None,
+      sums: training.Sums | None = None,
+  ) -> tuple[training.Sums, tf.Tensor]:
+    if num_steps is None:
+      num_steps = len(rows) - start
+    first, number, count = map(tf.constant, (start, epoch, num_steps))
+    return loop(
+        state, data, rows, first, number,
+        zeros if sums is None else sums, count,
+    )
+
+  return train

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from core import loops, optimizers, resident, training, variables
+from core import (
+  compilation,
+  loops,
+  optimizers,
+  resident,
+  training,
+  variables,
+)
 from pipelines import batches, examples
 from tests import virtual_devices
 from tests.core import runs
@@ -253,6 +262,95 @@ class ReplicasTest(parameterized.TestCase):
     real = rows[1][:8]
     np.testing.assert_array_equal(sums['label'][:8], data.labels[real])
     np.testing.assert_array_equal(sums['image'][:8], data.images[real])
+
+
+class TrainLoopTest(parameterized.TestCase):
+
+  def _make(
+      self, name='mlp', num_replicas=1, weights=None, jit='auto', **arguments
+  ):
+    optimizer = optimizers.sgd(0.05, momentum=0.9)
+    run = runs.make(name, optimizer, num_replicas, **arguments)
+
+    def objective(model, batch, seed, is_training):
+      image = tf.cast(batch['image'], tf.float32) / 255
+      return run.objective(model, {**batch, 'image': image}, seed, is_training)
+
+    arrays = dict(_data().arrays)
+    if weights is not None:
+      arrays['weight'] = weights
+    train = resident.make_train_loop(
+        run.state, objective, optimizer, run.metric, arrays, run.strategy,
+        jit=jit,
+    )
+    return run, train
+
+  @parameterized.product(jit=['auto', 'off', 'force'], num_replicas=[1, 2])
+  def test_is_the_loop_made_of_its_parts(self, jit, num_replicas):
+    parts = _Run()
+    rows = parts.rows()
+    run, train = self._make(
+        activation='tanh', num_replicas=num_replicas, jit=jit
+    )
+    expected, _ = parts.take(_STEPS_PER_EPOCH)
+    sums, taken = train(rows, 0)
+    self.assertEqual(int(taken), _STEPS_PER_EPOCH)
+    np.testing.assert_allclose(sums['loss'], expected['loss'], rtol=1e-5)
+    np.testing.assert_array_equal(sums['weight'], expected['weight'])
+    for name, value in parts.weights().items():
+      np.testing.assert_allclose(
+          run.weights()[name], value, rtol=1e-4, atol=1e-5, err_msg=name
+      )
+
+  def test_goes_on_in_the_middle_of_an_epoch(self):
+    rows = _data().train_rows(_SEED, 0, _BATCH_SIZE)
+    run, train = self._make(activation='tanh')
+    expected, _ = train(rows, 0)
+    digest = variables.digest(run.state.named_variables())
+    run, train = self._make(activation='tanh')
+    sums, taken = train(rows, 0, num_steps=2)
+    self.assertEqual(int(taken), 2)
+    sums, taken = train(rows, 0, start=2, sums=sums)
+    self.assertEqual(int(taken), _STEPS_PER_EPOCH - 2)
+    self.assertEqual(variables.digest(run.state.named_variables()), digest)
+    tf.nest.map_structure(np.testing.assert_array_equal, sums, expected)
+
+  def test_weights_of_the_data_count_but_for_padding(self):
+    weights = np.linspace(0, 2, _NUM_EXAMPLES).astype(np.float32)
+    _, train = self._make(weights=weights)
+    rows = np.array([[0, 3, 89, 7, -1, -1]], np.int32)
+    sums, _ = train(tf.constant(rows), 0)
+    np.testing.assert_allclose(
+        sums['weight'], weights[[0, 3, 89, 7]].sum(), rtol=1e-6
+    )
+
+  @parameterized.parameters(
+      ('mlp', 1, 'auto', compilation.Extent.LOOP),
+      ('mlp', 2, 'auto', compilation.Extent.PARTS),
+      ('convnet', 1, 'auto', compilation.Extent.UPDATE),
+      ('convnet', 1, 'off', compilation.Extent.NONE),
+      ('resnet', 2, 'force', compilation.Extent.UPDATE),
+  )
+  def test_compiles_what_gains(self, name, num_replicas, jit, expected):
+    with (
+        mock.patch.object(
+            training, 'make_train_step', wraps=training.make_train_step
+        ) as make_step,
+        mock.patch.object(
+            resident, 'make_loop', wraps=resident.make_loop
+        ) as make_loop,
+    ):
+      self._make(name, num_replicas, jit=jit)
+    # The first step is that of `runs`.
+    self.assertEqual(make_step.call_args.args[-1], expected)
+    self.assertEqual(
+        make_loop.call_args.kwargs['jit_compile'],
+        expected == compilation.Extent.LOOP,
+    )
+
+  def test_refuses_an_unknown_mode(self):
+    with self.assertRaisesRegex(ValueError, 'jit: .*sometimes'):
+      self._make(jit='sometimes')
 
 
 def _joined(each):

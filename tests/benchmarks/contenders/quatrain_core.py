@@ -2,13 +2,13 @@
 
 Under a MirroredStrategy over every device of its kind. Variants:
 
-- `resident`: the data lie on the device, and the epoch is a loop in the graph;
-  `compilation.choose` says what XLA compiles.
+- `resident`: the data lie on the device, and the epoch is a loop in the graph.
 - `streaming`: batches come through tf.data, as for a set that is too large.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -101,7 +101,6 @@ def main() -> None:
   case = run.case
   tensorflow_device.setup(run)
   xla_flags.tune_for_cpu(case.batch_size)
-  is_resident = run.variant == 'resident'
   strategy = distribution.create('auto')
   objective, optimizer = _objective(run), _optimizer(run)
   metric = metrics.collection({'accuracy': metrics.accuracy()})
@@ -114,47 +113,46 @@ def main() -> None:
       'label': tf.zeros([1], tf.int32),
       'weight': tf.ones([1]),
   }
-  forward = training.trace(objective, metric, model, example)
-  extent = compilation.choose(
-      'auto',
-      compilation.operations(forward),
-      on_gpu=bool(tf.config.list_logical_devices('GPU')),
-      num_replicas=strategy.num_replicas_in_sync,
-      is_resident=is_resident,
-  )
   zeros = training.zero_sums(objective, metric, model, example)
-  train_step = training.make_train_step(
-      objective, optimizer, metric, strategy, extent
-  )
   eval_step = training.make_eval_step(objective, metric, strategy)
   num_train, num_test = len(run.train.labels), len(run.test.labels)
 
   def train_resident() -> Callable[[int, int, int, Any], Any]:
-    data = resident.place(
-        {'image': run.train.images, 'label': run.train.labels}, strategy
-    )
-    loop = resident.make_loop(
-        train_step,
+    loop = resident.make_train_loop(
+        state,
+        objective,
+        optimizer,
+        metric,
+        {'image': run.train.images, 'label': run.train.labels},
         strategy,
-        jit_compile=extent == compilation.Extent.LOOP,
     )
-    orders = {}
+
+    @functools.lru_cache(maxsize=1)
+    def rows(epoch: int) -> tf.Tensor:
+      order = examples.epoch_order(num_train, run.seed, epoch)
+      return tf.reshape(order, [run.num_steps, case.batch_size])
 
     def train(epoch: int, start: int, num_steps: int, sums: Any) -> Any:
-      if epoch not in orders:
-        order = examples.epoch_order(num_train, run.seed, epoch)
-        orders.clear()
-        orders[epoch] = tf.reshape(order, [run.num_steps, case.batch_size])
-      numbers = map(tf.constant, (start, epoch, num_steps))
-      start, epoch_number, num_steps = numbers
       return loop(
-          state, data, orders[epoch], start, epoch_number, sums, num_steps
+          rows(epoch), epoch, start=start, num_steps=num_steps, sums=sums
       )[0]
 
     return train
 
   def train_streaming() -> Callable[[int, int, int, Any], Any]:
-    loop = loops.make_loop(train_step)
+    forward = training.trace(objective, metric, model, example)
+    extent = compilation.choose(
+        'auto',
+        compilation.operations(forward),
+        on_gpu=bool(tf.config.list_logical_devices('GPU')),
+        num_replicas=strategy.num_replicas_in_sync,
+        is_resident=False,
+    )
+    loop = loops.make_loop(
+        training.make_train_step(
+            objective, optimizer, metric, strategy, extent
+        )
+    )
     images, labels = run.train
     data = examples.Examples(images, labels.astype('int64'))
     dataset = strategy.distribute_datasets_from_function(
@@ -174,7 +172,7 @@ def main() -> None:
 
     return train
 
-  train = train_resident() if is_resident else train_streaming()
+  train = train_resident() if run.variant == 'resident' else train_streaming()
   for epoch in run.epochs():
     sums, start = zeros, 0
     if run.is_first_step:
