@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import tensorflow as tf
 
-from . import checks
+from . import checks, distribution, layers
 
 MODES = ('auto', 'on', 'off', 'force')
 
@@ -64,6 +64,46 @@ def is_slow_on_cpu(operations: Iterable[str]) -> bool:
     True for convolutions, time steps and batched products.
   """
   return _has(operations, _SLOW_ON_CPU)
+
+
+def choose_for(
+    model: tf.Module,
+    forward: tf.types.experimental.ConcreteFunction,
+    strategy: tf.distribute.Strategy | None = None,
+    mode: str = 'auto',
+    *,
+    is_resident: bool = True,
+    is_deterministic: bool = False,
+) -> Extent:
+  """Chooses how much of a model's training to compile.
+
+  Args:
+    model: The model, built.
+    forward: Its forward pass, as `training.trace` returns it.
+    strategy: The strategy that the model was built under.
+    mode: As for `choose`.
+    is_resident: As for `choose`.
+    is_deterministic: As for `choose`.
+
+  Returns:
+    The extent: what `choose` says of the forward pass's operations, of the
+    strategy's replicas, and of whether a layer of the model sums over them.
+
+  Raises:
+    ValueError: If the mode is unknown.
+  """
+  strategy = strategy or tf.distribute.get_strategy()
+  return choose(
+      mode,
+      operations(forward),
+      on_gpu=distribution.on_gpu(strategy),
+      num_replicas=strategy.num_replicas_in_sync,
+      is_resident=is_resident,
+      is_deterministic=is_deterministic,
+      reduces=any(
+          isinstance(part, layers.BatchNorm) for part in model.submodules
+      ),
+  )
 
 
 def choose(

@@ -75,6 +75,22 @@ def mirrored(devices: Sequence[str]) -> tf.distribute.MirroredStrategy:
   )
 
 
+def on_gpu(strategy: tf.distribute.Strategy | None = None) -> bool:
+  """Tells whether replicas are on GPUs.
+
+  Args:
+    strategy: The strategy, by default the one in scope.
+
+  Returns:
+    True for a strategy over GPUs, and without one where there is a GPU.
+  """
+  strategy = strategy or tf.distribute.get_strategy()
+  try:
+    return any('GPU' in name for name in strategy.extended.worker_devices)
+  except RuntimeError:  # There is no strategy: TensorFlow chooses the device.
+    return bool(tf.config.list_logical_devices('GPU'))
+
+
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
   """Tells whether this process is the one that writes the run's files.
 

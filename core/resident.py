@@ -19,7 +19,6 @@ import tensorflow as tf
 
 from . import (
   compilation,
-  layers,
   loops,
   metrics,
   objectives,
@@ -138,7 +137,7 @@ def make_train_loop(
 ) -> Callable[..., tuple[training.Sums, tf.Tensor]]:
   """Places data and makes the train step's loop over them, in its fast form.
 
-  What XLA compiles of it is what gains: see `compilation.choose`. On a CPU
+  What XLA compiles of it is what gains: see `compilation.choose_for`. On a CPU
   call `xla_flags.tune_for_cpu` first.
 
   Args:
@@ -195,16 +194,10 @@ def make_train_loop(
       'epoch': tf.zeros([1], tf.int32),
       'weight': tf.ones([1]),
   }
-  forward = training.trace(objective, metric, state.model, example)
-  extent = compilation.choose(
-      jit,
-      compilation.operations(forward),
-      on_gpu=bool(tf.config.list_logical_devices('GPU')),
-      num_replicas=strategy.num_replicas_in_sync,
-      is_deterministic=is_deterministic,
-      reduces=any(
-          isinstance(part, layers.BatchNorm) for part in state.model.submodules
-      ),
+  with strategy.scope():  # Layers may ask what they are computed on.
+    forward = training.trace(objective, state.model, example)
+  extent = compilation.choose_for(
+      state.model, forward, strategy, jit, is_deterministic=is_deterministic
   )
   step = training.make_train_step(
       objective, optimizer, metric, strategy, extent
@@ -213,7 +206,7 @@ def make_train_loop(
       step, strategy, jit_compile=extent == compilation.Extent.LOOP
   )
   data = place(arrays, strategy)
-  zeros = training.zero_sums(objective, metric, state.model, example)
+  zeros = training.zero_sums(metric, forward)
 
   def train(
       rows: tf.Tensor,

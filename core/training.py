@@ -271,57 +271,58 @@ def make_eval_step(
   return eval_step
 
 
+def trace(
+    objective: objectives.Objective, model: tf.Module, batch: objectives.Batch
+) -> tf.types.experimental.ConcreteFunction:
+  """Traces a forward pass, without running it.
+
+  Args:
+    objective: The objective of the step.
+    model: The model, built.
+    batch: An example batch of any values, undistributed; only names, types and
+      sizes beyond the first axis matter.
+
+  Returns:
+    A concrete function of the batch, to an `objectives.Evaluation`. What
+    `zero_sums` and `compilation.choose_for` want to know is read off it.
+  """
+
+  @_graph()
+  def forward(batch: objectives.Batch) -> objectives.Evaluation:
+    return objective(model, batch, None, is_training=False)
+
+  return forward.get_concrete_function(
+      tf.nest.map_structure(tf.convert_to_tensor, dict(batch))
+  )
+
+
 def zero_sums(
-    objective: objectives.Objective,
-    metric: metrics.Metric,
-    model: tf.Module,
-    batch: objectives.Batch,
+    metric: metrics.Metric, forward: tf.types.experimental.ConcreteFunction
 ) -> Sums:
   """Returns the sums of no example, to start a loop from.
 
   Args:
-    objective: The objective of the step.
     metric: The metric of the step.
-    model: The model, built.
-    batch: An example batch of any values, undistributed; only types and sizes
-      beyond the first axis matter.
+    forward: A forward pass of the step, as `trace` returns it.
 
   Returns:
     A nest of float64 zeros: batches are summed in float64, which counts
     exactly far beyond the 2^24 of float32.
   """
-  forward = trace(objective, metric, model, batch)
-  return tf.nest.map_structure(
-      lambda value: tf.zeros(value.shape, tf.float64),
-      forward.structured_outputs,
-  )
-
-
-def trace(
-    objective: objectives.Objective,
-    metric: metrics.Metric,
-    model: tf.Module,
-    batch: objectives.Batch,
-) -> tf.types.experimental.ConcreteFunction:
-  """Traces what a step measures, without running it.
-
-  Args:
-    objective: The objective of the step.
-    metric: The metric of the step.
-    model: The model, built.
-    batch: An example batch, as for `zero_sums`.
-
-  Returns:
-    A concrete function, whose outputs are like a step's sums and whose
-    operations are those of a forward pass; see `compilation.operations`.
-  """
+  (batch,), _ = forward.structured_input_signature
 
   @_graph()
-  def forward() -> Sums:
-    evaluation = objective(model, batch, None, is_training=False)
+  def measure(evaluation: objectives.Evaluation, batch: Any) -> Sums:
     return _measure(metric, evaluation, batch)[1]
 
-  return forward.get_concrete_function()
+  specs = tf.nest.map_structure(
+      lambda value: tf.TensorSpec(value.shape, value.dtype),
+      (forward.structured_outputs, batch),
+  )
+  return tf.nest.map_structure(
+      lambda value: tf.zeros(value.shape, tf.float64),
+      measure.get_concrete_function(*specs).structured_outputs,
+  )
 
 
 def summarize(metric: metrics.Metric, sums: Sums) -> dict[str, tf.Tensor]:

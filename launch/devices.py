@@ -22,11 +22,6 @@ _LOST_WORKER = (
 )
 
 
-def on_gpu() -> bool:
-  """Tells whether replicas are on GPUs."""
-  return bool(tf.config.list_logical_devices('GPU'))
-
-
 @contextlib.contextmanager
 def lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
   """Tells in one line what to do when another worker is gone.

@@ -16,7 +16,6 @@ from core import (
   augmentation,
   compilation,
   distribution,
-  layers,
   loss_scaling,
   losses,
   metrics,
@@ -28,7 +27,7 @@ from core import (
 )
 from pipelines import batches, preprocessing, sources
 
-from . import arguments, devices, factories, programs
+from . import arguments, factories, programs
 from . import config as config_lib
 
 # What `core.models.Model.initialize` is given.
@@ -232,38 +231,32 @@ class Experiment:
       The extent, by the config's `jit` and the operations of the model alone:
       augmentation is cheap wherever it runs.
     """
-    return compilation.choose(
+    with strategy.scope():  # Layers may ask what they are computed on.
+      forward = self._forward
+    return compilation.choose_for(
+        self.model,
+        forward,
+        strategy,
         self.config.jit,
-        self._operations,
-        on_gpu=devices.on_gpu(),
-        num_replicas=strategy.num_replicas_in_sync,
         is_resident=is_resident,
         is_deterministic=True,
-        reduces=any(
-            isinstance(part, layers.BatchNorm) for part in self.model.submodules
-        ),
     )
 
-  @property
-  def is_slow_on_cpu(self) -> bool:
-    """Whether the run is on a CPU, where XLA computes its model slowly."""
-    return not devices.on_gpu() and compilation.is_slow_on_cpu(self._operations)
-
-  @functools.cached_property
-  def _operations(self) -> set[str]:
-    return compilation.operations(
-        training.trace(
-            self.full_precision_objective,
-            self.train_metric,
-            self.model,
-            self.example_batch(),
-        )
+  def is_slow_on_cpu(self, strategy: tf.distribute.Strategy) -> bool:
+    """Tells whether the run is on a CPU and its model slow under XLA there."""
+    return not distribution.on_gpu(strategy) and compilation.is_slow_on_cpu(
+        compilation.operations(self._forward)
     )
 
   def zero_sums(self, metric: metrics.Metric) -> training.Sums:
     """Returns the sums that a loop with this metric starts from."""
-    return training.zero_sums(
-        self.objective, metric, self.model, self.example_batch()
+    return training.zero_sums(metric, self._forward)
+
+  @functools.cached_property
+  def _forward(self) -> tf.types.experimental.ConcreteFunction:
+    # Traced once for all that is read off it.
+    return training.trace(
+        self.full_precision_objective, self.model, self.example_batch()
     )
 
 

@@ -185,7 +185,7 @@ def _opening(
   counts = ', '.join(
       f'{number:,} {split}' for split, number in dataset.num_examples.items()
   )
-  kind = 'GPU' if devices.on_gpu() else 'CPU'
+  kind = 'GPU' if distribution.on_gpu(strategy) else 'CPU'
   lines = [
       tables.parameters(trainer.state.parameters),
       '',
@@ -196,17 +196,21 @@ def _opening(
       f'step, {experiment.num_steps:,} steps, '
       f'{experiment.steps_per_epoch:,} an epoch',
   ]
-  lines += _slow(experiment, trainer.extent)
+  lines += _slow(experiment, strategy, trainer.extent)
   if trainer.restored:
     lines.append(f'resumed from {trainer.restored}')
   return '\n'.join(lines) + '\n'
 
 
 def _slow(
-    experiment: experiment_lib.Experiment, extent: compilation.Extent
+    experiment: experiment_lib.Experiment,
+    strategy: tf.distribute.Strategy,
+    extent: compilation.Extent,
 ) -> list[str]:
   """Warns of what XLA computes slowly, if the flags ask for it."""
-  if not experiment.is_slow_on_cpu or extent <= compilation.Extent.UPDATE:
+  if extent <= compilation.Extent.UPDATE or (
+      not experiment.is_slow_on_cpu(strategy)
+  ):
     return []
   flag = f'--jit={experiment.config.jit}'
   if extent == compilation.Extent.LOOP:

@@ -9,7 +9,7 @@ import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
-from .. import checks
+from .. import checks, distribution
 
 
 def max_pool2d(
@@ -52,7 +52,7 @@ def max_pool2d(
   if size < 1:
     raise ValueError(f'size: expected at least 1, got {size}.')
   if by_reshape is None:
-    by_reshape = bool(tf.config.list_logical_devices('GPU'))
+    by_reshape = distribution.on_gpu()
   if not by_reshape:
     return tf.nn.max_pool2d(inputs, size, size, 'SAME')
   batch_size, height, width, channels = inputs.shape

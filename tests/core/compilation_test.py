@@ -11,11 +11,12 @@ from absl.testing import absltest, parameterized
 from core import (
   compilation,
   losses,
-  metrics,
   models,
   objectives,
   training,
 )
+from tests import virtual_devices
+from tests.core import runs
 from tests.core.models import cases
 
 _DENSE = ('MatMul', 'Relu')
@@ -42,10 +43,9 @@ def _operations(name):
       losses.softmax_cross_entropy,
       inputs=functools.partial(cases.inputs, model),
   )
-  metric = metrics.collection({'accuracy': metrics.accuracy()})
   batch = cases.batch(model, _IMAGE_SHAPE, 2)
   return frozenset(
-      compilation.operations(training.trace(objective, metric, model, batch))
+      compilation.operations(training.trace(objective, model, batch))
   )
 
 
@@ -130,6 +130,46 @@ class ChooseTest(parameterized.TestCase):
   )
   def test_what_is_slow_is_known(self, name, expected):
     self.assertEqual(compilation.is_slow_on_cpu(_operations(name)), expected)
+
+
+class ChooseForTest(parameterized.TestCase):
+
+  @parameterized.product(
+      name=('mlp', 'convnet', 'resnet'),
+      num_replicas=(1, virtual_devices.NUM_DEVICES),
+      mode=compilation.MODES,
+      is_resident=(False, True),
+  )
+  def test_reads_off_what_choose_is_told(
+      self, name, num_replicas, mode, is_resident
+  ):
+    run = runs.make(name, num_replicas=num_replicas)
+    forward = training.trace(
+        run.objective, run.model, runs.batches(run.model, 1, 4)[0]
+    )
+    options = {'is_resident': is_resident, 'is_deterministic': True}
+    self.assertEqual(
+        compilation.choose_for(
+            run.model, forward, run.strategy, mode, **options
+        ),
+        compilation.choose(
+            mode,
+            _operations(name),
+            on_gpu=False,
+            num_replicas=num_replicas,
+            reduces=name == 'resnet',
+            **options,
+        ),
+    )
+
+  def test_without_a_strategy(self):
+    run = runs.make()
+    forward = training.trace(
+        run.objective, run.model, runs.batches(run.model, 1, 4)[0]
+    )
+    self.assertEqual(
+        compilation.choose_for(run.model, forward), compilation.Extent.LOOP
+    )
 
 
 class OperationsTest(absltest.TestCase):

@@ -38,6 +38,19 @@ class CreateTest(parameterized.TestCase):
     self.assertEqual(strategy.num_replicas_in_sync, num_replicas)
     self.assertTrue(distribution.is_chief(strategy))
 
+  def test_where_the_replicas_are(self):
+    gpus = tf.config.list_logical_devices('GPU')
+    self.assertEqual(distribution.on_gpu(), bool(gpus))
+    for name in ('mirrored', 'one_device'):
+      self.assertEqual(
+          distribution.on_gpu(distribution.create(name)), bool(gpus)
+      )
+    self.assertFalse(distribution.on_gpu(distribution.mirrored(['CPU:0'])))
+
+  def test_a_strategy_over_gpus(self):
+    extended = mock.Mock(worker_devices=('/device:GPU:0', '/device:GPU:1'))
+    self.assertTrue(distribution.on_gpu(mock.Mock(extended=extended)))
+
   def test_an_unknown_name(self):
     with self.assertRaisesRegex(
         ValueError, "strategy: unknown 'tpu'; known: auto, mirrored, multi_wor"

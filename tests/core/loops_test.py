@@ -78,9 +78,12 @@ def _train(extent, num_replicas=1, half=None, dropout_rate=0.3, **state):
   )
   arrays = _arrays(run.model)
   rows = tf.reshape(tf.range(_NUM_EXAMPLES), [_NUM_STEPS, _BATCH_SIZE])
+  example = {k: v[:1] for k, v in arrays.items()}
   zeros = training.zero_sums(
-      objective, run.metric, run.model,
-      {**{k: v[:1] for k, v in arrays.items()}, 'weight': np.ones([1], 'f')},
+      run.metric,
+      training.trace(
+          objective, run.model, {**example, 'weight': np.ones([1], 'f')}
+      ),
   )
   sums, taken = loop(
       run.state,

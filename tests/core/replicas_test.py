@@ -135,7 +135,7 @@ class PaddingTest(parameterized.TestCase):
     batches = runs.batches(run.model, 3, 12)
     batches[2] = runs.pad(batches[2], 2)
     zeros = training.zero_sums(
-        run.objective, run.metric, run.model, batches[0]
+        run.metric, training.trace(run.objective, run.model, batches[0])
     )
     loop = loops.make_loop(run.eval_step)
     sums, taken = loop(

@@ -61,7 +61,9 @@ class _Run:
     example = {'weight': np.ones([1], np.float32)}
     for name, array in self.data.arrays.items():
       example[name] = array[:1]
-    self.zeros = training.zero_sums(objective, run.metric, run.model, example)
+    self.zeros = training.zero_sums(
+        run.metric, training.trace(objective, run.model, example)
+    )
 
   def reset(self):
     for name, variable in self.state.named_variables().items():

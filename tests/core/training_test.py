@@ -25,7 +25,8 @@ def _state_digest(run):
 
 
 def _zeros(run, batch):
-  return training.zero_sums(run.objective, run.metric, run.model, batch)
+  forward = training.trace(run.objective, run.model, batch)
+  return training.zero_sums(run.metric, forward)
 
 
 def _restore(run, weights):
@@ -247,6 +248,30 @@ class EvalStepTest(absltest.TestCase):
     self.assertEqual(run.eval_step.experimental_get_tracing_count(), 1)
 
 
+class ZeroSumsTest(absltest.TestCase):
+
+  def test_are_like_the_sums_of_a_step_from_one_forward_pass(self):
+    run = runs.make()
+    batch = runs.batches(run.model, 1, 6)[0]
+    calls = []
+
+    def objective(*args, **kwargs):
+      calls.append(args)
+      return run.objective(*args, **kwargs)
+
+    forward = training.trace(objective, run.model, batch)
+    other = metrics.collection({'cross_entropy': metrics.cross_entropy()})
+    for metric in (run.metric, other):
+      step = training.make_eval_step(run.objective, metric, run.strategy)
+      sums = step(run.state, next(run.distribute([batch])))
+      zeros = training.zero_sums(metric, forward)
+      tf.nest.assert_same_structure(sums, zeros)
+      for value, zero in zip(tf.nest.flatten(sums), tf.nest.flatten(zeros)):
+        self.assertEqual(zero.dtype, tf.float64)
+        np.testing.assert_array_equal(zero, np.zeros(value.shape))
+    self.assertLen(calls, 1)
+
+
 class LearningTest(absltest.TestCase):
 
   def test_an_mlp_separates_blobs(self):
@@ -267,7 +292,9 @@ class LearningTest(absltest.TestCase):
     )
     train = loops.make_loop(step)
     batch = next(iter(dataset))
-    zeros = training.zero_sums(objective, metric, model, batch)
+    zeros = training.zero_sums(
+        metric, training.trace(objective, model, batch)
+    )
     iterator = iter(dataset)
     _, taken = train(state, iterator, zeros, tf.constant(150))
     self.assertEqual(int(taken), 150)

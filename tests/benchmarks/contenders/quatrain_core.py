@@ -113,7 +113,8 @@ def main() -> None:
       'label': tf.zeros([1], tf.int32),
       'weight': tf.ones([1]),
   }
-  zeros = training.zero_sums(objective, metric, model, example)
+  forward = training.trace(objective, model, example)
+  zeros = training.zero_sums(metric, forward)
   eval_step = training.make_eval_step(objective, metric, strategy)
   num_train, num_test = len(run.train.labels), len(run.test.labels)
 
@@ -140,13 +141,8 @@ def main() -> None:
     return train
 
   def train_streaming() -> Callable[[int, int, int, Any], Any]:
-    forward = training.trace(objective, metric, model, example)
-    extent = compilation.choose(
-        'auto',
-        compilation.operations(forward),
-        on_gpu=bool(tf.config.list_logical_devices('GPU')),
-        num_replicas=strategy.num_replicas_in_sync,
-        is_resident=False,
+    extent = compilation.choose_for(
+        model, forward, strategy, is_resident=False
     )
     loop = loops.make_loop(
         training.make_train_step(

@@ -1,6 +1,6 @@
 """Tests of the losses of one class among many.
 
-Covers: arguments, numerics.
+Covers: arguments.
 """
 
 from __future__ import annotations

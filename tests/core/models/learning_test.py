@@ -71,7 +71,9 @@ class LearningTest(parameterized.TestCase):
         training.make_train_step(objective, optimizer, metric)
     )
     evaluate = loops.make_loop(training.make_eval_step(objective, metric))
-    zeros = training.zero_sums(objective, metric, model, batch)
+    zeros = training.zero_sums(
+        metric, training.trace(objective, model, batch)
+    )
     iterator = iter(dataset)
     train(state, iterator, zeros, tf.constant(_NUM_STEPS))
     sums, _ = evaluate(state, iterator, zeros, tf.constant(20))
