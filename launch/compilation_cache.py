@@ -20,6 +20,7 @@ import tempfile
 
 from core import xla_flags
 
+_MAX_BYTES = 2**30  # Some thousands of programs.
 _PROCESSORS = pathlib.Path('/proc/cpuinfo')
 
 
@@ -79,7 +80,10 @@ class CompilationCache:
       kept.mkdir(parents=True, exist_ok=True)
     except OSError:
       return None
-    return kept if os.access(kept, os.W_OK) else None
+    if not os.access(kept, os.W_OK):
+      return None
+    _prune(kept.parent)
+    return kept
 
   def count(self) -> int:
     """Returns the number of programs compiled here; they are kept from now."""
@@ -105,6 +109,21 @@ def _keep(path: pathlib.Path, target: pathlib.Path) -> None:
     unfinished.replace(target)
   except OSError:  # A full disk must not end a run.
     unfinished.unlink(missing_ok=True)
+
+
+def _prune(folder: pathlib.Path) -> None:
+  """Deletes what was not read for longest, beyond the greatest size."""
+  programs = []
+  for path in folder.glob('*/*.pb'):
+    with contextlib.suppress(OSError):  # Another process deletes as well.
+      status = path.stat()
+      programs.append((status.st_atime, status.st_size, path))
+  total = 0
+  for _, size, path in sorted(programs, reverse=True):
+    total += size
+    if total > _MAX_BYTES:
+      with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _is_whole(path: pathlib.Path) -> bool:

@@ -72,6 +72,38 @@ class CompilationCacheTest(parameterized.TestCase):
     self.assertEqual(cache.count(), 2)
     self.assertEqual(self.kept(), ['one.pb', 'three.pb', 'two.pb'])
 
+  def test_what_was_not_read_for_longest_makes_room(self):
+    cache, mine = self.process()
+    for name in 'abcd':
+      (mine / f'{name}.pb').write_bytes(bytes(100))
+    cache.count()
+    [folder] = self.folder.iterdir()
+    for name, read in zip('abcd', (30, 10, 40, 20)):
+      os.utime(folder / f'{name}.pb', (read, 5))
+    older = self.folder / 'another_machine'
+    older.mkdir()
+    (older / 'e.pb').write_bytes(bytes(100))
+    os.utime(older / 'e.pb', (25, 5))
+    with mock.patch.object(compilation_cache, '_MAX_BYTES', 300):
+      _, linked = self.process()
+    self.assertEqual(self.kept(), ['a.pb', 'c.pb', 'e.pb'])
+    self.assertEqual(
+        sorted(path.name for path in linked.iterdir()), ['a.pb', 'c.pb']
+    )
+
+  def test_a_program_that_another_process_deleted(self):
+    cache, mine = self.process()
+    (mine / 'one.pb').write_text('1')
+    cache.count()
+    other, linked = self.process()
+    [path] = self.folder.glob('*/one.pb')
+    path.unlink()
+    self.assertFalse((linked / 'one.pb').exists())  # Hence compiled again.
+    (linked / 'new').write_text('2')
+    (linked / 'new').rename(linked / 'one.pb')
+    self.assertEqual(other.count(), 1)
+    self.assertEqual(path.read_text(), '2')
+
   def test_two_processes_that_compile_the_same(self):
     caches = [self.process(), self.process()]
     for text, (cache, mine) in enumerate(caches):
