@@ -108,13 +108,6 @@ def main() -> None:
     model = _model(case)
     model.build([None, *cases.IMAGE_SHAPE])
     state = training.TrainState(model, optimizer, run.seed)
-  example = {
-      'image': tf.zeros([1, *cases.IMAGE_SHAPE], tf.uint8),
-      'label': tf.zeros([1], tf.int32),
-      'weight': tf.ones([1]),
-  }
-  forward = training.trace(objective, model, example)
-  zeros = training.zero_sums(metric, forward)
   eval_step = training.make_eval_step(objective, metric, strategy)
   num_train, num_test = len(run.train.labels), len(run.test.labels)
 
@@ -141,6 +134,13 @@ def main() -> None:
     return train
 
   def train_streaming() -> Callable[[int, int, int, Any], Any]:
+    example = {
+        'image': tf.zeros([1, *cases.IMAGE_SHAPE], tf.uint8),
+        'label': tf.zeros([1], tf.int32),
+        'weight': tf.ones([1]),
+    }
+    forward = training.trace(objective, model, example)
+    zeros = training.zero_sums(metric, forward)
     extent = compilation.choose_for(
         model, forward, strategy, is_resident=False
     )
@@ -164,13 +164,14 @@ def main() -> None:
 
     def train(epoch: int, start: int, num_steps: int, sums: Any) -> Any:
       del epoch, start  # The stream goes on where it was.
+      sums = zeros if sums is None else sums
       return loop(state, iterator, sums, tf.constant(num_steps))[0]
 
     return train
 
   train = train_resident() if run.variant == 'resident' else train_streaming()
   for epoch in run.epochs():
-    sums, start = zeros, 0
+    sums, start = None, 0  # The sums of no step.
     if run.is_first_step:
       # The same program as for the rest of the epoch: the number of steps is
       # a tensor.
@@ -187,6 +188,7 @@ def main() -> None:
   evaluate = resident.make_loop(eval_step, strategy)
   rows = tf.reshape(tf.range(num_test), [-1, protocol.EVAL_BATCH_SIZE])
   zero = tf.constant(0)
+  zeros = tf.nest.map_structure(tf.zeros_like, sums)
   sums, _ = evaluate(state, data, rows, zero, zero, zeros, tf.shape(rows)[0])
   run.finish(
       accuracy=training.summarize(metric, sums)['accuracy'].numpy(),
