@@ -21,6 +21,7 @@ class Calls:
       largest: How many steps a call may take at most; None sets no limit.
     """
     self.size = 1
+    self.seconds = 0.0  # In all calls so far, the mean over workers.
     self.is_warm = False  # The first call traces and compiles.
     self._strategy = strategy
     self._largest = largest or 2**31 - 1
@@ -39,6 +40,7 @@ class Calls:
     seconds, signals = distribution.mean_over_workers(
         self._strategy, [seconds, float(signal > 0)]
     )
+    self.seconds += seconds
     self.is_warm = True
     wanted = CALL_SECS * size / max(seconds, 1e-6)
     self.size = max(1, min(int(wanted), 2 * self.size, self._largest))

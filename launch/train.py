@@ -152,7 +152,8 @@ _EVAL_EVERY_EPOCHS = flags.DEFINE_integer(
     'eval_every_epochs', 1, 'The epochs between validations.', lower_bound=1)
 _CHECKPOINT_EVERY_STEPS = flags.DEFINE_integer(
     'checkpoint_every_steps', None,
-    'The steps between checkpoints. None saves after each epoch.',
+    'The steps between checkpoints. None saves at the end of an epoch, not '
+    'sooner than ten seconds of training after the last time.',
     lower_bound=1)
 _KEEP_CHECKPOINTS = flags.DEFINE_integer(
     'keep_checkpoints', 3, 'How many of the last checkpoints are kept.',

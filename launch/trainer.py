@@ -26,6 +26,10 @@ from . import (
 from . import experiment as experiment_lib
 from . import workdir as workdir_lib
 
+# Without a period of steps, checkpoints are this long apart: an epoch of a
+# small network is over before a checkpoint is written.
+CHECKPOINT_SECS = 10.0
+
 
 class NonFiniteLossError(programs.Failure):
   """The loss became infinite or not a number; the message says where."""
@@ -118,6 +122,7 @@ class Trainer:
     if not self.restored:
       experiment.initialize(dataset.examples('train'), strategy)
     self._saved_step = int(self.state.step.numpy()) if self.restored else -1
+    self._saved_after = 0.0
     self._seconds = 0.0
     self._steps_timed = 0
     self._workdir.forget_metrics_after(int(self.state.step.numpy()))
@@ -186,8 +191,9 @@ class Trainer:
           epoch = self._zeros
           num_compilations = self._compilations()
           line.resume()
-        if stop or self._is_checkpoint(step):
+        if stop or self._is_checkpoint(step, calls.seconds):
           self._save(step, row, epoch)
+          self._saved_after = calls.seconds
         if stop:
           break
     return Outcome(step, interrupted.signal if step < num_steps else 0)
@@ -277,10 +283,14 @@ class Trainer:
         if names
         else 'all variables are finite'
     )
+    last = (
+        f'The last checkpoint is of step {self._saved_step}'
+        if self._saved_step >= 0
+        else 'There is no checkpoint yet'
+    )
     raise NonFiniteLossError(
-        f'the loss of step {step} is not finite; {where}. The last checkpoint '
-        'is from before; a smaller --learning_rate or --clip_global_norm may '
-        'help.'
+        f'the loss of step {step} is not finite; {where}. {last}; a smaller '
+        '--learning_rate or --clip_global_norm may help.'
     )
 
   def _validate(
@@ -340,17 +350,11 @@ class Trainer:
     periods = [
         self._config.log_every_steps,
         self._experiment.steps_per_epoch,
-        self._checkpoint_period,
+        self._config.checkpoint_every_steps or self._experiment.num_steps,
     ]
     return min(
         self._experiment.num_steps,
         *(step - step % period + period for period in periods),
-    )
-
-  @property
-  def _checkpoint_period(self) -> int:
-    return (
-        self._config.checkpoint_every_steps or self._experiment.steps_per_epoch
     )
 
   def _is_row(self, step: int) -> bool:
@@ -369,10 +373,13 @@ class Trainer:
         or step == self._experiment.num_steps
     )
 
-  def _is_checkpoint(self, step: int) -> bool:
-    return (
-        not step % self._checkpoint_period or step == self._experiment.num_steps
-    )
+  def _is_checkpoint(self, step: int, seconds: float) -> bool:
+    if step == self._experiment.num_steps:
+      return True
+    if self._config.checkpoint_every_steps:
+      return not step % self._config.checkpoint_every_steps
+    waited = seconds - self._saved_after
+    return self._is_epoch_end(step) and waited >= CHECKPOINT_SECS
 
 
 def _variable(value: tf.Tensor) -> tf.Variable:

@@ -85,6 +85,12 @@ class CallsTest(parameterized.TestCase):
       calls.agree(1e-9, calls.size, 0)
     self.assertEqual(calls.size, 7)
 
+  def test_adds_up_seconds(self):
+    calls = self._calls()
+    for seconds in (2.0, 0.5):
+      calls.agree(seconds, 1, 0)
+    self.assertEqual(calls.seconds, 2.5)
+
   def test_a_signal_stops(self):
     self.assertTrue(self._calls().agree(0.1, 1, signal.SIGTERM))
 

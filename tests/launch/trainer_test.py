@@ -11,7 +11,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from core.models import speednet
-from launch import interruption
+from launch import calls, interruption, trainer
 from tests.launch import runs
 
 _ROW = {'step', 'epoch', 'split', 'wall_time', 'loss', 'accuracy'}
@@ -272,6 +272,31 @@ class ResumeTest(_TestCase):
     self.assertEqual(runs.rows(workdir), runs.rows(whole))
 
 
+class CheckpointTest(_TestCase):
+  """When a run saves that was not told when."""
+
+  @parameterized.parameters(
+      (0.0, [runs.STEPS_PER_EPOCH, _LAST_STEP]),
+      (1e9, [_LAST_STEP]),
+  )
+  def test_epochs_of_some_length(self, seconds, steps):
+    with mock.patch.object(trainer, 'CHECKPOINT_SECS', seconds):
+      workdir = self.train()
+    self.assertEqual(self.checkpoints(workdir), steps)
+    self.assertEqual(runs.digest(workdir), runs.digest(runs.finished()))
+
+  def test_the_clock_starts_anew_with_a_checkpoint(self):
+    def agree(calls, seconds, size, signal):
+      del seconds, size, signal
+      calls.seconds += 8.0 / runs.STEPS_PER_EPOCH  # A call takes one step.
+      return False
+
+    with mock.patch.object(calls.Calls, 'agree', agree):
+      workdir = self.train(num_epochs=5)
+    epochs = [step / runs.STEPS_PER_EPOCH for step in self.checkpoints(workdir)]
+    self.assertEqual(epochs, [2, 4, 5])
+
+
 class NonFiniteTest(_TestCase):
 
   @parameterized.parameters(1, 2)
@@ -290,11 +315,19 @@ class NonFiniteTest(_TestCase):
         r'^.*: the loss of step [2-4] is not finite; these variables are not '
         r'finite: model/hidden/0/linear/b, model/hidden/0/linear/w, .*\n$',
     )
+    self.assertIn(f'The last checkpoint is of step {saved[-1]}; ', ended.err)
     self.assertEqual(ended.err.count('\n'), 1)
     self.assertEqual(self.checkpoints(workdir), saved)
     self.assertFalse((workdir / 'result.json').exists())
     for row in runs.rows(workdir):
       self.assertTrue(np.isfinite(row['loss']))
+
+  def test_before_the_first_checkpoint(self):
+    workdir = self.root / 'run'
+    ended = runs.train(workdir, optimizer='sgd', learning_rate=1e30)
+    self.assertEqual(ended.code, 1)
+    self.assertIn('There is no checkpoint yet; a smaller', ended.err)
+    self.assertEqual(self.checkpoints(workdir), [])
 
 
 if __name__ == '__main__':
