@@ -89,7 +89,12 @@ class Dense(snt.Module):
     """
     inputs = tf.convert_to_tensor(inputs)
     self.output_shape(inputs.shape)
-    return self.activation(self.linear(inputs))
+    leading = inputs.shape.rank - 1
+    if leading == 1:
+      return self.activation(self.linear(inputs))
+    # One product: of more axes, tf.matmul makes many small ones.
+    outputs = self.linear(snt.merge_leading_dims(inputs, leading))
+    return self.activation(snt.split_leading_dim(outputs, inputs, leading))
 
   def output_shape(
       self, input_shape: Sequence[int | None]

@@ -32,6 +32,22 @@ class DenseTest(parameterized.TestCase):
     np.testing.assert_array_equal(dw, [[0.0, -1.0], [5.0, 3.0]])
     np.testing.assert_array_equal(db, [2.0, 1.0])
 
+  def test_is_one_product_whatever_the_rank(self):
+    dense = layers.Dense(6)
+    dense.build([None, 3, 4])
+
+    @tf.function
+    def gradient(x):
+      return tf.gradients(tf.square(dense(x)), [x, dense.linear.w])
+
+    traced = gradient.get_concrete_function(
+        tf.TensorSpec([None, 3, 4], tf.float32)
+    )
+    operations = [operation.type for operation in traced.graph.get_operations()]
+    self.assertEqual(operations.count('MatMul'), 3)  # y, dx and dw.
+    self.assertNotIn('BatchMatMulV2', operations)
+    self.assertEqual(traced(tf.ones([2, 3, 4]))[0].shape, [2, 3, 4])
+
   @parameterized.product(
       shape=((5, 4), (5, 3, 4), (2, 3, 5, 4)),
       activation=(None, 'tanh'),
