@@ -58,7 +58,7 @@ _DEFAULTS: dict[str, Any] = dict(
     seed=0,
     log_every_steps=7,
     eval_every_epochs=1,
-    checkpoint_every_steps=None,
+    checkpoint_every_steps=STEPS_PER_EPOCH,
     keep_checkpoints=3,
 )
 

@@ -281,7 +281,7 @@ class CheckpointTest(_TestCase):
   )
   def test_epochs_of_some_length(self, seconds, steps):
     with mock.patch.object(trainer, 'CHECKPOINT_SECS', seconds):
-      workdir = self.train()
+      workdir = self.train(checkpoint_every_steps=None)
     self.assertEqual(self.checkpoints(workdir), steps)
     self.assertEqual(runs.digest(workdir), runs.digest(runs.finished()))
 
@@ -292,7 +292,7 @@ class CheckpointTest(_TestCase):
       return False
 
     with mock.patch.object(calls.Calls, 'agree', agree):
-      workdir = self.train(num_epochs=5)
+      workdir = self.train(num_epochs=5, checkpoint_every_steps=None)
     epochs = [step / runs.STEPS_PER_EPOCH for step in self.checkpoints(workdir)]
     self.assertEqual(epochs, [2, 4, 5])
 
@@ -324,7 +324,12 @@ class NonFiniteTest(_TestCase):
 
   def test_before_the_first_checkpoint(self):
     workdir = self.root / 'run'
-    ended = runs.train(workdir, optimizer='sgd', learning_rate=1e30)
+    ended = runs.train(
+        workdir,
+        optimizer='sgd',
+        learning_rate=1e30,
+        checkpoint_every_steps=None,
+    )
     self.assertEqual(ended.code, 1)
     self.assertIn('There is no checkpoint yet; a smaller', ended.err)
     self.assertEqual(self.checkpoints(workdir), [])
