@@ -122,7 +122,6 @@ class Trainer:
     if not self.restored:
       experiment.initialize(dataset.examples('train'), strategy)
     self._saved_step = int(self.state.step.numpy()) if self.restored else -1
-    self._saved_after = 0.0
     self._seconds = 0.0
     self._steps_timed = 0
     self._workdir.forget_metrics_after(int(self.state.step.numpy()))
@@ -152,6 +151,7 @@ class Trainer:
     )
     calls = calls_lib.Calls(self._strategy, self._steps_per_loop)
     num_compilations = 0
+    saved_after = 0.0
     row, epoch = tf.nest.map_structure(
         tf.convert_to_tensor, (self._sums['row'], self._sums['epoch'])
     )
@@ -191,9 +191,9 @@ class Trainer:
           epoch = self._zeros
           num_compilations = self._compilations()
           line.resume()
-        if stop or self._is_checkpoint(step, calls.seconds):
+        if stop or self._is_checkpoint(step, calls.seconds - saved_after):
           self._save(step, row, epoch)
-          self._saved_after = calls.seconds
+          saved_after = calls.seconds
         if stop:
           break
     return Outcome(step, interrupted.signal if step < num_steps else 0)
@@ -373,13 +373,12 @@ class Trainer:
         or step == self._experiment.num_steps
     )
 
-  def _is_checkpoint(self, step: int, seconds: float) -> bool:
+  def _is_checkpoint(self, step: int, seconds_unsaved: float) -> bool:
     if step == self._experiment.num_steps:
       return True
     if self._config.checkpoint_every_steps:
       return not step % self._config.checkpoint_every_steps
-    waited = seconds - self._saved_after
-    return self._is_epoch_end(step) and waited >= CHECKPOINT_SECS
+    return self._is_epoch_end(step) and seconds_unsaved >= CHECKPOINT_SECS
 
 
 def _variable(value: tf.Tensor) -> tf.Variable:
