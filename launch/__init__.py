@@ -3,6 +3,8 @@
 import glob
 import os
 
+from core import processor
+
 # Set before TensorFlow is imported. Without a GPU it reports each missing CUDA
 # library as an error; with one, its errors are the user's business.
 os.environ.setdefault(
@@ -10,3 +12,4 @@ os.environ.setdefault(
 )
 # A JAX operation (chex knows JAX) would claim most of the GPU's memory.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+processor.use_onednn()

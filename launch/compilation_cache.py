@@ -18,10 +18,9 @@ import platform
 import shutil
 import tempfile
 
-from core import xla_flags
+from core import processor, xla_flags
 
 _MAX_BYTES = 2**30  # Some thousands of programs.
-_PROCESSORS = pathlib.Path('/proc/cpuinfo')
 
 
 def default_folder() -> str:
@@ -37,13 +36,7 @@ def _machine() -> str:
       platform.machine(),
       os.environ.get('XLA_FLAGS', ''),
   ]
-  try:
-    lines = _PROCESSORS.read_text().splitlines()
-  except OSError:
-    lines = []
-  # The instructions that the processor knows.
-  known = {line for line in lines if line.startswith(('flags', 'Features'))}
-  parts += sorted(known)
+  parts += sorted(processor.features())
   return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

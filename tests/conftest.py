@@ -6,10 +6,11 @@ import os
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
-from core import xla_flags
+from core import processor, xla_flags
 
 # Once and for all: XLA reads them once a process, and a program that a test
 # starts must compute what the test's own process does.
+processor.use_onednn()
 xla_flags.tune_for_cpu(batch_size=64)
 
 from tests import virtual_devices  # noqa: E402, F401
