@@ -6,7 +6,8 @@
 
 Parameters, gradients, optimizer state and the loss stay float32; between them
 the model works on casts. float16 needs a loss scale beside it, see
-`core.loss_scaling`.
+`core.loss_scaling`. Half precision pays where the devices multiply in it:
+`choose` tells.
 """
 
 from __future__ import annotations
@@ -15,9 +16,82 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import checks, objectives, substitution, variables
+from . import (
+  checks,
+  distribution,
+  objectives,
+  processor,
+  substitution,
+  variables,
+)
 
 DTYPES = ('bfloat16', 'float16')
+PRECISIONS = ('auto', 'float32', *DTYPES)
+# From which compute capability on a GPU's tensor cores multiply in a type.
+_CAPABILITIES = {'bfloat16': (8, 0), 'float16': (7, 0)}
+
+
+def choose(
+    precision: str = 'auto', strategy: tf.distribute.Strategy | None = None
+) -> str:
+  """Chooses what to compute in: bfloat16 where that is no emulation.
+
+  Args:
+    precision: One of `PRECISIONS`. `auto` is bfloat16 if the devices of every
+      worker multiply in it, and float32 if not; others are returned as they
+      are. With several workers, each must call this.
+    strategy: The strategy, by default the one in scope.
+
+  Returns:
+    `float32`, or a dtype for `mixed`.
+
+  Raises:
+    ValueError: If the precision is unknown.
+
+  Example:
+    >>> from core import precision
+    >>> precision.choose('float32')
+    'float32'
+  """
+  checks.one_of('precision', precision, PRECISIONS)
+  if precision != 'auto':
+    return precision
+  strategy = strategy or tf.distribute.get_strategy()
+  here = float(is_native('bfloat16', strategy))
+  (share,) = distribution.mean_over_workers(strategy, [here])
+  return 'bfloat16' if share == 1 else 'float32'
+
+
+def is_native(
+    dtype: str, strategy: tf.distribute.Strategy | None = None
+) -> bool:
+  """Tells whether this worker's devices multiply in a type.
+
+  Args:
+    dtype: `float32`, `bfloat16` or `float16`.
+    strategy: The strategy, by default the one in scope.
+
+  Returns:
+    True for float32. For half precision on a CPU `processor.multiplies_in`; on
+    GPUs whether all have tensor cores for it: those of NVIDIA's Volta and later
+    for float16, of Ampere and later for bfloat16.
+
+  Raises:
+    ValueError: If the dtype is another one.
+  """
+  checks.one_of('dtype', dtype, ('float32', *DTYPES))
+  if dtype == 'float32':
+    return True
+  if not distribution.on_gpu(strategy):
+    return processor.multiplies_in(dtype)
+  capabilities = [
+      tf.config.experimental.get_device_details(gpu).get('compute_capability')
+      for gpu in tf.config.list_physical_devices('GPU')
+  ]
+  return all(
+      capability is not None and capability >= _CAPABILITIES[dtype]
+      for capability in capabilities
+  )
 
 
 def mixed(

@@ -89,9 +89,10 @@ _CLIP_GLOBAL_NORM = flags.DEFINE_float(
     'The greatest norm of all gradients together. None does not clip.',
     lower_bound=0)
 _PRECISION = flags.DEFINE_enum(
-    'precision', 'float32', ['float32', 'bfloat16', 'float16'],
+    'precision', 'float32', ['auto', 'float32', 'bfloat16', 'float16'],
     'What the model computes in. Weights, their updates and the loss are '
-    'float32 in any case; float16 has a dynamic loss scale.')
+    'float32 in any case; float16 has a dynamic loss scale. auto: bfloat16 on '
+    'devices that multiply in it, else float32.')
 _AVERAGE_DECAY = flags.DEFINE_float(
     'average_decay', None,
     'The rate of an average of the weights over the steps, such as 0.999, '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from core import compilation, distribution, variables
+from core import compilation, distribution, precision, variables
 from pipelines import batches, sources
 
 from . import config as config_lib
@@ -59,6 +60,10 @@ def run(
       'steps_per_loop': steps_per_loop,
   }
   with devices.lost_workers(scope):
+    # What was chosen is kept: a run must not change it on another machine.
+    config = dataclasses.replace(
+        config, precision=precision.choose(config.precision, scope)
+    )
     return _run(config, place, scope, started, compilations)
 
 
@@ -192,14 +197,26 @@ def _opening(
       f'{dataset.name} {dataset.version}: {counts}; '
       f'{experiment.data.num_classes} classes',
       f'{type(strategy).__name__} over {strategy.num_replicas_in_sync} '
-      f'{kind} replica(s), {experiment.config.global_batch_size} examples a '
-      f'step, {experiment.num_steps:,} steps, '
+      f'{kind} replica(s) in {experiment.config.precision}, '
+      f'{experiment.config.global_batch_size} examples a step, '
+      f'{experiment.num_steps:,} steps, '
       f'{experiment.steps_per_epoch:,} an epoch',
   ]
+  lines += _emulated(experiment.config.precision, strategy)
   lines += _slow(experiment, strategy, trainer.extent)
   if trainer.restored:
     lines.append(f'resumed from {trainer.restored}')
   return '\n'.join(lines) + '\n'
+
+
+def _emulated(dtype: str, strategy: tf.distribute.Strategy) -> list[str]:
+  """Warns of half precision that the devices have no products in."""
+  if precision.is_native(dtype, strategy):
+    return []
+  return [
+      f'--precision={dtype}: slow here, where products in it are emulated; '
+      '--precision=auto takes what the devices have.'
+  ]
 
 
 def _slow(

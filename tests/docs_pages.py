@@ -34,7 +34,10 @@ INTERNAL = (
     'pipelines/records.py',
 )
 # Written by tests/benchmarks/report.py, where somebody ran it.
-PERFORMANCE = 'performance.md'
+PERFORMANCE = {
+    'performance.md': 'how fast training is, beside its peers on the same work',
+    'performance_avx2.md': 'the same on a CPU with AVX2 alone',
+}
 _NOTE = f'<!-- Made from the docstrings by `{COMMAND}`. -->\n'
 
 
@@ -249,11 +252,11 @@ def write_index(all_pages: list[Page], links: Mapping[str, str]) -> str:
     title, text = path.read_text().split('\n\n')[:2]
     text = ' '.join(text.split())
     parts.append(f'- [{title.removeprefix("# ")}]({path.name}): {text}')
-  if (DOCS / PERFORMANCE).exists():
-    parts.append(
-        f'- [Performance]({PERFORMANCE}): how fast training is, beside its '
-        'peers on the same work.'
-    )
+  parts += [
+      f'- [Performance]({name}): {text}.'
+      for name, text in PERFORMANCE.items()
+      if (DOCS / name).exists()
+  ]
   parts.append('\nThe reference, made from the docstrings:\n')
   for page in all_pages:
     parts += [
@@ -278,7 +281,7 @@ def differences() -> Iterator[str]:
   wanted = build()
   found = {path.name for path in DOCS.glob('*.md')}
   for name in sorted(found - wanted.keys()):
-    if not name.startswith('guide_') and name != PERFORMANCE:
+    if not name.startswith('guide_') and name not in PERFORMANCE:
       yield f'docs/{name}: of no package any more; delete it.'
   for name, text in wanted.items():
     path = DOCS / name

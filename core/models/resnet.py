@@ -11,9 +11,11 @@ from .. import checks, layers, random
 from . import model
 
 
-def _convolution(num_channels: int, size: int, stride: int = 1) -> snt.Conv2D:
+def _convolution(
+    num_channels: int, size: int, stride: int = 1
+) -> layers.Conv2D:
   """Makes a convolution without a bias, which batch norm would take away."""
-  return snt.Conv2D(
+  return layers.Conv2D(
       num_channels,
       size,
       stride,
@@ -65,7 +67,7 @@ class PreActivationBlock(snt.Module):
         _convolution(num_channels, 3, stride),
         _convolution(num_channels, 3),
     ]
-    self.shortcut: snt.Conv2D | None = None
+    self.shortcut: layers.Conv2D | None = None
     self.dropout = layers.Dropout(dropout_rate)
     self.depth = layers.StochasticDepth(stochastic_depth_rate)
 

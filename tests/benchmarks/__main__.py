@@ -203,15 +203,16 @@ def _data_folder() -> pathlib.Path:
   return pathlib.Path(_FOLDER.value).resolve() / name
 
 
-def _write_data() -> None:
+def _write_data() -> int:
+  """Has the data written by another process; returns its exit code."""
   arguments = [f'--folder={_data_folder()}']
   arguments += ['--synthetic'] if _SYNTHETIC.value else []
   arguments += [f'--data_dir={_DATA_DIR.value}'] if _DATA_DIR.value else []
-  subprocess.run(
+  return subprocess.run(
       [sys.executable, '-m', 'tests.benchmarks.data', *arguments],
       cwd=environments.ROOT,
-      check=True,
-  )
+      env={'TF_CPP_MIN_LOG_LEVEL': '3', **os.environ},
+  ).returncode
 
 
 def _keys() -> Iterator[dict[str, Any]]:
@@ -295,7 +296,8 @@ def main(argv: list[str]) -> int:
   except ValueError as error:
     print(error, file=sys.stderr)
     return 2
-  _write_data()
+  if code := _write_data():
+    return code
   pythons, errors = _pythons()
   for key in _keys():
     if not campaign.has(key):

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
+import os
+import pathlib
+import sys
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from core import models, schedules, variables
+from core import models, processor, schedules, variables
+from pipelines import sources
 from tests.benchmarks import (
   cases,
   data,
@@ -89,6 +96,16 @@ class LineupTest(parameterized.TestCase):
     self.assertIsNotNone(refusal('sonnet_step', mlp, 'bfloat16', False))
     self.assertIsNone(refusal('quatrain', cnn, 'bfloat16', False))
 
+  @parameterized.product(
+      precision=('float32', 'bfloat16'), has=(False, True), has_gpu=(False, True)
+  )
+  def test_the_recipe_races_in_its_own_precision(self, precision, has, has_gpu):
+    race = cases.CASES['cpu_recipe']
+    with mock.patch.object(processor, 'multiplies_in', return_value=has):
+      refusal = lineup.refusal('quatrain_recipe', race, precision, has_gpu)
+    chosen = 'bfloat16' if has or has_gpu else 'float32'
+    self.assertEqual(refusal is None, precision == chosen)
+
   def test_groups_of_requirements(self):
     text = '# A file.\n\n# [a]  Words.\n-r b.txt\n\n# [a-gpu]\nc>=1\nd==2+cpu\n'
     self.assertEqual(
@@ -103,6 +120,42 @@ class LineupTest(parameterized.TestCase):
 
 
 class DataTest(absltest.TestCase):
+
+  def test_a_set_that_can_not_be_had_is_one_line(self):
+    arguments = ['', f'--folder={results_test.scratch(self)}']
+    missing = ValueError('dataset: it can not be had')
+    with (
+        mock.patch.object(sys, 'argv', arguments),
+        mock.patch.object(data, 'fashion_mnist', side_effect=missing),
+        contextlib.redirect_stderr(io.StringIO()) as written,
+        self.assertRaises(SystemExit) as ended,
+    ):
+      data.main()
+    self.assertEqual(ended.exception.code, 2)
+    self.assertEqual(written.getvalue(), 'dataset: it can not be had\n')
+
+  def test_archives_are_found_where_tests_put_them(self):
+    opened = []
+
+    def open_dataset(*arguments, **options):
+      opened.append(options['archives_dir'])
+      raise ValueError
+
+    folder = pathlib.Path(results_test.scratch(self))
+    with (
+        mock.patch.object(sources, 'open_dataset', open_dataset),
+        mock.patch.object(data, '_UNPACKED', folder),
+        mock.patch.dict(os.environ, QUATRAIN_ARCHIVES_DIR='/named'),
+    ):
+      for _ in range(2):
+        with self.assertRaises(ValueError):
+          data.fashion_mnist(None)
+        os.environ.pop('QUATRAIN_ARCHIVES_DIR', None)
+      folder.rmdir()
+      with self.assertRaises(ValueError):
+        data.fashion_mnist(None)
+      folder.mkdir()  # For whoever cleans up.
+    self.assertEqual(opened, ['/named', str(folder), None])
 
   def test_drawn_images_show_their_class(self):
     split = data.synthetic(30, seed=0)

@@ -1,6 +1,7 @@
 """Writes docs/performance.md and its plot from files of results.
 
 python -m tests.benchmarks.report results.json [results_gpu.json ...]
+python -m tests.benchmarks.report --name=performance_avx2 results_avx2.json
 """
 
 from __future__ import annotations
@@ -20,8 +21,6 @@ from tests.benchmarks import cases, environments, lineup, results
 matplotlib.use('svg')
 from matplotlib import pyplot as plt
 
-_PAGE = 'performance.md'
-_PLOT = 'performance.svg'
 _INTRO = """\
 <!-- Made by `python -m tests.benchmarks.report`; its words stand there. -->
 
@@ -37,7 +36,7 @@ another, in turn, round after round, each round with a seed of its own; a number
 is the median over rounds, in brackets the least and the greatest. A ratio is
 one of the same round. Above 1, the row's contender is the faster one.
 
-![Speed of every contender in every case](performance.svg)
+![Speed of every contender in every case]({name}.svg)
 """
 _NOTES = """\
 - Images a second are those of training, without the epochs that compile.
@@ -50,6 +49,9 @@ _NOTES = """\
   do, which takes 0.13 GB more.
 - PyTorch runs with OMP_WAIT_POLICY=passive: its threads wait by spinning
   otherwise, and stand still as soon as another process takes a core.
+- TensorFlow's contenders, but for the notebook, run with
+  TF_ENABLE_ONEDNN_OPTS=1, as Quatrain does: by itself TensorFlow leaves oneDNN
+  off on CPUs with AVX2 alone, where convolutional networks are slower so.
 - The fastest peer is the one with the greatest median of the same precision.
 """
 
@@ -193,11 +195,12 @@ def _section(result: dict[str, Any]) -> list[str]:
   return lines
 
 
-def page(found: Sequence[dict[str, Any]]) -> str:
+def page(found: Sequence[dict[str, Any]], name: str = 'performance') -> str:
   """Writes the page.
 
   Args:
     found: The contents of files of results.
+    name: The stem of the page's and the plot's files.
 
   Returns:
     Markdown.
@@ -205,7 +208,8 @@ def page(found: Sequence[dict[str, Any]]) -> str:
   sections = _numbered(
       [line for result in found for line in _section(result)]
   )
-  return '\n'.join([_INTRO, _NOTES, *sections]).rstrip() + '\n'
+  intro = _INTRO.format(name=name)
+  return '\n'.join([intro, _NOTES, *sections]).rstrip() + '\n'
 
 
 def _numbered(lines: Sequence[str]) -> list[str]:
@@ -281,10 +285,12 @@ def main() -> None:
   parser.add_argument(
       '--docs', type=pathlib.Path, default=environments.ROOT / 'docs'
   )
+  parser.add_argument('--name', default='performance', help='Of both files.')
   options = parser.parse_args()
   found = [json.loads(path.read_text()) for path in options.results]
-  (options.docs / _PAGE).write_text(page(found))
-  plot(found, options.docs / _PLOT)
+  path = options.docs / options.name
+  path.with_suffix('.md').write_text(page(found, options.name))
+  plot(found, path.with_suffix('.svg'))
 
 
 if __name__ == '__main__':

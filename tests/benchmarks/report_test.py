@@ -88,9 +88,12 @@ class ReportTest(absltest.TestCase):
     results_file.write_text(json.dumps(_result(*_runs())))
     gpu_file.write_text(json.dumps(gpu))
     arguments = ['', str(results_file), str(gpu_file), f'--docs={folder}']
+    arguments.append('--name=performance_here')
     with mock.patch.object(sys, 'argv', arguments):
       report.main()
-    page, plot = folder / 'performance.md', folder / 'performance.svg'
+    page, plot = (
+        folder / f'performance_here.{suffix}' for suffix in ('md', 'svg')
+    )
     anchors = docs_files.anchors(page)
     self.assertLen(set(anchors), len(anchors))
     blocks = docs_files.blocks(page)

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import functools
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from core import layers, losses, models, objectives, precision, variables
+from core import (
+  distribution,
+  layers,
+  losses,
+  models,
+  objectives,
+  precision,
+  processor,
+  variables,
+)
+from tests import virtual_devices
 from tests.core import runs
 from tests.core.models import cases
 
@@ -91,6 +102,59 @@ class MixedTest(parameterized.TestCase):
         for each in (objective, precision.mixed(objective))
     ]
     self.assertEqual(*map(float, results))
+
+
+class ChooseTest(parameterized.TestCase):
+
+  @parameterized.parameters((True, 'bfloat16'), (False, 'float32'))
+  def test_auto_is_what_the_devices_have(self, is_native, expected):
+    with mock.patch.object(precision, 'is_native', return_value=is_native):
+      self.assertEqual(precision.choose(), expected)
+      for each in ('float32', *precision.DTYPES):
+        self.assertEqual(precision.choose(each), each)
+
+  @parameterized.parameters((1.0, 'bfloat16'), (0.5, 'float32'))
+  def test_workers_agree(self, share, expected):
+    with mock.patch.object(
+        distribution, 'mean_over_workers', return_value=[share]
+    ):
+      self.assertEqual(precision.choose('auto'), expected)
+
+  @parameterized.parameters(
+      ([(9, 0)], 'bfloat16', True),
+      ([(8, 0), (7, 5)], 'bfloat16', False),
+      ([(8, 0), (7, 5)], 'float16', True),
+      ([(6, 1)], 'float16', False),
+      ([(6, 1)], 'float32', True),
+      ([None], 'bfloat16', False),
+  )
+  def test_gpus(self, capabilities, dtype, expected):
+    details = [
+        {} if each is None else {'compute_capability': each}
+        for each in capabilities
+    ]
+    with (
+        mock.patch.object(distribution, 'on_gpu', return_value=True),
+        mock.patch.object(
+            tf.config, 'list_physical_devices', return_value=capabilities
+        ),
+        mock.patch.object(
+            tf.config.experimental, 'get_device_details', side_effect=details
+        ),
+    ):
+      self.assertEqual(precision.is_native(dtype), expected)
+
+  @parameterized.product(dtype=precision.DTYPES, has=(False, True))
+  def test_a_cpu(self, dtype, has):
+    with mock.patch.object(processor, 'multiplies_in', return_value=has):
+      strategy = virtual_devices.mirrored(2)
+      self.assertEqual(precision.is_native(dtype, strategy), has)
+
+  def test_refuses(self):
+    with self.assertRaisesRegex(ValueError, "precision: unknown 'half'"):
+      precision.choose('half')
+    with self.assertRaisesRegex(ValueError, "dtype: unknown 'auto'"):
+      precision.is_native('auto')
 
 
 class Spy(models.Model):

@@ -12,6 +12,7 @@ from unittest import mock
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
+from core import processor
 from launch import devices, trainer
 from tests import small_datasets
 from tests.launch import runs
@@ -201,8 +202,8 @@ class PartsTest(_TestCase):
         lines,
     )
     self.assertIn(
-        'MirroredStrategy over 2 CPU replica(s), 12 examples a step, 1 steps, '
-        f'{runs.STEPS_PER_EPOCH} an epoch',
+        'MirroredStrategy over 2 CPU replica(s) in float32, 12 examples a '
+        f'step, 1 steps, {runs.STEPS_PER_EPOCH} an epoch',
         lines,
     )
 
@@ -219,6 +220,38 @@ class PartsTest(_TestCase):
       runs.train(self.root / 'plain', num_steps=2)
       PartsTest.plain = runs.digest(self.root / 'plain')
     self.assertNotEqual(runs.digest(self.workdir), PartsTest.plain)
+
+
+class PrecisionTest(_TestCase):
+
+  @parameterized.parameters((True, 'bfloat16'), (False, 'float32'))
+  def test_auto_is_what_the_processor_multiplies_in(self, has, expected):
+    auto, named = self.root / 'auto', self.root / 'named'
+    with mock.patch.object(
+        processor, 'multiplies_in', side_effect=lambda d: has or d == 'float32'
+    ):
+      ended = runs.train(auto, num_steps=2, precision='auto')
+    self.assertIn(f'replica(s) in {expected}, ', ended.out)
+    self.assertNotIn('--precision', ended.out)
+    runs.train(named, num_steps=2, precision=expected)
+    self.assertEqual(runs.digest(auto), runs.digest(named))
+    config = json.loads((auto / 'config.json').read_text())
+    self.assertEqual(config['config']['precision'], expected)
+
+  def test_a_run_keeps_what_was_chosen(self):
+    # The run was in float32; this machine would choose bfloat16.
+    shutil.copytree(_interrupted(), self.workdir)
+    with mock.patch.object(processor, 'multiplies_in', return_value=True):
+      self.assert_refused(
+          'other flags: --precision: bfloat16, not float32', precision='auto'
+      )
+
+  @parameterized.parameters(True, False)
+  def test_emulation_is_warned_of(self, has):
+    with mock.patch.object(processor, 'multiplies_in', return_value=has):
+      ended = runs.train(self.workdir, num_steps=2, precision='bfloat16')
+    warning = '--precision=bfloat16: slow here'
+    self.assertEqual(ended.out.count(warning), int(not has))
 
 
 class LostWorkerTest(_TestCase):

@@ -6,11 +6,16 @@ Under a MirroredStrategy over every device of its kind. Variants:
 - `streaming`: batches come through tf.data, as for a set that is too large.
 """
 
+# ruff: noqa: E402
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
 from typing import Any
+
+from core import processor
+
+processor.use_onednn()  # Before TensorFlow is imported.
 
 import sonnet as snt
 import tensorflow as tf

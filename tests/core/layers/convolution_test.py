@@ -33,12 +33,12 @@ class Conv2DTest(parameterized.TestCase):
 
   @parameterized.product(
       image=((7, 8), (5, 5)),
-      kernel_size=(1, 3),
-      stride=(1, 2),
+      sizes=((1, 1), (3, 1), (3, 2)),
       padding=('SAME', 'VALID'),
       with_bias=(True, False),
   )
-  def test_equals_keras(self, image, kernel_size, stride, padding, with_bias):
+  def test_equals_keras(self, image, sizes, padding, with_bias):
+    kernel_size, stride = sizes
     x = _draw(3, *image, 2)
     layer = layers.Conv2D(
         4,
@@ -69,6 +69,31 @@ class Conv2DTest(parameterized.TestCase):
         layer.output_shape([None, None, image[1], 2]),
         (None, None, *y.shape[2:]),
     )
+
+  @parameterized.product(
+      side=(7, 8), channels=(1, 3, 8, 9), stride=(2, 3),
+      padding=('SAME', 'VALID'),
+  )
+  def test_pixels_that_are_skipped(self, side, channels, stride, padding):
+    # The reference is a product: there are CPUs on which TensorFlow's gradient
+    # of a convolution like this is wrong.
+    x = tf.constant(_draw(4, side, side, channels))
+    layer = layers.Conv2D(5, 1, stride, padding=padding, with_bias=False)
+    layer.build(x.shape)
+    kept = np.arange(0, side, stride)
+    with tf.GradientTape(persistent=True) as tape:
+      tape.watch(x)
+      y = layer(x)
+      rows = tf.gather(tf.gather(x, kept, axis=1), kept, axis=2)
+      expected = tf.einsum('nhwc,cd->nhwd', rows, layer.w[0, 0])
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+    self.assertEqual(layer.output_shape(x.shape), tuple(y.shape))
+    for ours, theirs in zip(
+        tape.gradient(y, [x, layer.w]), tape.gradient(expected, [x, layer.w])
+    ):
+      np.testing.assert_allclose(
+          tf.convert_to_tensor(ours), theirs, rtol=1e-4, atol=1e-4
+      )
 
   def test_begins_as_sonnet_does(self):
     x = _draw(2, 6, 6, 3)
