@@ -59,8 +59,13 @@ def use_onednn() -> None:
   (AVX-512 VNNI and later). Convolutional networks were trained 1.7 times as
   fast with oneDNN on an AMD EPYC with AVX2 alone.
 
-  Call it before TensorFlow is imported: that is when the variable is read. What
-  the user has set stays.
+  Call it before TensorFlow is imported: that is when TF_ENABLE_ONEDNN_OPTS is
+  read. What the user has set stays.
+
+  With AVX2 alone one of these kernels is wrong (TensorFlow 2.21): the filters'
+  gradient of a 1x1 convolution that skips pixels in images of less than 8
+  channels. It writes beyond its memory. `layers.Conv2D`, and the models of this
+  library, do not call it; `snt.Conv2D` and `tf.nn.conv2d` do.
   """
   if 'avx2' in features():
     os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')

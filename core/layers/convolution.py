@@ -166,9 +166,9 @@ class Conv2D(snt.Module):
     self.build(inputs.shape)
     stride = self.stride
     if self.kernel_size == 1 and stride > 1:
-      # Pixels are skipped beforehand. On CPUs with AVX2 alone, oneDNN's gradient
-      # of filters that skip is wrong with less than 8 channels, or ends the
-      # process. A pool of one pixel is faster on CPUs than a slice.
+      # Pixels are skipped beforehand: on CPUs with AVX2 alone, oneDNN's
+      # gradient of filters that skip is wrong with less than 8 channels, or
+      # ends the process. On CPUs a pool of one pixel is faster than a slice.
       inputs, stride = tf.nn.avg_pool2d(inputs, 1, stride, 'VALID'), 1
     outputs = tf.nn.conv2d(inputs, self.w, stride, self.padding)
     return outputs if self.b is None else outputs + self.b

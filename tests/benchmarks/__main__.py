@@ -27,6 +27,7 @@ from typing import Any
 
 from absl import app, flags
 
+from core import processor
 from tests.benchmarks import cases, environments, lineup, protocol, results
 
 _CASES = flags.DEFINE_list(
@@ -71,6 +72,8 @@ _PYTHONS = flags.DEFINE_list(
     'pythons', [], 'NAME=PYTHON, to run an environment in an existing one.'
 )
 # What a user may have set that changes speed; kept with the results.
+# Of vectors and half precision.
+_INSTRUCTIONS = ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16')
 _TELLING = ('OMP_', 'TF_', 'XLA_', 'JAX_', 'KMP_', 'MKL_', 'CUDA_', 'TORCH')
 
 
@@ -100,7 +103,7 @@ def machine() -> dict[str, Any]:
   return {
       'date': datetime.date.today().isoformat(),
       'system': f'{platform.system()} {platform.machine()}',
-      'cpu': _first('model name', '/proc/cpuinfo') or platform.processor(),
+      'cpu': _cpu(),
       'cores': len(os.sched_getaffinity(0)),
       'memory_gb': round(int(memory[0]) * 1024 / 1e9, 1) if memory else None,
       'gpus': gpus.splitlines(),
@@ -110,6 +113,13 @@ def machine() -> dict[str, Any]:
           if name.startswith(_TELLING) and '/' not in value
       },
   }
+
+
+def _cpu() -> str:
+  """Names the processor, with the instructions that speed depends on."""
+  name = _first('model name', '/proc/cpuinfo') or platform.processor()
+  known = [each for each in _INSTRUCTIONS if each in processor.features()]
+  return f'{name} ({", ".join(known)})' if known else name
 
 
 def command(

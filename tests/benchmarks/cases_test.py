@@ -97,7 +97,9 @@ class LineupTest(parameterized.TestCase):
     self.assertIsNone(refusal('quatrain', cnn, 'bfloat16', False))
 
   @parameterized.product(
-      precision=('float32', 'bfloat16'), has=(False, True), has_gpu=(False, True)
+      precision=('float32', 'bfloat16'),
+      has=(False, True),
+      has_gpu=(False, True),
   )
   def test_the_recipe_races_in_its_own_precision(self, precision, has, has_gpu):
     race = cases.CASES['cpu_recipe']
