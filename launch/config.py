@@ -17,7 +17,8 @@ class Config:
   """The flags that decide what a run computes and writes.
 
   Each field is the flag of `launch.train` of the same name; its help is there.
-  A run is resumed with the same values only.
+  A run is resumed with the same values only. Of --precision=auto, the program
+  keeps what it chose: no work directory holds `auto`.
   """
 
   dataset: str

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from unittest import mock
 
 from absl.testing import absltest, parameterized
 
+from core import precision
 from launch import config as config_lib
 from launch import experiment as experiment_lib
 from launch import training_program
@@ -64,6 +66,10 @@ class RecipesTest(parameterized.TestCase):
         mean=(),
         std=(),
         num_examples={'train': 55_000},
+    )
+    # As the program does, once it knows its devices.
+    config = dataclasses.replace(
+        config, precision=precision.choose(config.precision)
     )
     experiment_lib.check_names(config)
     experiment_lib.Experiment(config, data, 55_000 // config.global_batch_size)
