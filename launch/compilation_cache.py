@@ -87,6 +87,22 @@ class CompilationCache:
     return len(new)
 
 
+def prepare(batch_size: int, folder: str | None = None) -> CompilationCache:
+  """Sets XLA up for a program; TensorFlow must not be imported yet.
+
+  Args:
+    batch_size: The number of examples in a step.
+    folder: Where programs are kept; None is in the user's cache folder, ''
+      keeps none.
+
+  Returns:
+    The cache.
+  """
+  # Before the cache, which keeps programs of other flags apart.
+  xla_flags.tune_for_cpu(batch_size)
+  return CompilationCache(default_folder() if folder is None else folder)
+
+
 def _keep(path: pathlib.Path, target: pathlib.Path) -> None:
   """Copies a program in one rename: other processes may do the same."""
   if _is_whole(target):

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from absl import flags
 
-from . import programs
+from . import compilation_cache, programs
+from . import workdir as workdir_lib
 
 _WORKDIR = flags.DEFINE_string(
     'workdir', None, 'The work directory of a run of launch.train.')
@@ -37,6 +38,9 @@ _NUM_VIRTUAL_DEVICES = flags.DEFINE_integer(
 
 def main() -> int:
   """Runs the program; returns its exit code."""
+  # XLA is told how to compile before TensorFlow is imported.
+  config, _ = workdir_lib.of_run(_WORKDIR.value).read_config()
+  cache = compilation_cache.prepare(config.global_batch_size)
   programs.import_tensorflow()
   from core import distribution, variables
 
@@ -65,6 +69,7 @@ def main() -> int:
       'weights_sha256': variables.digest(
           variables.named({'model': run.model})
       ),
+      'num_compilations': cache.count(),
       **scored.to_json(),
   })
   if distribution.is_chief(strategy):

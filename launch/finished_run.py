@@ -7,7 +7,7 @@ import json
 
 import tensorflow as tf
 
-from core import checkpoints, distribution, models, variables, xla_flags
+from core import checkpoints, distribution, models, variables
 from pipelines import sources
 
 from . import experiment as experiment_lib
@@ -59,14 +59,11 @@ def load(
   Raises:
     UserError: If there is no such run or checkpoint, or they do not fit.
   """
-  if not workdir:
-    raise programs.UserError('--workdir is missing: name that of a run.')
-  directory = workdir_lib.Workdir(
+  directory = workdir_lib.of_run(
       workdir, is_chief=distribution.is_chief(strategy)
   )
   config, data = directory.read_config()
   place = directory.read_place()
-  xla_flags.tune_for_cpu(config.global_batch_size)
   try:
     dataset = experiment_lib.open_dataset(
         config,

@@ -14,8 +14,6 @@ from typing import Any
 
 from absl import flags
 
-from core import xla_flags
-
 from . import compilation_cache, programs
 from . import config as config_lib
 
@@ -224,12 +222,9 @@ def main() -> int:
       resident_gb=_RESIDENT_GB.value,
       jit=_JIT.value,
   )
-  cache_dir = _COMPILATION_CACHE_DIR.value
-  if cache_dir is None:
-    cache_dir = compilation_cache.default_folder()
-  # Before the cache, which keeps programs of other flags apart.
-  xla_flags.tune_for_cpu(config.global_batch_size)
-  cache = compilation_cache.CompilationCache(cache_dir)
+  cache = compilation_cache.prepare(
+      config.global_batch_size, _COMPILATION_CACHE_DIR.value
+  )
   # Imported here, so that --help and mistyped flags need not wait for it.
   programs.import_tensorflow()
   from . import training_program

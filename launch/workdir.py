@@ -23,6 +23,24 @@ _PACKAGES = (
 )
 
 
+def of_run(path: str | None, *, is_chief: bool = True) -> Workdir:
+  """Names the work directory of a run that was started.
+
+  Args:
+    path: What was given for it.
+    is_chief: Whether this process writes.
+
+  Returns:
+    The directory; nothing is read yet.
+
+  Raises:
+    UserError: If none was given.
+  """
+  if not path:
+    raise programs.UserError('--workdir is missing: name that of a run.')
+  return Workdir(path, is_chief=is_chief)
+
+
 class Workdir:
   """Reads and writes a work directory. Only the chief writes.
 

@@ -37,6 +37,7 @@ INTERNAL = (
 PERFORMANCE = {
     'performance.md': 'how fast training is, beside its peers on the same work',
     'performance_avx2.md': 'the same on a CPU with AVX2 alone',
+    'performance_floor.md': 'what of a step is products and convolutions',
 }
 _NOTE = f'<!-- Made from the docstrings by `{COMMAND}`. -->\n'
 

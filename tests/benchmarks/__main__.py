@@ -284,10 +284,9 @@ def _line(run: results.Run) -> str:
   if run['status'] != results.OK:
     return f'{name}: {run["status"]}: {run["error"].splitlines()[-1]}'
   speed = max(run['images_per_second'], default=0)
-  return (
-      f'{name}: {speed:,.0f} images/s, accuracy {run["accuracy"]:.4f}, '
-      f'{run["end_s"]:.1f} s'
-  )
+  accuracy = run['accuracy']
+  accuracy = '' if accuracy is None else f'accuracy {accuracy:.4f}, '
+  return f'{name}: {speed:,.0f} images/s, {accuracy}{run["end_s"]:.1f} s'
 
 
 def main(argv: list[str]) -> int:

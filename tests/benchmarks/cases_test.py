@@ -95,6 +95,16 @@ class LineupTest(parameterized.TestCase):
     self.assertIsNone(refusal('flax_scan', mlp, 'float32', False))
     self.assertIsNotNone(refusal('sonnet_step', mlp, 'bfloat16', False))
     self.assertIsNone(refusal('quatrain', cnn, 'bfloat16', False))
+    race = cases.CASES['cpu_recipe']
+    self.assertIsNotNone(refusal('products', race, 'float32', False))
+
+  def test_what_trains_nothing_is_no_peer(self):
+    floor, ours, peer = (
+        lineup.CONTENDERS[name] for name in ('products', 'quatrain', 'pytorch')
+    )
+    self.assertEqual((floor.is_ours, floor.is_peer), (False, False))
+    self.assertEqual((ours.is_ours, ours.is_peer), (True, False))
+    self.assertEqual((peer.is_ours, peer.is_peer), (False, True))
 
   @parameterized.product(
       precision=('float32', 'bfloat16'),

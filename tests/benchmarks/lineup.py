@@ -26,9 +26,14 @@ class Contender(NamedTuple):
   variables: dict[str, str] = {}  # noqa: RUF012 It is not changed.
 
   @property
+  def is_ours(self) -> bool:
+    """Whether it is Quatrain."""
+    return self.module.startswith('quatrain')
+
+  @property
   def is_peer(self) -> bool:
-    """Whether it is not Quatrain."""
-    return not self.module.startswith('quatrain')
+    """Whether it trains, and is not Quatrain."""
+    return not self.is_ours and self.module != 'products'
 
 
 # Off by default on CPUs with AVX2 alone, where it is the faster one.
@@ -113,6 +118,10 @@ CONTENDERS = {
         'Quatrain, `launch.train` with the recipe fashion_mnist_cpu',
         'quatrain_launch', 'recipe', 'tensorflow',
     ),
+    'products': Contender(
+        'No training: the products and convolutions alone',
+        'products', 'default', 'tensorflow',
+    ),
 }
 
 
@@ -138,6 +147,8 @@ def refusal(
       not case.is_race or is_half != (precision == 'bfloat16')
   ):
     return 'the recipe is of another network, or another precision here'
+  if contender.module == 'products' and case.is_race:
+    return 'it comes to no score'
   if contender.variant == 'program' and case.has_convolutions:
     return 'it is timed on the MLP; its other models are other networks'
   if contender.variant == 'channels_last' and not case.has_convolutions:

@@ -159,7 +159,7 @@ class Run:
   def finish(
       self,
       *,
-      accuracy: float,
+      accuracy: float | None,
       num_parameters: int,
       device: str,
       versions: dict[str, str],
@@ -167,7 +167,7 @@ class Run:
     """Prints the line of JSON.
 
     Args:
-      accuracy: Of the split that the case scores.
+      accuracy: Of the split that the case scores; None if nothing was learned.
       num_parameters: The number of trainable parameters.
       device: `cpu`, or the name of the accelerator.
       versions: The version of each package that matters.
@@ -180,7 +180,7 @@ class Run:
         'epoch_seconds': self._rows['seconds'],
         'loss': self._rows['loss'],
         'train_accuracy': self._rows['train_accuracy'],
-        'accuracy': float(accuracy),
+        'accuracy': accuracy if accuracy is None else float(accuracy),
         'first_step_s': self._first_step_s,
         'first_epoch_s': self._first_epoch_s,
         'end_s': end_s,

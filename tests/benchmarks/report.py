@@ -52,6 +52,10 @@ _NOTES = """\
 - TensorFlow's contenders, but for the notebook, run with
   TF_ENABLE_ONEDNN_OPTS=1, as Quatrain does: by itself TensorFlow leaves oneDNN
   off on CPUs with AVX2 alone, where convolutional networks are slower so.
+- `No training` is what is left when everything is taken away that a training
+  core does itself: the same products and convolutions, forward and backward,
+  from the same library. No contender that calls it can be faster, but for the
+  noise between processes; what is missing to it can be won.
 - The fastest peer is the one with the greatest median of the same precision.
 """
 
@@ -101,7 +105,7 @@ def table(rows: Sequence[results.Row], case: cases.Case) -> list[str]:
       continue
     title = lineup.CONTENDERS[row.contender].title
     title += f', {row.precision}' if several else ''
-    if not lineup.CONTENDERS[row.contender].is_peer:
+    if lineup.CONTENDERS[row.contender].is_ours:
       title = f'**{title}**'
     value = row.values['end_s'] if case.is_race else row.speed
     cells = [
@@ -267,8 +271,8 @@ def _bars(axis: Any, title: str, rows: Sequence[results.Row]) -> None:
   labels = [
       row.contender + (f' {row.precision}' if several else '') for row in rows
   ]
-  peers = [lineup.CONTENDERS[row.contender].is_peer for row in rows]
-  colors = ['#9aa5b1' if is_peer else '#c2410c' for is_peer in peers]
+  ours = [lineup.CONTENDERS[row.contender].is_ours for row in rows]
+  colors = ['#c2410c' if is_ours else '#9aa5b1' for is_ours in ours]
   positions = range(len(rows))
   axis.barh(positions, medians, xerr=errors, color=colors, ecolor='#374151')
   axis.set_yticks(positions, labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -80,8 +81,15 @@ def _train(run, batches):
 
 class MixedPrecisionTest(parameterized.TestCase):
 
-  @parameterized.parameters('mlp', 'convnet', 'vit')
+  @parameterized.parameters('mlp', 'convnet')
   def test_learns_like_float32(self, model_name):
+    self._assert_learns_like_float32(model_name)
+
+  @pytest.mark.slow
+  def test_attention_learns_like_float32(self):
+    self._assert_learns_like_float32('vit')
+
+  def _assert_learns_like_float32(self, model_name):
     batches = _separable(40)
     losses = {}
     for dtype in (None, 'bfloat16', 'float16'):
@@ -115,13 +123,16 @@ class MixedPrecisionTest(parameterized.TestCase):
     ]
     self.assertBetween(max(changes), 1e-7, 1e-3)
 
-  @parameterized.parameters(
-      ('mlp', 'float16', {}),
-      ('resnet', 'bfloat16', {'blocks_per_stage': (1,), 'channels': (4,)}),
-  )
-  def test_replicas_agree_and_the_step_is_traced_once(
-      self, model_name, dtype, model_arguments
-  ):
+  def test_replicas_agree_and_the_step_is_traced_once(self):
+    self._assert_replicas_agree('mlp', 'float16', {})
+
+  @pytest.mark.slow
+  def test_replicas_agree_on_batch_norm(self):
+    self._assert_replicas_agree(
+        'resnet', 'bfloat16', {'blocks_per_stage': (1,), 'channels': (4,)}
+    )
+
+  def _assert_replicas_agree(self, model_name, dtype, model_arguments):
     batches = _separable(6)
     batches[3] = runs.pad(batches[3], 3)
     results = {}

@@ -7,6 +7,7 @@ import pathlib
 import signal
 
 import numpy as np
+import pytest
 from absl.testing import absltest
 
 from tests.launch import runs
@@ -26,6 +27,7 @@ class AugmentationTest(absltest.TestCase):
     self.assertEqual(ended.code, code, ended.err)
     return workdir
 
+  @pytest.mark.slow
   def test_interrupted_twice(self):
     changes = dict(
         _TRAINING,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 from unittest import mock
 
+import pytest
 from absl.testing import absltest, parameterized
 
 from core import processor
@@ -213,6 +215,23 @@ class ProcessTest(parameterized.TestCase):
     self.assertEqual(second['num_compilations'], 0)
     self.assertEqual(second['weights_sha256'], first['weights_sha256'])
     self.assertEqual(second['test'], first['test'])
+
+  @pytest.mark.slow
+  def test_a_second_evaluation_compiles_nothing(self):
+    self.finish(self.start('run'))
+    counts = []
+    for _ in range(2):
+      process = runs.start(
+          'evaluate',
+          f'--workdir={self.root / "run"}',
+          environment={'XDG_CACHE_HOME': str(self.root)},
+      )
+      self.finish(process)
+      scored = json.loads((self.root / 'run/evaluation_test.json').read_text())
+      counts.append(scored.pop('num_compilations'))
+    self.assertEqual(counts, [1, 0])
+    values = runs.result(self.root / 'run')['test']['values']
+    self.assertEqual(scored['values'], values)
 
   def test_a_run_that_compiles_again_says_so(self):
     out = self.finish(self.start('run', script=_CHANGING))

@@ -10,6 +10,7 @@ import pathlib
 from unittest import mock
 
 import numpy as np
+import pytest
 from absl.testing import absltest, parameterized
 
 from core import export as export_lib
@@ -72,8 +73,15 @@ class ExportTest(parameterized.TestCase):
   def report(self):
     return json.loads((self.output / 'parity.json').read_text())
 
+  def test_both_formats(self):
+    self._assert_exports_agree('convnet')
+
+  @pytest.mark.slow
   @parameterized.parameters(*models.REGISTRY)
   def test_every_model_in_both_formats(self, name):
+    self._assert_exports_agree(name)
+
+  def _assert_exports_agree(self, name):
     code, out = self.export(_untrained(name))
     self.assertEqual(code, 0, out)
     report = self.report()

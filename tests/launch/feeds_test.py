@@ -13,6 +13,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import pytest
 from absl.testing import absltest, parameterized
 
 from core import training
@@ -112,11 +113,20 @@ class JitTest(_TestCase):
       (_STREAMED, 1, {'off': 'none', 'auto': 'step'}),
       # XLA refuses the gradient of max pooling in a deterministic run.
       (_CONVNET, 1, {'off': 'none', 'auto': 'update', 'on': 'update'}),
+  )
+  def test_modes_agree_but_for_rounding(self, changes, num_replicas, expected):
+    self._assert_modes_agree(changes, num_replicas, expected)
+
+  @pytest.mark.slow
+  @parameterized.parameters(
       (_RESNET, 1, {'off': 'none', 'auto': 'update', 'on': 'step'}),
       # A batch norm sums over replicas in the middle of the gradient.
       (_RESNET, 2, {'off': 'none', 'on': 'update'}),
   )
-  def test_modes_agree_but_for_rounding(self, changes, num_replicas, expected):
+  def test_modes_of_batch_norm_agree(self, changes, num_replicas, expected):
+    self._assert_modes_agree(changes, num_replicas, expected)
+
+  def _assert_modes_agree(self, changes, num_replicas, expected):
     workdirs = {}
     for jit, compiled in expected.items():
       workdirs[jit], out = self.train(
@@ -142,9 +152,14 @@ class JitTest(_TestCase):
 
 class StreamTest(_TestCase):
 
-  @parameterized.parameters(False, True)
-  def test_a_stream_is_resumed_to_the_bit(self, is_full):
-    """From decoded images, and from records where the disk has no room."""
+  def test_a_stream_is_resumed_to_the_bit(self):
+    self._assert_is_resumed(is_full=False)
+
+  @pytest.mark.slow
+  def test_records_are_resumed_to_the_bit_where_the_disk_is_full(self):
+    self._assert_is_resumed(is_full=True)
+
+  def _assert_is_resumed(self, is_full):
     data = str(self.root / 'data')
     small_datasets.write(
         data, num_train=runs.NUM_TRAIN + runs.NUM_VALIDATION, num_test=61

@@ -232,6 +232,8 @@ def start(
   """Starts a program in a process of its own."""
   if program == 'train':
     args = (f'--compilation_cache_dir={_cache_directory()}', *args)
+  if program == 'evaluate':
+    environment = {'XDG_CACHE_HOME': _cache_directory(), **(environment or {})}
   return start_python('-m', f'launch.{program}', *args, environment=environment,
                       stdout=stdout)
 

@@ -151,7 +151,7 @@ class ModelsTest(parameterized.TestCase):
     has_activation = 'activation' in models.arguments(name)
     smooth = {'activation': 'elu'} if has_activation else {}
     results = []
-    for num_replicas in _REPLICAS:
+    for num_replicas in (1, 3):
       run = runs.make(name, optimizers.sgd(0.05, 0.9), num_replicas, **smooth)
       batches = runs.batches(run.model, len(_NUM_REAL), _BATCH_SIZE)
       iterator = run.distribute(
