@@ -21,6 +21,8 @@ from . import programs
 _PACKAGES = (
     'tensorflow', 'dm-sonnet', 'tensorflow-datasets', 'absl-py', 'chex', 'numpy'
 )
+# They choose kernels, and with them the rounding of a run.
+_VARIABLES = ('TF_ENABLE_ONEDNN_OPTS', 'XLA_FLAGS')
 
 
 def of_run(path: str | None, *, is_chief: bool = True) -> Workdir:
@@ -216,6 +218,9 @@ def _environment() -> dict[str, Any]:
       'machine': platform.machine(),
       'packages': {
           name: importlib.metadata.version(name) for name in _PACKAGES
+      },
+      'variables': {
+          name: os.environ[name] for name in _VARIABLES if name in os.environ
       },
       'git_revision': _git_revision(),
   }

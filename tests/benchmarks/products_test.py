@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
@@ -30,7 +32,7 @@ class ProductsTest(parameterized.TestCase):
       expected = [[1, 1, *w] if w.rank == 2 else w for w in expected]
     else:
       sizes = products._dense_sizes(case)
-      actual = list(zip(sizes, sizes[1:]))
+      actual = list(itertools.pairwise(sizes))
     self.assertCountEqual(map(tuple, actual), map(tuple, expected))
 
   @parameterized.parameters(

@@ -48,12 +48,17 @@ class WorkdirTest(parameterized.TestCase):
     )
 
   def test_config_names_the_versions(self):
+    self.enter_context(
+        mock.patch.dict(os.environ, {'XLA_FLAGS': '--of=mine', 'OTHER': '1'})
+    )
+    os.environ.pop('TF_ENABLE_ONEDNN_OPTS', None)
     self.workdir.write_config(runs.config(), _DATA, {})
     environment = json.loads((self.path / 'config.json').read_text())[
         'environment'
     ]
     self.assertRegex(environment['packages']['tensorflow'], r'^\d+\.\d+')
     self.assertRegex(environment['python'], r'^3\.')
+    self.assertEqual(environment['variables'], {'XLA_FLAGS': '--of=mine'})
     if (runs.ROOT / '.git').exists():
       self.assertRegex(environment['git_revision'], r'^[0-9a-f]{40}\+?$')
 

@@ -9,6 +9,7 @@ XLA, as Quatrain's and Flax' are; convolutions are TensorFlow's own.
 # ruff: noqa: E402
 from __future__ import annotations
 
+import itertools
 import math
 
 from core import processor
@@ -143,7 +144,7 @@ def main() -> None:
       ]
   else:
     sizes = _dense_sizes(case)
-    shapes = list(zip(sizes, sizes[1:]))
+    shapes = list(itertools.pairwise(sizes))
     images = tf.ones([case.batch_size, sizes[0]], dtype)
 
     def step(*weights: tf.Tensor) -> list[tf.Tensor]:
