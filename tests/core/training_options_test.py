@@ -19,7 +19,7 @@ from core import (
 from tests.core import runs
 from tests.core.export import cases as export_cases
 
-_REPLICAS = (1, 2, 3)
+_REPLICAS = (1, 3)
 _BATCH_SIZE = 12
 
 

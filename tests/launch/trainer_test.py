@@ -8,6 +8,7 @@ import signal
 from unittest import mock
 
 import numpy as np
+import pytest
 from absl.testing import absltest, parameterized
 
 from core.models import speednet
@@ -208,6 +209,7 @@ class ResumeTest(_TestCase):
     self.assertEqual(runs.result(workdir)['test'], runs.result(whole)['test'])
     self.assertEqual(runs.result(workdir)['num_train_step_traces'], 1)
 
+  @pytest.mark.slow
   def test_initialized_once_and_not_on_resuming(self):
     changes = dict(
         model='speednet', model_arg={'channels': (4,)}, num_replicas=2
@@ -226,6 +228,7 @@ class ResumeTest(_TestCase):
         runs.result(whole)['weights_sha256'],
     )
 
+  @pytest.mark.slow
   def test_interrupted_twice_with_all_the_parts(self):
     changes = dict(
         precision='float16',
