@@ -10,6 +10,7 @@ import sys
 import tempfile
 from unittest import mock
 
+import pytest
 from absl.testing import absltest, parameterized
 
 from core import xla_flags
@@ -81,6 +82,7 @@ class XlaFlagsTest(parameterized.TestCase):
       importlib.metadata.version('tensorflow').startswith('2.21.'),
       'other versions are left alone',
   )
+  @pytest.mark.slow
   def test_counts_after_the_import_of_tensorflow(self):
     marked = '"prefer-vector-width"="512"'
     self.assertIn(marked, _compiled(64))

@@ -10,6 +10,7 @@ import functools
 import tempfile
 
 import numpy as np
+import pytest
 import sklearn.metrics
 import tensorflow as tf
 from absl.testing import absltest, parameterized
@@ -32,6 +33,7 @@ from tests.core.optimizers import comparison
 _BATCH_SIZE = 12
 _NUM_REAL = (12, 5, 7)  # Of three replicas with 5 real examples one has none.
 _REPLICAS = (1, 2, 3)
+_LONG = {'resnet', 'row_rnn', 'vit'}  # Long to trace.
 _NUM_BATCHES = 7
 _FIELDS = {'label': 'labels', 'predictions': 'predictions', 'weight': 'weights'}
 _PARAMETERS = ('convolution/w', 'linear/w')
@@ -143,8 +145,16 @@ class OptimizersTest(parameterized.TestCase):
 
 class ModelsTest(parameterized.TestCase):
 
-  @parameterized.parameters(*models.REGISTRY)
+  @parameterized.parameters(*sorted(set(models.REGISTRY) - _LONG))
   def test_train_steps_on_replicas_are_those_on_one(self, name):
+    self._assert_replicas_are_one(name)
+
+  @pytest.mark.slow
+  @parameterized.parameters(*sorted(_LONG))
+  def test_train_steps_of_long_models_on_replicas(self, name):
+    self._assert_replicas_are_one(name)
+
+  def _assert_replicas_are_one(self, name):
     # Where a rectifier's input comes to rounding's distance of 0 the replicas'
     # gradients part, as those of one replica in another order would.
     has_activation = 'activation' in models.arguments(name)
