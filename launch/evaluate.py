@@ -34,13 +34,17 @@ _STRATEGY = flags.DEFINE_enum(
 _NUM_VIRTUAL_DEVICES = flags.DEFINE_integer(
     'num_virtual_devices', None, 'Split the CPU into that many devices.',
     lower_bound=1)
+_COMPILATION_CACHE_DIR = flags.DEFINE_string(
+    'compilation_cache_dir', None, 'As for launch.train.')
 
 
 def main() -> int:
   """Runs the program; returns its exit code."""
   # XLA is told how to compile before TensorFlow is imported.
   config, _ = workdir_lib.of_run(_WORKDIR.value).read_config()
-  cache = compilation_cache.prepare(config.global_batch_size)
+  cache = compilation_cache.prepare(
+      config.global_batch_size, _COMPILATION_CACHE_DIR.value
+  )
   programs.import_tensorflow()
   from core import distribution, variables
 

@@ -71,9 +71,9 @@ _FOLDER = flags.DEFINE_string(
 _PYTHONS = flags.DEFINE_list(
     'pythons', [], 'NAME=PYTHON, to run an environment in an existing one.'
 )
-# What a user may have set that changes speed; kept with the results.
 # Of vectors and half precision.
 _INSTRUCTIONS = ('avx2', 'avx512f', 'avx512_bf16', 'amx_bf16')
+# What a user may have set that changes speed; kept with the results.
 _TELLING = ('OMP_', 'TF_', 'XLA_', 'JAX_', 'KMP_', 'MKL_', 'CUDA_', 'TORCH')
 
 

@@ -1,90 +1,77 @@
-"""Tests of the floor: the products of a step are those of training."""
+"""Tests of the floor: it computes the products of training, all of them."""
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
 
-import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
+from core import compilation
 from tests.benchmarks import cases
-from tests.benchmarks.contenders import products, quatrain_core
+from tests.benchmarks.contenders import products
 
 
-def _normal(*shape):
-  return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+def _found(name, batch_size=4):
+  case = dataclasses.replace(cases.CASES[name], batch_size=batch_size)
+  return products.products(products.trace(case))
 
 
 class ProductsTest(parameterized.TestCase):
 
-  @parameterized.parameters(*cases.CASES)
-  def test_each_is_that_of_a_layer(self, name):
-    case = cases.CASES[name]
-    model = quatrain_core._model(case)
-    model.build([None, *cases.IMAGE_SHAPE])
-    expected = [
-        w.shape for w in model.trainable_variables if w.shape.rank in (2, 4)
-    ]
-    if case.has_convolutions:
-      actual = [filters for _, filters, _, _ in products.convolutions(case)]
-      # A dense layer is a convolution of one pixel.
-      expected = [[1, 1, *w] if w.rank == 2 else w for w in expected]
-    else:
-      sizes = products._dense_sizes(case)
-      actual = list(itertools.pairwise(sizes))
-    self.assertCountEqual(map(tuple, actual), map(tuple, expected))
+  def test_of_a_dense_network(self):
+    self.assertEqual(
+        [(each.inputs, each.weights) for each in _found('mlp_b128', 128)],
+        [
+            ([128, 784], [784, 300]),
+            ([128, 300], [300, 100]),
+            ([128, 100], [100, 10]),
+        ],
+    )
 
   @parameterized.parameters(
-      ('cnn_b128', [(28, 1, 'VALID'), (26, 1, 'VALID'), (1, 1, 'SAME'),
-                    (1, 1, 'SAME')]),
-      ('cpu_recipe', [(28, 1, 'SAME'), (14, 1, 'SAME'), (1, 1, 'SAME'),
-                      (1, 1, 'SAME')]),
+      # Pixels less the border of VALID, halved by each pool.
+      ('cnn_b128', [28, 26], [26, 24], 12 * 12 * 64),
+      ('cpu_recipe', [28, 14], [28, 14], 7 * 7 * 64),
   )
-  def test_of_images_of_a_size(self, name, expected):
-    found = products.convolutions(cases.CASES[name])
-    self.assertEqual(
-        [(shape[1], stride, pad) for shape, _, stride, pad in found], expected
-    )
-    self.assertEqual({shape[0] for shape, *_ in found}, {128})
+  def test_of_images(self, name, sides, outputs, num_flat):
+    *convolutions, dense, last = _found(name)
+    for each, side, output in zip(convolutions, sides, outputs, strict=True):
+      self.assertEqual(each.inputs[:3], [4, side, side])
+      y = each.function(tf.zeros(each.inputs), tf.zeros(each.weights))
+      self.assertEqual(y.shape[1:3].as_list(), [output, output])
+    self.assertEqual(dense.weights, [num_flat, 128])
+    self.assertEqual(last.weights, [128, 10])
 
   def test_of_a_residual_network(self):
-    sizes = [
-        (shape[1:], filters[0], stride)
-        for shape, filters, stride, _ in products.convolutions(
-            cases.CASES['resnet_b128']
-        )
-    ]
-    self.assertLen(sizes, 16)
-    self.assertEqual(
-        sizes[5:8],
-        [([28, 28, 16], 1, 2), ([28, 28, 16], 3, 2), ([14, 14, 32], 3, 1)],
+    found = _found('resnet_b128')
+    # A stem, two of each of six blocks, two shortcuts, a dense layer.
+    self.assertLen(found, 1 + 12 + 2 + 1)
+    shortcuts = [each.weights for each in found if each.weights[0] == 1]
+    self.assertEqual(shortcuts, [[1, 1, 16, 32], [1, 1, 32, 64]])
+    self.assertEqual(found[-1].weights, [64, 10])
+
+  @parameterized.parameters('mlp_b128', 'cnn_b128', 'resnet_b128')
+  def test_nothing_is_left_out(self, name):
+    found = _found(name)
+    epoch = products.make_epoch(found, tf.float32, jit_compile=True)
+    program = epoch.experimental_get_compiler_ir(tf.constant(3))(
+        stage='optimized_hlo'
     )
-    self.assertEqual(sizes[-1], ([1, 1, 64], 1, 1))
+    # Of each the outputs and two gradients, but for that of the images.
+    count = program.count(' dot(') + program.count(' convolution(')
+    self.assertEqual(count, 3 * len(found) - 1)
 
-  def test_products_are_those_of_gradients(self):
-    inputs = tf.constant(_normal(3, 7))
-    weights = [tf.constant(_normal(*shape)) for shape in ((7, 5), (5, 4))]
-    with tf.GradientTape() as tape:
-      tape.watch(weights)
-      # Its derivative by the outputs are the outputs.
-      half = tf.nn.l2_loss(inputs @ weights[0] @ weights[1])
-    for actual, expected in zip(
-        products._dense_step(inputs, weights), tape.gradient(half, weights),
-        strict=True,
-    ):
-      np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
-
-  @parameterized.parameters((1, 'SAME'), (2, 'SAME'), (1, 'VALID'))
-  def test_convolutions_are_those_of_gradients(self, stride, padding):
-    inputs = tf.constant(_normal(2, 8, 8, 3))
-    filters = tf.constant(_normal(3, 3, 3, 4))
-    with tf.GradientTape() as tape:
-      tape.watch(filters)
-      half = tf.nn.l2_loss(tf.nn.conv2d(inputs, filters, stride, padding))
-    actual = products._convolution_step(inputs, filters, stride, padding)
-    np.testing.assert_allclose(
-        actual, tape.gradient(half, filters), rtol=1e-3, atol=1e-3
+  def test_it_is_a_loop_of_tensorflow_s_own_operations_as_well(self):
+    found = _found('cnn_b128')
+    epoch = products.make_epoch(found, tf.float32, jit_compile=False)
+    traced = epoch.get_concrete_function(tf.TensorSpec([], tf.int32))
+    self.assertContainsSubset(
+        {'Conv2D', 'Conv2DBackpropInput', 'Conv2DBackpropFilter', 'MatMul'},
+        compilation.operations(traced),
+    )
+    self.assertEqual(
+        float(epoch(tf.constant(2))), 4 * 28 * 28, 'The images stay.'
     )
 
 

@@ -52,10 +52,9 @@ _NOTES = """\
 - TensorFlow's contenders, but for the notebook, run with
   TF_ENABLE_ONEDNN_OPTS=1, as Quatrain does: by itself TensorFlow leaves oneDNN
   off on CPUs with AVX2 alone, where convolutional networks are slower so.
-- `No training` computes the same products and convolutions, forward and
-  backward, by the same library, and nothing else: no activations, norms, loss,
-  update or batches. No contender that calls this library can be faster, but for
-  the noise between processes.
+- `No training` computes what products and convolutions Quatrain does, forward
+  and backward, by the same library, and nothing else: no activations, norms,
+  loss, update or batches. Whatever trains by that library does all this too.
 - The fastest peer is the one with the greatest median of the same precision.
 """
 

@@ -224,7 +224,7 @@ class ProcessTest(parameterized.TestCase):
       process = runs.start(
           'evaluate',
           f'--workdir={self.root / "run"}',
-          environment={'XDG_CACHE_HOME': str(self.root)},
+          f'--compilation_cache_dir={self.root}/evaluated',
       )
       self.finish(process)
       scored = json.loads((self.root / 'run/evaluation_test.json').read_text())

@@ -230,10 +230,8 @@ def start(
     stdout: int = subprocess.PIPE,
 ) -> subprocess.Popen[str]:
   """Starts a program in a process of its own."""
-  if program == 'train':
+  if program in ('train', 'evaluate'):
     args = (f'--compilation_cache_dir={_cache_directory()}', *args)
-  if program == 'evaluate':
-    environment = {'XDG_CACHE_HOME': _cache_directory(), **(environment or {})}
   return start_python('-m', f'launch.{program}', *args, environment=environment,
                       stdout=stdout)
 

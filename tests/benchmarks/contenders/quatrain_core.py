@@ -71,7 +71,8 @@ class Network(models.Model):
     return x
 
 
-def _model(case: cases.Case) -> models.Model:
+def network(case: cases.Case) -> models.Model:
+  """Makes the network of a case."""
   if case.has_norms:
     return models.create('resnet', cases.NUM_CLASSES)
   return Network(case)
@@ -110,7 +111,7 @@ def main() -> None:
   objective, optimizer = _objective(run), _optimizer(run)
   metric = metrics.collection({'accuracy': metrics.accuracy()})
   with strategy.scope():
-    model = _model(case)
+    model = network(case)
     model.build([None, *cases.IMAGE_SHAPE])
     state = training.TrainState(model, optimizer, run.seed)
   eval_step = training.make_eval_step(objective, metric, strategy)
