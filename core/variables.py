@@ -65,6 +65,22 @@ def trainable(module: Any) -> dict[str, tf.Variable]:
   }
 
 
+def untrained(module: Any) -> dict[str, tf.Variable]:
+  """Finds the other variables of a module, such as moving averages.
+
+  Args:
+    module: As for `named`.
+
+  Returns:
+    Variables that are not trainable by path.
+  """
+  return {
+      name: variable
+      for name, variable in named(module).items()
+      if not variable.trainable
+  }
+
+
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
   """Yields the named parts of a module or a container."""
   if isinstance(value, tf.Module):
