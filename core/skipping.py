@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from . import loss_scaling
+from .optimizers import finiteness
+
 
 class Skipped(NamedTuple):
   """How many steps were skipped, each an int64 ``[]``.
@@ -56,6 +59,30 @@ def count(skipped: Skipped, is_skipped: tf.Tensor) -> Skipped:
       in_a_row=in_a_row,
       longest=tf.maximum(skipped.longest, in_a_row),
   )
+
+
+def decide(
+    gradients: Any,
+    optimizer_state: Any,
+    loss_scale: loss_scaling.LossScale | None = None,
+) -> tuple[tf.Tensor, Any]:
+  """Decides whether a step is skipped.
+
+  Args:
+    gradients: A nest of tensors, the gradients of the loss itself.
+    optimizer_state: The state of the optimizer after its update.
+    loss_scale: The loss scale of the step. If None, it has none.
+
+  Returns:
+    Whether the step is to be undone, bool ``[]``, and the new loss scale: an
+    empty tuple if there is none.
+  """
+  skips = finiteness.skips(optimizer_state)
+  if loss_scale is None:
+    return tf.reduce_any(skips), ()
+  is_finite = loss_scaling.all_finite(gradients)
+  is_skipped = tf.reduce_any([tf.logical_not(is_finite), *skips])
+  return is_skipped, loss_scaling.adjust(loss_scale, is_finite)
 
 
 def measured(sums: Any, is_skipped: tf.Tensor) -> Any:

@@ -56,9 +56,8 @@ class TrainState(tf.Module):
     seed: The seed of the run, an int32 variable ``[2]``.
     average: The `ModelAverage` of the model, or None.
     loss_scale: The `LossScale` of variables, or None.
-    skipped: The `skipping.Skipped` of variables: how many steps were skipped.
-      None where no step can be: without a loss scale and without an
-      `optimizers.apply_if_finite` in the optimizer.
+    skipped: The `skipping.Skipped` of variables, or None where no step can be
+      skipped: without a loss scale and `optimizers.apply_if_finite`.
   """
 
   def __init__(
@@ -167,14 +166,13 @@ def make_train_step(
     in place, in the state's variables. A batch is a mapping with `label`,
     `weight` float32 ``[batch_size]`` and the model's inputs.
 
-    A step whose gradients are not finite is skipped where the state has a loss
-    scale, or the optimizer says so by an `optimizers.apply_if_finite` anywhere
-    in it. A skipped step changes `step`, the loss scale and the counts of
-    skipped steps (`skipped`, and those of `apply_if_finite`), and no other bit:
-    the model's variables that are not trained, the optimizer's state and the
-    average are those before it, as the weights are. Its sums are those of its
-    batch if they are all finite, and else zeros of weight 0. So a loss that is
-    not finite is always that of a step that was taken.
+    A step whose gradients are not finite is skipped if the state has a loss
+    scale, or if an `optimizers.apply_if_finite` anywhere in the optimizer skips
+    it. It changes `step`, the loss scale and the counts of what was skipped,
+    and no other bit: the average and the model's variables that are not trained
+    are as before it, too. Its sums are those of its batch if all of them are
+    finite, and else zeros, so that a loss that is not finite is always that of
+    a step that was taken.
   """
   strategy = strategy or tf.distribute.get_strategy()
 
@@ -212,12 +210,15 @@ def make_train_step(
     parameters = optimizers.apply_updates(parameters, updates)
     is_skipped = None
     if state.skipped is not None:
-      is_skipped = _is_skipped(state, gradients, optimizer_state)
+      is_skipped, loss_scale = skipping.decide(
+          gradients, optimizer_state, state.loss_scale
+      )
+      _assign(state.loss_scale or (), loss_scale)
+      _assign(state.skipped, skipping.count(state.skipped, is_skipped))
       parameters = nests.where(is_skipped, before[0], parameters)
       optimizer_state = finiteness.undo(is_skipped, optimizer_state, before[1])
       now = variables.untrained(state.model)
       _assign(now, nests.where(is_skipped, untrained, now))
-      _assign(state.skipped, skipping.count(state.skipped, is_skipped))
     _assign(state.parameters, parameters)
     _assign(state.optimizer_state, optimizer_state)
     if state.average is not None:
@@ -240,18 +241,6 @@ def make_train_step(
     return distribution.first_replica(strategy, sums)
 
   return train_step
-
-
-def _is_skipped(
-    state: TrainState, gradients: Any, optimizer_state: Any
-) -> tf.Tensor:
-  """Returns whether to skip a step; moves the loss scale."""
-  skips = finiteness.skips(optimizer_state)
-  if state.loss_scale is not None:
-    is_finite = loss_scaling.all_finite(gradients)
-    _assign(state.loss_scale, loss_scaling.adjust(state.loss_scale, is_finite))
-    skips.append(tf.logical_not(is_finite))
-  return tf.reduce_any(skips)
 
 
 def make_eval_step(
@@ -388,6 +377,5 @@ def _values(variables: Any) -> Any:
 
 
 def _assign(targets: Any, values: Any) -> None:
-  pairs = zip(tf.nest.flatten(targets), tf.nest.flatten(values), strict=True)
-  for target, value in pairs:
+  for target, value in zip(tf.nest.flatten(targets), tf.nest.flatten(values)):
     target.assign(value)

@@ -143,11 +143,17 @@ def non_finite(variables: Mapping[str, tf.Variable]) -> list[str]:
     variables: The variables by name.
 
   Returns:
-    The names, eagerly.
+    The names of those of a floating-point type that do, eagerly: all are looked
+    at on their devices, and one small vector is read.
   """
+  floating = {n: v for n, v in variables.items() if v.dtype.is_floating}
+  if not floating:
+    return []
+  are_finite = tf.stack([
+      tf.reduce_all(tf.math.is_finite(variable))
+      for variable in floating.values()
+  ])
   return [
-      name
-      for name, variable in variables.items()
-      if variable.dtype.is_floating
-      and not bool(tf.reduce_all(tf.math.is_finite(variable)))
+      name for name, is_finite in zip(floating, are_finite.numpy())
+      if not is_finite
   ]
