@@ -109,9 +109,9 @@ class Health:
     longest = int(self.state.skipped.longest.numpy())
     if longest >= self.max_skipped_steps:
       raise SkippedStepsError(
-          f'--max_skipped_steps={self.max_skipped_steps}: {longest} steps in a '
-          f'row were skipped until step {step}, as their gradients were not '
-          f'finite{self._scale()}. {self._way_on()}'
+          f'{longest} steps in a row were skipped by step {step}: their '
+          f'gradients were not finite{self._scale()}; the run ends after '
+          f'--max_skipped_steps={self.max_skipped_steps}. {self._way_on()}'
       )
 
   def check_variables(
@@ -149,7 +149,8 @@ class Health:
     if step and self.num_skipped() == step:
       raise SkippedStepsError(
           f'all {step} steps of the run were skipped: their gradients were not '
-          f'finite{self._scale()}. Nothing was learned; {_ADVICE}'
+          f'finite{self._scale()}. Nothing was learned; more steps, in which '
+          'the scale goes down, or another --precision may help.'
       )
 
   def num_skipped(self) -> int:
