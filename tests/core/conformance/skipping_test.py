@@ -212,16 +212,22 @@ class _TestCase(parameterized.TestCase):
 
 class MechanismsTest(_TestCase):
 
-  @parameterized.parameters(*_MECHANISMS)
+  @parameterized.parameters('last', 'in_lookahead', 'in_multi_steps')
   def test_one_replica(self, name):
     self._assert_as_if_never(name, True)
 
-  @parameterized.parameters(
-      ('of_some', 'STEP', 1, True),
-      ('loss_scale', 'UPDATE', 2, True),
-      ('of_some', 'PARTS', 2, False),
+  def test_replicas(self):
+    self._assert_as_if_never(
+        'of_some', True, extent='UPDATE', num_replicas=2
+    )
+
+  @pytest.mark.slow
+  @parameterized.product(
+      name=tuple(_MECHANISMS),
+      where=(('STEP', 1, True), ('UPDATE', 2, True), ('PARTS', 2, False)),
   )
-  def test_compiled_and_on_replicas(self, name, extent, num_replicas, has_norm):
+  def test_everywhere(self, name, where):
+    extent, num_replicas, has_norm = where
     self._assert_as_if_never(
         name, has_norm, extent=extent, num_replicas=num_replicas
     )
@@ -312,7 +318,7 @@ class OptimizersTest(_TestCase):
     def model():
       module = tf.Module()
       module.parts = {
-          name: {key: tf.Variable(start[key]) for key in ('linear/w', 'scale')}
+          name: {'w': tf.Variable(start['linear/w'])}
           for name in names
       }
       return module
