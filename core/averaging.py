@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import substitution, variables
+from . import checks, substitution, variables
 
 
 def average(
@@ -32,6 +32,9 @@ def average(
   Returns:
     The new average :math:`m_t`, a nest of tensors.
 
+  Raises:
+    ValueError: If the nests are of different structures or shapes.
+
   Reference:
     `Polyak and Juditsky 1992 <https://doi.org/10.1137/0330046>`_; for the bias
     `Adam <https://arxiv.org/abs/1412.6980>`_, section 3.
@@ -44,11 +47,16 @@ def average(
     >>> float(mean)
     3.0
   """
+  count = checks.shape('count', tf.convert_to_tensor(count), [])
   remaining = tf.constant(decay, tf.float64) ** tf.cast(count, tf.float64)
   rate = tf.cast((1 - decay) / (1 - remaining), tf.float32)
-  return tf.nest.map_structure(
-      lambda m, w: m + rate * (w - m), mean, parameters
-  )
+
+  def move(mean: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    mean, weights = map(tf.convert_to_tensor, (mean, weights))
+    mean, weights = checks.same_shape(mean=mean, parameters=weights)
+    return mean + rate * (weights - mean)
+
+  return tf.nest.map_structure(move, mean, parameters)
 
 
 class ModelAverage(tf.Module):

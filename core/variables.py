@@ -76,7 +76,7 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
     for name in sorted(value, key=str):
       yield str(name), value[name]
   elif isinstance(value, tuple) and hasattr(value, '_fields'):
-    yield from zip(value._fields, value)
+    yield from zip(value._fields, value, strict=True)
   elif isinstance(value, (list, tuple)):
     for index, child in enumerate(value):
       yield str(index), child

@@ -113,10 +113,8 @@ def _positive_weights(
     weights: float | Sequence[float] | tf.Tensor | None, logits: tf.Tensor
 ) -> tf.Tensor:
   tensor = tf.cast(1.0 if weights is None else weights, logits.dtype)
-  expected = logits.shape[1:][-1:]
-  if tensor.shape.rank != 0 and not tensor.shape.is_compatible_with(expected):
-    raise ValueError(
-        'positive_weights: expected one number or, for each class, '
-        f'{expected}, got shape {tensor.shape}.'
-    )
-  return tensor
+  if tensor.shape.rank == 0:
+    return tensor
+  # Per class: an example has none where the logits are [batch_size].
+  expected = checks.sizes_of(logits)[1:][-1:]
+  return checks.shape('positive_weights', tensor, expected)

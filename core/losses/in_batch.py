@@ -200,7 +200,7 @@ def _batch(
   checks.rank('embeddings', embeddings, 2)
   labels = tf.convert_to_tensor(labels)
   checks.integers('labels', labels)
-  checks.shape('labels', labels, embeddings.shape[:1])
+  labels = checks.shape('labels', labels, checks.sizes_of(embeddings)[:1])
   return labels, embeddings, _kept(weights, embeddings)
 
 
@@ -208,7 +208,7 @@ def _kept(weights: tf.Tensor | None, embeddings: tf.Tensor) -> tf.Tensor:
   if weights is None:
     return tf.ones(tf.shape(embeddings)[:1], tf.bool)
   weights = tf.convert_to_tensor(weights)
-  checks.shape('weights', weights, embeddings.shape[:1])
+  weights = checks.shape('weights', weights, checks.sizes_of(embeddings)[:1])
   return tf.cast(weights, tf.bool)
 
 

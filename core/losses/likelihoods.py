@@ -102,7 +102,7 @@ def gaussian_negative_log_likelihood(
   arguments.positive('smallest_variance', smallest_variance)
   labels, means = arguments.pair(labels, means, names=('labels', 'means'))
   variances = tf.cast(arguments.floats('variances', variances), means.dtype)
-  checks.same_shape(means=means, variances=variances)
+  _, variances = checks.same_shape(means=means, variances=variances)
   clipped = tf.stop_gradient(tf.maximum(variances, smallest_variance))
   variances = clipped + (variances - tf.stop_gradient(variances))
   values = 0.5 * (tf.math.log(variances) + (labels - means) ** 2 / variances)

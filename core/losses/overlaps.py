@@ -116,6 +116,12 @@ def _regions(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Returns masks and probabilities ``[B, N, C]``, and validity ``[B]``."""
   labels, logits = tf.convert_to_tensor(labels), tf.convert_to_tensor(logits)
+  for name, tensor in (('labels', labels), ('logits', logits)):
+    if tensor.shape.rank is None:
+      raise ValueError(
+          f'{name}: expected a tensor of known rank; give it by '
+          'tf.ensure_shape.'
+      )
   if logits.shape.rank == labels.shape.rank:
     masks, logits, valid = arguments.binary(labels, logits)
     masks, probabilities = masks[..., tf.newaxis], tf.sigmoid(logits)

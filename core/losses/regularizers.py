@@ -45,9 +45,7 @@ def activity_penalty(
   """
   arguments.not_negative('l1', l1)
   arguments.not_negative('l2', l2)
-  _, activations = arguments.pair(
-      activations, activations, names=('activations', 'activations')
-  )
+  activations = arguments.examples('activations', activations)
   return tf.reduce_sum(
       l1 * tf.abs(activations) + l2 * activations**2,
       axis=range(1, activations.shape.rank),
@@ -127,7 +125,7 @@ def gradient_penalty(
   """
   arguments.not_negative('target_norm', target_norm)
   inputs = tf.convert_to_tensor(inputs)
-  arguments.pair(inputs, inputs, names=('inputs', 'inputs'))
+  arguments.examples('inputs', inputs)
   with tf.GradientTape() as tape:
     tape.watch(inputs)
     outputs = tf.convert_to_tensor(function(inputs))

@@ -63,7 +63,8 @@ def ctc(
   checks.rank('logits', logits, 3)
   labels = tf.convert_to_tensor(labels)
   checks.integers('labels', labels)
-  checks.shape('labels', labels, [logits.shape[0], None])
+  batch_size, *_ = checks.sizes_of(logits)
+  labels = checks.shape('labels', labels, [batch_size, None])
   labels = tf.cast(labels, tf.int32)
   num_classes = logits.shape[-1]
   checks.in_range('blank_index', blank_index, 0, num_classes - 1)
@@ -107,7 +108,7 @@ def _lengths(
     return tf.fill([batch_size], longest), tf.fill([batch_size], True)
   lengths = tf.convert_to_tensor(lengths)
   checks.integers(argument, lengths)
-  checks.shape(argument, lengths, sequences.shape[:1])
+  lengths = checks.shape(argument, lengths, checks.sizes_of(sequences)[:1])
   lengths = tf.cast(lengths, tf.int32)
   valid = (lengths >= 0) & (lengths <= longest)
   expected = f'integers in [0, {sequences.shape[1]}]'

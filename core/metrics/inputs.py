@@ -63,7 +63,9 @@ def classes(
   checks.integers('labels', labels)
   checks.rank('labels', labels, 1)
   checks.rank('predictions', logits, 2)
-  checks.shape('predictions', logits, [labels.shape[0], num_classes])
+  logits = checks.shape(
+      'predictions', logits, [*checks.sizes_of(labels), num_classes]
+  )
   weights = _weights(weights, labels)
   seen = tf.not_equal(weights, 0)
   labels = tf.cast(labels, tf.int64)  # A narrower one might not hold the size.
@@ -96,7 +98,7 @@ def binary(
   logits = _floats('predictions', predictions)
   checks.rank('labels', labels, 1)
   checks.rank('predictions', logits, 1)
-  checks.same_shape(labels=labels, predictions=logits)
+  labels, logits = checks.same_shape(labels=labels, predictions=logits)
   weights = _weights(weights, labels)
   seen = tf.not_equal(weights, 0)
   in_range = tf.equal(labels, 0) | tf.equal(labels, 1)
@@ -129,7 +131,9 @@ def numbers(
   tensors = {
       name: _floats(name, value, dtype) for name, value in values.items()
   }
-  checks.same_shape(**tensors)
+  tensors = dict(
+      zip(tensors, checks.same_shape(**tensors), strict=True)
+  )
   for name, tensor in tensors.items():
     if tensor.shape.rank in (0, None):
       raise ValueError(
@@ -162,8 +166,7 @@ def _weights(weights: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
     return tf.ones_like(like, tf.float32)
   weights = tf.cast(weights, tf.float32)
   checks.rank('weights', weights, 1)
-  checks.shape('weights', weights, like.shape)
-  return weights
+  return checks.shape('weights', weights, checks.sizes_of(like))
 
 
 def _check_labels(seen: tf.Tensor, in_range: tf.Tensor, known: str) -> None:

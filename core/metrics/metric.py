@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from .. import checks
+
 Sums = Any
 """A nest of float tensors; merging two is adding them leaf by leaf."""
 
@@ -112,7 +114,11 @@ def weighted_sums(
 
   Returns:
     The sum of weighted values and the sum of weights, both [] float32.
+
+  Raises:
+    ValueError: If the shapes differ.
   """
+  values, weights = checks.same_shape(values=values, weights=weights)
   return {
       'total': tf.reduce_sum(values * weights),
       'weight': tf.reduce_sum(weights),

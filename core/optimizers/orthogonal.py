@@ -43,6 +43,8 @@ def _check_coefficients(ns_coeffs: Sequence[float]) -> None:
     raise ValueError(
         f'ns_coeffs: expected three numbers, got {tuple(ns_coeffs)}.'
     )
+  for coefficient in ns_coeffs:
+    checks.number('ns_coeffs', coefficient)
 
 
 def orthogonalize(
@@ -153,10 +155,12 @@ def scale_by_muon(
   _check_coefficients(ns_coeffs)
   checks.in_range('ns_steps', ns_steps, 1, math.inf)
   checks.in_range('eps', eps, 0, math.inf)
+  if consistent_rms is not None:
+    checks.number('consistent_rms', consistent_rms)
 
   def init(parameters: nests.Nest) -> MuonState:
     for path, tensor in zip(
-        nests.paths(parameters), tf.nest.flatten(parameters)
+        nests.paths(parameters), tf.nest.flatten(parameters), strict=True
     ):
       _fans(path, tensor)
     return MuonState(

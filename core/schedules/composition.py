@@ -52,7 +52,7 @@ def join(
   def schedule(step: schedule_lib.Step) -> tf.Tensor:
     step = tf.cast(tf.convert_to_tensor(step, dtype_hint=tf.int64), tf.int64)
     value = schedules[0](step)
-    for boundary, later in zip(boundaries, schedules[1:]):
+    for boundary, later in zip(boundaries, schedules[1:], strict=True):
       value = tf.where(step < boundary, value, later(step - boundary))
     return value
 
