@@ -209,6 +209,20 @@ def number(argument: str, value: Any) -> None:
     raise ValueError(f'{argument}: expected one number, got shape {axes}.')
 
 
+def numbers(**values: Any) -> None:
+  """Checks several hyper-parameters, see `number`; None is none of them.
+
+  Args:
+    **values: The values by the name of their argument.
+
+  Raises:
+    ValueError: If one is a `tf.Variable` or has axes.
+  """
+  for argument, value in values.items():
+    if value is not None:
+      number(argument, value)
+
+
 def integers(argument: str, tensor: tf.Tensor) -> None:
   """Checks that a tensor holds integers.
 

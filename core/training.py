@@ -72,7 +72,9 @@ class TrainState(tf.Module):
     Args:
       model: A module whose variables exist.
       optimizer: The optimizer whose state is kept.
-      seed: The seed of all of the run's randomness.
+      seed: The seed of all randomness of the steps. Initial weights are older
+        than the state: for equal ones, call `tf.random.set_seed` before the
+        model is built.
       average_decay: The rate of an average of the weights, in [0, 1), which
         every step updates; None has none.
       loss_scale: The loss scale to begin with, for float16; None has none.

@@ -67,6 +67,11 @@ def ctc(
   labels = checks.shape('labels', labels, [batch_size, None])
   labels = tf.cast(labels, tf.int32)
   num_classes = logits.shape[-1]
+  if num_classes is None:
+    raise ValueError(
+        'logits: expected a known number of classes, got shape '
+        f'{logits.shape}.'
+    )
   checks.in_range('blank_index', blank_index, 0, num_classes - 1)
   label_lengths, known_label = _lengths('label_lengths', label_lengths, labels)
   logit_lengths, known_logit = _lengths('logit_lengths', logit_lengths, logits)

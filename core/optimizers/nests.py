@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -53,7 +54,7 @@ def children(nest: Nest) -> list[tuple[Any, Nest]]:
   """Returns the named parts of a nest, in the order of `tf.nest.flatten`."""
   if hasattr(nest, '_fields'):
     return list(nest._asdict().items())
-  if isinstance(nest, (list, tuple)):
+  if isinstance(nest, Sequence):
     return list(enumerate(nest))
   return [(key, nest[key]) for key in sorted(nest)]
 

@@ -84,6 +84,7 @@ def orthogonalize(
     True
   """
   checks.rank('matrix', matrix, 2)
+  checks.number('eps', eps)
   checks.in_range('ns_steps', ns_steps, 1, math.inf)
   _check_coefficients(ns_coeffs)
   a, b, c = ns_coeffs
@@ -201,6 +202,7 @@ def _times(
 ) -> transformation.ScalarOrSchedule:
   checks.in_range('adam_factor', factor, 0, math.inf)
   if not callable(learning_rate):
+    checks.number('adam_learning_rate', learning_rate)
     return factor * learning_rate
   schedule = learning_rate
   return lambda step: factor * schedule(step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -136,7 +136,7 @@ def _kind(nest: nests.Nest) -> str:
   # Variables of a tf.Module lie in wrappers of the containers.
   if hasattr(nest, '_fields'):
     return nest.__class__.__name__
-  return 'sequence' if isinstance(nest, (list, tuple)) else 'mapping'
+  return 'sequence' if isinstance(nest, Sequence) else 'mapping'
 
 
 def _words(nest: nests.Nest, limit: int = 160) -> str:

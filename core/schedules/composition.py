@@ -93,6 +93,14 @@ def warmup_cosine_decay(
     >>> float(schedule(5)), float(schedule(10)), float(schedule(60))
     (0.5, 1.0, 0.5)
   """
+  checks.numbers(
+      init_value=init_value,
+      peak_value=peak_value,
+      warmup_steps=warmup_steps,
+      decay_steps=decay_steps,
+      end_value=end_value,
+      exponent=exponent,
+  )
   checks.in_range('warmup_steps', warmup_steps, 0, decay_steps - 1)
   decay = decays.cosine_decay(
       peak_value,

@@ -19,6 +19,9 @@ def constant(value: float) -> schedule_lib.Schedule:
   Returns:
     A schedule: maps a step to a float32 scalar.
 
+  Raises:
+    ValueError: If the value is a `tf.Variable` or has axes.
+
   Reference:
     ``optax.constant_schedule``.
 
@@ -27,6 +30,7 @@ def constant(value: float) -> schedule_lib.Schedule:
     >>> float(schedules.constant(0.5)(1000))
     0.5
   """
+  checks.numbers(value=value)
   return schedule_lib.create(lambda step: tf.constant(value, tf.float64))
 
 
@@ -64,6 +68,13 @@ def polynomial(
     >>> float(schedules.polynomial(1.0, 0.0, 2, transition_steps=10)(5))
     0.25
   """
+  checks.numbers(
+      init_value=init_value,
+      end_value=end_value,
+      power=power,
+      transition_steps=transition_steps,
+      transition_begin=transition_begin,
+  )
   checks.in_range('transition_steps', transition_steps, 1, math.inf)
   checks.in_range('transition_begin', transition_begin, 0, math.inf)
   if power <= 0:
@@ -149,6 +160,13 @@ def exponential_decay(
     >>> float(schedules.exponential_decay(1.0, 10, 0.5)(20))
     0.25
   """
+  checks.numbers(
+      init_value=init_value,
+      transition_steps=transition_steps,
+      decay_rate=decay_rate,
+      transition_begin=transition_begin,
+      end_value=end_value,
+  )
   checks.in_range('transition_steps', transition_steps, 1, math.inf)
   checks.in_range('transition_begin', transition_begin, 0, math.inf)
   if decay_rate <= 0:
@@ -199,6 +217,12 @@ def cosine_decay(
     >>> float(schedules.cosine_decay(1.0, decay_steps=100)(50))
     0.5
   """
+  checks.numbers(
+      init_value=init_value,
+      decay_steps=decay_steps,
+      alpha=alpha,
+      exponent=exponent,
+  )
   checks.in_range('decay_steps', decay_steps, 1, math.inf)
 
   def value_at(step: tf.Tensor) -> tf.Tensor:
@@ -237,6 +261,11 @@ def inverse_sqrt(
     >>> float(schedules.inverse_sqrt(1.0, warmup_steps=100)(400))
     0.5
   """
+  checks.numbers(
+      peak_value=peak_value,
+      warmup_steps=warmup_steps,
+      init_value=init_value,
+  )
   checks.in_range('warmup_steps', warmup_steps, 1, math.inf)
 
   def value_at(step: tf.Tensor) -> tf.Tensor:
