@@ -97,6 +97,19 @@ def classes(
   return tf.where(valid, labels, 0), logits, valid
 
 
+def class_axis(argument: str, logits: tf.Tensor) -> None:
+  """Checks that logits have a batch axis before the axis of classes.
+
+  Raises:
+    ValueError: If they have not.
+  """
+  if logits.shape.rank is not None and logits.shape.rank < 2:
+    raise ValueError(
+        f'{argument}: expected [batch_size, ..., num_classes], got shape '
+        f'{logits.shape}.'
+    )
+
+
 def binary(
     labels: tf.Tensor, logits: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -17,7 +17,7 @@ def constant(value: float) -> schedule_lib.Schedule:
     value: The value.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Reference:
     ``optax.constant_schedule``.
@@ -27,7 +27,9 @@ def constant(value: float) -> schedule_lib.Schedule:
     >>> float(schedules.constant(0.5)(1000))
     0.5
   """
-  return schedule_lib.create(lambda step: tf.constant(value, tf.float64))
+  return schedule_lib.create(
+      lambda step: tf.fill(tf.shape(step), tf.constant(value, tf.float64))
+  )
 
 
 def polynomial(
@@ -50,7 +52,7 @@ def polynomial(
     transition_begin: The step :math:`t_0` at which it starts.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `transition_steps` or `power` is not positive or
@@ -92,7 +94,7 @@ def linear(
     transition_begin: The step at which it starts.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `transition_steps` is not positive or `transition_begin` is
@@ -135,7 +137,7 @@ def exponential_decay(
       `decay_rate` is below 1, else the highest.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `transition_steps` or `decay_rate` is not positive or
@@ -185,7 +187,7 @@ def cosine_decay(
     exponent: The power :math:`p`.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `decay_steps` is not positive.
@@ -223,7 +225,7 @@ def inverse_sqrt(
     init_value: The value :math:`v_0` at step 0.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `warmup_steps` is not positive.
