@@ -103,10 +103,11 @@ def class_axis(argument: str, logits: tf.Tensor) -> None:
   Raises:
     ValueError: If they have not.
   """
-  if logits.shape.rank is not None and logits.shape.rank < 2:
+  shape = tf.convert_to_tensor(logits).shape
+  if shape.rank is not None and shape.rank < 2:
     raise ValueError(
         f'{argument}: expected [batch_size, ..., num_classes], got shape '
-        f'{logits.shape}.'
+        f'{shape}.'
     )
 
 

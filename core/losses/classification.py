@@ -60,8 +60,8 @@ def softmax_cross_entropy(
     [0.6931, 0.0001]
   """
   checks.in_range('label_smoothing', label_smoothing, 0, 1)
-  labels, logits, valid = arguments.classes(labels, logits)
   arguments.class_axis('logits', logits)
+  labels, logits, valid = arguments.classes(labels, logits)
   values = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
   if label_smoothing:
     possible = _possible(logits)

@@ -73,8 +73,8 @@ def multiclass_hinge(
     [1.5]
   """
   arguments.not_negative('margin', margin)
-  labels, logits, valid = arguments.classes(labels, logits)
   arguments.class_axis('logits', logits)
+  labels, logits, valid = arguments.classes(labels, logits)
   right = tf.one_hot(labels, tf.shape(logits)[-1], True, False)
   score = tf.reduce_sum(numerics.where(right, logits, 0.0), axis=-1)
   rival = tf.reduce_max(numerics.where(~right, logits, -1e30), axis=-1)
