@@ -22,8 +22,8 @@ def average(
   `optimizers.ema`, free of the bias by its start; but it can be read as it is.
 
   Args:
-    mean: :math:`m_{t-1}`, a nest of float32 tensors or variables. It does not
-      matter at the first step.
+    mean: :math:`m_{t-1}`, a nest of float32 tensors or variables. What it holds
+      does not matter at the first step, NaN and infinities included.
     parameters: :math:`w_t`, a nest of the same structure.
     count: The number of steps :math:`t`, this one included: an integer ``[]``,
       at least 1.
@@ -51,12 +51,13 @@ def average(
   remaining = tf.constant(decay, tf.float64) ** tf.cast(count, tf.float64)
   rate = tf.cast((1 - decay) / (1 - remaining), tf.float32)
 
-  def move(mean: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    mean, weights = map(tf.convert_to_tensor, (mean, weights))
-    mean, weights = checks.same_shape(mean=mean, parameters=weights)
-    return mean + rate * (weights - mean)
+  def updated(m: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+    m, w = map(tf.convert_to_tensor, (m, w))
+    m, w = checks.same_shape(mean=m, parameters=w)
+    m = tf.where(count > 1, m, w)  # Not rate 1: 0 times infinity is NaN.
+    return m + rate * (w - m)
 
-  return tf.nest.map_structure(move, mean, parameters)
+  return tf.nest.map_structure(updated, mean, parameters)
 
 
 class ModelAverage(tf.Module):

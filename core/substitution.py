@@ -58,8 +58,9 @@ def substitute(module: T, values: Mapping[str, tf.Tensor | tf.Variable]) -> T:
     checks.one_of('values', name, list(named))
     if not isinstance(value, tf.Variable):
       value = tf.convert_to_tensor(value)
-    checks.shape(f'values: {name}', value, named[name].shape)
-    copies[id(named[name])] = value
+    copies[id(named[name])] = checks.shape(
+        f'values: {name}', value, named[name].shape
+    )
 
   def copy(part: Any) -> Any:
     if id(part) in copies:

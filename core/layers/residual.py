@@ -110,7 +110,9 @@ class Residual(snt.Module):
       self.build(inputs.shape)
     if self.scale is not None:
       branch *= tf.cast(self.scale, branch.dtype)
-    return inputs + branch
+    if branch.shape.is_fully_defined() and inputs.shape.is_fully_defined():
+      return inputs + branch
+    return tf.add_n([inputs, branch])  # It fails where `+` would broadcast.
 
   def output_shape(
       self, input_shape: Sequence[int | None]

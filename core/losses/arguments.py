@@ -118,6 +118,20 @@ def classes(
   return tf.where(valid, labels, 0), logits, valid
 
 
+def class_axis(argument: str, logits: tf.Tensor) -> None:
+  """Checks that logits have a batch axis before the axis of classes.
+
+  Raises:
+    ValueError: If they have not.
+  """
+  shape = tf.convert_to_tensor(logits).shape
+  if shape.rank is not None and shape.rank < 2:
+    raise ValueError(
+        f'{argument}: expected [batch_size, ..., num_classes], got shape '
+        f'{shape}.'
+    )
+
+
 def binary(
     labels: tf.Tensor, logits: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

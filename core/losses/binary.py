@@ -50,7 +50,7 @@ def sigmoid_cross_entropy(
   """
   labels, logits, valid = arguments.binary(labels, logits)
   weights = _positive_weights(positive_weights, logits)
-  values = tf.nn.weighted_cross_entropy_with_logits(labels, logits, weights)
+  values = _cross_entropy(labels * weights, 1 - labels, logits)
   return numerics.over_examples(arguments.nan_unless(valid, values))
 
 
@@ -100,13 +100,22 @@ def sigmoid_focal(
   """
   arguments.not_negative('gamma', gamma)
   labels, logits, valid = arguments.binary(labels, logits)
-  values = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+  values = _cross_entropy(labels, 1 - labels, logits)
   miss = labels * tf.sigmoid(-logits) + (1 - labels) * tf.sigmoid(logits)
   values *= numerics.power(miss, gamma)
   if alpha is not None:
     checks.in_range('alpha', alpha, 0, 1)
     values *= labels * alpha + (1 - labels) * (1 - alpha)
   return numerics.over_examples(arguments.nan_unless(valid, values))
+
+
+def _cross_entropy(
+    positives: tf.Tensor, negatives: tf.Tensor, logits: tf.Tensor
+) -> tf.Tensor:
+  # Both terms are positive: where the model is right, nothing cancels.
+  return numerics.times(tf.math.softplus(-logits), positives) + numerics.times(
+      tf.math.softplus(logits), negatives
+  )
 
 
 def _positive_weights(

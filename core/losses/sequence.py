@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from .. import checks
-from . import arguments
+from . import arguments, numerics
 
 
 def ctc(
@@ -30,7 +30,8 @@ def ctc(
   Args:
     labels: ``[batch_size, max_label_length]``, integers in [0, num_classes)
       other than the blank's; what is beyond a label's length is not read.
-    logits: ``[batch_size, max_frames, num_classes]``, floating point.
+    logits: ``[batch_size, max_frames, num_classes]``, floating point; what is
+      beyond the logits' length is not read.
     label_lengths: ``[batch_size]``, integers in [0, max_label_length]; None
       takes all labels for full.
     logit_lengths: ``[batch_size]``, integers in [0, max_frames]; None takes all
@@ -76,6 +77,8 @@ def ctc(
   label_lengths, known_label = _lengths('label_lengths', label_lengths, labels)
   logit_lengths, known_logit = _lengths('logit_lengths', logit_lengths, logits)
 
+  frames = tf.sequence_mask(logit_lengths, tf.shape(logits)[1])
+  logits = numerics.where(frames[..., tf.newaxis], logits, 0.0)
   read = tf.sequence_mask(label_lengths, tf.shape(labels)[1])
   known = (labels >= 0) & (labels < num_classes) & (labels != blank_index)
   labels = tf.where(read, labels, blank_index)

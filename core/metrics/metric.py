@@ -109,8 +109,8 @@ def weighted_sums(
   """Returns the sums that a weighted mean is made of.
 
   Args:
-    values: ``[batch_size]``, float32, finite where the weight is 0.
-    weights: ``[batch_size]``, float32.
+    values: ``[batch_size]``, float32 or float64, finite where the weight is 0.
+    weights: ``[batch_size]``, float32 or float64.
 
   Returns:
     The sum of weighted values and the sum of weights, both [] float32.
@@ -119,9 +119,10 @@ def weighted_sums(
     ValueError: If the shapes differ.
   """
   values, weights = checks.same_shape(values=values, weights=weights)
+  total = tf.reduce_sum(values * tf.cast(weights, values.dtype))
   return {
-      'total': tf.reduce_sum(values * weights),
-      'weight': tf.reduce_sum(weights),
+      'total': tf.cast(total, tf.float32),
+      'weight': tf.cast(tf.reduce_sum(weights), tf.float32),
   }
 
 

@@ -23,7 +23,7 @@ def join(
     boundaries: The first step of every schedule but the first, increasing.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If there is not one boundary between every two schedules, or
@@ -50,6 +50,7 @@ def join(
     )
 
   def schedule(step: schedule_lib.Step) -> tf.Tensor:
+    # Each schedule is given every step: `tf.where` is element by element.
     step = tf.cast(tf.convert_to_tensor(step, dtype_hint=tf.int64), tf.int64)
     value = schedules[0](step)
     for boundary, later in zip(boundaries, schedules[1:], strict=True):
@@ -74,11 +75,11 @@ def warmup_cosine_decay(
     peak_value: The value at the end of the warm-up.
     warmup_steps: The number of steps of the warm-up; 0 for none.
     decay_steps: The number of all steps, warm-up included.
-    end_value: The value at the end.
+    end_value: The value at the end, if `peak_value` is not 0; else it is 0.
     exponent: The power of the cosine wave.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `warmup_steps` is negative or not below `decay_steps`.
@@ -124,7 +125,7 @@ def sgdr(
       A cycle starts when the `decay_steps` of the one before are over.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If there is no cycle, or a cycle's arguments are wrong.

@@ -17,7 +17,7 @@ def constant(value: float) -> schedule_lib.Schedule:
     value: The value.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If the value is a `tf.Variable` or has axes.
@@ -31,7 +31,9 @@ def constant(value: float) -> schedule_lib.Schedule:
     0.5
   """
   checks.numbers(value=value)
-  return schedule_lib.create(lambda step: tf.constant(value, tf.float64))
+  return schedule_lib.create(
+      lambda step: tf.fill(tf.shape(step), tf.constant(value, tf.float64))
+  )
 
 
 def polynomial(
@@ -54,7 +56,7 @@ def polynomial(
     transition_begin: The step :math:`t_0` at which it starts.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `transition_steps` or `power` is not positive or
@@ -103,7 +105,7 @@ def linear(
     transition_begin: The step at which it starts.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `transition_steps` is not positive or `transition_begin` is
@@ -146,7 +148,7 @@ def exponential_decay(
       `decay_rate` is below 1, else the highest.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `transition_steps` or `decay_rate` is not positive or
@@ -203,7 +205,7 @@ def cosine_decay(
     exponent: The power :math:`p`.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `decay_steps` is not positive.
@@ -247,7 +249,7 @@ def inverse_sqrt(
     init_value: The value :math:`v_0` at step 0.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `warmup_steps` is not positive.

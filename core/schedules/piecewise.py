@@ -27,8 +27,8 @@ def _boundaries_and_values(
 
 
 def _num_passed(step: tf.Tensor, boundaries: list[int]) -> tf.Tensor:
-  reached = step >= tf.constant(boundaries, tf.float64)
-  return tf.reduce_sum(tf.cast(reached, tf.int32))
+  reached = step[..., tf.newaxis] >= tf.constant(boundaries, tf.float64)
+  return tf.reduce_sum(tf.cast(reached, tf.int32), axis=-1)
 
 
 def piecewise_constant(
@@ -42,7 +42,7 @@ def piecewise_constant(
       non-negative factor by which it does.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If a boundary or a scale is negative.
@@ -84,7 +84,7 @@ def piecewise_interpolate(
       last boundary the value is constant.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `interpolate_type` is unknown or a boundary or a scale is
@@ -143,7 +143,7 @@ def linear_onecycle(
     final_div_factor: The start is so many times the value at the end.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If the peak, the return and the end do not fall on three
@@ -204,7 +204,7 @@ def cosine_onecycle(
     final_div_factor: The start is so many times the value at the end.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If the peak does not come before the end.
