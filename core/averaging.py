@@ -95,12 +95,29 @@ class ModelAverage(tf.Module):
     }
     self.model = substitution.substitute(model, self.parameters)
 
-  def update(self, parameters: Mapping[str, tf.Tensor]) -> None:
+  def update(
+      self,
+      parameters: Mapping[str, tf.Tensor],
+      is_skipped: tf.Tensor | None = None,
+  ) -> None:
     """Takes the weights of one more step into the average, in place.
 
     Args:
       parameters: The model's trainable variables, or their values, by path.
+      is_skipped: Whether the step was skipped, bool ``[]``: then average and
+        count stay as they are. Default: it was taken.
     """
-    self.count.assign_add(1)
-    for path, mean in self.parameters.items():
-      mean.assign(average(mean, parameters[path], self.count, self.decay))
+    count = self.count + 1
+    means = {
+        path: average(mean, parameters[path], count, self.decay)
+        for path, mean in self.parameters.items()
+    }
+    if is_skipped is not None:
+      count = tf.where(is_skipped, self.count, count)
+      means = {
+          path: tf.where(is_skipped, self.parameters[path], mean)
+          for path, mean in means.items()
+      }
+    self.count.assign(count)
+    for path, mean in means.items():
+      self.parameters[path].assign(mean)

@@ -11,11 +11,12 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import tensorflow as tf
 
 from . import distribution
+from . import variables as variables_lib
 
 _KEY = re.compile(r'^variables/(.*)/\.ATTRIBUTES/VARIABLE_VALUE$')
 
@@ -24,11 +25,31 @@ class CheckpointError(ValueError):
   """A checkpoint that is missing, unreadable, or does not fit the variables."""
 
 
+class NonFiniteError(CheckpointError):
+  """Nothing was saved, because a variable holds a NaN or an infinity.
+
+  Attributes:
+    names: The names of the variables; none if they are another worker's.
+  """
+
+  def __init__(self, names: list[str]):
+    """Names the variables."""
+    super().__init__(
+        'these variables are not finite: '
+        f'{", ".join(names) or "those of another worker"}; nothing was saved.'
+    )
+    self.names = names
+
+
 class Checkpointer:
   """Saves named variables step by step and keeps the last few checkpoints.
 
   With several workers each of them must make the same calls: all take part in
   reading the variables, the chief's files are kept, the others' are scratch.
+
+  What is saved is finite: training cannot go on from anything else. A variable
+  that stands for "no value yet" begins with the least finite number of its
+  type, or with an integer, not with an infinity.
   """
 
   def __init__(
@@ -38,6 +59,7 @@ class Checkpointer:
       *,
       max_to_keep: int = 3,
       strategy: tf.distribute.Strategy | None = None,
+      optional: Collection[str] = (),
   ):
     """Opens, or starts, a directory of checkpoints.
 
@@ -47,6 +69,7 @@ class Checkpointer:
       max_to_keep: How many checkpoints are kept, the oldest going first; at
         least 1.
       strategy: The strategy that the variables were made under.
+      optional: As for `restore`.
 
     Raises:
       ValueError: If max_to_keep is not positive.
@@ -56,7 +79,9 @@ class Checkpointer:
       raise ValueError(f'max_to_keep: expected at least 1, got {max_to_keep}.')
     self._directory = directory
     self._variables = dict(variables)
+    self._optional = frozenset(optional)
     strategy = strategy or tf.distribute.get_strategy()
+    self._strategy = strategy
     self._is_chief = distribution.is_chief(strategy)
     if not self._is_chief:
       worker = strategy.cluster_resolver.task_id
@@ -85,7 +110,12 @@ class Checkpointer:
 
     Returns:
       The path of the checkpoint.
+
+    Raises:
+      NonFiniteError: If a floating-point variable is not finite, on any worker.
+        Nothing is written then.
     """
+    _check_finite(self._variables, self._strategy)
     path = self._manager.save(checkpoint_number=step)
     if not self._is_chief:
       shutil.rmtree(self._scratch, ignore_errors=True)
@@ -105,7 +135,7 @@ class Checkpointer:
     """
     path = path or self.latest()
     if path:
-      restore(path, self._variables)
+      restore(path, self._variables, optional=self._optional)
     return path
 
 
@@ -162,6 +192,7 @@ def restore(
     *,
     prefix: str = '',
     partial: bool = False,
+    optional: Collection[str] = (),
 ) -> list[str]:
   """Restores variables by name.
 
@@ -172,6 +203,8 @@ def restore(
       `model/` reads a model out of a train state's checkpoint.
     partial: Whether names that are on one side only are left alone. The shapes
       and types of those on both must agree in any case.
+    optional: Names that the checkpoint may lack, as those of an older version
+      do: these variables stay as they are then.
 
   Returns:
     The names that were restored.
@@ -194,7 +227,7 @@ def restore(
   if not partial:
     differences += [
         f'{name} is not in the checkpoint'
-        for name in sorted(variables.keys() - saved.keys())
+        for name in sorted(variables.keys() - saved.keys() - set(optional))
     ]
     differences += [
         f'{name} is only in the checkpoint'
@@ -211,6 +244,16 @@ def restore(
   for name, value in values.items():
     variables[name].assign(value)
   return common
+
+
+def _check_finite(
+    variables: Mapping[str, tf.Variable], strategy: tf.distribute.Strategy
+) -> None:
+  """Refuses what no training can go on from, on all workers alike."""
+  names = variables_lib.non_finite(variables)
+  (share,) = distribution.mean_over_workers(strategy, [float(bool(names))])
+  if share:
+    raise NonFiniteError(names)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,8 @@
 The loss is multiplied before the gradient is taken, and the gradient is divided
 afterwards. The factor is as large as it can be: it is halved after a step whose
 gradients were not finite, which is not taken, and doubled after many in a row
-that were.
+that were. It may fall below 1, for losses whose gradients are beyond float16
+themselves, such as those of large class weights.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-_SMALLEST = 1.0
+# The smallest normal float32; its inverse is one too.
+_SMALLEST = 2.0**-126
+# The smallest float16 times it is 1: more would lift nothing out of rounding to
+# 0. A loss, which is float32, stays finite up to 2^104.
 _LARGEST = 2.0**24
 
 
@@ -33,10 +37,12 @@ def init(scale: float = 2.0**15) -> LossScale:
     The state.
 
   Raises:
-    ValueError: If the scale is not from 1 to 2^24.
+    ValueError: If the scale is not from 2^-126 to 2^24.
   """
   if not _SMALLEST <= scale <= _LARGEST:
-    raise ValueError(f'scale: expected a number in [1, 2^24], got {scale}.')
+    raise ValueError(
+        f'scale: expected a number in [2^-126, 2^24], got {scale}.'
+    )
   return LossScale(tf.constant(scale, tf.float32), tf.constant(0, tf.int64))
 
 
@@ -82,7 +88,8 @@ def adjust(
     factor: What the scale is divided or multiplied by.
 
   Returns:
-    The new state; the scale stays in [1, 2^24].
+    The new state; the scale stays in [2^-126, 2^24], as low as float32 allows:
+    the scale and its inverse are normal numbers.
 
   Reference:
     `Micikevicius et al. 2018 <https://arxiv.org/abs/1710.03740>`_, section 3.2;

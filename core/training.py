@@ -26,9 +26,10 @@ from . import (
   objectives,
   optimizers,
   random,
+  skipping,
   variables,
 )
-from .optimizers import nests
+from .optimizers import finiteness, nests
 
 Sums = Any  # A nest of additive tensors: the loss's, and those of the metric.
 
@@ -56,6 +57,8 @@ class TrainState(tf.Module):
     seed: The seed of the run, an int32 variable ``[2]``.
     average: The `ModelAverage` of the model, or None.
     loss_scale: The `LossScale` of variables, or None.
+    skipped: The `skipping.Skipped` of variables, or None where no step can be
+      skipped: without a loss scale and `optimizers.apply_if_finite`.
   """
 
   def __init__(
@@ -91,19 +94,17 @@ class TrainState(tf.Module):
           'model: it has no trainable variables; call model.build(input_shape) '
           'before making its TrainState.'
       )
-    self.optimizer_state = tf.nest.map_structure(
-        lambda value: tf.Variable(value, trainable=False),
-        optimizer.init(self.parameters),
-    )
+    optimizer_state = optimizer.init(self.parameters)
+    self.optimizer_state = tf.nest.map_structure(_variable, optimizer_state)
     self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
     self.seed = tf.Variable([0, seed], dtype=tf.int32, trainable=False)
-    self.average = self.loss_scale = None
+    self.average = self.loss_scale = self.skipped = None
     if average_decay is not None:
       self.average = averaging.ModelAverage(model, average_decay)
     if loss_scale is not None:
-      self.loss_scale = loss_scaling.LossScale(
-          *(tf.Variable(value, trainable=False) for value in loss_scale)
-      )
+      self.loss_scale = tf.nest.map_structure(_variable, loss_scale)
+    if loss_scale is not None or finiteness.skips(optimizer_state):
+      self.skipped = tf.nest.map_structure(_variable, skipping.init())
 
   def named_variables(self) -> dict[str, tf.Variable]:
     """Returns all variables by path: `model/...`, `optimizer/...`, `step`."""
@@ -116,6 +117,7 @@ class TrainState(tf.Module):
         'average': self.average
         and {'count': self.average.count, 'model': self.average.parameters},
         'loss_scale': self.loss_scale,
+        'skipped': self.skipped,
     })
 
 
@@ -184,6 +186,14 @@ def make_train_step(
     batch's examples; `summarize` turns sums into values. It takes the step
     in place, in the state's variables. A batch is a mapping with `label`,
     `weight` float32 ``[batch_size]`` and the model's inputs.
+
+    A step whose gradients are not finite is skipped if the state has a loss
+    scale, or if an `optimizers.apply_if_finite` anywhere in the optimizer skips
+    it. It changes `step`, the loss scale and the counts of what was skipped,
+    and no other bit: the average and the model's variables that are not trained
+    are as before it, too. Its sums are those of its batch if all of them are
+    finite, and else zeros, so that a loss that is not finite is always that of
+    a step that was taken.
   """
   strategy = strategy or tf.distribute.get_strategy()
 
@@ -202,14 +212,16 @@ def make_train_step(
     return tf.nest.map_structure(tf.convert_to_tensor, gradients), sums
 
   @_compiled_if(extent in (compilation.Extent.UPDATE, compilation.Extent.PARTS))
-  def update(state: TrainState, gradients: Any, weight: tf.Tensor) -> None:
+  def update(
+      state: TrainState, gradients: Any, weight: tf.Tensor, untrained: Any
+  ) -> tf.Tensor | None:
     # Not a division of each gradient: XLA gives those a pass of their own.
     factor = tf.math.divide_no_nan(1.0, weight)
     gradients = tf.nest.map_structure(
         lambda g: g * tf.cast(factor, g.dtype), gradients
     )
-    parameters, optimizer_state = before = tf.nest.map_structure(
-        tf.convert_to_tensor, (state.parameters, state.optimizer_state)
+    parameters, optimizer_state = before = _values(
+        (state.parameters, state.optimizer_state)
     )
     if state.loss_scale is not None:
       gradients = loss_scaling.unscale(gradients, state.loss_scale)
@@ -217,25 +229,32 @@ def make_train_step(
         gradients, optimizer_state, parameters
     )
     parameters = optimizers.apply_updates(parameters, updates)
-    if state.loss_scale is not None:
-      is_finite = loss_scaling.all_finite(gradients)
-      parameters, optimizer_state = nests.where(
-          is_finite, (parameters, optimizer_state), before
+    is_skipped = None
+    if state.skipped is not None:
+      is_skipped, loss_scale = skipping.decide(
+          gradients, optimizer_state, state.loss_scale
       )
-      _assign(
-          state.loss_scale, loss_scaling.adjust(state.loss_scale, is_finite)
-      )
+      _assign(state.loss_scale or (), loss_scale)
+      _assign(state.skipped, skipping.count(state.skipped, is_skipped))
+      parameters = nests.where(is_skipped, before[0], parameters)
+      optimizer_state = finiteness.undo(is_skipped, optimizer_state, before[1])
+      now = variables.untrained(state.model)
+      _assign(now, nests.where(is_skipped, untrained, now))
     _assign(state.parameters, parameters)
     _assign(state.optimizer_state, optimizer_state)
     if state.average is not None:
-      state.average.update(parameters)
+      state.average.update(parameters, is_skipped)
     state.step.assign_add(1)
+    return is_skipped
 
   def replica_step(state: TrainState, batch: objectives.Batch) -> Sums:
+    untrained = {}
+    if state.skipped is not None:  # What the forward pass changes.
+      untrained = _values(variables.untrained(state.model))
     # One collective for everything.
     gradients, sums = distribution.all_reduce_sum(gradients_of(state, batch))
-    update(state, gradients, sums['weight'])
-    return sums
+    is_skipped = update(state, gradients, sums['weight'], untrained)
+    return sums if is_skipped is None else skipping.measured(sums, is_skipped)
 
   @_graph(jit_compile=extent == compilation.Extent.STEP)
   def train_step(state: TrainState, batch: objectives.Batch) -> Sums:
@@ -368,6 +387,14 @@ def _graph(jit_compile: bool = False) -> Callable[[Any], Any]:
 
 def _compiled_if(condition: bool) -> Callable[[Any], Any]:
   return _graph(jit_compile=True) if condition else lambda function: function
+
+
+def _variable(value: tf.Tensor) -> tf.Variable:
+  return tf.Variable(value, trainable=False)
+
+
+def _values(variables: Any) -> Any:
+  return tf.nest.map_structure(tf.convert_to_tensor, variables)
 
 
 def _assign(targets: Any, values: Any) -> None:

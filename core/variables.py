@@ -82,6 +82,22 @@ def trainable(module: Any) -> dict[str, tf.Variable]:
   }
 
 
+def untrained(module: Any) -> dict[str, tf.Variable]:
+  """Finds the other variables of a module, such as moving averages.
+
+  Args:
+    module: As for `named`.
+
+  Returns:
+    Variables that are not trainable by path.
+  """
+  return {
+      name: variable
+      for name, variable in named(module).items()
+      if not variable.trainable
+  }
+
+
 def attributes(module: tf.Module) -> dict[str, Any]:
   """Returns the attributes of a module, without TensorFlow's bookkeeping.
 
@@ -164,11 +180,18 @@ def non_finite(variables: Mapping[str, tf.Variable]) -> list[str]:
     variables: The variables by name.
 
   Returns:
-    The names, eagerly.
+    The names of those of a floating-point type that do, eagerly: all are looked
+    at on their devices, and one small vector is read.
   """
+  floating = {n: v for n, v in variables.items() if v.dtype.is_floating}
+  if not floating:
+    return []
+  are_finite = tf.stack([
+      tf.reduce_all(tf.math.is_finite(variable))
+      for variable in floating.values()
+  ])
   return [
       name
-      for name, variable in variables.items()
-      if variable.dtype.is_floating
-      and not bool(tf.reduce_all(tf.math.is_finite(variable)))
+      for name, is_finite in zip(floating, are_finite.numpy(), strict=True)
+      if not is_finite
   ]

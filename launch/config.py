@@ -55,6 +55,7 @@ class Config:
   test_time_augmentation: str = 'none'
   resident_gb: float = 4.0
   jit: str = 'auto'
+  max_skipped_steps: int = 100
 
   def to_json(self) -> dict[str, Any]:
     """Returns the values as JSON has them: lists, not tuples."""

@@ -34,6 +34,36 @@ def is_resident(data: batches.Data) -> bool:
   return isinstance(data, examples.Examples)
 
 
+def examples_of(
+    data: batches.Data, start: int, *, seed: int, global_batch_size: int
+) -> list[int]:
+  """Finds out which examples a step trains on.
+
+  Args:
+    data: The training examples.
+    start: The number of steps before it.
+    seed: The run's seed.
+    global_batch_size: The examples of a step.
+
+  Returns:
+    Their positions in the split.
+  """
+  if isinstance(data, examples.Examples):
+    steps_per_epoch = batches.num_train_steps_per_epoch(
+        data.num_examples, global_batch_size
+    )
+    epoch, row = divmod(start, steps_per_epoch)
+    return data.train_rows(seed, epoch, global_batch_size)[row].numpy().tolist()
+  [batch] = batches.train_batches(
+      data,
+      seed=seed,
+      global_batch_size=global_batch_size,
+      start_step=start,
+      num_steps=1,
+  )
+  return batch['index'].numpy().tolist()
+
+
 class Resident:
   """Loops over data on the devices."""
 

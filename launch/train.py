@@ -123,6 +123,11 @@ _JIT = flags.DEFINE_enum(
     'What XLA compiles. auto: what gains, the whole loop on one GPU and for '
     "dense networks on a CPU, else the optimizer's update. on: more than that, "
     'but no loop around convolutions on a CPU. force: all that can be.')
+_MAX_SKIPPED_STEPS = flags.DEFINE_integer(
+    'max_skipped_steps', 100,
+    'End the run, with exit code 1, after so many steps in a row whose '
+    'gradients were not finite and which were skipped. float16 alone skips '
+    'steps, some of them to find its loss scale.', lower_bound=1)
 _GLOBAL_BATCH_SIZE = flags.DEFINE_integer(
     'global_batch_size', 128, 'The examples of one step, over all replicas.',
     lower_bound=1)
@@ -221,6 +226,7 @@ def main() -> int:
       test_time_augmentation=_TEST_TIME_AUGMENTATION.value,
       resident_gb=_RESIDENT_GB.value,
       jit=_JIT.value,
+      max_skipped_steps=_MAX_SKIPPED_STEPS.value,
   )
   cache = compilation_cache.prepare(
       config.global_batch_size, _COMPILATION_CACHE_DIR.value

@@ -17,7 +17,9 @@ from . import calls as calls_lib
 from . import (
   evaluation,
   feeds,
+  health,
   interruption,
+  periods,
   programs,
   progress,
   summaries,
@@ -29,10 +31,6 @@ from . import workdir as workdir_lib
 # Without a period of steps, checkpoints are this long apart: an epoch of a
 # small network is over before a checkpoint is written.
 CHECKPOINT_SECS = 10.0
-
-
-class NonFiniteLossError(programs.Failure):
-  """The loss became infinite or not a number; the message says where."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +90,9 @@ class Trainer:
         self.extent,
     )
     self._feed = self._make_feed(data)
+    self._periods = periods.Periods(
+        self._config, experiment.steps_per_epoch, experiment.num_steps
+    )
     self._steps_per_loop = steps_per_loop
     self._compilations = compilations
     self._evaluator = evaluation.Evaluator(
@@ -108,20 +109,37 @@ class Trainer:
         'epoch': tf.nest.map_structure(_variable, zeros),
     }
     self._zeros = zeros
+    self._health = health.Health(
+        self.state,
+        examples=lambda step: feeds.examples_of(
+            dataset.examples('train'),
+            step - 1,
+            seed=self._config.seed,
+            global_batch_size=self._config.global_batch_size,
+        ),
+        saved_step=lambda: self._saved_step,
+        go_back=lambda: self._checkpointer.restore(),
+        repeat=self._repeat,
+        max_skipped_steps=self._config.max_skipped_steps,
+    )
+    counts = self._health.counts()
     self._checkpointer = checkpoints.Checkpointer(
         workdir.checkpoints,
         {
             **self.state.named_variables(),
             **variables.named({'sums': self._sums}),
+            **counts,
         },
         max_to_keep=self._config.keep_checkpoints,
         strategy=strategy,
+        optional=counts,  # Older versions did not save them.
     )
     self.restored = self._checkpointer.restore()
     self._check_same_step()
     if not self.restored:
       experiment.initialize(dataset.examples('train'), strategy)
     self._saved_step = int(self.state.step.numpy()) if self.restored else -1
+    self._health.check_restored(self.restored)
     self._seconds = 0.0
     self._steps_timed = 0
     self._workdir.forget_metrics_after(int(self.state.step.numpy()))
@@ -138,7 +156,9 @@ class Trainer:
       How it ended.
 
     Raises:
-      NonFiniteLossError: If a loss is not finite. Nothing is saved then.
+      health.NonFiniteError: If a loss is not finite, or a variable that is to
+        be saved. Nothing is saved then.
+      health.SkippedStepsError: If too many steps were skipped.
     """
     experiment = self._experiment
     step = int(self.state.step.numpy())
@@ -161,11 +181,11 @@ class Trainer:
         summaries.Summaries(self._workdir.summaries, self._strategy) as board,
     ):
       while step < num_steps:
-        size = min(calls.size, self._next_boundary(step) - step)
+        size = min(calls.size, self._periods.next(step) - step)
         started = time.monotonic()
         row, taken = self._feed(self.state, row, step, size)
         step += int(taken)
-        self._check_finite(row, step)
+        self._health.check(row, step, calls.seconds - saved_after)
         values = self._summarize(row)
         speed = line.update(step, values) * self._config.global_batch_size
         seconds = time.monotonic() - started
@@ -175,27 +195,33 @@ class Trainer:
         else:
           num_compilations = self._compilations()
         stop = calls.agree(seconds, size, interrupted.signal)
-        if self._is_row(step):
+        if self._periods.is_row(step):
           self._log(board, step, 'train', {
               **values,
-              'learning_rate': float(experiment.schedule(step - 1)),
+              'learning_rate': self._learning_rate(step),
               'images_per_second': round(speed, 1),
+              **self._count_skipped(step, line),
           })
           epoch = tf.nest.map_structure(tf.add, epoch, row)
           row = self._zeros
-        if self._is_epoch_end(step):
+        unsaved = calls.seconds - saved_after
+        if self._periods.is_epoch_end(step):
           line.pause()
           self._warn_of_compilations(self._compilations() - num_compilations)
-          if self._is_validation(step):
+          if self._periods.is_validation(step):
+            self._health.check_variables(step, unsaved)
             self._validate(board, step, self._summarize(epoch))
           epoch = self._zeros
           num_compilations = self._compilations()
           line.resume()
-        if stop or self._is_checkpoint(step, calls.seconds - saved_after):
-          self._save(step, row, epoch)
+        is_due = unsaved >= CHECKPOINT_SECS
+        if stop or self._periods.is_checkpoint(step, is_due):
+          self._save(step, row, epoch, unsaved)
           saved_after = calls.seconds
         if stop:
           break
+    if step == num_steps:
+      self._health.check_trained(step)
     return Outcome(step, interrupted.signal if step < num_steps else 0)
 
   def evaluate(self, split: str) -> evaluation.Scored:
@@ -225,6 +251,8 @@ class Trainer:
         else None,
         'num_train_examples': self._dataset.num_examples['train'],
     }
+    if self.state.skipped is not None:
+      result['skipped_steps'] = self._health.num_skipped()
     if rows:
       result['num_validation_examples'] = rows[-1]['num_examples']
       result['validation_accuracy'] = rows[-1]['accuracy']
@@ -269,28 +297,38 @@ class Trainer:
         )
     )
 
+  def _repeat(self, num_steps: int) -> None:
+    """Takes steps from where the state is, and keeps nothing but the state."""
+    step = int(self.state.step.numpy())
+    end = step + num_steps
+    while step < end:
+      size = min(end, self._periods.next(step)) - step
+      self._feed(self.state, self._zeros, step, size)
+      step += size
+
+  def _learning_rate(self, step: int) -> float:
+    """Returns that of the last step that was taken: skipped ones move none."""
+    taken = step - self._health.num_skipped()
+    return float(self._experiment.schedule(max(taken - 1, 0)))
+
+  def _count_skipped(
+      self, step: int, line: progress.Progress
+  ) -> dict[str, int]:
+    """Counts the steps skipped since the last row, and says so."""
+    counts = self._health.count_row()
+    if any(counts.values()):
+      line.clear()
+      self._say(
+          f'{counts["skipped_steps"]} step(s) up to step {step} were skipped: '
+          'their gradients were not finite.'
+      )
+    return counts
+
   def _summarize(self, sums: training.Sums) -> dict[str, float]:
+    if self.state.skipped is not None and not float(sums['weight']):
+      return {}  # All was skipped: nothing was measured.
     return experiment_lib.scalars(
         training.summarize(self._experiment.train_metric, sums)
-    )
-
-  def _check_finite(self, sums: training.Sums, step: int) -> None:
-    if bool(tf.math.is_finite(sums['loss'])):
-      return
-    names = variables.non_finite(self.state.named_variables())
-    where = (
-        f'these variables are not finite: {", ".join(names)}'
-        if names
-        else 'all variables are finite'
-    )
-    last = (
-        f'The last checkpoint is of step {self._saved_step}'
-        if self._saved_step >= 0
-        else 'There is no checkpoint yet'
-    )
-    raise NonFiniteLossError(
-        f'the loss of step {step} is not finite; {where}. {last}; a smaller '
-        '--learning_rate or --clip_global_norm may help.'
     )
 
   def _validate(
@@ -330,7 +368,11 @@ class Trainer:
     board.write(step, split, values)
 
   def _save(
-      self, step: int, row: training.Sums, epoch: training.Sums
+      self,
+      step: int,
+      row: training.Sums,
+      epoch: training.Sums,
+      unsaved_seconds: float,
   ) -> None:
     if step == self._saved_step:
       return
@@ -339,46 +381,14 @@ class Trainer:
         self._sums,
         {'row': row, 'epoch': epoch},
     )
-    self._checkpointer.save(step)
+    try:
+      self._checkpointer.save(step)
+    except checkpoints.NonFiniteError as error:
+      self._health.check_variables(step, unsaved_seconds, error.names)
     self._saved_step = step
 
   def _epochs(self, step: int) -> float:
     return round(step / self._experiment.steps_per_epoch, 4)
-
-  def _next_boundary(self, step: int) -> int:
-    """Returns the next step at which anything but training happens."""
-    periods = [
-        self._config.log_every_steps,
-        self._experiment.steps_per_epoch,
-        self._config.checkpoint_every_steps or self._experiment.num_steps,
-    ]
-    return min(
-        self._experiment.num_steps,
-        *(step - step % period + period for period in periods),
-    )
-
-  def _is_row(self, step: int) -> bool:
-    return not step % self._config.log_every_steps or self._is_epoch_end(step)
-
-  def _is_epoch_end(self, step: int) -> bool:
-    return (
-        not step % self._experiment.steps_per_epoch
-        or step == self._experiment.num_steps
-    )
-
-  def _is_validation(self, step: int) -> bool:
-    epoch = step // self._experiment.steps_per_epoch
-    return (
-        not epoch % self._config.eval_every_epochs
-        or step == self._experiment.num_steps
-    )
-
-  def _is_checkpoint(self, step: int, seconds_unsaved: float) -> bool:
-    if step == self._experiment.num_steps:
-      return True
-    if self._config.checkpoint_every_steps:
-      return not step % self._config.checkpoint_every_steps
-    return self._is_epoch_end(step) and seconds_unsaved >= CHECKPOINT_SECS
 
 
 def _variable(value: tf.Tensor) -> tf.Variable:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from .. import checks
-from . import nests, transformation
+from . import finiteness, nests, transformation
 
 
 class MultiStepsState(NamedTuple):
@@ -96,7 +96,7 @@ def multi_steps(
             is_last, transformation.zero_count(), state.mini_step + 1
         ),
         gradient_step=state.gradient_step + tf.cast(is_last, tf.int64),
-        inner_opt_state=nests.where(
+        inner_opt_state=finiteness.where(
             is_last, inner_state, state.inner_opt_state
         ),
         acc_grads=nests.where(is_last, nests.zeros_like(totals), totals),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -12,12 +13,26 @@ from . import nests, transformation
 
 
 class ApplyIfFiniteState(NamedTuple):
-  """What was not finite, in a row and in all, and the inner state."""
+  """What was not finite, in a row and in all, and the inner state.
+
+  Attributes:
+    notfinite_count: The number of errors in a row, int64 ``[]``.
+    last_finite: Whether the last gradients were finite, bool ``[]``.
+    total_notfinite: The number of errors in all, int64 ``[]``.
+    inner_state: The state of the transformation inside.
+    last_skipped: Whether the last step was skipped, bool ``[]``: its gradients
+      were not finite, and not too many in a row.
+  """
 
   notfinite_count: tf.Tensor
   last_finite: tf.Tensor
   total_notfinite: tf.Tensor
   inner_state: nests.Nest
+  last_skipped: tf.Tensor
+
+
+_FLAG = ('last_skipped',)
+_COUNTS = ('notfinite_count', 'last_finite', 'total_notfinite', *_FLAG)
 
 
 def apply_if_finite(
@@ -29,19 +44,23 @@ def apply_if_finite(
   too many in a row the step is taken all the same: then it is no accident, and
   should be seen.
 
+  A train step (`training.make_train_step`) undoes the rest of a skipped step as
+  well, wherever in a chain or a partition this transformation stands: other
+  parameters and states, averages, and what the forward pass changed.
+
   Args:
     inner: The transformation.
     max_consecutive_errors: How many steps in a row may be skipped, at least 0.
 
   Returns:
     A transformation; its state holds two counts, whether the last gradients
-    were finite, and the state of `inner`.
+    were finite, the state of `inner`, and whether the last step was skipped.
 
   Raises:
     ValueError: If `max_consecutive_errors` is negative.
 
   Reference:
-    ``optax.apply_if_finite``.
+    ``optax.apply_if_finite``, whose state has no `last_skipped`.
 
   Example:
     >>> from core import optimizers
@@ -62,6 +81,7 @@ def apply_if_finite(
         last_finite=tf.constant(True),
         total_notfinite=transformation.zero_count(),
         inner_state=inner.init(parameters),
+        last_skipped=tf.constant(False),
     )
 
   def update(
@@ -81,9 +101,100 @@ def apply_if_finite(
         notfinite_count=in_a_row,
         last_finite=is_finite,
         total_notfinite=state.total_notfinite + error,
-        inner_state=nests.where(is_applied, inner_state, state.inner_state),
+        inner_state=where(is_applied, inner_state, state.inner_state),
+        last_skipped=tf.logical_not(is_applied),
     )
     zeros = nests.zeros_like(updates)
     return nests.where(is_applied, updates, zeros), new_state
 
   return transformation.create(init, update)
+
+
+def skips(state: nests.Nest) -> list[tf.Tensor]:
+  """Finds whether the last step was skipped by any `apply_if_finite`.
+
+  Args:
+    state: The state of an optimizer.
+
+  Returns:
+    The `last_skipped`, bool ``[]``, of each `ApplyIfFiniteState` in the state;
+    an empty list if no step can be skipped.
+  """
+  found = [state.last_skipped] if isinstance(state, ApplyIfFiniteState) else []
+  for _, child in _children(state):
+    found += skips(child)
+  return found
+
+
+def where(condition: tf.Tensor, new: nests.Nest, old: nests.Nest) -> nests.Nest:
+  """Chooses one of two states of a transformation, but for what was skipped.
+
+  A wrapper that does not always take the new state of what it wraps uses it, so
+  that the train step gets to know of what was skipped all the same.
+
+  Args:
+    condition: Whether to take the new state, bool ``[]``.
+    new: The state after an update.
+    old: The state before it, of the same structure.
+
+  Returns:
+    A state, in which every `last_skipped` is the new one.
+  """
+  return _where(condition, new, old, _FLAG)
+
+
+def undo(
+    is_skipped: tf.Tensor, new: nests.Nest, old: nests.Nest
+) -> nests.Nest:
+  """Takes a skipped step back, but for the counts of what was not finite.
+
+  Args:
+    is_skipped: Whether the step was skipped, bool ``[]``.
+    new: The state of an optimizer after the step.
+    old: The state before it, of the same structure.
+
+  Returns:
+    The new state, or the old one with the counts of the new.
+  """
+  return _where(tf.logical_not(is_skipped), new, old, _COUNTS)
+
+
+def _where(
+    condition: tf.Tensor,
+    new: nests.Nest,
+    old: nests.Nest,
+    always_new: Collection[str],
+) -> nests.Nest:
+  leaves = [
+      one if is_new else tf.where(condition, one, other)
+      for one, other, is_new in zip(
+          tf.nest.flatten(new),
+          tf.nest.flatten(old),
+          _are_fields(new, always_new),
+          strict=True,
+      )
+  ]
+  return tf.nest.pack_sequence_as(new, leaves)
+
+
+def _are_fields(nest: nests.Nest, fields: Collection[str]) -> list[bool]:
+  """Finds which leaves are such fields of an `ApplyIfFiniteState`."""
+  if not tf.nest.is_nested(nest):
+    return [False]
+  is_state = isinstance(nest, ApplyIfFiniteState)
+  return [
+      is_leaf or (is_state and name in fields)
+      for name, child in _children(nest)
+      for is_leaf in _are_fields(child, fields)
+  ]
+
+
+def _children(nest: nests.Nest) -> list[tuple[Any, nests.Nest]]:
+  """Lists the parts of a nest in the order of `tf.nest.flatten`."""
+  if not tf.nest.is_nested(nest):
+    return []
+  if hasattr(nest, '_fields'):
+    return list(zip(nest._fields, nest, strict=True))
+  if isinstance(nest, Mapping):
+    return [(key, nest[key]) for key in sorted(nest)]
+  return list(enumerate(nest))

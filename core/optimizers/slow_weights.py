@@ -8,7 +8,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from .. import checks
-from . import nests, transformation
+from . import finiteness, nests, transformation
 
 
 class LookaheadState(NamedTuple):
@@ -86,8 +86,10 @@ def lookahead(
         state.slow,
     )
     if reset_state:
-      fast_state = nests.where(
-          is_sync, fast_optimizer.init(parameters), fast_state
+      fast_state = finiteness.where(
+          tf.logical_not(is_sync),
+          fast_state,
+          fast_optimizer.init(parameters),
       )
     updates = tf.nest.map_structure(
         lambda step, distance: tf.where(

@@ -116,6 +116,35 @@ class CheckpointerTest(parameterized.TestCase):
     self.assertEqual(variables.digest(other), variables.digest(saved))
 
 
+class NonFiniteTest(parameterized.TestCase):
+
+  @parameterized.product(
+      value=(np.nan, np.inf, -np.inf),
+      dtype=(tf.float32, tf.float64, tf.bfloat16, tf.float16),
+  )
+  def test_is_not_saved(self, value, dtype):
+    directory = self.enter_context(tempfile.TemporaryDirectory())
+    saved = _variables(good=tf.Variable([1.0]))
+    path = checkpoints.Checkpointer(directory, saved).save(1)
+    saved['bad'] = tf.Variable(tf.cast([1.0, value], dtype))
+    saved['worse'] = tf.Variable(tf.cast([[value]], dtype))
+    with self.assertRaisesRegex(
+        checkpoints.NonFiniteError, 'not finite: bad, worse; nothing was saved'
+    ) as caught:
+      checkpoints.Checkpointer(directory, saved).save(2)
+    self.assertEqual(caught.exception.names, ['bad', 'worse'])
+    self.assertEqual(checkpoints.latest(directory), path)
+
+  def test_the_greatest_finite_numbers_are_saved(self):
+    directory = self.enter_context(tempfile.TemporaryDirectory())
+    limits = {
+        dtype.name: tf.Variable([dtype.min, dtype.max], dtype=dtype)
+        for dtype in (tf.float32, tf.float64, tf.float16, tf.int64)
+    }
+    path = checkpoints.Checkpointer(directory, limits).save(1)
+    self.assertLen(checkpoints.contents(path), 4)
+
+
 class MismatchTest(parameterized.TestCase):
 
   def setUp(self):
@@ -135,6 +164,17 @@ class MismatchTest(parameterized.TestCase):
     self.assertNotIn('\n', message)
     self.assertIn(path, message)
     return message
+
+  def test_names_that_may_be_absent(self):
+    targets = _variables(new=tf.Variable(5.0), newer=tf.Variable(0.0))
+    targets |= {name: tf.Variable(0.0) for name in ('old', 'older')}
+    self.assertIn(
+        'newer is not in the checkpoint',
+        self._refused(self.path, targets, optional=['new']),
+    )
+    checkpoints.restore(self.path, targets, optional=['new', 'newer', 'old'])
+    self.assertEqual(float(targets['new']), 5)
+    self.assertEqual(float(targets['old']), 1)
 
   def test_every_difference_is_listed(self):
     targets = _variables(

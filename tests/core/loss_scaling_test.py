@@ -38,11 +38,34 @@ class LossScalingTest(parameterized.TestCase):
     )
 
   def test_stays_in_its_range(self):
-    self.assertEqual(_run(loss_scaling.init(2.0), [False] * 3), [1, 1, 1])
-    largest = 2.0**24
+    smallest, largest = 2.0**-126, 2.0**24
+    self.assertEqual(
+        _run(loss_scaling.init(4 * smallest), [False] * 3),
+        [2 * smallest, smallest, smallest],
+    )
     self.assertEqual(
         _run(loss_scaling.init(largest), [True] * 2, growth_interval=1),
         [largest] * 2,
+    )
+    for scale in (smallest, largest):
+      self.assertGreaterEqual(
+          min(scale, 1 / scale), np.finfo(np.float32).smallest_normal
+      )
+
+  def test_falls_below_1_and_comes_back(self):
+    finite = [False] * 3 + [True] * 4
+    self.assertEqual(
+        _run(loss_scaling.init(2.0), finite, growth_interval=2),
+        [1, 0.5, 0.25, 0.25, 0.5, 0.5, 1],
+    )
+
+  @parameterized.parameters(2.0**-126, 2.0**-20, 2.0**24)
+  def test_scaling_does_not_round(self, scale):
+    state = loss_scaling.init(scale)
+    value = tf.constant([1.25, -3.0])
+    scaled = loss_scaling.scale(value, state)
+    np.testing.assert_array_equal(
+        loss_scaling.unscale([scaled], state)[0], value
     )
 
   def test_a_scaled_gradient_comes_back(self):
@@ -82,7 +105,7 @@ class LossScalingTest(parameterized.TestCase):
     )
     self.assertEqual(int(adjusted.good_steps), 1)
 
-  @parameterized.parameters(0.5, 2.0**25, float('nan'))
+  @parameterized.parameters(0.0, -1.0, 2.0**-127, 2.0**25, float('nan'))
   def test_a_wrong_scale(self, scale):
     with self.assertRaisesRegex(ValueError, f'scale: .*{scale}'):
       loss_scaling.init(scale)

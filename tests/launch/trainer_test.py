@@ -300,43 +300,5 @@ class CheckpointTest(_TestCase):
     self.assertEqual(epochs, [2, 4, 5])
 
 
-class NonFiniteTest(_TestCase):
-
-  @parameterized.parameters(1, 2)
-  def test_stops_at_the_step(self, num_replicas):
-    workdir = self.root / 'run'
-    changes = dict(
-        optimizer='sgd', checkpoint_every_steps=1, num_replicas=num_replicas
-    )
-    with runs.signal_at(4, signal.SIGTERM):
-      runs.train(workdir, learning_rate=1e30, **changes)
-    saved = self.checkpoints(workdir)
-    ended = runs.train(workdir, learning_rate=1e30, **changes)
-    self.assertEqual(ended.code, 1)
-    self.assertRegex(
-        ended.err,
-        r'^.*: the loss of step [2-4] is not finite; these variables are not '
-        r'finite: model/hidden/0/linear/b, model/hidden/0/linear/w, .*\n$',
-    )
-    self.assertIn(f'The last checkpoint is of step {saved[-1]}; ', ended.err)
-    self.assertEqual(ended.err.count('\n'), 1)
-    self.assertEqual(self.checkpoints(workdir), saved)
-    self.assertFalse((workdir / 'result.json').exists())
-    for row in runs.rows(workdir):
-      self.assertTrue(np.isfinite(row['loss']))
-
-  def test_before_the_first_checkpoint(self):
-    workdir = self.root / 'run'
-    ended = runs.train(
-        workdir,
-        optimizer='sgd',
-        learning_rate=1e30,
-        checkpoint_every_steps=None,
-    )
-    self.assertEqual(ended.code, 1)
-    self.assertIn('There is no checkpoint yet; a smaller', ended.err)
-    self.assertEqual(self.checkpoints(workdir), [])
-
-
 if __name__ == '__main__':
   absltest.main()
