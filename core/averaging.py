@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import substitution, variables
+from . import checks, substitution, variables
 
 
 def average(
@@ -22,8 +22,8 @@ def average(
   `optimizers.ema`, free of the bias by its start; but it can be read as it is.
 
   Args:
-    mean: :math:`m_{t-1}`, a nest of float32 tensors or variables. It does not
-      matter at the first step.
+    mean: :math:`m_{t-1}`, a nest of float32 tensors or variables. What it holds
+      does not matter at the first step, NaN and infinities included.
     parameters: :math:`w_t`, a nest of the same structure.
     count: The number of steps :math:`t`, this one included: an integer ``[]``,
       at least 1.
@@ -31,6 +31,9 @@ def average(
 
   Returns:
     The new average :math:`m_t`, a nest of tensors.
+
+  Raises:
+    ValueError: If the nests are of different structures or shapes.
 
   Reference:
     `Polyak and Juditsky 1992 <https://doi.org/10.1137/0330046>`_; for the bias
@@ -44,11 +47,17 @@ def average(
     >>> float(mean)
     3.0
   """
+  count = checks.shape('count', tf.convert_to_tensor(count), [])
   remaining = tf.constant(decay, tf.float64) ** tf.cast(count, tf.float64)
   rate = tf.cast((1 - decay) / (1 - remaining), tf.float32)
-  return tf.nest.map_structure(
-      lambda m, w: m + rate * (w - m), mean, parameters
-  )
+
+  def updated(m: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
+    m, w = map(tf.convert_to_tensor, (m, w))
+    m, w = checks.same_shape(mean=m, parameters=w)
+    m = tf.where(count > 1, m, w)  # Not rate 1: 0 times infinity is NaN.
+    return m + rate * (w - m)
+
+  return tf.nest.map_structure(updated, mean, parameters)
 
 
 class ModelAverage(tf.Module):

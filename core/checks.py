@@ -1,10 +1,24 @@
-"""Checks of arguments: chex's assertions, raised as errors for people."""
+"""Checks of arguments, raised as errors for people.
+
+Shapes are compared while tracing where both are known. Where one is not, the
+tensor that is returned carries an assertion, which names the argument and fails
+when the graph runs. XLA has no assertions, but it knows every shape when it
+compiles: there the same mistake is a `tf.errors.InvalidArgumentError` about a
+size of -2 in an operation of the argument's name. So use what is returned. If
+all shapes are known, it is the tensor itself, and the graph gets nothing.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import tensorflow as tf
+
+# The size of an axis: None stands for any, a tensor [] for one that is unknown
+# while tracing.
+Size: TypeAlias = int | tf.Tensor | None
 
 
 def rank(argument: str, tensor: tf.Tensor, expected: int | set[int]) -> None:
@@ -16,10 +30,15 @@ def rank(argument: str, tensor: tf.Tensor, expected: int | set[int]) -> None:
     expected: The rank, or a set of ranks that will do.
 
   Raises:
-    ValueError: If the rank is another one.
+    ValueError: If the rank is another one, or unknown.
   """
   actual = getattr(tensor, 'shape', None)
   ranks = expected if isinstance(expected, set) else {expected}
+  if isinstance(actual, tf.TensorShape) and actual.rank is None:
+    raise ValueError(
+        f'{argument}: expected rank {expected}, got a tensor of unknown rank; '
+        'give its rank by tf.ensure_shape.'
+    )
   if actual is not None and len(actual) in ranks:
     return
   # Imported for its message alone: JAX comes with it, a tenth of a gigabyte.
@@ -31,42 +50,177 @@ def rank(argument: str, tensor: tf.Tensor, expected: int | set[int]) -> None:
     raise ValueError(f'{argument}: {error}') from None
 
 
+def sizes_of(tensor: tf.Tensor) -> list[int | tf.Tensor]:
+  """Returns the size of each axis, a number where it is known while tracing.
+
+  Args:
+    tensor: A tensor of known rank.
+
+  Returns:
+    Python's integers and, where the size is unknown, int32 tensors ``[]``.
+  """
+  return [
+      tf.shape(tensor)[axis] if size is None else size
+      for axis, size in enumerate(tensor.shape)
+  ]
+
+
 def shape(
-    argument: str, tensor: tf.Tensor, expected: Sequence[int | None]
-) -> None:
-  """Checks the shape of a tensor.
+    argument: str, tensor: tf.Tensor, expected: Sequence[Size]
+) -> tf.Tensor:
+  """Checks the shape of a tensor, also where it is unknown while tracing.
 
   Args:
     argument: The name of the argument, for the message.
-    tensor: The tensor to check.
-    expected: The size of each axis; None stands for any size.
+    tensor: The tensor to check, of known rank.
+    expected: The size of each axis; None stands for any size. `sizes_of` gives
+      those of another tensor.
+
+  Returns:
+    The tensor, with an assertion on the sizes that are not known yet.
 
   Raises:
-    ValueError: If the shape is another one.
+    ValueError: If the shape is another one, or its rank unknown.
   """
+  known = [size if isinstance(size, int) else None for size in expected]
   actual = tensor.shape
-  if actual.rank is None or not actual.is_compatible_with(list(expected)):
-    raise ValueError(
-        f'{argument}: expected shape {list(expected)}, got {actual}.'
-    )
+  if actual.rank is None or not actual.is_compatible_with(known):
+    raise ValueError(f'{argument}: expected shape {known}, got {actual}.')
+  if all(
+      size is None or (isinstance(size, int) and size == actual[axis])
+      for axis, size in enumerate(expected)
+  ):
+    return tensor
+  wanted = [
+      own if size is None else size
+      for own, size in zip(sizes_of(tensor), expected, strict=True)
+  ]
+  return _asserted(
+      f'{argument}: expected shape', argument, tensor, tf.stack(wanted), known
+  )
 
 
-def same_shape(**tensors: tf.Tensor) -> None:
-  """Checks that tensors have one shape.
+def same_shape(**tensors: tf.Tensor) -> list[tf.Tensor]:
+  """Checks that tensors have one shape, also where it is unknown while tracing.
 
   Args:
     **tensors: The tensors by the name of their argument.
 
+  Returns:
+    The tensors in their order, with an assertion where shapes are not known.
+
   Raises:
-    ValueError: If two static shapes can not be equal.
+    ValueError: If two static shapes cannot be equal.
   """
   (first_name, first), *others = tensors.items()
+  common = first.shape
   for name, tensor in others:
-    if not tensor.shape.is_compatible_with(first.shape):
+    if not tensor.shape.is_compatible_with(common):
       raise ValueError(
-          f'{name}: expected the shape of {first_name}, {first.shape}, got '
+          f'{name}: expected the shape of {first_name}, {common}, got '
           f'{tensor.shape}.'
       )
+    common = common.merge_with(tensor.shape)
+  if all(tensor.shape.is_fully_defined() for tensor in tensors.values()):
+    return list(tensors.values())
+  same = [
+      _asserted(
+          f'{name}: expected the shape of {first_name},',
+          name,
+          tensor,
+          tf.shape(first),
+          common,
+      )
+      for name, tensor in others
+  ]
+  if first.shape.rank is None:
+    first = tf.ensure_shape(first, common)
+  return [first, *same]
+
+
+def same_batch(**tensors: tf.Tensor) -> list[tf.Tensor]:
+  """Checks that tensors are of equally many examples.
+
+  Args:
+    **tensors: The tensors ``[batch_size, ...]`` by the name of their argument.
+
+  Returns:
+    The tensors in their order, with an assertion where sizes are not known.
+
+  Raises:
+    ValueError: If a tensor has no batch axis or two sizes cannot be equal.
+  """
+  (_, first), *_ = tensors.items()
+  for name, tensor in tensors.items():
+    if not tensor.shape.rank:
+      raise ValueError(
+          f'{name}: expected a batch axis, got shape {tensor.shape}.'
+      )
+  batch_size, *_ = sizes_of(first)
+  return [
+      shape(name, tensor, [batch_size, *tensor.shape[1:]])
+      if tensor is not first else first
+      for name, tensor in tensors.items()
+  ]
+
+
+def _asserted(
+    message: str,
+    name: str,
+    tensor: tf.Tensor,
+    wanted: tf.Tensor,
+    static: tf.TensorShape | list[int | None],
+) -> tf.Tensor:
+  """Returns a tensor, with the assertion that it has the wanted shape."""
+  with tf.name_scope(re.sub(r'[^A-Za-z0-9_.]', '_', f'shape_of_{name}')):
+    actual = tf.shape(tensor)
+    is_same = tf.size(actual) == tf.size(wanted)
+    rank = tf.minimum(tf.size(actual), tf.size(wanted))
+    is_same &= tf.reduce_all(actual[:rank] == wanted[:rank])
+    failure = tf.debugging.Assert(is_same, [message, wanted, 'got', actual])
+    with tf.control_dependencies([failure]):
+      # XLA drops the assertion, but refuses a negative size.
+      checked = tf.reshape(tensor, tf.where(is_same, wanted, -2))
+  checked.set_shape(tensor.shape.merge_with(static))
+  return checked
+
+
+def number(argument: str, value: Any) -> None:
+  """Checks that a hyper-parameter is one number, and not a variable.
+
+  What is made of a variable reads it once: a later change would be ignored, in
+  silence, and the variable saved nowhere.
+
+  Args:
+    argument: The name of the argument, for the message.
+    value: A Python or NumPy number, or a tensor ``[]``.
+
+  Raises:
+    ValueError: If it is a `tf.Variable` or has axes.
+  """
+  if isinstance(value, tf.Variable):
+    raise ValueError(
+        f'{argument}: expected a number, got a tf.Variable, which would be '
+        'read once and never saved; where a schedule is taken, pass a function '
+        'of the step.'
+    )
+  axes = getattr(value, 'shape', ())
+  if len(axes):
+    raise ValueError(f'{argument}: expected one number, got shape {axes}.')
+
+
+def numbers(**values: Any) -> None:
+  """Checks several hyper-parameters, see `number`; None is none of them.
+
+  Args:
+    **values: The values by the name of their argument.
+
+  Raises:
+    ValueError: If one is a `tf.Variable` or has axes.
+  """
+  for argument, value in values.items():
+    if value is not None:
+      number(argument, value)
 
 
 def integers(argument: str, tensor: tf.Tensor) -> None:
@@ -98,8 +252,9 @@ def in_range(
     high: The greatest number that will do.
 
   Raises:
-    ValueError: If it does not.
+    ValueError: If it does not, or is a `tf.Variable`.
   """
+  number(argument, value)
   if not low <= value <= high:
     raise ValueError(f'{argument}: expected [{low}, {high}], got {value}.')
 
@@ -127,8 +282,9 @@ def rate(argument: str, value: float) -> None:
     value: The rate.
 
   Raises:
-    ValueError: If it does not.
+    ValueError: If it does not, or is a `tf.Variable`.
   """
+  number(argument, value)
   if not 0 <= value < 1:
     raise ValueError(f'{argument}: expected a number in [0, 1), got {value}.')
 

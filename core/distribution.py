@@ -179,7 +179,9 @@ def broadcast(
     context = tf.distribute.get_replica_context()
     is_first = tf.equal(context.replica_id_in_sync_group, 0)
     values = [tf.where(is_first, v, tf.zeros_like(v)) for v in variables]
-    for variable, value in zip(variables, all_reduce_sum(values)):
+    for variable, value in zip(
+        variables, all_reduce_sum(values), strict=True
+    ):
       variable.assign(value)
 
   tf.function(strategy.run, autograph=False)(assign)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
-from . import objectives, training
+from . import checks, objectives, training
 
 
 def make_loop(
@@ -53,6 +53,9 @@ def add_up(
 
   Returns:
     The sums with those of the steps added, and the number of steps taken.
+
+  Raises:
+    ValueError: If a step's sums have another structure or other shapes.
   """
 
   def goes_on(sums: training.Sums, taken: tf.Tensor) -> tf.Tensor:
@@ -61,13 +64,13 @@ def add_up(
   def body(
       sums: training.Sums, taken: tf.Tensor
   ) -> tuple[training.Sums, tf.Tensor]:
-    added = tf.nest.map_structure(
-        lambda total, value: total + tf.cast(value, total.dtype),
-        sums,
-        step(taken),
-    )
-    return added, taken + 1
+    return tf.nest.map_structure(_added, sums, step(taken)), taken + 1
 
   return tf.while_loop(
       goes_on, body, (sums, tf.zeros_like(num_steps)), parallel_iterations=1
   )
+
+
+def _added(total: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+  total, value = checks.same_shape(sums=total, step=value)
+  return total + tf.cast(value, total.dtype)

@@ -85,7 +85,8 @@ def supervised(
       averages over views of the batch's `image`. Without views it is as it is.
 
   Returns:
-    The objective.
+    The objective. It raises ValueError if a loss is not one number per example
+    or the penalty is not one number.
   """
 
   def objective(
@@ -102,21 +103,27 @@ def supervised(
     inner = heads.get('losses', {})
     if is_viewed:
       logits, inner = augmentation.average(views, (logits, inner))
-    values = tf.add_n(
-        [
-            weight * tf.cast(loss(batch['label'], logits[head]), tf.float32)
-            for head, weight in model.head_weights.items()
-        ]
-        + [tf.cast(value, tf.float32) for value in inner.values()]
-    )
-    checks.rank('loss', values, 1)
+    values = {
+        f'loss: {head}': weight * _float32(loss(batch['label'], logits[head]))
+        for head, weight in model.head_weights.items()
+    } | {f'losses: {name}': _float32(value) for name, value in inner.items()}
+    for name, value in values.items():
+      checks.rank(name, value, 1)
     return Evaluation(
-        values=values,
+        values=tf.add_n(checks.same_shape(**values)),
         predictions=logits['logits'],
-        penalty=penalty(model) if penalty else tf.zeros([]),
+        penalty=_penalty(penalty(model)) if penalty else tf.zeros([]),
     )
 
   return objective
+
+
+def _float32(values: tf.Tensor) -> tf.Tensor:
+  return tf.cast(values, tf.float32)
+
+
+def _penalty(value: tf.Tensor) -> tf.Tensor:
+  return checks.shape('penalty', tf.convert_to_tensor(value), [])
 
 
 def augmented(

@@ -47,6 +47,15 @@ def split(seed: tf.Tensor, num: int) -> list[tf.Tensor]:
   return tf.unstack(seeds, num)
 
 
+def sizes(tensor: tf.Tensor) -> list[int | tf.Tensor]:
+  """Returns the size of each axis: an integer where static, else a tensor."""
+  dynamic = tf.shape(tensor)
+  return [
+      dynamic[axis] if size is None else size
+      for axis, size in enumerate(tensor.shape)
+  ]
+
+
 def uniform(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:
   """Draws this replica's rows of the global batch's uniform numbers.
 
@@ -56,8 +65,8 @@ def uniform(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:
 
   Args:
     seed: Integers ``[2]``.
-    shape: The shape ``[batch_size, ...]`` on this replica; only the batch size
-      may be a tensor. It must be the same on all replicas.
+    shape: The shape ``[batch_size, ...]`` on this replica; sizes may be
+      tensors. It must be the same on all replicas.
 
   Returns:
     float32 numbers in [0, 1) of the given shape.
@@ -66,7 +75,8 @@ def uniform(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:
     Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3.
   """
   batch_size, *rest = shape
-  blocks = -(-math.prod(rest) // _BLOCK)
+  size = math.prod(rest)
+  blocks = -(-size // _BLOCK)
   context = tf.distribute.get_replica_context()
   replica = context.replica_id_in_sync_group if context else 0
   offset = tf.cast(replica, tf.uint64) * tf.cast(
@@ -84,7 +94,7 @@ def uniform(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:
   )
   mantissa = tf.bitwise.bitwise_and(bits, 2**23 - 1)
   numbers = tf.cast(mantissa, tf.float32) * 2.0**-23
-  return tf.reshape(numbers[:, : math.prod(rest)], shape)
+  return tf.reshape(numbers[:, :size], shape)
 
 
 def normal(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:

@@ -41,7 +41,14 @@ def place(
 
   Returns:
     The same as (distributed) tensors.
+
+  Raises:
+    ValueError: If the arrays are of different numbers of examples.
   """
+  sizes = {name: len(array) for name, array in arrays.items()}
+  if len(set(sizes.values())) > 1:
+    # XLA would take the last row of a short one again and again.
+    raise ValueError(f'arrays: expected one number of examples, got {sizes}.')
   strategy = strategy or tf.distribute.get_strategy()
   with tf.device('CPU:0'):
     tensors = {name: tf.constant(array) for name, array in arrays.items()}

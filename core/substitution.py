@@ -8,6 +8,9 @@ JAX's libraries.
 
 from __future__ import annotations
 
+import collections
+import copy as copy_lib
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -55,8 +58,9 @@ def substitute(module: T, values: Mapping[str, tf.Tensor | tf.Variable]) -> T:
     checks.one_of('values', name, list(named))
     if not isinstance(value, tf.Variable):
       value = tf.convert_to_tensor(value)
-    checks.shape(f'values: {name}', value, named[name].shape)
-    copies[id(named[name])] = value
+    copies[id(named[name])] = checks.shape(
+        f'values: {name}', value, named[name].shape
+    )
 
   def copy(part: Any) -> Any:
     if id(part) in copies:
@@ -64,9 +68,13 @@ def substitute(module: T, values: Mapping[str, tf.Tensor | tf.Variable]) -> T:
     if isinstance(part, tf.Module):
       # Entered before its parts, which may lead back to it.
       copies[id(part)] = new = object.__new__(type(part))
-      for name, value in vars(part).items():
-        if not name.startswith('_self_'):  # TensorFlow's own, made anew.
-          setattr(new, name, copy(value))
+      for name, value in variables.attributes(part).items():
+        setattr(new, name, copy(value))
+      return new
+    if dataclasses.is_dataclass(part) and isinstance(part, Mapping):
+      new = copy_lib.copy(part)
+      for name, value in part.items():
+        object.__setattr__(new, name, copy(value))
       return new
     if isinstance(part, Mapping):
       return {key: copy(value) for key, value in part.items()}
@@ -74,6 +82,8 @@ def substitute(module: T, values: Mapping[str, tf.Tensor | tf.Variable]) -> T:
       return part.__class__(*map(copy, part))
     if isinstance(part, tuple):
       return tuple(map(copy, part))
+    if isinstance(part, collections.deque):
+      return collections.deque(map(copy, part), part.maxlen)
     return list(map(copy, part)) if isinstance(part, list) else part
 
   return copy(module)

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from . import (
   averaging,
+  checks,
   compilation,
   distribution,
   loss_scaling,
@@ -74,7 +75,9 @@ class TrainState(tf.Module):
     Args:
       model: A module whose variables exist.
       optimizer: The optimizer whose state is kept.
-      seed: The seed of all of the run's randomness.
+      seed: The seed of all randomness of the steps. Initial weights are older
+        than the state: for equal ones, call `tf.random.set_seed` before the
+        model is built.
       average_decay: The rate of an average of the weights, in [0, 1), which
         every step updates; None has none.
       loss_scale: The loss scale to begin with, for float16; None has none.
@@ -127,19 +130,37 @@ def _measure(
 
   The penalty counts once for each example, so that the sum over replicas
   divided by the sum of weights holds it exactly once.
+
+  Raises:
+    ValueError: If values or weight are not ``[batch_size]``, a label or a
+      prediction is not one per example, or the penalty is not ``[]``. What is
+      unknown while tracing is asserted when the step runs, see `checks`.
   """
-  weights = batch['weight']
-  # A padded example must not matter even where its loss is not finite.
-  values = tf.where(weights > 0, evaluation.values, 0.0)
-  weight = tf.reduce_sum(weights)
-  loss = tf.reduce_sum(values * weights) + evaluation.penalty * weight
+  values = tf.convert_to_tensor(evaluation.values)
+  checks.rank('values', values, 1)
+  values, weights = checks.same_shape(values=values, weight=batch['weight'])
+  penalty = tf.convert_to_tensor(evaluation.penalty)
+  penalty = checks.shape('penalty', penalty, [])
   predictions = tf.nest.map_structure(
       tf.stop_gradient, evaluation.predictions
   )
+  label, predictions = (
+      # Nests, and what is sparse or ragged, are the metric's to check.
+      checks.same_batch(**{'values': values, name: part})[1]
+      if isinstance(part, tf.Tensor)
+      else part
+      for name, part in (
+          ('label', batch['label']), ('predictions', predictions)
+      )
+  )
+  # A padded example must not matter even where its loss is not finite.
+  values = tf.where(weights > 0, values, 0.0)
+  weight = tf.reduce_sum(weights)
+  loss = tf.reduce_sum(values * weights) + penalty * weight
   return loss, {
       'loss': loss,
       'weight': weight,
-      'metrics': metric.measure(batch['label'], predictions, weights),
+      'metrics': metric.measure(label, predictions, weights),
   }
 
 
@@ -377,5 +398,6 @@ def _values(variables: Any) -> Any:
 
 
 def _assign(targets: Any, values: Any) -> None:
-  for target, value in zip(tf.nest.flatten(targets), tf.nest.flatten(values)):
-    target.assign(value)
+  tf.nest.map_structure(
+      lambda target, value: target.assign(value), targets, values
+  )

@@ -7,16 +7,25 @@ path of attributes that leads to it is, and a reader finds it in the source:
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from . import hidden_variables
+
+_NO_CONTAINERS = (str, bytes, bytearray, memoryview, range)
+
 
 def named(module: Any) -> dict[str, tf.Variable]:
   """Finds every variable of a module, or of a nest of variables.
+
+  What is found is trained, averaged, saved and exported: all that
+  `tf.Module.variables` has. What lies elsewhere in the module, so that it would
+  be left out by either, is refused.
 
   Args:
     module: A `tf.Module`, a variable, or a mapping, list, tuple or named tuple
@@ -27,25 +36,33 @@ def named(module: Any) -> dict[str, tf.Variable]:
     several paths is given under the first.
 
   Raises:
-    ValueError: If two variables would have the same path.
+    ValueError: If two variables would have the same path; or one is in a place
+      that is not searched, and in no other, such as a set, a dataclass, a
+      closure, or a layer of Keras. The message has its path.
   """
   found: dict[str, tf.Variable] = {}
-  seen: set[int] = set()
+  others: list[tuple[tuple[str, ...], Any]] = []
+  seen: dict[int, Any] = {}  # No object may take the id of one that is gone.
 
   def visit(value: Any, path: tuple[str, ...]) -> None:
     if id(value) in seen:
       return
-    seen.add(id(value))
+    seen[id(value)] = value
     if isinstance(value, tf.Variable):
       name = '/'.join(path)
       if name in found:
         raise ValueError(f'module: two variables are called {name}.')
       found[name] = value
-    else:
-      for name, child in _children(value):
-        visit(child, (*path, name))
+      return
+    parts = children(value)
+    if parts is None:
+      others.append((path, value))
+      return
+    for name, child in parts:
+      visit(child, (*path, name))
 
   visit(module, ())
+  hidden_variables.refuse(others, seen, children)
   return found
 
 
@@ -81,21 +98,41 @@ def untrained(module: Any) -> dict[str, tf.Variable]:
   }
 
 
-def _children(value: Any) -> Iterator[tuple[str, Any]]:
-  """Yields the named parts of a module or a container."""
+def attributes(module: tf.Module) -> dict[str, Any]:
+  """Returns the attributes of a module, without TensorFlow's bookkeeping.
+
+  Args:
+    module: The module.
+
+  Returns:
+    Values by name: all in which `tf.Module` looks for variables.
+  """
+  ignored = _bookkeeping() | module._TF_MODULE_IGNORED_PROPERTIES
+  return {
+      name: value for name, value in vars(module).items() if name not in ignored
+  }
+
+
+@functools.cache
+def _bookkeeping() -> frozenset[str]:
+  """Returns the attributes in which every module tracks its dependencies."""
+  module = tf.Module()
+  module.child = tf.Module()
+  return frozenset(name for name in vars(module) if name.startswith('_self_'))
+
+
+def children(value: Any) -> Iterator[tuple[str, Any]] | None:
+  """Returns the named parts of a module or a container; None for others."""
   if isinstance(value, tf.Module):
-    for name in sorted(vars(value)):
-      # Underscored attributes of tf.Module itself hold caches, not parts.
-      if not name.startswith(('_self_', '_tf', '__')):
-        yield name.lstrip('_'), vars(value)[name]
-  elif isinstance(value, Mapping):
-    for name in sorted(value, key=str):
-      yield str(name), value[name]
-  elif isinstance(value, tuple) and hasattr(value, '_fields'):
-    yield from zip(value._fields, value)
-  elif isinstance(value, (list, tuple)):
-    for index, child in enumerate(value):
-      yield str(index), child
+    parts = attributes(value)
+    return ((name.lstrip('_') or name, parts[name]) for name in sorted(parts))
+  if isinstance(value, Mapping):
+    return ((str(name), value[name]) for name in sorted(value, key=str))
+  if isinstance(value, tuple) and hasattr(value, '_fields'):
+    return zip(value._fields, value, strict=True)
+  if isinstance(value, Sequence) and not isinstance(value, _NO_CONTAINERS):
+    return ((str(index), child) for index, child in enumerate(value))
+  return None
 
 
 def digest(variables: Mapping[str, tf.Variable]) -> str:
@@ -154,6 +191,7 @@ def non_finite(variables: Mapping[str, tf.Variable]) -> list[str]:
       for variable in floating.values()
   ])
   return [
-      name for name, is_finite in zip(floating, are_finite.numpy())
+      name
+      for name, is_finite in zip(floating, are_finite.numpy(), strict=True)
       if not is_finite
   ]

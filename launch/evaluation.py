@@ -155,7 +155,7 @@ class Evaluator:
                 ),
             )
         )
-        for name, size, stop in zip(splits, sizes, stops)
+        for name, size, stop in zip(splits, sizes, stops, strict=True)
     }
 
 

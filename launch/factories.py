@@ -117,9 +117,10 @@ def piecewise(
     factor: float = 0.1,
 ) -> Schedule:
   """Times a factor at each boundary, a fraction of the run."""
+  steps = [round(boundary * num_steps) for boundary in boundaries]
+  # Boundaries that fall on one step all count.
   return schedules.piecewise_constant(
-      learning_rate,
-      {round(boundary * num_steps): factor for boundary in boundaries},
+      learning_rate, {step: factor ** steps.count(step) for step in steps}
   )
 
 

@@ -38,7 +38,9 @@ def _curves(rows: Sequence[dict[str, Any]]) -> figure.Figure:
   """Plots loss and accuracy of both splits, and the learning rate."""
   plot = figure.Figure(figsize=(12, 3.6), layout='constrained')
   panels = plot.subplots(1, 3)
-  for panel, name in zip(panels, ('loss', 'accuracy', 'learning_rate')):
+  for panel, name in zip(
+      panels, ('loss', 'accuracy', 'learning_rate'), strict=True
+  ):
     for split, style in (('train', '-'), ('validation', 'o-')):
       points = [
           (row['epoch'], row[name])
@@ -46,7 +48,7 @@ def _curves(rows: Sequence[dict[str, Any]]) -> figure.Figure:
           if row['split'] == split and name in row
       ]
       if points:
-        panel.plot(*zip(*points), style, label=split, markersize=3)
+        panel.plot(*zip(*points, strict=True), style, label=split, markersize=3)
     panel.set(title=name.replace('_', ' '), xlabel='epoch')
     panel.grid(alpha=0.3)
     panel.legend()

@@ -44,12 +44,16 @@ def erase(
   images = tf.convert_to_tensor(images)
   boxes = tf.convert_to_tensor(boxes)
   checks.rank('images', images, 4)
-  checks.shape('boxes', boxes, [images.shape[0], 4])
+  batch_size, *_ = checks.sizes_of(images)
+  boxes = checks.shape('boxes', boxes, [batch_size, 4])
   checks.integers('boxes', boxes)
   top, left, height, width = tf.unstack(tf.cast(boxes, tf.int32), axis=1)
   rows = _between(images.shape[1], top, height)[:, :, None, None]
   columns = _between(images.shape[2], left, width)[:, None, :, None]
-  return tf.where(rows & columns, tf.cast(fill, images.dtype), images)
+  fill = tf.cast(fill, images.dtype)
+  if fill.shape.rank != 0:
+    fill, images = checks.same_shape(fill=fill, images=images)
+  return tf.where(rows & columns, fill, images)
 
 
 def _between(size: int, start: tf.Tensor, length: tf.Tensor) -> tf.Tensor:

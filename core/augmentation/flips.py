@@ -34,7 +34,7 @@ def flip(images: tf.Tensor, flipped: tf.Tensor) -> tf.Tensor:
   images = tf.convert_to_tensor(images)
   flipped = tf.convert_to_tensor(flipped)
   checks.rank('images', images, 4)
-  checks.rank('flipped', flipped, 1)
+  flipped = checks.shape('flipped', flipped, checks.sizes_of(images)[:1])
   return tf.where(
       flipped[:, None, None, None], tf.reverse(images, [2]), images
   )
@@ -107,7 +107,7 @@ def alternating_flips(
   checks.integers('index', index)
   checks.integers('epoch', epoch)
   checks.rank('index', index, 1)
-  checks.same_shape(index=index, epoch=epoch)
+  index, epoch = checks.same_shape(index=index, epoch=epoch)
   salted = tf.cast(index, tf.int64) ^ _hash(tf.constant(salt, tf.int64))
   return (_hash(salted) + tf.cast(epoch, tf.int64)) % 2 == 1
 

@@ -45,7 +45,8 @@ def shift(
   images = tf.convert_to_tensor(images)
   offsets = tf.convert_to_tensor(offsets)
   checks.rank('images', images, 4)
-  checks.shape('offsets', offsets, [images.shape[0], 2])
+  batch_size, *_ = checks.sizes_of(images)
+  offsets = checks.shape('offsets', offsets, [batch_size, 2])
   checks.integers('offsets', offsets)
   checks.one_of('padding', padding, PADDINGS)
   _, height, width, _ = images.shape

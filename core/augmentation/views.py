@@ -110,7 +110,8 @@ def stack(
     A batch of ``V * batch_size`` examples; all but the image is repeated.
 
   Raises:
-    ValueError: If there is no view, or there are no images.
+    ValueError: If there is no view, there are no images, or a view has another
+      number of them.
 
   Reference:
     `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, section 3.5.
@@ -130,7 +131,11 @@ def stack(
       name: tf.concat([value] * len(views), axis=0)
       for name, value in batch.items()
   }
-  images = [view.transform(batch['image']) for view in views]
+  image = tf.convert_to_tensor(batch['image'])
+  images = [
+      checks.same_batch(image=image, view=view.transform(image))[1]
+      for view in views
+  ]
   return {**repeated, 'image': tf.concat(images, axis=0)}
 
 
@@ -145,7 +150,7 @@ def average(views: Sequence[View], outputs: Any) -> Any:
     A nest of means ``[batch_size, ...]``, by the views' weights.
 
   Raises:
-    ValueError: If there is no view.
+    ValueError: If there is no view, or the weight of one is not one number.
 
   Reference:
     `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, section 3.5: of logits,
@@ -161,6 +166,9 @@ def average(views: Sequence[View], outputs: Any) -> Any:
   """
   if not views:
     raise ValueError('views: expected at least one, got none.')
+
+  for view in views:
+    checks.number('views', view.weight)
 
   def mean(values: tf.Tensor) -> tf.Tensor:
     return tf.add_n([

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import sonnet as snt
@@ -137,7 +138,10 @@ class MultiHeadAttention(snt.Module):
       value: float ``[batch_size, num_keys, size]``, by default the key.
       mask: bool, True where a query may look: ``[num_queries, num_keys]``,
         ``[batch_size, num_queries, num_keys]``, or with the heads as a second
-        axis of four. A query that may look nowhere finds zeros.
+        axis of four. In each of these, an axis of size 1 stands for all of it.
+        A query that may look nowhere finds zeros. A position that no query may
+        look at may hold NaN and infinities: it changes no bit of any result or
+        gradient. What may look at such a position, or is one, gets NaN.
       is_training: Whether dropout is on.
       seed: Integers ``[2]``, needed in training with dropout.
 
@@ -154,6 +158,10 @@ class MultiHeadAttention(snt.Module):
     self.output_shape(query.shape, key.shape, value.shape)
     if self.output is None:
       self.build(query.shape, key.shape, value.shape)
+    if mask is not None:
+      sizes = [query.shape[0], self.num_heads, query.shape[1], key.shape[1]]
+      mask = _four_axes(mask, sizes)
+      query, key, value, is_poisoned = _without_garbage(query, key, value, mask)
     q = self._split_heads(self.query(query))  # [B, N, T, K]
     k = self._split_heads(self.key(key))  # [B, N, S, K]
     v = self._split_heads(self.value(value))  # [B, N, S, V]
@@ -168,7 +176,10 @@ class MultiHeadAttention(snt.Module):
         query.shape[axis] or tf.shape(query)[axis] for axis in (0, 1)
     )
     joined = [batch_size, num_queries, self.num_heads * self.value_size]
-    return self.output(tf.reshape(heads, joined))
+    outputs = self.output(tf.reshape(heads, joined))
+    if mask is None:
+      return outputs
+    return tf.where(is_poisoned, tf.constant(math.nan, outputs.dtype), outputs)
 
   def _split_heads(self, x: tf.Tensor) -> tf.Tensor:
     """Reshapes ``[B, T, N K]`` to ``[B, N, T, K]``."""
@@ -213,10 +224,8 @@ class MultiHeadAttention(snt.Module):
     return (*query_shape[:2], output_size)
 
 
-def _masked_softmax(logits: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-  """Computes attention weights ``[B, N, T, S]``, 0 where the mask is False."""
-  if mask is None:
-    return tf.nn.softmax(logits)
+def _four_axes(mask: tf.Tensor, sizes: Shape) -> tf.Tensor:
+  """Returns a mask of four axes, each of its size in ``[B, N, T, S]`` or 1."""
   mask = tf.convert_to_tensor(mask)
   if mask.dtype != tf.bool:
     raise TypeError(
@@ -224,7 +233,53 @@ def _masked_softmax(logits: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
         f'{mask.dtype.name}.'
     )
   checks.rank('mask', mask, {2, 3, 4})
+  if mask.shape.rank == 2:
+    mask = mask[tf.newaxis]
   if mask.shape.rank == 3:
     mask = mask[:, tf.newaxis]
+  for actual, expected in zip(mask.shape, sizes, strict=True):
+    if None not in (actual, expected) and actual not in (1, expected):
+      raise ValueError(
+          f'mask: expected [batch_size, num_heads, num_queries, num_keys], '
+          f'{sizes}, without heads or batch if you like, got {mask.shape}.'
+      )
+  return mask
+
+
+def _without_garbage(
+    query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, mask: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Puts zeros for positions that are not finite, or that no query may look at.
+
+  A weight of 0 keeps NaN away neither in a product nor in the maps' gradients.
+
+  Returns:
+    Queries, keys and values, and which queries ``[B, T, 1]`` have or may look
+    at a position that was replaced.
+  """
+  finite_query, finite_key, finite_value = (
+      tf.reduce_all(tf.math.is_finite(x), axis=-1, keepdims=True)
+      for x in (query, key, value)
+  )
+  looks = tf.reduce_any(mask, axis=1)  # [B, T, S]
+  is_seen = tf.reduce_any(looks, axis=1)[..., tf.newaxis]  # [B, S, 1]
+  is_bad_key = tf.transpose(~(finite_key & finite_value), [0, 2, 1])
+  is_poisoned = tf.reduce_any(looks & is_bad_key, axis=-1, keepdims=True)
+  is_poisoned |= tf.reduce_any(looks, axis=-1, keepdims=True) & ~finite_query
+  query, key, value = (
+      tf.where(is_finite, x, tf.zeros_like(x))
+      for is_finite, x in (
+          (finite_query, query),
+          (finite_key & is_seen, key),
+          (finite_value & is_seen, value),
+      )
+  )
+  return query, key, value, is_poisoned
+
+
+def _masked_softmax(logits: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+  """Computes attention weights ``[B, N, T, S]``, 0 where the mask is False."""
+  if mask is None:
+    return tf.nn.softmax(logits)
   weights = tf.nn.softmax(tf.where(mask, logits, logits.dtype.min))
   return tf.where(mask, weights, tf.zeros([], weights.dtype))

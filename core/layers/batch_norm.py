@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sonnet as snt
 import tensorflow as tf
+from tensorflow.python.ops import control_flow_util
 
 from .. import checks, distribution
 
@@ -18,8 +19,8 @@ class BatchNorm(snt.Module):
   of ``(sum w x, sum w)`` and then of ``sum w (x - mean)^2``, make N replicas
   compute what one would, gradients included, whatever share of the examples
   each of them has. Sums of squares alone would save one of the two, and lose
-  the variance to cancellation where the mean is large. Padding that is named by
-  `weights` does not count.
+  the variance to cancellation where the mean is large. Examples of weight 0 do
+  not count, whatever they hold.
 
   In evaluation they are moving averages, which every training call updates by
   plain assignments, the same on all replicas. These are debiased as Adam's
@@ -27,7 +28,8 @@ class BatchNorm(snt.Module):
   is that of the population (divided by the count), as in Keras.
 
   It is made of elementary operations, which convert to TF Lite, take half
-  precision with float32 statistics, and compile with XLA on one replica.
+  precision with float32 statistics, and compile with XLA on one replica. Where
+  one replica trains without XLA, TensorFlow's fused kernel computes the same.
 
   Reference:
     Ioffe and Szegedy 2015, Batch normalization, algorithms 1 and 2. ``keras.
@@ -127,7 +129,10 @@ class BatchNorm(snt.Module):
       is_training: Whether to use the statistics of the batch. All replicas must
         then take part.
       weights: How much each example counts in the statistics,
-        ``[batch_size]`` at least 0; None is 1 for all. Not used in evaluation.
+        ``[batch_size]`` at least 0. If None, each counts 1. An example of
+        weight 0 may hold NaN and infinities: it is normalised with zeros in
+        their place, and changes no bit of the others, of the statistics or of
+        a gradient. Weights are not used in evaluation.
 
     Returns:
       A tensor like the inputs.
@@ -138,10 +143,17 @@ class BatchNorm(snt.Module):
     """
     inputs = tf.convert_to_tensor(inputs)
     self.build(inputs.shape)
-    if is_training and weights is None and _is_alone(inputs):
+    if is_training and weights is None and _has_kernel(inputs):
       return self._fused(inputs)
     x = tf.cast(inputs, tf.float32)
     if is_training:
+      if weights is not None:
+        weights = tf.cast(weights, tf.float32)
+        weights = checks.shape('weights', weights, checks.sizes_of(x)[:1])
+        weights = tf.reshape(weights, [-1] + [1] * (x.shape.rank - 1))
+        # Before any arithmetic: 0 * NaN would be NaN, in the gradients too.
+        is_kept = tf.not_equal(weights, 0) | tf.math.is_finite(x)
+        x = tf.where(is_kept, x, tf.zeros_like(x))
       mean, variance, count = self._moments(x, weights)
       self._update(mean, variance, count)
     else:
@@ -206,22 +218,19 @@ class BatchNorm(snt.Module):
     """Computes mean and variance ``[num_channels]``, and what they are of."""
     axes = list(range(x.shape.rank - 1))
     if weights is None:
-      weight, weight_sum = 1.0, tf.shape(x)[0]
+      weigh = tf.identity
+      weight_sum = tf.cast(tf.shape(x)[0], tf.float32)
     else:
-      weights = tf.cast(weights, tf.float32)
-      checks.shape('weights', weights, x.shape[:1])
-      weight = tf.reshape(weights, [-1] + [1] * (x.shape.rank - 1))
+      weigh = lambda values: tf.math.multiply_no_nan(values, weights)
       weight_sum = tf.reduce_sum(weights)
     positions = tf.reduce_prod(tf.shape(x)[1:-1])
-    count = tf.cast(weight_sum, tf.float32) * tf.cast(positions, tf.float32)
+    count = weight_sum * tf.cast(positions, tf.float32)
     total, count = distribution.all_reduce_sum(
-        (tf.reduce_sum(x * weight, axes), count)
+        (tf.reduce_sum(weigh(x), axes), count)
     )
     mean = tf.math.divide_no_nan(total, count)
-    # The derivative by the mean is 0, the sum of all deviations; to say so
-    # saves the gradient an all-reduce.
-    squares = tf.square(x - tf.stop_gradient(mean))
-    total = distribution.all_reduce_sum(tf.reduce_sum(squares * weight, axes))
+    squares = weigh(_squared_deviations(x, mean))
+    total = distribution.all_reduce_sum(tf.reduce_sum(squares, axes))
     return mean, tf.math.divide_no_nan(total, count), count
 
   def _update(
@@ -239,8 +248,27 @@ class BatchNorm(snt.Module):
     self.moving_weight.assign(weight)
 
 
-def _is_alone(inputs: tf.Tensor) -> bool:
-  """Tells whether this replica's examples are all, and there are some."""
+@tf.custom_gradient
+def _squared_deviations(
+    x: tf.Tensor, mean: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
+  """Computes (x - mean)^2, of which `mean` is the mean.
+
+  The derivative of their sum by the mean is 0, the sum of all deviations. To
+  say so saves the gradient an all-reduce. The gradient by x depends on the mean
+  all the same, which second derivatives need.
+  """
+  return tf.square(x - mean), lambda gradient: (2 * gradient * (x - mean), None)
+
+
+def _has_kernel(inputs: tf.Tensor) -> bool:
+  """Returns whether the fused kernel computes this replica's training.
+
+  It needs all examples on this replica, and some. XLA expands it to E[x^2] -
+  E[x]^2, which is wrong, or NaN, where the mean is many deviations from 0.
+  """
   context = tf.distribute.get_replica_context()
-  is_only = context is None or context.num_replicas_in_sync == 1
-  return is_only and bool(inputs.shape.num_elements())
+  is_alone = context is None or context.num_replicas_in_sync == 1
+  graph = tf.compat.v1.get_default_graph()
+  is_compiled = control_flow_util.GraphOrParentsInXlaContext(graph)
+  return is_alone and not is_compiled and bool(inputs.shape.num_elements())

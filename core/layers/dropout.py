@@ -61,7 +61,7 @@ class Dropout(snt.Module):
     """Applies dropout in training, and nothing otherwise.
 
     Args:
-      inputs: float ``[batch_size, ...]``; only the batch size may be unknown.
+      inputs: float ``[batch_size, ...]``; any size may be unknown.
       is_training: Whether to drop.
       seed: Integers ``[2]``; needed in training unless the rate is 0.
 
@@ -78,8 +78,7 @@ class Dropout(snt.Module):
     seed = tf.convert_to_tensor(seed)
     checks.shape('seed', seed, [2])
     inputs = tf.convert_to_tensor(inputs)
-    batch_size = inputs.shape[0] or tf.shape(inputs)[0]
-    numbers = random.uniform(seed, [batch_size, *inputs.shape[1:]])
+    numbers = random.uniform(seed, random.sizes(inputs))
     kept = tf.cast(numbers >= self.rate, inputs.dtype)
     return inputs * kept / tf.cast(1 - self.rate, inputs.dtype)
 

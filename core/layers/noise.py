@@ -62,7 +62,7 @@ class GaussianNoise(snt.Module):
     """Adds noise in training, and nothing otherwise.
 
     Args:
-      inputs: float ``[batch_size, ...]``; only the batch size may be unknown.
+      inputs: float ``[batch_size, ...]``; any size may be unknown.
       is_training: Whether to add noise.
       seed: Integers ``[2]``; needed in training unless stddev is 0.
 
@@ -79,8 +79,7 @@ class GaussianNoise(snt.Module):
     seed = tf.convert_to_tensor(seed)
     checks.shape('seed', seed, [2])
     inputs = tf.convert_to_tensor(inputs)
-    batch_size = inputs.shape[0] or tf.shape(inputs)[0]
-    noise = random.normal(seed, [batch_size, *inputs.shape[1:]])
+    noise = random.normal(seed, random.sizes(inputs))
     return inputs + tf.cast(self.stddev * noise, inputs.dtype)
 
   def output_shape(

@@ -9,7 +9,7 @@ import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
-from .. import checks, distribution
+from .. import checks, distribution, random
 
 
 def max_pool2d(
@@ -25,10 +25,10 @@ def max_pool2d(
   gives both a half of its gradient, the operation all to the first.
 
   Args:
-    inputs: float ``[batch_size, height, width, channels]``; height and width
-      must be known.
+    inputs: float ``[batch_size, height, width, channels]``; any size may be
+      unknown.
     size: The side of a square, at least 1.
-    by_reshape: Which form to take; None takes the reshape where there is a GPU.
+    by_reshape: Which form to take. If None, the reshape where there is a GPU.
 
   Returns:
     A tensor ``[batch_size, ceil(height / size), ceil(width / size),
@@ -55,15 +55,15 @@ def max_pool2d(
     by_reshape = distribution.on_gpu()
   if not by_reshape:
     return tf.nn.max_pool2d(inputs, size, size, 'SAME')
-  batch_size, height, width, channels = inputs.shape
+  batch_size, height, width, channels = random.sizes(inputs)
   missing = [-side % size for side in (height, width)]
-  if any(missing):  # Half of it before, as SAME has it.
+  if any(tf.is_tensor(lack) or lack for lack in missing):
+    # Half of it before, as SAME has it.
     padding = [[lack // 2, lack - lack // 2] for lack in missing]
     inputs = tf.pad(
         inputs, [[0, 0], *padding, [0, 0]], constant_values=-math.inf
     )
     height, width = height + missing[0], width + missing[1]
-  batch_size = tf.shape(inputs)[0] if batch_size is None else batch_size
   squares = [batch_size, height // size, size, width // size, size, channels]
   return tf.reduce_max(tf.reshape(inputs, squares), axis=[2, 4])
 

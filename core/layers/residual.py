@@ -8,6 +8,8 @@ from typing import Any
 import sonnet as snt
 import tensorflow as tf
 
+from .. import checks
+
 
 @snt.allow_empty_variables
 class Residual(snt.Module):
@@ -110,6 +112,7 @@ class Residual(snt.Module):
       self.build(inputs.shape)
     if self.scale is not None:
       branch *= tf.cast(self.scale, branch.dtype)
+    inputs, branch = checks.same_shape(inputs=inputs, function=branch)
     return inputs + branch
 
   def output_shape(

@@ -1,12 +1,24 @@
-"""Losses: pure functions from labels and predictions to a value an example.
+"""Losses: pure functions from labels and predictions to one value per example.
 
 What holds for all of them:
 
-- ``fn(labels, predictions, *, ...) -> [batch_size]``: nothing is reduced over
-  the batch. `mean` makes the scalar, and leaves out examples of weight 0.
-- Labels and predictions with further axes are averaged over these.
+- ``fn(labels, predictions, *, ...) -> [batch_size, ...]``: nothing is reduced
+  over the batch. `mean` makes the scalar, and leaves out examples of weight 0.
+- Losses of one class among many keep all axes but that of the classes: logits
+  ``[batch_size, time, num_classes]`` have losses ``[batch_size, time]``. Losses
+  of numbers and of yes or no average over all axes but the first, as `dice` and
+  `tversky` do over places and classes. Those of vectors take ``[batch_size,
+  dimensions]``.
 - Half-precision predictions are computed in float32, and the loss is float32.
-- Value and gradient are finite for any logits that models come to.
+- Value and gradient are finite wherever the exact ones are numbers of the
+  loss's precision.
+- A logit of minus infinity excludes its class: the class has probability 0,
+  adds 0 log 0 = 0, gets no gradient and no share of label smoothing. Where the
+  label itself is excluded, the loss is its limit: infinite for cross-entropy
+  and its kin, 1 / q for `generalized_cross_entropy`. Logits of plus or minus
+  infinity are sure yes and no for the binary losses. An example whose classes
+  are all excluded has a loss of NaN.
+- A prediction of NaN makes the loss of its example NaN.
 - Labels out of range raise ValueError where values can be looked at (eager)
   and give NaN for that example in a graph; see `arguments`.
 - Over replicas, each loss sees the local batch. That changes no value, save

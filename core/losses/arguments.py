@@ -61,12 +61,29 @@ def pair(
   """
   predictions = floats(names[1], predictions)
   labels = tf.cast(tf.convert_to_tensor(labels), predictions.dtype)
-  checks.same_shape(**{names[1]: predictions, names[0]: labels})
-  if not predictions.shape.rank:
+  predictions, labels = checks.same_shape(
+      **{names[1]: predictions, names[0]: labels}
+  )
+  return labels, examples(names[1], predictions)
+
+
+def examples(argument: str, values: tf.Tensor) -> tf.Tensor:
+  """Returns `floats` of one or more numbers per example.
+
+  Args:
+    argument: The name of the argument, for the message.
+    values: A floating point tensor ``[batch_size, ...]``.
+
+  Raises:
+    TypeError: If the values are not floating point numbers.
+    ValueError: If there is no batch axis.
+  """
+  values = floats(argument, values)
+  if not values.shape.rank:
     raise ValueError(
-        f'{names[1]}: expected a batch axis, got shape {predictions.shape}.'
+        f'{argument}: expected a batch axis, got shape {values.shape}.'
     )
-  return labels, predictions
+  return values
 
 
 def classes(
@@ -89,12 +106,30 @@ def classes(
   logits = floats('logits', logits)
   labels = tf.convert_to_tensor(labels)
   checks.integers('labels', labels)
-  checks.shape('labels', labels, logits.shape[:-1])
+  if not logits.shape.rank:
+    raise ValueError(
+        f'logits: expected [..., num_classes], got shape {logits.shape}.'
+    )
+  labels = checks.shape('labels', labels, checks.sizes_of(logits)[:-1])
   labels = tf.cast(labels, tf.int64)
   num_classes = tf.shape(logits, tf.int64)[-1]
   valid = (labels >= 0) & (labels < num_classes)
   require('labels', labels, valid, f'integers in [0, {logits.shape[-1]})')
   return tf.where(valid, labels, 0), logits, valid
+
+
+def class_axis(argument: str, logits: tf.Tensor) -> None:
+  """Checks that logits have a batch axis before the axis of classes.
+
+  Raises:
+    ValueError: If they have not.
+  """
+  shape = tf.convert_to_tensor(logits).shape
+  if shape.rank is not None and shape.rank < 2:
+    raise ValueError(
+        f'{argument}: expected [batch_size, ..., num_classes], got shape '
+        f'{shape}.'
+    )
 
 
 def binary(
@@ -154,16 +189,10 @@ def class_weights(
     logits: ``[..., num_classes]``, which tells num_classes and the precision.
 
   Raises:
-    ValueError: If there is not one weight a class.
+    ValueError: If there is not one weight per class.
   """
   tensor = tf.cast(tf.convert_to_tensor(weights), logits.dtype)
-  num_classes = logits.shape[-1]
-  if not tensor.shape.is_compatible_with([num_classes]):
-    raise ValueError(
-        f'class_weights: expected {num_classes} weights, one a class, got '
-        f'shape {tensor.shape}.'
-    )
-  return tensor
+  return checks.shape('class_weights', tensor, checks.sizes_of(logits)[-1:])
 
 
 def positive(argument: str, value: float) -> None:
@@ -172,6 +201,7 @@ def positive(argument: str, value: float) -> None:
   Raises:
     ValueError: If it is not.
   """
+  checks.number(argument, value)
   if not value > 0:
     raise ValueError(f'{argument}: expected a number > 0, got {value}.')
 
@@ -182,5 +212,6 @@ def not_negative(argument: str, value: float) -> None:
   Raises:
     ValueError: If it is not.
   """
+  checks.number(argument, value)
   if not value >= 0:
     raise ValueError(f'{argument}: expected a number >= 0, got {value}.')

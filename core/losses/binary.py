@@ -50,7 +50,7 @@ def sigmoid_cross_entropy(
   """
   labels, logits, valid = arguments.binary(labels, logits)
   weights = _positive_weights(positive_weights, logits)
-  values = tf.nn.weighted_cross_entropy_with_logits(labels, logits, weights)
+  values = _cross_entropy(labels * weights, 1 - labels, logits)
   return numerics.over_examples(arguments.nan_unless(valid, values))
 
 
@@ -100,7 +100,7 @@ def sigmoid_focal(
   """
   arguments.not_negative('gamma', gamma)
   labels, logits, valid = arguments.binary(labels, logits)
-  values = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+  values = _cross_entropy(labels, 1 - labels, logits)
   miss = labels * tf.sigmoid(-logits) + (1 - labels) * tf.sigmoid(logits)
   values *= numerics.power(miss, gamma)
   if alpha is not None:
@@ -109,14 +109,21 @@ def sigmoid_focal(
   return numerics.over_examples(arguments.nan_unless(valid, values))
 
 
+def _cross_entropy(
+    positives: tf.Tensor, negatives: tf.Tensor, logits: tf.Tensor
+) -> tf.Tensor:
+  # Both terms are positive: where the model is right, nothing cancels.
+  return numerics.times(tf.math.softplus(-logits), positives) + numerics.times(
+      tf.math.softplus(logits), negatives
+  )
+
+
 def _positive_weights(
     weights: float | Sequence[float] | tf.Tensor | None, logits: tf.Tensor
 ) -> tf.Tensor:
   tensor = tf.cast(1.0 if weights is None else weights, logits.dtype)
-  expected = logits.shape[1:][-1:]
-  if tensor.shape.rank != 0 and not tensor.shape.is_compatible_with(expected):
-    raise ValueError(
-        'positive_weights: expected one number or, for each class, '
-        f'{expected}, got shape {tensor.shape}.'
-    )
-  return tensor
+  if tensor.shape.rank == 0:
+    return tensor
+  # Per class: an example has none where the logits are [batch_size].
+  expected = checks.sizes_of(logits)[1:][-1:]
+  return checks.shape('positive_weights', tensor, expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -32,15 +33,16 @@ def softmax_cross_entropy(
   the sum of the class weights instead.
 
   Args:
-    labels: ``[batch_size]``, integers in [0, num_classes). One out of range
-      raises eagerly and gives NaN in a graph.
-    logits: ``[batch_size, num_classes]``, floating point.
+    labels: ``[batch_size, ...]``, integers in [0, num_classes). One out of
+      range raises eagerly and gives NaN in a graph.
+    logits: ``[batch_size, ..., num_classes]``, floating point.
     class_weights: ``[num_classes]``, numbers >= 0; None weighs all 1.
     label_smoothing: In [0, 1]: the share of the label that is spread evenly
-      over all classes.
+      over all classes that are not excluded.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
+    float64).
 
   Raises:
     TypeError: If the labels are not integers or the logits not floating point.
@@ -58,15 +60,19 @@ def softmax_cross_entropy(
     [0.6931, 0.0001]
   """
   checks.in_range('label_smoothing', label_smoothing, 0, 1)
-  checks.rank('logits', tf.convert_to_tensor(logits), 2)
+  arguments.class_axis('logits', logits)
   labels, logits, valid = arguments.classes(labels, logits)
   values = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
   if label_smoothing:
-    uniform = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
-    values = (1 - label_smoothing) * values + label_smoothing * uniform
+    possible = _possible(logits)
+    log_p = tf.nn.log_softmax(numerics.finite_logits(logits))
+    uniform = -tf.reduce_sum(numerics.times(log_p, possible), axis=-1)
+    uniform /= tf.reduce_sum(possible, axis=-1)
+    values = numerics.times(values, 1 - label_smoothing)
+    values += label_smoothing * uniform
   if class_weights is not None:
     weights = arguments.class_weights(class_weights, logits)
-    values *= tf.gather(weights, labels)
+    values = numerics.times(values, tf.gather(weights, labels))
   return arguments.nan_unless(valid, values)
 
 
@@ -90,14 +96,15 @@ def softmax_cross_entropy_with_probabilities(
   weights and smoothing included.
 
   Args:
-    labels: ``[batch_size, num_classes]``, probabilities that add up to 1.
-    logits: ``[batch_size, num_classes]``, floating point.
+    labels: ``[batch_size, ..., num_classes]``, probabilities that add up to 1.
+    logits: ``[batch_size, ..., num_classes]``, floating point.
     class_weights: ``[num_classes]``, numbers >= 0; None weighs all 1.
     label_smoothing: In [0, 1]: the share of the label that is spread evenly
-      over all classes.
+      over all classes that are not excluded.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
+    float64).
 
   Raises:
     TypeError: If the logits are not floating point numbers.
@@ -117,13 +124,19 @@ def softmax_cross_entropy_with_probabilities(
   """
   checks.in_range('label_smoothing', label_smoothing, 0, 1)
   labels, logits = arguments.pair(labels, logits, names=('labels', 'logits'))
-  checks.rank('logits', logits, 2)
-  num_classes = tf.cast(tf.shape(logits)[-1], logits.dtype)
-  smooth = (1 - label_smoothing) * labels + label_smoothing / num_classes
-  values = tf.nn.softmax_cross_entropy_with_logits(smooth, logits)
+  arguments.class_axis('logits', logits)
+  smooth = labels
+  if label_smoothing:
+    possible = _possible(logits)
+    num_possible = tf.reduce_sum(possible, axis=-1, keepdims=True)
+    uniform = possible / num_possible
+    smooth = (1 - label_smoothing) * labels + label_smoothing * uniform
+  values = tf.nn.softmax_cross_entropy_with_logits(
+      smooth, numerics.finite_logits(logits, where_label_is=smooth)
+  )
   if class_weights is not None:
     weights = arguments.class_weights(class_weights, logits)
-    values *= tf.linalg.matvec(labels, weights)
+    values = numerics.times(values, tf.reduce_sum(labels * weights, axis=-1))
   return values
 
 
@@ -139,15 +152,16 @@ def softmax_focal(
   .. math:: -w_y (1 - p_y)^\gamma \log p_y
 
   Args:
-    labels: ``[batch_size]``, integers in [0, num_classes). One out of range
-      raises eagerly and gives NaN in a graph.
-    logits: ``[batch_size, num_classes]``, floating point.
+    labels: ``[batch_size, ...]``, integers in [0, num_classes). One out of
+      range raises eagerly and gives NaN in a graph.
+    logits: ``[batch_size, ..., num_classes]``, floating point.
     gamma: How fast easy examples lose weight, >= 0; 0 is the cross-entropy.
     class_weights: ``[num_classes]``, numbers >= 0 (the paper's alpha); None
       weighs all 1.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
+    float64).
 
   Raises:
     TypeError: If the labels are not integers or the logits not floating point.
@@ -178,13 +192,14 @@ def poly1_cross_entropy(
   .. math:: -\log p_y + \epsilon \, (1 - p_y)
 
   Args:
-    labels: ``[batch_size]``, integers in [0, num_classes). One out of range
-      raises eagerly and gives NaN in a graph.
-    logits: ``[batch_size, num_classes]``, floating point.
+    labels: ``[batch_size, ...]``, integers in [0, num_classes). One out of
+      range raises eagerly and gives NaN in a graph.
+    logits: ``[batch_size, ..., num_classes]``, floating point.
     epsilon: The coefficient, >= -1; the paper suggests 2 for images.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
+    float64).
 
   Raises:
     TypeError: If the labels are not integers or the logits not floating point.
@@ -205,3 +220,8 @@ def poly1_cross_entropy(
   checks.in_range('epsilon', epsilon, -1, float('inf'))
   cross_entropy = softmax_cross_entropy(labels, logits)
   return cross_entropy - epsilon * tf.math.expm1(-cross_entropy)
+
+
+def _possible(logits: tf.Tensor) -> tf.Tensor:
+  """Returns 1 for each class that its logit does not exclude, else 0."""
+  return tf.cast(tf.not_equal(logits, -math.inf), logits.dtype)

@@ -36,7 +36,8 @@ def weighted_sum(
 
   Raises:
     ValueError: If there are no values, they are of several shapes, a weight
-      has no value of its name, or there is a schedule but no step.
+      has no value of its name or is not one number, or there is a schedule but
+      no step.
 
   Example:
     >>> import tensorflow as tf
@@ -52,10 +53,10 @@ def weighted_sum(
   for name in weights:
     checks.one_of('weights', name, list(values))
   tensors = {name: tf.convert_to_tensor(v) for name, v in values.items()}
-  checks.same_shape(**tensors)
+  same = checks.same_shape(**tensors)
   return tf.add_n([
       _scale(value, _weight(name, weights.get(name, 1.0), step))
-      for name, value in tensors.items()
+      for name, value in zip(tensors, same, strict=True)
   ])
 
 
@@ -101,18 +102,18 @@ def compose(
   return composed
 
 
-def _scale(value: tf.Tensor, weight: float | tf.Tensor) -> tf.Tensor:
+def _scale(value: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
   # Not a plain product: 0 * inf would be NaN, in the gradient too.
   return tf.math.multiply_no_nan(value, tf.cast(weight, value.dtype))
 
 
 def _weight(
     name: str, weight: Weight, step: tf.Tensor | None
-) -> float | tf.Tensor:
-  if not callable(weight):
-    return weight
-  if step is None:
-    raise ValueError(
-        f'step: the weight of {name!r} is a schedule; give the step.'
-    )
-  return weight(tf.convert_to_tensor(step, tf.int64))
+) -> tf.Tensor:
+  if callable(weight):
+    if step is None:
+      raise ValueError(
+          f'step: the weight of {name!r} is a schedule; give the step.'
+      )
+    weight = weight(tf.convert_to_tensor(step, tf.int64))
+  return checks.shape(f'weights: {name}', tf.convert_to_tensor(weight), [])

@@ -1,11 +1,14 @@
-"""Divergences between distributions over classes, and distillation."""
+"""Divergences between distributions over classes, and distillation.
+
+They are differences of larger numbers, which leave little of float32 where the
+distributions are close: they are computed in float64.
+"""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from .. import checks
-from . import arguments
+from . import arguments, numerics
 
 
 def kl_divergence(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -18,11 +21,12 @@ def kl_divergence(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
   Log-probabilities will do for logits: the softmax leaves them as they are.
 
   Args:
-    labels: ``[batch_size, num_classes]``, probabilities that add up to 1.
-    logits: ``[batch_size, num_classes]``, floating point.
+    labels: ``[batch_size, ..., num_classes]``, probabilities that add up to 1.
+    logits: ``[batch_size, ..., num_classes]``, floating point.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
+    float64).
 
   Raises:
     TypeError: If the logits are not floating point numbers.
@@ -39,11 +43,11 @@ def kl_divergence(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     0.6931
   """
   labels, logits = arguments.pair(labels, logits, names=('labels', 'logits'))
-  checks.rank('logits', logits, 2)
-  return tf.reduce_sum(
-      tf.math.xlogy(labels, labels) - labels * tf.nn.log_softmax(logits),
-      axis=-1,
-  )
+  arguments.class_axis('logits', logits)
+  y, x = numerics.widest(labels), numerics.widest(logits)
+  log_p = tf.nn.log_softmax(numerics.finite_logits(x, where_label_is=y))
+  values = tf.reduce_sum(tf.math.xlogy(y, y) - y * log_p, axis=-1)
+  return tf.cast(values, logits.dtype)
 
 
 def jensen_shannon(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -57,11 +61,11 @@ def jensen_shannon(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     + \tfrac{1}{2} \sum_c p_c \log \frac{p_c}{m_c}
 
   Args:
-    labels: ``[batch_size, num_classes]``, probabilities that add up to 1.
-    logits: ``[batch_size, num_classes]``, floating point.
+    labels: ``[batch_size, ..., num_classes]``, probabilities that add up to 1.
+    logits: ``[batch_size, ..., num_classes]``, floating point.
 
   Returns:
-    ``[batch_size]``, in [0, log 2], float32 also for bfloat16 logits.
+    ``[batch_size, ...]``, in [0, log 2], float32 also for bfloat16 logits.
 
   Raises:
     TypeError: If the logits are not floating point numbers.
@@ -78,14 +82,15 @@ def jensen_shannon(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     0.6931
   """
   labels, logits = arguments.pair(labels, logits, names=('labels', 'logits'))
-  checks.rank('logits', logits, 2)
-  log_p = tf.nn.log_softmax(logits)
+  arguments.class_axis('logits', logits)
+  y, x = numerics.widest(labels), numerics.widest(logits)
+  log_p = tf.nn.log_softmax(numerics.finite_logits(x))
   p = tf.exp(log_p)
-  log_middle = tf.math.log(tf.maximum((labels + p) / 2, 1e-37))
-  return 0.5 * tf.reduce_sum(
-      tf.math.xlogy(labels, labels) + p * log_p - (labels + p) * log_middle,
-      axis=-1,
+  log_middle = tf.math.log(tf.maximum((y + p) / 2, 1e-300))
+  values = 0.5 * tf.reduce_sum(
+      tf.math.xlogy(y, y) + p * log_p - (y + p) * log_middle, axis=-1
   )
+  return tf.cast(values, logits.dtype)
 
 
 def distillation(
@@ -105,12 +110,13 @@ def distillation(
   the teacher. For a share of true labels, see `compose`.
 
   Args:
-    teacher_logits: ``[batch_size, num_classes]``, floating point.
-    logits: ``[batch_size, num_classes]``, floating point.
+    teacher_logits: ``[batch_size, ..., num_classes]``, floating point.
+    logits: ``[batch_size, ..., num_classes]``, floating point.
     temperature: > 0; more brings out what the teacher holds to be unlikely.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
+    float64).
 
   Raises:
     TypeError: If the logits are not floating point numbers.
@@ -131,11 +137,13 @@ def distillation(
       logits,
       names=('teacher_logits', 'logits'),
   )
-  checks.rank('logits', logits, 2)
-  log_teacher = tf.nn.log_softmax(
-      tf.stop_gradient(teacher_logits) / temperature
+  arguments.class_axis('logits', logits)
+  z = numerics.widest(tf.stop_gradient(teacher_logits)) / temperature
+  x = numerics.widest(logits) / temperature
+  log_teacher = tf.nn.log_softmax(numerics.finite_logits(z))
+  teacher = tf.exp(log_teacher)
+  log_student = tf.nn.log_softmax(
+      numerics.finite_logits(x, where_label_is=teacher)
   )
-  log_student = tf.nn.log_softmax(logits / temperature)
-  return temperature**2 * tf.reduce_sum(
-      tf.exp(log_teacher) * (log_teacher - log_student), axis=-1
-  )
+  values = tf.reduce_sum(teacher * (log_teacher - log_student), axis=-1)
+  return tf.cast(temperature**2 * values, logits.dtype)

@@ -38,11 +38,12 @@ def cosine_distance(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
   """
   labels, predictions = arguments.pair(labels, predictions)
   checks.rank('predictions', predictions, 2)
-  cosine = tf.reduce_sum(
-      tf.math.l2_normalize(labels, -1) * tf.math.l2_normalize(predictions, -1),
-      axis=-1,
-  )
-  return 1 - cosine
+  # In float64: the difference of two close directions has few digits.
+  units = [numerics.unit(numerics.widest(x)) for x in (labels, predictions)]
+  is_zero = [tf.reduce_all(tf.equal(x, 0), axis=-1) for x in units]
+  values = tf.reduce_sum((units[0] - units[1]) ** 2, axis=-1) / 2
+  values = numerics.where(~(is_zero[0] | is_zero[1]), values, 1.0)
+  return tf.cast(values, predictions.dtype)
 
 
 def euclidean_distance(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:

@@ -68,7 +68,8 @@ def nt_xent(
   )
   checks.rank('second', second, 2)
   kept = _kept(weights, first)
-  units = tf.math.l2_normalize(tf.concat([first, second], axis=0), axis=-1)
+  first, second = _cleared(first, kept), _cleared(second, kept)
+  units = numerics.unit(tf.concat([first, second], axis=0))
   logits = tf.matmul(units, units, transpose_b=True) / temperature  # [2B, 2B]
   others = _others(tf.concat([kept, kept], axis=0))
   size = tf.shape(first)[0]
@@ -127,7 +128,7 @@ def supervised_contrastive(
   """
   arguments.positive('temperature', temperature)
   labels, embeddings, kept = _batch(labels, embeddings, weights)
-  units = tf.math.l2_normalize(embeddings, axis=-1)
+  units = numerics.unit(embeddings)
   logits = tf.matmul(units, units, transpose_b=True) / temperature  # [B, B]
   others = _others(kept)
   positive = _same(labels) & others
@@ -185,7 +186,7 @@ def batch_hard_triplet(
   labels, embeddings, kept = _batch(labels, embeddings, weights)
   others, same = _others(kept), _same(labels)
   positive, negative = others & same, others & ~same
-  distances = _distances(embeddings)
+  distances = _distances(embeddings, kept)
   farthest = tf.reduce_max(numerics.where(positive, distances, 0.0), axis=1)
   nearest = tf.reduce_min(numerics.where(negative, distances, 1e30), axis=1)
   has_both = tf.reduce_any(positive, axis=1) & tf.reduce_any(negative, axis=1)
@@ -200,16 +201,22 @@ def _batch(
   checks.rank('embeddings', embeddings, 2)
   labels = tf.convert_to_tensor(labels)
   checks.integers('labels', labels)
-  checks.shape('labels', labels, embeddings.shape[:1])
-  return labels, embeddings, _kept(weights, embeddings)
+  labels = checks.shape('labels', labels, checks.sizes_of(embeddings)[:1])
+  kept = _kept(weights, embeddings)
+  return labels, _cleared(embeddings, kept), kept
 
 
 def _kept(weights: tf.Tensor | None, embeddings: tf.Tensor) -> tf.Tensor:
   if weights is None:
     return tf.ones(tf.shape(embeddings)[:1], tf.bool)
   weights = tf.convert_to_tensor(weights)
-  checks.shape('weights', weights, embeddings.shape[:1])
+  weights = checks.shape('weights', weights, checks.sizes_of(embeddings)[:1])
   return tf.cast(weights, tf.bool)
+
+
+def _cleared(embeddings: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
+  """Puts zeros for what is left out: 0 times its NaN would be NaN."""
+  return numerics.where(kept[:, tf.newaxis], embeddings, 0.0)
 
 
 def _others(kept: tf.Tensor) -> tf.Tensor:
@@ -221,8 +228,16 @@ def _same(labels: tf.Tensor) -> tf.Tensor:
   return labels[:, tf.newaxis] == labels[tf.newaxis, :]
 
 
-def _distances(embeddings: tf.Tensor) -> tf.Tensor:
-  products = tf.matmul(embeddings, embeddings, transpose_b=True)
-  squares = tf.reduce_sum(embeddings**2, axis=-1)
+def _distances(embeddings: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
+  """Computes ``[B, B]`` distances of the examples that are kept.
+
+  |x|^2 + |y|^2 - 2 x y cancels where distances are small: it is computed in
+  float64, around the embeddings' mean, which changes no distance.
+  """
+  x = numerics.widest(embeddings)
+  count = tf.reduce_sum(tf.cast(kept, x.dtype))
+  x -= tf.stop_gradient(tf.math.divide_no_nan(tf.reduce_sum(x, axis=0), count))
+  products = tf.matmul(x, x, transpose_b=True)
+  squares = tf.reduce_sum(x**2, axis=-1)
   squared = squares[:, tf.newaxis] + squares[tf.newaxis, :] - 2 * products
-  return numerics.sqrt(tf.nn.relu(squared))
+  return tf.cast(numerics.sqrt(tf.nn.relu(squared)), embeddings.dtype)

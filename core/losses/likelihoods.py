@@ -51,11 +51,13 @@ def poisson(
   )
   valid = labels >= 0
   arguments.require('labels', labels, valid, 'counts >= 0')
-  near = tf.minimum(log_rates, _LARGEST_LOG_RATE)
-  rates = tf.exp(near) * (1 + log_rates - near)
-  values = rates - labels * log_rates
-  if full:
-    values += tf.math.lgamma(1 + labels)
+  y, x = numerics.widest(labels), numerics.widest(log_rates)
+  near = tf.minimum(x, _LARGEST_LOG_RATE)
+  rates = tf.exp(near) * (1 + x - near)
+  values = rates - y * x
+  if full:  # It cancels nearly all of the rest where counts are large.
+    values += tf.math.lgamma(1 + y)
+  values = tf.cast(values, log_rates.dtype)
   return numerics.over_examples(arguments.nan_unless(valid, values))
 
 
@@ -100,12 +102,12 @@ def gaussian_negative_log_likelihood(
     [2.0]
   """
   arguments.positive('smallest_variance', smallest_variance)
-  labels, means = arguments.pair(labels, means, names=('labels', 'means'))
+  errors, means = numerics.errors(labels, means, names=('labels', 'means'))
   variances = tf.cast(arguments.floats('variances', variances), means.dtype)
-  checks.same_shape(means=means, variances=variances)
+  _, variances = checks.same_shape(means=means, variances=variances)
   clipped = tf.stop_gradient(tf.maximum(variances, smallest_variance))
   variances = clipped + (variances - tf.stop_gradient(variances))
-  values = 0.5 * (tf.math.log(variances) + (labels - means) ** 2 / variances)
+  values = 0.5 * (tf.math.log(variances) + errors**2 / variances)
   if full:
     values += 0.5 * math.log(2 * math.pi)
   return numerics.over_examples(values)

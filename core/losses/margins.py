@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from .. import checks
 from . import arguments, numerics
 
 
@@ -37,7 +36,7 @@ def hinge(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     [0.75, 1.25, 0.0]
   """
   labels, logits, valid = arguments.binary(labels, logits)
-  values = tf.nn.relu(1 - (2 * labels - 1) * logits)
+  values = tf.nn.relu(1 - numerics.times(logits, 2 * labels - 1))
   return numerics.over_examples(arguments.nan_unless(valid, values))
 
 
@@ -49,13 +48,14 @@ def multiclass_hinge(
   .. math:: \max(0, m + \max_{c \ne y} x_c - x_y)
 
   Args:
-    labels: ``[batch_size]``, integers in [0, num_classes). One out of range
-      raises eagerly and gives NaN in a graph.
-    logits: ``[batch_size, num_classes]``, floating point scores.
+    labels: ``[batch_size, ...]``, integers in [0, num_classes). One out of
+      range raises eagerly and gives NaN in a graph.
+    logits: ``[batch_size, ..., num_classes]``, floating point scores.
     margin: By how much the right class shall lead, >= 0.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
+    float64).
 
   Raises:
     TypeError: If the labels are not integers or the logits not floating point.
@@ -73,7 +73,7 @@ def multiclass_hinge(
     [1.5]
   """
   arguments.not_negative('margin', margin)
-  checks.rank('logits', tf.convert_to_tensor(logits), 2)
+  arguments.class_axis('logits', logits)
   labels, logits, valid = arguments.classes(labels, logits)
   right = tf.one_hot(labels, tf.shape(logits)[-1], True, False)
   score = tf.reduce_sum(numerics.where(right, logits, 0.0), axis=-1)

@@ -16,13 +16,13 @@ def generalized_cross_entropy(
   .. math:: (1 - p_y^q) / q
 
   Args:
-    labels: ``[batch_size]``, integers in [0, num_classes). One out of range
-      raises eagerly and gives NaN in a graph.
-    logits: ``[batch_size, num_classes]``, floating point.
+    labels: ``[batch_size, ...]``, integers in [0, num_classes). One out of
+      range raises eagerly and gives NaN in a graph.
+    logits: ``[batch_size, ..., num_classes]``, floating point.
     q: In (0, 1]; more bears more noise and learns more slowly.
 
   Returns:
-    ``[batch_size]``, at most 1 / q, float32 also for bfloat16 logits.
+    ``[batch_size, ...]``, at most 1 / q, float32 also for bfloat16 logits.
 
   Raises:
     TypeError: If the labels are not integers or the logits not floating point.
@@ -62,16 +62,17 @@ def symmetric_cross_entropy(
   .. math:: -\alpha \log p_y - \beta A \, (1 - p_y)
 
   Args:
-    labels: ``[batch_size]``, integers in [0, num_classes). One out of range
-      raises eagerly and gives NaN in a graph.
-    logits: ``[batch_size, num_classes]``, floating point.
+    labels: ``[batch_size, ...]``, integers in [0, num_classes). One out of
+      range raises eagerly and gives NaN in a graph.
+    logits: ``[batch_size, ..., num_classes]``, floating point.
     alpha: The factor of the cross-entropy, >= 0 (the paper: 0.1 for CIFAR-10,
       6 for CIFAR-100).
     beta: The factor of the reverse cross-entropy, >= 0 (0.1 for CIFAR-100).
     log_zero: The number A < 0.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
+    float64).
 
   Raises:
     TypeError: If the labels are not integers or the logits not floating point.
@@ -93,4 +94,6 @@ def symmetric_cross_entropy(
   checks.in_range('log_zero', log_zero, -float('inf'), 0)
   cross_entropy = classification.softmax_cross_entropy(labels, logits)
   reverse = log_zero * tf.math.expm1(-cross_entropy)
+  if not alpha:  # 0 times an infinite cross-entropy would be NaN.
+    return beta * reverse
   return alpha * cross_entropy + beta * reverse

@@ -1,8 +1,40 @@
-"""Arithmetic that stays finite, value and gradient, where losses need it."""
+"""Arithmetic that stays exact and finite, value and gradient."""
 
 from __future__ import annotations
 
 import tensorflow as tf
+
+from . import arguments
+
+
+def errors(
+    labels: tf.Tensor,
+    predictions: tf.Tensor,
+    *,
+    names: tuple[str, str] = ('labels', 'predictions'),
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """Returns predictions - labels, and the predictions, in one precision.
+
+  They are subtracted before labels that float32 does not hold are rounded.
+
+  Args:
+    labels: As for `arguments.pair`.
+    predictions: As for `arguments.pair`.
+    names: As for `arguments.pair`.
+
+  Returns:
+    Both as float32, or as float64 if the predictions are.
+
+  Raises:
+    TypeError: As `arguments.pair` does.
+    ValueError: As `arguments.pair` does.
+  """
+  given = tf.convert_to_tensor(labels)
+  rounded, predictions = arguments.pair(given, predictions, names=names)
+  if given.dtype.size < 4 or given.dtype == tf.float32:
+    return predictions - rounded, predictions
+  exact = widest(predictions) - widest(given)
+  return tf.cast(exact, predictions.dtype), predictions
 
 
 def over_examples(values: tf.Tensor) -> tf.Tensor:
@@ -28,17 +60,75 @@ def power(base: tf.Tensor, exponent: float) -> tf.Tensor:
 
 
 def norm(vectors: tf.Tensor) -> tf.Tensor:
-  """Computes Euclidean norms over the last axis, with gradient 0 at 0."""
-  return sqrt(tf.reduce_sum(vectors**2, axis=-1))
+  """Computes Euclidean norms over the last axis, with gradient 0 at 0.
+
+  Squares of very large or very small numbers neither overflow nor vanish.
+  """
+  size = _size(vectors)
+  return size[..., 0] * sqrt(tf.reduce_sum((vectors / size) ** 2, axis=-1))
+
+
+def unit(vectors: tf.Tensor) -> tf.Tensor:
+  """Scales vectors, the last axis, to norm 1; 0 stays 0, with gradient 0."""
+  scaled = vectors / _size(vectors)
+  squares = tf.reduce_sum(scaled**2, axis=-1, keepdims=True)
+  is_zero = squares <= 0
+  root = tf.math.rsqrt(tf.where(is_zero, tf.ones_like(squares), squares))
+  return tf.where(is_zero, tf.zeros_like(scaled), scaled * root)
 
 
 def sqrt(values: tf.Tensor) -> tf.Tensor:
   """Takes the square root of numbers >= 0, with gradient 0 at 0."""
-  positive = values > 0
-  root = tf.sqrt(tf.where(positive, values, tf.ones_like(values)))
-  return tf.where(positive, root, tf.zeros_like(values))
+  is_zero = values <= 0  # Not the contrary of > 0: NaN has to stay NaN.
+  root = tf.sqrt(tf.where(is_zero, tf.ones_like(values), values))
+  return tf.where(is_zero, tf.zeros_like(values), root)
 
 
 def where(mask: tf.Tensor, values: tf.Tensor, otherwise: float) -> tf.Tensor:
   """Selects values where a mask is set, and a Python number elsewhere."""
   return tf.where(mask, values, tf.constant(otherwise, values.dtype))
+
+
+def times(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+  """Multiplies, with 0 for a weight of 0 whatever the value, gradient too."""
+  return tf.math.multiply_no_nan(values, tf.cast(weights, values.dtype))
+
+
+def finite_logits(
+    logits: tf.Tensor, where_label_is: tf.Tensor | None = None
+) -> tf.Tensor:
+  """Puts a very low number for logits of minus infinity: excluded classes.
+
+  Their probability is 0 as before, but times its logarithm it is 0, not NaN. A
+  softmax of nothing but minus infinity stays NaN.
+
+  Args:
+    logits: ``[..., num_classes]``, floating point.
+    where_label_is: Numbers of that shape; where they are not 0, minus infinity
+      stays: a label that is excluded has an infinite loss. If None, it is
+      replaced everywhere.
+
+  Returns:
+    A tensor of the logits' shape.
+  """
+  excluded = tf.math.is_inf(logits) & (logits < 0)
+  excluded &= tf.reduce_any(logits > logits.dtype.min, axis=-1, keepdims=True)
+  if where_label_is is not None:
+    excluded &= tf.equal(where_label_is, 0)
+  # Half of the lowest number: the largest logit is yet to be subtracted.
+  return where(~excluded, logits, logits.dtype.min / 2)
+
+
+def widest(tensor: tf.Tensor) -> tf.Tensor:
+  """Casts to float64, in which differences of float32 numbers are exact."""
+  return tf.cast(tensor, tf.float64)
+
+
+def _size(vectors: tf.Tensor) -> tf.Tensor:
+  """Returns the largest magnitude of each vector, 1 where it is no divisor.
+
+  What it scales is homogeneous: it has no part in the gradient.
+  """
+  size = tf.reduce_max(tf.abs(vectors), axis=-1, keepdims=True)
+  is_divisor = (size > 0) & tf.math.is_finite(size)
+  return tf.stop_gradient(tf.where(is_divisor, size, tf.ones_like(size)))

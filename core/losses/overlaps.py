@@ -103,30 +103,40 @@ def tversky(
   arguments.not_negative('alpha', alpha)
   arguments.not_negative('beta', beta)
   arguments.positive('smoothing', smoothing)
-  masks, probabilities, valid = _regions(labels, logits)
+  masks, probabilities, complements, valid = _regions(labels, logits)
   hit = tf.reduce_sum(masks * probabilities, axis=1)  # [B, C]
   false = tf.reduce_sum((1 - masks) * probabilities, axis=1)
-  missed = tf.reduce_sum(masks * (1 - probabilities), axis=1)
-  index = (hit + smoothing) / (hit + alpha * false + beta * missed + smoothing)
-  return arguments.nan_unless(valid, 1 - tf.reduce_mean(index, axis=-1))
+  missed = tf.reduce_sum(masks * complements, axis=1)
+  wrong = alpha * false + beta * missed
+  # One less the index, without the difference.
+  values = tf.reduce_mean(wrong / (hit + wrong + smoothing), axis=-1)
+  return arguments.nan_unless(valid, values)
 
 
 def _regions(
     labels: tf.Tensor, logits: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """Returns masks and probabilities ``[B, N, C]``, and validity ``[B]``."""
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Returns masks, p and 1 - p, each ``[B, N, C]``, and validity ``[B]``."""
   labels, logits = tf.convert_to_tensor(labels), tf.convert_to_tensor(logits)
+  for name, tensor in (('labels', labels), ('logits', logits)):
+    if tensor.shape.rank is None:
+      raise ValueError(
+          f'{name}: expected a tensor of known rank; give it by '
+          'tf.ensure_shape.'
+      )
   if logits.shape.rank == labels.shape.rank:
     masks, logits, valid = arguments.binary(labels, logits)
-    masks, probabilities = masks[..., tf.newaxis], tf.sigmoid(logits)
+    p, complements = tf.sigmoid(logits), tf.sigmoid(-logits)
     shape = [tf.shape(logits)[0], -1, 1]
   else:
     labels, logits, valid = arguments.classes(labels, logits)
     masks = tf.one_hot(labels, tf.shape(logits)[-1], dtype=logits.dtype)
-    probabilities = tf.nn.softmax(logits)
+    p = tf.nn.softmax(logits)
+    complements = 1 - p
     shape = [tf.shape(logits)[0], -1, logits.shape[-1]]
   return (
       tf.reshape(masks, shape),
-      tf.reshape(probabilities, shape),
+      tf.reshape(p, shape),
+      tf.reshape(complements, shape),
       tf.reduce_all(valid, axis=range(1, valid.shape.rank)),
   )

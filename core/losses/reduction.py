@@ -77,6 +77,6 @@ def _values_and_weights(
   if weights is None:
     return values, tf.ones_like(values)
   weights = tf.cast(tf.convert_to_tensor(weights), values.dtype)
-  checks.same_shape(values=values, weights=weights)
+  values, weights = checks.same_shape(values=values, weights=weights)
   # Selecting before multiplying: 0 * inf would be NaN, in the gradient too.
   return tf.where(weights == 0, tf.zeros_like(values), values), weights

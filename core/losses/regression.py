@@ -34,8 +34,8 @@ def squared_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     >>> float(losses.squared_error([[1.0, 2.0]], [[3.0, 2.0]])[0])
     2.0
   """
-  labels, predictions = arguments.pair(labels, predictions)
-  return numerics.over_examples((predictions - labels) ** 2)
+  errors, _ = numerics.errors(labels, predictions)
+  return numerics.over_examples(errors**2)
 
 
 def absolute_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
@@ -62,8 +62,8 @@ def absolute_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     >>> float(losses.absolute_error([[1.0, 2.0]], [[3.0, 2.0]])[0])
     1.0
   """
-  labels, predictions = arguments.pair(labels, predictions)
-  return numerics.over_examples(tf.abs(predictions - labels))
+  errors, _ = numerics.errors(labels, predictions)
+  return numerics.over_examples(tf.abs(errors))
 
 
 def huber(
@@ -98,8 +98,8 @@ def huber(
     [0.125, 2.5]
   """
   arguments.positive('delta', delta)
-  labels, predictions = arguments.pair(labels, predictions)
-  error = tf.abs(predictions - labels)
+  errors, _ = numerics.errors(labels, predictions)
+  error = tf.abs(errors)
   near = tf.minimum(error, delta)
   return numerics.over_examples(0.5 * near**2 + delta * (error - near))
 
@@ -133,12 +133,13 @@ def log_cosh(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     >>> round(float(losses.log_cosh([0.0], [1.0])[0]), 4)
     0.4338
   """
-  labels, predictions = arguments.pair(labels, predictions)
-  error = predictions - labels
-  # log cosh e = e + log(1 + exp(-2 e)) - log 2, without the overflow of cosh.
-  return numerics.over_examples(
-      error + tf.math.softplus(-2 * error) - math.log(2)
-  )
+  errors, _ = numerics.errors(labels, predictions)
+  size = tf.abs(errors)
+  # Two forms of one function: cosh overflows far from 0, and the logarithm of
+  # 2 leaves nothing of a small error.
+  near = 0.5 * tf.math.log1p(tf.sinh(tf.clip_by_value(errors, -1, 1)) ** 2)
+  far = size + tf.math.softplus(-2 * size) - math.log(2)
+  return numerics.over_examples(tf.where(size < 1, near, far))
 
 
 def quantile(
@@ -172,8 +173,8 @@ def quantile(
     [3.0, 1.0]
   """
   checks.in_range('level', level, 0, 1)
-  labels, predictions = arguments.pair(labels, predictions)
-  error = labels - predictions
+  errors, _ = numerics.errors(labels, predictions)
+  error = -errors
   return numerics.over_examples(
       tf.maximum(level * error, (level - 1) * error)
   )

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from .. import checks
 from . import arguments, numerics
 
 
@@ -45,9 +44,7 @@ def activity_penalty(
   """
   arguments.not_negative('l1', l1)
   arguments.not_negative('l2', l2)
-  _, activations = arguments.pair(
-      activations, activations, names=('activations', 'activations')
-  )
+  activations = arguments.examples('activations', activations)
   return tf.reduce_sum(
       l1 * tf.abs(activations) + l2 * activations**2,
       axis=range(1, activations.shape.rank),
@@ -63,14 +60,14 @@ def confidence_penalty(logits: tf.Tensor) -> tf.Tensor:
   a negative one it is entropy minimisation, for examples without labels.
 
   Args:
-    logits: ``[batch_size, num_classes]``, floating point.
+    logits: ``[batch_size, ..., num_classes]``, floating point.
 
   Returns:
-    ``[batch_size]``, in [-log num_classes, 0], float32 also for bfloat16.
+    ``[batch_size, ...]``, in [-log num_classes, 0], float32 also for bfloat16.
 
   Raises:
     TypeError: If the logits are not floating point numbers.
-    ValueError: If the logits are not of rank 2.
+    ValueError: If there is no batch axis before the classes.
 
   Reference:
     Pereyra et al., `Regularizing Neural Networks by Penalizing Confident
@@ -82,8 +79,8 @@ def confidence_penalty(logits: tf.Tensor) -> tf.Tensor:
     -0.6931
   """
   logits = arguments.floats('logits', logits)
-  checks.rank('logits', logits, 2)
-  log_p = tf.nn.log_softmax(logits)
+  arguments.class_axis('logits', logits)
+  log_p = tf.nn.log_softmax(numerics.finite_logits(logits))
   return tf.reduce_sum(tf.exp(log_p) * log_p, axis=-1)
 
 
@@ -127,7 +124,7 @@ def gradient_penalty(
   """
   arguments.not_negative('target_norm', target_norm)
   inputs = tf.convert_to_tensor(inputs)
-  arguments.pair(inputs, inputs, names=('inputs', 'inputs'))
+  arguments.examples('inputs', inputs)
   with tf.GradientTape() as tape:
     tape.watch(inputs)
     outputs = tf.convert_to_tensor(function(inputs))

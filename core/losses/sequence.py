@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from .. import checks
-from . import arguments
+from . import arguments, numerics
 
 
 def ctc(
@@ -30,7 +30,8 @@ def ctc(
   Args:
     labels: ``[batch_size, max_label_length]``, integers in [0, num_classes)
       other than the blank's; what is beyond a label's length is not read.
-    logits: ``[batch_size, max_frames, num_classes]``, floating point.
+    logits: ``[batch_size, max_frames, num_classes]``, floating point; what is
+      beyond the logits' length is not read.
     label_lengths: ``[batch_size]``, integers in [0, max_label_length]; None
       takes all labels for full.
     logit_lengths: ``[batch_size]``, integers in [0, max_frames]; None takes all
@@ -63,13 +64,21 @@ def ctc(
   checks.rank('logits', logits, 3)
   labels = tf.convert_to_tensor(labels)
   checks.integers('labels', labels)
-  checks.shape('labels', labels, [logits.shape[0], None])
+  batch_size, *_ = checks.sizes_of(logits)
+  labels = checks.shape('labels', labels, [batch_size, None])
   labels = tf.cast(labels, tf.int32)
   num_classes = logits.shape[-1]
+  if num_classes is None:
+    raise ValueError(
+        'logits: expected a known number of classes, got shape '
+        f'{logits.shape}.'
+    )
   checks.in_range('blank_index', blank_index, 0, num_classes - 1)
   label_lengths, known_label = _lengths('label_lengths', label_lengths, labels)
   logit_lengths, known_logit = _lengths('logit_lengths', logit_lengths, logits)
 
+  frames = tf.sequence_mask(logit_lengths, tf.shape(logits)[1])
+  logits = numerics.where(frames[..., tf.newaxis], logits, 0.0)
   read = tf.sequence_mask(label_lengths, tf.shape(labels)[1])
   known = (labels >= 0) & (labels < num_classes) & (labels != blank_index)
   labels = tf.where(read, labels, blank_index)
@@ -107,7 +116,7 @@ def _lengths(
     return tf.fill([batch_size], longest), tf.fill([batch_size], True)
   lengths = tf.convert_to_tensor(lengths)
   checks.integers(argument, lengths)
-  checks.shape(argument, lengths, sequences.shape[:1])
+  lengths = checks.shape(argument, lengths, checks.sizes_of(sequences)[:1])
   lengths = tf.cast(lengths, tf.int32)
   valid = (lengths >= 0) & (lengths <= longest)
   expected = f'integers in [0, {sequences.shape[1]}]'

@@ -103,6 +103,7 @@ def _measure_bins(num_bins):
     index = tf.cast(tf.math.ceil(confidence * num_bins), tf.int32) - 1
     bins = tf.one_hot(tf.clip_by_value(index, 0, num_bins - 1), num_bins)
     bins *= weights[:, tf.newaxis]
+    confidence = tf.cast(confidence, tf.float32)
     return {
         'weight': tf.reduce_sum(bins, axis=0),
         'confidence': tf.reduce_sum(bins * confidence[:, tf.newaxis], axis=0),

@@ -187,6 +187,6 @@ def _measure_cross_entropy(labels, predictions, weights=None):
 def _measure_brier(labels, predictions, weights=None):
   labels, logits, weights = inputs.classes(labels, predictions, weights)
   probabilities = tf.nn.softmax(logits)
-  targets = tf.one_hot(labels, tf.shape(logits)[-1])
+  targets = tf.one_hot(labels, tf.shape(logits)[-1], dtype=logits.dtype)
   distances = tf.reduce_sum((probabilities - targets) ** 2, axis=-1)
   return metric.weighted_sums(distances, weights)

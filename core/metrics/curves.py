@@ -101,7 +101,8 @@ def roc_auc_error_bound(
 ) -> metric.Metric:
   """Returns how far `roc_auc` of the same arguments can be from the exact one.
 
-  For many classes the bound is that of the softmax as computed in float32.
+  For many classes the bound is that of the softmax as computed, in float32 for
+  logits of float32.
 
   Args:
     num_classes: The number of classes, at least 2; None for binary logits.
@@ -176,7 +177,8 @@ def average_precision_error_bound(
 ) -> metric.Metric:
   """Returns how far `average_precision` can be from the exact one.
 
-  For many classes the bound is that of the softmax as computed in float32.
+  For many classes the bound is that of the softmax as computed, in float32 for
+  logits of float32.
 
   Args:
     num_classes: The number of classes, at least 2; None for binary logits.
@@ -318,7 +320,7 @@ def _log_odds(logits):
   """log(p / (1 - p)) of each softmax probability, without cancellation."""
   top = tf.reduce_max(logits, axis=-1, keepdims=True)
   is_top = tf.one_hot(tf.argmax(logits, -1), tf.shape(logits)[-1]) > 0
-  rest = tf.where(is_top, -math.inf, logits)
+  rest = tf.where(is_top, tf.constant(-math.inf, logits.dtype), logits)
   beaten = tf.reduce_logsumexp(rest, axis=-1, keepdims=True)
   terms = tf.exp(logits - top)
   others = tf.reduce_sum(terms, axis=-1, keepdims=True) - terms

@@ -52,7 +52,8 @@ def classes(
     num_classes: The number of classes that predictions must have.
 
   Returns:
-    labels int32, logits float32 and weights float32, of the shapes given.
+    labels int32, logits float32 (float64 if float32 does not hold them) and
+    weights float32, of the shapes given.
 
   Raises:
     ValueError: If a shape is wrong or, eagerly, a label is out of range.
@@ -63,13 +64,15 @@ def classes(
   checks.integers('labels', labels)
   checks.rank('labels', labels, 1)
   checks.rank('predictions', logits, 2)
-  checks.shape('predictions', logits, [labels.shape[0], num_classes])
+  logits = checks.shape(
+      'predictions', logits, [*checks.sizes_of(labels), num_classes]
+  )
   weights = _weights(weights, labels)
   seen = tf.not_equal(weights, 0)
   labels = tf.cast(labels, tf.int64)  # A narrower one might not hold the size.
   in_range = (labels >= 0) & (labels < tf.shape(logits, tf.int64)[-1])
   _check_labels(seen, in_range, f'[0, {logits.shape[-1]})')
-  logits = tf.where(seen[:, tf.newaxis], logits, 0.0)
+  logits = tf.where(seen[:, tf.newaxis], logits, tf.zeros_like(logits))
   is_number = ~tf.reduce_any(tf.math.is_nan(logits), axis=-1)
   is_number &= tf.math.is_finite(tf.reduce_max(logits, axis=-1))
   labels = tf.where(in_range, tf.cast(labels, tf.int32), 0)
@@ -87,36 +90,42 @@ def binary(
     weights: ``[batch_size]``, or None for 1 each.
 
   Returns:
-    labels, logits and weights, ``[batch_size]`` float32.
+    labels, logits and weights, ``[batch_size]`` float32; logits float64 if
+    float32 does not hold them.
 
   Raises:
     ValueError: If a shape is wrong or, eagerly, a label is not 0 or 1.
   """
-  labels = tf.cast(labels, tf.float32)
+  labels = tf.convert_to_tensor(labels)
   logits = _floats('predictions', predictions)
   checks.rank('labels', labels, 1)
   checks.rank('predictions', logits, 1)
-  checks.same_shape(labels=labels, predictions=logits)
+  labels, logits = checks.same_shape(labels=labels, predictions=logits)
   weights = _weights(weights, labels)
   seen = tf.not_equal(weights, 0)
+  if labels.dtype == tf.bool:
+    labels = tf.cast(labels, tf.float32)
+  # Before they are rounded to float32.
   in_range = tf.equal(labels, 0) | tf.equal(labels, 1)
   _check_labels(seen, in_range, '{0, 1}')
-  logits = tf.where(seen, logits, 0.0)
-  labels = tf.where(in_range, labels, 0.0)
+  logits = tf.where(seen, logits, tf.zeros_like(logits))
+  labels = tf.where(in_range, tf.cast(labels, tf.float32), 0.0)
   is_number = ~tf.math.is_nan(logits)
   return labels, logits, _poison(weights, seen, in_range & is_number)
 
 
 def numbers(
     weights: tf.Tensor | None,
-    dtype: tf.DType = tf.float32,
+    dtype: tf.DType | None = None,
     **values: tf.Tensor,
 ) -> list[tf.Tensor]:
   """Prepares real values, one or more an example.
 
   Args:
     weights: ``[batch_size]``, or None for 1 each.
-    dtype: The float dtype to compute in.
+    dtype: The float dtype to compute in. If None, float32, or float64 if
+      float32 does not hold one of the values: what is to be subtracted must
+      not be rounded before.
     **values: By argument name, numbers ``[batch_size, ...]``, all of one shape.
 
   Returns:
@@ -129,7 +138,9 @@ def numbers(
   tensors = {
       name: _floats(name, value, dtype) for name, value in values.items()
   }
-  checks.same_shape(**tensors)
+  dtype = max((t.dtype for t in tensors.values()), key=lambda d: d.size)
+  tensors = {name: tf.cast(t, dtype) for name, t in tensors.items()}
+  tensors = dict(zip(tensors, checks.same_shape(**tensors), strict=True))
   for name, tensor in tensors.items():
     if tensor.shape.rank in (0, None):
       raise ValueError(
@@ -138,16 +149,21 @@ def numbers(
   flat = [_flatten(tensor) for tensor in tensors.values()]
   weights = tf.cast(_weights(weights, flat[0][:, 0]), dtype)
   seen = tf.not_equal(weights, 0)[:, tf.newaxis]
-  return [tf.where(seen, tensor, 0) for tensor in flat] + [weights]
+  return [
+      *(tf.where(seen, tensor, tf.zeros_like(tensor)) for tensor in flat),
+      weights,
+  ]
 
 
 def _floats(
-    argument: str, values: tf.Tensor, dtype: tf.DType = tf.float32
+    argument: str, values: tf.Tensor, dtype: tf.DType | None = None
 ) -> tf.Tensor:
   values = tf.convert_to_tensor(values)
-  if not (values.dtype.is_floating or values.dtype.is_integer):
-    raise TypeError(f'{argument}: expected numbers, got {values.dtype.name}.')
-  return tf.cast(values, dtype)
+  given = values.dtype
+  if not (given.is_floating or given.is_integer):
+    raise TypeError(f'{argument}: expected numbers, got {given.name}.')
+  is_held = given.size < 4 or given == tf.float32
+  return tf.cast(values, dtype or (tf.float32 if is_held else tf.float64))
 
 
 def _flatten(values: tf.Tensor) -> tf.Tensor:
@@ -162,8 +178,7 @@ def _weights(weights: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
     return tf.ones_like(like, tf.float32)
   weights = tf.cast(weights, tf.float32)
   checks.rank('weights', weights, 1)
-  checks.shape('weights', weights, like.shape)
-  return weights
+  return checks.shape('weights', weights, checks.sizes_of(like))
 
 
 def _check_labels(seen: tf.Tensor, in_range: tf.Tensor, known: str) -> None:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from .. import checks
+
 Sums = Any
 """A nest of float tensors; merging two is adding them leaf by leaf."""
 
@@ -107,15 +109,20 @@ def weighted_sums(
   """Returns the sums that a weighted mean is made of.
 
   Args:
-    values: ``[batch_size]``, float32, finite where the weight is 0.
-    weights: ``[batch_size]``, float32.
+    values: ``[batch_size]``, float32 or float64, finite where the weight is 0.
+    weights: ``[batch_size]``, float32 or float64.
 
   Returns:
     The sum of weighted values and the sum of weights, both [] float32.
+
+  Raises:
+    ValueError: If the shapes differ.
   """
+  values, weights = checks.same_shape(values=values, weights=weights)
+  total = tf.reduce_sum(values * tf.cast(weights, values.dtype))
   return {
-      'total': tf.reduce_sum(values * weights),
-      'weight': tf.reduce_sum(weights),
+      'total': tf.cast(total, tf.float32),
+      'weight': tf.cast(tf.reduce_sum(weights), tf.float32),
   }
 
 

@@ -80,8 +80,9 @@ class ConvNet(model.Model):
     """
     x = inputs
     for convolution in self.convolutions:
-      # Pooling first leaves the activation a quarter of the numbers; the two
-      # commute, since activations increase.
+      # Pooling first leaves the activation a quarter of the numbers. The two
+      # commute where the activation never decreases, as the rectifier does;
+      # gelu and silu dip below 0.
       x = layers.max_pool2d(convolution(x))
       x = self.activation(x)
     x = model.flatten(x)

@@ -54,7 +54,8 @@ class Model(snt.Module):
     """Makes all variables, by a forward pass of one example of zeros.
 
     Call it eagerly and, for training over replicas, under the scope of the
-    strategy.
+    strategy. Initial weights are drawn by TensorFlow's global seed: for equal
+    ones call `tf.random.set_seed` right before.
 
     Args:
       input_shape: The shape ``[batch_size, ...]`` of the input, or a mapping of

@@ -57,7 +57,7 @@ class SparseMLP(model.Model):
     kinds = [layers.SparseDense] + [layers.Dense] * len(hidden_sizes)
     self.layers = [
         kind(size, each)
-        for kind, size, each in zip(kinds, sizes, activations)
+        for kind, size, each in zip(kinds, sizes, activations, strict=True)
     ]
     self.dropout = layers.Dropout(dropout_rate)
 

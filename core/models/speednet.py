@@ -86,7 +86,9 @@ class Block(snt.Module):
     """Maps ``[B, H, W, C]`` to ``[B, ceil(H / 2), ceil(W / 2), channels]``."""
     pooled = layers.max_pool2d(self.convolutions[0](inputs))
     x = skip = self.activation(self.norms[0](pooled, is_training))
-    for convolution, norm in zip(self.convolutions[1:-1], self.norms[1:-1]):
+    for convolution, norm in zip(
+        self.convolutions[1:-1], self.norms[1:-1], strict=True
+    ):
       x = self.activation(norm(convolution(x), is_training))
     x = self.norms[-1](self.convolutions[-1](x), is_training)
     return self.activation(skip + x if self.residual else x)

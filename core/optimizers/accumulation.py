@@ -74,7 +74,8 @@ def multi_steps(
 
   def num_steps(gradient_step: tf.Tensor) -> tf.Tensor:
     if callable(every_k_schedule):
-      return tf.cast(every_k_schedule(gradient_step), tf.int64)
+      number = tf.cast(every_k_schedule(gradient_step), tf.int64)
+      return checks.shape('every_k_schedule', number, [])
     return tf.constant(every_k_schedule, tf.int64)
 
   def update(

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from .. import checks
 from . import nests, transformation
 
 
 def _check_positive(argument: str, value: float) -> None:
+  checks.number(argument, value)
   if not value > 0:
     raise ValueError(f'{argument}: expected a positive number, got {value}.')
 

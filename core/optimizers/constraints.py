@@ -9,7 +9,7 @@ from typing import TypeAlias
 import tensorflow as tf
 
 from .. import checks
-from . import nests, partitioning, transformation
+from . import partitioning, transformation
 
 # Maps a parameter to the closest one, or another, that is allowed.
 Constraint: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
@@ -169,11 +169,14 @@ def constrain(
 def _projection(
     constraint: Constraint,
 ) -> transformation.GradientTransformation:
-  def project(updates: nests.Nest, parameters: nests.Nest) -> nests.Nest:
-    return tf.nest.map_structure(
-        lambda update, parameter: constraint(parameter + update) - parameter,
-        updates,
-        parameters,
+  def project(update: tf.Tensor, parameter: tf.Tensor) -> tf.Tensor:
+    allowed, parameter = checks.same_shape(
+        constraint=constraint(parameter + update), parameter=parameter
     )
+    return allowed - parameter
 
-  return transformation.stateless(project)
+  return transformation.stateless(
+      lambda updates, parameters: tf.nest.map_structure(
+          project, updates, parameters
+      )
+  )

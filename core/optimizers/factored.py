@@ -87,6 +87,7 @@ def scale_by_factored_rms(
   checks.in_range('decay_rate', decay_rate, 0, math.inf)
   checks.in_range('step_offset', step_offset, 0, math.inf)
   checks.in_range('epsilon', epsilon, 0, math.inf)
+  checks.number('min_dim_size_to_factor', min_dim_size_to_factor)
   least_size = min_dim_size_to_factor if factored else math.inf
 
   def init_one(parameter: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -109,7 +110,7 @@ def scale_by_factored_rms(
       return gradient * tf.math.rsqrt(mean), (mean,)
     row, column = (
         rate * mean + (1 - rate) * tf.reduce_mean(square, axis)
-        for mean, axis in zip(means, axes)
+        for mean, axis in zip(means, axes, strict=True)
     )
     largest, second = axes
     # In the row means the axes behind the largest have moved up.
@@ -126,7 +127,7 @@ def scale_by_factored_rms(
     leaves = map(init_one, tf.nest.flatten(parameters))
     return FactoredState(
         count=transformation.zero_count(),
-        v=dict(zip(nests.paths(parameters), leaves)),
+        v=dict(zip(nests.paths(parameters), leaves, strict=True)),
     )
 
   def update(
@@ -136,7 +137,7 @@ def scale_by_factored_rms(
     rate = 1 - step**-decay_rate
     updates, v = [], {}
     for path, gradient in zip(
-        nests.paths(gradients), tf.nest.flatten(gradients)
+        nests.paths(gradients), tf.nest.flatten(gradients), strict=True
     ):
       one, v[path] = update_one(gradient, state.v[path], rate)
       updates.append(one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from .. import checks
 from . import nests
 
 
@@ -17,6 +18,7 @@ def check_decay(argument: str, value: float) -> None:
   Raises:
     ValueError: If it does not: nothing would be learnt, or it would diverge.
   """
+  checks.number(argument, value)
   if not 0 <= value < 1:
     raise ValueError(f'{argument}: expected a number in [0, 1), got {value}.')
 

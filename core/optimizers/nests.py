@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import collections
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+
+from .. import checks
 
 Nest = Any
 
@@ -19,24 +23,40 @@ def paths(nest: Nest) -> list[str]:
     The keys, indices and field names from the top to each leaf, joined by '/'.
     The names of a flat dictionary are its keys.
 
+  Raises:
+    ValueError: If two leaves have one name, as in `{'a/b': x, 'a': {'b': y}}`.
+
   Example:
     >>> from core.optimizers import nests
     >>> nests.paths({'linear/w': 1.0, 'heads': [2.0, 3.0]})
     ['heads/0', 'heads/1', 'linear/w']
   """
+  names = _paths(nest)
+  (name, count), *_ = collections.Counter(names).most_common(1) or [('', 0)]
+  if count > 1:
+    raise ValueError(
+        f'parameters: two of them have the path {name!r}; rename one.'
+    )
+  return names
+
+
+def _paths(nest: Nest) -> list[str]:
   if not tf.nest.is_nested(nest):
     return ['']
-  if hasattr(nest, '_fields'):
-    children = nest._asdict()
-  elif isinstance(nest, (list, tuple)):
-    children = dict(enumerate(nest))
-  else:
-    children = {key: nest[key] for key in sorted(nest)}
   return [
       f'{name}/{path}' if path else str(name)
-      for name, child in children.items()
-      for path in paths(child)
+      for name, child in children(nest)
+      for path in _paths(child)
   ]
+
+
+def children(nest: Nest) -> list[tuple[Any, Nest]]:
+  """Returns the named parts of a nest, in the order of `tf.nest.flatten`."""
+  if hasattr(nest, '_fields'):
+    return list(nest._asdict().items())
+  if isinstance(nest, Sequence):
+    return list(enumerate(nest))
+  return [(key, nest[key]) for key in sorted(nest)]
 
 
 def widen(tensor: tf.Tensor | tf.Variable) -> tf.Tensor:
@@ -93,16 +113,28 @@ def dense_gradients(gradients: Nest, parameters: Nest) -> Nest:
 
 
 def where(condition: tf.Tensor, if_true: Nest, if_false: Nest) -> Nest:
-  """Chooses one of two nests of one structure by a boolean scalar."""
-  return tf.nest.map_structure(
-      lambda one, other: tf.where(condition, one, other), if_true, if_false
-  )
+  """Chooses one of two nests of one structure by a boolean scalar.
+
+  Raises:
+    ValueError: If structures or shapes differ, or the condition is no scalar.
+  """
+  condition = checks.shape('condition', condition, [])
+
+  def choose(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    one, other = checks.same_shape(if_true=one, if_false=other)
+    return tf.where(condition, one, other)
+
+  return tf.nest.map_structure(choose, if_true, if_false)
 
 
 def times(factor: float | tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
-  """Multiplies a tensor by a number, or by a scalar of any floating dtype."""
+  """Multiplies a tensor by a number, or by a scalar of any floating dtype.
+
+  Raises:
+    ValueError: If the factor has axes, as a schedule may return it.
+  """
   if tf.is_tensor(factor):
-    factor = tf.cast(factor, tensor.dtype)
+    factor = checks.shape('schedule', tf.cast(factor, tensor.dtype), [])
   return factor * tensor
 
 

@@ -43,6 +43,8 @@ def _check_coefficients(ns_coeffs: Sequence[float]) -> None:
     raise ValueError(
         f'ns_coeffs: expected three numbers, got {tuple(ns_coeffs)}.'
     )
+  for coefficient in ns_coeffs:
+    checks.number('ns_coeffs', coefficient)
 
 
 def orthogonalize(
@@ -82,13 +84,27 @@ def orthogonalize(
     True
   """
   checks.rank('matrix', matrix, 2)
+  checks.number('eps', eps)
   checks.in_range('ns_steps', ns_steps, 1, math.inf)
   _check_coefficients(ns_coeffs)
+  return _orthogonalize(matrix, ns_coeffs, ns_steps, eps, matrix.dtype)
+
+
+def _orthogonalize(
+    matrix: tf.Tensor,
+    ns_coeffs: Sequence[float],
+    ns_steps: int,
+    eps: float,
+    dtype: tf.DType | str,
+) -> tf.Tensor:
+  """Computes `orthogonalize` in a dtype, from a matrix of another."""
   a, b, c = ns_coeffs
   is_tall = matrix.shape[0] > matrix.shape[1]
   # The products are of the shorter side.
   x = tf.transpose(matrix) if is_tall else matrix
-  x = x / (tf.norm(x) + eps)
+  # In float32: a sum of squares soon exceeds 65504, where float16 ends.
+  x = nests.widen(x)
+  x = tf.cast(x / (tf.norm(x) + eps), dtype)
   for _ in range(ns_steps):
     gram = tf.matmul(x, x, transpose_b=True)
     x = a * x + tf.matmul(b * gram + tf.matmul(c * gram, gram), x)
@@ -153,10 +169,12 @@ def scale_by_muon(
   _check_coefficients(ns_coeffs)
   checks.in_range('ns_steps', ns_steps, 1, math.inf)
   checks.in_range('eps', eps, 0, math.inf)
+  if consistent_rms is not None:
+    checks.number('consistent_rms', consistent_rms)
 
   def init(parameters: nests.Nest) -> MuonState:
     for path, tensor in zip(
-        nests.paths(parameters), tf.nest.flatten(parameters)
+        nests.paths(parameters), tf.nest.flatten(parameters), strict=True
     ):
       _fans(path, tensor)
     return MuonState(
@@ -166,8 +184,8 @@ def scale_by_muon(
   def turn(path: str, mean: tf.Tensor) -> tf.Tensor:
     fan_in, fan_out = _fans(path, mean)
     matrix = tf.reshape(mean, [fan_in, fan_out])
-    update = tf.cast(matrix, ns_dtype or matrix.dtype)
-    update = orthogonalize(update, ns_coeffs, ns_steps, eps)
+    dtype = ns_dtype or matrix.dtype
+    update = _orthogonalize(matrix, ns_coeffs, ns_steps, eps, dtype)
     update = tf.cast(update, matrix.dtype)
     if adaptive:
       update *= tf.reduce_sum(matrix * update)
@@ -197,6 +215,7 @@ def _times(
 ) -> transformation.ScalarOrSchedule:
   checks.in_range('adam_factor', factor, 0, math.inf)
   if not callable(learning_rate):
+    checks.number('adam_learning_rate', learning_rate)
     return factor * learning_rate
   schedule = learning_rate
   return lambda step: factor * schedule(step)

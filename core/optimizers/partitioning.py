@@ -54,7 +54,10 @@ def _groups(
     names = nests.paths(parameters)
     groups: list[dict[str, tf.Tensor]] = [{} for _ in transformations]
     for name, tensor, parameter in zip(
-        names, tf.nest.flatten(nest), tf.nest.flatten(parameters)
+        names,
+        tf.nest.flatten(nest),
+        tf.nest.flatten(parameters),
+        strict=True,
     ):
       groups[group_of(name, parameter)][name] = tensor
     return groups
@@ -62,7 +65,10 @@ def _groups(
   def init(parameters: nests.Nest) -> PartitionState:
     parts = split(parameters, parameters)
     return PartitionState(
-        tuple(each.init(part) for each, part in zip(transformations, parts))
+        tuple(
+            each.init(part)
+            for each, part in zip(transformations, parts, strict=True)
+        )
     )
 
   def update(
@@ -74,6 +80,7 @@ def _groups(
         split(gradients, parameters),
         state.inner_states,
         split(parameters, parameters),
+        strict=True,
     ):
       part, inner_state = each.update(part, inner_state, own)
       updates.update(part)

@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from .. import checks
 from ..schedules import schedule as schedule_lib
-from . import nests
+from . import nests, states
 
 ScalarOrSchedule: TypeAlias = float | schedule_lib.Schedule
 
@@ -63,7 +63,8 @@ def create(
     A transformation for parameters that may be variables and of half precision,
     and gradients that may be `tf.IndexedSlices`, duplicates included. State and
     updates for half-precision parameters are float32; `apply_updates` adds
-    before it rounds.
+    before it rounds. Its `update` raises ValueError if the state is not one
+    that its `init` makes for the parameters.
 
   Example:
     >>> from core import optimizers
@@ -75,6 +76,7 @@ def create(
     >>> halve.update(w, halve.init(w), w)[0]['w'].numpy().tolist()
     [0.5, 1.0]
   """
+  own = states.Own(init)
 
   def init_any(parameters: nests.Nest) -> nests.Nest:
     return init(tf.nest.map_structure(nests.widen, parameters))
@@ -84,7 +86,8 @@ def create(
   ) -> tuple[nests.Nest, nests.Nest]:
     parameters = tf.nest.map_structure(nests.widen, parameters)
     gradients = nests.dense_gradients(gradients, parameters)
-    return update(gradients, state, parameters)
+    with own.checked(state, parameters):
+      return update(gradients, state, parameters)
 
   return GradientTransformation(init_any, update_any)
 
@@ -172,11 +175,11 @@ def chain(*transformations: GradientTransformation) -> GradientTransformation:
   def update(
       gradients: nests.Nest, state: nests.Nest, parameters: nests.Nest
   ) -> tuple[nests.Nest, nests.Nest]:
-    states = []
-    for each, each_state in zip(transformations, state):
+    new_states = []
+    for each, each_state in zip(transformations, state, strict=True):
       gradients, each_state = each.update(gradients, each_state, parameters)
-      states.append(each_state)
-    return gradients, tuple(states)
+      new_states.append(each_state)
+    return gradients, tuple(new_states)
 
   return create(init, update)
 
@@ -190,6 +193,9 @@ def scale(step_size: float) -> GradientTransformation:
   Returns:
     A transformation without a state.
 
+  Raises:
+    ValueError: If `step_size` is a `tf.Variable` or has axes.
+
   Reference:
     ``optax.scale``.
 
@@ -199,6 +205,7 @@ def scale(step_size: float) -> GradientTransformation:
     >>> optimizers.scale(-0.5).update(w, (), w)[0]['w'].numpy().tolist()
     [-0.5, -1.0]
   """
+  checks.number('step_size', step_size)
   return stateless(
       lambda gradients, parameters: tf.nest.map_structure(
           lambda gradient: step_size * gradient, gradients
@@ -253,7 +260,7 @@ def scale_by_learning_rate(
     A transformation; it counts where the learning rate is a schedule.
 
   Raises:
-    ValueError: If `learning_rate` is a negative number.
+    ValueError: If `learning_rate` is a negative number or a `tf.Variable`.
 
   Reference:
     ``optax.scale_by_learning_rate``.
@@ -323,7 +330,7 @@ def apply_updates(parameters: nests.Nest, updates: nests.Nest) -> nests.Nest:
 
   def add(parameter: tf.Tensor, update: tf.Tensor) -> tf.Tensor:
     total, step = nests.widen(parameter), nests.widen(update)
-    checks.same_shape(parameters=total, updates=step)
+    total, step = checks.same_shape(parameters=total, updates=step)
     return tf.cast(total + step, parameter.dtype)
 
   return tf.nest.map_structure(add, parameters, updates)

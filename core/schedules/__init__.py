@@ -1,4 +1,6 @@
-"""Schedules: pure functions from a step to a float32 scalar.
+"""Schedules: pure functions from a step to a float32 number.
+
+A tensor of steps, of any shape, gives a tensor of numbers, one for each.
 
 The names are those of Optax without the suffix ``_schedule``, since they are
 read with the module's name: ``optax.cosine_decay_schedule`` is

@@ -23,7 +23,7 @@ def join(
     boundaries: The first step of every schedule but the first, increasing.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If there is not one boundary between every two schedules, or
@@ -50,9 +50,10 @@ def join(
     )
 
   def schedule(step: schedule_lib.Step) -> tf.Tensor:
+    # Each schedule is given every step: `tf.where` is element by element.
     step = tf.cast(tf.convert_to_tensor(step, dtype_hint=tf.int64), tf.int64)
     value = schedules[0](step)
-    for boundary, later in zip(boundaries, schedules[1:]):
+    for boundary, later in zip(boundaries, schedules[1:], strict=True):
       value = tf.where(step < boundary, value, later(step - boundary))
     return value
 
@@ -74,11 +75,11 @@ def warmup_cosine_decay(
     peak_value: The value at the end of the warm-up.
     warmup_steps: The number of steps of the warm-up; 0 for none.
     decay_steps: The number of all steps, warm-up included.
-    end_value: The value at the end.
+    end_value: The value at the end, if `peak_value` is not 0; else it is 0.
     exponent: The power of the cosine wave.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `warmup_steps` is negative or not below `decay_steps`.
@@ -93,6 +94,14 @@ def warmup_cosine_decay(
     >>> float(schedule(5)), float(schedule(10)), float(schedule(60))
     (0.5, 1.0, 0.5)
   """
+  checks.numbers(
+      init_value=init_value,
+      peak_value=peak_value,
+      warmup_steps=warmup_steps,
+      decay_steps=decay_steps,
+      end_value=end_value,
+      exponent=exponent,
+  )
   checks.in_range('warmup_steps', warmup_steps, 0, decay_steps - 1)
   decay = decays.cosine_decay(
       peak_value,
@@ -116,7 +125,7 @@ def sgdr(
       A cycle starts when the `decay_steps` of the one before are over.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If there is no cycle, or a cycle's arguments are wrong.

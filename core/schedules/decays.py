@@ -17,7 +17,10 @@ def constant(value: float) -> schedule_lib.Schedule:
     value: The value.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
+
+  Raises:
+    ValueError: If the value is a `tf.Variable` or has axes.
 
   Reference:
     ``optax.constant_schedule``.
@@ -27,7 +30,10 @@ def constant(value: float) -> schedule_lib.Schedule:
     >>> float(schedules.constant(0.5)(1000))
     0.5
   """
-  return schedule_lib.create(lambda step: tf.constant(value, tf.float64))
+  checks.numbers(value=value)
+  return schedule_lib.create(
+      lambda step: tf.fill(tf.shape(step), tf.constant(value, tf.float64))
+  )
 
 
 def polynomial(
@@ -50,7 +56,7 @@ def polynomial(
     transition_begin: The step :math:`t_0` at which it starts.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `transition_steps` or `power` is not positive or
@@ -64,6 +70,13 @@ def polynomial(
     >>> float(schedules.polynomial(1.0, 0.0, 2, transition_steps=10)(5))
     0.25
   """
+  checks.numbers(
+      init_value=init_value,
+      end_value=end_value,
+      power=power,
+      transition_steps=transition_steps,
+      transition_begin=transition_begin,
+  )
   checks.in_range('transition_steps', transition_steps, 1, math.inf)
   checks.in_range('transition_begin', transition_begin, 0, math.inf)
   if power <= 0:
@@ -92,7 +105,7 @@ def linear(
     transition_begin: The step at which it starts.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `transition_steps` is not positive or `transition_begin` is
@@ -135,7 +148,7 @@ def exponential_decay(
       `decay_rate` is below 1, else the highest.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `transition_steps` or `decay_rate` is not positive or
@@ -149,6 +162,13 @@ def exponential_decay(
     >>> float(schedules.exponential_decay(1.0, 10, 0.5)(20))
     0.25
   """
+  checks.numbers(
+      init_value=init_value,
+      transition_steps=transition_steps,
+      decay_rate=decay_rate,
+      transition_begin=transition_begin,
+      end_value=end_value,
+  )
   checks.in_range('transition_steps', transition_steps, 1, math.inf)
   checks.in_range('transition_begin', transition_begin, 0, math.inf)
   if decay_rate <= 0:
@@ -185,7 +205,7 @@ def cosine_decay(
     exponent: The power :math:`p`.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `decay_steps` is not positive.
@@ -199,6 +219,12 @@ def cosine_decay(
     >>> float(schedules.cosine_decay(1.0, decay_steps=100)(50))
     0.5
   """
+  checks.numbers(
+      init_value=init_value,
+      decay_steps=decay_steps,
+      alpha=alpha,
+      exponent=exponent,
+  )
   checks.in_range('decay_steps', decay_steps, 1, math.inf)
 
   def value_at(step: tf.Tensor) -> tf.Tensor:
@@ -223,7 +249,7 @@ def inverse_sqrt(
     init_value: The value :math:`v_0` at step 0.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `warmup_steps` is not positive.
@@ -237,6 +263,11 @@ def inverse_sqrt(
     >>> float(schedules.inverse_sqrt(1.0, warmup_steps=100)(400))
     0.5
   """
+  checks.numbers(
+      peak_value=peak_value,
+      warmup_steps=warmup_steps,
+      init_value=init_value,
+  )
   checks.in_range('warmup_steps', warmup_steps, 1, math.inf)
 
   def value_at(step: tf.Tensor) -> tf.Tensor:

@@ -27,8 +27,8 @@ def _boundaries_and_values(
 
 
 def _num_passed(step: tf.Tensor, boundaries: list[int]) -> tf.Tensor:
-  reached = step >= tf.constant(boundaries, tf.float64)
-  return tf.reduce_sum(tf.cast(reached, tf.int32))
+  reached = step[..., tf.newaxis] >= tf.constant(boundaries, tf.float64)
+  return tf.reduce_sum(tf.cast(reached, tf.int32), axis=-1)
 
 
 def piecewise_constant(
@@ -42,7 +42,7 @@ def piecewise_constant(
       non-negative factor by which it does.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If a boundary or a scale is negative.
@@ -56,6 +56,7 @@ def piecewise_constant(
     >>> [float(schedule(step)) for step in (9, 10, 20)]
     [1.0, 0.5, 0.25]
   """
+  checks.numbers(init_value=init_value)
   boundaries, values = _boundaries_and_values(
       init_value, boundaries_and_scales
   )
@@ -83,7 +84,7 @@ def piecewise_interpolate(
       last boundary the value is constant.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If `interpolate_type` is unknown or a boundary or a scale is
@@ -98,6 +99,7 @@ def piecewise_interpolate(
     >>> [float(schedule(step)) for step in (0, 5, 10, 15)]
     [1.0, 0.75, 0.5, 0.5]
   """
+  checks.numbers(init_value=init_value)
   checks.one_of('interpolate_type', interpolate_type, ('linear', 'cosine'))
   boundaries, values = _boundaries_and_values(
       init_value, boundaries_and_scales
@@ -141,7 +143,7 @@ def linear_onecycle(
     final_div_factor: The start is so many times the value at the end.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If the peak, the return and the end do not fall on three
@@ -157,6 +159,14 @@ def linear_onecycle(
     >>> round(float(schedule(0)), 4), round(float(schedule(50)), 4)
     (0.04, 1.0)
   """
+  checks.numbers(
+      transition_steps=transition_steps,
+      peak_value=peak_value,
+      pct_start=pct_start,
+      pct_final=pct_final,
+      div_factor=div_factor,
+      final_div_factor=final_div_factor,
+  )
   peak, final = int(pct_start * transition_steps), int(
       pct_final * transition_steps
   )
@@ -194,7 +204,7 @@ def cosine_onecycle(
     final_div_factor: The start is so many times the value at the end.
 
   Returns:
-    A schedule: maps a step to a float32 scalar.
+    A schedule: maps a step to a float32 number.
 
   Raises:
     ValueError: If the peak does not come before the end.
@@ -209,6 +219,13 @@ def cosine_onecycle(
     >>> round(float(schedule(0)), 4), round(float(schedule(50)), 4)
     (0.04, 1.0)
   """
+  checks.numbers(
+      transition_steps=transition_steps,
+      peak_value=peak_value,
+      pct_start=pct_start,
+      div_factor=div_factor,
+      final_div_factor=final_div_factor,
+  )
   peak = int(pct_start * transition_steps)
   if not 0 <= peak < transition_steps:
     raise ValueError(

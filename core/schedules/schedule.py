@@ -12,13 +12,13 @@ Schedule: TypeAlias = Callable[[Step], tf.Tensor]
 
 
 def position(step: Step) -> tf.Tensor:
-  """Returns a step as a float64 scalar.
+  """Returns steps in float64.
 
   Args:
-    step: An integer scalar, a Python int or a tensor.
+    step: Integers of any shape; a Python int or a tensor.
 
   Returns:
-    A float64 scalar, exact for steps below 2 ** 53.
+    A float64 tensor of that shape, exact for steps below 2 ** 53.
   """
   return tf.cast(tf.convert_to_tensor(step, dtype_hint=tf.int64), tf.float64)
 
@@ -30,10 +30,10 @@ def create(value_at: Callable[[tf.Tensor], tf.Tensor]) -> Schedule:
   end of a long run; in float64 only the result is rounded.
 
   Args:
-    value_at: Maps a float64 scalar to a float64 scalar.
+    value_at: Maps a float64 tensor to one of its shape, element by element.
 
   Returns:
-    A schedule: maps an integer scalar to a float32 scalar.
+    A schedule: maps integers to float32 numbers of their shape.
   """
 
   def schedule(step: Step) -> tf.Tensor:

@@ -24,7 +24,7 @@ class ChecksTest(parameterized.TestCase):
       ('one_of', lambda: checks.one_of('x', 'a', ['a', 'b'])),
   )
   def test_accepts(self, check):
-    self.assertIsNone(check())
+    check()
 
   @parameterized.named_parameters(
       ('rank', ValueError, r'x: .*2.*1', lambda: checks.rank('x', _MATRIX, 1)),
@@ -72,6 +72,30 @@ class ChecksTest(parameterized.TestCase):
           lambda: checks.sizes('x', 3, 0),
       ),
       ('size', ValueError, 'x: .* got -1', lambda: checks.sizes('x', -1)),
+      (
+          'batch',
+          ValueError,
+          r'y: expected shape \[2, 3\], got \(3, 3\)',
+          lambda: checks.same_batch(x=_MATRIX, y=tf.zeros([3, 3])),
+      ),
+      (
+          'no_batch',
+          ValueError,
+          'y: expected a batch axis',
+          lambda: checks.same_batch(x=_MATRIX, y=tf.zeros([])),
+      ),
+      (
+          'variable',
+          ValueError,
+          'x: .*tf.Variable.*read once',
+          lambda: checks.rate('x', tf.Variable(0.5)),
+      ),
+      (
+          'vector',
+          ValueError,
+          r'x: expected one number, got shape \(1,\)',
+          lambda: checks.number('x', tf.zeros([1])),
+      ),
       ('rate', ValueError, r'x: .*\[0, 1\)', lambda: checks.rate('x', 1.0)),
       (
           'one_of',
@@ -85,22 +109,85 @@ class ChecksTest(parameterized.TestCase):
       check()
     self.assertNotIsInstance(caught.exception, AssertionError)
 
-  def test_in_a_graph_an_unknown_size_will_do_but_an_unknown_rank_not(self):
-    @tf.function(input_signature=[tf.TensorSpec([None, 3])])
-    def unknown_size(x):
+  @parameterized.product(
+      check=(
+          lambda x, y: checks.same_shape(x=x, y=y),
+          lambda x, y: (x, checks.shape('y', y, checks.sizes_of(x))),
+          lambda x, y: checks.same_batch(x=x, y=y),
+      ),
+      jit_compile=(False, True),
+  )
+  def test_sizes_that_are_unknown_while_tracing(self, check, jit_compile):
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None])] * 2,
+        jit_compile=jit_compile,
+    )
+    def add(x, y):
+      x, y = check(x, y)
+      return tf.reduce_sum(x) + tf.reduce_sum(y)
+
+    self.assertEqual(float(add(tf.ones([2, 3]), tf.ones([2, 3]))), 12)
+    self.assertEqual(float(add(tf.ones([0, 3]), tf.ones([0, 3]))), 0)
+    # XLA names the argument in the operation, TensorFlow in a message too.
+    message = 'shape_of_y' if jit_compile else 'y: expected'
+    with self.assertRaisesRegex(tf.errors.InvalidArgumentError, message):
+      add(tf.ones([2, 3]), tf.ones([1, 3]))
+
+  @parameterized.product(
+      shapes=(([3], [3, 3]), ([2, 3], [3, 2]), ([0, 3], [0, 1])),
+      jit_compile=(False, True),
+  )
+  def test_ranks_that_are_unknown_while_tracing(self, shapes, jit_compile):
+    @tf.function(
+        input_signature=[tf.TensorSpec(None)] * 2, jit_compile=jit_compile
+    )
+    def add(x, y):
+      return tf.add_n(checks.same_shape(x=x, y=y))
+
+    first, second = map(tf.ones, shapes)
+    self.assertEqual(add(first, first).shape, first.shape)
+    with self.assertRaises(tf.errors.InvalidArgumentError):
+      add(first, second)
+
+  def test_what_is_known_is_kept(self):
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, 3]), tf.TensorSpec([2, None])]
+    )
+    def shapes(x, y):
+      both = checks.same_shape(x=x, y=y)
+      self.assertEqual([part.shape for part in both][1], [2, 3])
+      self.assertEqual(checks.shape('y', y, [2, 3]).shape, [2, 3])
+      return both
+
+    shapes(_MATRIX, _MATRIX)
+
+  def test_known_shapes_add_nothing_to_a_graph(self):
+    @tf.function
+    def function(x, y):
+      before = len(tf.compat.v1.get_default_graph().get_operations())
+      checks.same_shape(x=x, y=y)
+      checks.same_batch(x=x, y=y)
+      checks.shape('x', x, checks.sizes_of(y))
       checks.rank('x', x, 2)
-      checks.shape('x', x, [7, 3])
-      checks.same_shape(x=x, y=tf.zeros([5, 3]))
-      return x
+      after = len(tf.compat.v1.get_default_graph().get_operations())
+      self.assertEqual(before, after)
+
+    function(_MATRIX, _MATRIX)
+
+  def test_an_unknown_rank(self):
+    @tf.function(input_signature=[tf.TensorSpec(None)])
+    def shape(x):
+      return checks.shape('x', x, [None])
 
     @tf.function(input_signature=[tf.TensorSpec(None)])
-    def unknown_rank(x):
-      checks.shape('x', x, [None])
+    def rank(x):
+      checks.rank('x', x, 1)
       return x
 
-    self.assertEqual(unknown_size(_MATRIX).shape, [2, 3])
     with self.assertRaisesRegex(ValueError, 'x: expected shape'):
-      unknown_rank(_MATRIX)
+      shape(_MATRIX)
+    with self.assertRaisesRegex(ValueError, 'x: .* unknown rank'):
+      rank(_MATRIX)
 
 
 if __name__ == '__main__':

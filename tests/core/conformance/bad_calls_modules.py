@@ -225,6 +225,7 @@ OPTIMIZERS = {
     'rmsprop': _optimizer(
         decay=1.0, eps=-1.0, initial_scale=-1.0, momentum=1.0
     ),
+    'scale': _line({'step_size': [tf.zeros([1])]}, step_size=1.0),
     'scale_by_adam': _line(_MOMENTS),
     'scale_by_factored_rms': _line({'decay_rate': -1.0, 'step_offset': -1}),
     'scale_by_learning_rate': _optimizer(),
@@ -243,6 +244,7 @@ OPTIMIZERS = {
 
 _CONSTANT = schedules.constant(1.0)
 SCHEDULES = {
+    'constant': _line({'value': [tf.zeros([1])]}, value=1.0),
     'cosine_decay': _line({'decay_steps': 0}, init_value=1.0, decay_steps=5),
     'cosine_onecycle': _line(
         {'transition_steps': 0, 'pct_start': 1.0},

@@ -60,6 +60,14 @@ def _loaded():
 class ModulesTest(parameterized.TestCase):
 
   @_EVERY_MODULE
+  def test_named_variables_are_those_of_the_module(self, name):
+    module = _subject(name).module
+    self.assertCountEqual(
+        [id(variable) for variable in variables.named(module).values()],
+        [id(variable) for variable in module.variables],
+    )
+
+  @_EVERY_MODULE
   def test_output_shape(self, name):
     subject, line = _subject(name), table.MEMBERS[name]
     batch = line.batch(_WEIGHTS)

@@ -46,10 +46,8 @@ NONE_NEEDED = {
             'optimizers.global_norm',
             'optimizers.identity',
             'optimizers.non_negative',
-            'optimizers.scale',
             'optimizers.scale_by_schedule',
             'optimizers.stateless',
-            'schedules.constant',
         )
     },
     'Reference:': {

@@ -64,7 +64,7 @@ class RegularizersTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, 'activations'):
       losses.activity_penalty(1.0)
     with self.assertRaisesRegex(ValueError, 'logits'):
-      losses.confidence_penalty(_INPUTS)
+      losses.confidence_penalty([1.0, 2.0])
     with self.assertRaisesRegex(TypeError, 'logits'):
       losses.confidence_penalty([[1, 2]])
     with self.assertRaisesRegex(ValueError, 'target_norm'):

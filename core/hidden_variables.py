@@ -1,0 +1,134 @@
+"""Variables in places where nobody looks for them, which are refused by name.
+
+Neither `variables.named` nor `tf.Module` finds a variable in a set, a
+dataclass, a closure, or a layer of Keras. It would be used, and neither
+trained, averaged nor saved.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+Path = tuple[str, ...]
+Children = Callable[[Any], Iterable[tuple[str, Any]] | None]
+
+_PLAIN = (
+    str, bytes, int, float, complex, type(None), type, types.ModuleType,
+    np.ndarray, np.generic, tf.Tensor, tf.DType, tf.TensorShape,
+)
+# What these libraries keep in their objects is their own affair.
+_CLOSED = {'absl', 'jax', 'jaxlib', 'numpy', 'tensorflow'}
+_KERAS = {'keras', 'tf_keras'}
+
+
+def refuse(
+    parts: Sequence[tuple[Path, Any]], seen: Iterable[int], children: Children
+) -> None:
+  """Raises if a variable can be reached from objects, and from nowhere else.
+
+  Args:
+    parts: Objects that are no variable, module or container, by path.
+    seen: The ids of the variables, modules and containers that were found.
+    children: Returns the named parts of a module or container, None for others.
+
+  Raises:
+    ValueError: If there is such a variable, or a layer of Keras that has some,
+      or may have some when it is built.
+  """
+  known = set(seen) - {id(value) for _, value in parts}
+  kept = []  # No object may take the id of another that is gone.
+
+  def search(value: Any, path: Path) -> None:
+    if isinstance(value, _PLAIN) or id(value) in known:
+      return
+    known.add(id(value))
+    kept.append(value)
+    name = '/'.join(path) or 'it'
+    if _is_of_keras(value):
+      _refuse_keras(name, value)
+      return
+    if isinstance(value, tf.Variable):
+      raise ValueError(
+          f'module: {name} is a tf.Variable that is in no attribute, list, '
+          'tuple or dict of a tf.Module; it would be neither trained, averaged '
+          'nor saved. Keep it, or the module that has it, in one of those.'
+      )
+    inside = children(value)
+    for part, child in _inside(value) if inside is None else inside:
+      search(child, (*path, part))
+
+  for path, value in parts:
+    search(value, path)
+
+
+def _root(kind: Any) -> str:
+  return (getattr(kind, '__module__', None) or '').split('.')[0]
+
+
+def _is_of_keras(value: Any) -> bool:
+  # Keras is not imported for this: it takes seconds.
+  return any(_root(kind) in _KERAS for kind in type(value).__mro__)
+
+
+def _refuse_keras(name: str, value: Any) -> None:
+  is_variable = hasattr(value, 'assign')
+  # What is not built may have variables by the first step.
+  has_variables = len(getattr(value, 'variables', ())) > 0 or not getattr(
+      value, 'built', True
+  )
+  if is_variable or has_variables:
+    raise ValueError(
+        f'module: {name} is a {type(value).__name__} of Keras; its variables '
+        'would be neither trained, averaged nor saved. Use core.layers, Sonnet '
+        'or tf.Variables in a tf.Module instead.'
+    )
+
+
+def _inside(value: Any) -> Iterator[tuple[str, Any]]:
+  """Yields what can be reached from an object that is no container of ours."""
+  if isinstance(value, (set, frozenset)):
+    for index, member in enumerate(value):
+      yield f'{type(value).__name__} {index}', member
+  elif isinstance(value, functools.partial):
+    yield 'func', value.func
+    yield 'args', value.args
+    yield 'keywords', value.keywords
+  elif inspect.ismethod(value):
+    yield 'self', value.__self__
+    yield value.__name__, value.__func__
+  elif isinstance(value, tf.types.experimental.PolymorphicFunction):
+    yield 'python_function', value.python_function
+  elif inspect.isfunction(value):
+    if _root(value) not in _CLOSED | _KERAS:
+      yield from _enclosed(value)
+  elif isinstance(value, tf.__internal__.tracking.AutoTrackable):
+    # Such as what tf.saved_model.load returns, or a tf.random.Generator.
+    for name, part in vars(value).items():
+      if not name.startswith('_self_'):
+        yield name, part
+  elif _root(type(value)) not in _CLOSED:
+    yield from getattr(value, '__dict__', {}).items()
+    for kind in type(value).__mro__:
+      slots = vars(kind).get('__slots__', ())
+      for name in (slots,) if isinstance(slots, str) else slots:
+        if hasattr(value, name):
+          yield name, getattr(value, name)
+
+
+def _enclosed(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+  """Yields what a function has in its closure and its defaults."""
+  cells = function.__closure__ or ()
+  for name, cell in zip(function.__code__.co_freevars, cells, strict=True):
+    try:
+      yield name, cell.cell_contents
+    except ValueError:  # It is empty: the variable is not bound yet.
+      continue
+  yield 'defaults', function.__defaults__ or ()
+  yield 'defaults', function.__kwdefaults__ or {}
