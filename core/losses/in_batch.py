@@ -191,7 +191,10 @@ def batch_hard_triplet(
   nearest = tf.reduce_min(numerics.where(negative, distances, 1e30), axis=1)
   has_both = tf.reduce_any(positive, axis=1) & tf.reduce_any(negative, axis=1)
   values = tf.nn.relu(margin + farthest - nearest)
-  return numerics.where(kept & has_both, values, 0.0)
+  values = numerics.where(kept & has_both, values, 0.0)
+  # XLA's maximum leaves NaN out.
+  is_number = ~tf.reduce_any(tf.math.is_nan(embeddings), axis=-1)
+  return arguments.nan_unless(is_number, values)
 
 
 def _batch(
