@@ -19,8 +19,9 @@ What holds for all of them:
   infinity are sure yes and no for the binary losses. An example whose classes
   are all excluded has a loss of NaN.
 - A prediction of NaN makes the loss of its example NaN.
-- Labels out of range raise ValueError where values can be looked at (eager)
-  and give NaN for that example in a graph; see `arguments`.
+- Classes, counts and binary labels out of range raise ValueError where values
+  can be looked at (eager) and give NaN for that example in a graph; see
+  `arguments`. Probabilities over classes are taken as they are.
 - Over replicas, each loss sees the local batch. That changes no value, save
   for losses that compare the examples of a batch, which say so.
 

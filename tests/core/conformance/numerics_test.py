@@ -136,8 +136,13 @@ class LossesTest(parameterized.TestCase):
         self.assertTrue(np.isfinite(value).all(), (regime, what))
         largest = np.abs(value).max(initial=1e-30)
         np.testing.assert_allclose(
-            actual[what], value, 1e-5, 1e-5 * largest, err_msg=f'{regime} {what}'
+            actual[what],
+            value,
+            1e-5,
+            1e-5 * largest,
+            err_msg=f'{regime} {what}',
         )
+
 
   @parameterized.parameters(False, True)
   def test_an_excluded_class_is_a_class_that_is_not_there(self, jit_compile):
@@ -166,7 +171,11 @@ class LossesTest(parameterized.TestCase):
     teacher = generator.normal(size=(6, 3)).astype(np.float32)
     integers = generator.integers(0, 3, 6)
     expected = everything(
-        {'integers': integers, 'probabilities': probabilities, 'logits': teacher},
+        {
+            'integers': integers,
+            'probabilities': probabilities,
+            'logits': teacher,
+        },
         tf.constant(without),
         rest,
     )

@@ -192,9 +192,9 @@ class BatchNormTest(parameterized.TestCase):
     norm.build(x.shape)
 
     def ours(x):
-      return norm(
-          x, True, tf.constant(weights, tf.float32) if form == 'weights' else None
-      )
+      if form != 'weights':
+        return norm(x, True)
+      return norm(x, True, tf.constant(weights, tf.float32))
 
     def exact(x):
       w = tf.reshape(tf.constant(weights), [-1, 1, 1, 1])
