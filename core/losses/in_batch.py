@@ -1,8 +1,8 @@
 """Losses that compare the examples of a batch with each other.
 
 They take the weights of the batch: an example of weight 0 is no anchor, no
-positive and no negative, its value is 0, and no value of another example
-depends on it. `mean` then takes the same weights.
+positive and no negative, its value is 0, and no value or gradient of another
+example depends on it, whatever it holds. `mean` then takes the same weights.
 
 Over replicas they see the local batch only: the negatives of an example are
 those of its replica, so the value depends on how the global batch is divided.
