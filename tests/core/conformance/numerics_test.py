@@ -230,6 +230,27 @@ class LossesTest(parameterized.TestCase):
           float(results[name][0][0]), limits.get(name, _INF), 5, name
       )
 
+  def test_what_has_weight_0_does_not_count_if_it_is_infinite(self):
+    excluded = [[0.0, -_INF]]
+    for loss in (losses.softmax_cross_entropy, losses.softmax_focal):
+      values = loss([1], excluded, class_weights=[1.0, 0.0])
+      np.testing.assert_array_equal(values, [0])
+    pairs = losses.symmetric_cross_entropy([1], excluded, alpha=0.0)
+    np.testing.assert_allclose(pairs, [4])
+    np.testing.assert_array_equal(losses.contrastive([0], [1e30]), [0])
+    sure = losses.sigmoid_focal([1.0], [-_INF], alpha=0.0)
+    np.testing.assert_array_equal(sure, [0])
+    large = tf.constant([[1e30, 1.0]])
+    np.testing.assert_allclose(
+        losses.activity_penalty(large, l1=1.0, l2=0.0), [1e30]
+    )
+    np.testing.assert_allclose(
+        losses.elastic_net_penalty(large, l1=1.0, l2=0.0), 1e30
+    )
+    np.testing.assert_array_equal(
+        losses.orthogonality_penalty(large, scale=0.0), 0
+    )
+
   @parameterized.parameters(False, True)
   def test_a_nan_stays_a_nan(self, jit_compile):
     poisoned = {}
