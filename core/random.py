@@ -47,15 +47,6 @@ def split(seed: tf.Tensor, num: int) -> list[tf.Tensor]:
   return tf.unstack(seeds, num)
 
 
-def sizes(tensor: tf.Tensor) -> list[int | tf.Tensor]:
-  """Returns the size of each axis: an integer where static, else a tensor."""
-  dynamic = tf.shape(tensor)
-  return [
-      dynamic[axis] if size is None else size
-      for axis, size in enumerate(tensor.shape)
-  ]
-
-
 def uniform(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:
   """Draws this replica's rows of the global batch's uniform numbers.
 

@@ -45,11 +45,10 @@ def shift(
   images = tf.convert_to_tensor(images)
   offsets = tf.convert_to_tensor(offsets)
   checks.rank('images', images, 4)
-  batch_size, *_ = checks.sizes_of(images)
+  batch_size, height, width, _ = checks.sizes_of(images)
   offsets = checks.shape('offsets', offsets, [batch_size, 2])
   checks.integers('offsets', offsets)
   checks.one_of('padding', padding, PADDINGS)
-  _, height, width, _ = images.shape
   rows = _sources(offsets[:, 0], height, padding)
   columns = _sources(offsets[:, 1], width, padding)
   if images.dtype != tf.uint8:
@@ -64,7 +63,9 @@ def shift(
   return tf.cast(pixels, images.dtype)
 
 
-def _sources(offsets: tf.Tensor, size: int, padding: str) -> tf.Tensor:
+def _sources(
+    offsets: tf.Tensor, size: int | tf.Tensor, padding: str
+) -> tf.Tensor:
   """Tells for each place ``[batch_size, size]`` whence its pixel comes."""
   places = tf.range(size) - tf.cast(offsets, tf.int32)[:, None]
   if padding == 'zero':
@@ -75,7 +76,7 @@ def _sources(offsets: tf.Tensor, size: int, padding: str) -> tf.Tensor:
 
 def _gather(images: tf.Tensor, sources: tf.Tensor, axis: int) -> tf.Tensor:
   """Takes rows or columns, and zeros for those outside of the image."""
-  size = images.shape[axis]
+  size = checks.sizes_of(images)[axis]
   inside = tf.clip_by_value(sources, 0, size - 1)
   taken = tf.gather(images, inside, axis=axis, batch_dims=1)
   is_inside = tf.reshape(

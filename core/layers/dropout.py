@@ -78,7 +78,7 @@ class Dropout(snt.Module):
     seed = tf.convert_to_tensor(seed)
     checks.shape('seed', seed, [2])
     inputs = tf.convert_to_tensor(inputs)
-    numbers = random.uniform(seed, random.sizes(inputs))
+    numbers = random.uniform(seed, checks.sizes_of(inputs))
     kept = tf.cast(numbers >= self.rate, inputs.dtype)
     return inputs * kept / tf.cast(1 - self.rate, inputs.dtype)
 

@@ -79,7 +79,7 @@ class GaussianNoise(snt.Module):
     seed = tf.convert_to_tensor(seed)
     checks.shape('seed', seed, [2])
     inputs = tf.convert_to_tensor(inputs)
-    noise = random.normal(seed, random.sizes(inputs))
+    noise = random.normal(seed, checks.sizes_of(inputs))
     return inputs + tf.cast(self.stddev * noise, inputs.dtype)
 
   def output_shape(

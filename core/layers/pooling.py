@@ -9,7 +9,7 @@ import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
-from .. import checks, distribution, random
+from .. import checks, distribution
 
 
 def max_pool2d(
@@ -55,7 +55,7 @@ def max_pool2d(
     by_reshape = distribution.on_gpu()
   if not by_reshape:
     return tf.nn.max_pool2d(inputs, size, size, 'SAME')
-  batch_size, height, width, channels = random.sizes(inputs)
+  batch_size, height, width, channels = checks.sizes_of(inputs)
   missing = [-side % size for side in (height, width)]
   if any(tf.is_tensor(lack) or lack for lack in missing):
     # Half of it before, as SAME has it.
