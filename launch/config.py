@@ -55,6 +55,8 @@ class Config:
   test_time_augmentation: str = 'none'
   resident_gb: float = 4.0
   jit: str = 'auto'
+  validation_split: str | None = None
+  test_split: str | None = None
 
   def to_json(self) -> dict[str, Any]:
     """Returns the values as JSON has them: lists, not tuples."""

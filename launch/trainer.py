@@ -259,6 +259,7 @@ class Trainer:
           self._train_step, self._strategy, self.extent, data.arrays
       ).over(rows)
     return feeds.Streaming(self._train_step, self._strategy).over(
+        data,
         lambda start, place: batches.train_batches(
             data,
             seed=seed,
@@ -266,7 +267,7 @@ class Trainer:
             start_step=start,
             num_steps=self._experiment.num_steps - start,
             **place,
-        )
+        ),
     )
 
   def _summarize(self, sums: training.Sums) -> dict[str, float]:
