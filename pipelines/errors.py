@@ -17,7 +17,7 @@ class DataError(ValueError):
 
 
 def one_line(error: BaseException) -> str:
-  """Returns an error's first line that says something, or its type.
+  r"""Returns an error's first line that says something, or its type.
 
   Args:
     error: The error.

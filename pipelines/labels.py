@@ -88,7 +88,7 @@ def why_unlabelled(
   none = np.flatnonzero(labels == _NONE)
   if none.size == labels.size:
     return (
-        f'all {labels.size} labels are {_NONE}, TFDS\'s mark for '
+        f"all {labels.size} labels are {_NONE}, TFDS's mark for "
         'examples without one'
     )
   if none.size:

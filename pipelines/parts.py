@@ -9,6 +9,7 @@ import tensorflow_datasets as tfds
 
 from . import errors
 
+ORDER = ('train', 'validation', 'test')
 # Names no split: leaves validation or the test out.
 NONE = 'none'
 # 1 in 12 of the training examples: 5,000 of Fashion-MNIST's 60,000.
@@ -87,8 +88,7 @@ def choose(
         parts['validation'] = Part('train', train.start, cut)
         train = Part('train', cut, train.stop)
   parts['train'] = train
-  order = ('train', 'validation', 'test')
-  return {name: parts[name] for name in order if name in parts}
+  return {name: parts[name] for name in ORDER if name in parts}
 
 
 def _whole(builder: tfds.core.DatasetBuilder, split: str) -> Part:

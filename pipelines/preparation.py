@@ -45,7 +45,10 @@ def make_builder(
   folder = None if data_dir is None else os.path.expanduser(data_dir)
   try:
     manifests.check(name, folder)
-    return tfds.builder(name, data_dir=folder)
+    builder = tfds.builder(name, data_dir=folder)
+    if not builder.name:
+      raise ValueError('the set has no name')
+    return builder
   except DataError:
     raise
   except tfds.core.DatasetNotFoundError:
