@@ -56,6 +56,8 @@ class Config:
   resident_gb: float = 4.0
   jit: str = 'auto'
   max_skipped_steps: int = 100
+  validation_split: str | None = None
+  test_split: str | None = None
 
   def to_json(self) -> dict[str, Any]:
     """Returns the values as JSON has them: lists, not tuples."""

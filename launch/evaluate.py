@@ -8,6 +8,8 @@ Writes evaluation_SPLIT.json into the work directory.
 
 from __future__ import annotations
 
+from typing import Any
+
 from absl import flags
 
 from . import compilation_cache, programs
@@ -62,8 +64,9 @@ def main() -> int:
     if _SPLIT.value not in run.dataset.num_examples:
       raise programs.UserError(
           f'--split={_SPLIT.value}: {run.dataset.name} has '
-          f'{", ".join(run.dataset.num_examples)}.'
+          f'{", ".join(run.dataset.num_examples)}{_left_out(run.dataset)}.'
       )
+    run.dataset.examples(_SPLIT.value)  # What is damaged shows up first.
     evaluator = evaluation.Evaluator(run.experiment, run.dataset, strategy)
     scored = evaluator.run(run, _SPLIT.value)
   name = f'evaluation_{_SPLIT.value}.json'
@@ -82,6 +85,12 @@ def main() -> int:
     ))
     print(f'{run.checkpoint}; {run.workdir.path / name}')
   return 0
+
+
+def _left_out(dataset: Any) -> str:
+  """Says why the split that was asked for is not there, if that is known."""
+  why = dataset.left_out.get(_SPLIT.value)
+  return f'; {_SPLIT.value} is left out: {why}' if why else ''
 
 
 if __name__ == '__main__':

@@ -67,9 +67,7 @@ class Evaluator:
     self._batch_size = replicas * -(
         -experiment.config.global_batch_size // replicas
     )
-    self._is_resident = feeds.is_resident(
-        dataset.examples(next(iter(dataset.num_examples)))
-    )
+    self._is_resident = dataset.is_resident
     extent = experiment.extent(strategy, self._is_resident)
     self._step = training.make_eval_step(
         experiment.objective, experiment.eval_metric, strategy, use_average,
@@ -128,9 +126,10 @@ class Evaluator:
     if not self._is_resident:
       data = self._dataset.examples(split)
       feed = feeds.Streaming(self._step, self._strategy).over(
+          data,
           lambda start, place: batches.eval_batches(
               data, global_batch_size=self._batch_size, **place
-          )
+          ),
       )
       return {split: feed}
     # What a run scores lies in one place, so that one program serves all of it.

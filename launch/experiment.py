@@ -25,7 +25,7 @@ from core import (
   precision,
   training,
 )
-from pipelines import batches, preprocessing, sources
+from pipelines import batches, preprocessing, sources, streams
 
 from . import arguments, factories, programs
 from . import config as config_lib
@@ -42,12 +42,18 @@ _VIEWS: dict[str, Callable[[], Sequence[augmentation.View]]] = {
 def open_dataset(
     config: config_lib.Config, data_dir: str | None, archives_dir: str | None
 ) -> sources.ImageDataset:
-  """Opens the data set of a config, preparing it where that is needed."""
+  """Opens the data set of a config, preparing it where that is needed.
+
+  Raises:
+    DataError: If the set cannot be had or used.
+  """
   return sources.open_dataset(
       config.dataset,
       data_dir=data_dir,
       archives_dir=archives_dir,
       validation_examples=config.validation_examples,
+      validation_split=config.validation_split,
+      test_split=config.test_split,
       image_size=config.image_size,
       memory_budget_gb=config.resident_gb,
   )
@@ -73,7 +79,12 @@ def check_names(config: config_lib.Config) -> None:
 def describe_data(
     config: config_lib.Config, dataset: sources.ImageDataset
 ) -> config_lib.DataSpec:
-  """Reads off a data set what the model must know of it."""
+  """Checks a data set and reads off it what the model must know.
+
+  Raises:
+    DataError: If an example is damaged, of whatever split.
+  """
+  dataset.check()
   mean: tuple[float, ...] = ()
   std: tuple[float, ...] = ()
   if config.normalize:
@@ -205,7 +216,8 @@ class Experiment:
     if type(self.model).initialize is models.Model.initialize:
       return  # Nothing is wanted: spare the examples.
     keys = data.keys().batch(_NUM_INITIAL_EXAMPLES)
-    images = data.load(next(iter(keys)))['image']
+    with streams.explained(data):
+      images = data.load(next(iter(keys)))['image']
     self.model.initialize(self.preprocess(preprocessing.scale(images)))
     # Workers may round differently.
     distribution.broadcast(strategy, self.model.variables)

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from core import compilation, loops, resident, training
-from pipelines import batches, decoding, examples
+from pipelines import batches, decoding, examples, streams
 
 
 class Feed(Protocol):
@@ -130,17 +130,21 @@ class Streaming:
     self._loop = loops.make_loop(step)
 
   def over(
-      self, dataset: Callable[[int, dict[str, int]], tf.data.Dataset]
+      self,
+      data: batches.Data,
+      dataset: Callable[[int, dict[str, int]], tf.data.Dataset],
   ) -> Feed:
     """Gives a loop over a split.
 
     Args:
+      data: The examples of the split.
       dataset: A function of the first step and of `num_replicas`,
         `num_workers` and `worker` to batches, as `pipelines.batches` makes
         them.
 
     Returns:
-      The loop. It goes on where its last call ended, or begins anew.
+      The loop. It goes on where its last call ended, or begins anew. It
+      raises a DataError where an example is damaged.
     """
     iterator: Iterator[Any] = iter(())
     position = -1
@@ -152,10 +156,11 @@ class Streaming:
         num_steps: int,
     ) -> tuple[training.Sums, tf.Tensor]:
       nonlocal iterator, position
-      if start != position:
-        iterator = iter(self._distributed(dataset, start))
-      position = start + num_steps
-      return self._loop(state, iterator, sums, tf.constant(num_steps))
+      with streams.explained(data):
+        if start != position:
+          iterator = iter(self._distributed(dataset, start))
+        position = start + num_steps
+        return self._loop(state, iterator, sums, tf.constant(num_steps))
 
     return feed
 

@@ -18,6 +18,8 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from pipelines import errors
+
 # What TensorFlow imports, if it is there, for uses that are not ours.
 _NEEDLESS = ('keras.src.optimizers', 'jax')
 
@@ -59,13 +61,15 @@ def call(main: Callable[[], int | None]) -> int:
     main: The program. It returns an exit code, or None for 0.
 
   Returns:
-    The exit code. A Failure that the program raises, or Ctrl-C where it was
-    not expected, is one line on stderr.
+    The exit code. A Failure that the program raises, data that cannot be
+    used, or Ctrl-C where it was not expected, is one line on stderr.
   """
   try:
     return main() or 0
   except Failure as error:
     return fail(str(error), error.exit_code)
+  except errors.DataError as error:
+    return fail(str(error), UserError.exit_code)
   except KeyboardInterrupt:
     return fail('interrupted.', 128 + signal.SIGINT)
 

@@ -32,6 +32,15 @@ _VALIDATION_EXAMPLES = flags.DEFINE_integer(
     'How many training examples to hold out for validation. None is the '
     "set's own validation split, or a twelfth of the training split: 5,000 of "
     'the 60,000 of Fashion-MNIST.', lower_bound=0)
+_VALIDATION_SPLIT = flags.DEFINE_string(
+    'validation_split', None,
+    "The split to validate with: a name of the set's, or a slice such as "
+    "train[:5000], which is then not trained on; 'none' for no validation. "
+    'Default: as --validation_examples says.')
+_TEST_SPLIT = flags.DEFINE_string(
+    'test_split', None,
+    "The split to test with at the end, likewise; 'none' for no test. "
+    "Default: the split 'test', if the set has one with labels.")
 _IMAGE_SIZE = flags.DEFINE_list(
     'image_size', None,
     'HEIGHT,WIDTH to resize images to; needed where a set has many sizes.')
@@ -194,6 +203,8 @@ def main() -> int:
   config = config_lib.Config(
       dataset=_DATASET.value,
       validation_examples=_VALIDATION_EXAMPLES.value,
+      validation_split=_VALIDATION_SPLIT.value,
+      test_split=_TEST_SPLIT.value,
       image_size=size,
       normalize=_NORMALIZE.value,
       model=_MODEL.value,

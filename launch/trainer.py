@@ -287,6 +287,7 @@ class Trainer:
           self._train_step, self._strategy, self.extent, data.arrays
       ).over(rows)
     return feeds.Streaming(self._train_step, self._strategy).over(
+        data,
         lambda start, place: batches.train_batches(
             data,
             seed=seed,
@@ -294,7 +295,7 @@ class Trainer:
             start_step=start,
             num_steps=self._experiment.num_steps - start,
             **place,
-        )
+        ),
     )
 
   def _repeat(self, num_steps: int) -> None:

@@ -202,6 +202,7 @@ def _opening(
       f'{experiment.num_steps:,} steps, '
       f'{experiment.steps_per_epoch:,} an epoch',
   ]
+  lines += dataset.notes
   lines += _emulated(experiment.config.precision, strategy)
   lines += _slow(experiment, strategy, trainer.extent)
   if trainer.restored:

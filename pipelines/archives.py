@@ -16,21 +16,37 @@ import pathlib
 import shutil
 import struct
 import zlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow_datasets as tfds
 
-# The times of upstream's gzip headers, which SHA-256 can not give back.
-_GZIP_TIMES = {
+from . import files
+
+
+class _Upstream(NamedTuple):
+  """What upstream's archive is, as far as TFDS does not record it."""
+
+  time: int  # Of the gzip header, which SHA-256 cannot give back.
+  unpacked_bytes: int  # An IDX file has a header and one size of items.
+
+
+_UPSTREAM = {
     'fashion_mnist': {
-        'train-images-idx3-ubyte.gz': 1504176606,
-        'train-labels-idx1-ubyte.gz': 1504176606,
-        't10k-images-idx3-ubyte.gz': 1504176627,
-        't10k-labels-idx1-ubyte.gz': 1504176627,
+        'train-images-idx3-ubyte.gz': _Upstream(
+            1504176606, 16 + 60_000 * 28 * 28
+        ),
+        'train-labels-idx1-ubyte.gz': _Upstream(1504176606, 8 + 60_000),
+        't10k-images-idx3-ubyte.gz': _Upstream(
+            1504176627, 16 + 10_000 * 28 * 28
+        ),
+        't10k-labels-idx1-ubyte.gz': _Upstream(1504176627, 8 + 10_000),
     }
 }
+# How much longer than upstream's an archive may be: another gzip header.
+_MAX_HEADER_BYTES = 1 << 16
 _EXTRA, _NAME, _COMMENT, _HEADER_CRC = 4, 8, 16, 2
 _FIXED_HEADER_BYTES = 10
+_BLOCK_BYTES = 1 << 20
 
 
 def expected(dataset_name: str) -> dict[str, Any]:
@@ -91,7 +107,8 @@ def restore(
 
   Raises:
     ValueError: If an archive is missing, truncated or another file than the
-      one whose size and SHA-256 TFDS has recorded.
+      one whose size and SHA-256 TFDS has recorded. No more of it is read or
+      unpacked than upstream's has.
   """
   source = pathlib.Path(archives_dir).expanduser()
   target = pathlib.Path(destination).expanduser()
@@ -107,25 +124,21 @@ def restore(
         f'{dataset_name}; put the missing archives there.'
     )
   target.mkdir(parents=True, exist_ok=True)
-  times = _GZIP_TIMES.get(dataset_name, {})
+  known = _UPSTREAM.get(dataset_name, {})
   for name, info in infos.items():
-    path = source / name
-    if _sha256(path) == info.checksum:
+    path, upstream = source / name, known.get(name)
+    size = path.stat().st_size
+    if size == info.size and files.sha256(path) == info.checksum:
       shutil.copyfile(path, target / name)
       continue
-    data = path.read_bytes() if name in times else b''
-    restored = _with_header(data, name.removesuffix('.gz'), times.get(name, 0))
+    if upstream is None or size > info.size + _MAX_HEADER_BYTES:
+      raise ValueError(_of_other_size(path, dataset_name, info.size))
+    restored = _with_header(
+        path.read_bytes(), name.removesuffix('.gz'), upstream.time
+    )
     if hashlib.sha256(restored).hexdigest() != info.checksum:
-      raise ValueError(_diagnosis(path, dataset_name, info.size))
+      raise ValueError(_diagnosis(path, dataset_name, info.size, upstream))
     (target / name).write_bytes(restored)
-
-
-def _sha256(path: pathlib.Path) -> str:
-  digest = hashlib.sha256()
-  with open(path, 'rb') as file:
-    while block := file.read(1 << 20):
-      digest.update(block)
-  return digest.hexdigest()
 
 
 def _header_size(data: bytes) -> int:
@@ -149,26 +162,52 @@ def _with_header(data: bytes, name: str, time: int) -> bytes:
   return fixed + name.encode() + b'\0' + data[size:]
 
 
-def _diagnosis(path: pathlib.Path, dataset_name: str, size: int) -> str:
+def _diagnosis(
+    path: pathlib.Path, dataset_name: str, size: int, upstream: _Upstream
+) -> str:
   """Returns the error of an archive that is not the recorded one."""
-  given = path.stat().st_size
   remedy = f'; replace it with the archive of {dataset_name}.'
+  unpacked = 0
   try:
-    if path.suffix == '.gz':
-      with gzip.open(path) as file:
-        while file.read(1 << 20):
-          continue
-    truncated = given == 0 or (path.suffix != '.gz' and given < size)
+    with gzip.open(path) as file:
+      # Whatever the archive claims, no more is unpacked than upstream's has.
+      while unpacked <= upstream.unpacked_bytes:
+        block = file.read(_BLOCK_BYTES)
+        unpacked += len(block)
+        if not block:
+          break
+    truncated = path.stat().st_size == 0
   except EOFError:
     truncated = True
   except (OSError, zlib.error):
     return f'archives_dir: {path} is damaged or no gzip file{remedy}'
   if truncated:
+    return _truncated(path, dataset_name, size)
+  if unpacked > upstream.unpacked_bytes:
     return (
-        f'archives_dir: {path} is truncated ({given} bytes, upstream has '
-        f'{size}){remedy}'
+        f'archives_dir: {path} unpacks to more than the '
+        f"{upstream.unpacked_bytes:,} bytes of upstream's{remedy}"
     )
   return (
       f'archives_dir: {path} is whole but of another data set or version: its '
       f'SHA-256 is not the one that TFDS records{remedy}'
+  )
+
+
+def _of_other_size(path: pathlib.Path, dataset_name: str, size: int) -> str:
+  """Returns the error of an archive that is not unpacked to look at it."""
+  given = path.stat().st_size
+  if given < size:
+    return _truncated(path, dataset_name, size)
+  return (
+      f'archives_dir: {path} is of another data set or version: it has {given} '
+      f'bytes, upstream {size}, or another SHA-256 than TFDS records; replace '
+      f'it with the archive of {dataset_name}.'
+  )
+
+
+def _truncated(path: pathlib.Path, dataset_name: str, size: int) -> str:
+  return (
+      f'archives_dir: {path} is truncated ({path.stat().st_size} bytes, '
+      f'upstream has {size}); replace it with the archive of {dataset_name}.'
   )

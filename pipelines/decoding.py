@@ -8,19 +8,23 @@ import mmap
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from . import examples, files, records
+from . import diagnosis, errors, examples, files, records
 
 # Part of every key: raise it when decoding or the layout changes.
-_VERSION = 1
+_VERSION = 2
 _BATCH_SIZE = 256
 _READ_BYTES = 8 << 20
+_ARRAYS = ('images', 'labels', 'fingerprints')
+# The checksums of the arrays' files, as `sha256sum --check` reads them.
+_STAMP = 'SHA256'
+_NUM_FINGERPRINTS = 2**63 - 1
 
 
 def cache(
@@ -28,32 +32,48 @@ def cache(
     split: str,
     image_shape: tuple[int, int, int],
     image_size: tuple[int, int] | None,
+    *,
+    tell: Callable[[str], None] = lambda note: None,
+    is_streamed: bool = False,
 ) -> pathlib.Path | None:
   """Decodes a whole split to disk, unless that was done before.
 
   The cache lies in the prepared set's own folder, so that it goes when the
-  set does, and its name holds a fingerprint of the prepared files.
+  set does, and its name holds a fingerprint of the prepared files. What does
+  not fit its checksums is decoded anew.
 
   Args:
     builder: The builder of the prepared set.
     split: The name of one of TFDS's splits.
     image_shape: (H, W, C) of the decoded, resized images.
     image_size: The (H, W) to resize to, or None.
+    tell: Called with a line on what was found damaged.
+    is_streamed: Whether images are read by `stream`, which checks each one as
+      it is read. If not, all are checked here.
 
   Returns:
     A folder of `images.npy` and `labels.npy`, in the order of TFDS; None where
-    it can not be written, or would fill more than half of the free disk.
+    it cannot be written, or would fill more than half of the free disk.
+
+  Raises:
+    DataError: If an example is damaged.
   """
   if not files.is_local(builder.data_dir):
     return None
   folder = pathlib.Path(builder.data_dir) / '.decoded'
   target = folder / f'{split}-{_fingerprint(builder, image_size)}'
   shape = (builder.info.splits[split].num_examples, *image_shape)
-  if _read(target, shape):
+  if _is_whole(target, shape, is_streamed):
     return target
+  if target.exists():
+    tell(
+        f'{target}: the decoded images do not fit their checksums and are '
+        'decoded anew.'
+    )
   try:
     with files.lock(folder / '.lock'):
-      if _read(target, shape):  # Another process may have been first.
+      # Another process may have been first.
+      if _is_whole(target, shape, is_streamed):
         return target
       if shutil.disk_usage(folder).free < 2 * math.prod(shape):
         return None
@@ -68,6 +88,8 @@ def decoded(
     split: str,
     image_shape: tuple[int, int, int],
     image_size: tuple[int, int] | None,
+    *,
+    tell: Callable[[str], None] = lambda note: None,
 ) -> examples.Examples:
   """Returns a whole split in memory, from the cache where there can be one.
 
@@ -76,12 +98,16 @@ def decoded(
     split: The name of one of TFDS's splits.
     image_shape: (H, W, C) of the decoded, resized images.
     image_size: The (H, W) to resize to, or None.
+    tell: Called with a line on what was found damaged.
 
   Returns:
     The examples in the order of TFDS.
+
+  Raises:
+    DataError: If an example is damaged.
   """
   shape = (builder.info.splits[split].num_examples, *image_shape)
-  folder = cache(builder, split, image_shape, image_size)
+  folder = cache(builder, split, image_shape, image_size, tell=tell)
   if folder and (found := _read(folder, shape)):
     return found
   images = np.empty(shape, np.uint8)
@@ -103,10 +129,12 @@ def stream(folder: pathlib.Path, start: int, stop: int) -> tf.data.Dataset:
     stop: The one after the last.
 
   Returns:
-    A dataset of dicts: `image`, the bytes of the pixels, and `label` [].
+    A dataset of dicts: `image`, the bytes of the pixels, `label` [], and
+    `fingerprint` [], what `fingerprints` gives for the image.
   """
   images = np.load(folder / 'images.npy', mmap_mode='r')
   labels = np.load(folder / 'labels.npy')[start:stop]
+  expected = np.load(folder / 'fingerprints.npy')[start:stop]
   record_bytes = math.prod(images.shape[1:])
   return tf.data.Dataset.zip({
       'image': tf.data.FixedLengthRecordDataset(
@@ -117,7 +145,57 @@ def stream(folder: pathlib.Path, start: int, stop: int) -> tf.data.Dataset:
           buffer_size=_READ_BYTES,
       ),
       'label': tf.data.Dataset.from_tensor_slices(labels),
+      'fingerprint': tf.data.Dataset.from_tensor_slices(expected),
   })
+
+
+def fingerprints(images: tf.Tensor) -> tf.Tensor:
+  """Returns what tells images from damaged ones, at the speed of memory.
+
+  Args:
+    images: The bytes of the pixels, strings ``[batch_size]``.
+
+  Returns:
+    int64 ``[batch_size]``.
+  """
+  return tf.strings.to_hash_bucket_fast(images, _NUM_FINGERPRINTS)
+
+
+def find_damage(folder: pathlib.Path) -> errors.DataError | None:
+  """Looks for the first image of a cache that does not fit its fingerprint.
+
+  The cache that has one is no longer used: the next start decodes anew.
+
+  Args:
+    folder: What `cache` returned.
+
+  Returns:
+    The error that names the image; None if all fit.
+  """
+  try:
+    expected = np.load(folder / 'fingerprints.npy')
+    images = np.load(folder / 'images.npy', mmap_mode='r')
+    found = (
+        fingerprints(tf.constant([image.tobytes() for image in some]))
+        for some in _in_batches(images)
+    )
+    wrong = np.flatnonzero(np.concatenate(list(found)) != expected)
+  except (OSError, ValueError, EOFError) as error:
+    return errors.DataError(
+        f'dataset: the decoded images in {folder} cannot be read: '
+        f'{errors.one_line(error)}; the same command decodes them anew.'
+    )
+  if not wrong.size:
+    return None
+  remedy = 'the same command decodes them anew and goes on'
+  try:
+    (folder / _STAMP).unlink(missing_ok=True)
+  except OSError:
+    remedy = 'remove the folder, and they are decoded anew'
+  return errors.DataError(
+      f'dataset: example {wrong[0]} of the decoded images in {folder} does '
+      f'not fit its checksum; {remedy}.'
+  )
 
 
 def release(array: np.ndarray) -> None:
@@ -162,6 +240,27 @@ def _read(
   return examples.Examples(images, labels)
 
 
+def _is_whole(
+    cache: pathlib.Path, shape: tuple[int, ...], is_streamed: bool
+) -> bool:
+  """Returns whether a cache is there and fits its checksums."""
+  if _read(cache, shape) is None:
+    return False
+  try:
+    stamp = (cache / _STAMP).read_text().splitlines()
+    return len(stamp) == len(_ARRAYS) and all(
+        _checksum(cache, name) in stamp
+        for name in _ARRAYS
+        if not (is_streamed and name == 'images')
+    )
+  except (OSError, ValueError):
+    return False
+
+
+def _checksum(cache: pathlib.Path, name: str) -> str:
+  return f'{files.sha256(cache / f"{name}.npy")}  {name}.npy'
+
+
 def _write(
     target: pathlib.Path,
     batches: Iterator[tuple[np.ndarray, np.ndarray]],
@@ -173,15 +272,51 @@ def _write(
     if folder.exists():
       shutil.rmtree(folder)
   unfinished.mkdir()
+  try:
+    _write_arrays(unfinished, batches, shape)
+    unfinished.rename(target)
+  finally:
+    shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _write_arrays(
+    folder: pathlib.Path,
+    batches: Iterator[tuple[np.ndarray, np.ndarray]],
+    shape: tuple[int, ...],
+) -> None:
   header = {'descr': '|u1', 'fortran_order': False, 'shape': shape}
-  labels = []
-  with open(unfinished / 'images.npy', 'wb') as file:
+  labels, expected = [], []
+  with open(folder / 'images.npy', 'wb') as opened:
+    file = _Hashed(opened)
     np.lib.format.write_array_header_1_0(file, header)
     for some_images, some_labels in batches:
       file.write(some_images.tobytes())
       labels.append(some_labels)
-  np.save(unfinished / 'labels.npy', np.concatenate(labels))
-  unfinished.rename(target)
+      expected.append(
+          fingerprints(tf.constant([image.tobytes() for image in some_images]))
+      )
+  np.save(folder / 'labels.npy', np.concatenate(labels))
+  np.save(folder / 'fingerprints.npy', np.concatenate(expected))
+  lines = [f'{file.digest.hexdigest()}  images.npy']
+  lines += [_checksum(folder, name) for name in _ARRAYS if name != 'images']
+  (folder / _STAMP).write_text('\n'.join(lines) + '\n')
+
+
+class _Hashed:
+  """A file whose SHA-256 is taken while it is written."""
+
+  def __init__(self, file: BinaryIO):
+    self._file = file
+    self.digest = hashlib.sha256()
+
+  def write(self, data: bytes) -> int:
+    self.digest.update(data)
+    return self._file.write(data)
+
+
+def _in_batches(images: np.ndarray) -> Iterator[np.ndarray]:
+  for start in range(0, len(images), _BATCH_SIZE):
+    yield images[start : start + _BATCH_SIZE]
 
 
 def _decode(
@@ -189,7 +324,12 @@ def _decode(
     split: str,
     image_size: tuple[int, int] | None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-  """Decodes a split, batch by batch: images uint8, labels int64."""
+  """Decodes a split, batch by batch: images uint8, labels int64.
+
+  Raises:
+    DataError: If an example is damaged, or a file holds another number of
+      examples than the set says.
+  """
 
   def decode(example):
     image = records.decode(builder, example['image'], image_size)
@@ -199,4 +339,16 @@ def _decode(
       decode, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
   )
   batches = dataset.batch(_BATCH_SIZE).prefetch(tf.data.AUTOTUNE)
-  return batches.as_numpy_iterator()
+  try:
+    yield from batches.as_numpy_iterator()
+  except Exception as error:
+    explanation = diagnosis.explained(error, builder, split, image_size)
+    if explanation is error:
+      raise
+    raise explanation from error
+  # TFDS checks the sum of the files' lengths only.
+  has_files = len(builder.info.splits[split].shard_lengths) > 1
+  if has_files and (
+      wrong := diagnosis.find_file(builder, split, reads_all=False)
+  ):
+    raise wrong

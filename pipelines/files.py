@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import pathlib
 from collections.abc import Iterator
@@ -24,6 +25,19 @@ def is_local(path: str | os.PathLike[str]) -> bool:
     (True, False)
   """
   return '://' not in os.fspath(path)
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+  """Returns the SHA-256 of a file, in hexadecimal digits.
+
+  Args:
+    path: The path.
+  """
+  digest = hashlib.sha256()
+  with open(path, 'rb') as file:
+    while block := file.read(1 << 20):
+      digest.update(block)
+  return digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import requests
 import tensorflow_datasets as tfds
 
-from . import archives, files
+from . import archives, errors, files, manifests
 
 DEBIAN_ARCHIVES_DIR = '/usr/share/datasets/fashion-mnist'
 
@@ -23,8 +23,7 @@ _ANSWER_TIMEOUT_S = 5
 _GATEWAY_ERRORS = (407, 502, 503, 504)
 
 
-class DataError(ValueError):
-  """A set that can not be had or used; the message is one line."""
+DataError = errors.DataError
 
 
 def make_builder(
@@ -40,16 +39,28 @@ def make_builder(
     The builder.
 
   Raises:
-    DataError: If there is no such set; similar names are given.
+    DataError: If there is no such set (similar names are given), or its files
+      are damaged or would have TFDS import what is not its own.
   """
   folder = None if data_dir is None else os.path.expanduser(data_dir)
   try:
-    return tfds.builder(name, data_dir=folder)
+    manifests.check(name, folder)
+    builder = tfds.builder(name, data_dir=folder)
+    if not builder.name:
+      raise ValueError('the set has no name')
+    return builder
+  except DataError:
+    raise
   except tfds.core.DatasetNotFoundError:
+    if damage := manifests.damage(name, folder):
+      raise DataError(f'dataset: {name}: {damage}') from None
     raise DataError(_unknown(name, folder)) from None
   except Exception as error:
+    damage = manifests.damage(name, folder, errors.one_line(error))
     raise DataError(
-        f'dataset: TFDS can not make {name!r}: {one_line(error)}.'
+        f'dataset: {name}: {damage}'
+        if damage
+        else f'dataset: TFDS cannot make {name!r}: {errors.one_line(error)}.'
     ) from error
 
 
@@ -242,18 +253,5 @@ def _one_line_errors(name: str) -> Iterator[None]:
     raise
   except Exception as error:
     raise DataError(
-        f'dataset: {name} could not be prepared: {one_line(error)}.'
+        f'dataset: {name} could not be prepared: {errors.one_line(error)}.'
     ) from error
-
-
-def one_line(error: BaseException) -> str:
-  """Returns an error's first line that says something, or its type.
-
-  Args:
-    error: The error.
-
-  Returns:
-    A line without a full stop.
-  """
-  lines = [line.strip().rstrip('.:') for line in str(error).splitlines()]
-  return next((line for line in lines if line), type(error).__name__)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from . import batches
+from . import batches, streams
 
 _LEVELS = 256
 
@@ -75,17 +75,21 @@ def statistics(data: batches.Data) -> tuple[np.ndarray, np.ndarray]:
   Returns:
     Mean and (population) standard deviation of each channel in [0, 1],
     float32 ``[C]`` each.
+
+  Raises:
+    DataError: If a streamed example is damaged.
   """
   num_channels = data.image_shape[-1]
   counts = np.zeros([num_channels, _LEVELS], np.int64)
   loaded = data.keys().batch(256).map(
       lambda keys: data.load(keys)['image'], num_parallel_calls=tf.data.AUTOTUNE
   )
-  for images in loaded.as_numpy_iterator():
-    for channel in range(num_channels):
-      counts[channel] += np.bincount(
-          images[..., channel].ravel(), minlength=_LEVELS
-      )
+  with streams.explained(data):
+    for images in loaded.as_numpy_iterator():
+      for channel in range(num_channels):
+        counts[channel] += np.bincount(
+            images[..., channel].ravel(), minlength=_LEVELS
+        )
   levels = np.arange(_LEVELS)
   means, stds = [], []
   for histogram in counts:

@@ -7,6 +7,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from . import errors
+
 
 def encoded(
     builder: tfds.core.DatasetBuilder, split: str
@@ -22,6 +24,9 @@ def encoded(
 
   Returns:
     A dataset of dicts: `image` as stored (usually bytes), `label` [].
+
+  Raises:
+    DataError: If TFDS cannot read the set's files.
   """
   options = tf.data.Options()
   options.deterministic = True
@@ -29,17 +34,23 @@ def encoded(
   if len(builder.info.features) > 2:  # Leave the others unread.
     wanted = {'image': True, 'label': True}
     decoders = tfds.decode.PartialDecoding(wanted, decoders)
-  return builder.as_dataset(
-      split=split,
-      decoders=decoders,
-      read_config=tfds.ReadConfig(
-          options=options,
-          try_autocache=False,
-          interleave_cycle_length=1,
-          interleave_block_length=1,
-      ),
-      shuffle_files=False,
-  )
+  try:
+    return builder.as_dataset(
+        split=split,
+        decoders=decoders,
+        read_config=tfds.ReadConfig(
+            options=options,
+            try_autocache=False,
+            interleave_cycle_length=1,
+            interleave_block_length=1,
+        ),
+        shuffle_files=False,
+    )
+  except Exception as error:
+    raise errors.DataError(
+        f'dataset: {builder.name}, split {split}: TFDS cannot read what is in '
+        f'{builder.data_dir}: {errors.one_line(error)}.'
+    ) from error
 
 
 def decode(
@@ -52,38 +63,18 @@ def decode(
   Args:
     builder: The builder of the set.
     image: The image as `encoded` gives it.
-    image_size: The height and width to resize to, antialiased bilinear;
-      None keeps the image's own.
+    image_size: The height and width to resize to, antialiased bilinear. If
+      None, the image keeps its own.
 
   Returns:
-    The image, uint8 ``[H, W, C]``.
+    The image, uint8 ``[H, W, C]``. Running it fails where the image is
+    broken, or not of the size that the set declares.
   """
   feature = builder.info.features['image']
-  image = feature.decode_example(image)
+  image = tf.ensure_shape(feature.decode_example(image), feature.shape)
   if image_size is None:
-    return tf.ensure_shape(image, feature.shape)
+    return image
   resized = tf.image.resize(image, image_size, antialias=True)
   channels = feature.shape[-1]
   rounded = tf.saturate_cast(tf.round(resized), tf.uint8)
   return tf.ensure_shape(rounded, [*image_size, channels])
-
-
-def largest_label(builder: tfds.core.DatasetBuilder, split: str) -> int:
-  """Returns the largest label of a split, without decoding an image.
-
-  Args:
-    builder: The builder of a prepared set with integer labels.
-    split: A split of TFDS.
-
-  Returns:
-    The largest label, -1 for a split without examples.
-  """
-  labels = encoded(builder, split).map(lambda example: example['label'])
-  return int(
-      labels.batch(4096).reduce(
-          tf.constant(-1, tf.int64),
-          lambda largest, batch: tf.maximum(
-              largest, tf.reduce_max(tf.cast(batch, tf.int64))
-          ),
-      )
-  )

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pathlib
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from . import batches, decoding, examples, preparation, records, streams
+from . import (
+  batches,
+  errors,
+  labels,
+  parts,
+  preparation,
+  stores,
+)
 
 DEBIAN_ARCHIVES_DIR = preparation.DEBIAN_ARCHIVES_DIR
-DataError = preparation.DataError
-
-# 1 in 12 of the training examples: 5,000 of Fashion-MNIST's 60,000.
-_VALIDATION_DIVISOR = 12
-
-
-@dataclasses.dataclass(frozen=True)
-class _Part:
-  """The examples [start, stop) of a split of TFDS."""
-
-  split: str
-  start: int
-  stop: int
+DataError = errors.DataError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,6 +33,7 @@ class ImageDataset:
     label_names: The name of each class.
     num_examples: The number of examples of each split there is: 'train',
       'validation', 'test'.
+    left_out: Why a split of these is left out, by its name.
   """
 
   name: str
@@ -48,13 +42,22 @@ class ImageDataset:
   num_classes: int
   label_names: tuple[str, ...]
   num_examples: dict[str, int]
-  _builder: tfds.core.DatasetBuilder = dataclasses.field(repr=False)
-  _parts: dict[str, _Part] = dataclasses.field(repr=False)
-  _image_size: tuple[int, int] | None = dataclasses.field(repr=False)
-  _streams: bool = dataclasses.field(repr=False)
+  left_out: dict[str, str]
+  _parts: dict[str, parts.Part] = dataclasses.field(repr=False)
+  _store: stores.Store = dataclasses.field(repr=False)
   _opened: dict[str, batches.Data] = dataclasses.field(
       default_factory=dict, init=False, repr=False
   )
+
+  @property
+  def notes(self) -> list[str]:
+    """Lines that a user should see; opening a split may add some."""
+    return self._store.notes
+
+  @property
+  def is_resident(self) -> bool:
+    """Whether the examples are given in memory, not streamed."""
+    return self._store.is_resident
 
   def examples(self, split: str) -> batches.Data:
     """Returns the examples of a split, in memory or streamed, kept open.
@@ -66,69 +69,30 @@ class ImageDataset:
       What `batches.train_batches` and `batches.eval_batches` take.
 
     Raises:
-      DataError: If there is no such split, or a label lies outside
-        [0, num_classes).
+      DataError: If there is no such split, an example of it is damaged, or a
+        label lies outside [0, num_classes). Where images are streamed and
+        could not be decoded to disk, the same is found as they are read.
     """
     if split not in self._parts:
+      why = self.left_out.get(split)
       raise DataError(
-          f'split: {self.name} has no {split!r}; it has '
-          f'{", ".join(self._parts)}.'
+          f'split: {self.name} has no {split!r}'
+          f'{f" ({why})" if why else ""}; it has {", ".join(self._parts)}.'
       )
     if split not in self._opened:
-      self._opened[split] = self._open(self._parts[split])
+      self._opened[split] = self._store.open(
+          self._parts[split], self.num_classes
+      )
     return self._opened[split]
 
-  def _open(self, part: _Part) -> batches.Data:
-    place = (self._builder, part.split, self.image_shape, self._image_size)
-    if self._streams:
-      folder = decoding.cache(*place)
-      return self._stream(folder, part) if folder else self._records(part)
-    whole = decoding.decoded(*place)
-    labels = np.asarray(whole.labels[part.start : part.stop])
-    self._check_labels(labels, part)
-    return examples.Examples(whole.images[part.start : part.stop], labels)
+  def check(self) -> None:
+    """Opens all splits, so that what is damaged in any shows up.
 
-  def _stream(self, folder: pathlib.Path, part: _Part) -> streams.Streamed:
-    """Streams what was decoded before."""
-    labels = np.load(folder / 'labels.npy')[part.start : part.stop]
-    self._check_labels(labels, part)
-
-    def decode(images):
-      pixels = tf.io.decode_raw(images, tf.uint8)
-      return tf.reshape(pixels, [-1, *self.image_shape])
-
-    return streams.Streamed(
-        lambda: decoding.stream(folder, part.start, part.stop),
-        decode,
-        part.stop - part.start,
-        self.image_shape,
-    )
-
-  def _records(self, part: _Part) -> streams.Streamed:
-    """Streams the prepared records, decoding in every epoch."""
-
-    def decode(images):
-      return tf.map_fn(
-          lambda image: records.decode(self._builder, image, self._image_size),
-          images,
-          fn_output_signature=tf.TensorSpec(self.image_shape, tf.uint8),
-      )
-
-    return streams.Streamed(
-        lambda: records.encoded(
-            self._builder, f'{part.split}[{part.start}:{part.stop}]'
-        ),
-        decode,
-        part.stop - part.start,
-        self.image_shape,
-    )
-
-  def _check_labels(self, labels: np.ndarray, part: _Part) -> None:
-    if labels.min() < 0 or labels.max() >= self.num_classes:
-      raise DataError(
-          f'dataset: {self.name} has labels {labels.min()} to {labels.max()} '
-          f'in its split {part.split}, expected [0, {self.num_classes}).'
-      )
+    Raises:
+      DataError: As `examples` does.
+    """
+    for split in self._parts:
+      self.examples(split)
 
 
 def route(
@@ -160,13 +124,17 @@ def open_dataset(
     data_dir: str | os.PathLike[str] | None = None,
     archives_dir: str | os.PathLike[str] | None = None,
     validation_examples: int | None = None,
+    validation_split: str | None = None,
+    test_split: str | None = None,
     image_size: tuple[int, int] | None = None,
     memory_budget_gb: float = 4.0,
 ) -> ImageDataset:
   """Opens a set by name and prepares it first where necessary.
 
   Validation examples are the first of the training split in TFDS's order:
-  neither a seed nor the number of shards changes which they are.
+  neither a seed nor the number of shards changes which they are. A split to
+  score whose labels are all -1, TFDS's mark for none, is left out, which
+  `left_out` and `notes` say; one that was asked for by name is refused.
 
   Args:
     name: A name of TFDS, or of a set prepared in `data_dir`.
@@ -174,7 +142,12 @@ def open_dataset(
     archives_dir: A folder with the set's archives under upstream's names;
       None means the one of Debian's package, for Fashion-MNIST.
     validation_examples: How many training examples to hold out; 0 for none.
-      None: the set's own validation split, or 1 in 12.
+      If None, the set's own validation split, or 1 in 12.
+    validation_split: The split to validate with: a name of the set's, or a
+      slice as TFDS writes it, such as 'train[:5000]'; 'none' for no
+      validation. If None, `validation_examples` decides.
+    test_split: The split to test with, likewise. If None, 'test', if any.
+      What is taken from the split 'train' is not trained on.
     image_size: The (height, width) to resize to. Needed where the set's
       images differ in size.
     memory_budget_gb: A set whose images take more (in 10^9 bytes) is
@@ -185,8 +158,11 @@ def open_dataset(
     The set.
 
   Raises:
-    DataError: If the set is unknown, can not be had, or is not one of uint8
-      images under `image` and integers under `label`.
+    DataError: If the set is unknown, cannot be had, is damaged, or is not one
+      of uint8 images under `image` and integers under `label`; if some labels
+      of a split to score are -1 and others not; if plain integers as labels
+      reach beyond 1,000 and ten times the number of different ones, or beyond
+      100,000.
 
   Example:
     dataset = sources.open_dataset('fashion_mnist')
@@ -202,24 +178,76 @@ def open_dataset(
   if not preparation.is_prepared(builder):
     preparation.prepare(builder, name, archives_dir)
     builder = preparation.make_builder(name, data_dir)
-  parts = _parts(builder, name, validation_examples)
-  num_classes, label_names = _classes(builder, parts)
-  num_examples = {
-      split: part.stop - part.start for split, part in parts.items()
-  }
-  num_bytes = sum(num_examples.values()) * int(np.prod(image_shape))
+  chosen = parts.choose(
+      builder, validation_examples, validation_split, test_split
+  )
+  num_bytes = sum(part.num_examples for part in chosen.values()) * int(
+      np.prod(image_shape)
+  )
+  store = stores.Store(
+      builder,
+      image_shape,
+      image_size,
+      is_resident=num_bytes <= memory_budget_gb * 1e9,
+  )
+  left_out = _unlabelled(
+      store, chosen, {'validation': validation_split, 'test': test_split}
+  )
+  for split in left_out:
+    del chosen[split]
+  names = labels.named_classes(builder)
+  if names is None:  # A plain integer does not say how many values it takes.
+    names = labels.counted_classes(builder, map(store.labels, chosen.values()))
   return ImageDataset(
       name=name,
       version=str(builder.version),
       image_shape=image_shape,
-      num_classes=num_classes,
-      label_names=label_names,
-      num_examples=num_examples,
-      _builder=builder,
-      _parts=parts,
-      _image_size=image_size,
-      _streams=num_bytes > memory_budget_gb * 1e9,
+      num_classes=len(names),
+      label_names=tuple(names),
+      num_examples={
+          split: part.num_examples for split, part in chosen.items()
+      },
+      left_out=left_out,
+      _parts=chosen,
+      _store=store,
   )
+
+
+def _unlabelled(
+    store: stores.Store,
+    chosen: dict[str, parts.Part],
+    asked: dict[str, str | None],
+) -> dict[str, str]:
+  """Returns why splits to score cannot be scored, by the split's name.
+
+  Args:
+    store: Reads the labels.
+    chosen: The parts of the set.
+    asked: The split that was asked for by name, or None, for each.
+  """
+  left_out = {}
+  for split, part in chosen.items():
+    if part.split == 'train':  # Trained on too: without labels it is refused.
+      continue
+    why = labels.why_unlabelled(store.builder, part, store.labels(part))
+    if why is None:
+      continue
+    if asked[split] is not None:
+      raise DataError(
+          f'{split}_split: {store.builder.name}, split {part.split}: {why}; '
+          f'{split}_split=none leaves it out.'
+      )
+    left_out[split] = why
+    remedy = (
+        '; validation_examples holds out training examples instead'
+        if split == 'validation'
+        else ''
+    )
+    store.notes.append(
+        f'{store.builder.name}, split {part.split}: {why}; it is left '
+        f'out{remedy}.'
+    )
+  return left_out
 
 
 def _image_shape(
@@ -245,10 +273,16 @@ def _image_shape(
         f'dataset: {name} has no integer `label`; it has {listed}.'
     )
   shape = image.shape
-  if image.np_dtype != np.uint8 or len(shape) != 3 or shape[-1] is None:
+  if (
+      image.np_dtype != np.uint8
+      or len(shape) != 3
+      or shape[-1] is None
+      or 0 in shape
+  ):
+    dtype = getattr(image.np_dtype, '__name__', image.np_dtype)
     raise DataError(
-        f'dataset: {name} has images {np.dtype(image.np_dtype).name} {shape};'
-        ' expected uint8 (height, width, channels).'
+        f'dataset: {name} has images {dtype} {shape}; expected uint8 (height, '
+        'width, channels).'
     )
   if image_size is None and None in shape:
     raise DataError(
@@ -257,55 +291,3 @@ def _image_shape(
     )
   height, width = image_size or shape[:2]
   return height, width, shape[-1]
-
-
-def _parts(
-    builder: tfds.core.DatasetBuilder,
-    name: str,
-    validation_examples: int | None,
-) -> dict[str, _Part]:
-  splits = builder.info.splits
-  if 'train' not in splits:
-    raise DataError(
-        f"dataset: {name} has no split 'train'; it has {', '.join(splits)}."
-    )
-  num_train = splits['train'].num_examples
-  parts = {}
-  if validation_examples is None and 'validation' in splits:
-    held_out = 0
-    parts['validation'] = _whole(splits, 'validation')
-  else:
-    held_out = num_train // _VALIDATION_DIVISOR
-    if validation_examples is not None:
-      held_out = validation_examples
-    if not 0 <= held_out < num_train:
-      raise DataError(
-          f'validation_examples: {held_out} is not in [0, {num_train}), the '
-          f'training examples of {name}.'
-      )
-    if held_out:
-      parts['validation'] = _Part('train', 0, held_out)
-  parts['train'] = _Part('train', held_out, num_train)
-  if 'test' in splits:
-    parts['test'] = _whole(splits, 'test')
-  order = ('train', 'validation', 'test')
-  return {split: parts[split] for split in order if split in parts}
-
-
-def _whole(splits: tfds.core.SplitDict, split: str) -> _Part:
-  return _Part(split, 0, splits[split].num_examples)
-
-
-def _classes(
-    builder: tfds.core.DatasetBuilder, parts: dict[str, _Part]
-) -> tuple[int, tuple[str, ...]]:
-  """Returns the number and the names of the classes."""
-  label = builder.info.features['label']
-  if getattr(label, 'num_classes', None):
-    return label.num_classes, tuple(label.names)
-  # A plain integer does not say how many values it takes.
-  largest = max(
-      records.largest_label(builder, split)
-      for split in {part.split for part in parts.values()}
-  )
-  return largest + 1, tuple(str(index) for index in range(largest + 1))

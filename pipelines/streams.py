@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
 
-from . import examples
+from . import diagnosis, examples
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,8 +23,10 @@ class Streamed:
   Attributes:
     read: Gives a dataset of the split in order: dicts of `image`, encoded,
       and `label`, an integer ``[]``.
-    decode: A function of encoded images ``[batch_size]`` to images uint8
-      ``[batch_size, H, W, C]``.
+    decode: A function of keys, each entry ``[batch_size]``, to images uint8
+      ``[batch_size, H, W, C]``. It checks what can be checked.
+    explain: A function of the error that reading has raised to the one to
+      raise, which names the example.
     num_examples: The number of examples in the split.
     image_shape: (H, W, C) of the decoded images.
     shuffle_buffer: The number of encoded examples to draw from at random. A
@@ -32,7 +35,8 @@ class Streamed:
   """
 
   read: Callable[[], tf.data.Dataset]
-  decode: Callable[[tf.Tensor], tf.Tensor]
+  decode: Callable[[dict[str, Any]], tf.Tensor]
+  explain: Callable[[Exception], Exception]
   num_examples: int
   image_shape: tuple[int, int, int]
   shuffle_buffer: int = 10_000
@@ -84,7 +88,28 @@ class Streamed:
       ``[batch_size]``, the positions in the split.
     """
     return {
-        'image': self.decode(keys['image']),
+        'image': self.decode(keys),
         'label': tf.cast(keys['label'], tf.int64),
         'index': tf.cast(keys['index'], tf.int32),
     }
+
+
+@contextlib.contextmanager
+def explained(data: Any) -> Iterator[None]:
+  """Turns an error of reading streamed examples into one that names them.
+
+  Args:
+    data: What is read in the block; only `Streamed` data can be damaged.
+
+  Raises:
+    DataError: If the block failed at an example.
+  """
+  try:
+    yield
+  except Exception as error:
+    if not isinstance(data, Streamed) or not diagnosis.is_of_data(error):
+      raise
+    explanation = data.explain(error)
+    if explanation is error:
+      raise
+    raise explanation from error

@@ -38,7 +38,7 @@ class RestoreTest(absltest.TestCase):
     self.source = pathlib.Path(folder)
     self.target = self.source / 'restored'
     self.expected = _upstream(b'\0\0\x08\x01' + bytes(range(200)))
-    info = types.SimpleNamespace(
+    self.info = info = types.SimpleNamespace(
         size=len(self.expected),
         checksum=hashlib.sha256(self.expected).hexdigest(),
     )
@@ -87,6 +87,44 @@ class RestoreTest(absltest.TestCase):
 
   def test_refuses_damaged(self):
     self.assert_refused(b'no archive at all', 'damaged or no gzip')
+
+  def test_unpacks_no_more_than_upstream_has(self):
+    bomb = gzip.compress(bytes(1 << 26))
+    self.info.size = len(bomb)
+    with mock.patch.object(archives, '_BLOCK_BYTES', 1 << 14):
+      unpacked = self.count_unpacked()
+      self.assert_refused(bomb, 'unpacks to more than the 60,008 bytes')
+    self.assertBetween(sum(unpacked), 60_009, 60_009 + (1 << 14))
+
+  def test_reads_nothing_of_another_length(self):
+    with mock.patch.object(pathlib.Path, 'read_bytes') as read:
+      (self.source / _NAME).touch()
+      os.truncate(self.source / _NAME, 1 << 40)  # No block of it is written.
+      with self.assertRaisesRegex(ValueError, f'has {1 << 40} bytes'):
+        archives.restore(self.source, self.target, 'fashion_mnist')
+    read.assert_not_called()
+
+  def test_unpacks_nothing_of_other_sets(self):
+    unpacked = self.count_unpacked()
+    for size, words in ((-5, 'truncated'), (0, 'another'), (5, 'another')):
+      content = b'x' * (self.info.size + size)
+      (self.source / _NAME).write_bytes(content)
+      with self.assertRaisesRegex(ValueError, words):
+        archives.restore(self.source, self.target, 'kmnist')
+    self.assertEmpty(unpacked)
+
+  def count_unpacked(self) -> list[int]:
+    """Returns a list that the lengths of what is unpacked are put into."""
+    unpacked = []
+    read = gzip.GzipFile.read
+
+    def counted(file, size):
+      block = read(file, size)
+      unpacked.append(len(block))
+      return block
+
+    self.enter_context(mock.patch.object(gzip.GzipFile, 'read', counted))
+    return unpacked
 
   def test_names_missing(self):
     with self.assertRaisesRegex(ValueError, f'lacks {_NAME}'):

@@ -5,10 +5,13 @@ Covers: records.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import pathlib
 import re
 import shutil
 import tempfile
+from concurrent import futures
 from unittest import mock
 
 import numpy as np
@@ -16,8 +19,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl.testing import absltest, parameterized
 
-from pipelines import decoding, records
+from pipelines import decoding, errors, files, records, sources, streams
 from tests import small_datasets
+from tests.pipelines import damages
 
 _SHAPE = (8, 8, 3)
 _MAPS = pathlib.Path('/proc/self/smaps')
@@ -34,10 +38,14 @@ class DecodedTest(parameterized.TestCase):
         mock.patch.object(decoding, '_decode', wraps=decoding._decode)
     )
 
-  def decoded(self, image_size=None):
+  def decoded(self, image_size=None, tell=lambda note: None):
     builder = tfds.builder('tiny_shapes', data_dir=self.folder)
     shape = (*(image_size or _SHAPE[:2]), 3)
-    return decoding.decoded(builder, 'train', shape, image_size)
+    return decoding.decoded(builder, 'train', shape, image_size, tell=tell)
+
+  def cached(self, name: str) -> pathlib.Path:
+    (path,) = self.prepared.glob(f'.decoded/train-*/{name}')
+    return path
 
   def assert_whole(self, data):
     images, labels = small_datasets.arrays(12, _SHAPE)
@@ -69,15 +77,54 @@ class DecodedTest(parameterized.TestCase):
     self.assert_whole(self.decoded())
     self.assertEqual(self.decode.call_count, 2)
 
-  @parameterized.parameters('images.npy', 'labels.npy')
-  def test_decodes_again_what_was_cut_short(self, name):
+  @parameterized.product(
+      name=('images.npy', 'labels.npy', 'fingerprints.npy', 'SHA256'),
+      damage=('flipped', 'flipped at the end', 'cut', 'emptied', 'gone'),
+  )
+  def test_decodes_again_what_is_damaged_and_says_so(self, name, damage):
     self.decoded()
-    (path,) = self.prepared.glob(f'.decoded/train-*/{name}')
-    path.write_bytes(path.read_bytes()[:-1])
-    self.assert_whole(self.decoded())
+    path = self.cached(name)
+    if damage.startswith('flipped'):
+      damages.flip(path, 0.99 if 'end' in damage else 0.7)
+    elif damage == 'gone':
+      path.unlink()
+    else:
+      os.truncate(path, path.stat().st_size - 9 if damage == 'cut' else 0)
+    notes = []
+    self.assert_whole(self.decoded(tell=notes.append))
     self.assertEqual(self.decode.call_count, 2)
-    self.assert_whole(self.decoded())
+    self.assertLen(notes, 1)
+    self.assertRegex(notes[0], r'train-\w+: .* decoded anew\.$')
+    self.assert_whole(self.decoded(tell=notes.append))
     self.assertEqual(self.decode.call_count, 2)
+    self.assertLen(notes, 1)
+
+  def test_checksums_are_those_of_sha256sum(self):
+    self.decoded()
+    for line in self.cached('SHA256').read_text().splitlines():
+      digest, name = line.split('  ')
+      content = self.cached(name).read_bytes()
+      self.assertEqual(digest, hashlib.sha256(content).hexdigest())
+
+  def test_several_at_once_decode_once(self):
+    with futures.ThreadPoolExecutor(4) as pool:
+      for data in pool.map(lambda _: self.decoded(), range(4)):
+        self.assert_whole(data)
+    self.assertEqual(self.decode.call_count, 1)
+
+  def test_leaves_nothing_of_a_damaged_split(self):
+    damages.EXAMPLES['no image'][0](self.prepared, 'train')
+    with self.assertRaises(errors.DataError):
+      self.decoded()
+    self.assertEqual(os.listdir(self.prepared / '.decoded'), ['.lock'])
+
+  def test_goes_on_without_a_damaged_cache_that_cannot_be_replaced(self):
+    self.decoded()
+    damages.flip(self.cached('images.npy'))
+    notes = []
+    with mock.patch.object(files, 'lock', side_effect=PermissionError):
+      self.assert_whole(self.decoded(tell=notes.append))
+    self.assertLen(notes, 1)
 
   def test_goes_on_where_nothing_can_be_written(self):
     (self.prepared / '.decoded').write_text('in the way')
@@ -87,6 +134,47 @@ class DecodedTest(parameterized.TestCase):
     with mock.patch.object(np, 'save', side_effect=OSError('full')):
       self.assert_whole(self.decoded())
     self.assertEmpty(list(self.prepared.glob('.decoded/train-*')))
+
+
+class StreamTest(absltest.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.folder = self.enter_context(tempfile.TemporaryDirectory())
+    small_datasets.write(self.folder, num_train=12, num_test=0)
+
+  def open(self) -> sources.ImageDataset:
+    return sources.open_dataset(
+        'tiny_shapes', data_dir=self.folder, memory_budget_gb=0.0
+    )
+
+  def read(self, dataset: sources.ImageDataset) -> np.ndarray:
+    data = dataset.examples('train')
+    with streams.explained(data):
+      loaded = data.keys().batch(5).map(data.load)
+      return np.concatenate([batch['label'] for batch in loaded])
+
+  def test_damage_is_met_as_it_is_read_and_mended_by_the_next_start(self):
+    dataset = self.open()
+    labels = self.read(dataset)
+    (path,) = pathlib.Path(self.folder).glob('*/*/.decoded/train-*/images.npy')
+    # The header takes 128 bytes, an image 192; the first is validated with.
+    damages.flip(path, (128 + 192 * 4.5) / path.stat().st_size)
+    for damaged in (dataset, self.open()):
+      with self.assertRaisesRegex(
+          errors.DataError, f'example 4 .*{path.parent} .* checksum.* anew'
+      ):
+        self.read(damaged)
+      self.assertFalse((path.parent / 'SHA256').exists())
+      (path.parent / 'SHA256').write_text(self.stamp(path.parent))
+    (path.parent / 'SHA256').unlink()
+    again = self.open()
+    np.testing.assert_array_equal(self.read(again), labels)
+    self.assertLen(again.notes, 1)
+
+  def stamp(self, folder: pathlib.Path) -> str:
+    names = ('images.npy', 'labels.npy', 'fingerprints.npy')
+    return ''.join(f'{files.sha256(folder / n)}  {n}\n' for n in names)
 
 
 class ResizeTest(absltest.TestCase):

@@ -124,13 +124,16 @@ class OpenDatasetTest(parameterized.TestCase):
     )
     self.assertEqual(self.open().examples('train').num_examples, 220)
 
-  def test_labels_outside_the_classes(self):
+  @parameterized.parameters(1.0, 0.0)
+  def test_labels_outside_the_classes(self, budget):
     label = tfds.features.Scalar(np.int64)
     small_datasets.write(
-        self.folder, features={'label': label}, labels_from=-1
+        self.folder, num_test=0, features={'label': label}, labels_from=-2
     )
-    with self.assertRaisesRegex(sources.DataError, 'labels -1 to 2'):
-      self.open().examples('train')
+    with self.assertRaisesRegex(
+        sources.DataError, r'split train: example .* label -[12].*\[0, 2\)'
+    ):
+      self.open(memory_budget_gb=budget).check()
 
   @parameterized.parameters(
       ({'image': None, 'picture': np.int64, 'label': np.int64}, 'no `image`'),
@@ -154,7 +157,7 @@ class OpenDatasetTest(parameterized.TestCase):
       self.assert_refused(f'{size} is not in', validation_examples=size)
     self.assert_refused('did you mean tiny_shapes', name='tiny_shape')
     self.assert_refused('did you mean fashion_mnist', name='fashion_mnis')
-    self.assert_refused("can not make '../up'", name='../up')
+    self.assert_refused("cannot make '../up'", name='../up')
     self.assert_refused('no `image`; it has features', name='iris')
     self.assert_refused('image_size: .* got', image_size=(0, 3))
 

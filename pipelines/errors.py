@@ -1,0 +1,35 @@
+"""The error of data, and how the errors of others become one line of it."""
+
+from __future__ import annotations
+
+import re
+
+# What TensorFlow writes around the reason of an error.
+_NOISE = re.compile(
+    r'\{\{[^}]*\}\}|\[\[.*?\]\]|\[Op:[^\]]*\]( name: *\S*)?'
+    r'|Error in user-defined function passed to .*?: (?=\S+: )'
+    r'|Iterator::\S+ '
+)
+
+
+class DataError(ValueError):
+  """A data set that cannot be had or used; the message is one line."""
+
+
+def one_line(error: BaseException) -> str:
+  r"""Returns an error's first line that says something, or its type.
+
+  Args:
+    error: The error.
+
+  Returns:
+    A line without a full stop.
+
+  Example:
+    >>> from pipelines import errors
+    >>> errors.one_line(ValueError('first.\\nsecond'))
+    'first'
+  """
+  text = _NOISE.sub('', str(error))
+  lines = [line.strip().rstrip('.:').strip() for line in text.splitlines()]
+  return next((line for line in lines if line), type(error).__name__)

@@ -1,0 +1,176 @@
+"""What the labels of a set say: its classes, and whether there are any."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from . import diagnosis, errors, parts, records
+
+# A class needs weights, a name and a row of the confusion matrix.
+MAX_CLASSES = 100_000
+# Plain integers up to this need not say that each of them is used.
+_FEW_CLASSES = 1_000
+_MAX_IDS_PER_CLASS = 10
+_BATCH_SIZE = 4096
+# TFDS's mark for an example without a label.
+_NONE = -1
+
+
+def read(builder: tfds.core.DatasetBuilder, split: str) -> np.ndarray:
+  """Reads the labels of a split, without decoding an image.
+
+  Args:
+    builder: The builder of a prepared set with integer labels.
+    split: The name of one of TFDS's splits.
+
+  Returns:
+    int64 ``[num_examples]``.
+
+  Raises:
+    DataError: If the split cannot be read.
+  """
+  labels = records.encoded(builder, split).map(
+      lambda example: tf.cast(example['label'], tf.int64)
+  )
+  try:
+    found = list(labels.batch(_BATCH_SIZE).as_numpy_iterator())
+  except Exception as error:
+    raise diagnosis.explained(error, builder, split, None) from error
+  return np.concatenate(found)
+
+
+def check(
+    builder: tfds.core.DatasetBuilder,
+    part: parts.Part,
+    labels: np.ndarray,
+    num_classes: int,
+) -> None:
+  """Checks that labels lie in [0, num_classes).
+
+  Args:
+    builder: The builder of the prepared set.
+    part: Where the labels come from.
+    labels: The labels of the part.
+    num_classes: The number of classes.
+
+  Raises:
+    DataError: If one does not; the first is named.
+  """
+  wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+  if wrong.size:
+    index = int(wrong[0])
+    raise diagnosis.bad_label(
+        builder, part.split, part.start + index, labels[index], num_classes
+    )
+
+
+def why_unlabelled(
+    builder: tfds.core.DatasetBuilder, part: parts.Part, labels: np.ndarray
+) -> str | None:
+  """Says why a part to score cannot be scored: no example has a label.
+
+  Args:
+    builder: The builder of the prepared set.
+    part: Where the labels come from.
+    labels: The labels of the part.
+
+  Returns:
+    The reason; None if all examples have labels.
+
+  Raises:
+    DataError: If some have labels and some have none.
+  """
+  none = np.flatnonzero(labels == _NONE)
+  if none.size == labels.size:
+    return (
+        f"all {labels.size} labels are {_NONE}, TFDS's mark for "
+        'examples without one'
+    )
+  if none.size:
+    where = diagnosis.place(builder, part.split, part.start + int(none[0]))
+    raise errors.DataError(
+        f'dataset: {where} has no label ({_NONE}), like {none.size} of the '
+        f'{labels.size} in all{diagnosis.remedy(part.split)}'
+    )
+  return None
+
+
+def named_classes(builder: tfds.core.DatasetBuilder) -> list[str] | None:
+  """Returns the names of the classes, if the set says how many there are.
+
+  Args:
+    builder: The builder of the prepared set.
+
+  Returns:
+    A name for each class; None for plain integers.
+
+  Raises:
+    DataError: If there are none or too many, or the file of names does not
+      hold one for each.
+  """
+  label = builder.info.features['label']
+  if not isinstance(label, tfds.features.ClassLabel):
+    return None
+  num_classes = label.num_classes or 0
+  if not 0 < num_classes <= MAX_CLASSES:
+    raise errors.DataError(
+        f'dataset: {builder.name} declares {num_classes} classes; expected 1 '
+        f'to {MAX_CLASSES:,}.'
+    )
+  path = builder.data_path / 'label.labels.txt'
+  if not path.exists():
+    return list(label.names)
+  # TFDS passes over a file that it cannot read, and over one of other names.
+  return _names(path, num_classes)
+
+
+def _names(path: pathlib.Path, num_classes: int) -> list[str]:
+  try:
+    lines = path.read_text(encoding='utf-8').split('\n')
+  except (OSError, ValueError) as error:
+    raise errors.DataError(
+        f'dataset: {path} cannot be read ({errors.one_line(error)}); bring it '
+        'back from a copy or prepare the set again.'
+    ) from None
+  names = [line.strip() for line in lines if line.strip()]
+  if len(names) != num_classes or len(set(names)) != num_classes:
+    raise errors.DataError(
+        f'dataset: {path} holds {len(names)} names, {len(set(names))} of them '
+        f'different, for {num_classes} classes; bring it back from a copy or '
+        'prepare the set again.'
+    )
+  return names
+
+
+def counted_classes(
+    builder: tfds.core.DatasetBuilder, labels: Iterable[np.ndarray]
+) -> list[str]:
+  """Returns the names of the classes of plain integers, 0 to the largest.
+
+  Args:
+    builder: The builder of the prepared set.
+    labels: The labels of each part.
+
+  Returns:
+    The numbers as names.
+
+  Raises:
+    DataError: If the numbers reach beyond 1,000 and ten times the number of
+      different ones, or beyond 100,000.
+  """
+  ids = np.unique(np.concatenate([np.unique(some) for some in labels]))
+  num_classes = max(int(ids[-1]) + 1, 0)
+  bound = min(max(_FEW_CLASSES, _MAX_IDS_PER_CLASS * ids.size), MAX_CLASSES)
+  if num_classes > bound:
+    raise errors.DataError(
+        f'dataset: {builder.name} has {ids.size:,} different labels up to '
+        f'{ids[-1]:,}, which would be as many classes and one more; number '
+        f'the labels from 0 on, without gaps, {MAX_CLASSES:,} at most, and '
+        'prepare the set again.'
+    )
+  return [str(index) for index in range(num_classes)]

@@ -1,0 +1,182 @@
+"""Where the examples of a prepared set are: in memory, on disk, in records."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from . import (
+  batches,
+  decoding,
+  diagnosis,
+  errors,
+  examples,
+  files,
+  labels,
+  parts,
+  records,
+  streams,
+)
+
+
+class Store:
+  """Opens parts of a prepared set and reads their labels, each split once.
+
+  Attributes:
+    builder: The builder of the set.
+    is_resident: Whether parts are given in memory.
+    notes: Lines that whoever uses the set should be told.
+  """
+
+  def __init__(
+      self,
+      builder: tfds.core.DatasetBuilder,
+      image_shape: tuple[int, int, int],
+      image_size: tuple[int, int] | None,
+      *,
+      is_resident: bool,
+  ):
+    """Nothing is read yet.
+
+    Args:
+      builder: The builder of the prepared set.
+      image_shape: (H, W, C) of the decoded, resized images.
+      image_size: The (H, W) to resize to, or None.
+      is_resident: Whether to give parts in memory.
+    """
+    self.builder = builder
+    self.is_resident = is_resident
+    self.notes: list[str] = []
+    self._image_shape = image_shape
+    self._image_size = image_size
+    self._decoded: dict[str, examples.Examples] = {}
+    self._folders: dict[str, pathlib.Path | None] = {}
+    self._labels: dict[str, np.ndarray] = {}
+
+  def labels(self, part: parts.Part) -> np.ndarray:
+    """Returns the labels of a part, int64 ``[num_examples]``.
+
+    Args:
+      part: The part.
+
+    Raises:
+      DataError: If its split is damaged.
+    """
+    split = part.split
+    if split not in self._labels:
+      if self.is_resident:
+        self._labels[split] = self._whole(split).labels
+      elif folder := self._folder(split):
+        self._labels[split] = np.load(folder / 'labels.npy')
+      else:
+        self._labels[split] = labels.read(self.builder, split)
+    return self._labels[split][part.start : part.stop]
+
+  def open(self, part: parts.Part, num_classes: int) -> batches.Data:
+    """Returns the examples of a part.
+
+    Args:
+      part: The part.
+      num_classes: The number of classes.
+
+    Raises:
+      DataError: If its split is damaged, or a label is not in
+        [0, num_classes). Records that are decoded as they are streamed are
+        checked then.
+    """
+    if self.is_resident or self._folder(part.split):
+      labels.check(self.builder, part, self.labels(part), num_classes)
+    if self.is_resident:
+      images = self._whole(part.split).images[part.start : part.stop]
+      return examples.Examples(images, self.labels(part))
+    if folder := self._folder(part.split):
+      return self._stream(folder, part)
+    self._check_files(part.split)
+    if part.split in self._labels:
+      labels.check(self.builder, part, self.labels(part), num_classes)
+    return self._records(part, num_classes)
+
+  def _whole(self, split: str) -> examples.Examples:
+    if split not in self._decoded:
+      self._decoded[split] = decoding.decoded(
+          self.builder,
+          split,
+          self._image_shape,
+          self._image_size,
+          tell=self.notes.append,
+      )
+    return self._decoded[split]
+
+  def _folder(self, split: str) -> pathlib.Path | None:
+    if split not in self._folders:
+      self._folders[split] = decoding.cache(
+          self.builder,
+          split,
+          self._image_shape,
+          self._image_size,
+          tell=self.notes.append,
+          is_streamed=True,
+      )
+    return self._folders[split]
+
+  def _stream(self, folder: pathlib.Path, part: parts.Part) -> streams.Streamed:
+    """Streams what was decoded before."""
+
+    def decode(keys: dict[str, Any]) -> tf.Tensor:
+      images = keys['image']
+      whole = tf.reduce_all(
+          decoding.fingerprints(images) == keys['fingerprint']
+      )
+      with tf.control_dependencies([tf.debugging.Assert(whole, [folder.name])]):
+        pixels = tf.io.decode_raw(images, tf.uint8)
+      return tf.reshape(pixels, [-1, *self._image_shape])
+
+    return streams.Streamed(
+        lambda: decoding.stream(folder, part.start, part.stop),
+        decode,
+        lambda error: decoding.find_damage(folder) or error,
+        part.num_examples,
+        self._image_shape,
+    )
+
+  def _records(self, part: parts.Part, num_classes: int) -> streams.Streamed:
+    """Streams the prepared records, decoding in every epoch."""
+
+    def decode(keys: dict[str, Any]) -> tf.Tensor:
+      given = tf.cast(keys['label'], tf.int64)
+      valid = tf.reduce_all((given >= 0) & (given < num_classes))
+      with tf.control_dependencies([tf.debugging.Assert(valid, [given])]):
+        images = tf.identity(keys['image'])
+      return tf.map_fn(
+          lambda image: records.decode(self.builder, image, self._image_size),
+          images,
+          fn_output_signature=tf.TensorSpec(self._image_shape, tf.uint8),
+      )
+
+    return streams.Streamed(
+        lambda: records.encoded(
+            self.builder, f'{part.split}[{part.start}:{part.stop}]'
+        ),
+        decode,
+        # What is not found was an error of the step, not of the data.
+        lambda error: diagnosis.find(
+            self.builder, part.split, self._image_size, num_classes
+        ) or error,
+        part.num_examples,
+        self._image_shape,
+    )
+
+  def _check_files(self, split: str) -> None:
+    """Checks that the files of a split are there, without reading them."""
+    if not files.is_local(self.builder.data_dir):
+      return
+    for path in self.builder.info.splits[split].filepaths:
+      if not path.exists():
+        raise errors.DataError(
+            f'dataset: {self.builder.name}, split {split}: {path} is missing'
+            f'{diagnosis.remedy(split)}'
+        )
