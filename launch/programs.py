@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import os
 import signal
 import sys
@@ -17,6 +18,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from absl import app, flags, logging
+
+from . import command_line, flag_names, flag_types
 
 # What TensorFlow imports, if it is there, for uses that are not ours.
 _NEEDLESS = ('keras.src.optimizers', 'jax')
@@ -49,7 +52,16 @@ def run(main: Callable[[], int | None]) -> None:
     sys.stderr.flush()
     sys.exit(code)
 
-  app.run(program, flags_parser=parse)
+  # The names of classes may be in letters that a terminal has not.
+  for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):
+      stream.reconfigure(errors='backslashreplace')
+
+  try:
+    app.run(program, flags_parser=parse)
+  except BrokenPipeError:  # As of `--help | head`.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(128 + signal.SIGPIPE)
 
 
 def call(main: Callable[[], int | None]) -> int:
@@ -68,6 +80,8 @@ def call(main: Callable[[], int | None]) -> int:
     return fail(str(error), error.exit_code)
   except KeyboardInterrupt:
     return fail('interrupted.', 128 + signal.SIGINT)
+  except MemoryError as error:
+    return fail(f'the memory does not suffice: {error}', Failure.exit_code)
 
 
 def import_tensorflow() -> Any:
@@ -120,6 +134,11 @@ def _quick_import() -> Iterator[None]:
     gc.enable()
 
 
+def note(message: str) -> None:
+  """Prints one line about how a program goes on."""
+  print(f'{_program()}: {" ".join(message.split())}', flush=True)
+
+
 def fail(message: str, exit_code: int) -> int:
   """Prints why a program ends, as one line, and returns the exit code."""
   line = ' '.join(message.split())
@@ -136,6 +155,9 @@ def _program() -> str:
 def parse(args: Sequence[str]) -> list[str]:
   """Parses the flags, or exits: for --help, and for what is no flag.
 
+  What flag files hold for another model, loss, optimizer or schedule than the
+  one that counts is dropped, which is said in one line.
+
   Args:
     args: The command line, with the program first.
 
@@ -146,13 +168,50 @@ def parse(args: Sequence[str]) -> list[str]:
     print(_help())
     sys.exit(0)
   try:
-    rest = flags.FLAGS(args)
-  except flags.Error as error:
+    given = command_line.tokens(args[1:])
+    defaults = {
+        kind: flags.FLAGS[kind].default
+        for kind in command_line.KINDS
+        if kind in flags.FLAGS
+    }
+    given, replaced = command_line.drop_replaced(given, defaults)
+    _check_known(given)
+    rest = flags.FLAGS([args[0], *(token.text for token in given)])
+    flag_types.check_finite()
+  except (flags.Error, ValueError) as error:
     sys.exit(fail(str(error), UserError.exit_code))
   if len(rest) > 1:
     message = f'unexpected argument {rest[1]!r}; flags begin with --.'
     sys.exit(fail(message, UserError.exit_code))
+  line = command_line.describe(given, replaced)
+  if line:
+    note(line)
   return rest
+
+
+def _check_known(given: Sequence[command_line.Token]) -> None:
+  """Refuses flags that there are not, with what they may have meant."""
+  ours = {'flagfile', 'help'}
+  ours.update(
+      flag.name
+      for module, own in flags.FLAGS.flags_by_module_dict().items()
+      if not module.startswith('absl.')
+      for flag in own
+  )
+  for token in given:
+    name = token.name
+    if not name or name == 'undefok' or name in ours:
+      continue
+    # absl has a --log_dir as well, which would do nothing here.
+    if name in flags.FLAGS and not flag_names.is_of_others(name):
+      continue
+    if name.startswith('no') and name[2:] in flags.FLAGS:
+      continue
+    where = f'{token.source}: ' if token.source else ''
+    raise flags.Error(
+        f"{where}Unknown command line flag '{name}'."
+        f'{flag_names.hint(name, ours)}'
+    )
 
 
 def _help() -> str:
