@@ -16,14 +16,8 @@ from typing import NamedTuple
 
 from absl import flags
 
-# What belongs to the value of a flag, and goes when another value is named.
-KINDS: dict[str, tuple[str, ...]] = {
-    'model': ('model_arg',),
-    'loss': ('loss_arg', 'label_smoothing'),
-    'optimizer': ('optimizer_arg',),
-    'schedule': ('schedule_arg',),
-}
-_KIND_OF = {name: kind for kind, names in KINDS.items() for name in names}
+# Flags whose values have arguments, --KIND_arg.
+KINDS = ('model', 'loss', 'optimizer', 'schedule')
 _MAX_FILE_BYTES = 2**20
 _MAX_TOKENS = 10_000
 
@@ -184,7 +178,7 @@ def drop_replaced(
 
   Args:
     given: The flags.
-    defaults: The value of each flag of `KINDS` that is given none.
+    defaults: The default of each of `KINDS` that the program has.
 
   Returns:
     The flags that are left, and what was replaced by what.
@@ -199,8 +193,7 @@ def drop_replaced(
       dropped = [
           one
           for one in kept
-          if _KIND_OF.get(one.name) == kind
-          and (former or one.place != token.place)
+          if _belongs(one, kind) and (former or one.place != token.place)
       ]
       kept = [one for one in kept if not any(one is d for d in dropped)]
       sources = [one.source for one in (*dropped, former) if one]
@@ -210,6 +203,15 @@ def drop_replaced(
     kept.append(token)
     named[kind] = token
   return kept, replaced
+
+
+def _belongs(token: Token, kind: str) -> bool:
+  """Returns whether a flag is an argument of what another flag names."""
+  if token.name == f'{kind}_arg':
+    return True
+  # Not every loss has it. Given by hand, it is meant for the loss to come.
+  is_smoothing = token.name == 'label_smoothing' and kind == 'loss'
+  return is_smoothing and bool(token.source)
 
 
 def describe(kept: Sequence[Token], replaced: Sequence[Replaced]) -> str | None:

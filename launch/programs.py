@@ -24,6 +24,10 @@ from . import command_line, flag_names, flag_types
 # What TensorFlow imports, if it is there, for uses that are not ours.
 _NEEDLESS = ('keras.src.optimizers', 'jax')
 
+# absl's own flags: a mistyped flag is not taken for one of them.
+_OF_ABSL = frozenset(flags.FLAGS)
+_dropped: list[str] = []
+
 
 class Failure(Exception):
   """Ends a program with one line, the message, and an exit code."""
@@ -80,8 +84,16 @@ def call(main: Callable[[], int | None]) -> int:
     return fail(str(error), error.exit_code)
   except KeyboardInterrupt:
     return fail('interrupted.', 128 + signal.SIGINT)
-  except MemoryError as error:
-    return fail(f'the memory does not suffice: {error}', Failure.exit_code)
+  except Exception as error:
+    # By name, since TensorFlow need not be imported.
+    if type(error).__name__ not in ('MemoryError', 'ResourceExhaustedError'):
+      raise
+    reason = str(error).partition('\n')[0]
+    return fail(
+        f'out of memory ({reason}); a smaller --global_batch_size or model '
+        'takes less.',
+        Failure.exit_code,
+    )
 
 
 def import_tensorflow() -> Any:
@@ -155,8 +167,8 @@ def _program() -> str:
 def parse(args: Sequence[str]) -> list[str]:
   """Parses the flags, or exits: for --help, and for what is no flag.
 
-  What flag files hold for another model, loss, optimizer or schedule than the
-  one that counts is dropped, which is said in one line.
+  Arguments of another model, loss, optimizer or schedule than the one that
+  counts are dropped; `say_what_was_dropped` says which.
 
   Args:
     args: The command line, with the program first.
@@ -183,21 +195,22 @@ def parse(args: Sequence[str]) -> list[str]:
   if len(rest) > 1:
     message = f'unexpected argument {rest[1]!r}; flags begin with --.'
     sys.exit(fail(message, UserError.exit_code))
+  _dropped.clear()
   line = command_line.describe(given, replaced)
   if line:
-    note(line)
+    _dropped.append(line)
   return rest
+
+
+def say_what_was_dropped() -> None:
+  """Says what `parse` dropped, once it is known that the rest is right."""
+  for line in _dropped:
+    note(line)
 
 
 def _check_known(given: Sequence[command_line.Token]) -> None:
   """Refuses flags that there are not, with what they may have meant."""
-  ours = {'flagfile', 'help'}
-  ours.update(
-      flag.name
-      for module, own in flags.FLAGS.flags_by_module_dict().items()
-      if not module.startswith('absl.')
-      for flag in own
-  )
+  ours = {'flagfile', 'help', *(set(flags.FLAGS) - _OF_ABSL)}
   for token in given:
     name = token.name
     if not name or name == 'undefok' or name in ours:

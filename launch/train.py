@@ -230,8 +230,13 @@ def main() -> int:
   )
   # Imported here, so that --help and mistyped flags need not wait for it.
   programs.import_tensorflow()
-  from . import training_program
+  from . import experiment, training_program
 
+  try:
+    experiment.check_names(config)
+  except ValueError as error:
+    raise programs.UserError(str(error)) from error
+  programs.say_what_was_dropped()
   place: dict[str, Any] = {holder.name: holder.value for holder in _PLACE}
   return training_program.run(config, **place, compilations=cache.count)
 
