@@ -54,7 +54,8 @@ class DroppedTest(parameterized.TestCase):
       return
     self.assertEqual(getattr(config, f'{kind}_arg'), {})
     self.assertEqual(ended.out.count('\n'), 1, ended.out)
-    self.assertIn(f'--{kind}={name} replaces {getattr(before, kind)}', ended.out)
+    former = getattr(before, kind)
+    self.assertIn(f'--{kind}={name} replaces {former}', ended.out)
     for key, value in getattr(before, f'{kind}_arg').items():
       self.assertIn(f'drops --{kind}_arg={key}={value};', ended.out)
     # What goes on being in force is said, since it was made for another one.
@@ -83,14 +84,16 @@ class DroppedTest(parameterized.TestCase):
   def test_on_the_command_line(self, line, name, arguments, said):
     ended, config = _parse('--workdir=x', *line.split())
     self.assertEqual((ended.code, ended.err), (0, ''))
-    self.assertEqual((config.optimizer, config.optimizer_arg), (name, arguments))
+    self.assertEqual(config.optimizer, name)
+    self.assertEqual(config.optimizer_arg, arguments)
     self.assertRegex(ended.out, said or '^$')
     self.assertEqual(ended.out.count('\n'), bool(said))
 
   def test_files_in_files(self):
     inner = self._file(
-        'inner', '# Muon.', '', '  --optimizer=muon', '--optimizer_arg=beta=0.5',
-        '// More.', '--optimizer_arg=ns_steps=2', '--normalize', '--seed=3',
+        'inner', '# Muon.', '', '  --optimizer=muon',
+        '--optimizer_arg=beta=0.5', '// More.',
+        '--optimizer_arg=ns_steps=2', '--normalize', '--seed=3',
     )
     outer = self._file('outer', inner, '--optimizer=sgd', '--seed=4')
     ended, config = _parse('--workdir=x', outer, '--nonormalize')
