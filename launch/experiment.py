@@ -282,8 +282,8 @@ def _preprocess(
   unknown = set(input_names) - preprocessing.FEATURES.keys()
   if unknown:
     raise programs.UserError(
-        f'the model takes the input {min(unknown)!r}; an image gives: '
-        f'{", ".join(sorted(preprocessing.FEATURES))}.'
+        f'--model_arg: the model takes the input {min(unknown)!r}; an image '
+        f'gives: {", ".join(sorted(preprocessing.FEATURES))}.'
     )
 
   def preprocess(images: tf.Tensor) -> Any:

@@ -26,6 +26,7 @@ _NEEDLESS = ('keras.src.optimizers', 'jax')
 
 # absl's own flags: a mistyped flag is not taken for one of them.
 _OF_ABSL = frozenset(flags.FLAGS)
+_MAX_WORD = 500
 _dropped: list[str] = []
 
 
@@ -153,9 +154,14 @@ def note(message: str) -> None:
 
 def fail(message: str, exit_code: int) -> int:
   """Prints why a program ends, as one line, and returns the exit code."""
-  line = ' '.join(message.split())
+  line = ' '.join(map(_shortened, message.split()))
   print(f'{_program()}: {line}', file=sys.stderr)
   return exit_code
+
+
+def _shortened(word: str) -> str:
+  """Shortens what a message need not repeat in full."""
+  return word if len(word) <= _MAX_WORD else f'{word[:_MAX_WORD]}...'
 
 
 def _program() -> str:
