@@ -53,17 +53,50 @@ make_venv() {
     fail "$python could not make .venv; see above, or set PYTHON to another."
 }
 
+# Says whether NVIDIA's driver runs on this machine. Takes where the file system
+# begins.
+has_nvidia_driver() {
+  local root=${1:-} device
+  [[ ! -e $root/proc/driver/nvidia/version ]] || return 0
+  for device in "$root"/dev/nvidia[0-9]*; do
+    [[ ! -e $device ]] || return 0
+  done
+  [[ -z $root ]] && command -v nvidia-smi >/dev/null &&
+    nvidia-smi -L 2>/dev/null | grep -q '^GPU '
+}
+
+# Prints what to install of files of requirements: TensorFlow brings CUDA only
+# if it is asked to, and would compute on the CPU without it.
+requirements_of() {
+  if has_nvidia_driver; then
+    sed 's/^tensorflow\([<>=]\)/tensorflow[and-cuda]\1/' "$@"
+  else
+    cat "$@"
+  fi
+}
+
+# Prints what .venv holds once a file of requirements is installed.
+state_of() {
+  { requirements_of requirements.txt "$1" && cat .venv/pyvenv.cfg; } | cksum
+}
+
 # Installs a file of requirements, unless the stamp in .venv says that the same
 # was installed for the same Python.
 install_requirements() {
-  local stamp=".venv/.installed-$1" state
-  state=$(cat requirements.txt "$1" .venv/pyvenv.cfg | cksum)
+  local stamp=".venv/.installed-$1" state files
+  state=$(state_of "$1")
   if [[ -f $stamp && $(<"$stamp") == "$state" ]]; then
     return
   fi
   echo "Installing $1 into .venv; this takes a few minutes." >&2
-  "$venv_python" -m pip install -qq --disable-pip-version-check -r "$1" ||
+  # Beside each other, as one file includes the other.
+  files=$(mktemp -d)
+  requirements_of requirements.txt >"$files/requirements.txt"
+  requirements_of "$1" >"$files/$1"
+  "$venv_python" -m pip install -qq --disable-pip-version-check \
+    -r "$files/$1" ||
     fail "pip could not install $1; see above, mend the cause, start again."
+  rm -r "$files"
   echo "$state" >"$stamp"
 }
 

@@ -210,7 +210,8 @@ def restore(
     The names that were restored.
 
   Raises:
-    CheckpointError: If the checkpoint does not fit; it lists what differs.
+    CheckpointError: If the checkpoint does not fit; it lists what differs. Also
+      if `partial` leaves nothing to restore.
   """
   saved = {
       name: spec
@@ -236,6 +237,13 @@ def restore(
   if differences:
     raise CheckpointError(
         f'{path} does not fit the variables: {"; ".join(differences)}.'
+    )
+  if partial and not common:
+    theirs = min(saved or contents(path), default='nothing')
+    ours = min(variables, default='nothing')
+    raise CheckpointError(
+        f'{path} has none of the {len(variables)} variables: it names them '
+        f'like {theirs}, not like {ours}.'
     )
   # All is read, and its checksums compared, before anything is assigned.
   with _damage_of(path):

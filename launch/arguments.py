@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import ast
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import programs
 
 _WORDS = {'true': True, 'false': False, 'none': None}
+# Beyond these no size fits a machine, and no factor float32.
+_MAX_INTEGER = 10**6
+_MAX_FLOAT = 1e30
+_MAX_ITEMS = 1_000
+# An integer with a default below 16 counts layers and the like, of which each
+# takes time to make.
+_FEW, _MAX_FEW = 16, 256
+_DTYPES = ('float16', 'bfloat16', 'float32', 'float64')
 
 
 def parse(flag: str, pairs: Sequence[str]) -> dict[str, Any]:
@@ -55,7 +64,8 @@ def checked(
     The keyword arguments; a single value where a tuple is wanted is in one.
 
   Raises:
-    UserError: If a name is unknown or a value is not of the default's kind.
+    UserError: If a name is unknown, or a value is not finite, too large, or not
+      of the kind of the default or the annotation.
   """
   result = {}
   for name, value in values.items():
@@ -67,11 +77,10 @@ def checked(
     default = known[name].default
     if isinstance(default, (tuple, list)) and not isinstance(value, tuple):
       value = (value,)
-    if not _fits(value, default):
-      raise programs.UserError(
-          f'--{flag}={name}={value}: expected a value like the default '
-          f'{default!r}.'
-      )
+    _check_size(f'--{flag}={name}', value, default)
+    wrong = _unlike(value, known[name])
+    if wrong:
+      raise programs.UserError(f'--{flag}={name}={value}: expected {wrong}.')
     result[name] = value
   return result
 
@@ -97,15 +106,58 @@ def parameters(
   }
 
 
+def _check_size(argument: str, value: Any, default: Any) -> None:
+  """Refuses numbers, and numbers of numbers, that can only be a mistake."""
+  items = value if isinstance(value, tuple) else (value,)
+  if len(items) > _MAX_ITEMS:
+    raise programs.UserError(
+        f'{argument}: {len(items):,} values; at most {_MAX_ITEMS:,} are taken.'
+    )
+  usual = default if isinstance(default, (tuple, list)) else (default,)
+  is_few = all(isinstance(n, int) and 0 < n < _FEW for n in usual)
+  most = _MAX_FEW if is_few and usual else _MAX_INTEGER
+  for item in items:
+    if isinstance(item, float) and not abs(item) <= _MAX_FLOAT:
+      raise programs.UserError(
+          f'{argument}={item}: expected a finite number, up to {_MAX_FLOAT:g}.'
+      )
+    if isinstance(item, int) and abs(item) > most:
+      raise programs.UserError(
+          f'{argument}: expected at most {most:,}, got '
+          f'{item if item.bit_length() < 64 else "more"}.'
+      )
+
+
+def _unlike(value: Any, parameter: inspect.Parameter) -> str | None:
+  """Says what was expected, if a value is not of a parameter's kind."""
+  default, annotation = parameter.default, str(parameter.annotation)
+  if value is None and 'None' in annotation:
+    return None
+  if default is not None and default is not inspect.Parameter.empty:
+    return (
+        None
+        if _fits(value, default)
+        else f'a value like the default {default!r}'
+    )
+  # Nothing to compare with but the annotation.
+  if 'DType' in annotation and value not in _DTYPES:
+    return f'one of {", ".join(_DTYPES)}'
+  if 'Mask' in annotation and not isinstance(value, str):
+    return 'a regular expression'
+  if 'float' in annotation or 'Scalar' in annotation:
+    return None if _fits(value, 0.0) else 'a number'
+  return None
+
+
 def _fits(value: Any, default: Any) -> bool:
-  if default is None or default is inspect.Parameter.empty:
-    return True
   if isinstance(default, bool) or isinstance(value, bool):
     return isinstance(default, bool) and isinstance(value, bool)
   if isinstance(default, float):
     return isinstance(value, (int, float))
   if isinstance(default, (tuple, list)):
-    return not default or all(_fits(item, default[0]) for item in value)
+    return isinstance(value, tuple) and all(
+        not default or _fits(item, default[0]) for item in value
+    )
   return isinstance(value, type(default))
 
 
@@ -114,8 +166,14 @@ def _literal(text: str) -> Any:
   if text.lower() in _WORDS:
     return _WORDS[text.lower()]
   try:
-    return ast.literal_eval(text)
-  except (ValueError, SyntaxError):
+    with warnings.catch_warnings():  # Python has opinions on escapes.
+      warnings.simplefilter('ignore')
+      value = ast.literal_eval(text)
+  except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+    value = text
     if ',' in text:
       return tuple(_literal(part.strip()) for part in text.split(','))
-    return text
+  items = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+  if not all(isinstance(i, (bool, int, float, str, type(None))) for i in items):
+    return text  # What no argument is: sets, mappings, bytes, nests.
+  return items if isinstance(value, list) else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -20,6 +21,34 @@ _LOST_WORKER = (
     tf.errors.InternalError,
     tf.errors.UnavailableError,
 )
+
+
+def has_nvidia_driver(root: str = '/') -> bool:
+  """Returns whether NVIDIA's driver runs on this machine.
+
+  Args:
+    root: Where the file system begins.
+  """
+  path = pathlib.Path(root)
+  is_loaded = (path / 'proc/driver/nvidia/version').exists()
+  return is_loaded or any((path / 'dev').glob('nvidia[0-9]*'))
+
+
+def _say_if_gpus_are_left_out() -> None:
+  """Says that all will run on the CPU, though there should be a GPU.
+
+  TensorFlow's own warning is hidden by its log level, which is ours.
+  """
+  is_hidden = os.environ.get('CUDA_VISIBLE_DEVICES') in ('', '-1')
+  if is_hidden or tf.config.list_physical_devices('GPU'):
+    return
+  if has_nvidia_driver():
+    programs.note(
+        'this machine has an NVIDIA driver, but TensorFlow finds no GPU: it '
+        'will run on the CPU. `pip install "tensorflow[and-cuda]=='
+        f'{tf.__version__}"` brings the CUDA libraries; ./run.sh does it by '
+        'itself.'
+    )
 
 
 @contextlib.contextmanager
@@ -65,7 +94,9 @@ def strategy(
         '--strategy=multi_worker: the environment variable TF_CONFIG is to '
         'name the workers, and which of them this is.'
     )
-  if num_virtual_devices:
+  if not num_virtual_devices:
+    _say_if_gpus_are_left_out()
+  else:
     tf.config.set_visible_devices([], 'GPU')
     distribution.set_virtual_devices(num_virtual_devices)
   try:

@@ -12,22 +12,23 @@ from typing import Any
 
 from absl import flags
 
-from . import compilation_cache, programs
+from . import compilation_cache, flag_types, programs
 from . import workdir as workdir_lib
 
-_WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'The work directory of a run of launch.train.')
+_WORKDIR = flag_types.DEFINE_path(
+    'workdir', 'The work directory of a run of launch.train.')
 _SPLIT = flags.DEFINE_enum(
     'split', 'test', ['train', 'validation', 'test'], 'What to score.')
-_CHECKPOINT = flags.DEFINE_string(
-    'checkpoint', None,
+_CHECKPOINT = flag_types.DEFINE_path(
+    'checkpoint',
     'The path of a checkpoint, such as RUN/checkpoints/ckpt-429. None is the '
     'newest one of the run.')
-_DATA_DIR = flags.DEFINE_string(
-    'data_dir', None,
-    'The folder of prepared TFDS sets. None is what the run was trained with.')
-_ARCHIVES_DIR = flags.DEFINE_string(
-    'archives_dir', None,
+_DATA_DIR = flag_types.DEFINE_path(
+    'data_dir',
+    'The folder of prepared TFDS sets. None is what the run was trained with.',
+    may_be_remote=True)
+_ARCHIVES_DIR = flag_types.DEFINE_path(
+    'archives_dir',
     'A folder with the archives that TFDS would download. None is what the run '
     'was trained with.')
 _STRATEGY = flags.DEFINE_enum(
@@ -35,9 +36,9 @@ _STRATEGY = flags.DEFINE_enum(
     'As for launch.train.')
 _NUM_VIRTUAL_DEVICES = flags.DEFINE_integer(
     'num_virtual_devices', None, 'Split the CPU into that many devices.',
-    lower_bound=1)
-_COMPILATION_CACHE_DIR = flags.DEFINE_string(
-    'compilation_cache_dir', None, 'As for launch.train.')
+    lower_bound=1, upper_bound=64)
+_COMPILATION_CACHE_DIR = flag_types.DEFINE_path(
+    'compilation_cache_dir', 'As for launch.train.', may_be_empty=True)
 
 
 def main() -> int:

@@ -12,8 +12,8 @@ import tensorflow as tf
 from core import training
 from pipelines import batches, examples, sources
 
+from . import confusion, feeds, programs
 from . import experiment as experiment_lib
-from . import feeds, programs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Scored:
     num_examples: How many examples were scored, by the sum of their weights.
     values: Each scalar metric and the loss, by name.
     per_class: Precision, recall and F1 of each class, by the class's name.
-    confusion_matrix: Counts, `[num_classes, num_classes]`, a row for each true
-      class.
+    confusion_matrix: Counts, a row for each true class; with more than 1,000
+      classes the cells that are not 0, see `confusion.to_json`.
   """
 
   split: str
@@ -37,7 +37,7 @@ class Scored:
 
   def to_json(self) -> dict[str, Any]:
     """Returns the values as JSON has them."""
-    return dataclasses.asdict(self)
+    return dict(vars(self))  # Not `asdict`, which copies number by number.
 
 
 class Evaluator:
@@ -117,9 +117,7 @@ class Evaluator:
         per_class=experiment_lib.per_class(
             values, experiment.data.label_names
         ),
-        confusion_matrix=tf.cast(values['confusion_matrix'], tf.int64)
-        .numpy()
-        .tolist(),
+        confusion_matrix=confusion.to_json(values['confusion_matrix']),
     )
 
   def _make_feeds(self, split: str) -> dict[str, feeds.Feed]:

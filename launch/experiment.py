@@ -6,7 +6,6 @@ Training, evaluation and export all build their model here.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,7 +26,7 @@ from core import (
 )
 from pipelines import batches, preprocessing, sources, streams
 
-from . import arguments, factories, programs
+from . import arguments, factories, model_size, programs
 from . import config as config_lib
 
 # What `core.models.Model.initialize` is given.
@@ -68,6 +67,8 @@ def check_names(config: config_lib.Config) -> None:
   arguments.checked(
       'model_arg', config.model_arg, models.arguments(config.model)
   )
+  if config.image_size is not None:
+    model_size.check_batch(config.global_batch_size, *config.image_size)
   for kind in ('loss', 'optimizer', 'schedule'):
     arguments.checked(
         f'{kind}_arg',
@@ -142,13 +143,7 @@ class Experiment:
     self.data = data
     self.steps_per_epoch = steps_per_epoch
     self.num_steps = config.num_steps or config.num_epochs * steps_per_epoch
-    self.model = models.create(
-        config.model,
-        data.num_classes,
-        **arguments.checked(
-            'model_arg', config.model_arg, models.arguments(config.model)
-        ),
-    )
+    self.model = self._create_model()
     self.preprocess = _preprocess(self.model.input_names, data)
     supervised = functools.partial(
         objectives.supervised,
@@ -195,13 +190,34 @@ class Experiment:
     except ValueError as error:
       raise programs.UserError(f'--average_decay: {error}') from None
 
+  def _create_model(self) -> models.Model:
+    """Constructs the model; its variables are made by `build`."""
+    name = self.config.model
+    given = arguments.checked(
+        'model_arg', self.config.model_arg, models.arguments(name)
+    )
+    try:
+      return models.create(name, self.data.num_classes, **given)
+    except (TypeError, ValueError) as error:
+      raise programs.UserError(f'--model={name}: {error}') from None
+
   def build(self) -> None:
-    """Makes the model's variables; call it under the strategy's scope."""
+    """Makes the model's variables; call it under the strategy's scope.
+
+    Raises:
+      UserError: If the machine cannot hold the model.
+    """
+    forward = functools.partial(
+        self.full_precision_objective, seed=None, is_training=False
+    )
+    model_size.check(
+        self.config.model,
+        self.config.model_arg,
+        lambda: forward(self._create_model(), self.example_batch()),
+    )
     # Sonnet's initializers draw from TensorFlow's global generator.
     tf.random.set_seed(self.config.seed)
-    self.full_precision_objective(
-        self.model, self.example_batch(), None, is_training=False
-    )
+    forward(self.model, self.example_batch())
 
   def initialize(
       self, data: batches.Data, strategy: tf.distribute.Strategy
@@ -278,8 +294,8 @@ def _preprocess(
   unknown = set(input_names) - preprocessing.FEATURES.keys()
   if unknown:
     raise programs.UserError(
-        f'the model takes the input {min(unknown)!r}; an image gives: '
-        f'{", ".join(sorted(preprocessing.FEATURES))}.'
+        f'--model_arg: the model takes the input {min(unknown)!r}; an image '
+        f'gives: {", ".join(sorted(preprocessing.FEATURES))}.'
     )
 
   def preprocess(images: tf.Tensor) -> Any:
@@ -303,12 +319,14 @@ def make_loss(
         f'--class_weights: {len(weights)} weights for {num_classes} classes; '
         'give one for each class.'
     )
+  # float32 would take what is nearer to 0 for 0, and what is larger for inf.
   if weights is not None and (
-      not all(0 <= weight < math.inf for weight in weights) or not any(weights)
+      not all(w == 0 or 1e-30 <= w <= 1e30 for w in weights)
+      or not any(weights)
   ):
     raise programs.UserError(
-        f'--class_weights: {",".join(map(str, weights))}: expected numbers '
-        'from 0 on, and not all of them 0.'
+        f'--class_weights: {",".join(map(str, weights))}: expected 0 or '
+        'numbers in [1e-30, 1e30], and not all of them 0.'
     )
   return factories.make_loss(
       config.loss, config.loss_arg, weights, config.label_smoothing

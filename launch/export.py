@@ -12,28 +12,29 @@ from __future__ import annotations
 
 from absl import flags
 
-from . import programs
+from . import flag_types, programs
 
 _FORMATS = ('saved_model', 'tflite')
 
-_WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'The work directory of a run of launch.train.')
+_WORKDIR = flag_types.DEFINE_path(
+    'workdir', 'The work directory of a run of launch.train.')
 _FORMAT = flags.DEFINE_list(
     'formats', list(_FORMATS), f'What to write: {" and ".join(_FORMATS)}.')
-_CHECKPOINT = flags.DEFINE_string(
-    'checkpoint', None,
+_CHECKPOINT = flag_types.DEFINE_path(
+    'checkpoint',
     'The path of a checkpoint. None is the newest one of the run.')
-_OUTPUT_DIR = flags.DEFINE_string(
-    'output_dir', None, 'Where to write. None is WORKDIR/exports.')
+_OUTPUT_DIR = flag_types.DEFINE_path(
+    'output_dir', 'Where to write. None is WORKDIR/exports.')
 _QUANTIZE = flags.DEFINE_enum(
     'quantize', None, ['dynamic_range'],
     'Store the weights of model.tflite in 8 bits. A quarter of the size, at '
     'differences beyond rounding, which are reported and not refused.')
-_DATA_DIR = flags.DEFINE_string(
-    'data_dir', None,
-    'The folder of prepared TFDS sets. None is what the run was trained with.')
-_ARCHIVES_DIR = flags.DEFINE_string(
-    'archives_dir', None,
+_DATA_DIR = flag_types.DEFINE_path(
+    'data_dir',
+    'The folder of prepared TFDS sets. None is what the run was trained with.',
+    may_be_remote=True)
+_ARCHIVES_DIR = flag_types.DEFINE_path(
+    'archives_dir',
     'A folder with the archives that TFDS would download. None is what the run '
     'was trained with.')
 

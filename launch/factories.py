@@ -6,8 +6,10 @@ A new one is a line in a table here; its arguments become `--loss_arg`,
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -17,6 +19,8 @@ from core import losses, objectives, optimizers, schedules
 from . import arguments, programs
 
 Schedule = Callable[[Any], tf.Tensor]
+
+MAX_LEARNING_RATE = 1e6
 
 
 def _on_probabilities(loss: Callable[..., tf.Tensor]) -> objectives.Loss:
@@ -223,10 +227,78 @@ def make(kind: str, name: str, extra: dict[str, Any], **given: Any) -> Any:
     UserError: If the name or an argument is not valid.
   """
   checked = arguments.checked(f'{kind}_arg', extra, known_arguments(kind, name))
+  with _mistakes_in(kind, name, extra):
+    made = _TABLES[kind][0][name](**given, **checked)
+    if extra:
+      _TRIALS[kind](made, **given)
+    return made
+
+
+@contextlib.contextmanager
+def _mistakes_in(
+    kind: str, name: str, extra: dict[str, Any]
+) -> Iterator[None]:
+  """Names the flags of what raises in the block."""
   try:
-    return _TABLES[kind][0][name](**given, **checked)
-  except (ValueError, TypeError) as error:
-    raise programs.UserError(f'--{kind}={name}: {error}') from None
+    yield
+  except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+    given = ' '.join(f'--{kind}_arg={key}={extra[key]}' for key in extra)
+    raise programs.UserError(
+        f'--{kind}={name} {given}'.rstrip() + f': {error}'
+    ) from None
+
+
+def _try_schedule(
+    schedule: Schedule, *, learning_rate: float, num_steps: int
+) -> None:
+  """Looks at a schedule here and there: it must be a rate everywhere."""
+  del learning_rate
+  for step in sorted({num_steps * i // 16 for i in range(17)}):
+    rate = float(schedule(step))
+    if not 0 <= rate <= MAX_LEARNING_RATE:
+      raise ValueError(
+          f'the learning rate of step {step} is {rate:g}; expected a number '
+          f'from 0 to {MAX_LEARNING_RATE:g}.'
+      )
+
+
+def _try_optimizer(
+    optimizer: optimizers.GradientTransformation, *, learning_rate: Schedule
+) -> None:
+  """Takes two steps with two parameters, which must stay finite."""
+  del learning_rate
+  parameters = {'layer/w': tf.ones([2, 3]), 'layer/b': tf.ones([3])}
+  gradients = {
+      'layer/w': tf.constant([[0.1, -0.2, 0.3], [-0.4, 0.5, 0.6]]),
+      'layer/b': tf.constant([0.1, -0.2, 0.3]),
+  }
+  state = optimizer.init(parameters)
+  for _ in range(2):
+    updates, state = optimizer.update(gradients, state, parameters)
+    _check_finite('an update', *updates.values())
+
+
+def _try_loss(loss: objectives.Loss) -> None:
+  """Computes a loss of plain logits, which must be finite."""
+  labels = tf.constant([0, 1])
+  logits = tf.constant([[0.5, -1.0], [0.25, -0.5]])
+  with tf.GradientTape() as tape:
+    tape.watch(logits)
+    values = loss(labels, logits)
+  _check_finite('the loss', values)
+  _check_finite('its gradient', tape.gradient(values, logits))
+
+
+def _check_finite(what: str, *tensors: tf.Tensor) -> None:
+  for tensor in tensors:
+    if not bool(tf.reduce_all(tf.math.is_finite(tensor))):
+      raise ValueError(f'{what} is not finite with these arguments.')
+
+
+_TRIALS: dict[str, Callable[..., None]] = {
+    'optimizer': _try_optimizer,
+    'schedule': _try_schedule,
+}
 
 
 def make_loss(
@@ -266,4 +338,7 @@ def make_loss(
     weights = tf.constant(class_weights, values.dtype)
     return values * tf.gather(weights, labels)
 
+  if extra:
+    with _mistakes_in('loss', name, extra):
+      _try_loss(functools.partial(function, **kwargs))
   return loss

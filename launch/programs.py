@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import os
 import signal
 import sys
@@ -20,8 +21,15 @@ from absl import app, flags, logging
 
 from pipelines import errors
 
+from . import command_line, flag_names, flag_types
+
 # What TensorFlow imports, if it is there, for uses that are not ours.
 _NEEDLESS = ('keras.src.optimizers', 'jax')
+
+# absl's own flags: a mistyped flag is not taken for one of them.
+_OF_ABSL = frozenset(flags.FLAGS)
+_MAX_WORD = 500
+_dropped: list[str] = []
 
 
 class Failure(Exception):
@@ -51,7 +59,16 @@ def run(main: Callable[[], int | None]) -> None:
     sys.stderr.flush()
     sys.exit(code)
 
-  app.run(program, flags_parser=parse)
+  # The names of classes may be in letters that a terminal has not.
+  for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):
+      stream.reconfigure(errors='backslashreplace')
+
+  try:
+    app.run(program, flags_parser=parse)
+  except BrokenPipeError:  # As of `--help | head`.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(128 + signal.SIGPIPE)
 
 
 def call(main: Callable[[], int | None]) -> int:
@@ -72,6 +89,16 @@ def call(main: Callable[[], int | None]) -> int:
     return fail(str(error), UserError.exit_code)
   except KeyboardInterrupt:
     return fail('interrupted.', 128 + signal.SIGINT)
+  except Exception as error:
+    # By name, since TensorFlow need not be imported.
+    if type(error).__name__ not in ('MemoryError', 'ResourceExhaustedError'):
+      raise
+    reason = str(error).partition('\n')[0]
+    return fail(
+        f'out of memory ({reason}); a smaller --global_batch_size or model '
+        'takes less.',
+        Failure.exit_code,
+    )
 
 
 def import_tensorflow() -> Any:
@@ -124,11 +151,21 @@ def _quick_import() -> Iterator[None]:
     gc.enable()
 
 
+def note(message: str) -> None:
+  """Prints one line about how a program goes on."""
+  print(f'{_program()}: {" ".join(message.split())}', flush=True)
+
+
 def fail(message: str, exit_code: int) -> int:
   """Prints why a program ends, as one line, and returns the exit code."""
-  line = ' '.join(message.split())
+  line = ' '.join(map(_shortened, message.split()))
   print(f'{_program()}: {line}', file=sys.stderr)
   return exit_code
+
+
+def _shortened(word: str) -> str:
+  """Shortens what a message need not repeat in full."""
+  return word if len(word) <= _MAX_WORD else f'{word[:_MAX_WORD]}...'
 
 
 def _program() -> str:
@@ -140,6 +177,9 @@ def _program() -> str:
 def parse(args: Sequence[str]) -> list[str]:
   """Parses the flags, or exits: for --help, and for what is no flag.
 
+  Arguments of another model, loss, optimizer or schedule than the one that
+  counts are dropped; `say_what_was_dropped` says which.
+
   Args:
     args: The command line, with the program first.
 
@@ -150,13 +190,51 @@ def parse(args: Sequence[str]) -> list[str]:
     print(_help())
     sys.exit(0)
   try:
-    rest = flags.FLAGS(args)
-  except flags.Error as error:
+    given = command_line.tokens(args[1:])
+    defaults = {
+        kind: flags.FLAGS[kind].default
+        for kind in command_line.KINDS
+        if kind in flags.FLAGS
+    }
+    given, replaced = command_line.drop_replaced(given, defaults)
+    _check_known(given)
+    rest = flags.FLAGS([args[0], *(token.text for token in given)])
+    flag_types.check_finite()
+  except (flags.Error, ValueError) as error:
     sys.exit(fail(str(error), UserError.exit_code))
   if len(rest) > 1:
     message = f'unexpected argument {rest[1]!r}; flags begin with --.'
     sys.exit(fail(message, UserError.exit_code))
+  _dropped.clear()
+  line = command_line.describe(given, replaced)
+  if line:
+    _dropped.append(line)
   return rest
+
+
+def say_what_was_dropped() -> None:
+  """Says what `parse` dropped, once it is known that the rest is right."""
+  for line in _dropped:
+    note(line)
+
+
+def _check_known(given: Sequence[command_line.Token]) -> None:
+  """Refuses flags that there are not, with what they may have meant."""
+  ours = {'flagfile', 'help', *(set(flags.FLAGS) - _OF_ABSL)}
+  for token in given:
+    name = token.name
+    if not name or name == 'undefok' or name in ours:
+      continue
+    # absl has a --log_dir as well, which would do nothing here.
+    if name in flags.FLAGS and not flag_names.is_of_others(name):
+      continue
+    if name.startswith('no') and name[2:] in flags.FLAGS:
+      continue
+    where = f'{token.source}: ' if token.source else ''
+    raise flags.Error(
+        f"{where}Unknown command line flag '{name}'."
+        f'{flag_names.hint(name, ours)}'
+    )
 
 
 def _help() -> str:

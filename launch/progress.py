@@ -1,4 +1,7 @@
-"""The line that tells how far a run is, live where there is a terminal."""
+"""The line that tells how far a run is, live where there is a terminal.
+
+The epoch is that of the step taken last: its last step is still in it.
+"""
 
 from __future__ import annotations
 
@@ -66,8 +69,10 @@ class Progress:
     ):
       return rate
     self._shown_at = now
-    num_epochs = -(-self._num_steps // self._steps_per_epoch)
-    epoch = min(step // self._steps_per_epoch + 1, num_epochs)
+    epoch, num_epochs = (
+        max(1, -(-steps // self._steps_per_epoch))
+        for steps in (step, self._num_steps)
+    )
     parts = [
         f'epoch {epoch}/{num_epochs}',
         f'step {step}/{self._num_steps}',

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib import figure
+
+from . import confusion
 
 # Files only: no window, and no guess at a display.
 matplotlib.use('agg')
 
 _MAX_NAMED_CLASSES = 30
+_MAX_LETTERS = 40
 
 
 def write(
@@ -28,10 +33,13 @@ def write(
     test: The test split's evaluation, as result.json has it.
   """
   os.makedirs(directory, exist_ok=True)
-  _curves(rows).savefig(os.path.join(directory, 'curves.png'), dpi=120)
-  if test:
-    plot = _confusion(test['confusion_matrix'], list(test['per_class']))
-    plot.savefig(os.path.join(directory, 'confusion.png'), dpi=120)
+  with warnings.catch_warnings():
+    # A letter that no font of this machine has is drawn as a box.
+    warnings.filterwarnings('ignore', r'Glyph .* missing from')
+    _curves(rows).savefig(os.path.join(directory, 'curves.png'), dpi=120)
+    if test:
+      plot = _confusion(test['confusion_matrix'], list(test['per_class']))
+      plot.savefig(os.path.join(directory, 'confusion.png'), dpi=120)
 
 
 def _curves(rows: Sequence[dict[str, Any]]) -> figure.Figure:
@@ -51,7 +59,8 @@ def _curves(rows: Sequence[dict[str, Any]]) -> figure.Figure:
         panel.plot(*zip(*points, strict=True), style, label=split, markersize=3)
     panel.set(title=name.replace('_', ' '), xlabel='epoch')
     panel.grid(alpha=0.3)
-    panel.legend()
+    if panel.lines:
+      panel.legend()
   return plot
 
 
@@ -59,23 +68,33 @@ def _confusion(
     counts: Sequence[Sequence[int]], names: Sequence[str]
 ) -> figure.Figure:
   """Plots the share of each true class that was taken for each class."""
-  shares = [[n / max(sum(row), 1) for n in row] for row in counts]
+  matrix = confusion.from_json(counts, len(names))
+  shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
   size = min(3 + 0.5 * len(names), 14)
   plot = figure.Figure(figsize=(size + 1, size), layout='constrained')
   panel = plot.subplots()
-  image = panel.imshow(shares, cmap='Blues', vmin=0, vmax=1)
+  end = len(names) - 0.5
+  image = panel.imshow(
+      shares, cmap='Blues', vmin=0, vmax=1, extent=(-0.5, end, end, -0.5)
+  )
   plot.colorbar(image, label='share of the true class')
   panel.set(xlabel='predicted', ylabel='true', title='test')
   if len(names) <= _MAX_NAMED_CLASSES:
     ticks = range(len(names))
-    panel.set_xticks(ticks, names, rotation=60, ha='right')
-    panel.set_yticks(ticks, names)
-    for i, row in enumerate(counts):
-      for j, count in enumerate(row):
-        if count:
-          color = 'white' if shares[i][j] > 0.5 else 'black'
-          panel.text(
-              j, i, str(count), ha='center', va='center', color=color,
-              fontsize=7,
-          )
+    shown = [_shortened(name) for name in names]
+    # A dollar sign in a name does not begin mathematics.
+    panel.set_xticks(ticks, shown, rotation=60, ha='right', parse_math=False)
+    panel.set_yticks(ticks, shown, parse_math=False)
+    for i, j in np.argwhere(matrix):
+      color = 'white' if shares[i, j] > 0.5 else 'black'
+      panel.text(
+          j, i, f'{matrix[i, j]:.0f}', ha='center', va='center', color=color,
+          fontsize=7,
+      )
   return plot
+
+
+def _shortened(name: str) -> str:
+  """Shortens a name that would leave no room for the plot."""
+  line = ' '.join(name.split())
+  return line if len(line) <= _MAX_LETTERS else f'{line[: _MAX_LETTERS - 1]}…'

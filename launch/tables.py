@@ -13,6 +13,7 @@ _HEADLINE = (
     'loss', 'accuracy', 'top_5_accuracy', 'macro_f1', 'weighted_f1',
     'cross_entropy',
 )
+_MAX_LETTERS = 40
 
 
 def validation(
@@ -57,18 +58,28 @@ def evaluation(
   """
   names = ('precision', 'recall', 'f1')
   rows: list[Any] = [
-      [label, *(row[name] for name in names)] for label, row in classes.items()
+      [_shortened(label), *(row[name] for name in names)]
+      for label, row in classes.items()
   ]
   rows.append(tabulate.SEPARATING_LINE)
   rows.append(['macro average', *(values[f'macro_{name}'] for name in names)])
   per_class = tabulate.tabulate(
       rows, headers=[f'{split} ({num_examples:,} examples)', *names],
       floatfmt='.4f',
+      disable_numparse=[0],  # A class may be named 1e5.
   )
   headline = '  '.join(
       f'{name} {values[name]:.4f}' for name in _HEADLINE if name in values
   )
   return f'{per_class}\n{split}: {headline}'
+
+
+def _shortened(name: str) -> str:
+  """Shortens a name that would push the numbers out of sight."""
+  line = ' '.join(name.split())
+  if len(line) > _MAX_LETTERS:
+    line = f'{line[: _MAX_LETTERS - 3]}...'
+  return line
 
 
 def parameters(variables: Mapping[str, Any]) -> str:

@@ -8,14 +8,12 @@ of the pages made from docstrings (```pycon) run as well; ```text does not.
 
 from __future__ import annotations
 
-import atexit
 import doctest
 import functools
 import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,12 +22,12 @@ import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from tests import docs_files, small_datasets
+from tests import checkouts, docs_files, small_datasets
 from tests.launch import runs
 
 _LANGUAGES = ('python', 'pycon', 'sh', 'text')
-# They make an environment: continuous integration runs them in a clean clone.
-_EXEMPT = ('./run.sh', './test.sh')
+# It would run these tests again: run_sh_test has what it starts.
+_EXEMPT = './test.sh'
 # Other tests on this machine may run two workers as well.
 _PORTS = ('12345', '23456')
 # What programs other than those of launch are given.
@@ -58,11 +56,9 @@ def _tiny_fashion_mnist() -> str:
 
 def _make_folder() -> pathlib.Path:
   """Makes a checkout by links, with `quatrain` as the wheel installs it."""
-  folder = pathlib.Path(tempfile.mkdtemp())
-  atexit.register(shutil.rmtree, folder, ignore_errors=True)
+  folder = checkouts.make()
+  checkouts.add_environment(folder)
   (folder / 'quatrain').mkdir()
-  for name in ('core', 'pipelines', 'launch'):
-    (folder / name).symlink_to(docs_files.ROOT / name)
   for name in ('core', 'pipelines'):
     (folder / 'quatrain' / name).symlink_to(docs_files.ROOT / name)
   return folder
@@ -85,12 +81,7 @@ def _steps(path: pathlib.Path) -> list[docs_files.Block]:
 def _run(path: pathlib.Path) -> pathlib.Path:
   """Runs the blocks of a page; returns the folder they ran in."""
   folder = _make_folder()
-  environment = {
-      **os.environ,
-      'PATH': f'{os.path.dirname(sys.executable)}:{os.environ["PATH"]}',
-      'TFDS_DATA_DIR': _tiny_fashion_mnist(),
-      'XDG_CACHE_HOME': str(folder / '.cache'),  # Not what the user compiled.
-  }
+  environment = checkouts.environment(_tiny_fashion_mnist())
   ports = dict(zip(_PORTS, map(str, runs.free_ports(len(_PORTS)))))
   for step in _steps(path):
     text = re.sub('|'.join(_PORTS), lambda port: ports[port[0]], step.text)

@@ -201,6 +201,19 @@ class MismatchTest(parameterized.TestCase):
         variables.digest(targets), variables.digest(_variables(3.0))
     )
 
+  @parameterized.parameters(
+      ('', ['nowhere/w']),
+      ('model/', ['hidden/w']),
+      ('nowhere/', ['nowhere/w']),
+      ('', []),
+  )
+  def test_partial_that_restores_nothing(self, prefix, names):
+    targets = {name: tf.Variable([1.0]) for name in names}
+    with self.assertRaisesRegex(
+        checkpoints.CheckpointError, f'none of the {len(names)} variables'
+    ):
+      checkpoints.restore(self.path, targets, prefix=prefix, partial=True)
+
   def test_partial_does_not_excuse_another_shape(self):
     targets = _variables(half=tf.Variable(tf.ones([3], tf.bfloat16)))
     message = self._refused(self.path, targets, partial=True)

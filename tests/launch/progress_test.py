@@ -168,6 +168,25 @@ class PlainTest(absltest.TestCase):
     self.assertEqual(steps, [21, 41, 61, 81])
 
 
+class EpochTest(parameterized.TestCase):
+
+  @parameterized.parameters((1, 5), (7, 21), (7, 20), (7, 22), (10, 3))
+  def test_it_is_that_of_the_step_taken_last(self, steps_per_epoch, num_steps):
+    _Clock(self)
+    stream = io.StringIO()
+    with mock.patch.object(progress, 'PLAIN_EVERY_SECS', 0.0):
+      line = progress.Progress(num_steps, steps_per_epoch, 8, stream=stream)
+      for step in range(num_steps + 1):
+        line.update(step, {})
+    # One epoch per pass over the data; the last may be cut short.
+    passes = [i // steps_per_epoch + 1 for i in range(num_steps)]
+    expected = [
+        f'epoch {epoch}/{passes[-1]}' for epoch in [passes[0], *passes]
+    ]
+    shown = [each.partition('  ')[0] for each in stream.getvalue().splitlines()]
+    self.assertEqual(shown, expected)
+
+
 class MeterTest(absltest.TestCase):
 
   def test_speed_is_that_of_the_last_seconds_of_training(self):

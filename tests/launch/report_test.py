@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
+import warnings
 from unittest import mock
 
 import numpy as np
-from absl.testing import absltest
+from absl.testing import absltest, parameterized
 from matplotlib import figure
 
-from launch import report
+from launch import confusion, report, tables
 from tests.launch import runs
 
 _ROWS = [
@@ -38,7 +41,7 @@ def _plots(directory, rows, test):
   return plots
 
 
-class ReportTest(absltest.TestCase):
+class ReportTest(parameterized.TestCase):
 
   def test_files(self):
     workdir = runs.finished()
@@ -71,6 +74,69 @@ class ReportTest(absltest.TestCase):
     self.assertEqual(
         [tick.get_text() for tick in panel.get_yticklabels()], ['cat', 'dog']
     )
+
+
+  def test_names_of_any_letters(self):
+    names = [
+        '$5 bill', 'cost in $x_{$', '$', '\\frac{', 'a^b_c%#&~', '\u732b',
+        '\u0643\u0644\u0628', '\U0001f408', 'x' * 5000, 'two\nlines', '', ' ',
+        '1e5',
+    ]
+    test = {
+        'confusion_matrix': np.eye(len(names), dtype=int).tolist(),
+        'per_class': {
+            each: {'precision': 0.25, 'recall': 0.25, 'f1': 0.25}
+            for each in names
+        },
+    }
+    directory = runs.scratch(self)
+    with warnings.catch_warnings():
+      warnings.simplefilter('error')
+      report.write(directory, _ROWS, test)
+    self.assertLen(os.listdir(directory), 2)
+    macro = {f'macro_{n}': 0.5 for n in ('precision', 'recall', 'f1')}
+    table = tables.evaluation('test', macro, test['per_class'], 11)
+    lines = table.splitlines()
+    self.assertLess(max(map(len, lines)), 120)
+    self.assertLen(lines, len(names) + 5)
+    self.assertStartsWith(lines[-4], '1e5 ')
+
+  @parameterized.parameters(2, 31, 1_000, 1_001, 1_333)
+  def test_many_classes(self, num_classes):
+    counts = np.zeros([num_classes, num_classes], np.int64)
+    counts[np.arange(num_classes), np.arange(num_classes)] = 3
+    counts[0, -1] = 1
+    rows = confusion.to_json(counts)
+    self.assertLessEqual(len(rows), num_classes + 1)
+    binned = confusion.from_json(rows, num_classes)
+    self.assertLessEqual(len(binned), 1_000)
+    self.assertEqual(binned.sum(), counts.sum())
+    self.assertEqual(binned[0, -1], 1)
+    if num_classes <= 1_000:
+      np.testing.assert_array_equal(binned, counts)
+    test = {
+        'confusion_matrix': json.loads(json.dumps(rows)),
+        'per_class': {str(i): {} for i in range(num_classes)},
+    }
+    plot = _plots(runs.scratch(self), _ROWS, test)['confusion.png']
+    [image] = plot.axes[0].get_images()
+    shares = np.asarray(image.get_array())
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    np.testing.assert_allclose(np.diag(shares)[1:], 1)
+    np.testing.assert_allclose(
+        image.get_extent(), [-0.5, num_classes - 0.5, num_classes - 0.5, -0.5]
+    )
+
+  def test_its_time_does_not_grow_faster_than_its_pixels(self):
+    # Cell by cell, 10,000 classes took hours.
+    rows = [[i, i, 1] for i in range(10_000)]
+    names = {str(i): {'precision': 1.0, 'recall': 1.0, 'f1': 1.0}
+             for i in range(10_000)}
+    started = time.process_time()
+    _plots(runs.scratch(self), _ROWS, {
+        'confusion_matrix': rows, 'per_class': names,
+    })
+    self.assertLess(time.process_time() - started, 20)
 
 
 if __name__ == '__main__':

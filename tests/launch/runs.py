@@ -205,6 +205,11 @@ def _load(program: str) -> tuple[Any, dict[str, flags.Flag]]:
   return module, own
 
 
+def flags_of(program: str) -> dict[str, flags.Flag]:
+  """Returns the flags that a program defines, by name."""
+  return dict(_load(program)[1])
+
+
 def _captured(main: Any, num_replicas: int) -> Ended:
   out, err = io.StringIO(), io.StringIO()
   with (

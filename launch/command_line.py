@@ -1,0 +1,256 @@
+"""The command line before absl reads it: flag files, and what they leave over.
+
+absl expands flag files in place and lets the last of a flag's values count, but
+it accumulates flags that may be repeated: a recipe's `--optimizer_arg` would go
+to whichever optimizer is named after it. Here such arguments are dropped with
+what they belong to.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from absl import flags
+
+# Flags whose values have arguments, --KIND_arg.
+KINDS = ('model', 'loss', 'optimizer', 'schedule')
+_MAX_FILE_BYTES = 2**20
+_MAX_TOKENS = 10_000
+
+
+class Mistake(flags.Error):
+  """A command line that cannot be read."""
+
+
+class Token(NamedTuple):
+  """A flag as it was given.
+
+  Attributes:
+    text: What absl gets: one argument, such as `--seed=1`.
+    name: The flag's name; empty for what is no flag.
+    value: Its value.
+    source: The flag file that it stands in; empty for the command line.
+    place: Differs for each file, and for each time that one is read.
+  """
+
+  text: str
+  name: str
+  value: str
+  source: str
+  place: int
+
+
+def tokens(arguments: Sequence[str]) -> list[Token]:
+  """Splits a command line into flags, with those of flag files in place.
+
+  Args:
+    arguments: The command line, without the program. What follows `--flagfile`
+      is read as absl reads it: one flag per line, `#` and `//` begin comments.
+
+  Returns:
+    The flags in order.
+
+  Raises:
+    Mistake: If a flag file cannot be read or includes itself, or an argument is
+      not printable text.
+  """
+  reader = _Reader()
+  return list(reader.split(arguments, '', ()))
+
+
+def _is_text(value: str) -> bool:
+  """Returns whether a value can be shown, saved and used as a name."""
+  # Control characters, bytes that are not UTF-8, ends of lines and paragraphs.
+  categories = {unicodedata.category(character) for character in value}
+  return categories.isdisjoint({'Cc', 'Cs', 'Zl', 'Zp'})
+
+
+class _Reader:
+  """Reads a command line and the flag files that it names."""
+
+  def __init__(self) -> None:
+    self._num_files = 0
+    self._num_tokens = 0
+
+  def split(
+      self, arguments: Iterable[str], source: str, including: tuple[str, ...]
+  ) -> Iterator[Token]:
+    """Yields the flags of one command line or file."""
+    place = self._num_files
+    rest = iter(arguments)
+    for argument in rest:
+      where = f'{source}: ' if source else ''
+      if not _is_text(argument):
+        shown = ascii(argument[:60])
+        raise Mistake(
+            f'{where}{shown}: expected printable text in UTF-8, on one line.'
+        )
+      self._num_tokens += 1
+      if self._num_tokens > _MAX_TOKENS:
+        raise Mistake(f'{where}more than {_MAX_TOKENS:,} flags.')
+      name, equals, value = argument.lstrip('-').partition('=')
+      if not argument.startswith('-') or not name:
+        yield Token(argument, '', argument, source, place)
+        continue
+      if not equals and _takes_value(name):
+        following = next(rest, None)
+        if following is None:
+          raise Mistake(f'{where}--{name} is without its value.')
+        if not _is_text(following):
+          raise Mistake(
+              f'{where}--{name}: expected printable text in UTF-8, on one line.'
+          )
+        value, argument = following, f'--{name}={following}'
+      if name == 'flagfile':
+        yield from self._read(value, including)
+      else:
+        yield Token(argument, name, value, source, place)
+
+  def _read(self, path: str, including: tuple[str, ...]) -> Iterator[Token]:
+    if not path:
+      return  # As absl does, so that a script may leave it empty.
+    real = os.path.realpath(os.path.expanduser(path))
+    if real in including:
+      raise Mistake(f'--flagfile={path} includes itself.')
+    self._num_files += 1
+    lines = [line.strip() for line in _text(path).split('\n')]
+    given = [s for s in lines if s and not s.startswith(('#', '//'))]
+    yield from self.split(given, path, (*including, real))
+
+
+def _text(path: str) -> str:
+  """Reads a flag file."""
+  try:
+    with open(os.path.expanduser(path), 'rb') as file:
+      if stat.S_ISCHR(os.fstat(file.fileno()).st_mode):
+        raise Mistake(f'--flagfile={path}: not a file.')
+      content = file.read(_MAX_FILE_BYTES + 1)
+  except (OSError, ValueError) as error:
+    reason = getattr(error, 'strerror', None) or error
+    raise Mistake(f'--flagfile={path}: {reason}.') from None
+  if len(content) > _MAX_FILE_BYTES:
+    raise Mistake(f'--flagfile={path}: too long to be a file of flags.')
+  try:
+    return content.decode('utf-8-sig')
+  except UnicodeDecodeError:
+    raise Mistake(
+        f'--flagfile={path}: expected text in UTF-8, one flag per line.'
+    ) from None
+
+
+def _takes_value(name: str) -> bool:
+  if name in ('flagfile', 'undefok'):
+    return True
+  return name in flags.FLAGS and not flags.FLAGS[name].boolean
+
+
+class Replaced(NamedTuple):
+  """A value that another one took the place of.
+
+  Attributes:
+    kind: The name of the flag.
+    before: The value that was given before, or the default.
+    after: The value that was given instead.
+    dropped: The flags that belonged to the former.
+    in_file: Whether any of that stood in a flag file.
+  """
+
+  kind: str
+  before: str
+  after: str
+  dropped: list[Token]
+  in_file: bool
+
+
+def drop_replaced(
+    given: Sequence[Token], defaults: Mapping[str, str]
+) -> tuple[list[Token], list[Replaced]]:
+  """Drops the arguments of models, losses and so on that others replace.
+
+  An argument belongs to the value that was named last before it. Where none was
+  named yet, it belongs to the default if a flag file holds it that is over by
+  the time a value is named; else to the value to come, since `--model_arg` may
+  well stand before `--model`.
+
+  Args:
+    given: The flags.
+    defaults: The default of each of `KINDS` that the program has.
+
+  Returns:
+    The flags that are left, and what was replaced by what.
+  """
+  kept: list[Token] = []
+  replaced: list[Replaced] = []
+  named: dict[str, Token] = {}
+  for token in given:
+    kind, former = token.name, named.get(token.name)
+    before = former.value if former else defaults.get(kind, token.value)
+    if token.value != before and kind in defaults:
+      dropped = [
+          one
+          for one in kept
+          if _belongs(one, kind) and (former or one.place != token.place)
+      ]
+      kept = [one for one in kept if not any(one is d for d in dropped)]
+      sources = [one.source for one in (*dropped, former) if one]
+      replaced.append(
+          Replaced(kind, before, token.value, dropped, any(sources))
+      )
+    kept.append(token)
+    named[kind] = token
+  return kept, replaced
+
+
+def _belongs(token: Token, kind: str) -> bool:
+  """Returns whether a flag is an argument of what another flag names."""
+  if token.name == f'{kind}_arg':
+    return True
+  # Not every loss has it. Given by hand, it is meant for the loss to come.
+  is_smoothing = token.name == 'label_smoothing' and kind == 'loss'
+  return is_smoothing and bool(token.source)
+
+
+def describe(kept: Sequence[Token], replaced: Sequence[Replaced]) -> str | None:
+  """Says in one line what was dropped, and what of a flag file goes on.
+
+  Args:
+    kept: The flags that are left.
+    replaced: What was replaced by what.
+
+  Returns:
+    The line; None if there is nothing to say.
+  """
+  told = [one for one in replaced if one.dropped or one.in_file]
+  parts = []
+  for one in told:
+    names = ' '.join(token.text for token in one.dropped)
+    parts.append(
+        f'--{one.kind}={one.after} replaces {one.before}'
+        + (f' and drops {names}' if names else '')
+    )
+  files = dict.fromkeys(token.source for token in kept if token.source)
+  if files and any(one.in_file for one in told):
+    in_force = ' '.join(token.text for token in _in_force(kept))
+    parts.append(f'still in force from {", ".join(files)}: {in_force}')
+  return '; '.join(parts) or None
+
+
+def _in_force(kept: Sequence[Token]) -> Iterator[Token]:
+  """Yields the flags of files that no later flag takes the place of."""
+  last = {_subject(token): token for token in kept}
+  for token in kept:
+    if token.source and last[_subject(token)] is token:
+      yield token
+
+
+def _subject(token: Token) -> tuple[str, str]:
+  """Returns what a flag is about: only the last of equals counts."""
+  name = token.name
+  if name.startswith('no') and name not in flags.FLAGS:
+    name = name[2:]  # --nonormalize
+  argument = token.value.partition('=')[0].strip()
+  return name, argument if name.endswith('_arg') else ''

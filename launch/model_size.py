@@ -1,0 +1,104 @@
+"""Whether a model and its batches fit the machine, before they take memory."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from core import models
+
+from . import programs
+
+# Up to this many times the default, all sizes together, a model is not looked
+# at: that would take the time of tracing it.
+_USUAL = 16.0
+# Weights, their gradients, and two moments, in float32.
+_BYTES_PER_NUMBER = 16
+_CGROUP_LIMIT = '/sys/fs/cgroup/memory.max'
+
+
+def machine_bytes() -> int:
+  """Returns the memory that this process may take, in bytes."""
+  available = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+  try:
+    with open(_CGROUP_LIMIT) as file:
+      return min(available, int(file.read()))
+  except (OSError, ValueError):  # None is set, or this is another system.
+    return available
+
+
+def check_batch(batch_size: int, height: int, width: int) -> None:
+  """Refuses batches of images that the memory could not hold.
+
+  Args:
+    batch_size: The number of examples of a step.
+    height: The height of an image.
+    width: Its width. There is at least one channel.
+
+  Raises:
+    UserError: If that takes more memory than there is.
+  """
+  num_bytes, available = 4 * batch_size * height * width, machine_bytes()
+  # With several workers each has a part of the batch.
+  if num_bytes > available and 'TF_CONFIG' not in os.environ:
+    raise programs.UserError(
+        f'--image_size={height},{width}: a batch of {batch_size:,} images '
+        f'takes {num_bytes / 1e9:.3g} GB, and there are '
+        f'{available / 1e9:.3g} GB of memory; give a smaller size or '
+        '--global_batch_size.'
+    )
+
+
+def check(
+    name: str, arguments: Mapping[str, Any], forward: Callable[[], Any]
+) -> None:
+  """Refuses a model that the memory of this machine cannot hold.
+
+  Args:
+    name: The name of the model.
+    arguments: The arguments it is constructed with.
+    forward: Calls a model that is not built yet.
+
+  Raises:
+    UserError: If training it would take more memory than there is.
+  """
+  if _times_default(name, arguments) <= _USUAL:
+    return
+  most = machine_bytes() // _BYTES_PER_NUMBER
+  total = 0
+
+  def count(create: Callable[..., tf.Variable], **kwargs: Any) -> tf.Variable:
+    nonlocal total
+    variable = create(**kwargs)
+    total += variable.shape.num_elements()
+    if total > most:
+      raise programs.UserError(
+          f'--model_arg: {name} would have more than {total:,} parameters; '
+          f'with gradients and moments they take {_BYTES_PER_NUMBER} bytes '
+          f'each, and there are {machine_bytes() / 1e9:.3g} GB of memory.'
+      )
+    return variable
+
+  # Variables of a graph that is not run take no memory.
+  with tf.Graph().as_default(), tf.variable_creator_scope(count):
+    forward()
+
+
+def _times_default(name: str, arguments: Mapping[str, Any]) -> float:
+  """Multiplies how often each size is the default's."""
+  known = models.arguments(name)
+  ratios = [
+      _size(value) / max(_size(known[argument].default), 1)
+      for argument, value in arguments.items()
+  ]
+  return math.prod(max(ratio, 1) for ratio in ratios)
+
+
+def _size(value: Any) -> int:
+  """Returns the sum of integers, of which there may be several."""
+  numbers = value if isinstance(value, (tuple, list)) else (value,)
+  return sum(n for n in numbers if isinstance(n, int))
