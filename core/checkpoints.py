@@ -323,8 +323,9 @@ def _damage_of(path: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-  """Returns the first line of an error, or its kind where it says nothing."""
-  return str(error).partition('\n')[0] or type(error).__name__
+  """Returns what an error says, in one line without TensorFlow's notes."""
+  text = re.sub(r'^\{\{.*?\}\} |\n(.|\n)*| \[Op:.*', '', str(error).strip())
+  return text or type(error).__name__
 
 
 def _read_all(path: str) -> None:

@@ -41,7 +41,9 @@ _COMPILATION_CACHE_DIR = flags.DEFINE_string(
 def main() -> int:
   """Runs the program; returns its exit code."""
   # XLA is told how to compile before TensorFlow is imported.
-  config, _ = workdir_lib.of_run(_WORKDIR.value).read_config()
+  directory = workdir_lib.of_run(_WORKDIR.value)
+  config = directory.read_start().config
+  directory.check_writable()
   cache = compilation_cache.prepare(
       config.global_batch_size, _COMPILATION_CACHE_DIR.value
   )
@@ -66,6 +68,10 @@ def main() -> int:
       )
     evaluator = evaluation.Evaluator(run.experiment, run.dataset, strategy)
     scored = evaluator.run(run, _SPLIT.value)
+  if distribution.is_chief(strategy):
+    print(tables.evaluation(
+        scored.split, scored.values, scored.per_class, scored.num_examples
+    ))
   name = f'evaluation_{_SPLIT.value}.json'
   run.workdir.write_json(name, {
       'checkpoint': run.checkpoint,
@@ -77,9 +83,6 @@ def main() -> int:
       **scored.to_json(),
   })
   if distribution.is_chief(strategy):
-    print(tables.evaluation(
-        scored.split, scored.values, scored.per_class, scored.num_examples
-    ))
     print(f'{run.checkpoint}; {run.workdir.path / name}')
   return 0
 

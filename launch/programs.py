@@ -10,13 +10,15 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import signal
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from absl import app, flags, logging
+
+from . import interruption
 
 # What TensorFlow imports, if it is there, for uses that are not ours.
 _NEEDLESS = ('keras.src.optimizers', 'jax')
@@ -59,15 +61,30 @@ def call(main: Callable[[], int | None]) -> int:
     main: The program. It returns an exit code, or None for 0.
 
   Returns:
-    The exit code. A Failure that the program raises, or Ctrl-C where it was
-    not expected, is one line on stderr.
+    The exit code. A Failure that the program raises, what the machine refuses,
+    or a signal where none is expected, is one line on stderr.
   """
   try:
-    return main() or 0
+    with interruption.leaving():
+      return main() or 0
   except Failure as error:
     return fail(str(error), error.exit_code)
-  except KeyboardInterrupt:
-    return fail('interrupted.', 128 + signal.SIGINT)
+  except interruption.Interrupted as error:
+    return fail(f'{error}.', 128 + error.number)
+  except OSError as error:  # As on a full disk.
+    return fail(f'{reason(error)}.', Failure.exit_code)
+
+
+def reason(error: BaseException) -> str:
+  """Returns what an error says, in one line, with the file that it is about."""
+  # TensorFlow's errors begin with the operation's name, and end with notes.
+  text = re.sub(r'^\{\{.*?\}\} |\n(.|\n)*| \[Op:.*', '', str(error).strip())
+  text = text.rstrip('.') or type(error).__name__
+  if not isinstance(error, OSError) or not error.strerror:
+    return text
+  return ': '.join(
+      str(part) for part in (error.filename, error.strerror) if part
+  )
 
 
 def import_tensorflow() -> Any:
@@ -88,7 +105,7 @@ def import_tensorflow() -> Any:
       stack.enter_context(_quick_import())
     try:
       import tensorflow as tf
-    except BaseException:
+    except Exception:
       notes.seek(0)
       os.write(kept, notes.read())
       raise
@@ -125,6 +142,11 @@ def fail(message: str, exit_code: int) -> int:
   line = ' '.join(message.split())
   print(f'{_program()}: {line}', file=sys.stderr)
   return exit_code
+
+
+def warn(message: str) -> None:
+  """Prints what a user should know, as one line on stderr."""
+  fail(message, 0)
 
 
 def _program() -> str:

@@ -118,13 +118,24 @@ class Trainer:
         strategy=strategy,
     )
     self.restored = self._checkpointer.restore()
+    self.damaged = self._checkpointer.damaged
     self._check_same_step()
     if not self.restored:
       experiment.initialize(dataset.examples('train'), strategy)
     self._saved_step = int(self.state.step.numpy()) if self.restored else -1
     self._seconds = 0.0
     self._steps_timed = 0
-    self._workdir.forget_metrics_after(int(self.state.step.numpy()))
+    self._workdir.go_on_from(self.step)
+
+  @property
+  def step(self) -> int:
+    """The steps taken so far."""
+    return int(self.state.step.numpy())
+
+  @property
+  def saved_step(self) -> int:
+    """The step of the last checkpoint; -1 if there is none."""
+    return self._saved_step
 
   @property
   def num_traces(self) -> int:
@@ -290,7 +301,8 @@ class Trainer:
     )
     raise NonFiniteLossError(
         f'the loss of step {step} is not finite; {where}. {last}; a smaller '
-        '--learning_rate or --clip_global_norm may help.'
+        '--learning_rate or --clip_global_norm may help, under '
+        '--accept_changes.'
     )
 
   def _validate(
@@ -339,8 +351,10 @@ class Trainer:
         self._sums,
         {'row': row, 'epoch': epoch},
     )
+    self._workdir.check_held()
     self._checkpointer.save(step)
     self._saved_step = step
+    self._workdir.saved(step)
 
   def _epochs(self, step: int) -> float:
     return round(step / self._experiment.steps_per_epoch, 4)
