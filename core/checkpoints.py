@@ -141,7 +141,9 @@ class Checkpointer:
       if self._is_chief:
         checkpoint_files.publish(written, path, self._max_to_keep)
     except (*_DISK, OSError) as error:
-      raise SaveError(f'{path}: {_reason(error)}') from None
+      # TensorFlow names a temporary file first.
+      reason = _reason(error).rpartition('; ')[2]
+      raise SaveError(f'{path}: {reason}') from None
     finally:
       shutil.rmtree(self._scratch, ignore_errors=True)
     return path

@@ -195,8 +195,8 @@ def _train(
         else 'nothing is saved yet'
     )
     raise programs.Failure(
-        f'{programs.reason(error)}; {saved}. Once that is mended, the same '
-        'command goes on from there.'
+        f'--workdir={directory.path}: {programs.reason(error)}; {saved}. Once '
+        'that is mended, the same command goes on from there.'
     ) from error
   return 0
 

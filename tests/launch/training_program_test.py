@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -13,7 +15,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import processor
-from launch import devices, trainer
+from launch import devices, locks, trainer, training_program, workdir
 from tests import small_datasets
 from tests.launch import runs
 
@@ -80,7 +82,8 @@ class SecondStartTest(_TestCase):
     self.assertEqual(
         ended.out,
         f'The run in {self.workdir} is complete: test_accuracy '
-        f'{accuracy:.4f}. Name another --workdir to train again.\n',
+        f'{accuracy:.4f}. Name another --workdir to train again, or more '
+        'epochs to go on.\n',
     )
     self.assertEqual(_files(self.workdir), before)
 
@@ -90,7 +93,7 @@ class SecondStartTest(_TestCase):
         '--workdir=.* holds a run with other flags: '
         r"--model_arg: {'hidden_sizes': \[9\]}, not {'hidden_sizes': \[16\], "
         r"'dropout_rate': 0.2}; --learning_rate: 0.5, not 0.003; --seed: 7, "
-        'not 0. Give the same flags',
+        'not 0. Give the same flags, .* under --accept_changes',
         seed=7,
         learning_rate=0.5,
         model_arg={'hidden_sizes': (9,)},
@@ -125,15 +128,11 @@ class SecondStartTest(_TestCase):
     )
 
   @parameterized.parameters(
-      ('checkpoints/ckpt-*.index', 'remove', 'can not be read'),
-      ('checkpoints/ckpt-*.index', 'spoil', 'can not be read'),
-      ('checkpoints/ckpt-*.data*', 'remove', 'can not be read'),
-      ('checkpoints/ckpt-*.data*', 'cut', 'can not be read'),
-      ('checkpoints/ckpt-*.data*', 'spoil', 'can not be read'),
-      ('checkpoints/checkpoint', 'spoil', 'not a readable list'),
-      ('checkpoints/checkpoint', 'cut', 'not a readable list'),
-      ('config.json', 'cut', 'damaged'),
-      ('metrics.jsonl', 'spoil', ': .* decode'),
+      ('checkpoints/ckpt-*.index', 'remove', 'no checkpoint can be read: ckpt'),
+      ('checkpoints/ckpt-*.data*', 'spoil', 'no checkpoint can be read: ckpt'),
+      ('config.json', 'cut', 'config.json is damaged'),
+      ('config.json', 'remove', 'its config.json is missing'),
+      ('metrics.jsonl', 'spoil', 'metrics.jsonl .* decode'),
   )
   def test_damage(self, pattern, how, message):
     self.interrupt()
@@ -148,7 +147,78 @@ class SecondStartTest(_TestCase):
       path.write_bytes(
           content[:middle] + b'\xff{[\xfe' + content[middle + 4 :]
       )
-    self.assert_refused(f'{path.stem.split(".")[0]}.*{message}')
+    self.assert_refused(message)
+
+  @parameterized.parameters('checkpoints', 'checkpoints/*')
+  def test_checkpoints_that_are_gone(self, pattern):
+    """The run must not begin anew: it has been further."""
+    self.interrupt()
+    for path in list(self.workdir.glob(pattern)):
+      shutil.rmtree(path) if path.is_dir() else path.unlink()
+    self.assert_refused(
+        'no checkpoint is in checkpoints/, though one was saved at step'
+    )
+
+  def test_a_damaged_checkpoint_before_whole_ones(self):
+    shutil.copytree(runs.finished(), self.workdir)
+    (self.workdir / 'result.json').unlink()
+    checkpoints = self.workdir / 'checkpoints'
+    (checkpoints / 'checkpoint').unlink()
+    os.truncate(checkpoints / 'ckpt-40.index', 50)
+    ended = runs.train(self.workdir)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertRegex(ended.out, 'ckpt-40: cannot be read .* It is kept aside')
+    self.assertIn('checkpoints/ckpt-20\n', ended.out)
+    self.assertEqual(runs.digest(self.workdir), runs.digest(runs.finished()))
+    self.assertEqual(runs.rows(self.workdir), runs.rows(runs.finished()))
+    self.assertEqual(
+        (checkpoints / 'damaged-ckpt-40.index').stat().st_size, 50
+    )
+
+  def test_killed_before_the_first_checkpoint(self):
+    """Which is no lost checkpoint: the run begins again."""
+    with mock.patch.object(
+        trainer.Trainer, '_save', side_effect=ZeroDivisionError
+    ), self.assertRaises(ZeroDivisionError):
+      runs.train(self.workdir)
+    self.assertNotEmpty(runs.rows(self.workdir))
+    ended = runs.train(self.workdir)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertIn('no checkpoint was saved before', ended.out)
+    self.assertEqual(runs.rows(self.workdir), runs.rows(runs.finished()))
+
+  def test_free_flags_may_change(self):
+    """A finished run goes on, with the bits of one that was longer."""
+    shutil.copytree(runs.finished(), self.workdir)
+    changes = dict(num_epochs=3, keep_checkpoints=9, log_every_steps=10)
+    ended = runs.train(self.workdir, **changes)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertIn('changed: num_epochs: 3, not 2; log_every_steps', ended.out)
+    self.assertEqual(runs.result(self.workdir)['num_steps'], 60)
+    values = json.loads((self.workdir / 'config.json').read_text())
+    [event] = values['history']
+    self.assertEqual(event['step'], 40)
+    self.assertEqual(event['changes']['keep_checkpoints'], [3, 9])
+    self.assertIn('is complete', runs.train(self.workdir, **changes).out)
+    self.assert_refused('at step 60 already, beyond the 40', num_epochs=2)
+    whole = self.root / 'whole'
+    runs.train(whole, **changes)
+    self.assertEqual(runs.digest(self.workdir), runs.digest(whole))
+
+  def test_accepted_changes(self):
+    self.interrupt()
+    ended = runs.train(
+        self.workdir, learning_rate=1e-4, program={'accept_changes': True}
+    )
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertIn('changed: learning_rate: 0.0001, not 0.003', ended.out)
+    self.assert_refused('other flags: --learning_rate: 0.003, not 0.0001')
+
+  def test_a_run_that_is_on(self):
+    self.interrupt()
+    lock = locks.acquire(self.workdir)
+    self.addCleanup(lock.release)
+    self.assert_refused(f'is in use by process {os.getpid()} on .*; wait for')
 
   def test_a_checkpoint_of_another_model(self):
     """As after an update of the program, with the same flags."""
@@ -252,6 +322,89 @@ class PrecisionTest(_TestCase):
       ended = runs.train(self.workdir, num_steps=2, precision='bfloat16')
     warning = '--precision=bfloat16: slow here'
     self.assertEqual(ended.out.count(warning), int(not has))
+
+
+class FailingMachineTest(_TestCase):
+  """A full disk: one line with what is saved, and how to go on."""
+
+  def fail_at(self, function, step, error):
+    """Has a function of the work directory fail from a step on."""
+
+    def failing(directory, row, *args):
+      if (row['step'] if isinstance(row, dict) else row) >= step:
+        raise error
+      return whole(directory, row, *args)
+
+    whole = getattr(workdir.Workdir, function)
+    return mock.patch.object(workdir.Workdir, function, failing)
+
+  @parameterized.parameters(
+      ('append_metrics', 7, 'nothing is saved yet'),
+      ('append_metrics', 28, 'step 20 of 40 is saved'),
+      ('saved', 40, 'step 40 of 40 is saved'),
+  )
+  def test_is_told_in_one_line(self, function, step, saved):
+    full = OSError(errno.ENOSPC, 'No space left on device')
+    with self.fail_at(function, step, full):
+      ended = runs.train(self.workdir)
+    self.assertEqual(ended.code, 1)
+    self.assertRegex(
+        ended.err,
+        f'^.*: --workdir={self.workdir}: No space left on device; {saved}. '
+        'Once that is mended, the same command goes on from there.\n$',
+    )
+    ended = runs.train(self.workdir)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertEqual(runs.digest(self.workdir), runs.digest(runs.finished()))
+    self.assertEqual(runs.rows(self.workdir), runs.rows(runs.finished()))
+
+  def test_plots_are_no_reason_to_lose_a_result(self):
+    with mock.patch.object(
+        workdir.Workdir, 'write_report', side_effect=OSError('full\ndisk')
+    ):
+      ended = runs.train(self.workdir)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertIn('report/ is not complete: full\n', ended.out)
+    self.assertEqual(runs.digest(self.workdir), runs.digest(runs.finished()))
+
+  def test_the_work_directory_is_removed(self):
+    def remove(trainer, step, *args):
+      shutil.rmtree(self.workdir)
+      return save(trainer, step, *args)
+
+    save = trainer.Trainer._save
+    with mock.patch.object(trainer.Trainer, '_save', remove):
+      ended = runs.train(self.workdir)
+    self.assertEqual(ended.code, 1)
+    self.assertIn('was removed while the run was on; nothing is', ended.err)
+    self.assertEqual(ended.err.count('\n'), 1)
+    self.assertFalse(self.workdir.exists())
+
+
+class SignalTest(_TestCase):
+  """A signal where nothing has to be saved first."""
+
+  @parameterized.parameters(
+      ('_prepare', signal.SIGTERM),
+      ('_make_trainer', signal.SIGHUP),
+      ('_finish', signal.SIGINT),
+  )
+  def test_leaves_with_one_line(self, during, number):
+    if during == '_finish':
+      shutil.copytree(runs.finished(), self.workdir)
+      (self.workdir / 'result.json').unlink()
+    before = _files(self.root)
+    with mock.patch.object(
+        training_program,
+        during,
+        side_effect=lambda *_, **__: os.kill(os.getpid(), number),
+    ):
+      ended = runs.train(self.workdir)
+    self.assertEqual(ended.code, 128 + number)
+    name = signal.Signals(number).name
+    self.assertRegex(ended.err, f'^.*: interrupted by {name}; give the same.*$')
+    self.assertEqual(ended.err.count('\n'), 1)
+    self.assertEqual(_files(self.root), before)
 
 
 class LostWorkerTest(_TestCase):
