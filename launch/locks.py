@@ -86,15 +86,18 @@ def acquire(
         os.close(file)
         continue
       owner = _read(file)
+      # The kernel that gave the lock knows of its own processes alone.
+      is_elsewhere = is_locked is None or owner.get('boot') != _boot()
       if is_locked is False or (
-          owner
-          and (is_locked is None or owner.get('boot') != _boot())
-          and _is_renewed(file, path, owner, say)
+          owner and is_elsewhere and _is_renewed(path, owner, say)
       ):
         raise programs.UserError(
             f'{directory} is in use by {_describe(owner)}; wait for its end, '
             'or name another directory.'
         )
+      if not _is_file_at(file, path):  # Removed while it was watched.
+        os.close(file)
+        continue
       return Lock(path, file)
     except BaseException:
       os.close(file)
@@ -120,24 +123,32 @@ def _is_file_at(file: int, path: pathlib.Path) -> bool:
 
 
 def _is_renewed(
-    file: int,
-    path: pathlib.Path,
-    owner: dict[str, Any],
-    say: Callable[[str], None],
+    path: pathlib.Path, owner: dict[str, Any], say: Callable[[str], None]
 ) -> bool:
   """Watches whether an owner elsewhere lives; clocks are not compared."""
   say(
       f'{path} is that of {_describe(owner)}; waiting for up to '
       f'{PATIENCE_SECS:g} s to see whether that is alive ...'
   )
-  before = os.fstat(file).st_mtime_ns
   deadline = time.monotonic() + PATIENCE_SECS
-  while time.monotonic() < deadline and path.exists():
-    time.sleep(min(0.5, PATIENCE_SECS / 10))
-    os.stat(path)  # Has a network file system look again.
-    if os.fstat(file).st_mtime_ns != before:
+  before = _time_of(path)
+  while before is not None and time.monotonic() < deadline:
+    time.sleep(PATIENCE_SECS / 30)
+    now = _time_of(path)
+    if now is None:
+      return False
+    if now != before:
       return True
   return False
+
+
+def _time_of(path: pathlib.Path) -> int | None:
+  """Returns when a file was renewed; None if it is gone."""
+  try:
+    with open(path) as file:  # Which has a network file system look again.
+      return os.fstat(file.fileno()).st_mtime_ns
+  except FileNotFoundError:
+    return None
 
 
 def _owner() -> dict[str, Any]:

@@ -20,7 +20,7 @@ from tests import small_datasets
 from tests.launch import runs
 
 _GOLDEN = pathlib.Path(__file__).parent / 'golden'
-_RELEASES = sorted(path.name for path in _GOLDEN.iterdir())
+_RELEASES = [(path.name,) for path in sorted(_GOLDEN.iterdir())]
 _COMMON = dict(
     validation_examples=8,
     global_batch_size=6,
