@@ -11,6 +11,7 @@ import contextlib
 import gc
 import os
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -71,6 +72,8 @@ def call(main: Callable[[], int | None]) -> int:
     return fail(str(error), error.exit_code)
   except interruption.Interrupted as error:
     return fail(f'{error}.', 128 + error.number)
+  except KeyboardInterrupt:
+    return fail('interrupted.', 128 + signal.SIGINT)
   except OSError as error:  # As on a full disk.
     return fail(f'{reason(error)}.', Failure.exit_code)
 
