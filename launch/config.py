@@ -77,7 +77,7 @@ class Config:
     return _lists(dataclasses.asdict(self))
 
   @classmethod
-  def from_json(cls, values: dict[str, Any]) -> Config:
+  def from_json(cls, values: Any) -> Config:
     """Undoes `to_json`, with defaults for what an older version lacks.
 
     Raises:
@@ -139,7 +139,7 @@ class DataSpec:
     return _lists(dataclasses.asdict(self))
 
   @classmethod
-  def from_json(cls, values: dict[str, Any]) -> DataSpec:
+  def from_json(cls, values: Any) -> DataSpec:
     """Undoes `to_json`.
 
     Raises:

@@ -84,11 +84,7 @@ def load(
     )
     with strategy.scope():
       experiment.build()
-    path, damaged = checkpoint, ()
-    if not path:
-      path, damaged = checkpoints.newest_whole(directory.checkpoints)
-    for error in damaged:
-      print(f'{error} {path} is taken instead.', flush=True)
+    path = checkpoint or _newest_whole(directory)
     if path is None:
       raise programs.UserError(
           f'--workdir={workdir}: no checkpoint was saved yet.'
@@ -113,3 +109,11 @@ def load(
       checkpoint=path,
       step=int(step.numpy()),
   )
+
+
+def _newest_whole(directory: workdir_lib.Workdir) -> str | None:
+  """Finds the newest whole checkpoint, and says which ones are damaged."""
+  path, damaged = checkpoints.newest_whole(directory.checkpoints)
+  for error in damaged:
+    print(f'{error} {path} is taken instead.', flush=True)
+  return path

@@ -62,8 +62,10 @@ def decode(path: pathlib.Path, text: str, **required: type) -> dict[str, Any]:
     raise _damaged(path, str(error)) from None
   if not isinstance(value, dict):
     raise _damaged(path, f'it is {text[:40]!r}')
-  numbers = {name: (int, float) for name in _NUMBERS if name in value}
-  for name, kind in {**numbers, **required}.items():
+  kinds: dict[str, Any] = {
+      name: (int, float) for name in _NUMBERS if name in value
+  }
+  for name, kind in {**kinds, **required}.items():
     if not isinstance(value.get(name), kind):
       raise _damaged(path, f'its {name} is {value.get(name)!r}')
   return value

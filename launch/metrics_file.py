@@ -40,6 +40,11 @@ class MetricsFile:
         if index >= self._num_old or row['step'] <= self._step
     ]
 
+  def last_step(self) -> int | None:
+    """Returns the step of the last row, a void one included; None without."""
+    rows = self._all()
+    return rows[-1]['step'] if rows else None
+
   def append(self, row: Mapping[str, Any]) -> None:
     """Appends a row.
 

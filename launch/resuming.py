@@ -58,7 +58,7 @@ def check(
     )
   result = directory.read_result()
   num_steps = config.length(before.data.num_examples['train'])
-  is_complete = bool(result) and result['num_steps'] == num_steps
+  is_complete = result is not None and result['num_steps'] == num_steps
   return Resumed(before, is_complete)
 
 

@@ -254,8 +254,8 @@ class Workdir:
     saved = start.first_checkpoint
     if self.read_result():
       seen = 'there is a result.json'
-    elif saved is True and (rows := self.read_metrics()):
-      seen = f'metrics.jsonl goes to step {rows[-1]["step"]}'
+    elif saved is True and (last := self._metrics.last_step()) is not None:
+      seen = f'metrics.jsonl goes to step {last}'
     elif saved is not None and saved is not True:
       seen = f'one was saved at step {saved}'
     else:

@@ -15,7 +15,10 @@ class InterruptionTest(parameterized.TestCase):
 
   @parameterized.parameters(*interruption.SIGNALS)
   def test_a_signal_is_remembered(self, number):
-    before = signal.getsignal(number)
+    # Under nohup the tests would start with SIGHUP ignored.
+    before = signal.SIG_DFL
+    usual = signal.signal(number, before)
+    self.addCleanup(signal.signal, number, usual)
     with interruption.Interruption() as interrupted:
       self.assertEqual(interrupted.signal, 0)
       os.kill(os.getpid(), number)

@@ -302,6 +302,7 @@ class ProgressTest(parameterized.TestCase):
     self.workdir.append_metrics(_row(1))
 
   def check(self):
+    self.workdir.go_on_from(0)
     self.workdir.check_progress(self.workdir.read_start())
 
   def assert_refused(self, message):
