@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -117,6 +117,7 @@ def _run(
         steps_per_loop=place['steps_per_loop'],
         compilations=compilations,
     )
+    stack.enter_context(_full_disk(directory, trainer, experiment.num_steps))
     notes = []
     if resumed:
       notes = _go_on(directory, resumed, trainer, experiment, place)
@@ -179,18 +180,29 @@ def _train(
     started: float,
 ) -> int:
   """Trains to the end, or to a signal; returns the exit code."""
+  outcome = trainer.run()
+  if outcome.step < experiment.num_steps:
+    say(
+        f'Interrupted: saved step {outcome.step} of {experiment.num_steps}; '
+        'the same command goes on from there.'
+    )
+    return 128 + (outcome.signal or signal.SIGTERM)
+  _finish(trainer, experiment, directory, say, started)
+  return 0
+
+
+@contextlib.contextmanager
+def _full_disk(
+    directory: workdir_lib.Workdir,
+    trainer: trainer_lib.Trainer,
+    num_steps: int,
+) -> Iterator[None]:
+  """Tells in one line what is saved where a file cannot be written."""
   try:
-    outcome = trainer.run()
-    if outcome.step < experiment.num_steps:
-      say(
-          f'Interrupted: saved step {outcome.step} of {experiment.num_steps}; '
-          'the same command goes on from there.'
-      )
-      return 128 + (outcome.signal or signal.SIGTERM)
-    _finish(trainer, experiment, directory, say, started)
+    yield
   except OSError as error:
     saved = (
-        f'step {trainer.saved_step} of {experiment.num_steps} is saved'
+        f'step {trainer.saved_step} of {num_steps} is saved'
         if trainer.saved_step >= 0
         else 'nothing is saved yet'
     )
@@ -198,7 +210,6 @@ def _train(
         f'--workdir={directory.path}: {programs.reason(error)}; {saved}. Once '
         'that is mended, the same command goes on from there.'
     ) from error
-  return 0
 
 
 def _prepare(
