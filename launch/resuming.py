@@ -69,11 +69,13 @@ def changed(
     program: Mapping[str, Any],
 ) -> dict[str, Any]:
   """Returns all that a second start changes, `[before, now]` by name."""
-  return {
+  changes = {
       **config_lib.changes(before.config.to_json(), config.to_json()),
       **config_lib.changes(before.data.to_json(), data.to_json()),
       **config_lib.changes(before.program, program),
   }
+  changes.pop('workdir', None)  # It may be moved, or named in another way.
+  return changes
 
 
 def check_data(

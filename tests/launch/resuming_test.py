@@ -60,7 +60,10 @@ class ResumingTest(absltest.TestCase):
           changed, accept_changes=not self.config.is_free(field.name)
       )
       changes = resuming.changed(
-          resumed.before, changed, _DATA, {'strategy': 'mirrored'}
+          resumed.before,
+          changed,
+          _DATA,
+          {'strategy': 'mirrored', 'workdir': '/moved'},
       )
       self.assertEqual(changes, {
           field.name: [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import json
 import os
@@ -15,7 +14,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import processor
-from launch import devices, locks, trainer, training_program, workdir
+from launch import devices, locks, trainer
 from tests import small_datasets
 from tests.launch import runs
 
@@ -322,89 +321,6 @@ class PrecisionTest(_TestCase):
       ended = runs.train(self.workdir, num_steps=2, precision='bfloat16')
     warning = '--precision=bfloat16: slow here'
     self.assertEqual(ended.out.count(warning), int(not has))
-
-
-class FailingMachineTest(_TestCase):
-  """A full disk: one line with what is saved, and how to go on."""
-
-  def fail_at(self, function, step, error):
-    """Has a function of the work directory fail from a step on."""
-
-    def failing(directory, row, *args):
-      if (row['step'] if isinstance(row, dict) else row) >= step:
-        raise error
-      return whole(directory, row, *args)
-
-    whole = getattr(workdir.Workdir, function)
-    return mock.patch.object(workdir.Workdir, function, failing)
-
-  @parameterized.parameters(
-      ('append_metrics', 7, 'nothing is saved yet'),
-      ('append_metrics', 28, 'step 20 of 40 is saved'),
-      ('saved', 40, 'step 40 of 40 is saved'),
-  )
-  def test_is_told_in_one_line(self, function, step, saved):
-    full = OSError(errno.ENOSPC, 'No space left on device')
-    with self.fail_at(function, step, full):
-      ended = runs.train(self.workdir)
-    self.assertEqual(ended.code, 1)
-    self.assertRegex(
-        ended.err,
-        f'^.*: --workdir={self.workdir}: No space left on device; {saved}. '
-        'Once that is mended, the same command goes on from there.\n$',
-    )
-    ended = runs.train(self.workdir)
-    self.assertEqual((ended.code, ended.err), (0, ''))
-    self.assertEqual(runs.digest(self.workdir), runs.digest(runs.finished()))
-    self.assertEqual(runs.rows(self.workdir), runs.rows(runs.finished()))
-
-  def test_plots_are_no_reason_to_lose_a_result(self):
-    with mock.patch.object(
-        workdir.Workdir, 'write_report', side_effect=OSError('full\ndisk')
-    ):
-      ended = runs.train(self.workdir)
-    self.assertEqual((ended.code, ended.err), (0, ''))
-    self.assertIn('report/ is not complete: full\n', ended.out)
-    self.assertEqual(runs.digest(self.workdir), runs.digest(runs.finished()))
-
-  def test_the_work_directory_is_removed(self):
-    def remove(trainer, step, *args):
-      shutil.rmtree(self.workdir)
-      return save(trainer, step, *args)
-
-    save = trainer.Trainer._save
-    with mock.patch.object(trainer.Trainer, '_save', remove):
-      ended = runs.train(self.workdir)
-    self.assertEqual(ended.code, 1)
-    self.assertIn('was removed while the run was on; nothing is', ended.err)
-    self.assertEqual(ended.err.count('\n'), 1)
-    self.assertFalse(self.workdir.exists())
-
-
-class SignalTest(_TestCase):
-  """A signal where nothing has to be saved first."""
-
-  @parameterized.parameters(
-      ('_prepare', signal.SIGTERM),
-      ('_make_trainer', signal.SIGHUP),
-      ('_finish', signal.SIGINT),
-  )
-  def test_leaves_with_one_line(self, during, number):
-    if during == '_finish':
-      shutil.copytree(runs.finished(), self.workdir)
-      (self.workdir / 'result.json').unlink()
-    before = _files(self.root)
-    with mock.patch.object(
-        training_program,
-        during,
-        side_effect=lambda *_, **__: os.kill(os.getpid(), number),
-    ):
-      ended = runs.train(self.workdir)
-    self.assertEqual(ended.code, 128 + number)
-    name = signal.Signals(number).name
-    self.assertRegex(ended.err, f'^.*: interrupted by {name}; give the same.*$')
-    self.assertEqual(ended.err.count('\n'), 1)
-    self.assertEqual(_files(self.root), before)
 
 
 class LostWorkerTest(_TestCase):
