@@ -3,6 +3,9 @@
 A checkpoint is a mapping of names to variables and nothing else, in
 TensorFlow's format. Names, shapes and types are compared before anything is
 read: there is no silent partial restore.
+
+The files decide which checkpoints there are; the list that TensorFlow keeps
+beside them, `checkpoint`, may be lost or damaged.
 """
 
 from __future__ import annotations
@@ -11,14 +14,34 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
-from . import distribution
+from . import checkpoint_files, distribution
 from . import variables as variables_lib
 
 _KEY = re.compile(r'^variables/(.*)/\.ATTRIBUTES/VARIABLE_VALUE$')
+# Where a checkpoint is written before it gets its name.
+_UNFINISHED = 'unfinished'
+# These say nothing about the files: reading them may succeed the next time.
+_NO_DAMAGE = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.UnavailableError,
+)
+# What a full, missing or forbidden disk raises. Other errors are those of
+# workers that were lost.
+_DISK = (
+    tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.UnknownError,
+)
 
 
 class CheckpointError(ValueError):
@@ -41,8 +64,31 @@ class NonFiniteError(CheckpointError):
     self.names = names
 
 
+class DamagedError(CheckpointError):
+  """A checkpoint whose files are missing, cut off, or fail their checksums.
+
+  Attributes:
+    path: The path of the checkpoint.
+    reason: What TensorFlow says of it.
+  """
+
+  def __init__(self, path: str, reason: str):
+    """Names the checkpoint and what is wrong with it."""
+    super().__init__(f'{path}: cannot be read ({reason}).')
+    self.path = path
+    self.reason = reason
+
+
+class SaveError(OSError):
+  """A checkpoint could not be written, as on a full disk."""
+
+
 class Checkpointer:
   """Saves named variables step by step and keeps the last few checkpoints.
+
+  Nothing in the directory is changed before the first `save`. That one moves
+  the checkpoints that `restore` found damaged aside, to names that begin with
+  `damaged-`, and clears what a process that was killed left unfinished.
 
   With several workers each of them must make the same calls: all take part in
   reading the variables, the chief's files are kept, the others' are scratch.
@@ -50,6 +96,10 @@ class Checkpointer:
   What is saved is finite: training cannot go on from anything else. A variable
   that stands for "no value yet" begins with the least finite number of its
   type, or with an integer, not with an infinity.
+
+  Attributes:
+    damaged: The damaged checkpoints that the last `restore` passed over, from
+      the newest on.
   """
 
   def __init__(
@@ -73,33 +123,25 @@ class Checkpointer:
 
     Raises:
       ValueError: If max_to_keep is not positive.
-      CheckpointError: If the list of checkpoints is damaged.
     """
     if max_to_keep < 1:
       raise ValueError(f'max_to_keep: expected at least 1, got {max_to_keep}.')
     self._directory = directory
     self._variables = dict(variables)
     self._optional = frozenset(optional)
+    self._max_to_keep = max_to_keep
     strategy = strategy or tf.distribute.get_strategy()
     self._strategy = strategy
     self._is_chief = distribution.is_chief(strategy)
+    name = _UNFINISHED
     if not self._is_chief:
-      worker = strategy.cluster_resolver.task_id
-      directory = os.path.join(directory, f'scratch_of_worker_{worker}')
-    self._scratch = directory
-    latest(self._directory)  # The manager would take a damaged list for none.
-    self._manager = tf.train.CheckpointManager(
-        tf.train.Checkpoint(variables=self._variables),
-        directory,
-        max_to_keep=max_to_keep,
-    )
+      name = f'scratch_of_worker_{strategy.cluster_resolver.task_id}'
+    self._scratch = os.path.join(directory, name)
+    self._checkpoint = tf.train.Checkpoint(variables=self._variables)
+    self.damaged: Sequence[DamagedError] = ()
 
   def latest(self) -> str | None:
-    """Returns the path of the newest checkpoint that was saved, or None.
-
-    Raises:
-      CheckpointError: If the list of checkpoints is damaged.
-    """
+    """Returns the path of the newest checkpoint that was saved, or None."""
     return latest(self._directory)
 
   def save(self, step: int) -> str:
@@ -114,29 +156,56 @@ class Checkpointer:
     Raises:
       NonFiniteError: If a floating-point variable is not finite, on any worker.
         Nothing is written then.
+      SaveError: If the files cannot be written; those before are untouched.
     """
     _check_finite(self._variables, self._strategy)
-    path = self._manager.save(checkpoint_number=step)
-    if not self._is_chief:
+    path = os.path.join(self._directory, f'ckpt-{step}')
+    try:
+      self._clear()
+      os.makedirs(self._scratch, exist_ok=True)
+      written = self._checkpoint.write(
+          os.path.join(self._scratch, os.path.basename(path))
+      )
+      if self._is_chief:
+        checkpoint_files.publish(written, path, self._max_to_keep)
+    except (*_DISK, OSError) as error:
+      # TensorFlow names a temporary file first.
+      reason = _reason(error).rpartition('; ')[2]
+      raise SaveError(f'{path}: {reason}') from None
+    finally:
       shutil.rmtree(self._scratch, ignore_errors=True)
     return path
 
   def restore(self, path: str | None = None) -> str | None:
-    """Restores all variables, from the newest checkpoint or a given one.
+    """Restores all variables, from the newest whole checkpoint or a given one.
 
     Args:
-      path: The path of a checkpoint, by default the newest one.
+      path: The path of a checkpoint. Default: the newest whole one.
 
     Returns:
       The path of what was restored; None if there is no checkpoint.
 
     Raises:
-      CheckpointError: If a name, shape or type differs; nothing is read then.
+      CheckpointError: If a name, shape or type differs, or no checkpoint can be
+        read; nothing is assigned then.
     """
-    path = path or self.latest()
     if path:
-      restore(path, self._variables, optional=self._optional)
+      self._read(path)
+      return path
+    path, self.damaged = newest_whole(self._directory, self._read)
     return path
+
+  def _read(self, path: str) -> None:
+    restore(path, self._variables, optional=self._optional)
+
+  def _clear(self) -> None:
+    """Removes what is unfinished, and moves what is damaged out of the way."""
+    shutil.rmtree(self._scratch, ignore_errors=True)
+    if self._is_chief:
+      checkpoint_files.remove_temporary(self._directory)
+      for each in self.damaged:
+        checkpoint_files.set_aside(each.path)
+    self.damaged = ()
 
 
 def latest(directory: str) -> str | None:
@@ -146,22 +215,44 @@ def latest(directory: str) -> str | None:
     directory: The directory of a `Checkpointer`.
 
   Returns:
-    The path, as `restore` takes it.
+    The path, as `restore` takes it. The checkpoint may be damaged:
+    `newest_whole` reads it.
+  """
+  return next(iter(checkpoint_files.ordered(directory)), None)
+
+
+def newest_whole(
+    directory: str, read: Callable[[str], object] | None = None
+) -> tuple[str | None, Sequence[DamagedError]]:
+  """Finds the newest checkpoint whose files are whole.
+
+  Args:
+    directory: The directory of a `Checkpointer`.
+    read: Reads the checkpoint of a path, and raises DamagedError. Default: all
+      of it is read and its checksums are compared.
+
+  Returns:
+    The path, or None if there is no checkpoint, and the damaged checkpoints
+    that are newer.
 
   Raises:
-    CheckpointError: If the list of checkpoints is damaged.
+    CheckpointError: If there are checkpoints and none of them is whole.
   """
-  # Not tf.train.latest_checkpoint: it takes a checkpoint whose files are gone,
-  # or whose list can not be read, for none, and the run would start anew
-  # without a word.
-  try:
-    state = tf.train.get_checkpoint_state(directory)
-  except UnicodeDecodeError:
-    state = None
-  listed = os.path.join(directory, 'checkpoint')
-  if state is None and os.path.exists(listed):
-    raise CheckpointError(f'{listed}: not a readable list of checkpoints.')
-  return state.model_checkpoint_path if state else None
+  damaged: list[DamagedError] = []
+  for path in checkpoint_files.ordered(directory):
+    try:
+      (read or _read_all)(path)
+    except DamagedError as error:
+      damaged.append(error)
+      continue
+    return path, damaged
+  if damaged:
+    names = ', '.join(os.path.basename(each.path) for each in damaged)
+    raise CheckpointError(
+        f'{directory}: no checkpoint can be read: {names} '
+        f'({damaged[0].reason}); bring one back from a copy.'
+    )
+  return None, ()
 
 
 def contents(path: str) -> dict[str, tf.TensorSpec]:
@@ -178,12 +269,12 @@ def contents(path: str) -> dict[str, tf.TensorSpec]:
   """
   with _damage_of(path):
     reader = tf.train.load_checkpoint(path)
-  dtypes = reader.get_variable_to_dtype_map()
-  return {
-      _name_of(match[1]): tf.TensorSpec(shape, dtypes[key])
-      for key, shape in reader.get_variable_to_shape_map().items()
-      if (match := _KEY.match(key))
-  }
+    dtypes = reader.get_variable_to_dtype_map()
+    return {
+        _name_of(match[1]): tf.TensorSpec(shape, dtypes[key])
+        for key, shape in reader.get_variable_to_shape_map().items()
+        if (match := _KEY.match(key))
+    }
 
 
 def restore(
@@ -202,7 +293,8 @@ def restore(
     prefix: Names in the checkpoint that do not begin with it are not looked at;
       `model/` reads a model out of a train state's checkpoint.
     partial: Whether names that are on one side only are left alone. The shapes
-      and types of those on both must agree in any case.
+      and types of those on both must agree in any case, and there must be
+      some.
     optional: Names that the checkpoint may lack, as those of an older version
       do: these variables stay as they are then.
 
@@ -233,6 +325,11 @@ def restore(
     differences += [
         f'{name} is only in the checkpoint'
         for name in sorted(saved.keys() - variables.keys())
+    ]
+  if not common and not differences:
+    differences = [
+        f'no name is on both sides; the checkpoint has {_some(saved)} and '
+        f'here is {_some(variables)}'
     ]
   if differences:
     raise CheckpointError(
@@ -269,9 +366,31 @@ def _damage_of(path: str) -> Iterator[None]:
   """Turns what TensorFlow raises for a damaged file into one line."""
   try:
     yield
+  except _NO_DAMAGE as error:
+    raise CheckpointError(
+        f'{path}: cannot be read now ({_reason(error)}).'
+    ) from None
   except (tf.errors.OpError, IndexError, RuntimeError, ValueError) as error:
-    reason = str(error).partition('\n')[0]
-    raise CheckpointError(f'{path}: can not be read ({reason}).') from None
+    raise DamagedError(path, _reason(error)) from None
+
+
+def _reason(error: Exception) -> str:
+  """Returns what an error says, in one line without TensorFlow's notes."""
+  text = re.sub(r'^\{\{.*?\}\} |\n(.|\n)*| \[Op:.*', '', str(error).strip())
+  return text or type(error).__name__
+
+
+def _read_all(path: str) -> None:
+  """Reads all variables of a checkpoint, which compares their checksums."""
+  names = contents(path)
+  with _damage_of(path):
+    reader = tf.train.load_checkpoint(path)
+    for name in names:
+      reader.get_tensor(_key_of(name))
+
+
+def _some(names: Mapping[str, object]) -> str:
+  return next(iter(sorted(names)), 'nothing')
 
 
 def _describe(spec: tf.TensorSpec | tf.Variable) -> str:

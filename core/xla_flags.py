@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 
 # XLA ends the process over a flag that it does not know: what is set here was
 # seen to be known by these versions of TensorFlow.
@@ -20,13 +21,21 @@ def add(flag: str, value: object, variable: str = 'XLA_FLAGS') -> None:
 
   Args:
     flag: The name of the flag, without dashes.
-    value: Its value.
+    value: Its value, which may have spaces.
     variable: The environment variable: `XLA_FLAGS`, or `TF_XLA_FLAGS` for those
       of TensorFlow's bridge to XLA.
   """
   flags = os.environ.get(variable, '')
-  if flag not in flags:
-    os.environ[variable] = f'{flags} --{flag}={value}'.strip()
+  if not re.search(rf'--?{re.escape(flag)}(=|\s|$)', flags):
+    os.environ[variable] = f'{flags} --{flag}={_quoted(str(value))}'.strip()
+
+
+def _quoted(value: str) -> str:
+  """Quotes what XLA would cut at a space, as in the name of a folder."""
+  if not re.search(r'[\s"\'\\]', value):
+    return value
+  escaped = value.replace('\\', r'\\').replace('"', r'\"')
+  return f'"{escaped}"'
 
 
 def for_cpu(batch_size: int) -> dict[str, object]:

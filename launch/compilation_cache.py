@@ -7,7 +7,6 @@ beside them was compiled here. It is then kept too.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import glob
 import hashlib
@@ -15,11 +14,13 @@ import importlib.metadata
 import os
 import pathlib
 import platform
-import shutil
-import tempfile
+import stat
 
 from core import processor, xla_flags
 
+from . import programs, scratch
+
+_PREFIX = 'quatrain-xla-'
 _MAX_BYTES = 2**30  # Some thousands of programs.
 
 
@@ -46,14 +47,14 @@ class CompilationCache:
   def __init__(self, folder: str):
     """Tells XLA where to keep programs; TensorFlow must not be imported yet.
 
-    A folder that can not be written is no error: then nothing is kept.
+    A folder that cannot be written is no error: then nothing is kept. Nor is
+    one that others may write into, which is said.
 
     Args:
       folder: Where programs are kept; '' keeps none.
     """
-    self._mine = pathlib.Path(tempfile.mkdtemp(prefix='quatrain-xla-'))
-    atexit.register(shutil.rmtree, self._mine, ignore_errors=True)
-    self._kept = self._make_kept(folder) if folder else None
+    self._mine = scratch.make(_PREFIX)
+    self._kept = _make_kept(folder) if folder else None
     for path in self._kept.glob('*.pb') if self._kept else ():
       if _is_whole(path):
         (self._mine / path.name).symlink_to(path)
@@ -66,17 +67,6 @@ class CompilationCache:
       with contextlib.suppress(OSError):
         tuned.mkdir(exist_ok=True)
       xla_flags.add('xla_gpu_per_fusion_autotune_cache_dir', tuned)
-
-  def _make_kept(self, folder: str) -> pathlib.Path | None:
-    kept = pathlib.Path(folder).expanduser().absolute() / _machine()
-    try:
-      kept.mkdir(parents=True, exist_ok=True)
-    except OSError:
-      return None
-    if not os.access(kept, os.W_OK):
-      return None
-    _prune(kept.parent)
-    return kept
 
   def count(self) -> int:
     """Returns the number of programs compiled here; they are kept from now."""
@@ -103,6 +93,38 @@ def prepare(batch_size: int, folder: str | None = None) -> CompilationCache:
   return CompilationCache(default_folder() if folder is None else folder)
 
 
+def _make_kept(folder: str) -> pathlib.Path | None:
+  """Makes the folder of programs; None if it cannot be used."""
+  try:
+    kept = pathlib.Path(folder).expanduser().absolute() / _machine()
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    for each in (kept.parent, kept):
+      each.mkdir(mode=0o700, exist_ok=True)
+      if not _is_own(each):
+        programs.warn(
+            f'{each} is not used for compiled programs: others may write '
+            'there. Make it your own, with permissions such as 700, or name '
+            'another --compilation_cache_dir.'
+        )
+        return None
+  except (OSError, RuntimeError):
+    return None
+  if not os.access(kept, os.W_OK):
+    return None
+  _prune(kept.parent)
+  return kept
+
+
+def _is_own(folder: pathlib.Path) -> bool:
+  """Returns whether only this user puts files into a folder.
+
+  Compiled programs are run as they are: who writes them is this user.
+  """
+  status = folder.stat()
+  is_shared = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+  return status.st_uid == os.geteuid() and not is_shared
+
+
 def _keep(path: pathlib.Path, target: pathlib.Path) -> None:
   """Copies a program in one rename: other processes may do the same."""
   if _is_whole(target):
@@ -122,13 +144,13 @@ def _keep(path: pathlib.Path, target: pathlib.Path) -> None:
 
 def _prune(folder: pathlib.Path) -> None:
   """Deletes what was not read for longest, beyond the greatest size."""
-  programs = []
+  found = []
   for path in folder.glob('*/*.pb'):
     with contextlib.suppress(OSError):  # Another process deletes as well.
       status = path.stat()
-      programs.append((status.st_atime, status.st_size, path))
+      found.append((status.st_atime, status.st_size, path))
   total = 0
-  for _, size, path in sorted(programs, reverse=True):
+  for _, size, path in sorted(found, reverse=True):
     total += size
     if total > _MAX_BYTES:
       with contextlib.suppress(OSError):

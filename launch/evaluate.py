@@ -44,7 +44,9 @@ _COMPILATION_CACHE_DIR = flag_types.DEFINE_path(
 def main() -> int:
   """Runs the program; returns its exit code."""
   # XLA is told how to compile before TensorFlow is imported.
-  config, _ = workdir_lib.of_run(_WORKDIR.value).read_config()
+  directory = workdir_lib.of_run(_WORKDIR.value)
+  config = directory.read_start().config
+  directory.check_writable()
   cache = compilation_cache.prepare(
       config.global_batch_size, _COMPILATION_CACHE_DIR.value
   )
@@ -70,6 +72,10 @@ def main() -> int:
     run.dataset.examples(_SPLIT.value)  # What is damaged shows up first.
     evaluator = evaluation.Evaluator(run.experiment, run.dataset, strategy)
     scored = evaluator.run(run, _SPLIT.value)
+  if distribution.is_chief(strategy):
+    print(tables.evaluation(
+        scored.split, scored.values, scored.per_class, scored.num_examples
+    ))
   name = f'evaluation_{_SPLIT.value}.json'
   run.workdir.write_json(name, {
       'checkpoint': run.checkpoint,
@@ -81,9 +87,6 @@ def main() -> int:
       **scored.to_json(),
   })
   if distribution.is_chief(strategy):
-    print(tables.evaluation(
-        scored.split, scored.values, scored.per_class, scored.num_examples
-    ))
     print(f'{run.checkpoint}; {run.workdir.path / name}')
   return 0
 

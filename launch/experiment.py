@@ -117,8 +117,6 @@ class Experiment:
       exports compute.
     num_steps: The number of steps of the whole run.
     steps_per_epoch: The number of steps of an epoch.
-    schedule: The learning rate as a function of the step.
-    optimizer: The optimizer.
     train_metric: What is measured in every training step.
     eval_metric: What is measured in evaluation.
   """
@@ -160,16 +158,24 @@ class Experiment:
     )
     if config.precision != 'float32':
       self.objective = precision.mixed(self.objective, config.precision)
-    self.schedule = factories.make(
-        'schedule',
-        config.schedule,
-        config.schedule_arg,
-        learning_rate=config.learning_rate,
-        num_steps=self.num_steps,
-    )
-    self.optimizer = _optimizer(config, self.schedule)
     self.train_metric = metrics.collection({'accuracy': metrics.accuracy()})
     self.eval_metric = _eval_metric(data.num_classes)
+
+  @functools.cached_property
+  def schedule(self) -> factories.Schedule:
+    """The learning rate as a function of the step."""
+    return factories.make(
+        'schedule',
+        self.config.schedule,
+        self.config.schedule_arg,
+        learning_rate=self.config.learning_rate,
+        num_steps=self.num_steps,
+    )
+
+  @functools.cached_property
+  def optimizer(self) -> optimizers.GradientTransformation:
+    """The optimizer; training alone needs it."""
+    return _optimizer(self.config, self.schedule)
 
   def make_state(self) -> training.TrainState:
     """Builds the model and its state; call it under the strategy's scope.

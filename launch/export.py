@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from absl import flags
 
-from . import flag_types, programs
+from . import flag_types, paths, programs
+from . import workdir as workdir_lib
 
 _FORMATS = ('saved_model', 'tflite')
 
@@ -52,6 +53,14 @@ def main() -> int:
         f'--quantize={_QUANTIZE.value}: of tflite only, which is not among '
         '--formats.'
     )
+  directory = workdir_lib.of_run(_WORKDIR.value)
+  directory.read_start()
+  if _OUTPUT_DIR.value:
+    output_dir = paths.local('output_dir', _OUTPUT_DIR.value)
+    paths.check_writable('output_dir', output_dir)
+  else:
+    output_dir = directory.path / 'exports'
+    paths.check_writable('workdir', output_dir)
   programs.import_tensorflow()
   from . import devices, exporting, finished_run
 
@@ -65,7 +74,7 @@ def main() -> int:
   return exporting.export(
       run,
       _FORMAT.value,
-      output_dir=_OUTPUT_DIR.value or str(run.workdir.path / 'exports'),
+      output_dir=str(output_dir),
       quantize=_QUANTIZE.value,
   )
 

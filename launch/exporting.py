@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import pathlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -14,7 +14,7 @@ import tensorflow as tf
 from core import export as export_lib
 from pipelines import batches
 
-from . import finished_run, programs
+from . import finished_run, json_files, programs
 
 _BATCH_SIZE = 250
 
@@ -54,13 +54,16 @@ def export(
       path = os.path.join(output_dir, 'model.tflite')
       export_lib.save_tflite(classifier, path, quantize=quantize)
       runners[path] = export_lib.tflite_runner(path)
-  except (OSError, ValueError) as error:
+  except tf.errors.OpError as error:
+    raise programs.Failure(
+        f'--output_dir={output_dir}: {programs.reason(error)}.'
+    ) from error
+  except ValueError as error:
     raise programs.UserError(f'--output_dir={output_dir}: {error}') from error
   report = _compare(run, split, runners, quantize)
-  path = os.path.join(output_dir, 'parity.json')
-  with open(path, 'w') as file:
-    json.dump(report, file, indent=2)
   _show(report)
+  path = os.path.join(output_dir, 'parity.json')
+  json_files.write(pathlib.Path(path), report)
   print(f'{run.checkpoint}; {path}')
   return 0 if all(row['agrees'] for row in report['exports']) else 1
 

@@ -8,7 +8,7 @@ import json
 import tensorflow as tf
 
 from core import checkpoints, distribution, models, variables
-from pipelines import sources
+from pipelines import batches, sources
 
 from . import experiment as experiment_lib
 from . import programs
@@ -62,23 +62,29 @@ def load(
   directory = workdir_lib.of_run(
       workdir, is_chief=distribution.is_chief(strategy)
   )
-  config, data = directory.read_config()
-  place = directory.read_place()
+  start = directory.read_start()
+  config, data = start.config, start.data
   try:
     dataset = experiment_lib.open_dataset(
         config,
-        data_dir or place['data_dir'],
-        archives_dir or place['archives_dir'],
+        data_dir or start.program.get('data_dir'),
+        archives_dir or start.program.get('archives_dir'),
     )
     if dict(dataset.num_examples) != data.num_examples:
       raise programs.UserError(
           f'{config.dataset} has {json.dumps(dict(dataset.num_examples))} '
           f'examples here, the run saw {json.dumps(data.num_examples)}.'
       )
-    experiment = experiment_lib.Experiment(config, data, steps_per_epoch=1)
+    experiment = experiment_lib.Experiment(
+        config,
+        data,
+        batches.num_train_steps_per_epoch(
+            data.num_examples['train'], config.global_batch_size
+        ),
+    )
     with strategy.scope():
       experiment.build()
-    path = checkpoint or checkpoints.latest(directory.checkpoints)
+    path = checkpoint or _newest_whole(directory)
     if path is None:
       raise programs.UserError(
           f'--workdir={workdir}: no checkpoint was saved yet.'
@@ -103,3 +109,11 @@ def load(
       checkpoint=path,
       step=int(step.numpy()),
   )
+
+
+def _newest_whole(directory: workdir_lib.Workdir) -> str | None:
+  """Finds the newest whole checkpoint, and says which ones are damaged."""
+  path, damaged = checkpoints.newest_whole(directory.checkpoints)
+  for error in damaged:
+    print(f'{error} {path} is taken instead.', flush=True)
+  return path

@@ -1,12 +1,33 @@
-"""SIGTERM and Ctrl-C as a request that a loop can look at."""
+"""Signals that ask a program to leave: SIGTERM, Ctrl-C, SIGHUP.
+
+While a run trains they are a request that its loop can look at; at all other
+times they end the program, with one line and 128 + their number.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Interrupted(BaseException):
+  """A signal came where nothing has to be saved first.
+
+  Attributes:
+    number: The number of the signal.
+  """
+
+  def __init__(self, number: int):
+    """Names the signal."""
+    name = signal.Signals(number).name
+    super().__init__(f'interrupted by {name}; give the same command again')
+    self.number = number
 
 
 class Interruption:
@@ -25,7 +46,7 @@ class Interruption:
 
   def __enter__(self) -> Interruption:
     """Begins to catch the signals."""
-    for number in SIGNALS:
+    for number in _caught():
       self._previous[number] = signal.signal(number, self._remember)
     return self
 
@@ -37,3 +58,40 @@ class Interruption:
   def _remember(self, number: int, _: FrameType | None) -> None:
     self.signal = number
     signal.signal(number, self._previous[number])
+
+
+@contextlib.contextmanager
+def leaving() -> Iterator[None]:
+  """Has signals end a block: the first of each kind raises Interrupted.
+
+  A second one of the kind has its usual effect at once.
+
+  Raises:
+    Interrupted: If a signal comes.
+  """
+  if threading.current_thread() is not threading.main_thread():
+    yield
+    return
+  previous = {}
+
+  def leave(number: int, _: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    raise Interrupted(number)
+
+  try:
+    for number in _caught():
+      previous[number] = signal.signal(number, leave)
+    yield
+  finally:
+    for number, handler in previous.items():
+      signal.signal(number, handler)
+
+
+def _caught() -> list[signal.Signals]:
+  """Lists the signals to catch: under nohup, SIGHUP stays ignored."""
+  is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+  return [
+      number
+      for number in SIGNALS
+      if not (number == signal.SIGHUP and is_ignored)
+  ]

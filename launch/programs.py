@@ -11,6 +11,7 @@ import contextlib
 import gc
 import io
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from absl import app, flags, logging
 
 from pipelines import errors
 
-from . import command_line, flag_names, flag_types
+from . import command_line, flag_names, flag_types, interruption
 
 # What TensorFlow imports, if it is there, for uses that are not ours.
 _NEEDLESS = ('keras.src.optimizers', 'jax')
@@ -78,27 +79,44 @@ def call(main: Callable[[], int | None]) -> int:
     main: The program. It returns an exit code, or None for 0.
 
   Returns:
-    The exit code. A Failure that the program raises, data that cannot be
-    used, or Ctrl-C where it was not expected, is one line on stderr.
+    The exit code. A Failure that the program raises, data that cannot be used,
+    what the machine refuses, or a signal where none is expected, is one line on
+    stderr.
   """
   try:
-    return main() or 0
+    with interruption.leaving():
+      return main() or 0
   except Failure as error:
     return fail(str(error), error.exit_code)
   except errors.DataError as error:
     return fail(str(error), UserError.exit_code)
+  except interruption.Interrupted as error:
+    return fail(f'{error}.', 128 + error.number)
   except KeyboardInterrupt:
     return fail('interrupted.', 128 + signal.SIGINT)
+  except OSError as error:  # As on a full disk.
+    return fail(f'{reason(error)}.', Failure.exit_code)
   except Exception as error:
     # By name, since TensorFlow need not be imported.
     if type(error).__name__ not in ('MemoryError', 'ResourceExhaustedError'):
       raise
-    reason = str(error).partition('\n')[0]
     return fail(
-        f'out of memory ({reason}); a smaller --global_batch_size or model '
-        'takes less.',
+        f'out of memory ({reason(error)}); a smaller --global_batch_size or '
+        'model takes less.',
         Failure.exit_code,
     )
+
+
+def reason(error: BaseException) -> str:
+  """Returns what an error says, in one line, with the file that it is about."""
+  # TensorFlow's errors begin with the operation's name, and end with notes.
+  text = re.sub(r'^\{\{.*?\}\} |\n(.|\n)*| \[Op:.*', '', str(error).strip())
+  text = text.rstrip('.') or type(error).__name__
+  if not isinstance(error, OSError) or not error.strerror:
+    return text
+  return ': '.join(
+      str(part) for part in (error.filename, error.strerror) if part
+  )
 
 
 def import_tensorflow() -> Any:
@@ -119,7 +137,7 @@ def import_tensorflow() -> Any:
       stack.enter_context(_quick_import())
     try:
       import tensorflow as tf
-    except BaseException:
+    except Exception:
       notes.seek(0)
       os.write(kept, notes.read())
       raise
@@ -161,6 +179,11 @@ def fail(message: str, exit_code: int) -> int:
   line = ' '.join(map(_shortened, message.split()))
   print(f'{_program()}: {line}', file=sys.stderr)
   return exit_code
+
+
+def warn(message: str) -> None:
+  """Prints what a user should know, as one line on stderr."""
+  fail(message, 0)
 
 
 def _shortened(word: str) -> str:

@@ -192,6 +192,11 @@ _NUM_VIRTUAL_DEVICES = flags.DEFINE_integer(
     'num_virtual_devices', None,
     'Split the CPU into that many devices, to try replicas on one machine.',
     lower_bound=1, upper_bound=64)
+_ACCEPT_CHANGES = flags.DEFINE_bool(
+    'accept_changes', False,
+    'Whether a run goes on although flags that decide its weights, or its '
+    'data, are not those that it began with. What changes is kept in the '
+    'history of its config.json.')
 
 # These tell where a run is, not what it computes; a resumed run may differ.
 _PLACE = (
@@ -256,7 +261,12 @@ def main() -> int:
     raise programs.UserError(str(error)) from error
   programs.say_what_was_dropped()
   place: dict[str, Any] = {holder.name: holder.value for holder in _PLACE}
-  return training_program.run(config, **place, compilations=cache.count)
+  return training_program.run(
+      config,
+      **place,
+      compilations=cache.count,
+      accept_changes=_ACCEPT_CHANGES.value,
+  )
 
 
 if __name__ == '__main__':

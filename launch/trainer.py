@@ -135,6 +135,7 @@ class Trainer:
         optional=counts,  # Older versions did not save them.
     )
     self.restored = self._checkpointer.restore()
+    self.damaged = self._checkpointer.damaged
     self._check_same_step()
     if not self.restored:
       experiment.initialize(dataset.examples('train'), strategy)
@@ -142,7 +143,17 @@ class Trainer:
     self._health.check_restored(self.restored)
     self._seconds = 0.0
     self._steps_timed = 0
-    self._workdir.forget_metrics_after(int(self.state.step.numpy()))
+    self._workdir.go_on_from(self.step)
+
+  @property
+  def step(self) -> int:
+    """The steps taken so far."""
+    return int(self.state.step.numpy())
+
+  @property
+  def saved_step(self) -> int:
+    """The step of the last checkpoint; -1 if there is none."""
+    return self._saved_step
 
   @property
   def num_traces(self) -> int:
@@ -382,11 +393,13 @@ class Trainer:
         self._sums,
         {'row': row, 'epoch': epoch},
     )
+    self._workdir.check_held()
     try:
       self._checkpointer.save(step)
     except checkpoints.NonFiniteError as error:
       self._health.check_variables(step, unsaved_seconds, error.names)
     self._saved_step = step
+    self._workdir.saved(step)
 
   def _epochs(self, step: int) -> float:
     return round(step / self._experiment.steps_per_epoch, 4)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -14,7 +15,7 @@ from core import compilation, distribution, precision, variables
 from pipelines import batches, sources
 
 from . import config as config_lib
-from . import devices, programs, tables
+from . import devices, programs, resuming, tables
 from . import experiment as experiment_lib
 from . import trainer as trainer_lib
 from . import workdir as workdir_lib
@@ -30,6 +31,7 @@ def run(
     num_virtual_devices: int | None,
     steps_per_loop: int | None = None,
     compilations: Callable[[], int] = lambda: 0,
+    accept_changes: bool = False,
 ) -> int:
   """Trains, or goes on with, the run of a work directory.
 
@@ -42,9 +44,15 @@ def run(
     num_virtual_devices: How many devices to split the CPU into.
     steps_per_loop: How many steps a call of the graph takes at most.
     compilations: Counts what XLA has compiled in this process.
+    accept_changes: Whether a run goes on under flags, or on data, that decide
+      its weights and are not those that it began with.
 
   Returns:
     The exit code.
+
+  Raises:
+    UserError: If the flags or the data are not valid; nothing is written then.
+    Failure: If the run cannot go on.
   """
   started = time.monotonic()
   # The same bits from the same seed, on GPUs too.
@@ -64,7 +72,7 @@ def run(
     config = dataclasses.replace(
         config, precision=precision.choose(config.precision, scope)
     )
-    return _run(config, place, scope, started, compilations)
+    return _run(config, place, scope, started, compilations, accept_changes)
 
 
 def _run(
@@ -73,6 +81,7 @@ def _run(
     scope: tf.distribute.Strategy,
     started: float,
     compilations: Callable[[], int],
+    accept_changes: bool,
 ) -> int:
   is_chief = distribution.is_chief(scope)
 
@@ -82,32 +91,95 @@ def _run(
 
   directory = workdir_lib.Workdir(place['workdir'], is_chief=is_chief)
   directory.check_writable()
-  if directory.exists():
-    _check_same(directory, config)
-    result = directory.read_result()
-    if result:
-      say(
-          f'The run in {directory.path} is complete: {_headline(result)}. Name '
-          'another --workdir to train again.'
+  with contextlib.ExitStack() as stack:
+    resumed = None
+    if directory.exists():
+      stack.enter_context(directory.locked(say))
+      resumed = resuming.check(directory, config, accept_changes=accept_changes)
+      if resumed.is_complete:
+        say(_complete(directory))
+        return 0
+    experiment, dataset = _prepare(
+        config,
+        place['data_dir'],
+        place['archives_dir'],
+        scope.num_replicas_in_sync,
+    )
+    if resumed:
+      resuming.check_data(
+          directory,
+          resumed.before.data,
+          experiment.data,
+          accept_changes=accept_changes,
       )
-      return 0
-  experiment, dataset = _prepare(
-      config,
-      place['data_dir'],
-      place['archives_dir'],
-      scope.num_replicas_in_sync,
+    trainer = _make_trainer(
+        experiment, dataset, scope, directory, say,
+        steps_per_loop=place['steps_per_loop'],
+        compilations=compilations,
+    )
+    stack.enter_context(_full_disk(directory, trainer, experiment.num_steps))
+    notes = []
+    if resumed:
+      notes = _go_on(directory, resumed, trainer, experiment, place)
+    else:
+      stack.enter_context(directory.locked(say))
+      if is_chief and directory.exists():
+        raise programs.UserError(
+            f'--workdir={directory.path}: another process began a run here '
+            'meanwhile; start again to go on with it.'
+        )
+      directory.write_config(config, experiment.data, place)
+    say(_opening(experiment, dataset, scope, trainer, notes))
+    return _train(trainer, experiment, directory, say, started)
+
+
+def _complete(directory: workdir_lib.Workdir) -> str:
+  return (
+      f'The run in {directory.path} is complete: '
+      f'{_headline(directory.read_result() or {})}. Name another --workdir to '
+      'train again, or more epochs to go on.'
   )
-  is_new = not directory.exists()
-  if not is_new:
-    _check_same_data(directory, experiment.data)
-  trainer = _make_trainer(
-      experiment, dataset, scope, directory, say,
-      steps_per_loop=place['steps_per_loop'],
-      compilations=compilations,
+
+
+def _go_on(
+    directory: workdir_lib.Workdir,
+    resumed: resuming.Resumed,
+    trainer: trainer_lib.Trainer,
+    experiment: experiment_lib.Experiment,
+    place: dict[str, Any],
+) -> list[str]:
+  """Records what changes in a run; returns what there is to say of it."""
+  step = trainer.step
+  resuming.check_length(directory, step, experiment.num_steps)
+  if not trainer.restored:
+    directory.check_progress(resumed.before)
+  changes = resuming.changed(
+      resumed.before, experiment.config, experiment.data, place
   )
-  if is_new:
-    directory.write_config(config, experiment.data, place)
-  say(_opening(experiment, dataset, scope, trainer))
+  directory.record(
+      step, changes, experiment.config, experiment.data, place
+  )
+  notes = [
+      f'{error} It is kept aside, as damaged-*, from the next checkpoint on.'
+      for error in trainer.damaged
+  ]
+  if trainer.restored:
+    notes.append(f'resumed from {trainer.restored}')
+  else:
+    notes.append('no checkpoint was saved before; the run begins anew')
+  if changes:
+    notes.append(f'changed: {resuming.describe(changes)}')
+  return notes
+
+
+def _train(
+    trainer: trainer_lib.Trainer,
+    experiment: experiment_lib.Experiment,
+    directory: workdir_lib.Workdir,
+    say: Callable[[str], None],
+    started: float,
+) -> int:
+  """Trains to the end, or to a signal; returns the exit code."""
   outcome = trainer.run()
   if outcome.step < experiment.num_steps:
     say(
@@ -119,35 +191,25 @@ def _run(
   return 0
 
 
-def _check_same(
-    directory: workdir_lib.Workdir, config: config_lib.Config
-) -> None:
-  """Refuses to go on with a run under other flags."""
-  before, _ = directory.read_config()
-  differences = config.differences(before)
-  if differences:
-    raise programs.UserError(
-        f'--workdir={directory.path} holds a run with other flags: '
-        f'{"; ".join(differences)}. Give the same flags or another --workdir.'
+@contextlib.contextmanager
+def _full_disk(
+    directory: workdir_lib.Workdir,
+    trainer: trainer_lib.Trainer,
+    num_steps: int,
+) -> Iterator[None]:
+  """Tells in one line what is saved where a file cannot be written."""
+  try:
+    yield
+  except OSError as error:
+    saved = (
+        f'step {trainer.saved_step} of {num_steps} is saved'
+        if trainer.saved_step >= 0
+        else 'nothing is saved yet'
     )
-
-
-def _check_same_data(
-    directory: workdir_lib.Workdir, data: config_lib.DataSpec
-) -> None:
-  """Refuses to go on with a run on data that is not what it began with."""
-  _, before = directory.read_config()
-  if data != before:
-    here, there = data.to_json(), before.to_json()
-    differences = [
-        f'{name} is {here[name]}, not {there[name]}'
-        for name in here
-        if here[name] != there[name]
-    ]
-    raise programs.UserError(
-        f'--workdir={directory.path} holds a run on other data: '
-        f'{"; ".join(differences)}. Name another --workdir.'
-    )
+    raise programs.Failure(
+        f'--workdir={directory.path}: {programs.reason(error)}; {saved}. Once '
+        'that is mended, the same command goes on from there.'
+    ) from error
 
 
 def _prepare(
@@ -165,7 +227,9 @@ def _prepare(
     steps_per_epoch = batches.num_train_steps_per_epoch(
         data.num_examples['train'], config.global_batch_size
     )
-    return experiment_lib.Experiment(config, data, steps_per_epoch), dataset
+    experiment = experiment_lib.Experiment(config, data, steps_per_epoch)
+    _ = experiment.optimizer  # Made here, so that its mistakes show up.
+    return experiment, dataset
   except ValueError as error:
     raise programs.UserError(str(error)) from error
 
@@ -185,6 +249,7 @@ def _opening(
     dataset: sources.ImageDataset,
     strategy: tf.distribute.Strategy,
     trainer: trainer_lib.Trainer,
+    notes: list[str],
 ) -> str:
   """Says what is about to be trained, on what, and from where on."""
   counts = ', '.join(
@@ -205,8 +270,7 @@ def _opening(
   lines += dataset.notes
   lines += _emulated(experiment.config.precision, strategy)
   lines += _slow(experiment, strategy, trainer.extent)
-  if trainer.restored:
-    lines.append(f'resumed from {trainer.restored}')
+  lines += notes
   return '\n'.join(lines) + '\n'
 
 
@@ -266,8 +330,11 @@ def _finish(
       variables.named({'model': experiment.model})
   )
   result['seconds'] = round(time.monotonic() - started, 3)
-  directory.write_report(result)
   directory.write_result(result)
+  try:
+    directory.write_report(result)
+  except Exception as error:  # Plots are no reason to lose a run.
+    say(f'report/ is not complete: {programs.reason(error)}')
   say(f'{_headline(result)}; {directory.path}/result.json')
 
 

@@ -1,28 +1,23 @@
-"""The work directory of a run: config, metrics, result.
+"""The work directory of a run: config, metrics, result, lock.
 
 Every file is written as a whole or appended line by line, so that a process
-killed at any moment leaves a directory that the next start can use.
+killed at any moment leaves a directory that the next start can use. Nothing in
+it is deleted or emptied before the first new checkpoint is saved.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
+import contextlib
+import dataclasses
 import os
-import pathlib
-import platform
-import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from . import config as config_lib
-from . import programs
+from core import checkpoint_files
 
-_PACKAGES = (
-    'tensorflow', 'dm-sonnet', 'tensorflow-datasets', 'absl-py', 'chex', 'numpy'
-)
-# They choose kernels, and with them the rounding of a run.
-_VARIABLES = ('TF_ENABLE_ONEDNN_OPTS', 'XLA_FLAGS')
+from . import config as config_lib
+from . import environment, json_files, locks, metrics_file, paths, programs
 
 
 def of_run(path: str | None, *, is_chief: bool = True) -> Workdir:
@@ -43,6 +38,24 @@ def of_run(path: str | None, *, is_chief: bool = True) -> Workdir:
   return Workdir(path, is_chief=is_chief)
 
 
+@dataclasses.dataclass(frozen=True)
+class Start:
+  """What config.json says of a run.
+
+  Attributes:
+    config: The flags that decide what is computed.
+    data: What the run's models know of the data.
+    program: The flags that say where.
+    first_checkpoint: The step of the first checkpoint; None if there was none
+      yet; True if a version that did not keep it wrote the file.
+  """
+
+  config: config_lib.Config
+  data: config_lib.DataSpec
+  program: dict[str, Any]
+  first_checkpoint: int | None
+
+
 class Workdir:
   """Reads and writes a work directory. Only the chief writes.
 
@@ -53,34 +66,96 @@ class Workdir:
   """
 
   def __init__(self, path: str, *, is_chief: bool = True):
-    """Names a work directory; nothing is read or written yet."""
-    self.path = pathlib.Path(path).expanduser()
+    """Names a work directory; nothing is read or written yet.
+
+    Raises:
+      UserError: If it cannot be the name of one.
+    """
+    self.path = paths.local('workdir', path)
     self.checkpoints = str(self.path / 'checkpoints')
     self.summaries = str(self.path / 'summaries')
+    self._config = self.path / 'config.json'
+    self._metrics = metrics_file.MetricsFile(self.path / 'metrics.jsonl')
     self._is_chief = is_chief
+    self._lock: locks.Lock | None = None
+    self._has_saved = False
 
   def check_writable(self) -> None:
     """Checks that files can be made in the directory, without making any.
 
     Raises:
-      UserError: If they can not.
+      UserError: If they cannot.
     """
-    nearest = self.path
-    while not nearest.exists() and nearest != nearest.parent:
-      nearest = nearest.parent
-    if not nearest.is_dir():
-      raise programs.UserError(
-          f'--workdir={self.path}: {nearest} is not a directory.'
-      )
-    if not os.access(nearest, os.W_OK | os.X_OK):
-      raise programs.UserError(
-          f'--workdir={self.path}: {nearest} is not writable; choose another '
-          'directory or change its permissions.'
-      )
+    paths.check_writable('workdir', self.path)
+    for folder in (self.checkpoints, self.summaries):
+      # A link to what is not mounted is there, and does not exist.
+      if os.path.lexists(folder):
+        if not os.path.isdir(folder):
+          raise programs.UserError(
+              f'{folder} is not a directory; {json_files.COPY}.'
+          )
+        paths.check_writable('workdir', self.path / os.path.basename(folder))
 
   def exists(self) -> bool:
-    """Tells whether a run was started here."""
-    return (self.path / 'config.json').exists()
+    """Returns whether a run was started here.
+
+    Raises:
+      UserError: If one was, and its config.json is gone.
+    """
+    if self._config.exists():
+      return True
+    left = [
+        name
+        for name in ('metrics.jsonl', 'result.json')
+        if (self.path / name).exists()
+    ]
+    if checkpoint_files.ordered(self.checkpoints):
+      left.append('checkpoints')
+    if left:
+      raise programs.UserError(
+          f'--workdir={self.path} has {" and ".join(left)} of a run, but its '
+          f'config.json is missing; {json_files.COPY}.'
+      )
+    return False
+
+  @contextlib.contextmanager
+  def locked(
+      self, say: Callable[[str], None] = lambda message: None
+  ) -> Iterator[None]:
+    """Keeps other processes from training in the directory, for a block.
+
+    Args:
+      say: Is told if another machine's lock has to be watched.
+
+    Raises:
+      UserError: If another process trains here.
+    """
+    if not self._is_chief:
+      yield
+      return
+    is_new = not self.path.exists()
+    self.path.mkdir(parents=True, exist_ok=True)
+    try:
+      self._lock = locks.acquire(self.path, say)
+      yield
+    finally:
+      if self._lock:
+        self._lock.release()
+      self._lock = None
+      if is_new:  # Unless files were written.
+        with contextlib.suppress(OSError):
+          self.path.rmdir()
+
+  def check_held(self) -> None:
+    """Checks that the directory is still this process's.
+
+    Raises:
+      OSError: If it was removed, or its lock was.
+    """
+    if self._lock and not self._lock.is_held():
+      raise FileNotFoundError(
+          f'{self.path}, or the lock in it, was removed while the run was on'
+      )
 
   def write_config(
       self,
@@ -95,66 +170,150 @@ class Workdir:
       data: What the run's models know of the data.
       program: The values of the other flags.
     """
-    if not self._is_chief:
-      return
-    self.path.mkdir(parents=True, exist_ok=True)
-    self._write(
-        'config.json',
-        {
-            'config': config.to_json(),
-            'data': data.to_json(),
-            'program': dict(program),
-            'environment': _environment(),
-        },
-    )
+    if self._is_chief:
+      self.path.mkdir(parents=True, exist_ok=True)
+      json_files.write(self._config, {
+          'config': config.to_json(),
+          'data': data.to_json(),
+          'program': dict(program),
+          'environment': environment.describe(),
+          'first_checkpoint': None,
+          'history': [],
+      })
 
-  def read_config(self) -> tuple[config_lib.Config, config_lib.DataSpec]:
+  def record(
+      self,
+      step: int,
+      changes: Mapping[str, Any],
+      config: config_lib.Config,
+      data: config_lib.DataSpec,
+      program: Mapping[str, Any],
+  ) -> None:
+    """Changes config.json, and keeps what changed in its history.
+
+    Args:
+      step: The step from which on the run goes on like that.
+      changes: What changes, `[before, now]` by name; nothing is written if
+        that is nothing.
+      config: As for `write_config`.
+      data: As for `write_config`.
+      program: As for `write_config`.
+    """
+    if self._is_chief and changes:
+      values = self._read_config()
+      event = {'step': step, 'wall_time': time.time(), 'changes': changes}
+      json_files.write(self._config, {
+          **values,
+          'config': config.to_json(),
+          'data': data.to_json(),
+          'program': dict(program),
+          'history': [*values.get('history', []), event],
+      })
+
+  def read_start(self) -> Start:
     """Reads config.json.
 
     Raises:
-      UserError: If there is none, or it is not a config.
+      UserError: If there is none, or it is not that of a run.
     """
-    values = self._read_start()
+    values = self._read_config()
+    program = values.get('program')
+    saved = values.get('first_checkpoint', True)
     try:
-      return (
-          config_lib.Config.from_json(values['config']),
-          config_lib.DataSpec.from_json(values['data']),
+      if not isinstance(program, dict):
+        raise ValueError(f'its program is {program!r}')
+      for name in ('data_dir', 'archives_dir'):
+        if not isinstance(program.get(name), (str, type(None))):
+          raise ValueError(f'its {name} is {program[name]!r}')
+      if not isinstance(saved, (int, type(None))):
+        raise ValueError(f'its first_checkpoint is {saved!r}')
+      if not isinstance(values.get('history', []), list):
+        raise ValueError(f'its history is {values["history"]!r}')
+      return Start(
+          config_lib.Config.from_json(values.get('config')),
+          config_lib.DataSpec.from_json(values.get('data')),
+          program,
+          saved,
       )
-    except (AttributeError, ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
       raise programs.UserError(
-          f'{self.path / "config.json"} is not that of a run: {error!r}.'
+          f'{self._config} is not that of a run: {error}; {json_files.COPY}.'
       ) from None
 
-  def read_place(self) -> dict[str, Any]:
-    """Reads where the run was started: its flags that are not the config."""
-    return self._read_start()['program']
+  def check_progress(self, start: Start) -> None:
+    """Checks that a run without a checkpoint has lost none.
+
+    A run may be killed before its first checkpoint; it then begins again.
+
+    Args:
+      start: What config.json says of the run.
+
+    Raises:
+      UserError: If there was a checkpoint.
+    """
+    saved = start.first_checkpoint
+    if self.read_result():
+      seen = 'there is a result.json'
+    elif saved is True and (last := self._metrics.last_step()) is not None:
+      seen = f'metrics.jsonl goes to step {last}'
+    elif saved is not None and saved is not True:
+      seen = f'one was saved at step {saved}'
+    else:
+      return
+    raise programs.UserError(
+        f'--workdir={self.path}: no checkpoint is in checkpoints/, though '
+        f'{seen}; bring checkpoints/ back from a copy, or name another '
+        '--workdir to begin anew.'
+    )
 
   def append_metrics(self, row: Mapping[str, Any]) -> None:
-    """Appends a row to metrics.jsonl."""
+    """Appends a row to metrics.jsonl.
+
+    Raises:
+      OSError: If it cannot be written.
+    """
     if self._is_chief:
-      with open(self.path / 'metrics.jsonl', 'a') as file:
-        file.write(json.dumps(row) + '\n')
+      self.check_held()
+      self._metrics.append(row)
 
   def read_metrics(self) -> list[dict[str, Any]]:
-    """Reads the rows of metrics.jsonl, less a last one that was cut off."""
-    lines = (self._read('metrics.jsonl') or '').splitlines(True)
-    return [
-        self._decode('metrics.jsonl', line)
-        for line in lines
-        if line.endswith('\n')
-    ]
+    """Reads the rows of metrics.jsonl, less those that were lost.
 
-  def forget_metrics_after(self, step: int) -> None:
-    """Drops rows of steps that were lost with the process that took them."""
-    rows = [row for row in self.read_metrics() if row['step'] <= step]
-    if self._is_chief and self.path.exists():
-      text = ''.join(json.dumps(row) + '\n' for row in rows)
-      self._replace('metrics.jsonl', text)
+    Raises:
+      UserError: If the file is damaged.
+    """
+    return self._metrics.read()
+
+  def go_on_from(self, step: int) -> None:
+    """Takes rows of later steps for lost; `saved` drops them from the file."""
+    self._metrics.go_on_from(step)
+
+  def saved(self, step: int) -> None:
+    """Takes note of a checkpoint that was saved: lost rows can go.
+
+    Raises:
+      OSError: If a file cannot be written.
+    """
+    if not self._is_chief:
+      return
+    self._metrics.drop_void()
+    if not self._has_saved and self._config.exists():
+      values = self._read_config()
+      if values.get('first_checkpoint', True) is None:
+        json_files.write(self._config, {**values, 'first_checkpoint': step})
+    self._has_saved = True
 
   def read_result(self) -> dict[str, Any] | None:
-    """Reads result.json, which a complete run has."""
-    text = self._read('result.json')
-    return self._decode('result.json', text) if text is not None else None
+    """Reads result.json, which a complete run has.
+
+    Raises:
+      UserError: If the file is damaged.
+    """
+    path = self.path / 'result.json'
+    text = json_files.read(path)
+    if text is None:
+      return None
+    return json_files.decode(path, text, num_steps=int)
 
   def write_report(self, result: Mapping[str, Any]) -> None:
     """Writes the plots of a run into report/."""
@@ -171,69 +330,20 @@ class Workdir:
     self.write_json('result.json', result)
 
   def write_json(self, name: str, value: Any) -> None:
-    """Writes a file of the directory as a whole."""
-    if self._is_chief:
-      self._write(name, value)
+    """Writes a file of the directory as a whole.
 
-  def _read_start(self) -> dict[str, Any]:
-    text = self._read('config.json')
+    Raises:
+      OSError: If it cannot be written.
+    """
+    if self._is_chief:
+      self.check_held()
+      json_files.write(self.path / name, value)
+
+  def _read_config(self) -> dict[str, Any]:
+    text = json_files.read(self._config)
     if text is None:
+      self.exists()  # Says so if only config.json is gone.
       raise programs.UserError(
           f'--workdir={self.path}: there is no run; launch.train starts one.'
       )
-    return self._decode('config.json', text)
-
-  def _read(self, name: str) -> str | None:
-    try:
-      return (self.path / name).read_text()
-    except FileNotFoundError:
-      return None
-    except (OSError, ValueError) as error:
-      raise programs.UserError(f'{self.path / name}: {error}.') from None
-
-  def _decode(self, name: str, text: str) -> dict[str, Any]:
-    try:
-      value = json.loads(text)
-    except ValueError as error:
-      value = error
-    if not isinstance(value, dict):
-      raise programs.UserError(
-          f'{self.path / name} is damaged ({value}); bring it back from a '
-          'copy, or name another --workdir.'
-      )
-    return value
-
-  def _write(self, name: str, value: Any) -> None:
-    self._replace(name, json.dumps(value, indent=2) + '\n')
-
-  def _replace(self, name: str, text: str) -> None:
-    temporary = self.path / f'{name}.tmp'
-    temporary.write_text(text)
-    os.replace(temporary, self.path / name)
-
-
-def _environment() -> dict[str, Any]:
-  return {
-      'python': platform.python_version(),
-      'machine': platform.machine(),
-      'packages': {
-          name: importlib.metadata.version(name) for name in _PACKAGES
-      },
-      'variables': {
-          name: os.environ[name] for name in _VARIABLES if name in os.environ
-      },
-      'git_revision': _git_revision(),
-  }
-
-
-def _git_revision() -> str | None:
-  """Returns the revision of the source, with a + for uncommitted changes."""
-  here = pathlib.Path(__file__).parent
-  command = ['git', 'describe', '--always', '--abbrev=40', '--dirty=+']
-  try:
-    done = subprocess.run(
-        command, cwd=here, capture_output=True, text=True, check=True
-    )
-  except (OSError, subprocess.CalledProcessError):
-    return None
-  return done.stdout.strip()
+    return json_files.decode(self._config, text)

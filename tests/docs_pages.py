@@ -26,6 +26,7 @@ DOCS = ROOT / 'docs'
 COMMAND = 'python -m tests.docs_pages --write'
 # Helpers of the packages themselves, which a user has no call for.
 INTERNAL = (
+    'core/checkpoint_files.py',
     'core/checks.py',
     'pipelines/archives.py',
     'pipelines/decoding.py',

@@ -80,7 +80,7 @@ class CheckpointerTest(parameterized.TestCase):
     self.assertIsNone(checkpointer.latest())
     self.assertIsNone(checkpointer.restore())
     self.assertEqual(variables.digest(some), digest)
-    with self.assertRaisesRegex(checkpoints.CheckpointError, 'ckpt-9: can not'):
+    with self.assertRaisesRegex(checkpoints.CheckpointError, 'ckpt-9: cannot'):
       checkpointer.restore(os.path.join(self.directory, 'ckpt-9'))
 
   def test_max_to_keep_also_after_a_restart(self):
@@ -245,13 +245,21 @@ class MismatchTest(parameterized.TestCase):
         with open(name, 'wb') as file:
           file.write(wrong)
       targets = _variables(old=tf.Variable(0.0), older=tf.Variable(0.0))
-      self.assertIn('can not be read', self._refused(self.path, targets))
+      self.assertIn('cannot be read', self._refused(self.path, targets))
       # It is not taken for a run without a checkpoint.
       checkpointer = checkpoints.Checkpointer(directory, targets)
       self.assertEqual(checkpointer.latest(), self.path)
     with open(name, 'wb') as file:
       file.write(contents)
     self.assertEqual(checkpointer.restore(), self.path)
+
+  def test_a_restore_that_matches_nothing_is_refused(self):
+    """As with names of the model alone, of a checkpoint of a whole state."""
+    targets = {'layers/0/w': tf.Variable(tf.zeros([2, 3]))}
+    for kwargs in ({}, {'prefix': 'model/'}, {'prefix': 'modle/'}):
+      message = self._refused(self.path, targets, partial=True, **kwargs)
+      self.assertIn('no name is on both sides', message)
+      self.assertIn('here is layers/0/w', message)
 
 
 class TrainStateTest(parameterized.TestCase):

@@ -56,6 +56,20 @@ class XlaFlagsTest(parameterized.TestCase):
       self.assertEqual(os.environ['TF_XLA_FLAGS'], '--tf_xla_c=x')
 
   @parameterized.parameters(
+      ('/plain/path', '/plain/path'),
+      ('', ''),
+      ('/a b', '"/a b"'),
+      ("/it's", '"/it\'s"'),
+      ('/"a"\\ b', '"/\\"a\\"\\\\ b"'),
+  )
+  def test_what_xla_would_cut_is_quoted(self, value, expected):
+    with mock.patch.dict(os.environ, {'XLA_FLAGS': '--xla_ab=1'}):
+      xla_flags.add('xla_a', value)
+      self.assertEqual(
+          os.environ['XLA_FLAGS'], f'--xla_ab=1 --xla_a={expected}'
+      )
+
+  @parameterized.parameters(
       ('2.21.0', 32, '', '--xla_cpu_prefer_vector_width=512'),
       (
           '2.21.1',

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import pathlib
@@ -91,7 +93,7 @@ class CompilationCacheTest(parameterized.TestCase):
       _, linked = self.process()
     self.assertEqual(self.kept(), ['a.pb', 'c.pb', 'e.pb'])
     self.assertEqual(
-        sorted(path.name for path in linked.iterdir()), ['a.pb', 'c.pb']
+        sorted(path.name for path in linked.glob('*.pb')), ['a.pb', 'c.pb']
     )
 
   def test_a_program_that_another_process_deleted(self):
@@ -119,17 +121,17 @@ class CompilationCacheTest(parameterized.TestCase):
     for features in ({'sse2'}, {'sse2', 'avx2'}, set()):
       with mock.patch.object(processor, 'features', return_value=features):
         cache, mine = self.process()
-      self.assertEmpty(list(mine.iterdir()))
+      self.assertEmpty(list(mine.glob('*.pb')))
       (mine / 'one.pb').write_text('1')
       cache.count()
     self.assertLen(list(self.folder.iterdir()), 3)
     os.environ['XLA_FLAGS'] = '--xla_cpu_enable_fast_math=true'
-    self.assertEmpty(list(self.process()[1].iterdir()))
+    self.assertEmpty(list(self.process()[1].glob('*.pb')))
     self.assertLen(list(self.folder.iterdir()), 4)
 
   def test_nothing_is_kept_where_nothing_can_be_written(self):
     (self.root / 'file').write_text('in the way')
-    for folder in ('', str(self.root / 'file' / 'cache')):
+    for folder in ('', str(self.root / 'file' / 'cache'), '~nosuchuser/x'):
       cache, mine = self.process(folder)
       (mine / 'one.pb').write_text('1')
       self.assertEqual(cache.count(), 1)
@@ -145,6 +147,36 @@ class CompilationCacheTest(parameterized.TestCase):
       self.assertEqual(cache.count(), 1)
     self.assertEqual(self.kept(), [])
 
+  @parameterized.parameters(
+      ('.', 0o770), ('.', 0o707), ('*', 0o722), ('*', 0o777)
+  )
+  def test_a_folder_that_others_may_write_into_is_not_used(self, which, mode):
+    cache, mine = self.process()
+    (mine / 'one.pb').write_text('1')
+    cache.count()
+    [folder] = self.folder.glob(which)
+    folder.chmod(mode)
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err):
+      cache, mine = self.process()
+    self.assertRegex(
+        err.getvalue(), f'^.*: {folder} is not used .*: others may write .*\n$'
+    )
+    self.assertEmpty(list(mine.glob('*.pb')))
+    (mine / 'two.pb').write_text('2')
+    self.assertEqual(cache.count(), 1)
+    self.assertEqual(self.kept(), ['one.pb'])
+
+  def test_a_folder_of_another_user_is_not_used(self):
+    self.folder.mkdir(parents=True)
+    err = io.StringIO()
+    with (
+        mock.patch.object(os, 'geteuid', return_value=os.geteuid() + 1),
+        contextlib.redirect_stderr(err),
+    ):
+      self.process()
+    self.assertIn('others may write', err.getvalue())
+
   def test_an_empty_file_is_no_program(self):
     cache, mine = self.process()
     (mine / 'one.pb').write_text('1')
@@ -152,7 +184,7 @@ class CompilationCacheTest(parameterized.TestCase):
     [path] = self.folder.glob('*/one.pb')
     path.write_text('')
     cache, mine = self.process()
-    self.assertEmpty(list(mine.iterdir()))
+    self.assertEmpty(list(mine.glob('*.pb')))
     (mine / 'one.pb').write_text('1')
     self.assertEqual(cache.count(), 1)
     self.assertEqual(path.read_text(), '1')
@@ -181,11 +213,17 @@ class CompilationCacheTest(parameterized.TestCase):
 
 
 class ProcessTest(parameterized.TestCase):
-  """What only a process shows: XLA reads and writes, and is counted."""
+  """What only a process shows: XLA reads and writes, and is counted.
+
+  All in folders whose names have spaces: nothing is cut at them.
+  """
 
   def setUp(self):
     super().setUp()
-    self.root = pathlib.Path(runs.scratch(self))
+    self.root = pathlib.Path(runs.scratch(self)) / 'with a space'
+    self.temporary = self.root / 'tmp'
+    self.temporary.mkdir(parents=True)
+    self.environment = {'TMPDIR': str(self.temporary)}
 
   def start(self, name, script=None):
     arguments = [
@@ -194,8 +232,10 @@ class ProcessTest(parameterized.TestCase):
         f'--compilation_cache_dir={self.root}/cache',
     ]
     if script:
-      return runs.start_python('-c', script.format(arguments))
-    return runs.start('train', *arguments)
+      return runs.start_python(
+          '-c', script.format(arguments), environment=self.environment
+      )
+    return runs.start('train', *arguments, environment=self.environment)
 
   def finish(self, process):
     ended = runs.finish(process)
@@ -215,6 +255,8 @@ class ProcessTest(parameterized.TestCase):
     self.assertEqual(second['num_compilations'], 0)
     self.assertEqual(second['weights_sha256'], first['weights_sha256'])
     self.assertEqual(second['test'], first['test'])
+    self.assertEmpty(os.listdir(self.temporary))
+    self.assertEqual(os.listdir(self.root.parent), [self.root.name])
 
   @pytest.mark.slow
   def test_a_second_evaluation_compiles_nothing(self):
@@ -225,6 +267,7 @@ class ProcessTest(parameterized.TestCase):
           'evaluate',
           f'--workdir={self.root / "run"}',
           f'--compilation_cache_dir={self.root}/evaluated',
+          environment=self.environment,
       )
       self.finish(process)
       scored = json.loads((self.root / 'run/evaluation_test.json').read_text())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import pathlib
 import shutil
@@ -55,14 +57,24 @@ class LoadTest(parameterized.TestCase):
     run = _load(runs.finished(), path)
     self.assertEqual((run.checkpoint, run.step), (path, 20))
 
-  @parameterized.parameters('checkpoint', 'ckpt-40.index', 'ckpt-40.data*')
-  def test_checkpoints_that_are_gone(self, pattern):
+  @parameterized.parameters(
+      ('checkpoint', 40), ('ckpt-40.index', 20), ('ckpt-40.data*', 20)
+  )
+  def test_files_of_checkpoints_that_are_gone(self, pattern, step):
     workdir = self.copy()
     [path] = (workdir / 'checkpoints').glob(pattern)
     path.unlink()
-    with self.assertRaisesRegex(
-        programs.UserError, 'ckpt-40|no checkpoint was saved yet'
-    ):
+    before = sorted(workdir.rglob('*'))
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+      self.assertEqual(_load(workdir).step, step)
+    self.assertEqual('ckpt-40: cannot be' in out.getvalue(), step == 20)
+    self.assertEqual(sorted(workdir.rglob('*')), before)
+
+  def test_no_checkpoint(self):
+    workdir = self.copy()
+    shutil.rmtree(workdir / 'checkpoints')
+    with self.assertRaisesRegex(programs.UserError, 'no checkpoint was saved'):
       _load(workdir)
 
   def test_no_workdir(self):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 
 from absl.testing import absltest, parameterized
 
@@ -14,12 +15,59 @@ class InterruptionTest(parameterized.TestCase):
 
   @parameterized.parameters(*interruption.SIGNALS)
   def test_a_signal_is_remembered(self, number):
-    before = signal.getsignal(number)
+    # Under nohup the tests would start with SIGHUP ignored.
+    before = signal.SIG_DFL
+    usual = signal.signal(number, before)
+    self.addCleanup(signal.signal, number, usual)
     with interruption.Interruption() as interrupted:
       self.assertEqual(interrupted.signal, 0)
       os.kill(os.getpid(), number)
       self.assertEqual(interrupted.signal, number)
     self.assertEqual(signal.getsignal(number), before)
+
+  @parameterized.parameters(*interruption.SIGNALS)
+  def test_a_signal_ends_a_block(self, number):
+    before = signal.signal(number, signal.SIG_DFL)
+    self.addCleanup(signal.signal, number, before)
+    with (
+        self.assertRaisesRegex(
+            interruption.Interrupted,
+            f'interrupted by {signal.Signals(number).name}; give the same',
+        ) as caught,
+        interruption.leaving(),
+    ):
+      os.kill(os.getpid(), number)
+    self.assertEqual(caught.exception.number, number)
+    self.assertEqual(signal.getsignal(number), signal.SIG_DFL)
+
+  def test_what_is_ignored_stays_ignored(self):
+    """As under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    self.addCleanup(signal.signal, signal.SIGHUP, before)
+    with interruption.leaving(), interruption.Interruption() as interrupted:
+      os.kill(os.getpid(), signal.SIGHUP)
+      self.assertEqual(interrupted.signal, 0)
+
+  def test_a_second_signal_in_a_loop_ends_the_block(self):
+    with (
+        self.assertRaises(interruption.Interrupted),
+        interruption.leaving(),
+        interruption.Interruption() as interrupted,
+    ):
+      os.kill(os.getpid(), signal.SIGTERM)
+      self.assertEqual(interrupted.signal, signal.SIGTERM)
+      os.kill(os.getpid(), signal.SIGTERM)
+
+  def test_in_another_thread(self):
+    def run():
+      with interruption.leaving():
+        done.append(True)
+
+    done = []
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    self.assertTrue(done)
 
   def test_a_second_signal_has_its_usual_effect(self):
     # A shell's background jobs start with SIGINT ignored.

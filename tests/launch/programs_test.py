@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import os
 import signal
 import subprocess
 import sys
@@ -59,6 +60,10 @@ class CallTest(parameterized.TestCase):
       (lambda: _raise(programs.Failure('lost.')), 1, ': lost.\n'),
       (lambda: _raise(KeyboardInterrupt), 128 + signal.SIGINT,
        ': interrupted.\n'),
+      (lambda: os.kill(os.getpid(), signal.SIGTERM), 128 + signal.SIGTERM,
+       ': interrupted by SIGTERM; give the same command again.\n'),
+      (lambda: _raise(OSError(28, 'No space left', '/a/b')), 1,
+       ': /a/b: No space left.\n'),
   )
   def test_end(self, main, code, message):
     err = io.StringIO()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
+import io
 import os
 from unittest import mock
 
@@ -58,6 +60,22 @@ class SummariesTest(absltest.TestCase):
     ):
       board.write(3, 'train', {'loss': 0.5})
     self.assertEmpty(os.listdir(self.directory))
+
+  def test_a_full_disk_is_said_once_and_ends_nothing(self):
+    error = tf.errors.ResourceExhaustedError(None, None, 'full\nflush failed')
+    err = io.StringIO()
+    with (
+        mock.patch.object(tf.summary, 'create_file_writer', side_effect=error),
+        contextlib.redirect_stderr(err),
+        summaries.Summaries(
+            self.directory, virtual_devices.mirrored(1)
+        ) as board,
+    ):
+      for step in (1, 2):
+        board.write(step, 'train', {'loss': 0.5})
+    self.assertRegex(
+        err.getvalue(), rf'^.*: {self.directory}/ is not complete: full[.]\n$'
+    )
 
   def test_a_run_writes_what_is_in_its_metrics(self):
     workdir = os.path.join(self.directory, 'run')

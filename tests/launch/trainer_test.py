@@ -177,11 +177,14 @@ class ReplicasTest(_TestCase):
 class ResumeTest(_TestCase):
 
   @parameterized.parameters(
-      (signal.SIGTERM, 9, 1),
+      (signal.SIGHUP, 9, 1),
       (signal.SIGINT, 1, 1),
       (signal.SIGTERM, runs.STEPS_PER_EPOCH, 2),
   )
   def test_interrupted(self, number, step, num_replicas):
+    # Under nohup the tests would start with SIGHUP ignored.
+    usual = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    self.addCleanup(signal.signal, signal.SIGHUP, usual)
     before = [signal.getsignal(each) for each in interruption.SIGNALS]
     whole = runs.finished(num_replicas)
     workdir = self.root / 'run'

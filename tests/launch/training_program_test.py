@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -13,7 +14,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import processor
-from launch import devices, trainer
+from launch import devices, locks, trainer
 from tests import small_datasets
 from tests.launch import runs
 
@@ -80,7 +81,8 @@ class SecondStartTest(_TestCase):
     self.assertEqual(
         ended.out,
         f'The run in {self.workdir} is complete: test_accuracy '
-        f'{accuracy:.4f}. Name another --workdir to train again.\n',
+        f'{accuracy:.4f}. Name another --workdir to train again, or more '
+        'epochs to go on.\n',
     )
     self.assertEqual(_files(self.workdir), before)
 
@@ -90,7 +92,7 @@ class SecondStartTest(_TestCase):
         '--workdir=.* holds a run with other flags: '
         r"--model_arg: {'hidden_sizes': \[9\]}, not {'hidden_sizes': \[16\], "
         r"'dropout_rate': 0.2}; --learning_rate: 0.5, not 0.003; --seed: 7, "
-        'not 0. Give the same flags',
+        'not 0. Give the same flags, .* under --accept_changes',
         seed=7,
         learning_rate=0.5,
         model_arg={'hidden_sizes': (9,)},
@@ -125,15 +127,11 @@ class SecondStartTest(_TestCase):
     )
 
   @parameterized.parameters(
-      ('checkpoints/ckpt-*.index', 'remove', 'can not be read'),
-      ('checkpoints/ckpt-*.index', 'spoil', 'can not be read'),
-      ('checkpoints/ckpt-*.data*', 'remove', 'can not be read'),
-      ('checkpoints/ckpt-*.data*', 'cut', 'can not be read'),
-      ('checkpoints/ckpt-*.data*', 'spoil', 'can not be read'),
-      ('checkpoints/checkpoint', 'spoil', 'not a readable list'),
-      ('checkpoints/checkpoint', 'cut', 'not a readable list'),
-      ('config.json', 'cut', 'damaged'),
-      ('metrics.jsonl', 'spoil', ': .* decode'),
+      ('checkpoints/ckpt-*.index', 'remove', 'no checkpoint can be read: ckpt'),
+      ('checkpoints/ckpt-*.data*', 'spoil', 'no checkpoint can be read: ckpt'),
+      ('config.json', 'cut', 'config.json is damaged'),
+      ('config.json', 'remove', 'its config.json is missing'),
+      ('metrics.jsonl', 'spoil', 'metrics.jsonl .* decode'),
   )
   def test_damage(self, pattern, how, message):
     self.interrupt()
@@ -148,7 +146,78 @@ class SecondStartTest(_TestCase):
       path.write_bytes(
           content[:middle] + b'\xff{[\xfe' + content[middle + 4 :]
       )
-    self.assert_refused(f'{path.stem.split(".")[0]}.*{message}')
+    self.assert_refused(message)
+
+  @parameterized.parameters('checkpoints', 'checkpoints/*')
+  def test_checkpoints_that_are_gone(self, pattern):
+    """The run must not begin anew: it has been further."""
+    self.interrupt()
+    for path in list(self.workdir.glob(pattern)):
+      shutil.rmtree(path) if path.is_dir() else path.unlink()
+    self.assert_refused(
+        'no checkpoint is in checkpoints/, though one was saved at step'
+    )
+
+  def test_a_damaged_checkpoint_before_whole_ones(self):
+    shutil.copytree(runs.finished(), self.workdir)
+    (self.workdir / 'result.json').unlink()
+    checkpoints = self.workdir / 'checkpoints'
+    (checkpoints / 'checkpoint').unlink()
+    os.truncate(checkpoints / 'ckpt-40.index', 50)
+    ended = runs.train(self.workdir)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertRegex(ended.out, 'ckpt-40: cannot be read .* It is kept aside')
+    self.assertIn('checkpoints/ckpt-20\n', ended.out)
+    self.assertEqual(runs.digest(self.workdir), runs.digest(runs.finished()))
+    self.assertEqual(runs.rows(self.workdir), runs.rows(runs.finished()))
+    self.assertEqual(
+        (checkpoints / 'damaged-ckpt-40.index').stat().st_size, 50
+    )
+
+  def test_killed_before_the_first_checkpoint(self):
+    """Which is no lost checkpoint: the run begins again."""
+    with mock.patch.object(
+        trainer.Trainer, '_save', side_effect=ZeroDivisionError
+    ), self.assertRaises(ZeroDivisionError):
+      runs.train(self.workdir)
+    self.assertNotEmpty(runs.rows(self.workdir))
+    ended = runs.train(self.workdir)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertIn('no checkpoint was saved before', ended.out)
+    self.assertEqual(runs.rows(self.workdir), runs.rows(runs.finished()))
+
+  def test_free_flags_may_change(self):
+    """A finished run goes on, with the bits of one that was longer."""
+    shutil.copytree(runs.finished(), self.workdir)
+    changes = dict(num_epochs=3, keep_checkpoints=9, log_every_steps=10)
+    ended = runs.train(self.workdir, **changes)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertIn('changed: num_epochs: 3, not 2; log_every_steps', ended.out)
+    self.assertEqual(runs.result(self.workdir)['num_steps'], 60)
+    values = json.loads((self.workdir / 'config.json').read_text())
+    [event] = values['history']
+    self.assertEqual(event['step'], 40)
+    self.assertEqual(event['changes']['keep_checkpoints'], [3, 9])
+    self.assertIn('is complete', runs.train(self.workdir, **changes).out)
+    self.assert_refused('at step 60 already, beyond the 40', num_epochs=2)
+    whole = self.root / 'whole'
+    runs.train(whole, **changes)
+    self.assertEqual(runs.digest(self.workdir), runs.digest(whole))
+
+  def test_accepted_changes(self):
+    self.interrupt()
+    ended = runs.train(
+        self.workdir, learning_rate=1e-4, program={'accept_changes': True}
+    )
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertIn('changed: learning_rate: 0.0001, not 0.003', ended.out)
+    self.assert_refused('other flags: --learning_rate: 0.003, not 0.0001')
+
+  def test_a_run_that_is_on(self):
+    self.interrupt()
+    lock = locks.acquire(self.workdir)
+    self.addCleanup(lock.release)
+    self.assert_refused(f'is in use by process {os.getpid()} on .*; wait for')
 
   def test_a_checkpoint_of_another_model(self):
     """As after an update of the program, with the same flags."""

@@ -1,0 +1,197 @@
+"""A lock on a directory, which names its owner and does not outlive it.
+
+The lock is a file, locked by the kernel for as long as its owner lives. Where
+file systems lock per machine only, or not at all, the file's time tells: the
+owner renews it every few seconds, and a start on another machine watches it for
+half a minute before it takes over. What this cannot tell: an owner that was
+suspended for longer, and two starts on different machines at the same moment
+over a file system without locks. An owner finds out before it writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from . import programs
+
+NAME = 'lock'
+RENEW_SECS = 5.0
+# An owner elsewhere that has not renewed its lock for so long is dead.
+PATIENCE_SECS = 30.0
+
+
+class Lock:
+  """A lock that this process holds, from `acquire` to `release`."""
+
+  def __init__(self, path: pathlib.Path, file: int):
+    """Takes over an open lock file; use `acquire`."""
+    self._path = path
+    self._file = file
+    self._ended = threading.Event()
+    os.truncate(file, 0)
+    os.pwrite(file, json.dumps(_owner()).encode(), 0)
+    self._renewing = threading.Thread(target=self._renew, daemon=True)
+    self._renewing.start()
+
+  def is_held(self) -> bool:
+    """Returns whether the lock is still there, and still this process's."""
+    return _is_file_at(self._file, self._path)
+
+  def release(self) -> None:
+    """Removes the lock."""
+    self._ended.set()
+    self._renewing.join()
+    with contextlib.suppress(OSError):
+      if self.is_held():
+        self._path.unlink()
+    os.close(self._file)
+
+  def _renew(self) -> None:
+    while not self._ended.wait(RENEW_SECS):
+      with contextlib.suppress(OSError):
+        os.utime(self._file)
+
+
+def acquire(
+    directory: pathlib.Path, say: Callable[[str], None] = lambda message: None
+) -> Lock:
+  """Locks a directory for this process.
+
+  Args:
+    directory: The directory, which exists.
+    say: Is told if this takes a while.
+
+  Returns:
+    The lock.
+
+  Raises:
+    UserError: If a process that lives holds it; the message names it.
+    OSError: If no file can be made there.
+  """
+  path = directory / NAME
+  while True:
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+      is_locked = _lock(file)
+      if not _is_file_at(file, path):  # Its owner has just removed it.
+        os.close(file)
+        continue
+      owner = _read(file)
+      # The kernel that gave the lock knows of its own processes alone.
+      is_elsewhere = is_locked is None or owner.get('boot') != _boot()
+      if is_locked is False or (
+          owner and is_elsewhere and _is_renewed(path, owner, say)
+      ):
+        raise programs.UserError(
+            f'{directory} is in use by {_describe(owner)}; wait for its end, '
+            'or name another directory.'
+        )
+      if not _is_file_at(file, path):  # Removed while it was watched.
+        os.close(file)
+        continue
+      return Lock(path, file)
+    except BaseException:
+      os.close(file)
+      raise
+
+
+def _lock(file: int) -> bool | None:
+  """Returns whether the kernel gave the lock; None if it has none here."""
+  try:
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return True
+  except BlockingIOError:
+    return False
+  except OSError:
+    return None
+
+
+def _is_file_at(file: int, path: pathlib.Path) -> bool:
+  try:
+    return os.path.samestat(os.fstat(file), os.stat(path))
+  except OSError:
+    return False
+
+
+def _is_renewed(
+    path: pathlib.Path, owner: dict[str, Any], say: Callable[[str], None]
+) -> bool:
+  """Watches whether an owner elsewhere lives; clocks are not compared."""
+  say(
+      f'{path} is that of {_describe(owner)}; waiting for up to '
+      f'{PATIENCE_SECS:g} s to see whether that is alive ...'
+  )
+  deadline = time.monotonic() + PATIENCE_SECS
+  before = _time_of(path)
+  while before is not None and time.monotonic() < deadline:
+    time.sleep(PATIENCE_SECS / 30)
+    now = _time_of(path)
+    if now is None:
+      return False
+    if now != before:
+      return True
+  return False
+
+
+def _time_of(path: pathlib.Path) -> int | None:
+  """Returns when a file was renewed; None if it is gone."""
+  try:
+    with open(path) as file:  # Which has a network file system look again.
+      return os.fstat(file.fileno()).st_mtime_ns
+  except FileNotFoundError:
+    return None
+
+
+def _owner() -> dict[str, Any]:
+  return {
+      'host': socket.gethostname(),
+      'pid': os.getpid(),
+      # Numbers of processes are used again; the time of their start is not.
+      'process_start': _process_start(),
+      'boot': _boot(),
+      'time': time.strftime('%Y-%m-%d %H:%M:%S %z'),
+  }
+
+
+def _read(file: int) -> dict[str, Any]:
+  try:
+    owner = json.loads(os.pread(file, 10_000, 0))
+  except ValueError:
+    return {}
+  return owner if isinstance(owner, dict) else {}
+
+
+def _describe(owner: dict[str, Any]) -> str:
+  if not owner:
+    return 'another process'
+  return (
+      f'process {owner.get("pid")} on {owner.get("host")}, since '
+      f'{owner.get("time")}'
+  )
+
+
+def _boot() -> str | None:
+  """Names the running kernel, which all containers of a machine share."""
+  try:
+    path = pathlib.Path('/proc/sys/kernel/random/boot_id')
+    return path.read_text().strip()
+  except OSError:
+    return None
+
+
+def _process_start() -> int | None:
+  """Returns when this process started, in the kernel's ticks since the boot."""
+  try:
+    text = pathlib.Path('/proc/self/stat').read_text()
+  except OSError:
+    return None
+  return int(text.rpartition(')')[2].split()[19])

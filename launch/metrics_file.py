@@ -1,0 +1,97 @@
+"""metrics.jsonl: a row, a JSON object, for each line.
+
+A run that goes on from a checkpoint takes the steps after it again. Their rows
+are void from then on, and leave the file with the next checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from . import json_files
+
+
+class MetricsFile:
+  """Reads and appends rows."""
+
+  def __init__(self, path: pathlib.Path):
+    """Names the file; nothing is read or written yet."""
+    self._path = path
+    # Of as many rows from the first on, those after the step are void.
+    self._num_old = 0
+    self._step = 0
+
+  def read(self) -> list[dict[str, Any]]:
+    """Reads the rows, less void ones and a last one that was cut off.
+
+    Returns:
+      The rows.
+
+    Raises:
+      UserError: If the file is damaged.
+    """
+    return [
+        row
+        for index, row in enumerate(self._all())
+        if index >= self._num_old or row['step'] <= self._step
+    ]
+
+  def last_step(self) -> int | None:
+    """Returns the step of the last row, a void one included; None without."""
+    rows = self._all()
+    return rows[-1]['step'] if rows else None
+
+  def append(self, row: Mapping[str, Any]) -> None:
+    """Appends a row.
+
+    Args:
+      row: The row.
+
+    Raises:
+      OSError: If it cannot be written.
+    """
+    with open(self._path, 'ab+') as file:
+      size = file.seek(0, os.SEEK_END)
+      file.seek(max(0, size - 1))
+      if size and file.read() != b'\n':
+        # A process was killed, or a disk full, in the middle of a row.
+        file.seek(0)
+        file.truncate(file.read().rfind(b'\n') + 1)
+      file.write(json.dumps(row).encode() + b'\n')
+
+  def go_on_from(self, step: int) -> None:
+    """Takes rows of later steps for void.
+
+    Args:
+      step: The step of the checkpoint that was restored, 0 without one.
+
+    Raises:
+      UserError: If the file is damaged.
+    """
+    rows = self._all()
+    is_void = any(row['step'] > step for row in rows)
+    self._num_old = len(rows) if is_void else 0
+    self._step = step
+
+  def drop_void(self) -> None:
+    """Drops the void rows from the file.
+
+    Raises:
+      OSError: If it cannot be written.
+    """
+    if self._num_old:
+      text = ''.join(json.dumps(row) + '\n' for row in self.read())
+      json_files.replace(self._path, text)
+      self._num_old = 0
+
+  def _all(self) -> list[dict[str, Any]]:
+    text = json_files.read(self._path) or ''
+    return [
+        json_files.decode(self._path, line, step=int, split=str)
+        for line in text.splitlines(True)
+        if line.endswith('\n')
+    ]

@@ -1,0 +1,68 @@
+"""Paths that a user names: what they may be, before anything is written."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+
+from . import programs
+
+
+def local(flag: str, value: str) -> pathlib.Path:
+  """Reads the path of a flag whose directory a program writes.
+
+  Args:
+    flag: The name of the flag.
+    value: Its value.
+
+  Returns:
+    The path, with `~` replaced.
+
+  Raises:
+    UserError: If that is no place on a file system of this machine, or not one
+      that TensorFlow reads checkpoints from.
+  """
+  if re.match('[A-Za-z][A-Za-z0-9+.-]*://', value):
+    raise programs.UserError(
+        f'--{flag}={value}: expected a directory of this machine; mount the '
+        'storage, and name the directory that it is mounted at.'
+    )
+  try:
+    path = pathlib.Path(value).expanduser()
+    os.stat(path)
+  except (FileNotFoundError, NotADirectoryError, PermissionError):
+    pass  # That is for `check_writable` to say.
+  except (OSError, RuntimeError, ValueError) as error:
+    reason = getattr(error, 'strerror', None) or str(error).rstrip('.')
+    raise programs.UserError(
+        f'--{flag}={value}: {reason}; choose another directory.'
+    ) from None
+  if set('[\\') & set(str(path.absolute())):
+    raise programs.UserError(
+        f'--{flag}={value}: TensorFlow cannot read files below a name with '
+        '[ or \\ in it; choose another directory.'
+    )
+  return path
+
+
+def check_writable(flag: str, path: pathlib.Path) -> None:
+  """Checks that files can be made in a directory, without making any.
+
+  Args:
+    flag: The name of the flag that names it.
+    path: The directory, which need not exist.
+
+  Raises:
+    UserError: If they cannot.
+  """
+  nearest = path.absolute()
+  while not os.path.lexists(nearest) and nearest != nearest.parent:
+    nearest = nearest.parent
+  if not nearest.is_dir():
+    raise programs.UserError(f'--{flag}={path}: {nearest} is not a directory.')
+  if not os.access(nearest, os.R_OK | os.W_OK | os.X_OK):
+    raise programs.UserError(
+        f'--{flag}={path}: {nearest} is not writable; choose another '
+        'directory or change its permissions.'
+    )

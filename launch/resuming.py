@@ -1,0 +1,134 @@
+"""What a second start in a work directory may change, and what it may not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from . import config as config_lib
+from . import programs
+from . import workdir as workdir_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Resumed:
+  """A run that is gone on with, under flags that may differ from those before.
+
+  Attributes:
+    before: What config.json says.
+    is_complete: Whether nothing is left to train.
+  """
+
+  before: workdir_lib.Start
+  is_complete: bool
+
+
+def check(
+    directory: workdir_lib.Workdir,
+    config: config_lib.Config,
+    *,
+    accept_changes: bool,
+) -> Resumed:
+  """Checks the flags of a second start against those of the run.
+
+  Args:
+    directory: The work directory of the run.
+    config: The flags of this start.
+    accept_changes: Whether what decides the weights may change as well.
+
+  Returns:
+    The run.
+
+  Raises:
+    UserError: If the flags are refused.
+  """
+  before = directory.read_start()
+  changes = config_lib.changes(before.config.to_json(), config.to_json())
+  refused = {
+      f'--{name}': values
+      for name, values in changes.items()
+      if not config.is_free(name)
+  }
+  if refused and not accept_changes:
+    raise programs.UserError(
+        f'--workdir={directory.path} holds a run with other flags: '
+        f'{describe(refused)}. Give the same flags, name another --workdir, '
+        'or go on with the new ones under --accept_changes.'
+    )
+  result = directory.read_result()
+  num_steps = config.length(before.data.num_examples['train'])
+  is_complete = result is not None and result['num_steps'] == num_steps
+  return Resumed(before, is_complete)
+
+
+def changed(
+    before: workdir_lib.Start,
+    config: config_lib.Config,
+    data: config_lib.DataSpec,
+    program: Mapping[str, Any],
+) -> dict[str, Any]:
+  """Returns all that a second start changes, `[before, now]` by name."""
+  changes = {
+      **config_lib.changes(before.config.to_json(), config.to_json()),
+      **config_lib.changes(before.data.to_json(), data.to_json()),
+      **config_lib.changes(before.program, program),
+  }
+  changes.pop('workdir', None)  # It may be moved, or named in another way.
+  return changes
+
+
+def check_data(
+    directory: workdir_lib.Workdir,
+    before: config_lib.DataSpec,
+    data: config_lib.DataSpec,
+    *,
+    accept_changes: bool,
+) -> None:
+  """Refuses to go on with a run on data that is not what it began with.
+
+  Args:
+    directory: The work directory of the run.
+    before: The data that it began with.
+    data: The data of this start.
+    accept_changes: Whether they may differ.
+
+  Raises:
+    UserError: If they differ.
+  """
+  if data != before and not accept_changes:
+    differences = config_lib.changes(before.to_json(), data.to_json())
+    raise programs.UserError(
+        f'--workdir={directory.path} holds a run on other data: '
+        f'{describe(differences, verb=" is")}. Name another --workdir, or go '
+        'on with the new data under --accept_changes.'
+    )
+
+
+def check_length(
+    directory: workdir_lib.Workdir, step: int, num_steps: int
+) -> None:
+  """Refuses a length that the run is beyond.
+
+  Args:
+    directory: The work directory of the run.
+    step: The step that it goes on from.
+    num_steps: The steps that the flags ask for.
+
+  Raises:
+    UserError: If these are fewer.
+  """
+  if step > num_steps:
+    raise programs.UserError(
+        f'--workdir={directory.path} is at step {step} already, beyond the '
+        f'{num_steps} of --num_epochs or --num_steps: give at least as many, '
+        'or name another --workdir.'
+    )
+
+
+def describe(changes: Mapping[str, Any], verb: str = ':') -> str:
+  """Describes changes, as `--name: this, not what was before`."""
+  return '; '.join(
+      f'{name}{verb} {now}, not {before}'
+      for name, (before, now) in changes.items()
+  )

@@ -1,0 +1,113 @@
+"""What ends a run from outside: full disks, lost directories, signals."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pathlib
+import shutil
+import signal
+from unittest import mock
+
+from absl.testing import absltest, parameterized
+
+from launch import trainer, training_program, workdir
+from tests.launch import runs
+
+
+class _TestCase(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.workdir = pathlib.Path(runs.scratch(self)) / 'run'
+
+  def files(self):
+    """Reads what is in the work directory."""
+    return {
+        path: path.read_bytes()
+        for path in self.workdir.rglob('*')
+        if path.is_file()
+    }
+
+
+class FailingMachineTest(_TestCase):
+  """A full disk: one line with what is saved, and how to go on."""
+
+  def fail_at(self, step, error):
+    """Has metrics.jsonl fail from a step on."""
+
+    def failing(directory, row):
+      if row['step'] >= step:
+        raise error
+      return append(directory, row)
+
+    append = workdir.Workdir.append_metrics
+    return mock.patch.object(workdir.Workdir, 'append_metrics', failing)
+
+  def test_is_told_in_one_line(self):
+    full = OSError(errno.ENOSPC, 'No space left on device')
+    with self.fail_at(28, full):
+      ended = runs.train(self.workdir)
+    self.assertEqual(ended.code, 1)
+    self.assertRegex(
+        ended.err,
+        f'^.*: --workdir={self.workdir}: No space left on device; step 20 of '
+        '40 is saved. Once that is mended, the same command goes on from '
+        'there.\n$',
+    )
+    ended = runs.train(self.workdir)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertEqual(runs.digest(self.workdir), runs.digest(runs.finished()))
+    self.assertEqual(runs.rows(self.workdir), runs.rows(runs.finished()))
+
+  def test_plots_are_no_reason_to_lose_a_result(self):
+    with mock.patch.object(
+        workdir.Workdir, 'write_report', side_effect=OSError('full\ndisk')
+    ):
+      ended = runs.train(self.workdir)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertIn('report/ is not complete: full\n', ended.out)
+    self.assertEqual(runs.digest(self.workdir), runs.digest(runs.finished()))
+
+  def test_the_work_directory_is_removed(self):
+    def remove(trainer, step, *args):
+      shutil.rmtree(self.workdir)
+      return save(trainer, step, *args)
+
+    save = trainer.Trainer._save
+    with mock.patch.object(trainer.Trainer, '_save', remove):
+      ended = runs.train(self.workdir)
+    self.assertEqual(ended.code, 1)
+    self.assertIn('was removed while the run was on; nothing is', ended.err)
+    self.assertEqual(ended.err.count('\n'), 1)
+    self.assertFalse(self.workdir.exists())
+
+
+class SignalTest(_TestCase):
+  """A signal where nothing has to be saved first."""
+
+  @parameterized.parameters(
+      ('_prepare', signal.SIGTERM),
+      ('_make_trainer', signal.SIGHUP),
+      ('_finish', signal.SIGINT),
+  )
+  def test_leaves_with_one_line(self, during, number):
+    if during == '_finish':
+      shutil.copytree(runs.finished(), self.workdir)
+      (self.workdir / 'result.json').unlink()
+    before = self.files()
+    with mock.patch.object(
+        training_program,
+        during,
+        side_effect=lambda *_, **__: os.kill(os.getpid(), number),
+    ):
+      ended = runs.train(self.workdir)
+    self.assertEqual(ended.code, 128 + number)
+    name = signal.Signals(number).name
+    self.assertRegex(ended.err, f'^.*: interrupted by {name}; give the same.*$')
+    self.assertEqual(ended.err.count('\n'), 1)
+    self.assertEqual(self.files(), before)
+
+
+if __name__ == '__main__':
+  absltest.main()

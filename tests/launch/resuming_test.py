@@ -1,0 +1,110 @@
+"""Tests of launch.resuming: what a second start may change."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+from absl.testing import absltest
+
+from launch import config as config_lib
+from launch import programs, resuming, workdir
+from tests.launch import runs
+
+_DATA = config_lib.DataSpec((8, 8, 3), ('a', 'b'), (), (), {'train': 50})
+# Another value for each type of field.
+_OTHERS = (None, 'other', 17, 0.37, True, (1.0, 2.0), (3, 4), {'a': 1})
+
+
+class ResumingTest(absltest.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    path = pathlib.Path(runs.scratch(self)) / 'run'
+    self.directory = workdir.Workdir(str(path))
+    self.config = runs.config()
+    self.directory.write_config(self.config, _DATA, {'strategy': 'auto'})
+
+  def check(self, config, accept_changes=False):
+    return resuming.check(
+        self.directory, config, accept_changes=accept_changes
+    )
+
+  def test_the_same(self):
+    resumed = self.check(self.config)
+    self.assertFalse(resumed.is_complete)
+    self.assertEqual(
+        resuming.changed(
+            resumed.before, self.config, _DATA, {'strategy': 'auto'}
+        ),
+        {},
+    )
+
+  def test_every_field(self):
+    """A free one may change; any other only with --accept_changes."""
+    for field in dataclasses.fields(self.config):
+      before = getattr(self.config, field.name)
+      other = next(
+          each
+          for each in _OTHERS
+          if each != before and (type(each) is type(before) or before is None)
+      ) if not isinstance(before, bool) else not before
+      changed = dataclasses.replace(self.config, **{field.name: other})
+      if not self.config.is_free(field.name):
+        with self.assertRaisesRegex(
+            programs.UserError,
+            f'--{field.name}: .*, not .*. Give the same .* --accept_changes',
+        ):
+          self.check(changed)
+      resumed = self.check(
+          changed, accept_changes=not self.config.is_free(field.name)
+      )
+      changes = resuming.changed(
+          resumed.before,
+          changed,
+          _DATA,
+          {'strategy': 'mirrored', 'workdir': '/moved'},
+      )
+      self.assertEqual(changes, {
+          field.name: [
+              self.config.to_json()[field.name], changed.to_json()[field.name]
+          ],
+          'strategy': ['auto', 'mirrored'],
+      })
+
+  def test_the_length_under_a_schedule(self):
+    for schedule, is_refused in (('constant', False), ('cosine', True)):
+      config = dataclasses.replace(self.config, schedule=schedule)
+      self.directory.write_config(config, _DATA, {})
+      for changes in ({'num_epochs': 9}, {'num_steps': 99}):
+        longer = dataclasses.replace(config, **changes)
+        if is_refused:
+          with self.assertRaisesRegex(programs.UserError, 'other flags: --num'):
+            self.check(longer)
+        self.check(longer, accept_changes=is_refused)
+
+  def test_a_complete_run_is_one_of_this_length(self):
+    num_steps = self.config.length(50)
+    self.directory.write_result({'num_steps': num_steps})
+    self.assertTrue(self.check(self.config).is_complete)
+    for num_epochs in (1, 3):
+      other = dataclasses.replace(self.config, num_epochs=num_epochs)
+      self.assertFalse(self.check(other).is_complete)
+    resuming.check_length(self.directory, num_steps, num_steps)
+    with self.assertRaisesRegex(
+        programs.UserError, f'is at step {num_steps} already, beyond the 4 of'
+    ):
+      resuming.check_length(self.directory, num_steps, 4)
+
+  def test_other_data(self):
+    other = dataclasses.replace(_DATA, label_names=('a', 'c'))
+    with self.assertRaisesRegex(
+        programs.UserError, r"other data: label_names is \['a', 'c'\], not "
+    ):
+      resuming.check_data(self.directory, _DATA, other, accept_changes=False)
+    resuming.check_data(self.directory, _DATA, other, accept_changes=True)
+    resuming.check_data(self.directory, _DATA, _DATA, accept_changes=False)
+
+
+if __name__ == '__main__':
+  absltest.main()
