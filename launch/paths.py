@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import pathlib
-import re
 
-from . import programs
+from . import flag_types, programs
 
 
 def local(flag: str, value: str) -> pathlib.Path:
@@ -23,17 +22,12 @@ def local(flag: str, value: str) -> pathlib.Path:
     UserError: If that is no place on a file system of this machine, or not one
       that TensorFlow reads checkpoints from.
   """
-  if re.match('[A-Za-z][A-Za-z0-9+.-]*://', value):
-    raise programs.UserError(
-        f'--{flag}={value}: expected a directory of this machine; mount the '
-        'storage, and name the directory that it is mounted at.'
-    )
   try:
-    path = pathlib.Path(value).expanduser()
+    path = pathlib.Path(flag_types.check_path(value))
     os.stat(path)
   except (FileNotFoundError, NotADirectoryError, PermissionError):
     pass  # That is for `check_writable` to say.
-  except (OSError, RuntimeError, ValueError) as error:
+  except (OSError, ValueError) as error:
     reason = getattr(error, 'strerror', None) or str(error).rstrip('.')
     raise programs.UserError(
         f'--{flag}={value}: {reason}; choose another directory.'

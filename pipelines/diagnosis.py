@@ -128,7 +128,9 @@ def find_file(
   if builder.info.file_format.value != 'tfrecord':
     return None
   info = builder.info.splits[split]
-  for path, length in zip(info.filepaths, info.shard_lengths):
+  for path, length in zip(
+      info.filepaths, info.shard_lengths, strict=True
+  ):
     if wrong := _wrong_file(path, length, reads_all):
       return errors.DataError(
           f'dataset: {_name(builder, split)}: {wrong}{remedy(split)}'
@@ -172,7 +174,9 @@ def place(
   info = builder.info.splits[split]
   stops = itertools.accumulate(info.shard_lengths)
   name = f'{_name(builder, split)}: example {index}'
-  for path, length, stop in zip(info.filepaths, info.shard_lengths, stops):
+  for path, length, stop in zip(
+      info.filepaths, info.shard_lengths, stops, strict=True
+  ):
     if index < stop:
       return f'{name} (record {index - stop + length} of {path})'
   return name

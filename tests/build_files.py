@@ -43,6 +43,7 @@ CHECKOUT_TESTS = (
     'tests/build_files_test.py',
     'tests/docs_pages_test.py',
     'tests/docs_test.py',
+    'tests/run_sh_test.py',
     'tests/tree_test.py',
     'tests/wheel_test.py',
 )

@@ -141,8 +141,8 @@ class SnippetTest(parameterized.TestCase):
     self.assertEqual(
         done,
         {
-            'first', 'second', 'recipe', 'replicas', 'compiled', 'again',
-            'workers', 'corners',
+            'first', 'second', 'recipe', 'replaced', 'replicas', 'compiled',
+            'again', 'workers', 'corners',
         },
     )
     first, replicas, workers = (

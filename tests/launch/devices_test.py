@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import pathlib
+import tempfile
 from unittest import mock
 
 import tensorflow as tf
@@ -43,6 +47,43 @@ class StrategyTest(parameterized.TestCase):
         os.environ.pop('TF_CONFIG', None)
       with self.assertRaisesRegex(programs.UserError, message):
         devices.strategy('multi_worker')
+
+
+class DriverTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      ('proc/driver/nvidia/version', True), ('dev/nvidia0', True),
+      ('dev/nvidia11', True), ('dev/nvidia-modeset', False), ('dev/x', False),
+  )
+  def test_what_there_is_of_it(self, name, expected):
+    with tempfile.TemporaryDirectory() as root:
+      self.assertFalse(devices.has_nvidia_driver(root))
+      path = pathlib.Path(root) / name
+      path.parent.mkdir(parents=True)
+      path.touch()
+      self.assertEqual(devices.has_nvidia_driver(root), expected)
+
+  @parameterized.parameters(
+      (True, [], None, True), (True, [], '0', True), (True, [], '', False),
+      (True, [], '-1', False), (True, ['GPU:0'], None, False),
+      (False, [], None, False),
+  )
+  def test_gpus_that_are_left_out_are_told(self, driver, gpus, visible, told):
+    out = io.StringIO()
+    environment = {} if visible is None else {'CUDA_VISIBLE_DEVICES': visible}
+    with (
+        mock.patch.object(devices, 'has_nvidia_driver', return_value=driver),
+        mock.patch.object(
+            tf.config, 'list_physical_devices', return_value=gpus
+        ),
+        mock.patch.dict(os.environ, environment),
+        contextlib.redirect_stdout(out),
+    ):
+      if visible is None:
+        os.environ.pop('CUDA_VISIBLE_DEVICES', None)
+      devices.strategy('one_device')
+    self.assertEqual(out.getvalue().count('\n'), told)
+    self.assertEqual('tensorflow[and-cuda]' in out.getvalue(), told)
 
 
 class LostWorkersTest(parameterized.TestCase):

@@ -58,6 +58,9 @@ class CallTest(parameterized.TestCase):
       (lambda: _raise(programs.UserError('--a=1: no\n  such b.')), 2,
        ': --a=1: no such b.\n'),
       (lambda: _raise(programs.Failure('lost.')), 1, ': lost.\n'),
+      (lambda: _raise(MemoryError('too\nmuch')), 1,
+       ': out of memory (too); a smaller --global_batch_size or model takes '
+       'less.\n'),
       (lambda: _raise(KeyboardInterrupt), 128 + signal.SIGINT,
        ': interrupted.\n'),
       (lambda: os.kill(os.getpid(), signal.SIGTERM), 128 + signal.SIGTERM,
@@ -103,6 +106,15 @@ class HelpTest(parameterized.TestCase):
     for kind in ('loss', 'optimizer', 'schedule'):
       for name in factories.names(kind):
         self.assertRegex(out, rf'--{kind} [^(]*\b{name}\b')
+
+  def test_whoever_reads_it_may_stop_early(self):
+    command = f'{sys.executable} -m launch.train --help | head -1'
+    done = subprocess.run(
+        ['bash', '-c', command], cwd=runs.ROOT, capture_output=True, text=True,
+        check=False,
+    )
+    self.assertEqual(done.stderr, '')
+    self.assertEqual(done.stdout.count('\n'), 1)
 
   def test_no_tensorflow(self):
     code = (
