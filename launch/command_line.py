@@ -167,7 +167,7 @@ class Replaced(NamedTuple):
 
 
 def drop_replaced(
-    given: Sequence[Token], defaults: Mapping[str, str | None]
+    given: Sequence[Token], defaults: Mapping[str, str]
 ) -> tuple[list[Token], list[Replaced]]:
   """Drops the arguments of models, losses and so on that others replace.
 

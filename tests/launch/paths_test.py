@@ -15,10 +15,10 @@ from tests.launch import runs
 class PathsTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      ('~nosuchuser/run', 'home directory'),
-      ('a' * 300, 'File name too long'),
-      ('gs://bucket/run', 'expected a directory of this machine'),
-      ('s3://bucket', 'expected a directory of this machine'),
+      ('~nosuchuser/run', 'no home folder'),
+      ('a' * 300, 'a name of 300 bytes'),
+      ('gs://bucket/run', 'only folders of the file system'),
+      ('s3://bucket', 'only folders of the file system'),
       ('runs/[1]', 'TensorFlow cannot read'),
       ('runs\\1', 'TensorFlow cannot read'),
       ('a\0b', 'null'),
