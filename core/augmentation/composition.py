@@ -98,7 +98,13 @@ def _check_batch(batch: Batch, flip: str, max_shift: int) -> None:
         else f'batch: it has no image but {", ".join(batch)}.'
     )
   checks.rank('image', batch['image'], 4)
-  smallest = min(batch['image'].shape[1:3])
+  sizes = batch['image'].shape[1:3]
+  if max_shift and None in sizes:
+    raise ValueError(
+        'batch: shifts need images of known height and width, got shape '
+        f'{batch["image"].shape}; use tf.ensure_shape.'
+    )
+  smallest = min(sizes) if max_shift else 1
   if max_shift >= smallest:
     raise ValueError(
         f'max_shift: expected less than the {smallest} pixels of an image, got '

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from .. import checks, random
 
-_ATTEMPTS = 10  # All of them fail once in 10^12 images or less.
+_ATTEMPTS = 10  # By default all fail once in 10^12 square images or less.
 
 
 def erase(
@@ -48,15 +48,18 @@ def erase(
   boxes = checks.shape('boxes', boxes, [batch_size, 4])
   checks.integers('boxes', boxes)
   top, left, height, width = tf.unstack(tf.cast(boxes, tf.int32), axis=1)
-  rows = _between(images.shape[1], top, height)[:, :, None, None]
-  columns = _between(images.shape[2], left, width)[:, None, :, None]
+  _, num_rows, num_columns, _ = random.sizes(images)
+  rows = _between(num_rows, top, height)[:, :, None, None]
+  columns = _between(num_columns, left, width)[:, None, :, None]
   fill = tf.cast(fill, images.dtype)
   if fill.shape.rank != 0:
     fill, images = checks.same_shape(fill=fill, images=images)
   return tf.where(rows & columns, fill, images)
 
 
-def _between(size: int, start: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+def _between(
+    size: int | tf.Tensor, start: tf.Tensor, length: tf.Tensor
+) -> tf.Tensor:
   """Tells which places lie in each interval, ``[batch_size, size]``."""
   places = tf.range(size) - start[:, None]
   return (places >= 0) & (places < length[:, None])
@@ -71,9 +74,11 @@ def random_boxes(
 ) -> tf.Tensor:
   """Draws the rectangle of each image that `erase` is to replace.
 
-  A box is drawn until it fits into the image: its share of the area is uniform,
-  its aspect ratio log-uniform, so that tall boxes are as likely as wide ones
-  (the paper's uniform ratio makes more of them tall), its place uniform.
+  A box is drawn up to ten times, until it is smaller than the image: its share
+  of the area is uniform, its aspect ratio log-uniform, so that tall boxes are
+  as likely as wide ones (the paper's uniform ratio makes more of them tall),
+  its place uniform. If none is, as is likely where areas are close to 1, the
+  image has no box.
 
   Args:
     seed: Integers ``[2]``.
@@ -109,8 +114,8 @@ def random_boxes(
   checks.in_range('probability', probability, 0, 1)
   _check_interval('area', area, 1)
   _check_interval('aspect', aspect, math.inf)
-  batch_size = images.shape[0] or tf.shape(images)[0]
-  size = tf.constant(images.shape[1:3].as_list(), tf.float32)
+  batch_size, *sizes, _ = random.sizes(images)
+  size = tf.cast(tf.stack(sizes), tf.float32)
   # Whether and where; then each attempt's area and ratio.
   numbers = random.uniform(seed, [batch_size, 3 + 2 * _ATTEMPTS])
   shares, ratios = tf.split(numbers[:, 3:], 2, axis=1)
@@ -163,8 +168,7 @@ def noise(seed: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
         f'images: expected uint8 or floating, got {images.dtype.name}; convert '
         'with tf.cast.'
     )
-  batch_size = images.shape[0] or tf.shape(images)[0]
-  numbers = random.uniform(seed, [batch_size, *images.shape[1:]])
+  numbers = random.uniform(seed, random.sizes(images))
   scale = 1 if images.dtype.is_floating else 256
   return tf.cast(numbers * scale, images.dtype)
 

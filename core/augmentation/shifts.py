@@ -49,7 +49,7 @@ def shift(
   offsets = checks.shape('offsets', offsets, [batch_size, 2])
   checks.integers('offsets', offsets)
   checks.one_of('padding', padding, PADDINGS)
-  _, height, width, _ = images.shape
+  _, height, width, _ = random.sizes(images)
   rows = _sources(offsets[:, 0], height, padding)
   columns = _sources(offsets[:, 1], width, padding)
   if images.dtype != tf.uint8:
@@ -64,7 +64,9 @@ def shift(
   return tf.cast(pixels, images.dtype)
 
 
-def _sources(offsets: tf.Tensor, size: int, padding: str) -> tf.Tensor:
+def _sources(
+    offsets: tf.Tensor, size: int | tf.Tensor, padding: str
+) -> tf.Tensor:
   """Tells for each place ``[batch_size, size]`` whence its pixel comes."""
   places = tf.range(size) - tf.cast(offsets, tf.int32)[:, None]
   if padding == 'zero':
@@ -75,7 +77,7 @@ def _sources(offsets: tf.Tensor, size: int, padding: str) -> tf.Tensor:
 
 def _gather(images: tf.Tensor, sources: tf.Tensor, axis: int) -> tf.Tensor:
   """Takes rows or columns, and zeros for those outside of the image."""
-  size = images.shape[axis]
+  size = random.sizes(images)[axis]
   inside = tf.clip_by_value(sources, 0, size - 1)
   taken = tf.gather(images, inside, axis=axis, batch_dims=1)
   is_inside = tf.reshape(

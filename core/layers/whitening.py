@@ -27,7 +27,7 @@ def whitening_filters(
 
   Args:
     images: float ``[num_images, height, width, channels]``; some thousands are
-      plenty.
+      plenty. Only the number of images may be unknown.
     kernel_size: The side of a patch, at least 1.
     epsilon: What keeps directions that hardly vary from being blown up, > 0.
 
@@ -36,8 +36,8 @@ def whitening_filters(
     the direction of largest variance first.
 
   Raises:
-    ValueError: If the rank is not 4, the patch does not fit into the image, or
-      epsilon is not positive.
+    ValueError: If the rank is not 4, a size is not known, the patch does not
+      fit into the image, or epsilon is not positive.
 
   Reference:
     `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, 94% on CIFAR-10 in 3.29
@@ -53,6 +53,11 @@ def whitening_filters(
   """
   images = tf.cast(tf.convert_to_tensor(images), tf.float32)
   checks.rank('images', images, 4)
+  if None in images.shape[1:]:
+    raise ValueError(
+        'images: expected known height, width and channels, got shape '
+        f'{images.shape}.'
+    )
   if not 1 <= kernel_size <= min(images.shape[1:3]):
     raise ValueError(
         f'kernel_size: expected 1 to {min(images.shape[1:3])} for images of '

@@ -15,12 +15,13 @@ What holds for all of them:
 - A logit of minus infinity excludes its class: the class has probability 0,
   adds 0 log 0 = 0, gets no gradient and no share of label smoothing. Where the
   label itself is excluded, the loss is its limit: infinite for cross-entropy
-  and its kin, 1 / q for `generalized_cross_entropy`. Logits of plus or minus
-  infinity are sure yes and no for the binary losses. An example whose classes
-  are all excluded has a loss of NaN.
+  and its kin (above 700 for `ctc`), 1 / q for `generalized_cross_entropy`.
+  Logits of plus or minus infinity are sure yes and no for the binary losses.
+  An example whose classes are all excluded has a loss of NaN.
 - A prediction of NaN makes the loss of its example NaN.
-- Labels out of range raise ValueError where values can be looked at (eager)
-  and give NaN for that example in a graph; see `arguments`.
+- Classes, counts and binary labels out of range raise ValueError where values
+  can be looked at (eager) and give NaN for that example in a graph; see
+  `arguments`. Probabilities over classes are taken as they are.
 - Over replicas, each loss sees the local batch. That changes no value, save
   for losses that compare the examples of a batch, which say so.
 

@@ -105,7 +105,8 @@ def sigmoid_focal(
   values *= numerics.power(miss, gamma)
   if alpha is not None:
     checks.in_range('alpha', alpha, 0, 1)
-    values *= labels * alpha + (1 - labels) * (1 - alpha)
+    share = labels * alpha + (1 - labels) * (1 - alpha)
+    values = numerics.times(values, share)
   return numerics.over_examples(arguments.nan_unless(valid, values))
 
 

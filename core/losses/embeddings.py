@@ -119,7 +119,7 @@ def contrastive(
   valid = (labels >= 0) & (labels <= 1)
   arguments.require('labels', labels, valid, 'numbers in [0, 1]')
   apart = tf.nn.relu(margin - distances)
-  values = labels * distances**2 + (1 - labels) * apart**2
+  values = numerics.times(distances**2, labels) + (1 - labels) * apart**2
   return arguments.nan_unless(valid, values)
 
 

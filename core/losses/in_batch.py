@@ -1,8 +1,8 @@
 """Losses that compare the examples of a batch with each other.
 
 They take the weights of the batch: an example of weight 0 is no anchor, no
-positive and no negative, its value is 0, and no value of another example
-depends on it. `mean` then takes the same weights.
+positive and no negative, its value is 0, and no value or gradient of another
+example depends on it, whatever it holds. `mean` then takes the same weights.
 
 Over replicas they see the local batch only: the negatives of an example are
 those of its replica, so the value depends on how the global batch is divided.
@@ -191,7 +191,10 @@ def batch_hard_triplet(
   nearest = tf.reduce_min(numerics.where(negative, distances, 1e30), axis=1)
   has_both = tf.reduce_any(positive, axis=1) & tf.reduce_any(negative, axis=1)
   values = tf.nn.relu(margin + farthest - nearest)
-  return numerics.where(kept & has_both, values, 0.0)
+  values = numerics.where(kept & has_both, values, 0.0)
+  # XLA's maximum leaves NaN out.
+  is_number = ~tf.reduce_any(tf.math.is_nan(embeddings), axis=-1)
+  return arguments.nan_unless(is_number, values)
 
 
 def _batch(

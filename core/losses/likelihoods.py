@@ -107,7 +107,8 @@ def gaussian_negative_log_likelihood(
   _, variances = checks.same_shape(means=means, variances=variances)
   clipped = tf.stop_gradient(tf.maximum(variances, smallest_variance))
   variances = clipped + (variances - tf.stop_gradient(variances))
-  values = 0.5 * (tf.math.log(variances) + errors**2 / variances)
+  deviations = errors * tf.math.rsqrt(variances)
+  values = 0.5 * (tf.math.log(variances) + deviations**2)
   if full:
     values += 0.5 * math.log(2 * math.pi)
   return numerics.over_examples(values)

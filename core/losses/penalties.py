@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import arguments
+from . import arguments, numerics
 
 
 def l1_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
@@ -40,7 +40,8 @@ def l1_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
     3.0
   """
   arguments.not_negative('scale', scale)
-  return scale * _sum(tf.reduce_sum(tf.abs(t)) for t in _floats(tensors))
+  total = _sum(tf.reduce_sum(tf.abs(t)) for t in _floats(tensors))
+  return numerics.times(total, scale)
 
 
 def l2_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
@@ -71,7 +72,8 @@ def l2_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
     7.0
   """
   arguments.not_negative('scale', scale)
-  return scale * _sum(tf.reduce_sum(t**2) for t in _floats(tensors))
+  total = _sum(tf.reduce_sum(t**2) for t in _floats(tensors))
+  return numerics.times(total, scale)
 
 
 def elastic_net_penalty(tensors: Any, *, l1: float, l2: float) -> tf.Tensor:
@@ -138,7 +140,8 @@ def orthogonality_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
     27.0
   """
   arguments.not_negative('scale', scale)
-  return scale * _sum(map(_distance_from_orthonormal, _floats(tensors)))
+  total = _sum(map(_distance_from_orthonormal, _floats(tensors)))
+  return numerics.times(total, scale)
 
 
 def _distance_from_orthonormal(tensor: tf.Tensor) -> tf.Tensor:

@@ -74,7 +74,8 @@ def huber(
   With the error :math:`e = |x - y|`, averaged over all axes but the first:
 
   .. math::
-    \tfrac{1}{2} \min(e, \delta)^2 + \delta \, (e - \min(e, \delta))
+    \tfrac{1}{2} e^2 \quad (e < \delta), \qquad
+    \delta \, (e - \tfrac{1}{2} \delta) \quad (e \ge \delta)
 
   Args:
     labels: ``[batch_size, ...]``, numbers.
@@ -100,8 +101,9 @@ def huber(
   arguments.positive('delta', delta)
   errors, _ = numerics.errors(labels, predictions)
   error = tf.abs(errors)
-  near = tf.minimum(error, delta)
-  return numerics.over_examples(0.5 * near**2 + delta * (error - near))
+  near = 0.5 * tf.minimum(error, delta) ** 2
+  far = delta * (error - 0.5 * delta)
+  return numerics.over_examples(tf.where(error < delta, near, far))
 
 
 def log_cosh(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:

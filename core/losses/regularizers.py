@@ -45,10 +45,9 @@ def activity_penalty(
   arguments.not_negative('l1', l1)
   arguments.not_negative('l2', l2)
   activations = arguments.examples('activations', activations)
-  return tf.reduce_sum(
-      l1 * tf.abs(activations) + l2 * activations**2,
-      axis=range(1, activations.shape.rank),
-  )
+  values = numerics.times(tf.abs(activations), l1)
+  values += numerics.times(activations**2, l2)
+  return tf.reduce_sum(values, axis=range(1, activations.shape.rank))
 
 
 def confidence_penalty(logits: tf.Tensor) -> tf.Tensor:

@@ -79,6 +79,7 @@ def ctc(
 
   frames = tf.sequence_mask(logit_lengths, tf.shape(logits)[1])
   logits = numerics.where(frames[..., tf.newaxis], logits, 0.0)
+  logits = numerics.finite_logits(logits)
   read = tf.sequence_mask(label_lengths, tf.shape(labels)[1])
   known = (labels >= 0) & (labels < num_classes) & (labels != blank_index)
   labels = tf.where(read, labels, blank_index)

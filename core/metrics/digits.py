@@ -1,4 +1,4 @@
-"""Sums in float32 that lose nothing where a difference of them is wanted.
+"""Exact float32 sums, for what is the difference of two large sums.
 
 A variance is a difference of two large sums. In float32 they agree in all
 their digits as soon as the mean is some thousand times the deviation. Here a

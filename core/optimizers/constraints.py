@@ -25,7 +25,11 @@ def _norms(tensor: tf.Tensor, axis: Axis) -> tf.Tensor:
     )
   if axis is None:
     axis = list(range(max(tensor.shape.rank - 1, 1)))
-  return tf.sqrt(tf.reduce_sum(tf.square(tensor), axis, keepdims=True))
+  # By the largest: squares of small numbers vanish, of large ones overflow.
+  size = tf.reduce_max(tf.abs(tensor), axis, keepdims=True)
+  size = tf.where((size > 0) & tf.math.is_finite(size), size, 1)
+  squares = tf.square(tensor / size)
+  return size * tf.sqrt(tf.reduce_sum(squares, axis, keepdims=True))
 
 
 def max_norm(

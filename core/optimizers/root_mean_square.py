@@ -225,7 +225,9 @@ def scale_by_rss(
     return ScaleByRssState(_full_like(parameters, initial_accumulator_value))
 
   def divide(gradient: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
-    return tf.where(total > 0, gradient * tf.math.rsqrt(total + eps), 0)
+    # Not where it is above 0: NaN must not turn into a step of 0.
+    update = gradient * tf.math.rsqrt(total + eps)
+    return tf.where(total <= 0, tf.zeros_like(update), update)
 
   def update(
       gradients: nests.Nest, state: ScaleByRssState, parameters: nests.Nest

@@ -54,6 +54,14 @@ class AverageTest(parameterized.TestCase):
       mean = averaging.average(mean, value, tf.constant(count), 0.5)
     self.assertAlmostEqual(float(mean), 7.25 / 1.75, places=5)
 
+  @parameterized.parameters(0.0, np.nan, np.inf, 1e38)
+  def test_what_was_before_the_first_step_does_not_matter(self, before):
+    mean = {'w': tf.constant([before, 1.0])}
+    values = {'w': tf.constant([0.1, -3e38])}
+    for count in (1, tf.constant(1, tf.int64)):
+      after = averaging.average(mean, values, count, 0.999)
+      np.testing.assert_array_equal(after['w'], values['w'])
+
   def test_the_average_of_a_constant_is_the_constant(self):
     mean = tf.constant(0.0)
     for count in range(1, 200):

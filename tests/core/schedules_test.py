@@ -174,6 +174,15 @@ class SchedulesTest(parameterized.TestCase):
     actual = [float(schedule(step)) for step in (0, 2, 4, 16, 64)]
     self.assertEqual(actual, [1.0, 1.5, 2.0, 1.0, 0.5])
 
+  @parameterized.named_parameters(*(case[:2] for case in CASES))
+  def test_a_tensor_of_steps_is_taken_element_by_element(self, schedule):
+    steps = np.arange(-1, 59).reshape(3, 20) % 60
+    values = schedule(tf.constant(steps, tf.int64))
+    self.assertEqual(values.dtype, tf.float32)
+    self.assertEqual(values.shape, steps.shape)
+    expected = [schedule(int(step)) for step in steps.flat]
+    np.testing.assert_array_equal(values.numpy().ravel(), expected)
+
   def test_takes_variables_and_any_integers(self):
     schedule = schedules.join(
         [schedules.linear(0.0, 1.0, 10), schedules.constant(1.0)], [10]

@@ -35,6 +35,11 @@ class ScheduleTest(parameterized.TestCase):
           {'warmup_fraction': 0.5, 'end_factor': 0.5},
           {25: 0.1, 50: 0.2, 75: 0.15, 100: 0.1},
       ),
+      (
+          'piecewise',
+          {'boundaries': (0.499, 0.5, 0.501, 0.75), 'factor': 0.5},
+          {49: 0.2, 50: 0.025, 75: 0.0125},
+      ),
   )
   def test_values(self, name, extra, expected):
     schedule = _schedule(name, **extra)

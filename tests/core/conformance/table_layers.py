@@ -73,6 +73,7 @@ def _layer(
     make: Callable[[], snt.Module],
     *shape: int,
     call: Call = _plain,
+    rubbish: float = 1e3,
     **exceptions: str,
 ) -> member.Member:
   """Makes a line of a layer that takes examples of a shape."""
@@ -91,7 +92,7 @@ def _layer(
     return member.Subject(forward, 'inputs', module=layer)
 
   return member.Member(
-      made, _draw(shape), rubbish={'inputs': 1e3}, exceptions=exceptions
+      made, _draw(shape), rubbish={'inputs': rubbish}, exceptions=exceptions
   )
 
 
@@ -134,7 +135,9 @@ def _whitening(images: tf.Tensor) -> member.Observed:
 
 _ONCE = 'filters are computed of all images at once, before training'
 MEMBERS = {
-    'BatchNorm': _layer(layers.BatchNorm, 3, 4, call=_weighted),
+    'BatchNorm': _layer(
+        layers.BatchNorm, 3, 4, call=_weighted, rubbish=np.nan
+    ),
     'BlurPool': _layer(layers.BlurPool, 5, 4, 2),
     'Conv2D': _layer(lambda: layers.Conv2D(3, 2, 2), 5, 6, 2),
     'Dense': _layer(lambda: layers.Dense(3, 'tanh'), 5),

@@ -68,7 +68,7 @@ class Case(NamedTuple):
     return member.Member(
         lambda: member.Subject(forward, 'predictions'),
         draw,
-        rubbish={'predictions': 1e3},
+        rubbish={'predictions': np.nan if self.batch_wide else 1e3},
         tolerance=self.tolerance,
         exceptions=_OF_A_REPLICA if self.batch_wide else {},
     )

@@ -114,6 +114,45 @@ class MultiHeadAttentionTest(parameterized.TestCase):
       sliced = attention(x[:, :length], mask=causal[:length, :length])
       np.testing.assert_allclose(y[:, :length], sliced, rtol=1e-4, atol=1e-5)
 
+  @parameterized.parameters(False, True)
+  def test_masked_garbage_changes_no_bit(self, jit_compile):
+    """Of padding that nothing looks at, and of what only later ones look at."""
+    layer = layers.MultiHeadAttention(2, 3)
+    layer.build([None, None, 4])
+    x = np.random.default_rng(0).normal(size=(2, 5, 4)).astype(np.float32)
+    real = np.ones([2, 5], bool)
+    real[0, 3:] = False
+    causal = np.tril(np.ones([5, 5], bool))
+
+    def train(x, mask, counts):
+      with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = layer(x, mask=mask)
+        values = tf.where(counts[..., tf.newaxis], tf.sin(y), 0.0)
+        total = tf.reduce_sum(values)
+      return values, tape.gradient(total, [x, *layer.trainable_variables])
+
+    if jit_compile:
+      train = tf.function(train, jit_compile=True, autograph=False)
+    late = np.ones([2, 5], bool)
+    late[:, 4] = False
+    for mask, counts in (
+        (np.broadcast_to(real[:, np.newaxis], [2, 5, 5]), real),
+        (np.broadcast_to(causal, [2, 5, 5]), late),
+    ):
+      results = []
+      for garbage in (0.0, np.inf, np.nan):
+        garbled = np.where(counts[..., np.newaxis], x, np.float32(garbage))
+        values, gradients = train(*map(tf.constant, (garbled, mask, counts)))
+        results.append(tf.nest.flatten([values, gradients]))
+      for others in results[1:]:
+        for actual, expected in zip(others, results[0], strict=True):
+          np.testing.assert_array_equal(actual, expected)
+    # Who looks at it is not told a finite number.
+    y = layer(tf.constant(garbled), mask=causal)
+    self.assertTrue(np.isnan(y[:, 4]).all())
+    self.assertTrue(np.isfinite(y[:, :4]).all())
+
   def test_a_mask_a_head_and_a_query_that_sees_nothing(self):
     attention = _attention([None, 4, 6], num_heads=2, key_size=3)
     x = _draw(2, 4, 6)

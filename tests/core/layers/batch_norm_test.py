@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from core import distribution, layers, variables
+from core import compilation, distribution, layers, variables
 from tests import virtual_devices
 
 _SHAPES = ((12, 3), (12, 5, 3), (12, 4, 5, 3))
@@ -173,6 +175,101 @@ class BatchNormTest(parameterized.TestCase):
         norm.build(shape)
     with self.assertRaisesRegex(ValueError, r'weights: expected shape \[4\]'):
       norm(tf.ones([4, 3]), is_training=True, weights=tf.ones([4, 1]))
+
+  @parameterized.product(
+      mean_and_deviation=((0, 1), (100, 0.1), (1000, 1)),
+      form=('kernel', 'weights', 'xla'),
+  )
+  def test_values_and_two_derivatives_are_those_of_float64(
+      self, mean_and_deviation, form
+  ):
+    mean, deviation = mean_and_deviation
+    generator = np.random.default_rng(0)
+    x = generator.normal(mean, deviation, (32, 3, 3, 4)).astype(np.float32)
+    factors, direction = generator.normal(size=(2, *x.shape))
+    weights = np.ones(32) if form != 'weights' else np.arange(32) % 3 / 2
+    norm = layers.BatchNorm()
+    norm.build(x.shape)
+
+    def ours(x):
+      if form != 'weights':
+        return norm(x, True)
+      return norm(x, True, tf.constant(weights, tf.float32))
+
+    def exact(x):
+      w = tf.reshape(tf.constant(weights), [-1, 1, 1, 1])
+      total = tf.reduce_sum(w) * 9
+      mean = tf.reduce_sum(w * x, [0, 1, 2]) / total
+      variance = tf.reduce_sum(w * (x - mean) ** 2, [0, 1, 2]) / total
+      return (x - mean) * tf.math.rsqrt(variance + norm.eps)
+
+    def observe(function, x):
+      with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+          inner.watch(x)
+          y = function(x)
+          total = tf.reduce_sum(y**3 * tf.cast(factors, x.dtype))
+        gradient = inner.gradient(total, x)
+        slope = tf.reduce_sum(gradient * tf.cast(direction, x.dtype))
+      return y, gradient, outer.gradient(slope, x)
+
+    function = functools.partial(observe, ours)
+    if form == 'xla':
+      function = tf.function(function, jit_compile=True, autograph=False)
+    actual = function(tf.constant(x))
+    expected = observe(exact, tf.constant(x, tf.float64))
+    # What float32 says of the mean is not exact, and deviations are from it.
+    tolerance = 1e-5 + 1e-6 * mean / deviation
+    for ours, theirs in zip(actual, expected, strict=True):
+      largest = np.abs(theirs).max()
+      np.testing.assert_allclose(ours, theirs, 0, tolerance * largest)
+
+  def test_the_compiled_loop_has_no_kernel_of_one_pass(self):
+    norm = layers.BatchNorm()
+    norm.build([4, 3])
+
+    @tf.function(autograph=False)
+    def step(x):
+      return norm(x, is_training=True)
+
+    @tf.function(jit_compile=True, autograph=False)
+    def loop(x):
+      return tf.while_loop(
+          lambda i, x: i < 3, lambda i, x: (i + 1, step(x)), [0, x]
+      )[1]
+
+    x = tf.ones([4, 3])
+    kernels = lambda function: {
+        name
+        for name in compilation.operations(function.get_concrete_function(x))
+        if name.startswith('FusedBatchNorm')
+    }
+    self.assertEmpty(kernels(loop))
+    self.assertNotEmpty(kernels(tf.function(lambda x: norm(x, True))))
+
+  @parameterized.parameters(False, True)
+  def test_what_has_weight_0_changes_no_bit(self, jit_compile):
+    weights = tf.constant([1.0, 0.0, 2.0, 0.0, 1.0])
+    norm = layers.BatchNorm()
+    norm.build([5, 2, 3])
+    before = [variable.numpy() for variable in norm.variables]
+    train = lambda x: _train(norm, x, weights)
+    if jit_compile:
+      train = tf.function(train, jit_compile=True, autograph=False)
+    results = []
+    for garbage in (0.0, 1e38, np.inf, np.nan):
+      x = _draw((5, 2, 3))
+      x[[1, 3]] = garbage
+      y, gradient, *others = train(tf.constant(x))
+      np.testing.assert_array_equal(np.take(gradient, (1, 3), 0), 0)
+      kept = [np.take(tensor, (0, 2, 4), 0) for tensor in (y, gradient)]
+      results.append([*kept, *others, *(v.numpy() for v in norm.variables)])
+      for variable, value in zip(norm.variables, before, strict=True):
+        variable.assign(value)
+    for garbled in results[1:]:
+      for actual, expected in zip(garbled, results[0], strict=True):
+        np.testing.assert_array_equal(actual, expected)
 
   @parameterized.parameters(
       ({'momentum': 1.0}, 'momentum'),

@@ -104,5 +104,28 @@ class CtcTest(parameterized.TestCase):
         losses.ctc(labels, _LOGITS, **{lengths: [9] * 4})
 
 
+  def test_what_is_not_read_and_what_is_excluded_may_be_anything(self):
+    logits = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
+    labels, lengths = [[1, 2], [2, 1]], [5, 3]
+
+    def observe(logits):
+      x = tf.constant(logits)
+      with tf.GradientTape() as tape:
+        tape.watch(x)
+        values = losses.ctc(labels, x, logit_lengths=lengths)
+      return values.numpy(), tape.gradient(values, x).numpy()
+
+    values, gradient = observe(logits)
+    garbled = logits.copy()
+    garbled[1, 3:] = np.nan
+    for actual, expected in zip(observe(garbled), (values, gradient)):
+      np.testing.assert_array_equal(actual, expected)
+    excluded = np.insert(logits, 3, -np.inf, axis=-1)
+    actual, slope = observe(excluded)
+    np.testing.assert_allclose(actual, values, 1e-6)
+    np.testing.assert_allclose(slope[..., :3], gradient, 1e-5, 1e-6)
+    np.testing.assert_array_equal(slope[..., 3], 0)
+
+
 if __name__ == '__main__':
   absltest.main()

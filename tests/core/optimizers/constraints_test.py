@@ -48,6 +48,13 @@ class ConstraintsTest(parameterized.TestCase):
             ours(tf.constant(x), axis=-1), theirs(axis=-1)(x), rtol=1e-4
         )
 
+  @parameterized.parameters(1e-30, 1.0, 1e30)
+  def test_norms_neither_vanish_nor_overflow(self, size):
+    x = tf.constant([3.0 * size, 4.0 * size])
+    np.testing.assert_allclose(optimizers.unit_norm(x), [0.6, 0.8], 1e-6)
+    kept = optimizers.max_norm(x, max_value=0.5 * size)
+    np.testing.assert_allclose(kept, [0.3 * size, 0.4 * size], 1e-6)
+
   @parameterized.parameters(
       _MAX_NORM, optimizers.unit_norm, optimizers.non_negative
   )

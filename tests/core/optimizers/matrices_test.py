@@ -59,6 +59,21 @@ class MatricesTest(parameterized.TestCase):
     difference = np.abs(updates[1] - updates[0])
     self.assertBetween(difference.max(), 1e-6, 3e-3)
 
+  @parameterized.parameters(1e-6, 1.0, 6e4)
+  def test_muon_in_float16_is_muon_whatever_the_size(self, size):
+    matrix = np.random.default_rng(0).uniform(-1, 1, (40, 50)) * size
+    exact = optimizers.orthogonalize(tf.constant(matrix, tf.float32))
+    half = optimizers.orthogonalize(tf.constant(matrix, tf.float16))
+    tolerance = 0.2 if size < 1e-5 else 0.02  # float16 has few digits there.
+    np.testing.assert_allclose(half, exact, 0, tolerance)
+    for scale in (1.0, 1e6):
+      gradients = {'w': tf.constant(matrix * scale, tf.float32)}
+      transform = optimizers.scale_by_muon(ns_dtype='float16')
+      updates, _ = transform.update(
+          gradients, transform.init(gradients), gradients
+      )
+      np.testing.assert_allclose(updates['w'], np.sqrt(1.25) * exact, 0, 0.02)
+
   def test_adam_follows_the_schedule_of_muon(self):
     weights = {'b': tf.ones([2]), 'w': tf.eye(2)}
     optimizer = optimizers.muon(
