@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from .. import checks
 from . import arguments
 
 
@@ -133,7 +134,7 @@ def _regions(
     masks = tf.one_hot(labels, tf.shape(logits)[-1], dtype=logits.dtype)
     p = tf.nn.softmax(logits)
     complements = 1 - p
-    shape = [tf.shape(logits)[0], -1, logits.shape[-1]]
+    shape = [tf.shape(logits)[0], -1, checks.sizes_of(logits)[-1]]
   return (
       tf.reshape(masks, shape),
       tf.reshape(p, shape),
