@@ -188,7 +188,7 @@ def parse(args: Sequence[str]) -> list[str]:
   try:
     given = command_line.tokens(args[1:])
     defaults = {
-        kind: flags.FLAGS[kind].default
+        kind: str(flags.FLAGS[kind].default)
         for kind in command_line.KINDS
         if kind in flags.FLAGS
     }
