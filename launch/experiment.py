@@ -141,7 +141,10 @@ class Experiment:
     self.data = data
     self.steps_per_epoch = steps_per_epoch
     self.num_steps = config.num_steps or config.num_epochs * steps_per_epoch
-    self.model = self._create_model()
+    self._make_model = functools.partial(
+        factories.make_model, config.model, data.num_classes, config.model_arg
+    )
+    self.model = self._make_model()
     self.preprocess = _preprocess(self.model.input_names, data)
     supervised = functools.partial(
         objectives.supervised,
@@ -196,30 +199,15 @@ class Experiment:
     except ValueError as error:
       raise programs.UserError(f'--average_decay: {error}') from None
 
-  def _create_model(self) -> models.Model:
-    """Constructs the model; its variables are made by `build`."""
-    name = self.config.model
-    given = arguments.checked(
-        'model_arg', self.config.model_arg, models.arguments(name)
-    )
-    try:
-      return models.create(name, self.data.num_classes, **given)
-    except (TypeError, ValueError) as error:
-      raise programs.UserError(f'--model={name}: {error}') from None
-
   def build(self) -> None:
-    """Makes the model's variables; call it under the strategy's scope.
-
-    Raises:
-      UserError: If the machine cannot hold the model.
-    """
+    """Makes the model's variables; call it under the strategy's scope."""
     forward = functools.partial(
         self.full_precision_objective, seed=None, is_training=False
     )
     model_size.check(
         self.config.model,
         self.config.model_arg,
-        lambda: forward(self._create_model(), self.example_batch()),
+        lambda: forward(self._make_model(), self.example_batch()),
     )
     # Sonnet's initializers draw from TensorFlow's global generator.
     tf.random.set_seed(self.config.seed)

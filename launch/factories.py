@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from core import losses, objectives, optimizers, schedules
+from core import losses, models, objectives, optimizers, schedules
 
 from . import arguments, programs
 
@@ -209,6 +209,28 @@ def known_arguments(kind: str, name: str) -> dict[str, inspect.Parameter]:
     )
   function = getattr(table[name], 'adapted', table[name])
   return arguments.parameters(function, *given)
+
+
+def make_model(
+    name: str, num_classes: int, extra: dict[str, Any]
+) -> models.Model:
+  """Constructs a model; its variables are made later.
+
+  Args:
+    name: A name of `models.REGISTRY`.
+    num_classes: The number of classes.
+    extra: The user's arguments by name.
+
+  Returns:
+    The model.
+
+  Raises:
+    UserError: If the name or an argument is not valid.
+  """
+  with _mistakes_in('model', name, extra):
+    known = models.arguments(name)
+    given = arguments.checked('model_arg', extra, known)
+    return models.create(name, num_classes, **given)
 
 
 def make(kind: str, name: str, extra: dict[str, Any], **given: Any) -> Any:

@@ -1,4 +1,7 @@
-"""Tests of launch.command_line and of the flags that it hands on."""
+"""Tests of launch.command_line and of the flags that it hands on.
+
+Covers: flag_names.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 Each ends the program with exit code 2 and one line before anything is made, or
 is a value that means something. The flags are read from absl: a new one is
 tested by itself, and has to have bounds.
+
+Covers: flag_types, model_size.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import pathlib
 import time
 from unittest import mock
 
+import pytest
 from absl import flags
 from absl.testing import absltest, parameterized
 
@@ -155,9 +158,9 @@ class PathTest(parameterized.TestCase):
       flag_types.check_path(path)
 
 
-def _cases():
-  for kind, names in _NAMES.items():
-    for name in names:
+def _cases(*kinds):
+  for kind in kinds:
+    for name in _NAMES[kind]:
       known = (
           models.arguments(name) if kind == 'model'
           else factories.known_arguments(kind, name)
@@ -184,8 +187,16 @@ class ArgumentTest(parameterized.TestCase):
     config = runs.config(**{**plain, **changes})
     return experiment_lib.Experiment(config, data, 10)
 
-  @parameterized.parameters(*_cases())
+  @parameterized.parameters(*_cases('model', 'loss', 'schedule'))
   def test_a_value_is_refused_or_works(self, kind, name, known):
+    self._check(kind, name, known)
+
+  @parameterized.parameters(*_cases('optimizer'))
+  @pytest.mark.slow
+  def test_an_optimizers_value_is_refused_or_works(self, kind, name, known):
+    self._check(kind, name, known)
+
+  def _check(self, kind, name, known):
     for argument in known:
       for value in _ARGUMENT_VALUES:
         with _naming(f'{argument}={value[:40]!r}'):
@@ -218,7 +229,7 @@ class ArgumentTest(parameterized.TestCase):
       ('model', 'mlp', {'hidden_sizes': (1,) * 2000}, 'at most 1,000'),
       ('model', 'mlp', {'hidden_sizes': (10**30,)}, 'got more'),
       ('model', 'mlp', {'hidden_sizes': '{[]:1}'}, 'like the default'),
-      ('model', 'resnet', {'width': 0}, '=resnet: width'),
+      ('model', 'resnet', {'width': 0}, 'width: expected'),
   )
   def test_it_is_said_what_was_wrong(self, kind, name, given, message):
     with self.assertRaisesRegex(programs.UserError, rf'--{kind}.*({message})'):

@@ -1,4 +1,7 @@
-"""Tests of launch.report."""
+"""Tests of launch.report.
+
+Covers: confusion.
+"""
 
 from __future__ import annotations
 

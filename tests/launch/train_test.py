@@ -73,6 +73,7 @@ class MistakesTest(parameterized.TestCase):
       ('--model_arg=dropout_rate=1.5', 'rate: .*1.5'),
       ('--model_arg=hidden_sizes=0,', 'expected at least 1, got 0'),
       ('--model_arg=activation=softmix', 'softmix'),
+      ('--model_arg=hidden_sizes=1000000,1000000', 'mlp would have more than'),
       ('--model_arg=activation', 'expected NAME=VALUE'),
       ('--optimizer_arg=momentun=0.9', 'momentun: no such argument'),
       ('--optimizer_arg=b1=7', 'b1'),
