@@ -274,8 +274,7 @@ class LoopTest(_TestCase):
         run.step, run.strategy, jit_compile=extent == 'LOOP'
     )
     zeros = tf.nest.map_structure(
-        lambda value: tf.zeros(value.shape, tf.float64), expected[0]
-    )
+        lambda x: tf.zeros(x.shape, tf.float64), expected[0])
     sums, taken = loop(
         run.state,
         resident.place(arrays, run.strategy),
@@ -333,10 +332,9 @@ class OptimizersTest(_TestCase):
     run = _Run(model, objective, optimizer, has_scale)
     xs = np.random.default_rng(0).normal(size=[4, _BATCH_SIZE]).astype('f')
     xs[2, 1] = np.inf
-    first, second, bad, third = (
-        {'x': x, 'label': np.zeros_like(x), 'weight': np.ones_like(x)}
-        for x in xs
-    )
+    zero, one = np.zeros_like(xs[0]), np.ones_like(xs[0])
+    batches = [{'x': x, 'label': zero, 'weight': one} for x in xs]
+    first, second, bad, third = batches
     self.assert_as_if_never(run, (first, second, third), bad)
 
 
