@@ -30,7 +30,11 @@ class Skipped(NamedTuple):
 
 
 def init() -> Skipped:
-  """Returns the counts of no step."""
+  """Returns the counts to begin with.
+
+  Returns:
+    Zeros.
+  """
   return Skipped(*(tf.zeros([], tf.int64) for _ in Skipped._fields))
 
 
