@@ -18,10 +18,10 @@ import tensorflow as tf
 
 from . import (
   averaging,
-  checks,
   compilation,
   distribution,
   loss_scaling,
+  measuring,
   metrics,
   objectives,
   optimizers,
@@ -31,7 +31,7 @@ from . import (
 )
 from .optimizers import finiteness, nests
 
-Sums = Any  # A nest of additive tensors: the loss's, and those of the metric.
+Sums = measuring.Sums
 
 
 class Step(Protocol):
@@ -121,49 +121,6 @@ class TrainState(tf.Module):
     })
 
 
-def _measure(
-    metric: metrics.Metric,
-    evaluation: objectives.Evaluation,
-    batch: objectives.Batch,
-) -> tuple[tf.Tensor, Sums]:
-  """Sums up a replica's losses and metrics.
-
-  The penalty counts once for each example, so that the sum over replicas
-  divided by the sum of weights holds it exactly once.
-
-  Raises:
-    ValueError: If values or weight are not ``[batch_size]``, a label or a
-      prediction is not one per example, or the penalty is not ``[]``. What is
-      unknown while tracing is asserted when the step runs, see `checks`.
-  """
-  values = tf.convert_to_tensor(evaluation.values)
-  checks.rank('values', values, 1)
-  values, weights = checks.same_shape(values=values, weight=batch['weight'])
-  penalty = tf.convert_to_tensor(evaluation.penalty)
-  penalty = checks.shape('penalty', penalty, [])
-  predictions = tf.nest.map_structure(
-      tf.stop_gradient, evaluation.predictions
-  )
-  label, predictions = (
-      # Nests, and what is sparse or ragged, are the metric's to check.
-      checks.same_batch(**{'values': values, name: part})[1]
-      if isinstance(part, tf.Tensor)
-      else part
-      for name, part in (
-          ('label', batch['label']), ('predictions', predictions)
-      )
-  )
-  # A padded example must not matter even where its loss is not finite.
-  values = tf.where(weights > 0, values, 0.0)
-  weight = tf.reduce_sum(weights)
-  loss = tf.reduce_sum(values * weights) + penalty * weight
-  return loss, {
-      'loss': loss,
-      'weight': weight,
-      'metrics': metric.measure(label, predictions, weights),
-  }
-
-
 def make_train_step(
     objective: objectives.Objective,
     optimizer: optimizers.GradientTransformation,
@@ -185,7 +142,8 @@ def make_train_step(
     A `tf.function` from the state and a (distributed) batch to sums over the
     batch's examples; `summarize` turns sums into values. It takes the step
     in place, in the state's variables. A batch is a mapping with `label`,
-    `weight` float32 ``[batch_size]`` and the model's inputs.
+    `weight` float32 ``[batch_size]`` and the model's inputs. In examples of
+    weight 0 zeros stand for NaN and infinities.
 
     A step whose gradients are not finite is skipped if the state has a loss
     scale, or if an `optimizers.apply_if_finite` anywhere in the optimizer skips
@@ -200,9 +158,10 @@ def make_train_step(
   @_compiled_if(extent == compilation.Extent.PARTS)
   def gradients_of(state: TrainState, batch: objectives.Batch) -> Any:
     seed = random.fold_in(state.seed, state.step)
+    batch = measuring.without_garbage(batch)
     with tf.GradientTape() as tape:
       evaluation = objective(state.model, batch, seed, is_training=True)
-      loss, sums = _measure(metric, evaluation, batch)
+      loss, sums = measuring.measure(metric, evaluation, batch)
       if state.loss_scale is not None:
         loss = loss_scaling.scale(loss, state.loss_scale)
     gradients = tape.gradient(
@@ -297,8 +256,9 @@ def make_eval_step(
             'average_decay=0.999).'
         )
       model = state.average.model
+    batch = measuring.without_garbage(batch)
     evaluation = objective(model, batch, None, is_training=False)
-    return _measure(metric, evaluation, batch)[1]
+    return measuring.measure(metric, evaluation, batch)[1]
 
   def replica_step(state: TrainState, batch: objectives.Batch) -> Sums:
     return distribution.all_reduce_sum(measure(state, batch))
@@ -353,7 +313,7 @@ def zero_sums(
 
   @_graph()
   def measure(evaluation: objectives.Evaluation, batch: Any) -> Sums:
-    return _measure(metric, evaluation, batch)[1]
+    return measuring.measure(metric, evaluation, batch)[1]
 
   specs = tf.nest.map_structure(
       lambda value: tf.TensorSpec(value.shape, value.dtype),

@@ -106,12 +106,18 @@ def batches(model: models.Model, num: int, size: int) -> list[dict[str, Any]]:
   ]
 
 
-def pad(batch: dict[str, Any], num_real: int) -> dict[str, Any]:
-  """Turns the examples from num_real on into padding."""
+def pad(
+    batch: dict[str, Any], num_real: int, rubbish: float = 0.0
+) -> dict[str, Any]:
+  """Turns the examples from num_real on into padding, which holds rubbish."""
   real = np.arange(len(batch['weight'])) < num_real
-  return {
-      name: np.where(
-          real.reshape([-1] + [1] * (value.ndim - 1)), value, 0
-      ).astype(value.dtype)
-      for name, value in batch.items()
-  }
+
+  def padded(name, value):
+    is_float = np.issubdtype(value.dtype, np.floating) and name != 'weight'
+    return np.where(
+        real.reshape([-1] + [1] * (value.ndim - 1)),
+        value,
+        rubbish if is_float else 0,
+    ).astype(value.dtype)
+
+  return {name: padded(name, value) for name, value in batch.items()}
