@@ -16,10 +16,39 @@ import shutil
 from collections.abc import Sequence
 
 _FILE = re.compile(r'^ckpt-(\d+)\.(index|data-\d+-of-\d+)$')
+_KEY = re.compile(r'^variables/(.*)/\.ATTRIBUTES/VARIABLE_VALUE$')
 _LIST = 'checkpoint'
 _LISTED = re.compile(
     r'^all_model_checkpoint_paths: ".*\bckpt-(\d+)"$', re.MULTILINE
 )
+
+
+def key_of(name: str) -> str:
+  """Returns TensorFlow's key of a variable: `/` and `.` are escaped.
+
+  Args:
+    name: The name of the variable.
+
+  Returns:
+    Its key in the files of a checkpoint.
+  """
+  escaped = name.replace('.', '..').replace('/', '.S')
+  return f'variables/{escaped}/.ATTRIBUTES/VARIABLE_VALUE'
+
+
+def name_of(key: str) -> str | None:
+  """Undoes `key_of`.
+
+  Args:
+    key: A key in the files of a checkpoint.
+
+  Returns:
+    The name; None if the key is not that of a variable.
+  """
+  match = _KEY.match(key)
+  if match is None:
+    return None
+  return re.sub(r'\.([S.])', lambda m: '/' if m[1] == 'S' else '.', match[1])
 
 
 def ordered(directory: str) -> list[str]:

@@ -21,7 +21,6 @@ import tensorflow as tf
 from . import checkpoint_files, distribution
 from . import variables as variables_lib
 
-_KEY = re.compile(r'^variables/(.*)/\.ATTRIBUTES/VARIABLE_VALUE$')
 # Where a checkpoint is written before it gets its name.
 _UNFINISHED = 'unfinished'
 # These say nothing about the files: reading them may succeed the next time.
@@ -271,9 +270,9 @@ def contents(path: str) -> dict[str, tf.TensorSpec]:
     reader = tf.train.load_checkpoint(path)
     dtypes = reader.get_variable_to_dtype_map()
     return {
-        _name_of(match[1]): tf.TensorSpec(shape, dtypes[key])
+        name: tf.TensorSpec(shape, dtypes[key])
         for key, shape in reader.get_variable_to_shape_map().items()
-        if (match := _KEY.match(key))
+        if (name := checkpoint_files.name_of(key)) is not None
     }
 
 
@@ -345,7 +344,10 @@ def restore(
   # All is read, and its checksums compared, before anything is assigned.
   with _damage_of(path):
     reader = tf.train.load_checkpoint(path)
-    values = {name: reader.get_tensor(_key_of(name)) for name in common}
+    values = {
+        name: reader.get_tensor(checkpoint_files.key_of(name))
+        for name in common
+    }
   for name, value in values.items():
     variables[name].assign(value)
   return common
@@ -386,7 +388,7 @@ def _read_all(path: str) -> None:
   with _damage_of(path):
     reader = tf.train.load_checkpoint(path)
     for name in names:
-      reader.get_tensor(_key_of(name))
+      reader.get_tensor(checkpoint_files.key_of(name))
 
 
 def _some(names: Mapping[str, object]) -> str:
@@ -395,14 +397,3 @@ def _some(names: Mapping[str, object]) -> str:
 
 def _describe(spec: tf.TensorSpec | tf.Variable) -> str:
   return f'{spec.dtype.name} {spec.shape.as_list()}'
-
-
-def _key_of(name: str) -> str:
-  """Returns TensorFlow's key: `/` and `.` are escaped in those of mappings."""
-  escaped = name.replace('.', '..').replace('/', '.S')
-  return f'variables/{escaped}/.ATTRIBUTES/VARIABLE_VALUE'
-
-
-def _name_of(key: str) -> str:
-  """Undoes the escape of `_key_of`."""
-  return re.sub(r'\.([S.])', lambda m: '/' if m[1] == 'S' else '.', key)

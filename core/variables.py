@@ -122,7 +122,14 @@ def _bookkeeping() -> frozenset[str]:
 
 
 def children(value: Any) -> Iterator[tuple[str, Any]] | None:
-  """Returns the named parts of a module or a container; None for others."""
+  """Finds the named parts of a module or a container.
+
+  Args:
+    value: Anything.
+
+  Returns:
+    Pairs of a name and a part; None if the value is neither.
+  """
   if isinstance(value, tf.Module):
     parts = attributes(value)
     return ((name.lstrip('_') or name, parts[name]) for name in sorted(parts))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -113,10 +114,8 @@ class Evaluator:
     return Scored(
         split=split,
         num_examples=round(float(sums['weight'])),
-        values=experiment_lib.scalars(values),
-        per_class=experiment_lib.per_class(
-            values, experiment.data.label_names
-        ),
+        values=scalars(values),
+        per_class=per_class(values, experiment.data.label_names),
         confusion_matrix=confusion.to_json(values['confusion_matrix']),
     )
 
@@ -164,3 +163,26 @@ def _arrays(data: batches.Data) -> dict[str, np.ndarray]:
 def _place(rows: tf.Tensor, step: int) -> tuple[tf.Tensor, int, int]:
   """Returns where a step's batch is: the rows, the row, the epoch."""
   return rows, step, 0
+
+
+def scalars(values: Mapping[str, Any]) -> dict[str, float]:
+  """Takes the numbers out of a summary, leaving vectors and matrices."""
+  return {
+      name: float(value)
+      for name, value in values.items()
+      if not value.shape.rank
+  }
+
+
+def per_class(
+    values: Mapping[str, Any], label_names: tuple[str, ...]
+) -> dict[str, dict[str, float]]:
+  """Regroups the vectors of a summary: class name -> metric -> value."""
+  vectors = {
+      name: value.numpy() for name, value in values.items()
+      if value.shape.rank == 1
+  }
+  return {
+      label: {name: float(vector[i]) for name, vector in vectors.items()}
+      for i, label in enumerate(label_names)
+  }

@@ -6,7 +6,7 @@ Training, evaluation and export all build their model here.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -391,26 +391,3 @@ def _eval_metric(num_classes: int) -> metrics.Metric:
   if num_classes > 5:
     members['top_5_accuracy'] = metrics.top_k_accuracy(5)
   return metrics.collection(members)
-
-
-def scalars(values: Mapping[str, Any]) -> dict[str, float]:
-  """Takes the numbers out of a summary, leaving vectors and matrices."""
-  return {
-      name: float(value)
-      for name, value in values.items()
-      if not value.shape.rank
-  }
-
-
-def per_class(
-    values: Mapping[str, Any], label_names: tuple[str, ...]
-) -> dict[str, dict[str, float]]:
-  """Regroups the vectors of a summary: class name -> metric -> value."""
-  vectors = {
-      name: value.numpy() for name, value in values.items()
-      if value.shape.rank == 1
-  }
-  return {
-      label: {name: float(vector[i]) for name, vector in vectors.items()}
-      for i, label in enumerate(label_names)
-  }

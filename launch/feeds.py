@@ -6,6 +6,7 @@ the loop itself; the rest comes through an iterator of tf.data.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -179,3 +180,54 @@ class Streaming:
             },
         )
     )
+
+
+def of_training(
+    step: training.Step,
+    strategy: tf.distribute.Strategy,
+    extent: compilation.Extent,
+    data: batches.Data,
+    *,
+    seed: int,
+    global_batch_size: int,
+    num_steps: int,
+) -> Feed:
+  """Makes the loop over the training examples, wherever they lie.
+
+  Args:
+    step: The train step.
+    strategy: The strategy that it was made with.
+    extent: What is compiled.
+    data: The examples.
+    seed: The run's seed.
+    global_batch_size: The examples of a step.
+    num_steps: The number of steps of the whole run.
+
+  Returns:
+    The loop. A call on data in memory must stay within an epoch.
+  """
+  if not isinstance(data, examples.Examples):
+    return Streaming(step, strategy).over(
+        data,
+        lambda start, place: batches.train_batches(
+            data,
+            seed=seed,
+            global_batch_size=global_batch_size,
+            start_step=start,
+            num_steps=num_steps - start,
+            **place,
+        ),
+    )
+  steps_per_epoch = batches.num_train_steps_per_epoch(
+      data.num_examples, global_batch_size
+  )
+
+  @functools.lru_cache(maxsize=1)
+  def order(epoch: int) -> tf.Tensor:
+    return data.train_rows(seed, epoch, global_batch_size)
+
+  def rows(step: int) -> tuple[tf.Tensor, int, int]:
+    epoch, row = divmod(step, steps_per_epoch)
+    return order(epoch), row, epoch
+
+  return Resident(step, strategy, extent, data.arrays).over(rows)

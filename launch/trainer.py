@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from core import checkpoints, distribution, training, variables
-from pipelines import batches, examples, sources
+from pipelines import sources
 
 from . import calls as calls_lib
 from . import (
@@ -89,7 +88,15 @@ class Trainer:
         strategy,
         self.extent,
     )
-    self._feed = self._make_feed(data)
+    self._feed = feeds.of_training(
+        self._train_step,
+        strategy,
+        self.extent,
+        data,
+        seed=self._config.seed,
+        global_batch_size=self._config.global_batch_size,
+        num_steps=experiment.num_steps,
+    )
     self._periods = periods.Periods(
         self._config, experiment.steps_per_epoch, experiment.num_steps
     )
@@ -282,33 +289,6 @@ class Trainer:
           'others are not; all workers need one shared directory.'
       )
 
-  def _make_feed(self, data: batches.Data) -> feeds.Feed:
-    seed, batch_size = self._config.seed, self._config.global_batch_size
-    if isinstance(data, examples.Examples):
-
-      @functools.lru_cache(maxsize=1)
-      def order(epoch: int) -> tf.Tensor:
-        return data.train_rows(seed, epoch, batch_size)
-
-      def rows(step: int) -> tuple[tf.Tensor, int, int]:
-        epoch, row = divmod(step, self._experiment.steps_per_epoch)
-        return order(epoch), row, epoch
-
-      return feeds.Resident(
-          self._train_step, self._strategy, self.extent, data.arrays
-      ).over(rows)
-    return feeds.Streaming(self._train_step, self._strategy).over(
-        data,
-        lambda start, place: batches.train_batches(
-            data,
-            seed=seed,
-            global_batch_size=batch_size,
-            start_step=start,
-            num_steps=self._experiment.num_steps - start,
-            **place,
-        ),
-    )
-
   def _repeat(self, num_steps: int) -> None:
     """Takes steps from where the state is, and keeps nothing but the state."""
     step = int(self.state.step.numpy())
@@ -339,7 +319,7 @@ class Trainer:
   def _summarize(self, sums: training.Sums) -> dict[str, float]:
     if self.state.skipped is not None and not float(sums['weight']):
       return {}  # All was skipped: nothing was measured.
-    return experiment_lib.scalars(
+    return evaluation.scalars(
         training.summarize(self._experiment.train_metric, sums)
     )
 

@@ -62,6 +62,9 @@ def is_of_data(error: Exception) -> bool:
 
   Args:
     error: The error.
+
+  Returns:
+    False for what is the machine's, such as too little memory.
   """
   # TensorFlow cannot tell its reason where that is no UTF-8.
   kinds = (tf.errors.OpError, UnicodeDecodeError)
@@ -153,6 +156,9 @@ def bad_label(
     index: The example, counted from the start of the split.
     label: Its label.
     num_classes: The number of classes.
+
+  Returns:
+    The error, to be raised.
   """
   none = ", TFDS's mark for an example without one" if label == -1 else ''
   return errors.DataError(
@@ -170,6 +176,9 @@ def place(
     builder: The builder of the prepared set.
     split: The name of one of TFDS's splits.
     index: The example, counted from the start of the split.
+
+  Returns:
+    The words for it.
   """
   info = builder.info.splits[split]
   stops = itertools.accumulate(info.shard_lengths)
@@ -187,6 +196,9 @@ def remedy(split: str) -> str:
 
   Args:
     split: The name of one of TFDS's splits.
+
+  Returns:
+    The words, from a semicolon to the full stop.
   """
   out = (
       f', or leave the split out with {split}_split=none'

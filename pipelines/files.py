@@ -32,6 +32,9 @@ def sha256(path: str | os.PathLike[str]) -> str:
 
   Args:
     path: The path.
+
+  Returns:
+    64 digits.
   """
   digest = hashlib.sha256()
   with open(path, 'rb') as file:

@@ -101,6 +101,9 @@ def explained(data: Any) -> Iterator[None]:
   Args:
     data: What is read in the block; only `Streamed` data can be damaged.
 
+  Returns:
+    The context of the block.
+
   Raises:
     DataError: If the block failed at an example.
   """

@@ -210,7 +210,8 @@ class MismatchTest(parameterized.TestCase):
   def test_partial_that_restores_nothing(self, prefix, names):
     targets = {name: tf.Variable([1.0]) for name in names}
     with self.assertRaisesRegex(
-        checkpoints.CheckpointError, f'none of the {len(names)} variables'
+        checkpoints.CheckpointError,
+        f'no name is on both sides.* here is {", ".join(names) or "nothing"}',
     ):
       checkpoints.restore(self.path, targets, prefix=prefix, partial=True)
 
@@ -252,14 +253,6 @@ class MismatchTest(parameterized.TestCase):
     with open(name, 'wb') as file:
       file.write(contents)
     self.assertEqual(checkpointer.restore(), self.path)
-
-  def test_a_restore_that_matches_nothing_is_refused(self):
-    """As with names of the model alone, of a checkpoint of a whole state."""
-    targets = {'layers/0/w': tf.Variable(tf.zeros([2, 3]))}
-    for kwargs in ({}, {'prefix': 'model/'}, {'prefix': 'modle/'}):
-      message = self._refused(self.path, targets, partial=True, **kwargs)
-      self.assertIn('no name is on both sides', message)
-      self.assertIn('here is layers/0/w', message)
 
 
 class TrainStateTest(parameterized.TestCase):

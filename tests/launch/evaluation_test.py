@@ -71,5 +71,20 @@ class EvaluatorTest(parameterized.TestCase):
       evaluator.run(state, 'test')
 
 
+class ScalarsTest(absltest.TestCase):
+
+  def test_scalars_and_vectors_are_told_apart(self):
+    values = {
+        'accuracy': tf.constant(0.5, tf.float64),
+        'recall': tf.constant([0.25, 1.0]),
+        'confusion_matrix': tf.zeros([2, 2]),
+    }
+    self.assertEqual(evaluation.scalars(values), {'accuracy': 0.5})
+    self.assertEqual(
+        evaluation.per_class(values, ('cat', 'dog')),
+        {'cat': {'recall': 0.25}, 'dog': {'recall': 1.0}},
+    )
+
+
 if __name__ == '__main__':
   absltest.main()

@@ -1,6 +1,6 @@
 """Every optimizer against Optax, and what must hold for each of them.
 
-Covers: decay, moments, nests, signs.
+Covers: decay, moments, nests, signs, states.
 """
 
 from __future__ import annotations
