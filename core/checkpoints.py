@@ -334,13 +334,6 @@ def restore(
     raise CheckpointError(
         f'{path} does not fit the variables: {"; ".join(differences)}.'
     )
-  if partial and not common:
-    theirs = min(saved or contents(path), default='nothing')
-    ours = min(variables, default='nothing')
-    raise CheckpointError(
-        f'{path} has none of the {len(variables)} variables: it names them '
-        f'like {theirs}, not like {ours}.'
-    )
   # All is read, and its checksums compared, before anything is assigned.
   with _damage_of(path):
     reader = tf.train.load_checkpoint(path)
