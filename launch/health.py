@@ -20,7 +20,10 @@ from . import programs
 # Steps that took longer than this are not repeated.
 REPEAT_SECS = 60.0
 _NUM_NAMED = 8
-_ADVICE = 'a smaller --learning_rate or --clip_global_norm may help.'
+_ADVICE = (
+    'a smaller --learning_rate or --clip_global_norm may help, under '
+    '--accept_changes.'
+)
 
 
 class NonFiniteError(programs.Failure):

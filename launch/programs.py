@@ -94,6 +94,8 @@ def call(main: Callable[[], int | None]) -> int:
     return fail(f'{error}.', 128 + error.number)
   except KeyboardInterrupt:
     return fail('interrupted.', 128 + signal.SIGINT)
+  except BrokenPipeError:  # `run` ends as other programs do.
+    raise
   except OSError as error:  # As on a full disk.
     return fail(f'{reason(error)}.', Failure.exit_code)
   except Exception as error:
