@@ -27,7 +27,7 @@ def one_line(error: BaseException) -> str:
 
   Example:
     >>> from pipelines import errors
-    >>> errors.one_line(ValueError('first.\\nsecond'))
+    >>> errors.one_line(ValueError('first.\nsecond'))
     'first'
   """
   text = _NOISE.sub('', str(error))

@@ -143,6 +143,19 @@ class TreeTest(parameterized.TestCase):
             f'{name}: imports inside of a package are relative',
         )
 
+  @parameterized.parameters(*_sources('tests'))
+  def test_marks_of_pytest_are_of_each_case(self, source):
+    """Above a decorator that makes several tests a mark would be lost."""
+    for node in ast.walk(_parse(source)):
+      if isinstance(node, _FUNCTION):
+        names = [ast.unparse(each) for each in node.decorator_list]
+        is_mark = [name.startswith('pytest.mark.') for name in names]
+        is_maker = [name.startswith('parameterized.') for name in names]
+        if any(is_mark) and any(is_maker):
+          self.assertGreater(
+              is_mark.index(True), is_maker.index(True), node.name
+          )
+
   @parameterized.parameters(*_sources('core', 'pipelines'))
   def test_a_library_prints_nothing_and_is_finished(self, source):
     for node in ast.walk(_parse(source)):

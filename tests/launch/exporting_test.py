@@ -76,8 +76,8 @@ class ExportTest(parameterized.TestCase):
   def test_both_formats(self):
     self._assert_exports_agree('convnet')
 
-  @pytest.mark.slow
   @parameterized.parameters(*models.REGISTRY)
+  @pytest.mark.slow
   def test_every_model_in_both_formats(self, name):
     self._assert_exports_agree(name)
 

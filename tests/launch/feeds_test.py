@@ -117,12 +117,12 @@ class JitTest(_TestCase):
   def test_modes_agree_but_for_rounding(self, changes, num_replicas, expected):
     self._assert_modes_agree(changes, num_replicas, expected)
 
-  @pytest.mark.slow
   @parameterized.parameters(
       (_RESNET, 1, {'off': 'none', 'auto': 'update', 'on': 'step'}),
       # A batch norm sums over replicas in the middle of the gradient.
       (_RESNET, 2, {'off': 'none', 'on': 'update'}),
   )
+  @pytest.mark.slow
   def test_modes_of_batch_norm_agree(self, changes, num_replicas, expected):
     self._assert_modes_agree(changes, num_replicas, expected)
 

@@ -128,8 +128,8 @@ class NonFiniteTest(parameterized.TestCase):
         rows[row].numpy()[:8].tolist(),
     )
 
-  @pytest.mark.slow
   @parameterized.parameters(1, 2)
+  @pytest.mark.slow
   def test_the_step_is_the_one_that_saving_each_finds(self, num_replicas):
     changes = dict(resident_gb=0.0, num_replicas=num_replicas, **_GROWS)
     workdir, _ = self.assert_ends(

@@ -122,8 +122,8 @@ class DamageTest(PreparedTest):
   def test_is_named(self, damage, path, split):
     self.check(damage, path, split)
 
-  @pytest.mark.slow
   @parameterized.parameters(*_ALL)
+  @pytest.mark.slow
   def test_is_named_in_every_path_and_split(self, damage, path, split):
     self.check(damage, path, split)
 

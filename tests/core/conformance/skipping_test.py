@@ -219,11 +219,11 @@ class MechanismsTest(_TestCase):
   def test_replicas(self):
     self._assert_as_if_never('of_some', True, extent='UPDATE', num_replicas=2)
 
-  @pytest.mark.slow
   @parameterized.product(
       name=tuple(_MECHANISMS),
       where=(('STEP', 1, True), ('UPDATE', 2, True), ('PARTS', 2, False)),
   )
+  @pytest.mark.slow
   def test_everywhere(self, name, where):
     extent, num_replicas, has_norm = where
     self._assert_as_if_never(

@@ -149,8 +149,8 @@ class ModelsTest(parameterized.TestCase):
   def test_train_steps_on_replicas_are_those_on_one(self, name):
     self._assert_replicas_are_one(name)
 
-  @pytest.mark.slow
   @parameterized.parameters(*sorted(_LONG))
+  @pytest.mark.slow
   def test_train_steps_of_long_models_on_replicas(self, name):
     self._assert_replicas_are_one(name)
 
