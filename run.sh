@@ -40,7 +40,7 @@ value_of() {
   echo "$value"
 }
 
-# Says whether Fashion-MNIST is to be had without the package of Debian.
+# Returns whether Fashion-MNIST is to be had without the package of Debian.
 has_data() {
   local data_dir
   data_dir=$(value_of data_dir "$@")
@@ -53,7 +53,7 @@ sys.exit(sources.route("fashion_mnist", sys.argv[1]) is None)
 ' "$root" "$data_dir" 2>/dev/null
 }
 
-# Says whether these arguments train on Fashion-MNIST from wherever it is.
+# Returns whether these arguments train on Fashion-MNIST from wherever it is.
 needs_data() {
   local dataset
   dataset=$(value_of dataset "$@")
@@ -61,7 +61,7 @@ needs_data() {
     [[ -z $(value_of archives_dir "$@") && ! " $* " =~ \ --?help ]]
 }
 
-# Says whether one of the arguments is a flag file.
+# Returns whether one of the arguments is a flag file.
 names_flag_file() {
   local argument
   for argument in "$@"; do

@@ -53,7 +53,7 @@ make_venv() {
     fail "$python could not make .venv; see above, or set PYTHON to another."
 }
 
-# Says whether NVIDIA's driver runs on this machine. Takes where the file system
+# Returns whether NVIDIA's driver runs on this machine. Takes where the file system
 # begins.
 has_nvidia_driver() {
   local root=${1:-} device

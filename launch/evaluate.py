@@ -25,7 +25,7 @@ _CHECKPOINT = flag_types.DEFINE_path(
     'newest one of the run.')
 _DATA_DIR = flag_types.DEFINE_path(
     'data_dir',
-    'The folder of prepared TFDS sets. None is what the run was trained with.',
+    'The folder of prepared TFDS sets. Default: what the run was trained with.',
     may_be_remote=True)
 _ARCHIVES_DIR = flag_types.DEFINE_path(
     'archives_dir',

@@ -23,16 +23,16 @@ _FORMAT = flags.DEFINE_list(
     'formats', list(_FORMATS), f'What to write: {" and ".join(_FORMATS)}.')
 _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
-    'The path of a checkpoint. None is the newest one of the run.')
+    'The path of a checkpoint. Default: the newest one of the run.')
 _OUTPUT_DIR = flag_types.DEFINE_path(
-    'output_dir', 'Where to write. None is WORKDIR/exports.')
+    'output_dir', 'Where to write. Default: WORKDIR/exports.')
 _QUANTIZE = flags.DEFINE_enum(
     'quantize', None, ['dynamic_range'],
     'Store the weights of model.tflite in 8 bits. A quarter of the size, at '
     'differences beyond rounding, which are reported and not refused.')
 _DATA_DIR = flag_types.DEFINE_path(
     'data_dir',
-    'The folder of prepared TFDS sets. None is what the run was trained with.',
+    'The folder of prepared TFDS sets. Default: what the run was trained with.',
     may_be_remote=True)
 _ARCHIVES_DIR = flag_types.DEFINE_path(
     'archives_dir',

@@ -36,7 +36,7 @@ class SkippedStepsError(programs.Failure):
 
 @dataclasses.dataclass
 class Health:
-  """Ends a run that can not go on, and says where it broke.
+  """Ends a run that cannot go on, and says where it broke.
 
   Attributes:
     state: The train state.

@@ -24,7 +24,7 @@ _DATASET = flags.DEFINE_string(
     'The data set: a name of TFDS, or of a set that is prepared in --data_dir.')
 _DATA_DIR = flag_types.DEFINE_path(
     'data_dir',
-    'The folder of prepared TFDS sets. None is ~/tensorflow_datasets.',
+    'The folder of prepared TFDS sets. Default: ~/tensorflow_datasets.',
     may_be_remote=True)
 _ARCHIVES_DIR = flag_types.DEFINE_path(
     'archives_dir',
@@ -165,7 +165,7 @@ _STEPS_PER_LOOP = flags.DEFINE_integer(
 _COMPILATION_CACHE_DIR = flag_types.DEFINE_path(
     'compilation_cache_dir',
     'Where to keep what XLA compiles, so that a second start need not compile '
-    "again. None is the user's cache folder; an empty name keeps nothing.",
+    "again. Default: the user's cache folder; an empty name keeps nothing.",
     may_be_empty=True)
 _LOG_EVERY_STEPS = flags.DEFINE_integer(
     'log_every_steps', 100, 'The steps between rows of metrics.jsonl.',
