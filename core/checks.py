@@ -210,7 +210,7 @@ def number(argument: str, value: Any) -> None:
 
 
 def numbers(**values: Any) -> None:
-  """Checks several hyper-parameters, see `number`; those that are None are skipped.
+  """Checks several hyper-parameters by `number`, but for those that are None.
 
   Args:
     **values: The values by the name of their argument.
