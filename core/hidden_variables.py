@@ -1,8 +1,8 @@
 """Variables in places where nobody looks for them, which are refused by name.
 
 Neither `variables.named` nor `tf.Module` finds a variable in a set, a
-dataclass, a closure, or a layer of Keras. It would be used, and neither
-trained, averaged nor saved.
+dataclass, a closure, a class, or a layer of Keras. It would be used, and
+neither trained, averaged nor saved.
 """
 
 from __future__ import annotations
@@ -10,7 +10,14 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MappingView,
+    Sequence,
+)
 from typing import Any
 
 import numpy as np
@@ -21,15 +28,19 @@ Children = Callable[[Any], Iterable[tuple[str, Any]] | None]
 
 _PLAIN = (
     str, bytes, int, float, complex, type(None), type, types.ModuleType,
-    np.ndarray, np.generic, tf.Tensor, tf.DType, tf.TensorShape,
+    np.generic, tf.Tensor, tf.DType, tf.TensorShape,
 )
 # What these libraries keep in their objects is their own affair.
 _CLOSED = {'absl', 'jax', 'jaxlib', 'numpy', 'tensorflow'}
 _KERAS = {'keras', 'tf_keras'}
+_KEEPERS = (tf.Variable, tf.Module, Mapping, list, tuple, set)
 
 
 def refuse(
-    parts: Sequence[tuple[Path, Any]], seen: Iterable[int], children: Children
+    parts: Sequence[tuple[Path, Any]],
+    seen: Iterable[int],
+    children: Children,
+    beside: Sequence[tuple[Path, Any]] = (),
 ) -> None:
   """Raises if a variable can be reached from objects, and from nowhere else.
 
@@ -37,6 +48,7 @@ def refuse(
     parts: Objects that are no variable, module or container, by path.
     seen: The ids of the variables, modules and containers that were found.
     children: Returns the named parts of a module or container, None for others.
+    beside: What `unsearched` found in the modules and containers, by path.
 
   Raises:
     ValueError: If there is such a variable, or a layer of Keras that has some,
@@ -63,9 +75,29 @@ def refuse(
     inside = children(value)
     for part, child in _inside(value) if inside is None else inside:
       search(child, (*path, part))
+    if inside is not None:
+      for part, child in unsearched(value):
+        search(child, (*path, part))
 
-  for path, value in parts:
+  for path, value in (*parts, *beside):
     search(value, path)
+
+
+def unsearched(value: Any) -> Iterator[tuple[str, Any]]:
+  """Yields what a module or a container has, and nobody looks for there.
+
+  Args:
+    value: A module or a container.
+
+  Yields:
+    Pairs of a name and a part: a module's slots and what its class keeps, and
+    the attributes of containers of a class of one's own.
+  """
+  if isinstance(value, tf.Module):
+    yield from _slots(value)
+    yield from _kept_by_class(value)
+  elif _root(type(value)) not in _CLOSED:
+    yield from getattr(value, '__dict__', {}).items()
 
 
 def _root(kind: Any) -> str:
@@ -93,7 +125,10 @@ def _refuse_keras(name: str, value: Any) -> None:
 
 def _inside(value: Any) -> Iterator[tuple[str, Any]]:
   """Yields what can be reached from an object that is no container of ours."""
-  if isinstance(value, (set, frozenset)):
+  if isinstance(value, np.ndarray):
+    if value.dtype.hasobject:
+      yield 'items', value.tolist()
+  elif isinstance(value, (set, frozenset, MappingView)):
     for index, member in enumerate(value):
       yield f'{type(value).__name__} {index}', member
   elif isinstance(value, functools.partial):
@@ -105,6 +140,8 @@ def _inside(value: Any) -> Iterator[tuple[str, Any]]:
     yield value.__name__, value.__func__
   elif isinstance(value, tf.types.experimental.PolymorphicFunction):
     yield 'python_function', value.python_function
+  elif isinstance(value, tf.types.experimental.ConcreteFunction):
+    yield 'variables', value.variables
   elif inspect.isfunction(value):
     if _root(value) not in _CLOSED | _KERAS:
       yield from _enclosed(value)
@@ -115,20 +152,39 @@ def _inside(value: Any) -> Iterator[tuple[str, Any]]:
         yield name, part
   elif _root(type(value)) not in _CLOSED:
     yield from getattr(value, '__dict__', {}).items()
-    for kind in type(value).__mro__:
-      slots = vars(kind).get('__slots__', ())
-      for name in (slots,) if isinstance(slots, str) else slots:
-        if hasattr(value, name):
-          yield name, getattr(value, name)
+    yield from _slots(value)
+    yield from _kept_by_class(value)
+
+
+def _slots(value: Any) -> Iterator[tuple[str, Any]]:
+  for kind in type(value).__mro__:
+    slots = vars(kind).get('__slots__', ())
+    for name in (slots,) if isinstance(slots, str) else slots:
+      if not name.startswith('__') and hasattr(value, name):
+        yield name, getattr(value, name)
+
+
+def _kept_by_class(value: Any) -> Iterator[tuple[str, Any]]:
+  """Yields the attributes of an object's class that may have variables."""
+  for kind in type(value).__mro__:
+    if _root(kind) not in _CLOSED:
+      for name, part in vars(kind).items():
+        if isinstance(part, _KEEPERS) or _is_of_keras(part):
+          yield name, part
 
 
 def _enclosed(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-  """Yields what a function has in its closure and its defaults."""
+  """Yields what a function has in closure, globals, defaults, attributes."""
   cells = function.__closure__ or ()
   for name, cell in zip(function.__code__.co_freevars, cells, strict=True):
     try:
       yield name, cell.cell_contents
     except ValueError:  # It is empty: the variable is not bound yet.
       continue
+  for name in function.__code__.co_names:
+    part = function.__globals__.get(name)
+    if isinstance(part, (tf.Variable, tf.Module)):
+      yield name, part
   yield 'defaults', function.__defaults__ or ()
   yield 'defaults', function.__kwdefaults__ or {}
+  yield from vars(function).items()

@@ -38,10 +38,11 @@ def named(module: Any) -> dict[str, tf.Variable]:
   Raises:
     ValueError: If two variables would have the same path; or one is in a place
       that is not searched, and in no other, such as a set, a dataclass, a
-      closure, or a layer of Keras. The message has its path.
+      closure, a class, or a layer of Keras. The message has its path.
   """
   found: dict[str, tf.Variable] = {}
   others: list[tuple[tuple[str, ...], Any]] = []
+  beside: list[tuple[tuple[str, ...], Any]] = []
   seen: dict[int, Any] = {}  # No object may take the id of one that is gone.
 
   def visit(value: Any, path: tuple[str, ...]) -> None:
@@ -60,9 +61,13 @@ def named(module: Any) -> dict[str, tf.Variable]:
       return
     for name, child in parts:
       visit(child, (*path, name))
+    beside.extend(
+        ((*path, name), part)
+        for name, part in hidden_variables.unsearched(value)
+    )
 
   visit(module, ())
-  hidden_variables.refuse(others, seen, children)
+  hidden_variables.refuse(others, seen, children, beside)
   return found
 
 

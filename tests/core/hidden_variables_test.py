@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import chex
 import keras
+import numpy as np
 import sonnet as snt
 import tensorflow as tf
 from absl.testing import absltest, parameterized
@@ -55,6 +56,41 @@ class Slots:
     self.w = w
 
 
+class OwnList(list):
+  """A list that takes attributes."""
+
+
+class OwnTuple(collections.namedtuple('OwnTuple', 'w')):
+  """A named tuple that takes attributes."""
+
+
+def _with_attribute(owner, value):
+  owner.extra = value
+  return owner
+
+
+def _kept_by_class(base, value):
+  return type('Keeper', (base,), {'w': value})()
+
+
+def _module_with_slots(value):
+  module = type('Slotted', (tf.Module,), {'__slots__': ('slot',)})()
+  module.slot = value
+  return module
+
+
+def _global(value):
+  names = {'value': value}
+  exec('def function(): return value', names)  # pylint: disable=exec-used
+  return names['function']
+
+
+def _object_array(value):
+  array = np.empty([1, 2], object)
+  array[0, 1] = value
+  return array
+
+
 def _closure(value):
   return lambda: value
 
@@ -77,11 +113,21 @@ FOUND = {
 }
 # Where nobody looks.
 HIDDEN = {
+    'attribute_of_a_function': (
+        lambda value: _with_attribute(_closure(1), value)
+    ),
+    'attribute_of_a_list': lambda value: (_with_attribute(OwnList(), value),),
+    'attribute_of_a_tuple': lambda value: _with_attribute(OwnTuple(1), value),
     'bound': lambda value: Slots(value).__init__,
+    'class_of_a_module': lambda value: _kept_by_class(tf.Module, [value]),
+    'class_of_an_object': lambda value: _kept_by_class(object, value),
     'closure': _closure,
     'dataclass': lambda value: Plain(w=value),
     'default': _default,
     'function': lambda value: tf.function(_closure(value)),
+    'global': _global,
+    'module_slots': _module_with_slots,
+    'object_array': _object_array,
     'object_in_dict': lambda value: {'a': Plain(w=[value])},
     'partial': lambda value: functools.partial(print, x=value),
     'set_of_partials': lambda value: {functools.partial(print, value)},
@@ -186,6 +232,19 @@ class HiddenTest(parameterized.TestCase):
     flatten = keras.layers.Flatten()
     flatten(tf.zeros([1, 2, 3]))
     self.assertEmpty(variables.named(Net(flatten=flatten)))
+
+  def test_a_view_of_a_dict(self):
+    net = Net(hidden={'a': tf.Variable(1.0)}.values())
+    with self.assertRaisesRegex(ValueError, 'module: hidden/'):
+      variables.named(net)
+
+  def test_a_concrete_function(self):
+    variable = tf.Variable(1.0)
+    function = tf.function(lambda: 2 * variable).get_concrete_function()
+    with self.assertRaisesRegex(ValueError, 'module: hidden/variables/0'):
+      variables.named(Net(hidden=function))
+    net = Net(hidden=function, z=variable)
+    self.assertEqual(list(variables.named(net)), ['z'])
 
   def test_a_generator_of_random_numbers(self):
     net = Net(noise=tf.random.Generator.from_seed(1))
