@@ -28,6 +28,8 @@ COMMAND = 'python -m tests.docs_pages --write'
 INTERNAL = (
     'core/checkpoint_files.py',
     'core/checks.py',
+    'core/hidden_variables.py',
+    'core/measuring.py',
     'pipelines/archives.py',
     'pipelines/decoding.py',
     'pipelines/diagnosis.py',

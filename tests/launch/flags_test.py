@@ -185,7 +185,9 @@ class ArgumentTest(parameterized.TestCase):
     )
     plain = {'model': 'mlp', 'model_arg': {'hidden_sizes': (4,)}}
     config = runs.config(**{**plain, **changes})
-    return experiment_lib.Experiment(config, data, 10)
+    experiment = experiment_lib.Experiment(config, data, 10)
+    _ = experiment.optimizer  # As a run makes it before it begins.
+    return experiment
 
   @parameterized.parameters(*_cases('model', 'loss', 'schedule'))
   def test_a_value_is_refused_or_works(self, kind, name, known):

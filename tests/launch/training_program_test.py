@@ -113,7 +113,7 @@ class SecondStartTest(_TestCase):
     self.assertEqual(runs.digest(self.workdir), runs.digest(runs.finished()))
 
   def test_data_that_changed(self):
-    data = str(self.root / 'data')
+    data = runs.scratch(self)  # Which is decoded, and so changed.
     small_datasets.write(data, num_train=60, num_test=5)
     runs.train(self.workdir, data=data, num_steps=1)
     (self.workdir / 'result.json').unlink()
