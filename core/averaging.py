@@ -33,7 +33,8 @@ def average(
     The new average :math:`m_t`, a nest of tensors.
 
   Raises:
-    ValueError: If the nests are of different structures or shapes.
+    ValueError: If the nests are of different structures or shapes, or the decay
+      is out of range or a `tf.Variable`.
 
   Reference:
     `Polyak and Juditsky 1992 <https://doi.org/10.1137/0330046>`_; for the bias
@@ -47,6 +48,7 @@ def average(
     >>> float(mean)
     3.0
   """
+  checks.rate('decay', decay)
   count = checks.shape('count', tf.convert_to_tensor(count), [])
   remaining = tf.constant(decay, tf.float64) ** tf.cast(count, tf.float64)
   rate = tf.cast((1 - decay) / (1 - remaining), tf.float32)
@@ -82,11 +84,10 @@ class ModelAverage(tf.Module):
       decay: The rate of `average`, in [0, 1): 0.999 remembers a thousand steps.
 
     Raises:
-      ValueError: If the decay is out of range.
+      ValueError: If the decay is out of range or a `tf.Variable`.
     """
     super().__init__(name='model_average')
-    if not 0 <= decay < 1:
-      raise ValueError(f'decay: expected a number in [0, 1), got {decay}.')
+    checks.rate('decay', decay)
     self.decay = decay
     self.count = tf.Variable(0, dtype=tf.int64, trainable=False)
     self.parameters = {

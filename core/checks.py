@@ -179,8 +179,11 @@ def _asserted(
     is_same &= tf.reduce_all(actual[:rank] == wanted[:rank])
     failure = tf.debugging.Assert(is_same, [message, wanted, 'got', actual])
     with tf.control_dependencies([failure]):
-      # XLA drops the assertion, but refuses a negative size.
-      checked = tf.reshape(tensor, tf.where(is_same, wanted, -2))
+      # Not the reshape itself: Grappler drops one of a vector to a vector, and
+      # what comes after it would not wait for the assertion.
+      checked = tf.identity(tensor)
+    # XLA drops the assertion, but refuses a negative size.
+    checked = tf.reshape(checked, tf.where(is_same, wanted, -2))
   checked.set_shape(tensor.shape.merge_with(static))
   return checked
 

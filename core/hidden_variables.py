@@ -12,11 +12,13 @@ import inspect
 import types
 from collections.abc import (
     Callable,
+    ItemsView,
     Iterable,
     Iterator,
+    KeysView,
     Mapping,
-    MappingView,
     Sequence,
+    ValuesView,
 )
 from typing import Any
 
@@ -33,6 +35,7 @@ _PLAIN = (
 # What these libraries keep in their objects is their own affair.
 _CLOSED = {'absl', 'jax', 'jaxlib', 'numpy', 'tensorflow'}
 _KERAS = {'keras', 'tf_keras'}
+_UNORDERED = (set, frozenset, KeysView, ItemsView, ValuesView)
 _KEEPERS = (tf.Variable, tf.Module, Mapping, list, tuple, set)
 
 
@@ -128,7 +131,7 @@ def _inside(value: Any) -> Iterator[tuple[str, Any]]:
   if isinstance(value, np.ndarray):
     if value.dtype.hasobject:
       yield 'items', value.tolist()
-  elif isinstance(value, (set, frozenset, MappingView)):
+  elif isinstance(value, _UNORDERED):
     for index, member in enumerate(value):
       yield f'{type(value).__name__} {index}', member
   elif isinstance(value, functools.partial):

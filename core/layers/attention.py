@@ -156,10 +156,16 @@ class MultiHeadAttention(snt.Module):
     key = query if key is None else tf.convert_to_tensor(key)
     value = key if value is None else tf.convert_to_tensor(value)
     self.output_shape(query.shape, key.shape, value.shape)
+    batch_size, num_queries, _ = checks.sizes_of(query)
+    if key is not query:
+      key = checks.shape('key', key, [batch_size, None, None])
+    num_keys = checks.sizes_of(key)[1]
+    if value is not key:
+      value = checks.shape('value', value, [batch_size, num_keys, None])
     if self.output is None:
       self.build(query.shape, key.shape, value.shape)
     if mask is not None:
-      sizes = [query.shape[0], self.num_heads, query.shape[1], key.shape[1]]
+      sizes = [batch_size, self.num_heads, num_queries, num_keys]
       mask = _four_axes(mask, sizes)
       query, key, value, is_poisoned = _without_garbage(query, key, value, mask)
     q = self._split_heads(self.query(query))  # [B, N, T, K]
@@ -172,9 +178,6 @@ class MultiHeadAttention(snt.Module):
     weights = self.dropout(weights, is_training, seed)
     heads = tf.matmul(tf.cast(weights, v.dtype), v)
     heads = tf.transpose(heads, [0, 2, 1, 3])  # [B, T, N, V]
-    batch_size, num_queries = (
-        query.shape[axis] or tf.shape(query)[axis] for axis in (0, 1)
-    )
     joined = [batch_size, num_queries, self.num_heads * self.value_size]
     outputs = self.output(tf.reshape(heads, joined))
     if mask is None:
@@ -237,13 +240,22 @@ def _four_axes(mask: tf.Tensor, sizes: Shape) -> tf.Tensor:
     mask = mask[tf.newaxis]
   if mask.shape.rank == 3:
     mask = mask[:, tf.newaxis]
-  for actual, expected in zip(mask.shape, sizes, strict=True):
+  known = [size if isinstance(size, int) else None for size in sizes]
+  for actual, expected in zip(mask.shape, known, strict=True):
     if None not in (actual, expected) and actual not in (1, expected):
       raise ValueError(
           f'mask: expected [batch_size, num_heads, num_queries, num_keys], '
-          f'{sizes}, without heads or batch if you like, got {mask.shape}.'
+          f'{known}, without heads or batch if you like, got {mask.shape}.'
       )
-  return mask
+  wanted = [
+      1 if actual == 1 else size
+      for actual, size in zip(mask.shape, sizes, strict=True)
+  ]
+  wanted = [  # One that is unknown may be 1, too.
+      tf.where(actual == 1, 1, size) if tf.is_tensor(actual) else size
+      for actual, size in zip(checks.sizes_of(mask), wanted, strict=True)
+  ]
+  return checks.shape('mask', mask, wanted)
 
 
 def _without_garbage(

@@ -71,9 +71,9 @@ def euclidean_distance(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     >>> losses.euclidean_distance([[3.0, 0.0]], [[0.0, 4.0]]).numpy().tolist()
     [5.0]
   """
-  labels, predictions = arguments.pair(labels, predictions)
+  errors, predictions = numerics.errors(labels, predictions)
   checks.rank('predictions', predictions, 2)
-  return numerics.norm(predictions - labels)
+  return numerics.norm(errors)
 
 
 def contrastive(
@@ -163,14 +163,12 @@ def triplet_margin(
   arguments.not_negative('margin', margin)
   anchors = arguments.floats('anchors', anchors)
   checks.rank('anchors', anchors, 2)
-  positives, _ = arguments.pair(
+  to_positives, _ = numerics.errors(
       positives, anchors, names=('positives', 'anchors')
   )
-  negatives, _ = arguments.pair(
+  to_negatives, _ = numerics.errors(
       negatives, anchors, names=('negatives', 'anchors')
   )
   return tf.nn.relu(
-      numerics.norm(anchors - positives)
-      - numerics.norm(anchors - negatives)
-      + margin
+      numerics.norm(to_positives) - numerics.norm(to_negatives) + margin
   )

@@ -79,8 +79,11 @@ def confidence_penalty(logits: tf.Tensor) -> tf.Tensor:
   """
   logits = arguments.floats('logits', logits)
   arguments.class_axis('logits', logits)
-  log_p = tf.nn.log_softmax(numerics.finite_logits(logits))
-  return tf.reduce_sum(tf.exp(log_p) * log_p, axis=-1)
+  # In float64: near the uniform distribution its gradient is a difference.
+  x = numerics.widest(numerics.finite_logits(logits))
+  log_p = tf.nn.log_softmax(x)
+  values = tf.reduce_sum(tf.exp(log_p) * log_p, axis=-1)
+  return tf.cast(values, logits.dtype)
 
 
 def gradient_penalty(

@@ -83,6 +83,9 @@ def _dense(path: str, gradient: Any, parameter: tf.Tensor) -> tf.Tensor:
         f'gradients: {path!r} has shape {gradient.shape}, but its parameter '
         f'has {parameter.shape}.'
     )
+  _, gradient = checks.same_shape(
+      **{'parameters': parameter, f'gradients: {path}': gradient}
+  )
   return gradient
 
 

@@ -122,6 +122,12 @@ class ModelAverageTest(parameterized.TestCase):
   def test_a_wrong_decay(self, decay):
     with self.assertRaisesRegex(ValueError, f'decay: .*{decay}'):
       averaging.ModelAverage(_model(), decay)
+    with self.assertRaisesRegex(ValueError, f'decay: .*{decay}'):
+      averaging.average(0.0, 1.0, 2, decay)
+
+  def test_a_variable_as_decay(self):
+    with self.assertRaisesRegex(ValueError, 'decay: .*tf.Variable'):
+      averaging.ModelAverage(_model(), tf.Variable(0.5))
 
 
 if __name__ == '__main__':

@@ -149,6 +149,26 @@ class ChecksTest(parameterized.TestCase):
     with self.assertRaises(tf.errors.InvalidArgumentError):
       add(first, second)
 
+  @parameterized.product(
+      shape=([None], [None, 2], None), jit_compile=(None, True)
+  )
+  def test_nothing_is_assigned_after_a_failure(self, shape, jit_compile):
+    total = tf.Variable(0.0)
+
+    def add(x, y):
+      x, y = checks.same_shape(x=x, y=y)
+      total.assign_add(tf.reduce_sum(tf.where(y > 0, x, 0.0) * y))
+
+    traced = tf.function(
+        add,
+        input_signature=[tf.TensorSpec(shape)] * 2,
+        jit_compile=jit_compile,
+    )
+    rest = (shape or [None])[1:]
+    with self.assertRaises(tf.errors.InvalidArgumentError):
+      traced(tf.ones([4, *rest]), tf.ones([1, *rest]))
+    self.assertEqual(float(total), 0.0)
+
   def test_what_is_known_is_kept(self):
     @tf.function(
         input_signature=[tf.TensorSpec([None, 3]), tf.TensorSpec([2, None])]

@@ -107,6 +107,26 @@ class StatesTest(parameterized.TestCase):
 
     self.assertEqual(update(tf.ones([2])).shape, [2])
 
+  @parameterized.parameters(None, True)
+  def test_a_gradient_of_unknown_size_is_not_broadcast(self, jit_compile):
+    w = {'w': tf.ones([2, 3])}
+    for name, optimizer in (
+        ('adam', optimizers.adam(0.1)),
+        ('muon', optimizers.muon(0.1)),
+        ('sgd', optimizers.sgd(0.1)),
+    ):
+      update = tf.function(
+          lambda g, optimizer=optimizer: optimizer.update(
+              {'w': g}, optimizer.init(w), w
+          )[0]['w'],
+          input_signature=[tf.TensorSpec([None, 3])],
+          jit_compile=jit_compile,
+      )
+      with self.subTest(name):
+        self.assertEqual(update(tf.ones([2, 3])).shape, [2, 3])
+        with self.assertRaises(tf.errors.InvalidArgumentError):
+          update(tf.ones([1, 3]))
+
   def test_two_leaves_of_one_path(self):
     nest = {'a/b': tf.constant(1.0), 'a': {'b': tf.constant(2.0)}}
     for name, optimizer in table_optimizers.MEMBERS.items():

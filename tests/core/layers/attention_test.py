@@ -260,6 +260,35 @@ class MultiHeadAttentionTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, 'built for 6 inputs'):
       attention(x[..., :5])
 
+  @parameterized.product(
+      case=(
+          ('key', [3, 5, 4], [1, 5, 4], [3, 5, 4], [1, 1]),
+          ('value', [3, 5, 4], [3, 2, 4], [1, 2, 4], [1, 1]),
+          ('key', [1, 5, 4], [3, 5, 4], [3, 5, 4], [1, 1]),
+          ('mask', [2, 1, 4], [2, 1, 4], [2, 1, 4], [1, 5]),
+          ('mask', [2, 1, 4], [2, 3, 4], [2, 3, 4], [5, 1]),
+          ('mask', [1, 2, 4], [1, 2, 4], [1, 2, 4], [3, 2, 2]),
+      ),
+      is_known=(True, False),
+  )
+  def test_no_size_1_is_taken_for_another(self, case, is_known):
+    message, *shapes = case
+    attention = layers.MultiHeadAttention(2, 3)
+    attention.build([None, None, 4])
+
+    def attend(query, key, value, mask):
+      return attention(query, key, value, mask=mask)
+
+    if not is_known:
+      unknown = tf.TensorSpec([None, None, 4])
+      mask = tf.TensorSpec([None] * len(shapes[-1]), tf.bool)
+      attend = tf.function(attend, input_signature=[unknown] * 3 + [mask])
+    *inputs, mask = map(tf.ones, shapes)
+    with self.assertRaisesRegex(
+        (ValueError, tf.errors.InvalidArgumentError), f'{message}: expected'
+    ):
+      attend(*inputs, tf.cast(mask, tf.bool))
+
 
 if __name__ == '__main__':
   absltest.main()

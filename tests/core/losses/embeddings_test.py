@@ -57,6 +57,16 @@ class EmbeddingsTest(parameterized.TestCase):
         atol=1e-5,
     )
 
+  @parameterized.parameters(np.float64, np.int64)
+  def test_labels_are_not_rounded_before_a_difference(self, dtype):
+    near = np.array([[2**25 + 1, 0]], dtype)  # float32 does not hold it.
+    x, far = np.float32([[[2**25, 0]], [[2**25 + 8, 0]]])
+    np.testing.assert_allclose(losses.euclidean_distance(near, x), [1.0])
+    for triplet, expected in (((x, near, far), 1.0), ((x, far, near), 15.0)):
+      np.testing.assert_allclose(
+          losses.triplet_margin(*triplet, margin=8.0), [expected]
+      )
+
   def test_bad_calls(self):
     for distance in (losses.cosine_distance, losses.euclidean_distance):
       with self.assertRaisesRegex(ValueError, 'labels'):

@@ -31,6 +31,22 @@ class RegularizersTest(parameterized.TestCase):
         rtol=1e-5,
     )
 
+  @parameterized.parameters(None, True)
+  def test_confidence_near_the_uniform_distribution(self, jit_compile):
+    logits = np.float32([[1e-4, -2e-4, 3e-4, -1e-5]])
+
+    @tf.function(jit_compile=jit_compile)
+    def gradient(x):
+      return tf.gradients(losses.confidence_penalty(x), x)[0]
+
+    x = np.float64(logits)
+    p = scipy.special.softmax(x, axis=1)
+    log_p = scipy.special.log_softmax(x, axis=1)
+    expected = p * (log_p - np.sum(p * log_p, axis=1, keepdims=True))
+    np.testing.assert_allclose(
+        gradient(tf.constant(logits)), expected, rtol=1e-5
+    )
+
   @parameterized.parameters(False, True)
   def test_gradient_penalty_of_a_plane(self, jit):
     w = tf.Variable(np.arange(1.0, 7.0, dtype=np.float32).reshape([2, 3]))
