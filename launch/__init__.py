@@ -2,8 +2,18 @@
 
 import glob
 import os
+import sys
 
 from core import processor
+
+from . import interruption
+
+# While Python looks for a program of ours, and imports what it needs, the first
+# argument is this. Whoever imports the package keeps their signals.
+if sys.argv[:1] == ['-m'] and any(
+    argument.startswith(f'{__name__}.') for argument in sys.orig_argv
+):
+  interruption.leave_at_once()
 
 # Set before TensorFlow is imported. Without a GPU it reports each missing CUDA
 # library as an error; with one, its errors are the user's business.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -146,9 +147,21 @@ class DataSpec:
     """Undoes `to_json`.
 
     Raises:
-      ValueError: If a field is unknown, missing or of another type.
+      ValueError: If a field is unknown, missing, of another type, or not one
+        of a data set.
     """
-    return _from_json(cls, values)
+    data = _from_json(cls, values)
+    num_channels = data.image_shape[-1]
+    for name, fits in (
+        ('image_shape', min(data.image_shape) > 0),
+        ('mean', len(data.mean) in (0, num_channels)),
+        ('std', len(data.std) == len(data.mean)),
+        ('std', min(data.std, default=0) >= 0),
+        ('num_examples', data.num_examples.get('train', 0) > 0),
+    ):
+      if not fits:
+        raise ValueError(f'its {name} is {values[name]!r}')
+    return data
 
 
 def arguments_of(holder: flags.FlagHolder[list[str]]) -> Arguments:
@@ -216,4 +229,6 @@ def _fits(value: Any, hint: Any) -> bool:
     return True
   if isinstance(value, bool) or hint is bool:
     return isinstance(value, bool) and hint is bool
+  if isinstance(value, float) and not math.isfinite(value):
+    return False  # JSON has no such numbers, Python reads them all the same.
   return isinstance(value, (int, float) if hint is float else hint)

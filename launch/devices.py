@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
 from collections.abc import Iterator
@@ -72,6 +73,29 @@ def lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
     ) from error
 
 
+def _check_workers(text: str) -> None:
+  """Checks what TensorFlow would fail at, wait for, or take for one worker."""
+  start = '--strategy=multi_worker: TF_CONFIG'
+  try:
+    value = json.loads(text)
+  except ValueError as error:
+    raise programs.UserError(f'{start} is no JSON: {error}.') from None
+  cluster = value.get('cluster') if isinstance(value, dict) else None
+  if not isinstance(cluster, dict) or not cluster.get('worker'):
+    raise programs.UserError(f'{start} names no workers.')
+  workers = cluster['worker']
+  if not isinstance(workers, list):
+    return  # Ports by index, which TensorFlow checks.
+  for worker in workers:
+    host, _, port = str(worker).rpartition(':')
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+      raise programs.UserError(
+          f'{start} has the worker {worker!r}: expected HOST:PORT.'
+      )
+  if len({str(worker) for worker in workers}) < len(workers):
+    raise programs.UserError(f'{start} names a worker twice.')
+
+
 def strategy(
     name: str, num_virtual_devices: int | None = None
 ) -> tf.distribute.Strategy:
@@ -94,6 +118,8 @@ def strategy(
         '--strategy=multi_worker: the environment variable TF_CONFIG is to '
         'name the workers, and which of them this is.'
     )
+  if name == 'multi_worker':
+    _check_workers(os.environ['TF_CONFIG'])
   if not num_virtual_devices:
     _say_if_gpus_are_left_out()
   else:

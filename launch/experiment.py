@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from core import (
   augmentation,
+  checks,
   compilation,
   distribution,
   loss_scaling,
@@ -135,8 +136,14 @@ class Experiment:
       steps_per_epoch: The number of steps of an epoch.
 
     Raises:
-      UserError: If a name or an argument in the config is not valid.
+      ValueError, UserError: If a name or an argument in the config is not
+        valid.
     """
+    for name, known in (
+        ('jit', compilation.MODES),
+        ('test_time_augmentation', tuple(_VIEWS)),
+    ):  # The flags are checked already, what a config.json has is not.
+      checks.one_of(name, getattr(config, name), known)
     self.config = config
     self.data = data
     self.steps_per_epoch = steps_per_epoch

@@ -121,6 +121,7 @@ def piecewise(
     factor: float = 0.1,
 ) -> Schedule:
   """Times a factor at each boundary, a fraction of the run."""
+  _check_fractions('boundaries', *boundaries)
   steps = [round(boundary * num_steps) for boundary in boundaries]
   # Boundaries that fall on one step all count.
   return schedules.piecewise_constant(
@@ -144,6 +145,7 @@ def warmup_cosine(
     end_factor: float = 0.0,
 ) -> Schedule:
   """Up a line in a fraction of the run, then down half a cosine wave."""
+  _check_fractions('warmup_fraction', warmup_fraction)
   return schedules.warmup_cosine_decay(
       init_value=0.0,
       peak_value=learning_rate,
@@ -158,6 +160,7 @@ def onecycle(
     learning_rate: float, num_steps: int, peak_fraction: float = 0.3
 ) -> Schedule:
   """Up and down half cosine waves, the peak at a fraction of the run."""
+  _check_fractions('peak_fraction', peak_fraction)
   return schedules.cosine_onecycle(num_steps, learning_rate, peak_fraction)
 
 
@@ -166,9 +169,20 @@ def inverse_sqrt(
     learning_rate: float, num_steps: int, warmup_fraction: float = 0.1
 ) -> Schedule:
   """Up a line in a fraction of the run, then by the inverse square root."""
+  _check_fractions('warmup_fraction', warmup_fraction)
   return schedules.inverse_sqrt(
       learning_rate, max(1, round(num_steps * warmup_fraction))
   )
+
+
+def _check_fractions(argument: str, *values: float) -> None:
+  """Checks fractions of a run: one beyond its end would change nothing."""
+  for value in values:
+    if not 0 <= value <= 1:
+      raise ValueError(
+          f'{argument}: expected a fraction of the run, from 0 to 1, got '
+          f'{value}.'
+      )
 
 
 _TABLES: dict[str, tuple[dict[str, Callable[..., Any]], tuple[str, ...]]] = {

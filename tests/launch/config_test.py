@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 
 from absl.testing import absltest
 
@@ -119,6 +120,8 @@ class ConfigTest(absltest.TestCase):
         ({**whole, 'image_size': [1, 2, 3]}, 'its image_size is'),
         ({**whole, 'normalize': 1}, 'its normalize is 1'),
         ({**whole, 'seed': True}, 'its seed is True'),
+        ({**whole, 'learning_rate': math.nan}, 'its learning_rate is nan'),
+        ({**whole, 'class_weights': [1, math.inf]}, 'its class_weights is'),
     ):
       with self.assertRaisesRegex(ValueError, message):
         config_lib.Config.from_json(values)
@@ -130,6 +133,22 @@ class DataSpecTest(absltest.TestCase):
     again = config_lib.DataSpec.from_json(_through_json(_DATA))
     self.assertEqual(again, _DATA)
     self.assertEqual(again.num_classes, 2)
+
+  def test_what_is_not_of_a_data_set(self):
+    for name, wrong in (
+        ('image_shape', [8, 8, -1]),
+        ('image_shape', [0, 8, 3]),
+        ('mean', [0.1]),
+        ('mean', [0.1, 0.2, math.nan]),
+        ('std', []),
+        ('std', [0.25, -0.2, 0.1]),
+        ('std', [0.25, math.inf, 0.1]),
+        ('num_examples', {}),
+        ('num_examples', {'train': 0}),
+        ('num_examples', {'test': 3}),
+    ):
+      with self.assertRaisesRegex(ValueError, f'its {name} is'):
+        config_lib.DataSpec.from_json({**_through_json(_DATA), name: wrong})
 
 
 if __name__ == '__main__':

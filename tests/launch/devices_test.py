@@ -34,7 +34,22 @@ class StrategyTest(parameterized.TestCase):
   @parameterized.parameters(
       ({}, 'TF_CONFIG is to name the workers'),
       ({'TF_CONFIG': ''}, 'TF_CONFIG is to name the workers'),
-      ({'TF_CONFIG': '{"cluster":'}, '--strategy=multi_worker: JSONDecode'),
+      ({'TF_CONFIG': '{"cluster":'}, '--strategy=multi_worker: .* no JSON'),
+      ({'TF_CONFIG': '[]'}, 'names no workers'),
+      ({'TF_CONFIG': '{"cluster": {}}'}, 'names no workers'),
+      ({'TF_CONFIG': '{"cluster": {"worker": []}}'}, 'names no workers'),
+      (
+          {'TF_CONFIG': '{"cluster": {"worker": ["localhost"]}}'},
+          "the worker 'localhost': expected HOST:PORT",
+      ),
+      (
+          {'TF_CONFIG': '{"cluster": {"worker": ["localhost:99999"]}}'},
+          "the worker 'localhost:99999': expected HOST:PORT",
+      ),
+      (
+          {'TF_CONFIG': '{"cluster": {"worker": ["here:12", "here:12"]}}'},
+          'names a worker twice',
+      ),
       (
           {'TF_CONFIG': '{"cluster": {"worker": ["localhost:1"]},'
                         '"task": {"type": "worker", "index": 7}}'},

@@ -252,6 +252,8 @@ class ModelTest(parameterized.TestCase):
       {'model': 'perceptron'},
       {'model_arg': {'depth': 3}},
       {'loss_arg': {'delta': 3}},
+      {'jit': 'yes'},
+      {'test_time_augmentation': 'rotate'},
   )
   def test_what_is_not_valid_is_the_users_mistake(self, **changes):
     with self.assertRaises((ValueError, programs.UserError)):

@@ -162,6 +162,20 @@ class OptimizerTest(parameterized.TestCase):
     with self.assertRaisesRegex(programs.UserError, f'--{kind}'):
       factories.make(kind, name, extra, **given)
 
+  @parameterized.parameters(
+      ('piecewise', 'boundaries'),
+      ('warmup_cosine', 'warmup_fraction'),
+      ('onecycle', 'peak_fraction'),
+      ('inverse_sqrt', 'warmup_fraction'),
+  )
+  def test_what_is_no_fraction_of_the_run(self, name, argument):
+    for wrong in (-0.1, 1.5):
+      value = (0.5, wrong) if argument == 'boundaries' else wrong
+      with self.assertRaisesRegex(
+          programs.UserError, f'{argument}: expected a fraction .* got {wrong}'
+      ):
+        _schedule(name, **{argument: value})
+
 
 if __name__ == '__main__':
   absltest.main()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 from absl.testing import absltest, parameterized
 
 from launch import interruption
+from tests.launch import runs
 
 
 class InterruptionTest(parameterized.TestCase):
@@ -78,6 +81,37 @@ class InterruptionTest(parameterized.TestCase):
       with self.assertRaises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGINT)
       self.assertEqual(interrupted.signal, signal.SIGINT)
+
+  def test_a_signal_before_a_program_is_on(self):
+    code = """
+import os, sys
+sys.argv[0] = '-m'  # As it is while `python -m` imports the package.
+import launch
+os.kill(os.getpid(), int(sys.argv[1]))
+"""
+    for number in interruption.SIGNALS:
+      done = subprocess.run(
+          [sys.executable, '-c', code, str(int(number)), 'launch.train'],
+          cwd=runs.ROOT,
+          capture_output=True,
+          text=True,
+      )
+      self.assertEqual(done.returncode, 128 + number)
+      self.assertEqual(
+          done.stderr,
+          f'launch: interrupted by {number.name}; give the same command '
+          'again.\n',
+      )
+
+  def test_whoever_imports_the_package_keeps_their_signals(self):
+    code = """
+import signal, sys
+sys.argv[0] = '-m'
+before = list(map(signal.getsignal, signal.Signals))
+import launch.interruption
+assert list(map(signal.getsignal, signal.Signals)) == before
+"""
+    subprocess.run([sys.executable, '-c', code], cwd=runs.ROOT, check=True)
 
   def test_effects_come_back_after_an_error(self):
     before = [signal.getsignal(number) for number in interruption.SIGNALS]
