@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import time
 from collections.abc import Callable
 from typing import Any
@@ -240,7 +241,11 @@ class Trainer:
           break
     if step == num_steps:
       self._health.check_trained(step)
-    return Outcome(step, interrupted.signal if step < num_steps else 0)
+    # One that came after the last step, in its validation or save, counts too.
+    (signals,) = distribution.mean_over_workers(
+        self._strategy, [float(interrupted.signal > 0)]
+    )
+    return Outcome(step, interrupted.signal or (signals > 0) * signal.SIGTERM)
 
   def evaluate(self, split: str) -> evaluation.Scored:
     """Scores a split with the current weights."""

@@ -181,7 +181,7 @@ def _train(
 ) -> int:
   """Trains to the end, or to a signal; returns the exit code."""
   outcome = trainer.run()
-  if outcome.step < experiment.num_steps:
+  if outcome.step < experiment.num_steps or outcome.signal:
     say(
         f'Interrupted: saved step {outcome.step} of {experiment.num_steps}; '
         'the same command goes on from there.'

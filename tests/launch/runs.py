@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -308,7 +309,7 @@ def signal_at(step: int, number: int) -> Iterator[None]:
   def wrapped(self, at, values):
     if at >= step and not sent:
       sent.append(at)
-      os.kill(os.getpid(), number)
+      signal.raise_signal(number)  # Of this thread, so that it comes at once.
     return update(self, at, values)
 
   with mock.patch.object(progress.Progress, 'update', wrapped):
