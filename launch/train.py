@@ -19,6 +19,9 @@ from absl import flags
 from . import compilation_cache, flag_types, programs
 from . import config as config_lib
 
+# What float32 holds; no more can be computed with.
+_LARGEST = 1e38
+
 _DATASET = flags.DEFINE_string(
     'dataset', 'fashion_mnist',
     'The data set: a name of TFDS, or of a set that is prepared in --data_dir.')
@@ -75,10 +78,10 @@ _LABEL_SMOOTHING = flags.DEFINE_float(
     lower_bound=0, upper_bound=1)
 _L1_PENALTY = flags.DEFINE_float(
     'l1_penalty', 0.0, 'The factor of the sum of absolute weights in the loss.',
-    lower_bound=0, upper_bound=1e6)
+    lower_bound=0, upper_bound=_LARGEST)
 _L2_PENALTY = flags.DEFINE_float(
     'l2_penalty', 0.0, 'The factor of the sum of squared weights in the loss.',
-    lower_bound=0, upper_bound=1e6)
+    lower_bound=0, upper_bound=_LARGEST)
 _OPTIMIZER = flags.DEFINE_string(
     'optimizer', 'adam',
     'The optimizer: adafactor, adagrad, adam, adamw, lamb, lars, lion, muon, '
@@ -88,7 +91,7 @@ _OPTIMIZER_ARG = flags.DEFINE_multi_string(
     'NAME=VALUE, an argument of the optimizer, such as momentum=0.9.')
 _LEARNING_RATE = flags.DEFINE_float(
     'learning_rate', 1e-3, 'The learning rate, at its highest.', lower_bound=0,
-    upper_bound=1e6)
+    upper_bound=_LARGEST)
 _SCHEDULE = flags.DEFINE_string(
     'schedule', 'constant',
     'The learning rate over the run: constant, linear, polynomial, '
