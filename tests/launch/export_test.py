@@ -51,7 +51,7 @@ class ExportTest(parameterized.TestCase):
       ('--formats=tflite,onnx', '--formats=tflite,onnx: expected'),
       ('--quantize=int4', '--quantize=int4: value should be'),
       ('--workdir=/nowhere', '--workdir=/nowhere: there is no run'),
-      ('--workdir=', '--workdir is missing'),
+      ('--workdir=', '--workdir=: expected a path'),
       ('--checkpoint=/nowhere/ckpt-1', '/nowhere/ckpt-1'),
   )
   def test_mistakes(self, argument, message):
