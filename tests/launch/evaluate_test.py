@@ -82,7 +82,7 @@ class EvaluateTest(parameterized.TestCase):
   @parameterized.parameters(
       ('--checkpoint=/nowhere/ckpt-1', '/nowhere/ckpt-1'),
       ('--workdir=/nowhere', '--workdir=/nowhere: there is no run'),
-      ('--workdir=', '--workdir is missing'),
+      ('--workdir=', '--workdir=: expected a path'),
       ('--split=all', '--split=all: value should be one of'),
       ('--data_dir=/nowhere', 'tiny_shapes'),
   )

@@ -243,7 +243,7 @@ class MechanismsTest(_TestCase):
     graph = run.step.get_concrete_function(run.state, batch).graph
     # One of each input, as examples of weight 0 may hold anything.
     num_inputs = sum(
-        value.dtype.is_floating and name != 'weight'
+        tf.as_dtype(value.dtype).is_floating and name != 'weight'
         for name, value in batch.items()
     )
     types = [node.type for node in graph.get_operations()]
