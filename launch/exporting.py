@@ -58,7 +58,7 @@ def export(
     raise programs.Failure(
         f'--output_dir={output_dir}: {programs.reason(error)}.'
     ) from error
-  except ValueError as error:
+  except (FileExistsError, NotADirectoryError, ValueError) as error:
     raise programs.UserError(f'--output_dir={output_dir}: {error}') from error
   report = _compare(run, split, runners, quantize)
   _show(report)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import pathlib
 import shutil
 import signal
@@ -99,7 +98,7 @@ class SignalTest(_TestCase):
     with mock.patch.object(
         training_program,
         during,
-        side_effect=lambda *_, **__: os.kill(os.getpid(), number),
+        side_effect=lambda *_, **__: signal.raise_signal(number),
     ):
       ended = runs.train(self.workdir)
     self.assertEqual(ended.code, 128 + number)

@@ -21,8 +21,8 @@ from tests.launch import runs
 _GROWS = dict(  # The learning rate, until an update breaks the weights.
     optimizer='sgd',
     schedule='exponential',
-    schedule_arg={'end_factor': 1e60},
-    learning_rate=1e-3,
+    schedule_arg={'end_factor': 1e30},
+    learning_rate=1e8,
 )
 _BREAKS = dict(optimizer='sgd', l2_penalty=1e30, learning_rate=1e10)
 _OVERFLOWS = dict(precision='float16', class_weights=(1.0, 1.0, 1.0, 1e5))

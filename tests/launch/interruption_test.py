@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -24,7 +23,7 @@ class InterruptionTest(parameterized.TestCase):
     self.addCleanup(signal.signal, number, usual)
     with interruption.Interruption() as interrupted:
       self.assertEqual(interrupted.signal, 0)
-      os.kill(os.getpid(), number)
+      signal.raise_signal(number)
       self.assertEqual(interrupted.signal, number)
     self.assertEqual(signal.getsignal(number), before)
 
@@ -39,7 +38,7 @@ class InterruptionTest(parameterized.TestCase):
         ) as caught,
         interruption.leaving(),
     ):
-      os.kill(os.getpid(), number)
+      signal.raise_signal(number)
     self.assertEqual(caught.exception.number, number)
     self.assertEqual(signal.getsignal(number), signal.SIG_DFL)
 
@@ -48,7 +47,7 @@ class InterruptionTest(parameterized.TestCase):
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     self.addCleanup(signal.signal, signal.SIGHUP, before)
     with interruption.leaving(), interruption.Interruption() as interrupted:
-      os.kill(os.getpid(), signal.SIGHUP)
+      signal.raise_signal(signal.SIGHUP)
       self.assertEqual(interrupted.signal, 0)
 
   def test_a_second_signal_in_a_loop_ends_the_block(self):
@@ -57,9 +56,9 @@ class InterruptionTest(parameterized.TestCase):
         interruption.leaving(),
         interruption.Interruption() as interrupted,
     ):
-      os.kill(os.getpid(), signal.SIGTERM)
+      signal.raise_signal(signal.SIGTERM)
       self.assertEqual(interrupted.signal, signal.SIGTERM)
-      os.kill(os.getpid(), signal.SIGTERM)
+      signal.raise_signal(signal.SIGTERM)
 
   def test_in_another_thread(self):
     def run():
@@ -77,9 +76,9 @@ class InterruptionTest(parameterized.TestCase):
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     self.addCleanup(signal.signal, signal.SIGINT, before)
     with interruption.Interruption() as interrupted:
-      os.kill(os.getpid(), signal.SIGINT)
+      signal.raise_signal(signal.SIGINT)
       with self.assertRaises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
       self.assertEqual(interrupted.signal, signal.SIGINT)
 
   def test_a_signal_before_a_program_is_on(self):

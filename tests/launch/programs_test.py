@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-import os
 import signal
 import subprocess
 import sys
@@ -63,7 +62,7 @@ class CallTest(parameterized.TestCase):
        'less.\n'),
       (lambda: _raise(KeyboardInterrupt), 128 + signal.SIGINT,
        ': interrupted.\n'),
-      (lambda: os.kill(os.getpid(), signal.SIGTERM), 128 + signal.SIGTERM,
+      (lambda: signal.raise_signal(signal.SIGTERM), 128 + signal.SIGTERM,
        ': interrupted by SIGTERM; give the same command again.\n'),
       (lambda: _raise(OSError(28, 'No space left', '/a/b')), 1,
        ': /a/b: No space left.\n'),
