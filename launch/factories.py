@@ -20,7 +20,7 @@ from . import arguments, programs
 
 Schedule = Callable[[Any], tf.Tensor]
 
-MAX_LEARNING_RATE = 1e38
+MAX_LEARNING_RATE = 1e20
 
 
 def _on_probabilities(loss: Callable[..., tf.Tensor]) -> objectives.Loss:

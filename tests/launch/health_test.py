@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 import re
 import shutil
@@ -14,15 +15,15 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import training, variables
-from launch import health
+from launch import arguments, factories, health
 from pipelines import examples
 from tests.launch import runs
 
 _GROWS = dict(  # The learning rate, until an update breaks the weights.
     optimizer='sgd',
     schedule='exponential',
-    schedule_arg={'end_factor': 1e30},
-    learning_rate=1e8,
+    schedule_arg={'end_factor': 1e60},
+    learning_rate=1e-3,
 )
 _BREAKS = dict(optimizer='sgd', l2_penalty=1e30, learning_rate=1e10)
 _OVERFLOWS = dict(precision='float16', class_weights=(1.0, 1.0, 1.0, 1e5))
@@ -104,6 +105,9 @@ class NonFiniteTest(parameterized.TestCase):
     self.assertEqual(_checkpoints(workdir), [])
     self.assertIn('There is no checkpoint yet', error)
 
+  # More than a user may ask for.
+  @mock.patch.object(arguments, '_MAX_FLOAT', math.inf)
+  @mock.patch.object(factories, 'MAX_LEARNING_RATE', math.inf)
   def test_names_the_step_of_the_update_and_its_examples(self):
     workdir, error = self.assert_ends(
         'loss of step .* is not finite', checkpoint_every_steps=5, **_GROWS
@@ -130,6 +134,8 @@ class NonFiniteTest(parameterized.TestCase):
 
   @parameterized.parameters(1, 2)
   @pytest.mark.slow
+  @mock.patch.object(arguments, '_MAX_FLOAT', math.inf)
+  @mock.patch.object(factories, 'MAX_LEARNING_RATE', math.inf)
   def test_the_step_is_the_one_that_saving_each_finds(self, num_replicas):
     changes = dict(resident_gb=0.0, num_replicas=num_replicas, **_GROWS)
     workdir, _ = self.assert_ends(
