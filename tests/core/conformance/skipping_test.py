@@ -241,7 +241,6 @@ class MechanismsTest(_TestCase):
     self.assertNotIn('skipped/total', run.state.named_variables())
     batch = _batches(_arrays(1))[0]
     graph = run.step.get_concrete_function(run.state, batch).graph
-    # One of each input, as examples of weight 0 may hold anything.
     num_inputs = sum(
         tf.as_dtype(value.dtype).is_floating and name != 'weight'
         for name, value in batch.items()
