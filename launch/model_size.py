@@ -27,7 +27,7 @@ def machine_bytes() -> int:
   try:
     with open(_CGROUP_LIMIT) as file:
       return min(available, int(file.read()))
-  except (OSError, ValueError):  # None is set, or this is another system.
+  except (OSError, ValueError):  # There is no limit, or another system.
     return available
 
 

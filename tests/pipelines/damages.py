@@ -37,7 +37,7 @@ def flip(path: pathlib.Path, position: float = 0.5) -> None:
 
 
 def set_label(folder: pathlib.Path, split: str, label: int | None) -> None:
-  """Changes the label of all examples of a split; None is TFDS's mark."""
+  """Changes the label of all examples of a split; if None, to TFDS's mark."""
   for path in folder.glob(f'*-{split}.tfrecord-*'):
     _rewrite(path, _label(-1 if label is None else label), every=True)
 
