@@ -211,7 +211,7 @@ def _batched(argument: str, values: Any) -> tf.Tensor:
     )
   if values is None:
     raise ValueError(
-        f'{argument}: expected a tensor, got None; give one in the batch or the '
+        f'{argument}: expected a tensor, got None; give it in the batch or the '
         "objective's Evaluation, or the name of its entry to metrics.of."
     )
   if isinstance(values, (tf.RaggedTensor, tf.SparseTensor)):

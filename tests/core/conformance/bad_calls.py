@@ -239,6 +239,16 @@ METRICS = {
     'matthews_corrcoef': _counts(),
     'maximum_calibration_error': _BINS,
     'mean_iou': _counts(zero_division=2.0),
+    'of': line(
+        {
+            'metric': [metrics.accuracy, len],
+            'name': [None, 3],
+            'labels': 3,
+            'weights': 3,
+        },
+        metric=metrics.accuracy(),
+        name='a',
+    ),
     'precision': _rate(),
     'recall': _rate(),
     'roc_auc': _CURVE,

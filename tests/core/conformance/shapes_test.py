@@ -44,23 +44,6 @@ def _parts(array):
     yield array[:1, :1]
 
 
-def _measures():
-  """Returns the distinct measures, with the examples that they are tried on."""
-  found = {}
-  for kind in table_metrics.KINDS.values():
-    case = kind.draw(np.random.default_rng(0), 30).real()
-    examples = [np.asarray(part)[:6] for part in case]
-    for name, make in kind.table.items():
-      found.setdefault(make().measure, (name, examples))
-  return {
-      f'{name}_{index}': (measure, examples)
-      for index, (measure, (name, examples)) in enumerate(found.items())
-  }
-
-
-_MEASURES = _measures()
-
-
 class ShapesTest(parameterized.TestCase):
 
   def _check(self, function, arguments, skipped=(), jit_compile=None):
@@ -112,17 +95,18 @@ class ShapesTest(parameterized.TestCase):
         lambda *arguments: case(*arguments), arguments, skipped, jit_compile
     )
 
-  @parameterized.named_parameters(*((name, name) for name in _MEASURES))
+  @parameterized.named_parameters(
+      *((name, name) for name in table_metrics.MEASURES)
+  )
   def test_metrics(self, name):
-    measure, examples = _MEASURES[name]
+    measure, kind = table_metrics.MEASURES[name]
+    labels, predictions, weights = kind.whole(np.random.default_rng(0), 6)
     if name.startswith('mean_') and name[5:].isdigit():
       # The metric `mean` has no labels, and predictions of any shape.
-      labels, predictions, weights = examples
       self._check(
           lambda x, w: measure(labels, x, w), [predictions[:, 0], weights]
       )
       return
-    labels, predictions, weights = examples
     is_classes = predictions.ndim > labels.ndim
     self._check(measure, [labels, predictions, weights], (1,) * is_classes)
 
