@@ -26,7 +26,8 @@ _ONE_ARGUMENT = {
 _LOSSES = {
     name: case
     for name, case in table_losses.CASES.items()
-    if name not in _ONE_ARGUMENT | {'ctc'}  # Its sizes are not the labels'.
+    # The sizes of ctc are not the labels'.
+    if name.split('__')[0] not in _ONE_ARGUMENT | {'ctc'}
 }
 _ERRORS = (ValueError, tf.errors.InvalidArgumentError)
 
@@ -164,6 +165,29 @@ class ShapesTest(parameterized.TestCase):
         [predictions, np.float32([1, 2, 3, 4])],
         skipped=(0,),
     )
+
+  @parameterized.parameters(*table_losses.OF_CLASSES)
+  def test_class_mask(self, name):
+    labels, predictions = table_losses.CASES[f'{name}__class_mask'].batch()
+    mask = np.arange(table_losses.NUM_CLASSES) > 0
+    loss = table_losses.CASES[name].loss
+    # Both forms: of the classes, and of the logits' shape.
+    self._check(
+        lambda x, m, n: (
+            loss(labels, x, class_mask=m), loss(labels, x, class_mask=n)
+        ),
+        [predictions, mask, np.broadcast_to(mask, predictions.shape)],
+        skipped=(0,),
+    )
+
+  @parameterized.parameters(losses.mean, losses.total)
+  def test_weights_of_leading_axes(self, reduce):
+    values = np.random.default_rng(0).normal(size=(6, 2, 3))
+    weights = np.ones([6, 2, 3], np.float32)
+    # Of values with fewer places nobody can tell that they are too few.
+    self._check(reduce, [values, weights[..., 0]], skipped=(0,))
+    self._check(reduce, [values, weights[:, 0, 0]], skipped=(0,))
+    self._check(reduce, [values, weights])
 
   def test_sequences(self):
     labels, logits = table_losses.CASES['ctc'].batch()
