@@ -105,8 +105,8 @@ def classes(
 
   Returns:
     The labels as int64, those that are wrong replaced by 0; the logits as
-    float32 (or float64), minus infinity where the mask excludes the class; and
-    a boolean tensor ``[...]`` for `nan_unless`.
+    float32 (or float64), minus infinity where the mask excludes the class (0
+    where the label is wrong); and a boolean tensor ``[...]`` for `nan_unless`.
 
   Raises:
     TypeError: If the labels are not integers, the logits not floating point or
@@ -128,10 +128,12 @@ def classes(
   require('labels', labels, valid, f'integers in [0, {logits.shape[-1]})')
   if class_mask is not None:
     mask = _mask(class_mask, logits)
-    right = tf.one_hot(labels, tf.shape(logits)[-1], True, False)
-    valid &= tf.reduce_any(right & mask, axis=-1)
+    known = tf.where(valid, labels, 0)
+    valid &= tf.gather(mask, known, axis=-1, batch_dims=mask.shape.rank - 1)
     require('labels', labels, valid, 'classes that class_mask leaves possible')
-    logits = possible_logits(mask, logits)
+    logits = _excluding(mask, logits)
+    # No place of an example may spoil the others' gradients.
+    logits = tf.where(valid[..., tf.newaxis], logits, tf.zeros_like(logits))
   return tf.where(valid, labels, 0), logits, valid
 
 
@@ -165,8 +167,9 @@ def distributions(
   valid = mask | tf.equal(labels, 0)
   expected = 'probability 0 for classes that class_mask excludes'
   require('labels', labels, valid, expected)
+  valid = tf.reduce_all(valid, axis=-1) & tf.reduce_any(mask, axis=-1)
   labels = tf.where(mask, labels, tf.zeros_like(labels))
-  return labels, possible_logits(mask, logits), tf.reduce_all(valid, axis=-1)
+  return labels, _excluding(mask, logits), valid
 
 
 def possible_logits(
@@ -189,8 +192,11 @@ def possible_logits(
   """
   if class_mask is None:
     return logits
-  excluded = tf.constant(-math.inf, logits.dtype)
-  return tf.where(_mask(class_mask, logits), logits, excluded)
+  return _excluding(_mask(class_mask, logits), logits)
+
+
+def _excluding(mask: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+  return tf.where(mask, logits, tf.constant(-math.inf, logits.dtype))
 
 
 def _mask(class_mask: ClassMask, logits: tf.Tensor) -> tf.Tensor:

@@ -233,10 +233,10 @@ class AllGatherTest(parameterized.TestCase):
     parts = tf.nest.map_structure(lambda x: _parts(strategy, x), whole)
     gather = lambda parts: strategy.run(distribution.all_gather, (parts,))
     results = (tf.function(gather) if is_graph else gather)(parts)
+    local = strategy.experimental_local_results
     for replica in range(num_replicas):
       actual = tf.nest.map_structure(
-          lambda value, i=replica: strategy.experimental_local_results(value)[i],
-          results,
+          lambda value, i=replica: local(value)[i], results
       )
       tf.nest.assert_same_structure(actual, whole)
       for some, expected in zip(

@@ -181,6 +181,12 @@ CASES = {
     'dice': Case(
         losses.dice, _integers(0, NUM_CLASSES, 5), (5, NUM_CLASSES), wrong=-1
     ),
+    'dice__class_mask': Case(
+        functools.partial(losses.dice, class_mask=[False, True, True, True]),
+        _integers(1, NUM_CLASSES, 5),
+        (5, NUM_CLASSES),
+        wrong=0,
+    ),
     'dice__masks': _of_binary(losses.dice, 2, 3),
     'distillation': Case(
         losses.distillation, _reals(NUM_CLASSES), (NUM_CLASSES,)

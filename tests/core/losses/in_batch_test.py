@@ -101,31 +101,31 @@ class InBatchTest(parameterized.TestCase):
     has only padding.
     """
     generator = np.random.default_rng(3)
-    first, second = generator.normal(size=(2, 9, 4))
+    first, second, distinct = generator.normal(size=(3, 9, 4))
     first[[2, 8]], second[[2, 8]] = first[0], second[0]
     labels = np.array([5, 5, 9, 0, 0, 5, 2, 9, -1])
     weights = np.array([1, 0.5, 1, 0, 0, 0, 2, 1, 1])
 
-    def everything(labels, first, second, weights):
+    def everything(labels, first, second, distinct, weights):
       results = {}
-      for loss, given in (
-          (losses.nt_xent, first),
-          (losses.supervised_contrastive, labels),
-          (losses.batch_hard_triplet, labels),
+      for loss, given, embeddings in (
+          (losses.nt_xent, first, second),
+          (losses.supervised_contrastive, labels, second),
+          (losses.batch_hard_triplet, labels, distinct),
       ):
         with tf.GradientTape() as tape:
-          tape.watch((first, second))
+          tape.watch((first, embeddings))
           values = loss(
-              given, second, weights=weights, gather=distribution.all_gather
+              given, embeddings, weights=weights, gather=distribution.all_gather
           )
           total = losses.total(values, weights)
         gradients = tape.gradient(
-            total, (first, second), unconnected_gradients='zero'
+            total, (first, embeddings), unconnected_gradients='zero'
         )
         results[loss.__name__] = values, *gradients
       return results
 
-    arrays = labels, first, second, weights
+    arrays = labels, first, second, distinct, weights
     expected = everything(*map(tf.constant, arrays))
     strategy = virtual_devices.mirrored(len(sizes))
     ends = np.cumsum(sizes)[:-1]
@@ -142,10 +142,10 @@ class InBatchTest(parameterized.TestCase):
       for some, others in zip(actual[name], results, strict=True):
         some = np.concatenate(strategy.experimental_local_results(some))
         np.testing.assert_allclose(some, others, 1e-9, 1e-12, err_msg=name)
-    self.assertGreater(np.abs(expected['nt_xent'][1]).max(), 0.01)
+      self.assertGreater(np.abs(results[2]).max(), 0.01, name)
 
   def test_what_is_gathered_has_to_fit(self):
-    for gather in (lambda x: x[:, :1], lambda x: x[: 6 - x.shape[-1]]):
+    for gather in (lambda x: x[:, :1], lambda x: x[: len(x.shape)]):
       with self.assertRaisesRegex(ValueError, 'gather: expected shape'):
         losses.nt_xent(_FIRST, _SECOND, gather=gather)
 
