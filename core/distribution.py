@@ -10,7 +10,9 @@ tells that it sums over replicas.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import contextvars
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -18,6 +20,7 @@ import tensorflow as tf
 from . import checks
 
 STRATEGIES = ('auto', 'mirrored', 'one_device', 'multi_worker')
+_WATCHED: contextvars.ContextVar[list[Any]] = contextvars.ContextVar('watched')
 # The name scope of what would be reduced if it were traced for a replica.
 REDUCTION = 'sum_over_replicas'
 
@@ -120,6 +123,20 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
   )
 
 
+@contextlib.contextmanager
+def watched() -> Iterator[list[Any]]:
+  """Watches what is reduced over replicas while a graph is traced.
+
+  Yields:
+    A list, which has an entry for each call of `all_reduce_sum`.
+  """
+  token = _WATCHED.set([])
+  try:
+    yield _WATCHED.get()
+  finally:
+    _WATCHED.reset(token)
+
+
 def all_reduce_sum(values: Any) -> Any:
   """Sums a nest of tensors over all replicas of all workers.
 
@@ -138,6 +155,7 @@ def all_reduce_sum(values: Any) -> Any:
     return _marked(values)
   if context.num_replicas_in_sync == 1:
     return values
+  _WATCHED.get([]).append(values)
   tensors = [_tensor(value) for value in tf.nest.flatten(values)]
   sums = list(tensors)
   # Collectives over GPUs concatenate their inputs: one call for each dtype.
