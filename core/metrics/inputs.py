@@ -244,7 +244,10 @@ def _floats(
 
 def _flatten(values: tf.Tensor, rank: int) -> tf.Tensor:
   """Makes one axis of the first axes, as many as rank, and one of the rest."""
-  return tf.reshape(values, [-1, math.prod(checks.sizes_of(values)[rank:])])
+  rest = values.shape[rank:]
+  is_known = rest.is_fully_defined()
+  size = math.prod(rest) if is_known else tf.reduce_prod(tf.shape(values)[rank:])
+  return tf.reshape(values, [-1, size])
 
 
 def _leading(weights: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
@@ -271,11 +274,8 @@ def _spread(weights: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
   """Gives each place of a tensor its weight."""
   if weights is None:
     return tf.ones_like(like, tf.float32)
-  weights = _leading(weights, like)
-  if weights.shape.rank == like.shape.rank:
-    return weights
-  # The axes that both have were compared: the others alone are repeated.
-  return tf.broadcast_to(_column(weights, like.shape.rank), tf.shape(like))
+  weights = tf.cast(_batched('weights', weights), tf.float32)
+  return checks.leading('weights', weights, like)
 
 
 def _check_labels(seen: tf.Tensor, in_range: tf.Tensor, known: str) -> None:
