@@ -245,8 +245,9 @@ def _floats(
 def _flatten(values: tf.Tensor, rank: int) -> tf.Tensor:
   """Makes one axis of the first axes, as many as rank, and one of the rest."""
   rest = values.shape[rank:]
-  is_known = rest.is_fully_defined()
-  size = math.prod(rest) if is_known else tf.reduce_prod(tf.shape(values)[rank:])
+  if not rest.is_fully_defined():
+    rest = tf.shape(values)[rank:]
+  size = tf.reduce_prod(rest) if tf.is_tensor(rest) else math.prod(rest)
   return tf.reshape(values, [-1, size])
 
 
