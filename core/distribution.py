@@ -157,15 +157,16 @@ def all_reduce_sum(values: Any) -> Any:
     return values
   _WATCHED.get([]).append(values)
   tensors = [_tensor(value) for value in tf.nest.flatten(values)]
-  sums = list(tensors)
+  # MirroredStrategy takes no more than one int32 tensor in a call.
+  sums = [tf.cast(x, tf.int64) if x.dtype == tf.int32 else x for x in tensors]
   # Collectives over GPUs concatenate their inputs: one call for each dtype.
-  for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
-    places = [i for i, tensor in enumerate(tensors) if tensor.dtype == dtype]
+  for dtype in dict.fromkeys(x.dtype for x in sums):
+    places = [i for i, x in enumerate(sums) if x.dtype == dtype]
     reduced = context.all_reduce(
-        tf.distribute.ReduceOp.SUM, [tensors[place] for place in places]
+        tf.distribute.ReduceOp.SUM, [sums[place] for place in places]
     )
     for place, total in zip(places, reduced, strict=True):
-      sums[place] = total
+      sums[place] = tf.cast(total, tensors[place].dtype)
   return tf.nest.pack_sequence_as(values, sums)
 
 
@@ -257,8 +258,7 @@ def _between_zeros(
 ) -> tf.Tensor:
   """Pads the first axis, in a dtype that collectives can sum."""
   if not part.dtype.is_floating:
-    is_long = part.dtype.size > 4 or part.dtype == tf.uint32
-    part = tf.cast(part, tf.int64 if is_long else tf.int32)
+    part = tf.cast(part, tf.int64)
   first = tf.stack([before, after])[tf.newaxis]
   paddings = tf.pad(first, [[0, part.shape.rank - 1], [0, 0]])
   padded = tf.pad(part, paddings)
