@@ -43,6 +43,7 @@ def check_transformation(argument: str, value: Any) -> None:
   if has_both and not library and kind is not value:
     return
   given, name = f'{kind.__module__}.{kind.__qualname__}', kind.__name__.lower()
+  given = given.removeprefix('builtins.')
   if library:
     given = f'{given}, which is of {library}'
   elif kind is not value and callable(value) and hasattr(value, '__name__'):

@@ -6,6 +6,7 @@ import functools
 import inspect
 import numbers
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ from . import foreign, nests, transformation
 # Of annotations that take a float, or a schedule of floats.
 _FLOATS = {'Any', 'ScalarOrSchedule', 'float'}
 _NO_FLOATS = {'bool', 'int'}
+
+_LOCAL = threading.local()  # Replicas trace in threads.
 
 Factory = Callable[..., transformation.GradientTransformation]
 
@@ -150,11 +153,13 @@ class _Call:
         **dict(zip(self._positional, bound.args, strict=False)),
         **bound.kwargs,
     }
+    # What another injection calls with was injected by it.
+    is_inside = getattr(_LOCAL, 'depth', 0) > 0
     self.numbers: dict[str, Any] = {}
     self.schedules: dict[str, Callable[[tf.Tensor], Any]] = {}
     for name, value in self._arguments.items():
       allows = _words(signature.parameters.get(name))
-      if name in static:
+      if name in static or (is_inside and tf.is_tensor(value)):
         continue
       if callable(value) and (not allows or allows & _FLOATS):
         self.schedules[name] = value
@@ -168,7 +173,12 @@ class _Call:
     """Makes the transformation, with these values of numbers and schedules."""
     arguments = {**self._arguments, **values}
     positional = [arguments.pop(name) for name in self._positional]
-    made = self._factory(*positional, *self._others, **arguments)
+    depth = getattr(_LOCAL, 'depth', 0)
+    _LOCAL.depth = depth + 1
+    try:
+      made = self._factory(*positional, *self._others, **arguments)
+    finally:
+      _LOCAL.depth = depth
     foreign.check_transformation('inner_factory', made)
     return made
 
@@ -197,18 +207,18 @@ def _is_number(value: Any) -> bool:
 def _injected(call: _Call) -> transformation.GradientTransformation:
   """Makes the transformation that calls the factory at each update."""
 
-  def initial() -> dict[str, Any]:
-    return {**call.numbers, **call.values_at(transformation.zero_count())}
+  def initial() -> dict[str, tf.Tensor]:
+    return {
+        name: nests.scalar(value, tf.float32)
+        for name, value in call.numbers.items()
+    } | call.values_at(transformation.zero_count())
 
   def init(parameters: nests.Nest) -> InjectHyperparamsState:
-    values = initial()
+    hyperparams = initial()
     return InjectHyperparamsState(
         count=transformation.zero_count(),
-        hyperparams={
-            name: nests.scalar(value, tf.float32)
-            for name, value in values.items()
-        },
-        inner_state=call(values).init(parameters),
+        hyperparams=hyperparams,
+        inner_state=call(hyperparams).init(parameters),
     )
 
   def update(
@@ -228,7 +238,9 @@ def _injected(call: _Call) -> transformation.GradientTransformation:
     )
 
   with tf.__internal__.FuncGraph('initial').as_default():  # Runs no operation.
-    call(initial())
+    hyperparams = initial()
+    call(hyperparams)  # May all of them be tensors?
+    call(hyperparams | call.numbers)  # Are those that are known in range?
   return transformation.create(init, update)
 
 

@@ -72,7 +72,7 @@ class ArgumentsTest(parameterized.TestCase):
 
     optimizer = careful_adam(0.1)
     state, plain_state = optimizer.init(_W), expected(0.1, 1.0).init(_W)
-    update = tf.function(optimizer.update)
+    update = tf.function(optimizer.update, autograph=False)
     for peak, max_norm in ((0.1, 1.0), (0.1, 1.0), (0.02, 0.5), (0.02, 0.5)):
       state = state._replace(
           hyperparams={'peak': tf.constant(peak),
@@ -194,7 +194,7 @@ class NestedTest(parameterized.TestCase):
           {'w': inner, '.*': optimizers.set_to_zero()}
       )),
   )
-  def test_what_is_set_stayscomparison.set_injected(self, wrap):
+  def test_what_is_set_stays_set(self, wrap):
     sgd = optimizers.inject_hyperparams(optimizers.sgd)(0.5)
     optimizer = wrap(sgd)
     state = optimizer.init(_W)
