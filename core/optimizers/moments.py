@@ -10,7 +10,7 @@ from .. import checks
 from . import nests
 
 
-def rate(argument: str, value: float) -> Any:
+def rate(argument: str, value: Any) -> Any:
   """Checks a rate of decay and returns it so that 1 - rate is exact.
 
   Args:
@@ -27,7 +27,7 @@ def rate(argument: str, value: float) -> Any:
   return exact(value)
 
 
-def exact(value: float) -> Any:
+def exact(value: Any) -> Any:
   """Returns the decimal number that a float32 scalar stands for.
 
   A difference such as 1 - 0.999 has 5 digits where 0.999 was rounded to float32

@@ -171,7 +171,6 @@ def chain(*transformations: GradientTransformation) -> GradientTransformation:
     >>> [round(float(u), 4) for u in updates['w']]
     [-0.3, -0.4]
   """
-
   for index, each in enumerate(transformations):
     foreign.check_transformation(f'transformations[{index}]', each)
 

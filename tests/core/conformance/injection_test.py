@@ -80,8 +80,7 @@ def _halve(state):
 
 @functools.cache
 def _expected(name):
-  """Returns the updates of the plain one; for the last its numbers are halved.
-  """
+  """Returns the plain one's updates; for the last its numbers are halved."""
   weights, results = _weights(), []
   optimizer, state = PLAIN[name], PLAIN[name].init(weights)
   for index, step in enumerate(_gradients()):

@@ -172,7 +172,9 @@ class OptimizersTest(parameterized.TestCase):
     start, steps = comparison.parameters(), comparison.gradients()
     _, actual = comparison.run(OURS[name], start, steps)
     _, expected = comparison.run_optax(OPTAX[name], start, steps)
-    comparison.assert_same(actual, expected, rtol=1e-6)
+    # Optax takes rates that it injects for what float32 makes of them.
+    rtol = 1e-4 if name.startswith('inject_hyperparams') else 1e-6
+    comparison.assert_same(actual, expected, rtol)
 
   @parameterized.parameters(*OPTAX)
   def test_updates_are_optax_s_in_float64(self, name):
