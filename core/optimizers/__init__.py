@@ -20,9 +20,10 @@ What holds for all of them:
 - Half-precision parameters have float32 states and float32 updates, and
   `apply_updates` rounds once, to the dtype of the parameter.
 - A learning rate is a number or a schedule of the number of updates so far.
-- A hyper-parameter may be a scalar tensor, unless the form of the graph depends
-  on it; in a graph its range is not checked. `inject_hyperparams` keeps them in
-  the state, where they can be set.
+- A hyper-parameter may be a scalar tensor, whose range is not checked in a
+  graph; but not a boolean, `ns_steps` or `min_dim_size_to_factor`, which decide
+  the form of the graph. `inject_hyperparams` keeps them in the state, where
+  they can be set.
 """
 
 from .accumulation import multi_steps
