@@ -11,11 +11,11 @@ from .. import checks
 
 
 class Normalization(snt.Module):
-  r"""``(x - mean) * scale``, column by column, and 0 for what is missing.
+  r"""``(x - center) * scale``, column by column, and 0 for what is missing.
 
-  `fit` sets `mean` and `scale`, one over the standard deviation, from the
-  training split, before training; until then they are 0 and 1. They are
-  variables that are not trainable: checkpoints and exports hold them.
+  `fit` sets `center`, the mean, and `scale`, one over the standard deviation,
+  from the training split, before training; until then they are 0 and 1. They
+  are variables that are not trainable: checkpoints and exports hold them.
 
   A NaN stands for a number that is missing. It does not count in the
   statistics, and becomes 0, as if it were the mean; its gradient is 0. A column
@@ -42,7 +42,7 @@ class Normalization(snt.Module):
       name: Name of the module.
     """
     super().__init__(name=name)
-    self.mean: tf.Variable | None = None
+    self.center: tf.Variable | None = None
     self.scale: tf.Variable | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
@@ -56,8 +56,8 @@ class Normalization(snt.Module):
       ValueError: As `output_shape` does.
     """
     size = self.output_shape(input_shape)[-1]
-    if self.mean is None:
-      self.mean = tf.Variable(tf.zeros([size]), trainable=False, name='mean')
+    if self.center is None:
+      self.center = tf.Variable(tf.zeros([size]), trainable=False, name='center')
       self.scale = tf.Variable(tf.ones([size]), trainable=False, name='scale')
 
   def fit(self, inputs: tf.Tensor) -> None:
@@ -94,7 +94,7 @@ class Normalization(snt.Module):
         tf.reduce_min(tf.where(is_known, x, x.dtype.max), axis=0)
     )
     scale = tf.minimum(tf.math.rsqrt(variance), tf.float32.max)
-    self.mean.assign(tf.cast(mean, tf.float32))
+    self.center.assign(tf.cast(mean, tf.float32))
     self.scale.assign(tf.cast(tf.where(varies, scale, 0), tf.float32))
 
   def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -119,9 +119,10 @@ class Normalization(snt.Module):
     self.build(inputs.shape)
     wide = tf.float64 if inputs.dtype == tf.float64 else tf.float32
     x = tf.cast(inputs, wide)
-    mean, scale = tf.cast(self.mean, wide), tf.cast(self.scale, wide)
-    outputs = tf.where(tf.math.is_nan(x), tf.zeros([], wide), x - mean) * scale
-    return tf.cast(outputs, inputs.dtype)
+    x = (x - tf.cast(self.center, wide)) * tf.cast(self.scale, wide)
+    return tf.cast(
+        tf.where(tf.math.is_nan(x), tf.zeros([], wide), x), inputs.dtype
+    )
 
   def output_shape(
       self, input_shape: Sequence[int | None]
@@ -138,9 +139,9 @@ class Normalization(snt.Module):
           'input_shape: expected [batch_size, ..., size] with size known, got '
           f'{tuple(input_shape)}.'
       )
-    if self.mean is not None and self.mean.shape[0] != size:
+    if self.center is not None and self.center.shape[0] != size:
       raise ValueError(
-          f'input_shape: the layer was built for {self.mean.shape[0]} numbers, '
+          f'input_shape: the layer was built for {self.center.shape[0]} numbers, '
           f'got {tuple(input_shape)}.'
       )
     return tuple(input_shape)

@@ -157,9 +157,9 @@ def _map(
     }
   if _is_leaf(shapes):
     return function(path, shapes)
-  parts = [_map(function, part, path) for part in shapes]
-  is_named = hasattr(shapes, '_fields')
-  return type(shapes)(*parts) if is_named else type(shapes)(parts)
+  if hasattr(shapes, '_fields'):
+    return type(shapes)(**_map(function, shapes._asdict(), path))
+  return type(shapes)(_map(function, part, path) for part in shapes)
 
 
 def _is_leaf(shapes: Shapes) -> bool:

@@ -48,7 +48,7 @@ class Tabular(model.Model):
 
   task = 'tables'
   input_names = INPUTS
-  input_dtypes = {'categories': tf.int32}  # noqa: RUF012
+  input_dtypes: Mapping[str, tf.DType] = {'categories': tf.int32}
 
   def __init__(
       self,
@@ -164,9 +164,10 @@ class Tabular(model.Model):
           f'{tuple(e.vocabulary_size for e in self.embeddings)}, got '
           f'{" and ".join(map(str, names)) or "none"}.'
       )
-    self.input_names = tuple(name for name in INPUTS if name in names)
     tensors = {
-        name: tf.convert_to_tensor(inputs[name]) for name in self.input_names
+        name: tf.convert_to_tensor(inputs[name])
+        for name in INPUTS
+        if name in names
     }
     for name, tensor in tensors.items():
       checks.rank(name, tensor, 2)
@@ -175,6 +176,7 @@ class Tabular(model.Model):
       tensors['categories'] = checks.shape(
           'categories', tensors['categories'], [None, len(self.embeddings)]
       )
+    self.input_names = tuple(tensors)
     return dict(zip(tensors, checks.same_batch(**tensors), strict=True))
 
   def _is_embedding(self) -> bool:

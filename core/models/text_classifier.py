@@ -41,7 +41,7 @@ class TextClassifier(model.Model):
 
   task = 'text classification'
   input_names = ('tokens',)
-  input_dtypes = {  # noqa: RUF012
+  input_dtypes: Mapping[str, tf.DType] = {
       'tokens': tf.int32,
       'lengths': tf.int32,
       'mask': tf.bool,

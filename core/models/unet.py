@@ -68,7 +68,7 @@ class UNet(model.Model):
   column is cut off. (Ronneberger et al. have convolutions without padding, and
   logits for the middle of the image alone.)
 
-  With its default arguments, images of one channel and 2 classes: 117,730
+  With its default arguments, images of one channel and 2 classes: 117,042
   parameters, of which no number depends on the image's size.
 
   Batch normalisation uses the statistics of the global batch, padding included:

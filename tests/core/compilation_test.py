@@ -11,7 +11,6 @@ from absl.testing import absltest, parameterized
 from core import (
   compilation,
   losses,
-  models,
   objectives,
   training,
 )
@@ -106,7 +105,7 @@ class ChooseTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, "jit: unknown 'yes'; known: auto"):
       compilation.choose('yes', _DENSE, on_gpu=False)
 
-  @parameterized.parameters(*sorted(models.REGISTRY))
+  @parameterized.parameters(*cases.CLASSIFIERS)
   def test_no_model_of_the_registry_in_a_slow_loop(self, name):
     operations = _operations(name)
     slow = compilation.is_slow_on_cpu(operations)

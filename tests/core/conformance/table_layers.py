@@ -69,6 +69,33 @@ def sparse(inputs: tf.Tensor) -> tf.SparseTensor:
   )
 
 
+def _beginning(inputs):
+  """Returns a mask of the first three positions."""
+  batch_size, length, *_ = tf.unstack(tf.shape(inputs))
+  return tf.broadcast_to(tf.range(length) < 3, [batch_size, length])
+
+
+def _masked(layer, inputs, is_training, weights):
+  del is_training, weights
+  return layer(inputs, _beginning(inputs))
+
+
+def _attended(layer, inputs, is_training, weights):
+  del is_training, weights
+  return layer(inputs, mask=_beginning(inputs)[:, tf.newaxis])
+
+
+def _looked_up(layer, inputs, is_training, weights):
+  del is_training, weights
+  return layer(tf.cast(tf.clip_by_value(inputs, 0, 4), tf.int32))
+
+
+def _normalization():
+  layer = layers.Normalization()
+  layer.fit(np.float32([[1, 2, np.nan, -1], [2, 4, 1, 2], [3, 3, 2, 0]]))
+  return layer
+
+
 def _layer(
     make: Callable[[], snt.Module],
     *shape: int,
@@ -135,6 +162,9 @@ def _whitening(images: tf.Tensor) -> member.Observed:
 
 _ONCE = 'filters are computed of all images at once, before training'
 MEMBERS = {
+    'AttentionPooling': _layer(
+        lambda: layers.AttentionPooling(2), 5, 4, call=_masked
+    ),
     'BatchNorm': _layer(
         layers.BatchNorm, 3, 4, call=_weighted, rubbish=np.nan
     ),
@@ -142,10 +172,19 @@ MEMBERS = {
     'Conv2D': _layer(lambda: layers.Conv2D(3, 2, 2), 5, 6, 2),
     'Dense': _layer(lambda: layers.Dense(3, 'tanh'), 5),
     'Dropout': _layer(lambda: layers.Dropout(0.4), 5, call=_random, **_RANDOM),
+    'Embedding': _layer(
+        lambda: layers.Embedding(5, 3), 4, call=_looked_up, rubbish=3.0,
+        gradient='integers have no gradient',
+        bfloat16='another integer is another row',
+    ),
     'GaussianNoise': _layer(
         lambda: layers.GaussianNoise(0.4), 5, call=_random, **_RANDOM
     ),
     'MultiHeadAttention': _layer(lambda: layers.MultiHeadAttention(2, 3), 4, 5),
+    'MultiHeadAttention__lengths': _layer(
+        lambda: layers.MultiHeadAttention(2, 3), 4, 5, call=_attended
+    ),
+    'Normalization': _layer(_normalization, 3, 4),
     'PatchEmbedding': _layer(lambda: layers.PatchEmbedding(2, 6), 4, 4, 2),
     'Residual': _layer(
         lambda: layers.Residual(layers.Dense(4, 'tanh'), 0.5, per_channel=True),
@@ -163,6 +202,12 @@ MEMBERS = {
     ),
     'WhiteningConv2D': _layer(layers.WhiteningConv2D, 4, 4, 2),
     'activation': _function(_activations, 5),
+    'masked_mean': _function(
+        lambda x: member.Observed(
+            {'outputs': layers.masked_mean(x, _beginning(x))}, {}
+        ),
+        *(5, 4),
+    ),
     'max_pool2d': _function(
         lambda x: member.Observed({'outputs': layers.max_pool2d(x)}, {}),
         *(4, 4, 2),

@@ -28,6 +28,7 @@ from tests import virtual_devices
 from tests.core import runs
 from tests.core.conformance import member, table_metrics, table_optimizers
 from tests.core.metrics import cases
+from tests.core.models import cases as model_cases
 from tests.core.optimizers import comparison
 
 _BATCH_SIZE = 12
@@ -145,7 +146,7 @@ class OptimizersTest(parameterized.TestCase):
 
 class ModelsTest(parameterized.TestCase):
 
-  @parameterized.parameters(*sorted(set(models.REGISTRY) - _LONG))
+  @parameterized.parameters(*sorted(set(model_cases.CLASSIFIERS) - _LONG))
   def test_train_steps_on_replicas_are_those_on_one(self, name):
     self._assert_replicas_are_one(name)
 
