@@ -71,7 +71,7 @@ class Normalization(snt.Module):
       ValueError: As `build` does, or if a number is infinite.
     """
     x = tf.cast(tf.convert_to_tensor(inputs), tf.float64)
-    self.build(x.shape)
+    self.output_shape(x.shape)
     x = tf.reshape(x, [-1, x.shape[-1]])
     is_infinite = tf.reduce_any(tf.math.is_inf(x), axis=0)
     if bool(tf.reduce_any(is_infinite)):
@@ -94,6 +94,7 @@ class Normalization(snt.Module):
         tf.reduce_min(tf.where(is_known, x, x.dtype.max), axis=0)
     )
     scale = tf.minimum(tf.math.rsqrt(variance), tf.float32.max)
+    self.build(x.shape)
     self.center.assign(tf.cast(mean, tf.float32))
     self.scale.assign(tf.cast(tf.where(varies, scale, 0), tf.float32))
 

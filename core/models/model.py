@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -217,3 +218,21 @@ def logits(outputs: Any) -> tf.Tensor:
 def flatten(inputs: tf.Tensor) -> tf.Tensor:
   """Reshapes ``[batch_size, ...]`` to ``[batch_size, features]``."""
   return snt.flatten(tf.convert_to_tensor(inputs))
+
+
+def nan_unless_finite(features: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+  """Returns outputs, NaN for examples whose features are not all finite.
+
+  A rectifier may turn NaN into 0, and so hide what was wrong.
+
+  Args:
+    features: float ``[batch_size, size]``, what the outputs are made of.
+    outputs: float ``[batch_size, num_classes]``.
+
+  Returns:
+    A tensor like the outputs.
+  """
+  is_finite = tf.reduce_all(
+      tf.math.is_finite(features), axis=-1, keepdims=True
+  )
+  return tf.where(is_finite, outputs, tf.constant(math.nan, outputs.dtype))

@@ -122,8 +122,9 @@ class Tabular(model.Model):
     Args:
       inputs: `numbers`, float ``[batch_size, num_numbers]``, NaN where one is
         missing, and `categories`, integers ``[batch_size, num_categories]``,
-        each in [0, vocabulary size). One out of range raises eagerly and gives
-        NaN in a graph. A mapping of both, or of the one that there is, which
+        each in [0, vocabulary size). One out of range raises eagerly; in a
+        graph the example's logits are NaN, as those of infinite numbers are. A
+        mapping of both, or of the one that there is, which
         may also be the tensor alone.
       is_training: Whether dropout is on.
       seed: Integers ``[2]``, needed in training with dropout.
@@ -137,11 +138,11 @@ class Tabular(model.Model):
       TypeError: If numbers are not floating point or categories not integers.
     """
     named = self._named(inputs)
-    x = tf.concat(self._features(named), axis=-1)
+    x = features = tf.concat(self._features(named), axis=-1)
     for index, dense in enumerate(self.hidden):
       x = dense(x)
       x = self.dropout(x, is_training, random.layer_seed(seed, index))
-    return self.output(x)
+    return model.nan_unless_finite(features, self.output(x))
 
   def _named(
       self, inputs: Mapping[str, tf.Tensor] | tf.Tensor

@@ -116,7 +116,7 @@ class TextClassifier(model.Model):
         the number of tokens that count (what is longer counts as a whole), or
         `mask`, bool ``[batch_size, length]``, True where a token counts. With
         those 0 is a token like others, and padding may be any number. A token
-        out of range raises eagerly and gives NaN in a graph.
+        out of range raises eagerly; in a graph the text's logits are NaN.
       is_training: Whether dropout is on.
       seed: Integers ``[2]``, needed in training with dropout.
 
@@ -130,12 +130,12 @@ class TextClassifier(model.Model):
     """
     tokens, mask = _masked(inputs)
     vectors = self.embedding(tf.where(mask, tokens, 0))  # [B, T, D]
-    x = self.pool(vectors, mask)
+    x = text = self.pool(vectors, mask)  # [B, D]
     x = self.dropout(x, is_training, random.layer_seed(seed, 0))
     for index, dense in enumerate(self.hidden, start=1):
       x = dense(x)
       x = self.dropout(x, is_training, random.layer_seed(seed, index))
-    return self.output(x)
+    return model.nan_unless_finite(text, self.output(x))
 
 
 def _masked(inputs: Any) -> tuple[tf.Tensor, tf.Tensor]:

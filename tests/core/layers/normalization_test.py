@@ -64,13 +64,12 @@ class NormalizationTest(parameterized.TestCase):
 
   def test_extremes(self):
     layer = layers.Normalization()
-    table = np.float32([[1e38, 1e-38, 16_777_216], [-1e38, 2e-38, 16_777_218]])
+    table = np.float32([[1e36, 1e-30, 2**24], [-1e36, 3e-30, 2**24 + 8]])
     layer.fit(table)
-    # Denormal differences are 0 on some processors.
-    expected = [[1, -1], [-1, 1]]
-    np.testing.assert_allclose(
-        layer(tf.constant(table)).numpy()[:, [0, 2]], expected, rtol=1e-6
-    )
+    expected = [[1, -1, -1], [-1, 1, 1]]
+    np.testing.assert_allclose(layer(tf.constant(table)), expected, rtol=1e-6)
+    # The inverse of a deviation that float32 does not have.
+    layer.fit(np.array([[1e-60, 0, 0], [2e-60, 0, 0]]))
     self.assertTrue(np.isfinite(layer.scale).all())
 
   def test_no_examples_and_columns_without_a_number(self):

@@ -119,12 +119,22 @@ class TabularTest(parameterized.TestCase):
           self.assertRaisesRegex(kind, r'^\w+: '),
       ):
         model({**rows, name: value}, is_training=False)
-    # In a graph the example that has a category out of range is NaN.
+
+  @parameterized.parameters(None, True)
+  def test_what_is_wrong_is_nan_in_a_graph(self, jit_compile):
+    model = _create()
+    rows = _rows()
+    model.build({name: value.shape for name, value in rows.items()})
     rows['categories'][2, 1] = 5
-    logits = tf.function(model)(rows, is_training=False)
-    self.assertEqual(np.isnan(logits).all(axis=1).tolist(), [
-        index == 2 for index in range(6)
-    ])
+    rows['numbers'][3, 0] = np.inf
+    rows['numbers'][4, 0] = _NAN  # Is missing.
+    call = tf.function(
+        lambda rows: model(rows, is_training=False), jit_compile=jit_compile
+    )
+    logits = call(tf.nest.map_structure(tf.constant, rows)).numpy()
+    bad = [False, False, True, True, False, False]
+    self.assertEqual(np.isnan(logits).all(axis=1).tolist(), bad)
+    self.assertEqual(np.isnan(logits).any(axis=1).tolist(), bad)
 
   def test_the_first_call_that_fails_decides_nothing(self):
     model = _create()
@@ -165,6 +175,8 @@ class TabularTest(parameterized.TestCase):
   def test_dropout(self):
     model = _create(dropout_rate=0.5)
     rows = _rows()
+    model.build({name: value.shape for name, value in rows.items()})
+    model.initialize(rows)
     one = model(rows, is_training=True, seed=[0, 1])
     np.testing.assert_array_equal(model(rows, True, [0, 1]), one)
     self.assertGreater(np.abs(one - model(rows, True, [0, 2])).max(), 1e-3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -116,7 +117,7 @@ class UNetTest(parameterized.TestCase):
       )
 
   def test_sizes_that_are_unknown_while_tracing(self):
-    model = _create()
+    model = _create(channels=(4, 5))
     traced = tf.function(
         lambda x: model(x, is_training=False),
         input_signature=[tf.TensorSpec([None, None, None, 2])],
@@ -176,11 +177,11 @@ class UNetTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, message):
       models.create('unet', 2, **arguments)
 
-  def _train(self, num_replicas, scenes, optimizer):
+  def _train(self, num_replicas, scenes, optimizer, **kwargs):
     strategy = virtual_devices.mirrored(num_replicas)
     tf.random.set_seed(0)
     with strategy.scope():
-      model = models.create('unet', 3, channels=(6, 8), activation='elu')
+      model = models.create('unet', 3, channels=(6, 8), **kwargs)
       model.build((None, 9, 11, 1))
       state = training.TrainState(model, optimizer)
     metric = metrics.collection({'accuracy': metrics.mean()})
@@ -192,17 +193,27 @@ class UNetTest(parameterized.TestCase):
     return state, values
 
   def test_learns_rectangles(self):
-    _, values = self._train(1, _scenes(60), optimizers.adam(1e-2))
+    _, values = self._train(
+        1, _scenes(60), optimizers.adam(1e-2), activation='elu'
+    )
     accuracies = [float(each['accuracy']) for each in values]
     self.assertGreater(np.mean(accuracies[-10:]), 0.95)
     # Of the ground alone it would be right as often as that.
     self.assertLess(accuracies[0], 0.8)
 
   def test_replicas_are_one(self):
+    self._assert_replicas_are_one(2, with_batch_norm=False)
+
+  @pytest.mark.slow
+  def test_replicas_are_one_with_batch_norm(self):
+    self._assert_replicas_are_one(3, with_batch_norm=True)
+
+  def _assert_replicas_are_one(self, num_replicas, **kwargs):
     results = []
-    for num_replicas in (1, 3):
+    for number in (1, num_replicas):
       state, values = self._train(
-          num_replicas, _scenes(3), optimizers.sgd(0.05, 0.9)
+          number, _scenes(3), optimizers.sgd(0.05, 0.9), activation='elu',
+          **kwargs
       )
       weights = variables.named(state.model)
       totals = {f'loss {i}': v['loss'] for i, v in enumerate(values)}
