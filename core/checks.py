@@ -164,6 +164,42 @@ def same_batch(**tensors: tf.Tensor) -> list[tf.Tensor]:
   ]
 
 
+def leading(argument: str, weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+  """Repeats weights over the axes of values that they have not.
+
+  Args:
+    argument: The name of the weights' argument, for the message.
+    weights: A tensor whose shape is the first axes of the values' shape, such
+      as one number an example ``[batch_size]``.
+    values: A tensor ``[batch_size, ...]`` of known rank.
+
+  Returns:
+    The weights in the shape of the values, with an assertion where sizes are
+    not known.
+
+  Raises:
+    ValueError: If the weights have no axes, or others than the values.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import checks
+    >>> weights = tf.constant([0.0, 1.0])
+    >>> checks.leading('weights', weights, tf.ones([2, 3])).numpy().tolist()
+    [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
+  """
+  own, wanted = weights.shape.rank, values.shape.rank
+  if wanted is None or not own or own > wanted:
+    raise ValueError(
+        f'{argument}: expected the shape of the values, {values.shape}, or of '
+        f'its first axes, got {weights.shape}.'
+    )
+  if own == wanted:
+    return same_shape(values=values, **{argument: weights})[1]
+  weights = shape(argument, weights, sizes_of(values)[:own])
+  column = tf.reshape(weights, [*sizes_of(weights), *[1] * (wanted - own)])
+  return tf.broadcast_to(column, sizes_of(values))
+
+
 def _asserted(
     message: str,
     name: str,

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from typing import Any
 
 import tensorflow as tf
 
-from . import checks, distribution, layers
+from . import checks, distribution
 
 MODES = ('auto', 'on', 'off', 'force')
 
@@ -100,10 +101,25 @@ def choose_for(
       num_replicas=strategy.num_replicas_in_sync,
       is_resident=is_resident,
       is_deterministic=is_deterministic,
-      reduces=any(
-          isinstance(part, layers.BatchNorm) for part in model.submodules
-      ),
+      reduces=reduces_over_replicas(model, forward),
   )
+
+
+def reduces_over_replicas(
+    model: Any, forward: tf.types.experimental.ConcreteFunction
+) -> bool:
+  """Tells whether a forward pass sums over replicas or gathers from them.
+
+  Args:
+    model: The model. Its parts say by the attribute `reduces_over_replicas`
+      whether they do; what they do by `core.distribution` shows without it.
+    forward: The forward pass, as `training.trace` returns it.
+
+  Returns:
+    Whether it does.
+  """
+  parts = (model, *getattr(model, 'submodules', ()))
+  return any(getattr(part, 'reduces_over_replicas', False) for part in parts)
 
 
 def choose(

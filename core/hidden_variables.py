@@ -107,6 +107,23 @@ def _root(kind: Any) -> str:
   return (getattr(kind, '__module__', None) or '').split('.')[0]
 
 
+def refuse_keras(argument: str, value: Any) -> None:
+  """Refuses what is of Keras, whose variables a `tf.Module` does not have.
+
+  Args:
+    argument: The name of the argument, for the message.
+    value: Anything.
+
+  Raises:
+    TypeError: If it is a model, a layer, an optimizer or the like of Keras.
+  """
+  if _is_of_keras(value):
+    raise TypeError(
+        f'{argument}: expected a tf.Module, such as those of core.models, '
+        f'core.layers and Sonnet, got a {type(value).__name__} of Keras.'
+    )
+
+
 def _is_of_keras(value: Any) -> bool:
   # Keras is not imported for this: it takes seconds.
   return any(_root(kind) in _KERAS for kind in type(value).__mro__)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
-from . import checks, objectives, training
+from . import checks, objectives, rows, training
 
 
 def make_loop(
@@ -16,19 +17,19 @@ def make_loop(
 
   Args:
     step: A step, as `training.make_train_step` and `training.make_eval_step`
-      make it.
+      make it, or any function of a state of one's own and a batch to sums.
 
   Returns:
     A `tf.function` of the state, an iterator of (distributed) batches, the sums
-    so far as `training.zero_sums` makes them, and the number of steps to take,
-    an integer tensor ``[]``. It returns the sums, with those of these steps
-    added, and the number of steps taken, which is smaller only if a loss was
-    not finite: the loop ends right after that step.
+    so far as `training.zero_sums_of` makes them, and the number of steps to
+    take, an integer tensor ``[]``. It returns the sums, with those of these
+    steps added, and the number of steps taken, which is smaller only if a loss
+    was not finite: the loop ends right after that step.
   """
 
   @tf.function(autograph=False)
   def loop(
-      state: training.TrainState,
+      state: Any,
       iterator: Iterator[objectives.Batch],
       sums: training.Sums,
       num_steps: tf.Tensor,
@@ -48,7 +49,8 @@ def add_up(
   Args:
     step: A function of the number of steps taken, an integer ``[]``, to the
       sums of the next.
-    sums: The sums so far, as `training.zero_sums` makes them.
+    sums: The sums so far, as `training.zero_sums_of` makes them. Each `loss` in
+      them is looked at.
     num_steps: The number of steps to take, an integer ``[]``.
 
   Returns:
@@ -59,7 +61,7 @@ def add_up(
   """
 
   def goes_on(sums: training.Sums, taken: tf.Tensor) -> tf.Tensor:
-    return (taken < num_steps) & tf.math.is_finite(sums['loss'])
+    return (taken < num_steps) & _is_finite(sums)
 
   def body(
       sums: training.Sums, taken: tf.Tensor
@@ -69,6 +71,16 @@ def add_up(
   return tf.while_loop(
       goes_on, body, (sums, tf.zeros_like(num_steps)), parallel_iterations=1
   )
+
+
+def _is_finite(sums: training.Sums) -> tf.Tensor:
+  """Tells whether each loss is, of the step or of the steps it is made of."""
+  losses = [
+      value
+      for path, value in rows.leaves(sums)
+      if path.rsplit('/', 1)[-1] == 'loss'
+  ]
+  return tf.reduce_all([tf.reduce_all(tf.math.is_finite(x)) for x in losses])
 
 
 def _added(total: tf.Tensor, value: tf.Tensor) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -9,6 +10,40 @@ import tensorflow as tf
 from . import checks, metrics, objectives
 
 Sums = Any  # A nest of additive tensors: the loss's, and those of the metric.
+
+
+def check_batch(batch: Any) -> None:
+  """Checks what every batch has to be.
+
+  Args:
+    batch: What was given to a step.
+
+  Raises:
+    TypeError: If it is no mapping, or its weight no tensor of float32.
+    ValueError: If the weight has no axes.
+  """
+  if not isinstance(batch, Mapping):
+    raise TypeError(
+        f'batch: expected a mapping of names to tensors, got a '
+        f'{type(batch).__name__}; name its parts, as in dataset.map(lambda '
+        "image, label: {'image': image, 'label': label})."
+    )
+  if batch.get('weight') is not None:
+    _check_weights('weight', batch['weight'])
+
+
+def _check_weights(argument: str, weights: Any) -> None:
+  if isinstance(weights, Mapping | tf.RaggedTensor | tf.SparseTensor):
+    kind = type(weights).__name__
+    raise TypeError(f'{argument}: expected one dense tensor, got a {kind}.')
+  dtype = tf.convert_to_tensor(weights).dtype
+  if dtype != tf.float32:
+    raise TypeError(
+        f'{argument}: expected float32, got {dtype.name}; convert with '
+        'tf.cast(..., tf.float32).'
+    )
+  if weights.shape.rank == 0:
+    raise ValueError(f'{argument}: expected [batch_size, ...], got shape ().')
 
 
 def without_garbage(batch: objectives.Batch) -> dict[str, Any]:
@@ -19,36 +54,54 @@ def without_garbage(batch: objectives.Batch) -> dict[str, Any]:
   examples without a label. Integers, sparse and ragged values stay, too.
 
   Args:
-    batch: A batch with `weight` ``[batch_size]``.
+    batch: A batch. Without a `weight` ``[batch_size, ...]`` it stays as it is.
+      An example is of weight 0 where all of its places are; a place of the
+      `label` where it is of weight 0 itself.
 
   Returns:
     The batch.
   """
-  is_counted = tf.not_equal(batch['weight'], 0)
+  weight = batch.get('weight')
+  if weight is None:
+    return dict(batch)
+  counted = is_counted = tf.not_equal(weight, 0)
+  if (weight.shape.rank or 0) > 1:
+    places = list(range(1, weight.shape.rank))
+    is_counted = tf.reduce_any(counted, axis=places)
 
-  def cleared(value: Any) -> Any:
-    if not _holds_examples(value, is_counted):
+  def cleared(value: Any, is_counted: tf.Tensor = is_counted) -> Any:
+    if not _holds(value, is_counted):
       return value
-    column = tf.reshape(is_counted, [-1] + [1] * (value.shape.rank - 1))
+    rank = is_counted.shape.rank
+    column = tf.reshape(
+        is_counted,
+        checks.sizes_of(is_counted) + [1] * (value.shape.rank - rank),
+    )
     is_kept = column | tf.math.is_finite(value)
     # The shape is known to be the value's, and is not broadcast.
     return tf.reshape(
         tf.where(is_kept, value, tf.zeros_like(value)), checks.sizes_of(value)
     )
 
-  return {
+  batch = {
       name: value if name == 'weight' else tf.nest.map_structure(cleared, value)
       for name, value in batch.items()
   }
+  if _holds(batch.get('label'), counted):
+    batch['label'] = cleared(batch['label'], counted)
+  return batch
 
 
-def _holds_examples(value: Any, is_counted: tf.Tensor) -> bool:
-  """Returns whether a value is a tensor of floats, with a row per example."""
+def _holds(value: Any, is_counted: tf.Tensor) -> bool:
+  """Returns whether a value is a tensor of floats, with numbers for each."""
+  rank = is_counted.shape.rank
   return (
       isinstance(value, tf.Tensor)
       and value.dtype.is_floating
       and bool(value.shape.rank)
-      and value.shape[:1].is_compatible_with(is_counted.shape)
+      and rank is not None
+      and value.shape.rank >= rank
+      and value.shape[:rank].is_compatible_with(is_counted.shape)
   )
 
 
@@ -59,41 +112,41 @@ def measure(
 ) -> tuple[tf.Tensor, Sums]:
   """Sums up a replica's losses and metrics.
 
-  The penalty counts once for each example, so that the sum over replicas
+  The penalty counts once for each unit of weight, so that the sum over replicas
   divided by the sum of weights holds it exactly once.
 
   Args:
     metric: What is measured.
     evaluation: What the objective made of the batch.
-    batch: The batch, with `label` and `weight` ``[batch_size]``.
+    batch: The batch, with `label` and `weight` or without.
 
   Returns:
     The loss to take the gradient of, ``[]``, and the sums.
 
   Raises:
-    ValueError: If values or weight are not ``[batch_size]``, a label or a
+    TypeError: If the evaluation is none, or values or weights are of another
+      dtype.
+    ValueError: If the values have no axes, weights another shape, a label or a
       prediction is not one per example, or the penalty is not ``[]``. What is
       unknown while tracing is asserted when the step runs, see `checks`.
   """
-  values = tf.convert_to_tensor(evaluation.values)
-  checks.rank('values', values, 1)
-  values, weights = checks.same_shape(values=values, weight=batch['weight'])
-  penalty = tf.convert_to_tensor(evaluation.penalty)
-  penalty = checks.shape('penalty', penalty, [])
-  predictions = tf.nest.map_structure(
-      tf.stop_gradient, evaluation.predictions
-  )
+  values = _values(evaluation)
+  weights = tf.cast(_weights(evaluation, batch, values), values.dtype)
+  penalty = tf.convert_to_tensor(evaluation.penalty, dtype_hint=values.dtype)
+  penalty = tf.cast(checks.shape('penalty', penalty, []), values.dtype)
+  label = evaluation.labels
   label, predictions = (
       # Nests, and what is sparse or ragged, are the metric's to check.
       checks.same_batch(**{'values': values, name: part})[1]
       if isinstance(part, tf.Tensor)
       else part
       for name, part in (
-          ('label', batch['label']), ('predictions', predictions)
+          ('label', batch.get('label') if label is None else label),
+          ('predictions', _constant(evaluation.predictions)),
       )
   )
   # A padded example must not matter even where its loss is not finite.
-  values = tf.where(weights > 0, values, 0.0)
+  values = tf.where(weights > 0, values, tf.zeros_like(values))
   weight = tf.reduce_sum(weights)
   loss = tf.reduce_sum(values * weights) + penalty * weight
   return loss, {
@@ -101,3 +154,52 @@ def measure(
       'weight': weight,
       'metrics': metric.measure(label, predictions, weights),
   }
+
+
+def _values(evaluation: objectives.Evaluation) -> tf.Tensor:
+  """Returns the losses, float32 or, if they are, float64."""
+  if not isinstance(evaluation, objectives.Evaluation):
+    raise TypeError(
+        'objective: expected an objectives.Evaluation, got a '
+        f'{type(evaluation).__name__}; return objectives.Evaluation(values), '
+        'with a loss for each example.'
+    )
+  values = tf.convert_to_tensor(evaluation.values)
+  if not values.dtype.is_floating:
+    raise TypeError(
+        'values: expected floating point numbers, got '
+        f'{values.dtype.name}; convert with tf.cast(..., tf.float32).'
+    )
+  if not values.shape.rank:
+    raise ValueError(
+        'values: expected a loss for each example, [batch_size] or more axes, '
+        f'got shape {values.shape}; do not reduce it, the step does.'
+    )
+  return values if values.dtype.size > 4 else tf.cast(values, tf.float32)
+
+
+def _weights(
+    evaluation: objectives.Evaluation,
+    batch: objectives.Batch,
+    values: tf.Tensor,
+) -> tf.Tensor:
+  """Returns the batch's weights times the evaluation's, one for each value."""
+  of_batch, own = batch.get('weight'), evaluation.weights
+  if of_batch is not None:
+    of_batch = checks.leading('weight', of_batch, values)
+  if own is not None:
+    own = tf.convert_to_tensor(own)
+    _check_weights('weights', own)
+    own = checks.same_shape(values=values, weights=own)[1]
+  if own is None:
+    return tf.ones_like(values) if of_batch is None else of_batch
+  # Padding stays padding, whatever the objective makes of it.
+  return own if of_batch is None else tf.math.multiply_no_nan(own, of_batch)
+
+
+def _constant(predictions: Any) -> Any:
+  return tf.nest.map_structure(
+      lambda part: part if part is None else tf.stop_gradient(part),
+      predictions,
+      expand_composites=True,
+  )

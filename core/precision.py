@@ -12,6 +12,7 @@ the model works on casts. float16 needs a loss scale beside it, see
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import tensorflow as tf
@@ -159,6 +160,9 @@ def autocast(model: Any, dtype: str = 'bfloat16') -> Any:
   """
   checks.one_of('dtype', dtype, DTYPES)
 
+  kind: Any = type(model)
+
+  @functools.wraps(kind.__call__)  # Who calls it asks what arguments it takes.
   def call(self: Any, *args: Any, **kwargs: Any) -> Any:
     del self
     half = substitution.substitute(
@@ -167,7 +171,6 @@ def autocast(model: Any, dtype: str = 'bfloat16') -> Any:
     args, kwargs = _cast((args, kwargs), tf.float32, dtype)
     return _cast(half(*args, **kwargs), tf.as_dtype(dtype), tf.float32)
 
-  kind: Any = type(model)
   view = object.__new__(type(kind)(kind.__name__, (kind,), {'__call__': call}))
   object.__setattr__(view, '__dict__', vars(model))
   return view

@@ -8,13 +8,52 @@ together what one replica would have drawn alone.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
 _PHILOX = tf.random.Algorithm.PHILOX.value
 _BLOCK = 4  # Philox turns one counter into four 32-bit numbers.
+
+
+class Place(NamedTuple):
+  """Which rows of this replica's part of a global batch a micro-batch has.
+
+  Attributes:
+    first: The first of them, an integer ``[]``.
+    size: How many they are.
+    batch_size: How many rows the part has.
+  """
+
+  first: tf.Tensor
+  size: int
+  batch_size: int | tf.Tensor
+
+
+_PLACE: contextvars.ContextVar[Place | None] = contextvars.ContextVar(
+    'place', default=None
+)
+
+
+@contextlib.contextmanager
+def at(place: Place | None) -> Iterator[None]:
+  """Lets `uniform` draw for a micro-batch the rows that are the batch's.
+
+  Args:
+    place: Where the micro-batch is, or None for a whole batch.
+
+  Yields:
+    Nothing.
+  """
+  token = _PLACE.set(place)
+  try:
+    yield
+  finally:
+    _PLACE.reset(token)
 
 
 def fold_in(seed: tf.Tensor, data: tf.Tensor | int) -> tf.Tensor:
@@ -68,11 +107,7 @@ def uniform(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:
   batch_size, *rest = shape
   size = math.prod(rest)
   blocks = -(-size // _BLOCK)
-  context = tf.distribute.get_replica_context()
-  replica = context.replica_id_in_sync_group if context else 0
-  offset = tf.cast(replica, tf.uint64) * tf.cast(
-      batch_size * blocks, tf.uint64
-  )
+  offset = _first_row(batch_size) * tf.cast(blocks, tf.uint64)
   seed = tf.cast(tf.bitcast(tf.cast(seed, tf.int32), tf.uint32), tf.uint64)
   # Integers, since XLA takes forty times as long for its uniform floats on a
   # CPU; these are the floats that TensorFlow's kernel makes of them.
@@ -86,6 +121,21 @@ def uniform(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:
   mantissa = tf.bitwise.bitwise_and(bits, 2**23 - 1)
   numbers = tf.cast(mantissa, tf.float32) * 2.0**-23
   return tf.reshape(numbers[:, :size], shape)
+
+
+def _first_row(batch_size: int | tf.Tensor) -> tf.Tensor:
+  """Returns the row of the global batch that this replica's are from."""
+  context = tf.distribute.get_replica_context()
+  replica = tf.cast(
+      context.replica_id_in_sync_group if context else 0, tf.uint64
+  )
+  place = _PLACE.get()
+  if place is None:
+    return replica * tf.cast(batch_size, tf.uint64)
+  first, size, local_batch_size = (tf.cast(n, tf.uint64) for n in place)
+  # What has two rows an example, such as two views of it, has them here too.
+  first = replica * local_batch_size + first
+  return first * tf.cast(batch_size, tf.uint64) // size
 
 
 def normal(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:

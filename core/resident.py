@@ -4,27 +4,31 @@
     train = make_train_loop(state, objective, optimizer, metric, arrays)
     sums, taken = train(rows, epoch)
 
-`rows` is the order of an epoch, `[num_batches, global_batch_size]`: made once,
-its rows are gathered in the graph step by step. (XLA would compile a slice
-whose start moves anew at every step.) `make_train_loop` is made of `place` and
-`make_loop`, which serve other steps too.
+`rows` is the order of an epoch, `[num_batches, global_batch_size]`, which
+`batched` makes: made once, its rows are gathered in the graph step by step. (XLA would
+compile a slice whose start moves anew at every step.) `make_train_loop` and
+`make_eval_loop` are made of `place` and `make_loop`, which serve other steps
+too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from . import (
+  checks,
   compilation,
   loops,
   metrics,
   objectives,
   optimizers,
   training,
+  updating,
 )
+from . import rows as rows_lib
 
 Data = Mapping[str, Any]  # Of tensors [num_examples, ...], a copy a replica.
 
@@ -35,8 +39,9 @@ def place(
   """Copies data onto the device of every replica.
 
   Args:
-    arrays: Arrays ``[num_examples, ...]`` by the names that they have in a
-      batch; images as uint8 take a quarter of the room of floats.
+    arrays: Arrays ``[num_examples, ...]``, or tensors, sparse and ragged ones
+      too, by the names that they have in a batch, which may be nested; images
+      as uint8 take a quarter of the room of floats.
     strategy: The strategy that the state was made under.
 
   Returns:
@@ -45,37 +50,89 @@ def place(
   Raises:
     ValueError: If the arrays are of different numbers of examples.
   """
-  sizes = {name: len(array) for name, array in arrays.items()}
-  if len(set(sizes.values())) > 1:
-    # XLA would take the last row of a short one again and again.
-    raise ValueError(f'arrays: expected one number of examples, got {sizes}.')
   strategy = strategy or tf.distribute.get_strategy()
-  with tf.device('CPU:0'):
-    tensors = {name: tf.constant(array) for name, array in arrays.items()}
+  tensors = _tensors(arrays)
 
   @tf.function(autograph=False)
-  def copy(tensors: Mapping[str, tf.Tensor]) -> Data:
-    return strategy.run(
-        lambda mine: tf.nest.map_structure(tf.identity, mine), (tensors,)
-    )
+  def copy(tensors: Mapping[str, Any]) -> Data:
+    return strategy.run(lambda mine: _map(tf.identity, mine), (tensors,))
 
   return copy(tensors)
 
 
+def _tensors(arrays: Mapping[str, Any]) -> dict[str, Any]:
+  def convert(part: Any) -> Any:
+    if isinstance(part, Mapping):
+      return {name: convert(value) for name, value in part.items()}
+    is_tensor = isinstance(part, tf.RaggedTensor | tf.SparseTensor)
+    return part if is_tensor else tf.constant(part)
+
+  with tf.device('CPU:0'):
+    tensors = convert(arrays)
+  sizes = {path: int(leaf.shape[0]) for path, leaf in rows_lib.leaves(tensors)}
+  if len(set(sizes.values())) > 1:
+    # XLA would take the last row of a short one again and again.
+    raise ValueError(f'arrays: expected one number of examples, got {sizes}.')
+  return tensors
+
+
+def _map(function: Callable[[tf.Tensor], tf.Tensor], data: Any) -> Any:
+  return tf.nest.map_structure(function, data, expand_composites=True)
+
+
+def batched(
+    order: Sequence[int] | tf.Tensor, global_batch_size: int
+) -> tf.Tensor:
+  """Cuts an order of examples into rows, the batches of an epoch.
+
+  Args:
+    order: The positions of the examples, integers ``[num_examples]``.
+    global_batch_size: The examples of a batch, at least 1.
+
+  Returns:
+    int32 ``[num_batches, global_batch_size]``; the last row is filled up with
+    -1, which stands for no example.
+
+  Example:
+    >>> from core import resident
+    >>> resident.batched([4, 2, 0], global_batch_size=2).numpy().tolist()
+    [[4, 2], [0, -1]]
+  """
+  checks.sizes('global_batch_size', global_batch_size)
+  order = tf.cast(order, tf.int32)
+  missing = -order.shape[0] % global_batch_size
+  order = tf.pad(order, [[0, missing]], constant_values=-1)
+  return tf.reshape(order, [-1, global_batch_size])
+
+
 def _batch(data: Data, row: tf.Tensor, epoch: tf.Tensor) -> dict[str, Any]:
   """Gathers this replica's part of a global batch."""
-  context = tf.distribute.get_replica_context()
-  parts = tf.reshape(row, [context.num_replicas_in_sync, -1])
-  index = tf.gather(parts, context.replica_id_in_sync_group)
-  rows = tf.maximum(index, 0)
-  batch = {name: tf.gather(tensor, rows) for name, tensor in data.items()}
+  index = _part(row)
+  batch = rows_lib.take(data, tf.maximum(index, 0))
   is_example = tf.cast(index >= 0, tf.float32)
+  if 'weight' in batch:
+    weight = batch['weight']
+    is_example = checks.leading('weight', is_example, weight) * weight
   return {
       **batch,
       'index': index,
       'epoch': tf.fill(tf.shape(index), epoch),
-      'weight': is_example * batch.get('weight', 1.0),
+      'weight': is_example,
   }
+
+
+def _part(row: tf.Tensor) -> tf.Tensor:
+  """Returns this replica's part of a row, filled up so that all are equal."""
+  context = tf.distribute.get_replica_context()
+  num_replicas = context.num_replicas_in_sync if context else 1
+  if num_replicas == 1:
+    return row
+  [global_batch_size] = checks.sizes_of(row)
+  missing = -global_batch_size % num_replicas
+  if not isinstance(missing, int) or missing:
+    row = tf.pad(row, [[0, missing]], constant_values=-1)
+  parts = tf.reshape(row, [num_replicas, -1])
+  return tf.gather(parts, context.replica_id_in_sync_group)
 
 
 def make_loop(
@@ -141,6 +198,8 @@ def make_train_loop(
     *,
     jit: str = 'auto',
     is_deterministic: bool = False,
+    after: updating.After | None = None,
+    micro_batch_size: int | None = None,
 ) -> Callable[..., tuple[training.Sums, tf.Tensor]]:
   """Places data and makes the train step's loop over them, in its fast form.
 
@@ -156,6 +215,8 @@ def make_train_loop(
     strategy: The strategy that the state was made under.
     jit: One of `compilation.MODES`.
     is_deterministic: Whether `enable_op_determinism` is in force.
+    after: As for `training.make_train_step`.
+    micro_batch_size: As for `training.make_train_step`.
 
   Returns:
     A function of
@@ -195,27 +256,122 @@ def make_train_loop(
     (2, 3.0)
   """
   strategy = strategy or tf.distribute.get_strategy()
-  example = {
-      **{name: array[:1] for name, array in arrays.items()},
-      'index': tf.zeros([1], tf.int32),
-      'epoch': tf.zeros([1], tf.int32),
-      'weight': tf.ones([1]),
-  }
+  tensors = _tensors(arrays)
+  forward, extent = _traced(
+      state, objective, tensors, strategy, jit, is_deterministic
+  )
+  step = training.make_train_step(
+      objective, optimizer, metric, strategy, extent, after,
+      micro_batch_size=micro_batch_size,
+  )
+  zeros = training.zero_sums(metric, forward)
+  return _over(state, step, strategy, extent, tensors, zeros)
+
+
+def make_eval_loop(
+    state: training.TrainState,
+    objective: objectives.Objective,
+    metric: metrics.Metric,
+    arrays: Mapping[str, Any],
+    strategy: tf.distribute.Strategy | None = None,
+    *,
+    global_batch_size: int = 256,
+    use_average: bool = False,
+    jit: str = 'auto',
+    is_deterministic: bool = False,
+) -> Callable[..., tuple[training.Sums, tf.Tensor]]:
+  """Places data and makes the evaluation step's loop over them.
+
+  Args:
+    state: The state, made under the scope of the strategy.
+    objective: What the loss is computed with.
+    metric: What is measured.
+    arrays: The data, ``[num_examples, ...]`` each, as for `place`.
+    strategy: The strategy that the state was made under.
+    global_batch_size: The examples of a step of all replicas.
+    use_average: Whether to evaluate the average of the weights.
+    jit: One of `compilation.MODES`.
+    is_deterministic: Whether `enable_op_determinism` is in force.
+
+  Returns:
+    A function as that of `make_train_loop`, which measures and changes nothing.
+    Called without rows it measures every example exactly once.
+
+  Raises:
+    ValueError: If the mode is unknown or a size is not positive.
+
+  Example:
+    >>> import numpy as np
+    >>> import tensorflow as tf
+    >>> from core import layers, losses, metrics, objectives, optimizers
+    >>> from core import resident, training
+    >>> model = layers.Dense(1, w_init=tf.ones)
+    >>> model.build([None, 2])
+    >>> state = training.TrainState(model, optimizers.sgd(0.1))
+    >>> objective = objectives.supervised(losses.squared_error, inputs='x')
+    >>> metric = metrics.collection({'mse': metrics.mean_squared_error()})
+    >>> evaluate = resident.make_eval_loop(
+    ...     state, objective, metric,
+    ...     {'x': np.ones([3, 2], 'f'), 'label': np.zeros([3, 1], 'f')},
+    ...     global_batch_size=2)
+    >>> sums, taken = evaluate()
+    >>> int(taken), float(training.summarize(metric, sums)['mse'])
+    (2, 4.0)
+  """
+  strategy = strategy or tf.distribute.get_strategy()
+  tensors = _tensors(arrays)
+  forward, extent = _traced(
+      state, objective, tensors, strategy, jit, is_deterministic
+  )
+  step = training.make_eval_step(
+      objective, metric, strategy, use_average, extent
+  )
+  zeros = training.zero_sums(metric, forward)
+  loop = _over(state, step, strategy, extent, tensors, zeros)
+  num_examples = rows_lib.count(tensors)
+  every = batched(tf.range(num_examples), global_batch_size)
+
+  def evaluate(
+      rows: tf.Tensor = every, epoch: int = 0, **options: Any
+  ) -> tuple[training.Sums, tf.Tensor]:
+    return loop(rows, epoch, **options)
+
+  return evaluate
+
+
+def _traced(
+    state: training.TrainState,
+    objective: objectives.Objective,
+    tensors: Mapping[str, Any],
+    strategy: tf.distribute.Strategy,
+    jit: str,
+    is_deterministic: bool,
+) -> tuple[tf.types.experimental.ConcreteFunction, compilation.Extent]:
+  """Traces the forward pass of one example, and chooses what is compiled."""
+  example = _batch(rows_lib.take(tensors, [0]), tf.zeros([1], tf.int32), 0)
   with strategy.scope():  # Layers may ask what they are computed on.
     forward = training.trace(objective, state.model, example)
   extent = compilation.choose_for(
       state.model, forward, strategy, jit, is_deterministic=is_deterministic
   )
-  step = training.make_train_step(
-      objective, optimizer, metric, strategy, extent
-  )
+  return forward, extent
+
+
+def _over(
+    state: training.TrainState,
+    step: training.Step,
+    strategy: tf.distribute.Strategy,
+    extent: compilation.Extent,
+    tensors: Mapping[str, Any],
+    zeros: training.Sums,
+) -> Callable[..., tuple[training.Sums, tf.Tensor]]:
+  """Makes a loop over data that are placed once, with defaults."""
   loop = make_loop(
       step, strategy, jit_compile=extent == compilation.Extent.LOOP
   )
-  data = place(arrays, strategy)
-  zeros = training.zero_sums(metric, forward)
+  data = place(tensors, strategy)
 
-  def train(
+  def over(
       rows: tf.Tensor,
       epoch: int,
       *,
@@ -231,4 +387,4 @@ def make_train_loop(
         zeros if sums is None else sums, count,
     )
 
-  return train
+  return over

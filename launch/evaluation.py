@@ -63,11 +63,7 @@ class Evaluator:
     self._experiment = experiment
     self._dataset = dataset
     self._strategy = strategy
-    # Weights may be scored on other numbers of replicas than trained on.
-    replicas = strategy.num_replicas_in_sync
-    self._batch_size = replicas * -(
-        -experiment.config.global_batch_size // replicas
-    )
+    self._batch_size = experiment.config.global_batch_size
     self._is_resident = dataset.is_resident
     extent = experiment.extent(strategy, self._is_resident)
     self._step = training.make_eval_step(

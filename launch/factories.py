@@ -197,7 +197,7 @@ _TABLES: dict[str, tuple[dict[str, Callable[..., Any]], tuple[str, ...]]] = {
         LOSSES,
         (
             'labels', 'logits', 'predictions', 'class_weights',
-            'label_smoothing',
+            'label_smoothing', 'class_mask',
         ),
     ),
     'model': (MODELS, ('num_classes', 'name')),

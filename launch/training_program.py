@@ -100,10 +100,7 @@ def _run(
         say(_complete(directory))
         return 0
     experiment, dataset = _prepare(
-        config,
-        place['data_dir'],
-        place['archives_dir'],
-        scope.num_replicas_in_sync,
+        config, place['data_dir'], place['archives_dir']
     )
     if resumed:
       resuming.check_data(
@@ -216,11 +213,9 @@ def _prepare(
     config: config_lib.Config,
     data_dir: str | None,
     archives_dir: str | None,
-    num_replicas: int,
 ) -> tuple[experiment_lib.Experiment, sources.ImageDataset]:
   """Opens the data and makes the parts, so that mistakes show up first."""
   try:
-    batches.check_division(config.global_batch_size, num_replicas)
     experiment_lib.check_names(config)
     dataset = experiment_lib.open_dataset(config, data_dir, archives_dir)
     data = experiment_lib.describe_data(config, dataset)

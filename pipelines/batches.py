@@ -3,10 +3,11 @@
 An element is the batch of one replica: `image` uint8 ``[B, H, W, C]``,
 `label` int64 ``[B]``, `weight` float32 ``[B]``, `index` int32 ``[B]``, the
 position of the example in its split (-1 for padding), and `epoch` int32
-``[B]`` with ``B = global_batch_size / num_replicas``. A worker's elements come
-in the order of its replicas, step after step, as
+``[B]`` with ``B = ceil(global_batch_size / num_replicas)``. A worker's elements
+come in the order of its replicas, step after step, as
 `strategy.distribute_datasets_from_function` deals them out: replica r of
-step s gets the r-th slice of the global batch of step s. The global batches
+step s gets the r-th slice of the global batch of step s, which is filled up
+with examples of weight 0 where it cannot be divided evenly. The global batches
 themselves do not depend on the numbers of replicas and workers.
 """
 
@@ -95,8 +96,8 @@ def train_batches(
     worker: The index of the worker that calls, in [0, num_workers).
 
   Returns:
-    A dataset of `num_steps * num_replicas / num_workers` batches with all
-    weights 1.
+    A dataset of `num_steps * num_replicas / num_workers` batches. All weights
+    are 1, but for what makes the parts of the replicas equal.
 
   Raises:
     ValueError: If the sizes do not fit one another.
@@ -174,9 +175,18 @@ def _replica_batches(
     worker: int,
 ) -> tf.data.Dataset:
   """Cuts rows of (keys, weights, epochs) and loads this worker's parts."""
-  check_division(global_batch_size, num_replicas, num_workers, worker)
+  _check_workers(num_replicas, num_workers, worker)
   num_local = num_replicas // num_workers
-  batch_size = global_batch_size // num_replicas
+  batch_size = -(-global_batch_size // num_replicas)
+  missing = batch_size * num_replicas - global_batch_size
+
+  def filled(keys, weights, epochs):
+    # With the first example again, which gets weight 0.
+    keys, epochs = tf.nest.map_structure(
+        lambda row: tf.concat([row, tf.repeat(row[:1], missing, 0)], 0),
+        (keys, epochs),
+    )
+    return keys, tf.pad(weights, [[0, missing]]), epochs
 
   def local(*row):
     def part(tensor):
@@ -184,7 +194,7 @@ def _replica_batches(
       first = worker * num_local
       return tf.reshape(tensor, shape)[first : first + num_local]
 
-    return tf.nest.map_structure(part, row)
+    return tf.nest.map_structure(part, filled(*row) if missing else row)
 
   def batch(keys, weights, epochs):
     loaded = data.load(keys)
@@ -211,40 +221,8 @@ def _positive(**sizes: int) -> None:
       raise ValueError(f'{name}: expected at least 1, got {size}.')
 
 
-def check_division(
-    global_batch_size: int,
-    num_replicas: int,
-    num_workers: int = 1,
-    worker: int = 0,
-) -> None:
-  """Checks that a global batch can be divided among replicas and workers.
-
-  Args:
-    global_batch_size: The examples of all replicas in one step.
-    num_replicas: The number of replicas of all workers.
-    num_workers: The number of workers, each with as many replicas.
-    worker: The index of this worker, in [0, num_workers).
-
-  Raises:
-    ValueError: If it can not; it names the nearest sizes that can.
-
-  Example:
-    >>> from pipelines import batches
-    >>> batches.check_division(96, num_replicas=3)
-  """
-  _positive(
-      global_batch_size=global_batch_size,
-      num_replicas=num_replicas,
-      num_workers=num_workers,
-  )
-  below = global_batch_size - global_batch_size % num_replicas
-  if below != global_batch_size:
-    near = [size for size in (below, below + num_replicas) if size]
-    raise ValueError(
-        f'global_batch_size: {global_batch_size} can not be divided among '
-        f'{num_replicas} replicas; the nearest that can: '
-        f'{" and ".join(map(str, near))}.'
-    )
+def _check_workers(num_replicas: int, num_workers: int, worker: int) -> None:
+  _positive(num_replicas=num_replicas, num_workers=num_workers)
   if num_replicas % num_workers:
     raise ValueError(
         f'num_replicas: {num_replicas} can not be divided among '

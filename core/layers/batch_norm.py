@@ -9,7 +9,7 @@ import sonnet as snt
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
-from .. import checks, distribution
+from .. import assignments, checks, distribution
 
 
 class BatchNorm(snt.Module):
@@ -22,10 +22,14 @@ class BatchNorm(snt.Module):
   the variance to cancellation where the mean is large. Examples of weight 0 do
   not count, whatever they hold.
 
-  In evaluation they are moving averages, which every training call updates by
-  plain assignments, the same on all replicas. These are debiased as Adam's
-  moments are: the first update takes the batch's statistics whole. The variance
-  is that of the population (divided by the count), as in Keras.
+  In evaluation they are moving averages, which every training call updates, the
+  same on all replicas: at once, or at the end of the train step that it is part
+  of (see `core.assignments`). These are debiased as Adam's moments are: the
+  first update takes the batch's statistics whole. The variance is that of the
+  population (divided by the count), as in Keras.
+
+  A step that takes its batch in micro-batches normalises each by its own
+  statistics, of all replicas, and moves the averages once for each of them.
 
   It is made of elementary operations, which convert to TF Lite, take half
   precision with float32 statistics, and compile with XLA on one replica. Where
@@ -45,6 +49,8 @@ class BatchNorm(snt.Module):
     >>> y.numpy().ravel().tolist(), norm.moving_mean.numpy().tolist()
     ([-1.0, 1.0, 7.0], [2.0])
   """
+
+  reduces_over_replicas = True  # Training asks it of any module.
 
   def __init__(
       self,
@@ -238,14 +244,16 @@ class BatchNorm(snt.Module):
   ) -> None:
     """Moves the averages, unless the batch was of padding alone."""
     rate = tf.where(count > 0, 1 - self.momentum, 0.0)
-    weight = self.moving_weight + rate * (1 - self.moving_weight)
+    weight = assignments.value(self.moving_weight)
+    weight += rate * (1 - weight)
     step = tf.math.divide_no_nan(rate, weight)
     for average, value in (
         (self.moving_mean, mean),
         (self.moving_variance, variance),
     ):
-      average.assign(average + step * (value - average))
-    self.moving_weight.assign(weight)
+      before = assignments.value(average)
+      assignments.assign(average, before + step * (value - before))
+    assignments.assign(self.moving_weight, weight)
 
 
 @tf.custom_gradient

@@ -3,7 +3,8 @@
 What holds for all of them:
 
 - ``fn(labels, predictions, *, ...) -> [batch_size, ...]``: nothing is reduced
-  over the batch. `mean` makes the scalar, and leaves out examples of weight 0.
+  over the batch. `mean` makes the scalar, and leaves out what has weight 0: an
+  example, or a place of one.
 - Losses of one class among many keep all axes but that of the classes: logits
   ``[batch_size, time, num_classes]`` have losses ``[batch_size, time]``. Losses
   of numbers and of yes or no average over all axes but the first, as `dice` and
@@ -18,12 +19,18 @@ What holds for all of them:
   and its kin (above 700 for `ctc`), 1 / q for `generalized_cross_entropy`.
   Logits of plus or minus infinity are sure yes and no for the binary losses.
   An example whose classes are all excluded has a loss of NaN.
+- ``class_mask=`` of the losses of one class among many excludes classes as
+  minus infinity does, for all examples, ``[num_classes]``, or for each of their
+  places. A logit that it excludes may be NaN. A label that it excludes, or a
+  probability of that class, is one out of range, and so is every label where no
+  class is left.
 - A prediction of NaN makes the loss of its example NaN.
 - Classes, counts and binary labels out of range raise ValueError where values
   can be looked at (eager) and give NaN for that example in a graph; see
   `arguments`. Probabilities over classes are taken as they are.
 - Over replicas, each loss sees the local batch. That changes no value, save
-  for losses that compare the examples of a batch, which say so.
+  for losses that compare the examples of a batch (`in_batch`): with
+  ``gather=distribution.all_gather`` they compare those of the global one.
 
 Penalties on parameters (`penalties`) are ``fn(tensors, *, ...) -> []``; those
 on what a model does with an example (`regularizers`) give ``[batch_size]``.

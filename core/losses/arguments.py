@@ -10,11 +10,16 @@ reports. Padding needs a label in range as well: 0 will do.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import tensorflow as tf
 
 from .. import checks
+
+# Whether a class is possible: ``[num_classes]`` or the logits' shape, booleans.
+ClassMask: TypeAlias = Sequence[bool] | tf.Tensor
 
 
 def floats(argument: str, values: tf.Tensor) -> tf.Tensor:
@@ -87,21 +92,27 @@ def examples(argument: str, values: tf.Tensor) -> tf.Tensor:
 
 
 def classes(
-    labels: tf.Tensor, logits: tf.Tensor
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    class_mask: ClassMask | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """Returns integer labels, logits and which labels name a class.
+  """Returns integer labels, logits and which labels name a possible class.
 
   Args:
     labels: ``[...]``, integers in [0, num_classes).
     logits: ``[..., num_classes]``, floating point.
+    class_mask: As for `possible_logits`.
 
   Returns:
-    The labels as int64, those out of range replaced by 0; the logits as
-    float32 (or float64); and a boolean tensor ``[...]`` for `nan_unless`.
+    The labels as int64, those that are wrong replaced by 0; the logits as
+    float32 (or float64), minus infinity where the mask excludes the class (0
+    where the label is wrong); and a boolean tensor ``[...]`` for `nan_unless`.
 
   Raises:
-    TypeError: If the labels are not integers or the logits not floating point.
-    ValueError: If the shapes do not fit or, eagerly, a label is out of range.
+    TypeError: If the labels are not integers, the logits not floating point or
+      the mask not boolean.
+    ValueError: If the shapes do not fit or, eagerly, a label is out of range or
+      names a class that is excluded.
   """
   logits = floats('logits', logits)
   labels = tf.convert_to_tensor(labels)
@@ -115,7 +126,90 @@ def classes(
   num_classes = tf.shape(logits, tf.int64)[-1]
   valid = (labels >= 0) & (labels < num_classes)
   require('labels', labels, valid, f'integers in [0, {logits.shape[-1]})')
+  if class_mask is not None:
+    mask = _mask(class_mask, logits)
+    known = tf.where(valid, labels, 0)
+    valid &= tf.gather(mask, known, axis=-1, batch_dims=mask.shape.rank - 1)
+    require('labels', labels, valid, 'classes that class_mask leaves possible')
+    logits = _excluding(mask, logits)
+    # No place of an example may spoil the others' gradients.
+    logits = tf.where(valid[..., tf.newaxis], logits, tf.zeros_like(logits))
   return tf.where(valid, labels, 0), logits, valid
+
+
+def distributions(
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    class_mask: ClassMask | None = None,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+  """Returns label probabilities, logits and which labels are possible.
+
+  Args:
+    labels: ``[batch_size, ..., num_classes]``, probabilities.
+    logits: ``[batch_size, ..., num_classes]``, floating point.
+    class_mask: As for `possible_logits`.
+
+  Returns:
+    The labels and the logits in one precision, 0 and minus infinity where the
+    mask excludes the class; and, where there is a mask, a boolean tensor
+    ``[batch_size, ...]`` for `nan_unless`.
+
+  Raises:
+    TypeError: If the logits are not floating point or the mask not boolean.
+    ValueError: If the shapes do not fit or, eagerly, a class that is excluded
+      has a probability other than 0.
+  """
+  labels, logits = pair(labels, logits, names=('labels', 'logits'))
+  class_axis('logits', logits)
+  if class_mask is None:
+    return labels, logits, None
+  mask = _mask(class_mask, logits)
+  valid = mask | tf.equal(labels, 0)
+  expected = 'probability 0 for classes that class_mask excludes'
+  require('labels', labels, valid, expected)
+  valid = tf.reduce_all(valid, axis=-1) & tf.reduce_any(mask, axis=-1)
+  labels = tf.where(mask, labels, tf.zeros_like(labels))
+  return labels, _excluding(mask, logits), valid
+
+
+def possible_logits(
+    class_mask: ClassMask | None, logits: tf.Tensor
+) -> tf.Tensor:
+  """Puts minus infinity for the logits of classes that a mask excludes.
+
+  Args:
+    class_mask: ``[num_classes]`` or the logits' shape, booleans: whether the
+      class is possible. None excludes none.
+    logits: ``[..., num_classes]``, floating point.
+
+  Returns:
+    A tensor of the logits' shape. What it replaces gets a gradient of 0,
+    whatever it is.
+
+  Raises:
+    TypeError: If the mask is not boolean.
+    ValueError: If it has another shape.
+  """
+  if class_mask is None:
+    return logits
+  return _excluding(_mask(class_mask, logits), logits)
+
+
+def _excluding(mask: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+  return tf.where(mask, logits, tf.constant(-math.inf, logits.dtype))
+
+
+def _mask(class_mask: ClassMask, logits: tf.Tensor) -> tf.Tensor:
+  mask = tf.convert_to_tensor(class_mask)
+  if not mask.dtype.is_bool:
+    raise TypeError(
+        f'class_mask: expected booleans, got {mask.dtype.name}; convert with '
+        'tf.cast(..., tf.bool).'
+    )
+  sizes = checks.sizes_of(logits)
+  return checks.shape(
+      'class_mask', mask, sizes[-1:] if mask.shape.rank == 1 else sizes
+  )
 
 
 def class_axis(argument: str, logits: tf.Tensor) -> None:
@@ -174,8 +268,15 @@ def require(
     raise ValueError(f'{argument}: expected {expected}, got {wrong}.')
 
 
-def nan_unless(valid: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-  """Returns values, with NaN (of zero gradient) where they are not valid."""
+def nan_unless(valid: tf.Tensor | None, values: tf.Tensor) -> tf.Tensor:
+  """Returns values, with NaN (of zero gradient) where they are not valid.
+
+  Args:
+    valid: Booleans of the values' shape. None takes all for valid.
+    values: A floating point tensor.
+  """
+  if valid is None:
+    return values
   return tf.where(valid, values, tf.constant(float('nan'), values.dtype))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ def softmax_cross_entropy(
     *,
     class_weights: Sequence[float] | tf.Tensor | None = None,
     label_smoothing: float = 0.0,
+    class_mask: arguments.ClassMask | None = None,
 ) -> tf.Tensor:
   r"""Computes the cross-entropy of integer labels and the logits' softmax.
 
@@ -39,15 +41,19 @@ def softmax_cross_entropy(
     class_weights: ``[num_classes]``, numbers >= 0; None weighs all 1.
     label_smoothing: In [0, 1]: the share of the label that is spread evenly
       over all classes that are not excluded.
+    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
+      a class, whatever its logit. If None, all are possible.
 
   Returns:
     ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
     float64).
 
   Raises:
-    TypeError: If the labels are not integers or the logits not floating point.
+    TypeError: If the labels are not integers, the logits not floating point or
+      the mask not boolean.
     ValueError: If shapes do not fit, there is not one class weight a class,
-      the smoothing is not in [0, 1] or, eagerly, a label is out of range.
+      the smoothing is not in [0, 1] or, eagerly, a label is out of range or
+      excluded.
 
   Reference:
     Szegedy et al., `Rethinking the Inception Architecture for Computer Vision
@@ -61,7 +67,7 @@ def softmax_cross_entropy(
   """
   checks.in_range('label_smoothing', label_smoothing, 0, 1)
   arguments.class_axis('logits', logits)
-  labels, logits, valid = arguments.classes(labels, logits)
+  labels, logits, valid = arguments.classes(labels, logits, class_mask)
   values = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
   if label_smoothing:
     possible = _possible(logits)
@@ -82,6 +88,7 @@ def softmax_cross_entropy_with_probabilities(
     *,
     class_weights: Sequence[float] | tf.Tensor | None = None,
     label_smoothing: float = 0.0,
+    class_mask: arguments.ClassMask | None = None,
 ) -> tf.Tensor:
   r"""Computes the cross-entropy of label probabilities and logits' softmax.
 
@@ -101,15 +108,19 @@ def softmax_cross_entropy_with_probabilities(
     class_weights: ``[num_classes]``, numbers >= 0; None weighs all 1.
     label_smoothing: In [0, 1]: the share of the label that is spread evenly
       over all classes that are not excluded.
+    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
+      a class, whatever its logit. If None, all are possible.
 
   Returns:
     ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
     float64).
 
   Raises:
-    TypeError: If the logits are not floating point numbers.
-    ValueError: If shapes do not fit, there is not one class weight a class or
-      the smoothing is not in [0, 1].
+    TypeError: If the logits are not floating point numbers or the mask is not
+      boolean.
+    ValueError: If shapes do not fit, there is not one class weight a class, the
+      smoothing is not in [0, 1] or, eagerly, a class that is excluded has a
+      probability other than 0.
 
   Reference:
     Szegedy et al., `Rethinking the Inception Architecture for Computer Vision
@@ -123,8 +134,7 @@ def softmax_cross_entropy_with_probabilities(
     0.6931
   """
   checks.in_range('label_smoothing', label_smoothing, 0, 1)
-  labels, logits = arguments.pair(labels, logits, names=('labels', 'logits'))
-  arguments.class_axis('logits', logits)
+  labels, logits, valid = arguments.distributions(labels, logits, class_mask)
   smooth = labels
   if label_smoothing:
     possible = _possible(logits)
@@ -137,7 +147,7 @@ def softmax_cross_entropy_with_probabilities(
   if class_weights is not None:
     weights = arguments.class_weights(class_weights, logits)
     values = numerics.times(values, tf.reduce_sum(labels * weights, axis=-1))
-  return values
+  return arguments.nan_unless(valid, values)
 
 
 def softmax_focal(
@@ -146,6 +156,7 @@ def softmax_focal(
     *,
     gamma: float = 2.0,
     class_weights: Sequence[float] | tf.Tensor | None = None,
+    class_mask: arguments.ClassMask | None = None,
 ) -> tf.Tensor:
   r"""Computes the focal loss, which passes over what is already easy.
 
@@ -158,15 +169,18 @@ def softmax_focal(
     gamma: How fast easy examples lose weight, >= 0; 0 is the cross-entropy.
     class_weights: ``[num_classes]``, numbers >= 0 (the paper's alpha); None
       weighs all 1.
+    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
+      a class, whatever its logit. If None, all are possible.
 
   Returns:
     ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
     float64).
 
   Raises:
-    TypeError: If the labels are not integers or the logits not floating point.
+    TypeError: If the labels are not integers, the logits not floating point or
+      the mask not boolean.
     ValueError: If shapes do not fit, there is not one class weight a class,
-      gamma is negative or, eagerly, a label is out of range.
+      gamma is negative or, eagerly, a label is out of range or excluded.
 
   Reference:
     Lin et al., `Focal Loss for Dense Object Detection
@@ -179,13 +193,18 @@ def softmax_focal(
     0.3466
   """
   arguments.not_negative('gamma', gamma)
-  cross_entropy = softmax_cross_entropy(labels, logits)
-  weighted = softmax_cross_entropy(labels, logits, class_weights=class_weights)
+  loss = functools.partial(softmax_cross_entropy, class_mask=class_mask)
+  cross_entropy = loss(labels, logits)
+  weighted = loss(labels, logits, class_weights=class_weights)
   return numerics.power(-tf.math.expm1(-cross_entropy), gamma) * weighted
 
 
 def poly1_cross_entropy(
-    labels: tf.Tensor, logits: tf.Tensor, *, epsilon: float = 2.0
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    *,
+    epsilon: float = 2.0,
+    class_mask: arguments.ClassMask | None = None,
 ) -> tf.Tensor:
   r"""Computes the cross-entropy with its first polynomial term reweighed.
 
@@ -196,15 +215,18 @@ def poly1_cross_entropy(
       range raises eagerly and gives NaN in a graph.
     logits: ``[batch_size, ..., num_classes]``, floating point.
     epsilon: The coefficient, >= -1; the paper suggests 2 for images.
+    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
+      a class, whatever its logit. If None, all are possible.
 
   Returns:
     ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
     float64).
 
   Raises:
-    TypeError: If the labels are not integers or the logits not floating point.
+    TypeError: If the labels are not integers, the logits not floating point or
+      the mask not boolean.
     ValueError: If shapes do not fit, epsilon is below -1 or, eagerly, a label
-      is out of range.
+      is out of range or excluded.
 
   Reference:
     Leng et al., `PolyLoss: A Polynomial Expansion Perspective of
@@ -218,7 +240,7 @@ def poly1_cross_entropy(
     1.6931
   """
   checks.in_range('epsilon', epsilon, -1, float('inf'))
-  cross_entropy = softmax_cross_entropy(labels, logits)
+  cross_entropy = softmax_cross_entropy(labels, logits, class_mask=class_mask)
   return cross_entropy - epsilon * tf.math.expm1(-cross_entropy)
 
 

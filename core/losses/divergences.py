@@ -11,7 +11,12 @@ import tensorflow as tf
 from . import arguments, numerics
 
 
-def kl_divergence(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+def kl_divergence(
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    *,
+    class_mask: arguments.ClassMask | None = None,
+) -> tf.Tensor:
   r"""Computes the Kullback-Leibler divergence of labels from predictions.
 
   With label probabilities y and :math:`p = \mathrm{softmax}(x)`:
@@ -23,14 +28,18 @@ def kl_divergence(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
   Args:
     labels: ``[batch_size, ..., num_classes]``, probabilities that add up to 1.
     logits: ``[batch_size, ..., num_classes]``, floating point.
+    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
+      a class, whatever its logit. If None, all are possible.
 
   Returns:
     ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
     float64).
 
   Raises:
-    TypeError: If the logits are not floating point numbers.
-    ValueError: If the shapes differ.
+    TypeError: If the logits are not floating point numbers or the mask is not
+      boolean.
+    ValueError: If the shapes differ or, eagerly, a class that is excluded has a
+      probability other than 0.
 
   Reference:
     Kullback and Leibler, `On Information and Sufficiency
@@ -42,15 +51,19 @@ def kl_divergence(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     >>> round(float(values[0]), 4)
     0.6931
   """
-  labels, logits = arguments.pair(labels, logits, names=('labels', 'logits'))
-  arguments.class_axis('logits', logits)
+  labels, logits, valid = arguments.distributions(labels, logits, class_mask)
   y, x = numerics.widest(labels), numerics.widest(logits)
   log_p = tf.nn.log_softmax(numerics.finite_logits(x, where_label_is=y))
   values = tf.reduce_sum(tf.math.xlogy(y, y) - y * log_p, axis=-1)
-  return tf.cast(values, logits.dtype)
+  return arguments.nan_unless(valid, tf.cast(values, logits.dtype))
 
 
-def jensen_shannon(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+def jensen_shannon(
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    *,
+    class_mask: arguments.ClassMask | None = None,
+) -> tf.Tensor:
   r"""Computes the Jensen-Shannon divergence of labels and predictions.
 
   With label probabilities y, :math:`p = \mathrm{softmax}(x)` and their middle
@@ -63,13 +76,17 @@ def jensen_shannon(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
   Args:
     labels: ``[batch_size, ..., num_classes]``, probabilities that add up to 1.
     logits: ``[batch_size, ..., num_classes]``, floating point.
+    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
+      a class, whatever its logit. If None, all are possible.
 
   Returns:
     ``[batch_size, ...]``, in [0, log 2], float32 also for bfloat16 logits.
 
   Raises:
-    TypeError: If the logits are not floating point numbers.
-    ValueError: If the shapes differ.
+    TypeError: If the logits are not floating point numbers or the mask is not
+      boolean.
+    ValueError: If the shapes differ or, eagerly, a class that is excluded has a
+      probability other than 0.
 
   Reference:
     Lin, `Divergence Measures Based on the Shannon Entropy
@@ -81,8 +98,7 @@ def jensen_shannon(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     >>> round(float(values[0]), 4)
     0.6931
   """
-  labels, logits = arguments.pair(labels, logits, names=('labels', 'logits'))
-  arguments.class_axis('logits', logits)
+  labels, logits, valid = arguments.distributions(labels, logits, class_mask)
   y, x = numerics.widest(labels), numerics.widest(logits)
   log_p = tf.nn.log_softmax(numerics.finite_logits(x))
   p = tf.exp(log_p)
@@ -90,7 +106,7 @@ def jensen_shannon(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
   values = 0.5 * tf.reduce_sum(
       tf.math.xlogy(y, y) + p * log_p - (y + p) * log_middle, axis=-1
   )
-  return tf.cast(values, logits.dtype)
+  return arguments.nan_unless(valid, tf.cast(values, logits.dtype))
 
 
 def distillation(
@@ -98,6 +114,7 @@ def distillation(
     logits: tf.Tensor,
     *,
     temperature: float = 2.0,
+    class_mask: arguments.ClassMask | None = None,
 ) -> tf.Tensor:
   r"""Computes the divergence of a student from its teacher, both softened.
 
@@ -113,13 +130,16 @@ def distillation(
     teacher_logits: ``[batch_size, ..., num_classes]``, floating point.
     logits: ``[batch_size, ..., num_classes]``, floating point.
     temperature: > 0; more brings out what the teacher holds to be unlikely.
+    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
+      a class, whatever both logits are. If None, all are possible.
 
   Returns:
     ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
     float64).
 
   Raises:
-    TypeError: If the logits are not floating point numbers.
+    TypeError: If the logits are not floating point numbers or the mask is not
+      boolean.
     ValueError: If the shapes differ or the temperature is not positive.
 
   Reference:
@@ -138,6 +158,9 @@ def distillation(
       names=('teacher_logits', 'logits'),
   )
   arguments.class_axis('logits', logits)
+  teacher_logits, logits = (
+      arguments.possible_logits(class_mask, x) for x in (teacher_logits, logits)
+  )
   z = numerics.widest(tf.stop_gradient(teacher_logits)) / temperature
   x = numerics.widest(logits) / temperature
   log_teacher = tf.nn.log_softmax(numerics.finite_logits(z))

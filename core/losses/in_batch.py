@@ -4,17 +4,27 @@ They take the weights of the batch: an example of weight 0 is no anchor, no
 positive and no negative, its value is 0, and no value or gradient of another
 example depends on it, whatever it holds. `mean` then takes the same weights.
 
-Over replicas they see the local batch only: the negatives of an example are
-those of its replica, so the value depends on how the global batch is divided.
-For the same value on any number of replicas, gather the embeddings first.
+Over replicas they see the local batch: the negatives of an example are those of
+its replica, so that the value depends on how the global batch is divided. With
+`gather=distribution.all_gather` they see the global one: the anchors are the
+examples of this replica, the candidates those of all, each with its label and
+whether it has a weight. Sums and gradients over all replicas are then those of
+one replica, whatever their number and however many examples each has. Every
+replica must compute the loss, also one without examples.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
 from .. import checks
 from . import arguments, numerics
+
+# From the part ``[size, ...]`` of a replica to those of all, in their order.
+Gather: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
 
 _NEVER = -1e30  # A logit whose softmax is 0, without the NaN of infinities.
 
@@ -25,6 +35,7 @@ def nt_xent(
     *,
     temperature: float = 0.5,
     weights: tf.Tensor | None = None,
+    gather: Gather | None = None,
 ) -> tf.Tensor:
   r"""Computes the normalised temperature-scaled cross-entropy of two views.
 
@@ -35,7 +46,8 @@ def nt_xent(
     -\log \frac{\exp(z_i \cdot z_j / T)}
     {\sum_{k \ne i} \exp(z_i \cdot z_k / T)}
 
-  averaged over both views of an example. Over replicas: the local batch.
+  averaged over both views of an example. Over replicas: the local batch; with
+  ``gather=`` the global one.
 
   Args:
     first: ``[batch_size, dimensions]``, floating point: a view's embeddings.
@@ -43,12 +55,15 @@ def nt_xent(
     temperature: T > 0.
     weights: ``[batch_size]``; examples of weight 0 are left out. None keeps
       all.
+    gather: A function such as `distribution.all_gather`, to compare with the
+      examples of all replicas. If None, with those of this one.
 
   Returns:
     ``[batch_size]``, 0 where the weight is 0; float32 also for bfloat16.
 
   Raises:
-    TypeError: If the embeddings are not floating point numbers.
+    TypeError: If the embeddings are not floating point numbers or gather is
+      not a function.
     ValueError: If shapes do not fit or the temperature is not positive.
 
   Reference:
@@ -69,15 +84,19 @@ def nt_xent(
   checks.rank('second', second, 2)
   kept = _kept(weights, first)
   first, second = _cleared(first, kept), _cleared(second, kept)
-  units = numerics.unit(tf.concat([first, second], axis=0))
-  logits = tf.matmul(units, units, transpose_b=True) / temperature  # [2B, 2B]
-  others = _others(tf.concat([kept, kept], axis=0))
-  size = tf.shape(first)[0]
-  other_view = tf.roll(tf.eye(2 * size, dtype=tf.bool), size, axis=0)
+  units = numerics.unit(tf.stack([first, second], axis=1))  # [B, 2, D]
+  candidates = _candidates(units, kept, gather=gather)
+  logits = tf.matmul(
+      _by_view(units), _by_view(candidates.embeddings), transpose_b=True
+  ) / temperature  # [2B, 2N]
+  size, num_candidates = tf.unstack(tf.shape(candidates.is_self))
+  views = tf.repeat([False, True], size)
+  same_view = views[:, tf.newaxis] == tf.repeat([False, True], num_candidates)
+  same_example = tf.tile(candidates.is_self, [2, 2])
+  others = tf.tile(candidates.is_kept, [2]) & ~(same_example & same_view)
+  other_view = others & same_example
   log_p = tf.nn.log_softmax(numerics.where(others, logits, _NEVER))
-  values = -tf.reduce_sum(
-      numerics.where(other_view & others, log_p, 0.0), axis=1
-  )
+  values = -tf.reduce_sum(numerics.where(other_view, log_p, 0.0), axis=1)
   values = tf.reduce_mean(tf.reshape(values, [2, size]), axis=0)
   return numerics.where(kept, values, 0.0)
 
@@ -88,6 +107,7 @@ def supervised_contrastive(
     *,
     temperature: float = 0.1,
     weights: tf.Tensor | None = None,
+    gather: Gather | None = None,
 ) -> tf.Tensor:
   r"""Computes how badly an example finds those of its class in the batch.
 
@@ -97,7 +117,7 @@ def supervised_contrastive(
     -\frac{1}{|P|} \sum_{p \in P} \log \frac{\exp(z_i \cdot z_p / T)}
     {\sum_{k \ne i} \exp(z_i \cdot z_k / T)}
 
-  Over replicas: the local batch.
+  Over replicas: the local batch; with ``gather=`` the global one.
 
   Args:
     labels: ``[batch_size]``, integers of any range: equal means of a class.
@@ -105,14 +125,16 @@ def supervised_contrastive(
     temperature: T > 0.
     weights: ``[batch_size]``; examples of weight 0 are left out. None keeps
       all.
+    gather: A function such as `distribution.all_gather`, to compare with the
+      examples of all replicas. If None, with those of this one.
 
   Returns:
     ``[batch_size]``, 0 for an example alone of its class or of weight 0;
     float32 also for bfloat16 embeddings.
 
   Raises:
-    TypeError: If the labels are not integers or the embeddings not floating
-      point numbers.
+    TypeError: If the labels are not integers, the embeddings not floating point
+      numbers or gather is not a function.
     ValueError: If shapes do not fit or the temperature is not positive.
 
   Reference:
@@ -129,9 +151,11 @@ def supervised_contrastive(
   arguments.positive('temperature', temperature)
   labels, embeddings, kept = _batch(labels, embeddings, weights)
   units = numerics.unit(embeddings)
-  logits = tf.matmul(units, units, transpose_b=True) / temperature  # [B, B]
-  others = _others(kept)
-  positive = _same(labels) & others
+  candidates = _candidates(units, kept, labels, gather)
+  logits = tf.matmul(units, candidates.embeddings, transpose_b=True)  # [B, N]
+  logits /= temperature
+  others = candidates.is_kept & ~candidates.is_self
+  positive = others & candidates.is_same_label
   log_p = tf.nn.log_softmax(numerics.where(others, logits, _NEVER))
   values = tf.math.divide_no_nan(
       tf.reduce_sum(numerics.where(positive, -log_p, 0.0), axis=1),
@@ -146,6 +170,7 @@ def batch_hard_triplet(
     *,
     margin: float = 1.0,
     weights: tf.Tensor | None = None,
+    gather: Gather | None = None,
 ) -> tf.Tensor:
   r"""Computes `triplet_margin` of each example's hardest triplet.
 
@@ -154,7 +179,7 @@ def batch_hard_triplet(
 
   .. math:: \max(0, m + \max_{p \in P} d(i, p) - \min_{n \in N} d(i, n))
 
-  Over replicas: the local batch.
+  Over replicas: the local batch; with ``gather=`` the global one.
 
   Args:
     labels: ``[batch_size]``, integers of any range: equal means of a class.
@@ -162,14 +187,16 @@ def batch_hard_triplet(
     margin: How much farther the negative shall be, >= 0.
     weights: ``[batch_size]``; examples of weight 0 are left out. None keeps
       all.
+    gather: A function such as `distribution.all_gather`, to compare with the
+      examples of all replicas. If None, with those of this one.
 
   Returns:
     ``[batch_size]``, 0 for an example with no positive or no negative or of
     weight 0; float32 also for bfloat16 embeddings.
 
   Raises:
-    TypeError: If the labels are not integers or the embeddings not floating
-      point numbers.
+    TypeError: If the labels are not integers, the embeddings not floating point
+      numbers or gather is not a function.
     ValueError: If shapes do not fit or the margin is negative.
 
   Reference:
@@ -184,9 +211,11 @@ def batch_hard_triplet(
   """
   arguments.not_negative('margin', margin)
   labels, embeddings, kept = _batch(labels, embeddings, weights)
-  others, same = _others(kept), _same(labels)
-  positive, negative = others & same, others & ~same
-  distances = _distances(embeddings, kept)
+  candidates = _candidates(embeddings, kept, labels, gather)
+  others = candidates.is_kept & ~candidates.is_self
+  positive = others & candidates.is_same_label
+  negative = others & ~candidates.is_same_label
+  distances = _distances(embeddings, candidates)
   farthest = tf.reduce_max(numerics.where(positive, distances, 0.0), axis=1)
   nearest = tf.reduce_min(numerics.where(negative, distances, 1e30), axis=1)
   has_both = tf.reduce_any(positive, axis=1) & tf.reduce_any(negative, axis=1)
@@ -195,6 +224,22 @@ def batch_hard_triplet(
   # XLA's maximum leaves NaN out.
   is_number = ~tf.reduce_any(tf.math.is_nan(embeddings), axis=-1)
   return arguments.nan_unless(is_number, values)
+
+
+class _Candidates(NamedTuple):
+  """What anchors are compared with.
+
+  Attributes:
+    embeddings: ``[N, ...]``, floating point.
+    is_kept: ``[N]``: whether a candidate has a weight.
+    is_self: ``[B, N]``: whether a candidate is the anchor itself.
+    is_same_label: ``[B, N]``: whether a candidate has the anchor's label.
+  """
+
+  embeddings: tf.Tensor
+  is_kept: tf.Tensor
+  is_self: tf.Tensor
+  is_same_label: tf.Tensor
 
 
 def _batch(
@@ -222,25 +267,70 @@ def _cleared(embeddings: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
   return numerics.where(kept[:, tf.newaxis], embeddings, 0.0)
 
 
-def _others(kept: tf.Tensor) -> tf.Tensor:
-  """Returns ``[B, B]``: whether a row is compared with a column."""
-  return kept & ~tf.eye(tf.shape(kept)[0], dtype=tf.bool)
+def _candidates(
+    embeddings: tf.Tensor,
+    kept: tf.Tensor,
+    labels: tf.Tensor | None = None,
+    gather: Gather | None = None,
+) -> _Candidates:
+  """Returns what the anchors ``[B, ...]`` are compared with.
+
+  A candidate is known by its replica and its row there, so that none is taken
+  for another one, however alike they are.
+  """
+  rows = tf.range(tf.shape(kept, tf.int64)[0])
+  context = tf.distribute.get_replica_context()
+  replica = context.replica_id_in_sync_group if context else 0
+  replica = tf.cast(replica, tf.int64)
+  own = tf.stack(
+      [
+          tf.fill(tf.shape(rows), replica),
+          rows,
+          tf.cast(kept, tf.int64),
+          tf.zeros_like(rows) if labels is None else tf.cast(labels, tf.int64),
+      ],
+      axis=1,
+  )  # [B, 4]
+  everyone = own
+  if gather is not None:
+    if not callable(gather):
+      raise TypeError(
+          'gather: expected a function such as distribution.all_gather, got '
+          f'{gather!r}.'
+      )
+    everyone = checks.shape('gather', gather(own), [None, *own.shape[1:]])
+    embeddings = checks.shape(
+        'gather',
+        gather(embeddings),
+        [checks.sizes_of(everyone)[0], *embeddings.shape[1:]],
+    )
+  replicas, candidate_rows, is_kept, candidate_labels = tf.unstack(
+      everyone, axis=1
+  )
+  return _Candidates(
+      embeddings,
+      tf.cast(is_kept, tf.bool),
+      (rows[:, tf.newaxis] == candidate_rows) & (replica == replicas),
+      own[:, 3:] == candidate_labels,
+  )
 
 
-def _same(labels: tf.Tensor) -> tf.Tensor:
-  return labels[:, tf.newaxis] == labels[tf.newaxis, :]
+def _by_view(views: tf.Tensor) -> tf.Tensor:
+  """Puts ``[size, 2, dimensions]`` into ``[2 * size, dimensions]``."""
+  return tf.concat(tf.unstack(views, axis=1), axis=0)
 
 
-def _distances(embeddings: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
-  """Computes ``[B, B]`` distances of the examples that are kept.
+def _distances(anchors: tf.Tensor, candidates: _Candidates) -> tf.Tensor:
+  """Computes ``[B, N]`` distances to the candidates that are kept.
 
   |x|^2 + |y|^2 - 2 x y cancels where distances are small: it is computed in
-  float64, around the embeddings' mean, which changes no distance.
+  float64, around the candidates' mean, which changes no distance.
   """
-  x = numerics.widest(embeddings)
-  count = tf.reduce_sum(tf.cast(kept, x.dtype))
-  x -= tf.stop_gradient(tf.math.divide_no_nan(tf.reduce_sum(x, axis=0), count))
-  products = tf.matmul(x, x, transpose_b=True)
-  squares = tf.reduce_sum(x**2, axis=-1)
-  squared = squares[:, tf.newaxis] + squares[tf.newaxis, :] - 2 * products
-  return tf.cast(numerics.sqrt(tf.nn.relu(squared)), embeddings.dtype)
+  x, y = numerics.widest(anchors), numerics.widest(candidates.embeddings)
+  count = tf.reduce_sum(tf.cast(candidates.is_kept, y.dtype))
+  mean = tf.math.divide_no_nan(tf.reduce_sum(y, axis=0), count)
+  x, y = x - tf.stop_gradient(mean), y - tf.stop_gradient(mean)
+  products = tf.matmul(x, y, transpose_b=True)
+  squares = [tf.reduce_sum(vectors**2, axis=-1) for vectors in (x, y)]
+  squared = squares[0][:, tf.newaxis] + squares[1] - 2 * products
+  return tf.cast(numerics.sqrt(tf.nn.relu(squared)), anchors.dtype)

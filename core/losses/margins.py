@@ -41,7 +41,11 @@ def hinge(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def multiclass_hinge(
-    labels: tf.Tensor, logits: tf.Tensor, *, margin: float = 1.0
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    *,
+    margin: float = 1.0,
+    class_mask: arguments.ClassMask | None = None,
 ) -> tf.Tensor:
   r"""Computes the hinge loss against the best of the wrong classes.
 
@@ -52,15 +56,18 @@ def multiclass_hinge(
       range raises eagerly and gives NaN in a graph.
     logits: ``[batch_size, ..., num_classes]``, floating point scores.
     margin: By how much the right class shall lead, >= 0.
+    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
+      a class, whatever its logit. If None, all are possible.
 
   Returns:
     ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
     float64).
 
   Raises:
-    TypeError: If the labels are not integers or the logits not floating point.
+    TypeError: If the labels are not integers, the logits not floating point or
+      the mask not boolean.
     ValueError: If shapes do not fit, the margin is negative or, eagerly, a
-      label is out of range.
+      label is out of range or excluded.
 
   Reference:
     Crammer and Singer, `On the Algorithmic Implementation of Multiclass
@@ -74,7 +81,7 @@ def multiclass_hinge(
   """
   arguments.not_negative('margin', margin)
   arguments.class_axis('logits', logits)
-  labels, logits, valid = arguments.classes(labels, logits)
+  labels, logits, valid = arguments.classes(labels, logits, class_mask)
   right = tf.one_hot(labels, tf.shape(logits)[-1], True, False)
   score = tf.reduce_sum(numerics.where(right, logits, 0.0), axis=-1)
   rival = tf.reduce_max(numerics.where(~right, logits, -1e30), axis=-1)

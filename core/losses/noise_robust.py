@@ -9,7 +9,11 @@ from . import arguments, classification
 
 
 def generalized_cross_entropy(
-    labels: tf.Tensor, logits: tf.Tensor, *, q: float = 0.7
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    *,
+    q: float = 0.7,
+    class_mask: arguments.ClassMask | None = None,
 ) -> tf.Tensor:
   r"""Computes a loss between cross-entropy (q to 0) and absolute error (1).
 
@@ -20,14 +24,17 @@ def generalized_cross_entropy(
       range raises eagerly and gives NaN in a graph.
     logits: ``[batch_size, ..., num_classes]``, floating point.
     q: In (0, 1]; more bears more noise and learns more slowly.
+    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
+      a class, whatever its logit. If None, all are possible.
 
   Returns:
     ``[batch_size, ...]``, at most 1 / q, float32 also for bfloat16 logits.
 
   Raises:
-    TypeError: If the labels are not integers or the logits not floating point.
+    TypeError: If the labels are not integers, the logits not floating point or
+      the mask not boolean.
     ValueError: If shapes do not fit, q is not in (0, 1] or, eagerly, a label
-      is out of range.
+      is out of range or excluded.
 
   Reference:
     Zhang and Sabuncu, `Generalized Cross Entropy Loss for Training Deep Neural
@@ -42,7 +49,9 @@ def generalized_cross_entropy(
   """
   arguments.positive('q', q)
   checks.in_range('q', q, 0, 1)
-  cross_entropy = classification.softmax_cross_entropy(labels, logits)
+  cross_entropy = classification.softmax_cross_entropy(
+      labels, logits, class_mask=class_mask
+  )
   return -tf.math.expm1(-q * cross_entropy) / q
 
 
@@ -53,6 +62,7 @@ def symmetric_cross_entropy(
     alpha: float = 0.1,
     beta: float = 1.0,
     log_zero: float = -4.0,
+    class_mask: arguments.ClassMask | None = None,
 ) -> tf.Tensor:
   r"""Computes cross-entropy plus the reverse cross-entropy.
 
@@ -69,15 +79,18 @@ def symmetric_cross_entropy(
       6 for CIFAR-100).
     beta: The factor of the reverse cross-entropy, >= 0 (0.1 for CIFAR-100).
     log_zero: The number A < 0.
+    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
+      a class, whatever its logit. If None, all are possible.
 
   Returns:
     ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
     float64).
 
   Raises:
-    TypeError: If the labels are not integers or the logits not floating point.
+    TypeError: If the labels are not integers, the logits not floating point or
+      the mask not boolean.
     ValueError: If shapes do not fit, an option is out of range or, eagerly, a
-      label is.
+      label is, or is excluded.
 
   Reference:
     Wang et al., `Symmetric Cross Entropy for Robust Learning with Noisy Labels
@@ -92,7 +105,9 @@ def symmetric_cross_entropy(
   arguments.not_negative('alpha', alpha)
   arguments.not_negative('beta', beta)
   checks.in_range('log_zero', log_zero, -float('inf'), 0)
-  cross_entropy = classification.softmax_cross_entropy(labels, logits)
+  cross_entropy = classification.softmax_cross_entropy(
+      labels, logits, class_mask=class_mask
+  )
   reverse = log_zero * tf.math.expm1(-cross_entropy)
   if not alpha:  # 0 times an infinite cross-entropy would be NaN.
     return beta * reverse

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import tensorflow as tf
 
 from .. import checks
@@ -9,7 +11,11 @@ from . import arguments
 
 
 def dice(
-    labels: tf.Tensor, logits: tf.Tensor, *, smoothing: float = 1.0
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    *,
+    smoothing: float = 1.0,
+    class_mask: arguments.ClassMask | None = None,
 ) -> tf.Tensor:
   r"""Computes one less the Dice coefficient of soft regions.
 
@@ -30,15 +36,16 @@ def dice(
       for one foreground (sigmoid).
     smoothing: > 0, counted in places: what makes an empty region, rightly
       found empty, no loss.
+    class_mask: As for `tversky`.
 
   Returns:
     ``[batch_size]``, in [0, 1], float32 also for bfloat16 logits.
 
   Raises:
-    TypeError: If the logits are not floating point numbers, or the labels of
-      many classes not integers.
-    ValueError: If shapes do not fit, the smoothing is not positive or,
-      eagerly, a label is out of range.
+    TypeError: If the logits are not floating point numbers, the labels of many
+      classes not integers or the mask not boolean.
+    ValueError: If shapes do not fit, the smoothing is not positive, masks have
+      a mask of classes or, eagerly, a label is out of range or excluded.
 
   Reference:
     Milletari et al., `V-Net <https://arxiv.org/abs/1606.04797>`_, 2016,
@@ -49,7 +56,14 @@ def dice(
     >>> losses.dice([[1, 1, 0, 0]], [[99.0, -99.0, -99.0, -99.0]]).numpy()
     array([0.25], dtype=float32)
   """
-  return tversky(labels, logits, alpha=0.5, beta=0.5, smoothing=smoothing / 2)
+  return tversky(
+      labels,
+      logits,
+      alpha=0.5,
+      beta=0.5,
+      smoothing=smoothing / 2,
+      class_mask=class_mask,
+  )
 
 
 def tversky(
@@ -59,6 +73,7 @@ def tversky(
     alpha: float = 0.3,
     beta: float = 0.7,
     smoothing: float = 1.0,
+    class_mask: arguments.ClassMask | None = None,
 ) -> tf.Tensor:
   r"""Computes one less the Tversky index of soft regions.
 
@@ -79,15 +94,19 @@ def tversky(
     alpha: What a place falsely predicted costs, >= 0.
     beta: What a place missed costs, >= 0; more than alpha favours recall.
     smoothing: > 0, counted in places.
+    class_mask: ``[num_classes]`` or the logits' shape, booleans, for integer
+      labels only: False excludes a class, whatever its logit. A class that is
+      excluded at all places of an example has no part in its average. If None,
+      all are possible.
 
   Returns:
     ``[batch_size]``, in [0, 1], float32 also for bfloat16 logits.
 
   Raises:
-    TypeError: If the logits are not floating point numbers, or the labels of
-      many classes not integers.
-    ValueError: If shapes do not fit, an option is out of range or, eagerly, a
-      label is.
+    TypeError: If the logits are not floating point numbers, the labels of many
+      classes not integers or the mask not boolean.
+    ValueError: If shapes do not fit, an option is out of range, masks have a
+      mask of classes or, eagerly, a label is out of range or excluded.
 
   Reference:
     Salehi et al., `Tversky Loss Function for Image Segmentation Using 3D Fully
@@ -104,20 +123,32 @@ def tversky(
   arguments.not_negative('alpha', alpha)
   arguments.not_negative('beta', beta)
   arguments.positive('smoothing', smoothing)
-  masks, probabilities, complements, valid = _regions(labels, logits)
+  masks, probabilities, complements, counts, valid = _regions(
+      labels, logits, class_mask
+  )
   hit = tf.reduce_sum(masks * probabilities, axis=1)  # [B, C]
   false = tf.reduce_sum((1 - masks) * probabilities, axis=1)
   missed = tf.reduce_sum(masks * complements, axis=1)
   wrong = alpha * false + beta * missed
   # One less the index, without the difference.
-  values = tf.reduce_mean(wrong / (hit + wrong + smoothing), axis=-1)
+  values = wrong / (hit + wrong + smoothing)
+  values = tf.math.divide_no_nan(
+      tf.reduce_sum(values * counts, axis=-1), tf.reduce_sum(counts, axis=-1)
+  )
   return arguments.nan_unless(valid, values)
 
 
 def _regions(
-    labels: tf.Tensor, logits: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-  """Returns masks, p and 1 - p, each ``[B, N, C]``, and validity ``[B]``."""
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    class_mask: arguments.ClassMask | None,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+  """Returns what the regions of classes are made of.
+
+  Returns:
+    Masks, p and 1 - p, each ``[B, N, C]``; 1 for each class that an example
+    may have, else 0, ``[B, C]``; and validity ``[B]``.
+  """
   labels, logits = tf.convert_to_tensor(labels), tf.convert_to_tensor(logits)
   for name, tensor in (('labels', labels), ('logits', logits)):
     if tensor.shape.rank is None:
@@ -126,18 +157,27 @@ def _regions(
           'tf.ensure_shape.'
       )
   if logits.shape.rank == labels.shape.rank:
+    if class_mask is not None:
+      raise ValueError(
+          "class_mask: expected None for masks of the logits' shape; it is for "
+          'integer labels.'
+      )
     masks, logits, valid = arguments.binary(labels, logits)
     p, complements = tf.sigmoid(logits), tf.sigmoid(-logits)
+    possible = tf.ones_like(logits, tf.bool)
     shape = [tf.shape(logits)[0], -1, 1]
   else:
-    labels, logits, valid = arguments.classes(labels, logits)
+    labels, logits, valid = arguments.classes(labels, logits, class_mask)
     masks = tf.one_hot(labels, tf.shape(logits)[-1], dtype=logits.dtype)
     p = tf.nn.softmax(logits)
     complements = 1 - p
+    possible = tf.not_equal(logits, -math.inf) | tf.cast(masks, tf.bool)
     shape = [tf.shape(logits)[0], -1, checks.sizes_of(logits)[-1]]
+  possible = tf.reduce_any(tf.reshape(possible, shape), axis=1)
   return (
       tf.reshape(masks, shape),
       tf.reshape(p, shape),
       tf.reshape(complements, shape),
+      tf.cast(possible, p.dtype),
       tf.reduce_all(valid, axis=range(1, valid.shape.rank)),
   )

@@ -1,4 +1,4 @@
-"""From a loss an example to one number."""
+"""From a loss for each example, or each of its places, to one number."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from . import arguments
 
 
 def total(values: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
-  r"""Computes the weighted sum of per-example values.
+  r"""Computes the weighted sum of values.
 
   .. math:: \sum_{i: w_i \ne 0} w_i v_i
 
-  An example of weight 0 is left out, whatever its value: not even an infinite
-  or undefined value reaches the sum or the gradient. Add the totals of all
+  A value of weight 0 is left out, whatever it is: not even an infinite or
+  undefined value reaches the sum or the gradient. Add the totals of all
   replicas, and divide by the added weights, for an exact global mean.
 
   Args:
-    values: ``[batch_size]``, floating point.
-    weights: ``[batch_size]``, numbers or booleans >= 0, 0 for padding; None
-      weighs every example 1.
+    values: ``[batch_size, ...]``, floating point.
+    weights: The values' shape or its leading axes, such as ``[batch_size]`` for
+      one weight for all places of an example; numbers or booleans >= 0, 0 for
+      padding. None weighs every value 1.
 
   Returns:
     ``[]``, float32 (float64 if the values are).
 
   Raises:
     TypeError: If the values are not floating point numbers.
-    ValueError: If the values have no batch axis or the weights another shape.
+    ValueError: If the values have no batch axis, or the shape of the weights
+      is neither theirs nor that of their leading axes.
 
   Example:
     >>> from core import losses
@@ -39,24 +41,27 @@ def total(values: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
 
 
 def mean(values: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
-  r"""Computes the weighted mean of per-example values.
+  r"""Computes the weighted mean of values.
 
   .. math:: \sum_i w_i v_i / \sum_i w_i
 
-  An example of weight 0 is left out, whatever its value (see `total`), so a
-  padded batch gives what the batch without its padding gives.
+  A value of weight 0 is left out, whatever it is (see `total`), so a padded
+  batch gives what the batch without its padding gives. Both sums are over all
+  values: the weight of an example counts once for each of its places.
 
   Args:
-    values: ``[batch_size]``, floating point.
-    weights: ``[batch_size]``, numbers or booleans >= 0, 0 for padding; None
-      weighs every example 1.
+    values: ``[batch_size, ...]``, floating point.
+    weights: The values' shape or its leading axes, such as ``[batch_size]`` for
+      one weight for all places of an example; numbers or booleans >= 0, 0 for
+      padding. None weighs every value 1.
 
   Returns:
     ``[]``, float32 (float64 if the values are); 0 if the weights add up to 0.
 
   Raises:
     TypeError: If the values are not floating point numbers.
-    ValueError: If the values have no batch axis or the weights another shape.
+    ValueError: If the values have no batch axis, or the shape of the weights
+      is neither theirs nor that of their leading axes.
 
   Example:
     >>> from core import losses
@@ -72,11 +77,26 @@ def mean(values: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
 def _values_and_weights(
     values: tf.Tensor, weights: tf.Tensor | None
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  values = arguments.floats('values', values)
-  checks.rank('values', values, 1)
+  values = arguments.examples('values', values)
   if weights is None:
     return values, tf.ones_like(values)
   weights = tf.cast(tf.convert_to_tensor(weights), values.dtype)
-  values, weights = checks.same_shape(values=values, weights=weights)
+  weights = _of_every_value(weights, values)
   # Selecting before multiplying: 0 * inf would be NaN, in the gradient too.
   return tf.where(weights == 0, tf.zeros_like(values), values), weights
+
+
+def _of_every_value(weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+  """Repeats weights of leading axes over the axes that they lack."""
+  rank = weights.shape.rank
+  if not rank:
+    raise ValueError(
+        f'weights: expected the shape of values, {values.shape}, or of its '
+        f'leading axes, got {weights.shape}.'
+    )
+  weights = checks.shape('weights', weights, checks.sizes_of(values)[:rank])
+  if rank == values.shape.rank:
+    return weights
+  for _ in range(values.shape.rank - rank):
+    weights = weights[..., tf.newaxis]
+  return tf.broadcast_to(weights, tf.shape(values))

@@ -50,7 +50,11 @@ def activity_penalty(
   return tf.reduce_sum(values, axis=range(1, activations.shape.rank))
 
 
-def confidence_penalty(logits: tf.Tensor) -> tf.Tensor:
+def confidence_penalty(
+    logits: tf.Tensor,
+    *,
+    class_mask: arguments.ClassMask | None = None,
+) -> tf.Tensor:
   r"""Computes the negative entropy of the predicted probabilities.
 
   .. math:: \sum_c p_c \log p_c
@@ -60,13 +64,17 @@ def confidence_penalty(logits: tf.Tensor) -> tf.Tensor:
 
   Args:
     logits: ``[batch_size, ..., num_classes]``, floating point.
+    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
+      a class, whatever its logit. If None, all are possible.
 
   Returns:
     ``[batch_size, ...]``, in [-log num_classes, 0], float32 also for bfloat16.
 
   Raises:
-    TypeError: If the logits are not floating point numbers.
-    ValueError: If there is no batch axis before the classes.
+    TypeError: If the logits are not floating point numbers or the mask is not
+      boolean.
+    ValueError: If there is no batch axis before the classes or the mask has
+      another shape.
 
   Reference:
     Pereyra et al., `Regularizing Neural Networks by Penalizing Confident
@@ -79,6 +87,7 @@ def confidence_penalty(logits: tf.Tensor) -> tf.Tensor:
   """
   logits = arguments.floats('logits', logits)
   arguments.class_axis('logits', logits)
+  logits = arguments.possible_logits(class_mask, logits)
   # In float64: near the uniform distribution its gradient is a difference.
   x = numerics.widest(numerics.finite_logits(logits))
   log_p = tf.nn.log_softmax(x)

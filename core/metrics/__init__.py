@@ -1,4 +1,12 @@
-"""Additive metrics: functions that return a pair of measure and compute."""
+"""Additive metrics: functions that return a pair of measure and compute.
+
+Labels have any rank from 1 on, ``[batch_size, ...]``: classes, tokens
+``[batch_size, time]``, pixels ``[batch_size, height, width]``. Weights are of
+the labels' shape or of its leading axes: a weight ``[batch_size]`` is that of
+all of an example's places. Nothing else is broadcast. Without weights each
+example, and so each place, counts 1. What has weight 0 may hold anything, NaN
+and labels out of range included.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +40,8 @@ from .curves import (
     roc_auc_error_bound,
 )
 from .explained import explained_variance, r2
-from .metric import Metric, collection
+from .metric import Collection, Metric, collection
+from .named import of
 from .precision_recall import f1, f_beta, precision, recall, specificity
 from .regression import (
     mean,
@@ -42,6 +51,7 @@ from .regression import (
 )
 
 __all__ = (
+    'Collection',
     'Metric',
     'accuracy',
     'average_precision',
@@ -68,6 +78,7 @@ __all__ = (
     'mean_absolute_error',
     'mean_iou',
     'mean_squared_error',
+    'of',
     'perplexity',
     'precision',
     'r2',

@@ -23,9 +23,9 @@ def balanced_accuracy(num_classes: int) -> metric.Metric:
     num_classes: The number of classes, at least 2.
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    [], 0 where there is no weight.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is [], 0 where there is no weight.
 
   Raises:
     ValueError: If num_classes is less than 2 or, from `measure`, if a shape is
@@ -55,9 +55,9 @@ def mean_iou(
 ) -> metric.Metric:
   """Returns the mean over classes of intersection over union.
 
-  The ratio of a class is TP / (TP + FP + FN), also named Jaccard index. For
-  segmentation flatten pixels into one axis: labels ``[-1]``, logits
-  ``[-1, num_classes]``.
+  The ratio of a class is TP / (TP + FP + FN), also named Jaccard index. In
+  segmentation each pixel counts: labels ``[batch_size, height, width]`` and,
+  where pixels are void, weights of that shape, 0 there.
 
   Args:
     num_classes: The number of classes, at least 2.
@@ -65,9 +65,10 @@ def mean_iou(
       prediction, in [0, 1]; with NaN such a class is left out of the mean.
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    [], 0 where there is no weight and every class is left out.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is [], 0 where there is no weight and
+    every class is left out.
 
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
@@ -108,9 +109,10 @@ def matthews_corrcoef(num_classes: int) -> metric.Metric:
     num_classes: The number of classes, at least 2.
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    [], in [-1, 1], 0 where all labels or all predictions are of one class.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is [], in [-1, 1], 0 where all labels or
+    all predictions are of one class.
 
   Raises:
     ValueError: If num_classes is less than 2 or, from `measure`, if a shape is
@@ -159,9 +161,9 @@ def cohen_kappa(
       in [0, 1] or NaN (scikit-learn's).
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    [], in [-1, 1].
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is [], in [-1, 1].
 
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape

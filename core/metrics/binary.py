@@ -28,8 +28,9 @@ def binary_accuracy(
     threshold: A probability in [0, 1], or a sequence of them.
 
   Returns:
-    A metric of labels ``[batch_size]``, 0 or 1, logits ``[batch_size]`` and
-    weights ``[batch_size]``; its value is [], or ``[num_thresholds]``.
+    A metric of labels ``[batch_size, ...]``, 0 or 1, logits of the same shape
+    and weights of that shape or of its leading axes; its value is [], or
+    ``[num_thresholds]``.
 
   Raises:
     ValueError: If a threshold is not in [0, 1] or, from `measure`, if a shape
@@ -57,8 +58,9 @@ def binary_precision(
     zero_division: The value without positive prediction, in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size]``, 0 or 1, logits ``[batch_size]`` and
-    weights ``[batch_size]``; its value is [], or ``[num_thresholds]``.
+    A metric of labels ``[batch_size, ...]``, 0 or 1, logits of the same shape
+    and weights of that shape or of its leading axes; its value is [], or
+    ``[num_thresholds]``.
 
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
@@ -86,8 +88,9 @@ def binary_recall(
     zero_division: The value without positive example, in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size]``, 0 or 1, logits ``[batch_size]`` and
-    weights ``[batch_size]``; its value is [], or ``[num_thresholds]``.
+    A metric of labels ``[batch_size, ...]``, 0 or 1, logits of the same shape
+    and weights of that shape or of its leading axes; its value is [], or
+    ``[num_thresholds]``.
 
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
@@ -115,8 +118,9 @@ def binary_specificity(
     zero_division: The value without negative example, in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size]``, 0 or 1, logits ``[batch_size]`` and
-    weights ``[batch_size]``; its value is [], or ``[num_thresholds]``.
+    A metric of labels ``[batch_size, ...]``, 0 or 1, logits of the same shape
+    and weights of that shape or of its leading axes; its value is [], or
+    ``[num_thresholds]``.
 
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
@@ -148,8 +152,9 @@ def binary_f_beta(
       prediction, in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size]``, 0 or 1, logits ``[batch_size]`` and
-    weights ``[batch_size]``; its value is [], or ``[num_thresholds]``.
+    A metric of labels ``[batch_size, ...]``, 0 or 1, logits of the same shape
+    and weights of that shape or of its leading axes; its value is [], or
+    ``[num_thresholds]``.
 
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
@@ -180,8 +185,9 @@ def binary_f1(
       prediction, in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size]``, 0 or 1, logits ``[batch_size]`` and
-    weights ``[batch_size]``; its value is [], or ``[num_thresholds]``.
+    A metric of labels ``[batch_size, ...]``, 0 or 1, logits of the same shape
+    and weights of that shape or of its leading axes; its value is [], or
+    ``[num_thresholds]``.
 
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape

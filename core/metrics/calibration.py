@@ -24,9 +24,10 @@ def expected_calibration_error(num_bins: int = 15) -> metric.Metric:
     num_bins: The number of bins, at least 1.
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    [], in [0, 1], 0 where there is no weight.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is [], in [0, 1], 0 where there is no
+    weight.
 
   Raises:
     ValueError: If num_bins is less than 1 or, from `measure`, if a shape is
@@ -60,9 +61,10 @@ def maximum_calibration_error(num_bins: int = 15) -> metric.Metric:
     num_bins: The number of bins, at least 1; bins without weight count 0.
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    [], in [0, 1], 0 where there is no weight.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is [], in [0, 1], 0 where there is no
+    weight.
 
   Raises:
     ValueError: If num_bins is less than 1 or, from `measure`, if a shape is

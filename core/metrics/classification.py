@@ -1,4 +1,4 @@
-"""Metrics of class logits that are means over examples."""
+"""Metrics of class logits that are means over examples, or their places."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def accuracy() -> metric.Metric:
   Of equal logits the first counts as the largest.
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    [], 0 where there is no weight.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is [], 0 where there is no weight.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong or a label out of range.
@@ -46,9 +46,9 @@ def top_k_accuracy(k: int) -> metric.Metric:
     k: How many of the largest logits count, in [1, num_classes].
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    [], 0 where there is no weight.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is [], 0 where there is no weight.
 
   Raises:
     ValueError: If k is less than 1 or, from `measure`, if it exceeds the
@@ -74,9 +74,9 @@ def cross_entropy() -> metric.Metric:
   .. math:: -\frac{1}{\sum_i w_i} \sum_i w_i \log \mathrm{softmax}(x_i)_{y_i}
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    [], 0 where there is no weight.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is [], 0 where there is no weight.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong or a label out of range.
@@ -98,9 +98,10 @@ def perplexity() -> metric.Metric:
   """Returns the exponential of the mean cross-entropy of all examples.
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    [], at least 1, and 1 where there is no weight.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is [], at least 1, and 1 where there is no
+    weight.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong or a label out of range.
@@ -133,9 +134,9 @@ def brier() -> metric.Metric:
   the score that counts one class only.
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    [], 0 where there is no weight.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is [], 0 where there is no weight.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong or a label out of range.

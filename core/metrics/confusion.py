@@ -20,9 +20,10 @@ def confusion_matrix(num_classes: int) -> metric.Metric:
     num_classes: The number of classes, at least 2.
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    ``[num_classes, num_classes]``, rows for labels, columns for predictions.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is ``[num_classes, num_classes]``, rows
+    for labels, columns for predictions.
 
   Raises:
     ValueError: If num_classes is less than 2 or, from `measure`, if a shape is

@@ -21,8 +21,8 @@ precision, none holds several positive examples.
 
 Averages over classes are 'macro', 'weighted' (by positive examples), 'micro'
 (histograms summed over classes) or None, a value a class. The memory of a
-batch grows with batch_size * num_classes * sqrt(num_bins), that of the sums
-with num_classes * num_bins.
+batch grows with its number of labels * num_classes * sqrt(num_bins), that of
+the sums with num_classes * num_bins.
 """
 
 from __future__ import annotations
@@ -71,9 +71,10 @@ def roc_auc(
     num_bins: The number of bins, a power of 2, at least 4.
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), or 0 and
-    1, logits ``[batch_size, num_classes]``, or ``[batch_size]`` if binary, and
-    weights ``[batch_size]``; its value is [], or ``[num_classes]``.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes), or 0
+    and 1, logits ``[batch_size, ..., num_classes]``, or of the labels' shape if
+    binary, and weights of the labels' shape or of its leading axes; its value
+    is [], or ``[num_classes]``.
 
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
@@ -110,9 +111,9 @@ def roc_auc_error_bound(
     num_bins: The number of bins, a power of 2, at least 4.
 
   Returns:
-    A metric of the same inputs and with a value of the same shape as
-    `roc_auc`, labels ``[batch_size]`` and logits ``[batch_size, num_classes]``
-    or ``[batch_size]``; it is at least 0, and NaN where the area is.
+    A metric of the same inputs and with a value of the same shape as `roc_auc`,
+    labels ``[batch_size, ...]`` and logits ``[batch_size, ..., num_classes]``
+    or ``[batch_size, ...]``; it is at least 0, and NaN where the area is.
 
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
@@ -147,10 +148,10 @@ def average_precision(
     num_bins: The number of bins, a power of 2, at least 4.
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), or 0 and
-    1, logits ``[batch_size, num_classes]``, or ``[batch_size]`` if binary, and
-    weights ``[batch_size]``; its value is [], or ``[num_classes]``, 0 where
-    there is no positive example.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes), or 0
+    and 1, logits ``[batch_size, ..., num_classes]``, or of the labels' shape if
+    binary, and weights of the labels' shape or of its leading axes; its value
+    is [], or ``[num_classes]``, 0 where there is no positive example.
 
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
@@ -187,8 +188,9 @@ def average_precision_error_bound(
 
   Returns:
     A metric of the same inputs and with a value of the same shape as
-    `average_precision`, labels ``[batch_size]`` and logits
-    ``[batch_size, num_classes]`` or ``[batch_size]``; it is at least 0.
+    `average_precision`, labels ``[batch_size, ...]`` and logits
+    ``[batch_size, ..., num_classes]`` or ``[batch_size, ...]``; it is at least
+    0.
 
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape

@@ -25,9 +25,10 @@ def r2() -> metric.Metric:
   the predictions are exact, else 0, as in scikit-learn.
 
   Returns:
-    A metric of labels and predictions ``[batch_size, ...]``, an output for each
-    position of the axes but the first, over which it is averaged, and weights
-    ``[batch_size]``; its value is [], at most 1, 0 where there is no weight.
+    A metric of labels and predictions ``[batch_size, ...]`` and weights of
+    their shape or of its leading axes, such as ``[batch_size]``; each position
+    of the axes that weights do not have is an output, over which the value is
+    averaged. Its value is [], at most 1, 0 where there is no weight.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong.
@@ -58,10 +59,10 @@ def explained_variance() -> metric.Metric:
   sums, with the same precision and the same rule for constant labels.
 
   Returns:
-    A metric of labels and predictions ``[batch_size, ...]``, an output for
-    each position of the axes but the first, over which it is averaged, and
-    weights ``[batch_size]``; its value is [], at most 1, 0 where there is no
-    weight.
+    A metric of labels and predictions ``[batch_size, ...]`` and weights of
+    their shape or of its leading axes, such as ``[batch_size]``; each position
+    of the axes that weights do not have is an output, over which the value is
+    averaged. Its value is [], at most 1, 0 where there is no weight.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong.

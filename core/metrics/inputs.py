@@ -1,4 +1,9 @@
-"""Checked and masked inputs, the same for every metric.
+"""Checked, flattened and masked inputs, the same for every metric.
+
+Labels have any rank from 1 on, and each of their places counts as an example.
+Weights are of the labels' shape or of its leading axes: a weight of an example
+is that of all its places. Whatever else has another shape is refused: nothing
+is broadcast. What a metric gets is flattened, ``[size]``.
 
 Examples of weight 0 may hold anything, NaN and infinity and labels out of
 range included: they are replaced before any arithmetic. At any other weight a
@@ -12,6 +17,8 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -46,28 +53,29 @@ def classes(
   """Prepares class labels and logits.
 
   Args:
-    labels: ``[batch_size]``, integers in [0, num_classes).
-    predictions: ``[batch_size, num_classes]``, logits of any float dtype.
-    weights: ``[batch_size]``, or None for 1 each.
+    labels: ``[batch_size, ...]``, integers in [0, num_classes).
+    predictions: ``[batch_size, ..., num_classes]``, logits of any float dtype.
+    weights: Of the labels' shape or of its leading axes, or None for 1 each.
     num_classes: The number of classes that predictions must have.
 
   Returns:
-    labels int32, logits float32 (float64 if float32 does not hold them) and
-    weights float32, of the shapes given.
+    labels ``[size]`` int32, logits ``[size, num_classes]`` float32 (float64 if
+    float32 does not hold them) and weights ``[size]`` float32.
 
   Raises:
     ValueError: If a shape is wrong or, eagerly, a label is out of range.
     TypeError: If the labels are not integers.
   """
-  labels = tf.convert_to_tensor(labels)
+  labels = _batched('labels', labels)
   logits = _floats('predictions', predictions)
   checks.integers('labels', labels)
-  checks.rank('labels', labels, 1)
-  checks.rank('predictions', logits, 2)
   logits = checks.shape(
       'predictions', logits, [*checks.sizes_of(labels), num_classes]
   )
-  weights = _weights(weights, labels)
+  weights = _spread(weights, labels)
+  if labels.shape.rank > 1:
+    labels, weights = (tf.reshape(x, [-1]) for x in (labels, weights))
+    logits = tf.reshape(logits, [-1, checks.sizes_of(logits)[-1]])
   seen = tf.not_equal(weights, 0)
   labels = tf.cast(labels, tf.int64)  # A narrower one might not hold the size.
   in_range = (labels >= 0) & (labels < tf.shape(logits, tf.int64)[-1])
@@ -85,23 +93,25 @@ def binary(
   """Prepares binary labels and logits.
 
   Args:
-    labels: ``[batch_size]``, 0 or 1, of any dtype.
-    predictions: ``[batch_size]``, logits of any float dtype.
-    weights: ``[batch_size]``, or None for 1 each.
+    labels: ``[batch_size, ...]``, 0 or 1, of any dtype.
+    predictions: ``[batch_size, ...]``, logits of any float dtype.
+    weights: Of the labels' shape or of its leading axes, or None for 1 each.
 
   Returns:
-    labels, logits and weights, ``[batch_size]`` float32; logits float64 if
-    float32 does not hold them.
+    labels, logits and weights, ``[size]`` float32; logits float64 if float32
+    does not hold them.
 
   Raises:
     ValueError: If a shape is wrong or, eagerly, a label is not 0 or 1.
   """
-  labels = tf.convert_to_tensor(labels)
+  labels = _batched('labels', labels)
   logits = _floats('predictions', predictions)
-  checks.rank('labels', labels, 1)
-  checks.rank('predictions', logits, 1)
   labels, logits = checks.same_shape(labels=labels, predictions=logits)
-  weights = _weights(weights, labels)
+  weights = _spread(weights, labels)
+  if labels.shape.rank > 1:
+    labels, logits, weights = (
+        tf.reshape(x, [-1]) for x in (labels, logits, weights)
+    )
   seen = tf.not_equal(weights, 0)
   if labels.dtype == tf.bool:
     labels = tf.cast(labels, tf.float32)
@@ -119,18 +129,20 @@ def numbers(
     dtype: tf.DType | None = None,
     **values: tf.Tensor,
 ) -> list[tf.Tensor]:
-  """Prepares real values, one or more an example.
+  """Prepares real values, one or more for each weight.
 
   Args:
-    weights: ``[batch_size]``, or None for 1 each.
+    weights: Of the values' shape or of its leading axes, or None for 1 per
+      example.
     dtype: The float dtype to compute in. If None, float32, or float64 if
       float32 does not hold one of the values: what is to be subtracted must
       not be rounded before.
     **values: By argument name, numbers ``[batch_size, ...]``, all of one shape.
 
   Returns:
-    The values in their order, ``[batch_size, size]``, all axes but the first
-    in one, and last the weights ``[batch_size]``, all in dtype.
+    The values in their order, ``[size, num_values]``: the axes of the weights
+    in one, and those beyond them in another. Last the weights, ``[size]``. All
+    are in dtype.
 
   Raises:
     ValueError: If shapes differ, are [], or weights has another shape.
@@ -140,14 +152,16 @@ def numbers(
   }
   dtype = max((t.dtype for t in tensors.values()), key=lambda d: d.size)
   tensors = {name: tf.cast(t, dtype) for name, t in tensors.items()}
-  tensors = dict(zip(tensors, checks.same_shape(**tensors), strict=True))
-  for name, tensor in tensors.items():
-    if tensor.shape.rank in (0, None):
-      raise ValueError(
-          f'{name}: expected [batch_size, ...], got {tensor.shape}.'
-      )
-  flat = [_flatten(tensor) for tensor in tensors.values()]
-  weights = tf.cast(_weights(weights, flat[0][:, 0]), dtype)
+  first, *others = checks.same_shape(**tensors)
+  if weights is None:
+    weights = tf.ones(checks.sizes_of(first)[:1])
+  else:
+    weights = _leading(weights, first)
+  rank = weights.shape.rank
+  flat = [_flatten(tensor, rank) for tensor in (first, *others)]
+  if rank > 1:
+    weights = tf.reshape(weights, [-1])
+  weights = tf.cast(weights, dtype)
   seen = tf.not_equal(weights, 0)[:, tf.newaxis]
   return [
       *(tf.where(seen, tensor, tf.zeros_like(tensor)) for tensor in flat),
@@ -155,10 +169,72 @@ def numbers(
   ]
 
 
+def product(
+    weights: tf.Tensor | None, argument: str, factor: tf.Tensor
+) -> tf.Tensor:
+  """Multiplies weights by a factor; what either makes 0 is 0.
+
+  Args:
+    weights: ``[batch_size, ...]``, or None for 1 each.
+    argument: What the factor is, for messages.
+    factor: ``[batch_size, ...]``, numbers or Booleans. One of the two shapes
+      begins with the other.
+
+  Returns:
+    The product, float32, of the longer shape.
+
+  Raises:
+    ValueError: If the shapes differ in an axis that both have.
+  """
+  factor = tf.cast(_batched(argument, factor), tf.float32)
+  if weights is None:
+    return factor
+  weights = tf.cast(_batched('weights', weights), tf.float32)
+  ranks = weights.shape.rank, factor.shape.rank
+  known = checks.sizes_of(weights)[: ranks[1]]
+  factor = checks.shape(
+      argument, factor, [*known, *[None] * (ranks[1] - len(known))]
+  )
+  weights, factor = (_column(x, max(ranks)) for x in (weights, factor))
+  # Not the product alone: 0 times NaN is NaN.
+  is_zero = tf.equal(weights, 0) | tf.equal(factor, 0)
+  return tf.where(is_zero, 0.0, weights * factor)
+
+
+def _batched(argument: str, values: Any) -> tf.Tensor:
+  """Converts to a tensor of known rank, at least 1."""
+  if isinstance(values, Mapping):
+    names = ', '.join(repr(name) for name in values)
+    raise ValueError(
+        f'{argument}: expected a tensor, got a mapping of {names}; measure one '
+        'of them by metrics.of(metric, name).'
+    )
+  if values is None:
+    raise ValueError(
+        f'{argument}: expected a tensor, got None; give it in the batch or the '
+        "objective's Evaluation, or the name of its entry to metrics.of."
+    )
+  if isinstance(values, (tf.RaggedTensor, tf.SparseTensor)):
+    raise ValueError(
+        f'{argument}: expected a dense tensor, got {type(values).__name__}.'
+    )
+  values = tf.convert_to_tensor(values)
+  if values.shape.rank is None:
+    raise ValueError(
+        f'{argument}: expected [batch_size, ...], got a tensor of unknown rank;'
+        ' give its rank by tf.ensure_shape.'
+    )
+  if not values.shape.rank:
+    raise ValueError(
+        f'{argument}: expected [batch_size, ...], got one number.'
+    )
+  return values
+
+
 def _floats(
     argument: str, values: tf.Tensor, dtype: tf.DType | None = None
 ) -> tf.Tensor:
-  values = tf.convert_to_tensor(values)
+  values = _batched(argument, values)
   given = values.dtype
   if not (given.is_floating or given.is_integer):
     raise TypeError(f'{argument}: expected numbers, got {given.name}.')
@@ -166,19 +242,40 @@ def _floats(
   return tf.cast(values, dtype or (tf.float32 if is_held else tf.float64))
 
 
-def _flatten(values: tf.Tensor) -> tf.Tensor:
-  rest = values.shape[1:]
-  is_known = rest.is_fully_defined()
-  size = math.prod(rest) if is_known else tf.reduce_prod(tf.shape(values)[1:])
-  return tf.reshape(values, [-1, size])
+def _flatten(values: tf.Tensor, rank: int) -> tf.Tensor:
+  """Makes one axis of the first axes, as many as rank, and one of the rest."""
+  return tf.reshape(values, [-1, math.prod(checks.sizes_of(values)[rank:])])
 
 
-def _weights(weights: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
+def _leading(weights: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+  """Checks that weights are of a tensor's shape or of its leading axes."""
+  weights = tf.cast(_batched('weights', weights), tf.float32)
+  rank = weights.shape.rank
+  if rank > like.shape.rank:
+    raise ValueError(
+        f'weights: expected shape {like.shape} or its leading axes, got '
+        f'{weights.shape}.'
+    )
+  return checks.shape('weights', weights, checks.sizes_of(like)[:rank])
+
+
+def _column(weights: tf.Tensor, rank: int) -> tf.Tensor:
+  """Appends axes of size 1."""
+  missing = rank - weights.shape.rank
+  if not missing:
+    return weights
+  return tf.reshape(weights, [*checks.sizes_of(weights), *[1] * missing])
+
+
+def _spread(weights: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
+  """Gives each place of a tensor its weight."""
   if weights is None:
     return tf.ones_like(like, tf.float32)
-  weights = tf.cast(weights, tf.float32)
-  checks.rank('weights', weights, 1)
-  return checks.shape('weights', weights, checks.sizes_of(like))
+  weights = _leading(weights, like)
+  if weights.shape.rank == like.shape.rank:
+    return weights
+  # The axes that both have were compared: the others alone are repeated.
+  return tf.broadcast_to(_column(weights, like.shape.rank), tf.shape(like))
 
 
 def _check_labels(seen: tf.Tensor, in_range: tf.Tensor, known: str) -> None:

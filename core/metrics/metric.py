@@ -23,7 +23,8 @@ class Metric(NamedTuple):
 
   Attributes:
     measure: `(labels, predictions, weights=None) -> sums`, a nest of float32
-      tensors whose shapes do not depend on the batch.
+      tensors whose shapes do not depend on the batch. Labels are
+      ``[batch_size, ...]``, weights of their shape or of its leading axes.
     compute: `(sums) -> value`, a tensor or a nest of tensors in the dtype of
       the sums, float32 or float64.
 
@@ -45,11 +46,23 @@ class Metric(NamedTuple):
   compute: Callable[[Sums], Any]
 
 
-def collection(metrics: Mapping[str, Metric]) -> Metric:
+class Collection(Metric):
+  """A metric of several, as `collection` makes it.
+
+  Attributes:
+    measure: `(labels, predictions, weights=None) -> sums`, see `Metric`.
+    compute: `(sums) -> values`, a dict of the members' values by name.
+  """
+
+  __slots__ = ()
+
+
+def collection(metrics: Mapping[str, Metric]) -> Collection:
   """Makes one metric of a named set, measuring once what members share.
 
-  Members whose `measure` is the same object share their sums: precision,
-  recall and F1 of ten classes are all computed from one confusion matrix.
+  Members whose `measure` is equal share their sums: precision, recall and F1 of
+  ten classes are all computed from one confusion matrix, and so they are of one
+  output, see `of`.
 
   Args:
     metrics: The members by name.
@@ -100,7 +113,7 @@ def collection(metrics: Mapping[str, Metric]) -> Metric:
         for name, member in members.items()
     }
 
-  return Metric(measure, compute)
+  return Collection(measure, compute)
 
 
 def weighted_sums(
@@ -109,8 +122,8 @@ def weighted_sums(
   """Returns the sums that a weighted mean is made of.
 
   Args:
-    values: ``[batch_size]``, float32 or float64, finite where the weight is 0.
-    weights: ``[batch_size]``, float32 or float64.
+    values: ``[size]``, float32 or float64, finite where the weight is 0.
+    weights: ``[size]``, float32 or float64.
 
   Returns:
     The sum of weighted values and the sum of weights, both [] float32.

@@ -41,9 +41,10 @@ def precision(
     zero_division: The value where nothing was predicted, in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    [], or ``[num_classes]`` without average.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is [], or ``[num_classes]`` without
+    average.
 
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
@@ -75,9 +76,10 @@ def recall(
     zero_division: The value where a class has no example, in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    [], or ``[num_classes]`` without average.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is [], or ``[num_classes]`` without
+    average.
 
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
@@ -110,9 +112,10 @@ def specificity(
       NaN.
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    [], or ``[num_classes]`` without average.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is [], or ``[num_classes]`` without
+    average.
 
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
@@ -151,9 +154,10 @@ def f_beta(
       in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    [], or ``[num_classes]`` without average.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is [], or ``[num_classes]`` without
+    average.
 
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape
@@ -189,9 +193,10 @@ def f1(
       in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size]``, integers in [0, num_classes), logits
-    ``[batch_size, num_classes]`` and weights ``[batch_size]``; its value is
-    [], or ``[num_classes]`` without average.
+    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
+    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
+    or of its leading axes; its value is [], or ``[num_classes]`` without
+    average.
 
   Raises:
     ValueError: If an argument is not as above or, from `measure`, if a shape

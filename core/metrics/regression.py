@@ -1,4 +1,4 @@
-"""Metrics of real values that are means over examples."""
+"""Metrics of real values that are means over examples, or their places."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ def mean() -> metric.Metric:
   For values that are already per example, such as a loss.
 
   Returns:
-    A metric of labels (anything, None as well), values ``[batch_size, ...]``,
-    averaged over all axes but the first, and weights ``[batch_size]``; its
-    value is [], 0 where there is no weight.
+    A metric of labels (anything, None as well), values ``[batch_size, ...]``
+    and weights of their shape or of its leading axes, such as ``[batch_size]``;
+    values are averaged over the axes that weights do not have. Its value is [],
+    0 where there is no weight.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong.
@@ -36,8 +37,9 @@ def mean_squared_error() -> metric.Metric:
   """Returns the mean of squared differences.
 
   Returns:
-    A metric of labels and predictions ``[batch_size, ...]``, averaged over all
-    axes but the first, and weights ``[batch_size]``; its value is [], 0 where
+    A metric of labels and predictions ``[batch_size, ...]`` and weights of
+    their shape or of its leading axes, such as ``[batch_size]``; errors are
+    averaged over the axes that weights do not have. Its value is [], 0 where
     there is no weight.
 
   Raises:
@@ -59,9 +61,10 @@ def root_mean_squared_error() -> metric.Metric:
   """Returns the root of the mean of squared differences over all examples.
 
   Returns:
-    A metric of labels and predictions ``[batch_size, ...]``, averaged over all
-    axes before the root is taken, and weights ``[batch_size]``; its value is
-    [], 0 where there is no weight.
+    A metric of labels and predictions ``[batch_size, ...]`` and weights of
+    their shape or of its leading axes, such as ``[batch_size]``; squares are
+    averaged over all axes before the root is taken. Its value is [], 0 where
+    there is no weight.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong.
@@ -86,8 +89,9 @@ def mean_absolute_error() -> metric.Metric:
   """Returns the mean of absolute differences.
 
   Returns:
-    A metric of labels and predictions ``[batch_size, ...]``, averaged over all
-    axes but the first, and weights ``[batch_size]``; its value is [], 0 where
+    A metric of labels and predictions ``[batch_size, ...]`` and weights of
+    their shape or of its leading axes, such as ``[batch_size]``; errors are
+    averaged over the axes that weights do not have. Its value is [], 0 where
     there is no weight.
 
   Raises:

@@ -13,6 +13,10 @@ from absl.testing import absltest, parameterized
 from core import distribution
 from tests import virtual_devices
 
+# How five examples are divided among one, two and three replicas.
+_SIZES = {1: (5,), 2: (4, 1), 3: (3, 0, 2)}
+_EXAMPLES = np.random.default_rng(0).normal(size=(5, 2))
+_DIRECTION = np.random.default_rng(1).normal(size=(5, 2))
 _PROGRAM = """
 from core import distribution
 distribution.set_virtual_devices(2)
@@ -95,6 +99,21 @@ class IsChiefTest(parameterized.TestCase):
     self.assertTrue(distribution.is_chief(tf.distribute.get_strategy()))
 
 
+def _parts(strategy, array):
+  """Divides an array among replicas by `_SIZES`."""
+  sizes = _SIZES[strategy.num_replicas_in_sync]
+  parts = np.split(array, np.cumsum(sizes)[:-1])
+  return strategy.experimental_distribute_values_from_function(
+      lambda context: tf.constant(parts[context.replica_id_in_sync_group])
+  )
+
+
+def _operations(function):
+  """Lists the names of the operations of a function of a vector."""
+  traced = function.get_concrete_function(tf.TensorSpec([3]))
+  return [operation.name for operation in traced.graph.get_operations()]
+
+
 class ReductionTest(parameterized.TestCase):
 
   @parameterized.parameters(1, 2, 3)
@@ -123,11 +142,68 @@ class ReductionTest(parameterized.TestCase):
     for each in strategy.experimental_local_results(results['a']):
       self.assertEqual(float(each), total)
 
-  def test_outside_of_a_replica_there_is_nothing_to_add(self):
-    values = {'a': tf.constant(2.0)}
+  def test_each_call_is_of_one_dtype(self):
+    strategy = virtual_devices.mirrored(2)
+    calls = []
+    all_reduce = tf.distribute.ReplicaContext.all_reduce
+
+    def recorded(context, reduce_op, values):
+      calls.append([value.dtype for value in values])
+      return all_reduce(context, reduce_op, values)
+
+    values = [1.5, np.int64(2), np.float64(3), 4.5, np.int64(6)]
+    with mock.patch.object(
+        tf.distribute.ReplicaContext, 'all_reduce', recorded
+    ):
+      sums = tf.function(
+          lambda: strategy.run(lambda: distribution.all_reduce_sum(values))
+      )()
+    sums = distribution.first_replica(strategy, sums)
+    self.assertEqual([float(total) for total in sums], [3, 4, 6, 9, 12])
+    for replica in (0, 1):  # Both call once for each dtype, in their order.
+      self.assertEqual(
+          calls[replica::2],
+          [[tf.float32] * 2, [tf.int64] * 2, [tf.float64]],
+      )
+
+  @parameterized.parameters(
+      distribution.all_reduce_sum, distribution.all_gather
+  )
+  def test_outside_of_a_replica_there_is_nothing_to_reduce(self, reduce):
+    values = {'a': tf.constant([2.0])}
+    self.assertIs(reduce(values), values)
     with virtual_devices.mirrored(2).scope():
-      self.assertIs(distribution.all_reduce_sum(values), values)
-    self.assertEqual(float(distribution.all_reduce_sum(values)['a']), 2.0)
+      self.assertIs(reduce(values), values)
+
+  @parameterized.parameters(
+      distribution.all_reduce_sum, distribution.all_gather
+  )
+  def test_a_graph_tells_that_it_reduces(self, reduce):
+    def function(x):
+      with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = reduce({'a': x * 2})['a']
+      return y, tape.gradient(y, x)
+
+    with virtual_devices.mirrored(2).scope():
+      marked = tf.function(function)
+      names = _operations(marked)
+      y, gradient = marked(tf.constant([1.0, 2.0, 3.0]))
+    self.assertNotEmpty([n for n in names if distribution.REDUCTION in n])
+    np.testing.assert_array_equal(y, [2, 4, 6])
+    np.testing.assert_array_equal(gradient, [2, 2, 2])
+    plain = _operations(tf.function(lambda x: x * 2))
+    for strategy in (
+        tf.distribute.get_strategy(), virtual_devices.mirrored(1)
+    ):
+      with strategy.scope():
+        names = _operations(
+            tf.function(lambda x, s=strategy: s.run(lambda: reduce(x * 2)))
+        )
+      self.assertEqual(
+          [n for n in names if distribution.REDUCTION in n], [], strategy
+      )
+      self.assertLen(names, len(plain))
 
   def test_two_strategies_in_one_process(self):
     for num_replicas in (2, 3, 2):
@@ -140,6 +216,88 @@ class ReductionTest(parameterized.TestCase):
       self.assertEqual(
           float(distribution.first_replica(strategy, total)), num_replicas
       )
+
+
+class AllGatherTest(parameterized.TestCase):
+
+  @parameterized.product(num_replicas=(1, 2, 3), is_graph=(False, True))
+  def test_values(self, num_replicas, is_graph):
+    strategy = virtual_devices.mirrored(num_replicas)
+    whole = {
+        name: tf.cast(100 * _EXAMPLES, name).numpy()
+        for name in ('bfloat16', 'float32', 'float64', 'int8', 'int64')
+    }
+    whole['nest'] = (_EXAMPLES[:, :1, None] > 0, [np.arange(5, dtype=np.uint8)])
+    whole['large'] = np.uint64(2**63) + np.arange(5, dtype=np.uint64)
+    whole['undefined'] = np.float32([np.nan, np.inf, -np.inf, 0, 1e-40])
+    parts = tf.nest.map_structure(lambda x: _parts(strategy, x), whole)
+    gather = lambda parts: strategy.run(distribution.all_gather, (parts,))
+    results = (tf.function(gather) if is_graph else gather)(parts)
+    local = strategy.experimental_local_results
+    for replica in range(num_replicas):
+      actual = tf.nest.map_structure(
+          lambda value, i=replica: local(value)[i], results
+      )
+      tf.nest.assert_same_structure(actual, whole)
+      for some, expected in zip(
+          tf.nest.flatten(actual), tf.nest.flatten(whole), strict=True
+      ):
+        self.assertEqual(some.dtype, expected.dtype)
+        np.testing.assert_array_equal(some, expected)
+
+  def test_gradients(self):
+    """Each example is compared with all: what one replica makes of it."""
+
+    def derivatives(x, direction):
+      with tf.GradientTape() as outer:
+        outer.watch(x)
+        with tf.GradientTape() as inner:
+          inner.watch(x)
+          others, _, unused = distribution.all_gather(
+              (x**2, tf.range(tf.shape(x)[0]), x)
+          )
+          del unused
+          values = tf.sin(tf.matmul(x, others, transpose_b=True))
+          value = tf.reduce_sum(values)
+        gradient = inner.gradient(value, x)
+        slope = tf.reduce_sum(gradient * direction)
+      return gradient, outer.gradient(slope, x)
+
+    expected = derivatives(tf.constant(_EXAMPLES), tf.constant(_DIRECTION))
+    for num_replicas in _SIZES:
+      strategy = virtual_devices.mirrored(num_replicas)
+      parts = [_parts(strategy, x) for x in (_EXAMPLES, _DIRECTION)]
+      results = tf.function(lambda *x, s=strategy: s.run(derivatives, x))(
+          *parts
+      )
+      for actual, whole in zip(results, expected, strict=True):
+        parts = strategy.experimental_local_results(actual)
+        np.testing.assert_allclose(
+            np.concatenate(parts), whole, 1e-12, err_msg=num_replicas
+        )
+
+  def test_what_is_known_of_the_shape(self):
+    strategy = virtual_devices.mirrored(2)
+    shapes = []
+
+    def function():
+      gathered = distribution.all_gather(tf.ones([3, 2, 4]))
+      shapes.append(gathered.shape.as_list())
+      return gathered
+
+    tf.function(lambda: strategy.run(function))()
+    self.assertEqual(shapes[0], [None, 2, 4])
+
+  @parameterized.parameters(1, 2)
+  def test_bad_values(self, num_replicas):
+    strategy = virtual_devices.mirrored(num_replicas)
+    for value, error in (
+        (tf.constant(1.0), ValueError),
+        (1.0, ValueError),
+        (tf.constant(['a']), TypeError),
+    ):
+      with self.assertRaisesRegex(error, 'values: expected'):
+        strategy.run(lambda x=value: distribution.all_gather({'a': x}))
 
 
 class BroadcastTest(parameterized.TestCase):

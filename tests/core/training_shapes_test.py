@@ -24,8 +24,6 @@ _BATCH = {
 }
 # From values, predictions and penalty to wrong ones, and what is named then.
 _EVALUATIONS = {
-    'column': ('values', lambda v, p, q: (v[:, None], p, q)),
-    'square': ('values', lambda v, p, q: (v[:, None] + v, p, q)),
     'reduced': ('values', lambda v, p, q: (tf.reduce_mean(v), p, q)),
     'one_value': ('weight', lambda v, p, q: (v[:1], p, q)),
     'one_prediction': ('predictions', lambda v, p, q: (v, p[:1], q)),
@@ -100,6 +98,112 @@ class ShapesTest(parameterized.TestCase):
   def test_a_batch_while_tracing(self, name, change):
     batch = {**_BATCH, name: change(_BATCH[name])}
     self._refuses(ValueError, name, _objective(), batch)
+
+  @parameterized.named_parameters(
+      ('a_place', lambda v: v[:, None]),
+      ('as_many_places_as_examples', lambda v: tf.tile(v[:, None], [1, _SIZE])),
+      ('three_axes', lambda v: tf.tile(v[:, None, None], [1, 2, 3])),
+  )
+  def test_places_have_the_weight_of_their_example(self, change):
+    """Also where there are as many of them as examples."""
+    metric = metrics.Metric(lambda labels, predictions, weights: {}, dict)
+    batch = {**_BATCH, 'weight': np.array([1.0, 0.0, 2.0, 0.5], 'float32')}
+    one, other = (
+        training.make_eval_step(_objective(each), metric)(self.state, batch)
+        for each in (
+            lambda *parts: parts, lambda v, p, q: (change(v), p, q)
+        )
+    )
+    self.assertAlmostEqual(
+        float(one['loss'] / one['weight']),
+        float(other['loss'] / other['weight']),
+        places=6,
+    )
+
+  @parameterized.named_parameters(
+      ('tuple', TypeError, 'batch: expected a mapping.*got a tuple', tuple),
+      (
+          'float64_weight',
+          TypeError,
+          'weight: expected float32, got float64',
+          lambda batch: {**batch, 'weight': np.ones([_SIZE])},
+      ),
+      (
+          'integer_weight',
+          TypeError,
+          'weight: expected float32, got int64',
+          lambda batch: {**batch, 'weight': np.ones([_SIZE], int)},
+      ),
+      (
+          'nested_weight',
+          TypeError,
+          'weight: expected one dense tensor, got a dict',
+          lambda batch: {**batch, 'weight': {'a': np.ones([_SIZE], 'float32')}},
+      ),
+  )
+  def test_what_is_no_batch(self, error, message, change):
+    metric = metrics.collection({'accuracy': metrics.accuracy()})
+    objective, optimizer = _objective(), optimizers.sgd(0.1)
+    batch = change(_BATCH) if change is not tuple else tuple(_BATCH.values())
+    for step in (
+        training.make_train_step(objective, optimizer, metric),
+        training.make_eval_step(objective, metric),
+        lambda state, batch: training.trace(objective, state.model, batch),
+    ):
+      with self.assertRaisesRegex(error, message):
+        step(self.state, batch)
+
+  @parameterized.named_parameters(
+      ('a_tensor', lambda e: e.values, 'expected an objectives.Evaluation'),
+      ('a_tuple', tuple, 'expected an objectives.Evaluation, got a tuple'),
+      (
+          'integers',
+          lambda e: e._replace(values=tf.ones([_SIZE], tf.int32)),
+          'values: expected floating point numbers, got int32',
+      ),
+      (
+          'float64_weights',
+          lambda e: e._replace(weights=tf.ones([_SIZE], tf.float64)),
+          'weights: expected float32, got float64',
+      ),
+      (
+          'boolean_weights',
+          lambda e: e._replace(weights=tf.ones([_SIZE], tf.bool)),
+          'weights: expected float32, got bool',
+      ),
+  )
+  def test_what_is_no_evaluation(self, change, message):
+    objective = _objective()
+    metric = metrics.collection({'accuracy': metrics.accuracy()})
+    step = training.make_eval_step(
+        lambda *args, **kwargs: change(objective(*args, **kwargs)), metric
+    )
+    with self.assertRaisesRegex(TypeError, message):
+      step(self.state, _BATCH)
+
+  def test_what_is_no_collection(self):
+    metric = metrics.accuracy()
+    sums = training.make_eval_step(_objective(), metric)(self.state, _BATCH)
+    with self.assertRaisesRegex(TypeError, 'metric: expected a collection'):
+      training.summarize(metric, sums)
+    for metric in (metrics.accuracy, {'accuracy': metrics.accuracy()}, None):
+      with self.assertRaisesRegex(TypeError, r'metric: expected a metrics\.M'):
+        training.make_eval_step(_objective(), metric)
+
+  def test_what_is_no_model(self):
+    class Model:  # As Keras's are seen, without seconds for its import.
+      __module__ = 'keras.models'
+
+    for function in (
+        lambda model: training.TrainState(model, optimizers.sgd(0.1)),
+        lambda model: objectives.supervised(losses.squared_error, inputs='x')(
+            model, {'x': tf.ones([1, 1])}, None, False
+        ),
+    ):
+      with self.assertRaisesRegex(TypeError, 'model: .*got a Model of Keras'):
+        function(Model())
+    with self.assertRaisesRegex(ValueError, 'or call it once'):
+      training.TrainState(tf.Module(), optimizers.sgd(0.1))
 
   def test_a_batch_when_it_runs(self):
     metric = metrics.accuracy()

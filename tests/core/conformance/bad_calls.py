@@ -59,8 +59,12 @@ def line(
   return Line(good, listed, shapes)
 
 
+_MASKS = [[True, True], np.ones([6, 1], bool), np.ones([6], bool), [1, 1, 1]]
+
+
 def _of_classes(**bad: Any) -> Line:
   bad = {
+      'class_mask': [*_MASKS, [False, True, True]],
       'labels': [_CLASSES[:2], _CLASSES[:, None], _REALS[:, 0], _CLASSES + 1],
       'logits': [_REALS[0], _ZEROS],
       **bad,
@@ -79,7 +83,12 @@ def _of_reals(**bad: Any) -> Line:
 
 
 def _of_probabilities(**bad: Any) -> Line:
-  bad = {'labels': [_PROBABILITIES[:2]], 'logits': [_ZEROS], **bad}
+  bad = {
+      'class_mask': [*_MASKS, [False, True, True]],
+      'labels': [_PROBABILITIES[:2]],
+      'logits': [_ZEROS],
+      **bad,
+  }
   return line(bad, labels=_PROBABILITIES, logits=_REALS)
 
 
@@ -88,7 +97,8 @@ def _penalty(**bad: Any) -> Line:
 
 
 _WEIGHTS = [_REALS[:2, 0], np.ones([6, 1])]
-_IN_BATCH = {'labels': [_CLASSES[:2]], 'weights': _WEIGHTS}
+_IN_BATCH = {'weights': _WEIGHTS, 'gather': [True]}
+_OF_PLACES = [*_WEIGHTS, np.ones([3]), np.ones([1, 3]), np.float32(1)]
 LOSSES = {
     'absolute_error': _of_reals(),
     'activity_penalty': line(
@@ -96,12 +106,16 @@ LOSSES = {
         activations=_REALS,
     ),
     'batch_hard_triplet': line(
-        {**_IN_BATCH, 'margin': -1.0}, labels=_CLASSES, embeddings=_REALS
+        {**_IN_BATCH, 'labels': [_CLASSES[:2]], 'margin': -1.0},
+        labels=_CLASSES,
+        embeddings=_REALS,
     ),
     'compose': line(
         {'losses': [{}], 'weights': [{'b': 1.0}]}, losses={'a': tf.identity}
     ),
-    'confidence_penalty': line({'logits': [_ZEROS, 1.0]}, logits=_REALS),
+    'confidence_penalty': line(
+        {'logits': [_ZEROS, 1.0], 'class_mask': _MASKS}, logits=_REALS
+    ),
     'contrastive': line(
         {'labels': [[1, 0], [2]], 'distances': [[1]], 'margin': -1.0},
         labels=[1],
@@ -115,7 +129,12 @@ LOSSES = {
     ),
     'dice': _of_binary(smoothing=0.0),
     'distillation': line(
-        {'teacher_logits': [_REALS[:2]], 'logits': [_ZEROS], 'temperature': 0},
+        {
+            'teacher_logits': [_REALS[:2]],
+            'logits': [_ZEROS],
+            'temperature': 0,
+            'class_mask': _MASKS,
+        },
         teacher_logits=_REALS,
         logits=_REALS,
     ),
@@ -150,11 +169,11 @@ LOSSES = {
     'l2_penalty': _penalty(),
     'log_cosh': _of_reals(),
     'mean': line(
-        {'values': [_REALS, _CLASSES], 'weights': _WEIGHTS}, values=_REALS[:, 0]
+        {'values': [1.0, _CLASSES], 'weights': _OF_PLACES}, values=_REALS
     ),
     'multiclass_hinge': _of_classes(margin=-1.0),
     'nt_xent': line(
-        {'first': [_REALS[:2]], 'temperature': 0.0, 'weights': _WEIGHTS},
+        {**_IN_BATCH, 'first': [_REALS[:2]], 'temperature': 0.0},
         first=_REALS,
         second=_REALS,
     ),
@@ -177,11 +196,13 @@ LOSSES = {
     'softmax_focal': _of_classes(gamma=-1.0, class_weights=[[1.0, 2.0]]),
     'squared_error': _of_reals(),
     'supervised_contrastive': line(
-        {**_IN_BATCH, 'temperature': 0.0}, labels=_CLASSES, embeddings=_REALS
+        {**_IN_BATCH, 'labels': [_CLASSES[:2]], 'temperature': 0.0},
+        labels=_CLASSES,
+        embeddings=_REALS,
     ),
     'symmetric_cross_entropy': _of_classes(alpha=-1.0, beta=-1.0, log_zero=1.0),
     'total': line(
-        {'values': [_REALS, _CLASSES], 'weights': _WEIGHTS}, values=_REALS[:, 0]
+        {'values': [1.0, _CLASSES], 'weights': _OF_PLACES}, values=_REALS
     ),
     'triplet_margin': line(
         {'positives': [_REALS[:2]], 'anchors': [_ZEROS], 'margin': -1.0},
@@ -239,6 +260,16 @@ METRICS = {
     'matthews_corrcoef': _counts(),
     'maximum_calibration_error': _BINS,
     'mean_iou': _counts(zero_division=2.0),
+    'of': line(
+        {
+            'metric': [metrics.accuracy, len],
+            'name': [None, 3],
+            'labels': 3,
+            'weights': 3,
+        },
+        metric=metrics.accuracy(),
+        name='a',
+    ),
     'precision': _rate(),
     'recall': _rate(),
     'roc_auc': _CURVE,

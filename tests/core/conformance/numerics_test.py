@@ -105,20 +105,7 @@ _WITH_MAXIMA = (
     'triplet_margin',
 )
 _OF_DIRECTIONS = ('cosine_distance', 'nt_xent', 'supervised_contrastive')
-_OF_CLASSES = (
-    'confidence_penalty',
-    'dice',
-    'distillation',
-    'generalized_cross_entropy',
-    'jensen_shannon',
-    'kl_divergence',
-    'multiclass_hinge',
-    'poly1_cross_entropy',
-    'softmax_cross_entropy',
-    'softmax_cross_entropy_with_probabilities',
-    'softmax_focal',
-    'symmetric_cross_entropy',
-)
+_OF_CLASSES = ('dice', *table_losses.OF_CLASSES)
 
 
 class LossesTest(parameterized.TestCase):
@@ -144,12 +131,17 @@ class LossesTest(parameterized.TestCase):
         )
 
 
-  @parameterized.parameters(False, True)
-  def test_an_excluded_class_is_a_class_that_is_not_there(self, jit_compile):
+  @parameterized.parameters(
+      (None, False), (None, True), ([4], False), ([6, 4], True)
+  )
+  def test_an_excluded_class_is_a_class_that_is_not_there(
+      self, mask_shape, jit_compile
+  ):
+    """Excluded by minus infinity or, whatever the logit is, by a mask."""
     rest = [0, 2, 3]
-    names = [name for name in _OF_CLASSES if name != 'dice']
+    names = table_losses.OF_CLASSES
 
-    def everything(labels, logits, classes):
+    def everything(labels, logits, classes, class_mask=None):
       results = {}
       for name in names:
         given = labels[_kind_of_labels(name)]
@@ -158,6 +150,8 @@ class LossesTest(parameterized.TestCase):
         if 'class_weights' in options:
           options['class_weights'] = np.take(options['class_weights'], classes)
           loss = functools.partial(loss, **options)
+        if class_mask is not None:
+          loss = functools.partial(loss, class_mask=class_mask)
         with tf.GradientTape() as tape:
           tape.watch(logits)
           values = loss(given, logits)
@@ -180,15 +174,20 @@ class LossesTest(parameterized.TestCase):
         rest,
     )
     among = lambda x, fill: np.insert(x, 1, np.float32(fill), axis=1)
+    mask, excluded = None, -_INF
+    if mask_shape:
+      mask = tf.constant(np.broadcast_to(np.arange(4) != 1, mask_shape))
+      excluded = np.nan
     function = _traced(everything) if jit_compile else everything
     actual = function(
         {
             'integers': tf.constant(np.take(rest, integers)),
             'probabilities': tf.constant(among(probabilities, 0)),
-            'logits': tf.constant(among(teacher, -_INF)),
+            'logits': tf.constant(among(teacher, excluded)),
         },
-        tf.constant(among(without, -_INF)),
+        tf.constant(among(without, excluded)),
         range(4),
+        mask,
     )
     for name in names:
       values, gradient = (x.numpy() for x in actual[name])
@@ -272,16 +271,20 @@ class LossesTest(parameterized.TestCase):
       self.assertTrue(np.isnan(values.numpy()[2]), name)
 
   def test_class_losses_keep_every_leading_axis(self):
-    for name in set(_OF_CLASSES) - {'dice'}:
-      case = _CASES[name]
-      labels, logits = case.batch()
-      expected = case(labels, logits).numpy()
-      values = case(
-          labels.reshape(2, 3, *labels.shape[1:]), logits.reshape(2, 3, -1)
-      )
-      np.testing.assert_allclose(
-          values, expected.reshape(2, 3), 1e-5, err_msg=name
-      )
+    for name in table_losses.OF_CLASSES:
+      self._check_leading_axes(name)
+      self._check_leading_axes(f'{name}__class_mask')
+
+  def _check_leading_axes(self, name):
+    case = _CASES[name]
+    labels, logits = case.batch()
+    expected = case(labels, logits).numpy()
+    values = case(
+        labels.reshape(2, 3, *labels.shape[1:]), logits.reshape(2, 3, -1)
+    )
+    np.testing.assert_allclose(
+        values, expected.reshape(2, 3), 1e-5, err_msg=name
+    )
 
 
 class MetricsTest(parameterized.TestCase):

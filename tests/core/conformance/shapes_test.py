@@ -26,7 +26,8 @@ _ONE_ARGUMENT = {
 _LOSSES = {
     name: case
     for name, case in table_losses.CASES.items()
-    if name not in _ONE_ARGUMENT | {'ctc'}  # Its sizes are not the labels'.
+    # The sizes of ctc are not the labels'.
+    if name.split('__')[0] not in _ONE_ARGUMENT | {'ctc'}
 }
 _ERRORS = (ValueError, tf.errors.InvalidArgumentError)
 
@@ -42,23 +43,6 @@ def _parts(array):
   if array.ndim > 1:
     yield array[:, :1]
     yield array[:1, :1]
-
-
-def _measures():
-  """Returns the distinct measures, with the examples that they are tried on."""
-  found = {}
-  for kind in table_metrics.KINDS.values():
-    case = kind.draw(np.random.default_rng(0), 30).real()
-    examples = [np.asarray(part)[:6] for part in case]
-    for name, make in kind.table.items():
-      found.setdefault(make().measure, (name, examples))
-  return {
-      f'{name}_{index}': (measure, examples)
-      for index, (measure, (name, examples)) in enumerate(found.items())
-  }
-
-
-_MEASURES = _measures()
 
 
 class ShapesTest(parameterized.TestCase):
@@ -112,17 +96,18 @@ class ShapesTest(parameterized.TestCase):
         lambda *arguments: case(*arguments), arguments, skipped, jit_compile
     )
 
-  @parameterized.named_parameters(*((name, name) for name in _MEASURES))
+  @parameterized.named_parameters(
+      *((name, name) for name in table_metrics.MEASURES)
+  )
   def test_metrics(self, name):
-    measure, examples = _MEASURES[name]
+    measure, kind = table_metrics.MEASURES[name]
+    labels, predictions, weights = kind.whole(np.random.default_rng(0), 6)
     if name.startswith('mean_') and name[5:].isdigit():
       # The metric `mean` has no labels, and predictions of any shape.
-      labels, predictions, weights = examples
       self._check(
           lambda x, w: measure(labels, x, w), [predictions[:, 0], weights]
       )
       return
-    labels, predictions, weights = examples
     is_classes = predictions.ndim > labels.ndim
     self._check(measure, [labels, predictions, weights], (1,) * is_classes)
 
@@ -164,6 +149,29 @@ class ShapesTest(parameterized.TestCase):
         [predictions, np.float32([1, 2, 3, 4])],
         skipped=(0,),
     )
+
+  @parameterized.parameters(*table_losses.OF_CLASSES)
+  def test_class_mask(self, name):
+    labels, predictions = table_losses.CASES[f'{name}__class_mask'].batch()
+    mask = np.arange(table_losses.NUM_CLASSES) > 0
+    loss = table_losses.CASES[name].loss
+    # Both forms: of the classes, and of the logits' shape.
+    self._check(
+        lambda x, m, n: (
+            loss(labels, x, class_mask=m), loss(labels, x, class_mask=n)
+        ),
+        [predictions, mask, np.broadcast_to(mask, predictions.shape)],
+        skipped=(0,),
+    )
+
+  @parameterized.parameters(losses.mean, losses.total)
+  def test_weights_of_leading_axes(self, reduce):
+    values = np.random.default_rng(0).normal(size=(6, 2, 3))
+    weights = np.ones([6, 2, 3], np.float32)
+    # Of values with fewer places nobody can tell that they are too few.
+    self._check(reduce, [values, weights[..., 0]], skipped=(0,))
+    self._check(reduce, [values, weights[:, 0, 0]], skipped=(0,))
+    self._check(reduce, [values, weights])
 
   def test_sequences(self):
     labels, logits = table_losses.CASES['ctc'].batch()

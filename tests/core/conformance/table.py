@@ -40,8 +40,10 @@ NAMES = {
             for name in kind.table
         },
         {
+            'Collection': 'the type of what collection returns',
             'Metric': 'the type of all others',
             'collection': 'what all others are tried in',
+            'of': 'what all others are tried in, by named_test',
         },
     ),
     'models': (models.REGISTRY, table_models.MEMBERS, {}),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from core import losses
+from core import distribution, losses
 from tests.core.conformance import member
 
 NUM_CLASSES = 4
@@ -27,6 +27,7 @@ class Case(NamedTuple):
     wrong: A label that is out of range; None where any is in it.
     batch_wide: Whether examples are compared with each other, so that the loss
       takes the weights too.
+    is_gathered: Whether those of all replicas are.
     tolerance: See `member.Member`; more where float32 is all there is.
   """
 
@@ -35,6 +36,7 @@ class Case(NamedTuple):
   shape: tuple[int, ...]
   wrong: float | None = None
   batch_wide: bool = False
+  is_gathered: bool = False
   tolerance: float | None = None
 
   def batch(
@@ -65,13 +67,17 @@ class Case(NamedTuple):
       total = losses.total(values, batch['weight'])
       return member.Observed({'values': values}, {'total': total})
 
+    is_local = self.batch_wide and not self.is_gathered
     return member.Member(
         lambda: member.Subject(forward, 'predictions'),
         draw,
         rubbish={'predictions': np.nan if self.batch_wide else 1e3},
         tolerance=self.tolerance,
-        exceptions=_OF_A_REPLICA if self.batch_wide else {},
+        exceptions=_OF_A_REPLICA if is_local else {},
     )
+
+  def with_options(self, **options: Any) -> Case:
+    return self._replace(loss=functools.partial(self.loss, **options))
 
 
 def _integers(low: int, high: int, *shape: int) -> Draw:
@@ -121,6 +127,11 @@ def _of_binary(loss: Callable[..., tf.Tensor], *shape: int, **options) -> Case:
   )
 
 
+def _confidence(labels: Any, predictions: Any, **options: Any) -> tf.Tensor:
+  del labels
+  return losses.confidence_penalty(predictions, **options)
+
+
 def _gaussian(labels: Any, predictions: Any) -> tf.Tensor:
   return losses.gaussian_negative_log_likelihood(
       labels, predictions[..., 0], variances=tf.abs(predictions[..., 1])
@@ -157,9 +168,7 @@ CASES = {
         _reals(3),
         (3,),
     ),
-    'confidence_penalty': Case(
-        lambda _, x: losses.confidence_penalty(x), _IGNORED, (NUM_CLASSES,)
-    ),
+    'confidence_penalty': Case(_confidence, _IGNORED, (NUM_CLASSES,)),
     'contrastive': _of_binary(losses.contrastive),
     'cosine_distance': _of_reals(losses.cosine_distance),
     'ctc': Case(
@@ -171,6 +180,12 @@ CASES = {
     ),
     'dice': Case(
         losses.dice, _integers(0, NUM_CLASSES, 5), (5, NUM_CLASSES), wrong=-1
+    ),
+    'dice__class_mask': Case(
+        functools.partial(losses.dice, class_mask=[False, True, True, True]),
+        _integers(1, NUM_CLASSES, 5),
+        (5, NUM_CLASSES),
+        wrong=0,
     ),
     'dice__masks': _of_binary(losses.dice, 2, 3),
     'distillation': Case(
@@ -210,6 +225,48 @@ CASES = {
     'symmetric_cross_entropy': _of_classes(losses.symmetric_cross_entropy),
     'triplet_margin': Case(_triplet, _IGNORED, (3, 4)),
     'tversky': _of_binary(losses.tversky, 5),
+}
+IN_BATCH = tuple(name for name, case in CASES.items() if case.batch_wide)
+
+
+def _among_the_possible(name: str) -> Case:
+  """Excludes class 0; where labels have classes, it is the wrong one."""
+  case = CASES[name].with_options(class_mask=[False] + [True] * 3)
+  if case.wrong is not None:
+    return case._replace(labels=_integers(1, NUM_CLASSES), wrong=0)
+  if case.labels is not _probabilities:
+    return case
+
+  def probabilities(generator, size):
+    drawn = _probabilities(generator, size)[:, 1:]
+    drawn /= drawn.sum(axis=1, keepdims=True)
+    return np.insert(drawn, 0, 0, axis=1)
+
+  return case._replace(labels=probabilities, wrong=0.5)
+
+
+# The losses of one class among many that take a mask of classes.
+OF_CLASSES = (
+    'confidence_penalty',
+    'distillation',
+    'generalized_cross_entropy',
+    'jensen_shannon',
+    'kl_divergence',
+    'multiclass_hinge',
+    'poly1_cross_entropy',
+    'softmax_cross_entropy',
+    'softmax_cross_entropy_with_probabilities',
+    'softmax_focal',
+    'symmetric_cross_entropy',
+)
+CASES |= {
+    f'{name}__class_mask': _among_the_possible(name) for name in OF_CLASSES
+}
+CASES |= {
+    f'{name}__gathered': CASES[name].with_options(
+        gather=distribution.all_gather
+    )._replace(is_gathered=True)
+    for name in IN_BATCH
 }
 
 
@@ -260,10 +317,12 @@ FUNCTIONS = {
     'l1_penalty': _penalty(losses.l1_penalty),
     'l2_penalty': _penalty(losses.l2_penalty, scale=0.1),
     'mean': _function(losses.mean, **_NO_SUM),
+    'mean__of_places': _function(losses.mean, 2, 3, **_NO_SUM),
     'orthogonality_penalty': _penalty(
         losses.orthogonality_penalty, _OF_A_MATRIX
     ),
     'total': _function(losses.total),
+    'total__of_places': _function(losses.total, 2, 3),
     'weighted_sum': _function(
         lambda values, weights: losses.weighted_sum(
             {'a': losses.total(values, weights)}, {'a': 0.5}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -66,17 +67,21 @@ class Kind(NamedTuple):
   def collection(self) -> metrics.Metric:
     return metrics.collection({n: make() for n, make in self.table.items()})
 
-  def member(self) -> member.Member:
+  def whole(self, generator: np.random.Generator, size: int) -> cases.Case:
+    """Draws examples that all count."""
+    while True:
+      real = self.draw(generator, 3 * size).real()
+      if len(real.labels) >= size:
+        return cases.Case(*(field[:size] for field in real))
+
+  def member(self, *places: int) -> member.Member:
+    """The line of all together, of examples with places of these sizes."""
     metric = self.collection()
 
     def draw(generator, size):
-      while True:
-        real = self.draw(generator, 3 * size).real()
-        if len(real.labels) >= size:
-          return {
-              'labels': real.labels[:size],
-              'predictions': real.predictions[:size],
-          }
+      case = self.whole(generator, size * math.prod(places))
+      labels, predictions, _ = case.shaped(size, *places)
+      return {'labels': labels, 'predictions': predictions}
 
     def forward(module, batch, is_training):
       del module, is_training
@@ -100,4 +105,22 @@ KINDS = {
     'binary': Kind(BINARY, cases.binary),
     'numbers': Kind(NUMBERS, lambda rng, size: cases.numbers(rng, size, 2)),
 }
-MEMBERS = {name: kind.member() for name, kind in KINDS.items()}
+MEMBERS = {
+    **{name: kind.member() for name, kind in KINDS.items()},
+    **{f'{name}_of_places': kind.member(3) for name, kind in KINDS.items()},
+}
+
+
+def _measures():
+  found = {}
+  for kind in KINDS.values():
+    for name, make in kind.table.items():
+      found.setdefault(make().measure, (name, kind))
+  return {
+      f'{name}_{index}': (measure, kind)
+      for index, (measure, (name, kind)) in enumerate(found.items())
+  }
+
+
+# The distinct measures, by the name of a metric that has it, with its kind.
+MEASURES = _measures()

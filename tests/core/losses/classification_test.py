@@ -110,6 +110,47 @@ class SoftmaxCrossEntropyTest(parameterized.TestCase):
     with self.assertRaisesRegex(TypeError, 'logits'):
       loss(_LABELS, _LOGITS.astype(np.int32))
 
+  @parameterized.parameters(False, True)
+  def test_labels_that_a_mask_excludes(self, jit):
+    mask = np.ones([5, 4], bool)
+    mask[0], mask[2, 3] = False, False  # No class at all; the label's.
+
+    @tf.function(jit_compile=jit)
+    def value_and_gradient(logits, probabilities, weights):
+      results = []
+      for loss, labels in (
+          (losses.softmax_cross_entropy, _LABELS),
+          (losses.softmax_cross_entropy_with_probabilities, probabilities),
+          (losses.kl_divergence, probabilities),
+      ):
+        with tf.GradientTape() as tape:
+          tape.watch(logits)
+          values = loss(labels, logits, class_mask=mask)
+          value = losses.mean(values, weights)
+        results.append((values, value, tape.gradient(value, logits)))
+      return results
+
+    logits = tf.constant(np.where(mask, _LOGITS, np.nan))
+    weights = tf.constant([0.0, 1, 0, 1, 1])
+    for probabilities, is_nan in (
+        (_ONE_HOT, [1, 0, 1, 0, 0]),
+        (np.where(mask, _ONE_HOT, np.float32(0)), [1, 0, 0, 0, 0]),
+    ):
+      of_labels, *of_probabilities = value_and_gradient(
+          logits, tf.constant(probabilities), weights
+      )
+      np.testing.assert_array_equal(np.isnan(of_labels[0]), [1, 0, 1, 0, 0])
+      for values, _, _ in of_probabilities:
+        np.testing.assert_array_equal(np.isnan(values), is_nan)
+      for _, value, gradient in (of_labels, *of_probabilities):
+        self.assertTrue(np.isfinite(value))
+        self.assertTrue(np.isfinite(gradient).all())
+        np.testing.assert_array_equal(gradient.numpy()[~mask], 0)
+    with self.assertRaisesRegex(ValueError, 'labels: .*class_mask'):
+      losses.softmax_cross_entropy(_LABELS, _LOGITS, class_mask=mask)
+    with self.assertRaisesRegex(ValueError, 'labels: .*class_mask'):
+      losses.kl_divergence(_ONE_HOT, _LOGITS, class_mask=mask)
+
   @parameterized.parameters(-0.1, 1.1)
   def test_bad_smoothing(self, smoothing):
     with self.assertRaisesRegex(ValueError, 'label_smoothing'):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import optax
 import scipy.special
+import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from core import losses
+from core import distribution, losses
+from tests import virtual_devices
 
 _GENERATOR = np.random.default_rng(0)
 _FIRST, _SECOND = _GENERATOR.normal(size=(2, 6, 4))
@@ -88,6 +90,64 @@ class InBatchTest(parameterized.TestCase):
     )
     none = loss(first, _SECOND, weights=np.zeros(6))
     np.testing.assert_array_equal(none, np.zeros(6))
+
+  @parameterized.parameters(
+      ((9, 0),), ((6, 3),), ((3, 3, 3),), ((4, 0, 5),), ((1, 1, 7),)
+  )
+  def test_gathered_over_replicas_is_one_batch(self, sizes):
+    """Examples are found again by where they are, not by what they are.
+
+    Some are equal, on one replica and on two; of (3, 3, 3) the second replica
+    has only padding.
+    """
+    generator = np.random.default_rng(3)
+    first, second, distinct = generator.normal(size=(3, 9, 4))
+    first[[2, 8]], second[[2, 8]] = first[0], second[0]
+    labels = np.array([5, 5, 9, 0, 0, 5, 2, 9, -1])
+    weights = np.array([1, 0.5, 1, 0, 0, 0, 2, 1, 1])
+
+    def everything(labels, first, second, distinct, weights):
+      results = {}
+      for loss, given, embeddings in (
+          (losses.nt_xent, first, second),
+          (losses.supervised_contrastive, labels, second),
+          (losses.batch_hard_triplet, labels, distinct),
+      ):
+        with tf.GradientTape() as tape:
+          tape.watch((first, embeddings))
+          values = loss(
+              given, embeddings, weights=weights, gather=distribution.all_gather
+          )
+          total = losses.total(values, weights)
+        gradients = tape.gradient(
+            total, (first, embeddings), unconnected_gradients='zero'
+        )
+        results[loss.__name__] = values, *gradients
+      return results
+
+    arrays = labels, first, second, distinct, weights
+    expected = everything(*map(tf.constant, arrays))
+    strategy = virtual_devices.mirrored(len(sizes))
+    ends = np.cumsum(sizes)[:-1]
+    parts = [
+        strategy.experimental_distribute_values_from_function(
+            lambda context, x=array: tf.constant(
+                np.split(x, ends)[context.replica_id_in_sync_group]
+            )
+        )
+        for array in arrays
+    ]
+    actual = tf.function(lambda *x: strategy.run(everything, x))(*parts)
+    for name, results in expected.items():
+      for some, others in zip(actual[name], results, strict=True):
+        some = np.concatenate(strategy.experimental_local_results(some))
+        np.testing.assert_allclose(some, others, 1e-9, 1e-12, err_msg=name)
+      self.assertGreater(np.abs(results[2]).max(), 0.01, name)
+
+  def test_what_is_gathered_has_to_fit(self):
+    for gather in (lambda x: x[:, :1], lambda x: x[: len(x.shape)]):
+      with self.assertRaisesRegex(ValueError, 'gather: expected shape'):
+        losses.nt_xent(_FIRST, _SECOND, gather=gather)
 
   @parameterized.parameters(
       (losses.nt_xent, _FIRST, 'first', 'temperature'),

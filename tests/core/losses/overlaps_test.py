@@ -77,6 +77,66 @@ class OverlapsTest(parameterized.TestCase):
     ]
     np.testing.assert_allclose(values, [0.0, 0.5], atol=1e-6)
 
+  @parameterized.product(
+      loss=(losses.dice, losses.tversky), mask_shape=(None, [4], [4, 5, 6, 4])
+  )
+  def test_an_excluded_class_is_not_averaged(self, loss, mask_shape):
+    rest = np.array([0, 2, 3])
+    logits = np.insert(_LOGITS, 1, -np.inf, axis=-1)
+    options = {}
+    if mask_shape:
+      logits[..., 1] = np.nan
+      mask = np.broadcast_to(np.arange(4) != 1, mask_shape)
+      options = {'class_mask': mask}
+    results = []
+    for labels, x in ((_CLASSES, _LOGITS), (rest[_CLASSES], logits)):
+      x = tf.constant(x)
+      with tf.GradientTape() as tape:
+        tape.watch(x)
+        values = loss(labels, x, **(options if x.shape[-1] == 4 else {}))
+      results.append((values, tape.gradient(values, x).numpy()))
+    (expected, slopes), (values, gradient) = results
+    np.testing.assert_allclose(values, expected, 1e-6)
+    np.testing.assert_array_equal(gradient[..., 1], 0)
+    np.testing.assert_allclose(gradient[..., rest], slopes, 1e-5, 1e-7)
+
+  def test_a_class_that_is_excluded_at_some_places_is_averaged(self):
+    mask = np.ones(_LOGITS.shape, bool)
+    mask[:, 0, 0, 1] = False
+    labels = np.where(mask[..., 1], _CLASSES, 0)
+    excluded = np.where(mask, _LOGITS, -np.inf)
+    p = tf.nn.softmax(excluded).numpy()
+    y = np.eye(3)[labels]
+    index = (2 * (y * p).sum((1, 2)) + 1) / (y + p + 1 / 30).sum((1, 2))
+    np.testing.assert_allclose(
+        losses.dice(labels, _LOGITS, class_mask=mask), 1 - index.mean(1), 1e-5
+    )
+
+  def test_a_place_without_classes_spoils_its_example_alone(self):
+    mask = np.ones(_LOGITS.shape, bool)
+    mask[1, 0, 0] = False
+    logits = tf.constant(np.where(mask, _LOGITS, np.nan))
+
+    @tf.function
+    def value_and_gradient(labels, weights):
+      with tf.GradientTape() as tape:
+        tape.watch(logits)
+        values = losses.dice(labels, logits, class_mask=mask)
+        value = losses.mean(values, weights)
+      return values, value, tape.gradient(value, logits)
+
+    values, value, gradient = value_and_gradient(
+        tf.constant(_CLASSES), tf.constant([1.0, 0.0, 1.0, 1.0])
+    )
+    np.testing.assert_array_equal(np.isnan(values), [0, 1, 0, 0])
+    self.assertTrue(np.isfinite(value))
+    np.testing.assert_array_equal(gradient[1], 0 * _LOGITS[1])
+    self.assertTrue(np.isfinite(gradient).all())
+
+  def test_masks_have_no_mask_of_classes(self):
+    with self.assertRaisesRegex(ValueError, 'class_mask: expected None'):
+      losses.dice(_MASKS, _LOGITS[..., 0], class_mask=[True])
+
   @parameterized.parameters(losses.dice, losses.tversky)
   def test_bad_calls(self, loss):
     with self.assertRaisesRegex(ValueError, 'smoothing'):

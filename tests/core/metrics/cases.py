@@ -24,6 +24,10 @@ class Case(NamedTuple):
     kept = self.weights != 0
     return Case(*(field[kept] for field in self))
 
+  def shaped(self, *sizes: int) -> Case:
+    """The same examples as places, their axis made several of these sizes."""
+    return Case(*(np.reshape(x, [*sizes, *x.shape[1:]]) for x in self))
+
   def slices(self, bounds: np.ndarray) -> list[Case]:
     parts = zip(*(np.split(field, bounds) for field in self), strict=True)
     return [Case(*part) for part in parts]

@@ -53,6 +53,15 @@ class CollectionTest(parameterized.TestCase, tf.test.TestCase):
         outer.compute(sums), {'validation': {'accuracy': 1.0}, 'top': 1.0}
     )
 
+  def test_the_type_tells_a_collection(self):
+    together = metrics.collection({'accuracy': metrics.accuracy()})
+    self.assertIsInstance(together, metrics.Collection)
+    self.assertNotIsInstance(metrics.accuracy(), metrics.Collection)
+    measure, compute = together
+    self.assertEqual(
+        compute(measure([1], [[1.0, 2.0]])), {'accuracy': 1.0}
+    )
+
   def test_a_later_change_of_the_mapping_does_not_matter(self):
     members = {'accuracy': metrics.accuracy()}
     together = metrics.collection(members)

@@ -1,0 +1,116 @@
+"""Metrics of one of several outputs, by name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import inputs, metric
+
+
+def of(
+    metric: metric.Metric,
+    name: str,
+    *,
+    labels: str | None = None,
+    weights: str | None = None,
+) -> metric.Metric:
+  """Measures one named output of a model that has several.
+
+  Predictions are a mapping, as an objective returns it in
+  `Evaluation(values, {name: ...})`, and so may labels be. In a `collection`,
+  metrics that share a measure go on sharing it over the same output, labels and
+  weights.
+
+  Args:
+    metric: What is measured, such as `accuracy()`, or a collection.
+    name: The entry of the predictions.
+    labels: The entry of the labels; by default that of the predictions' name,
+      or None if there is none, for metrics that need no labels, such as
+      `mean()`. Labels that are no mapping are taken as they are.
+    weights: The entry of the predictions or else of the labels by which the
+      weights are multiplied, numbers or Booleans ``[batch_size, ...]``; 0 where
+      the output or its label is missing, which may then be NaN. One of the two
+      shapes begins with the other. Default: the weights as they are.
+
+  Returns:
+    A metric, or a collection if one was given, of predictions, a mapping, and
+    labels, a mapping or those of `metric`. Its value is that of `metric`.
+
+  Raises:
+    ValueError: From `measure`, if predictions are no mapping, a name is not to
+      be found, or the metric's own shapes are wrong.
+    TypeError: If an argument is not as above.
+
+  Reference:
+    Keras's `Model.compile` with a dict of metrics, by outputs
+    (https://keras.io/api/models/model_training_apis/).
+
+  Example:
+    >>> from core import metrics
+    >>> measure, compute = metrics.of(metrics.accuracy(), 'animal')
+    >>> outputs = {'animal': [[2., 1.], [3., 1.]], 'age': [3., 4.]}
+    >>> float(compute(measure({'animal': [0, 1], 'age': [3., 5.]}, outputs)))
+    0.5
+  """
+  _check_metric(metric)
+  for argument, value in (
+      ('name', name), ('labels', labels), ('weights', weights)
+  ):
+    if not (isinstance(value, str) or (value is None and argument != 'name')):
+      raise TypeError(f'{argument}: expected a name, got {value!r}.')
+  return metric._replace(measure=_Of(metric.measure, name, labels, weights))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Of:
+  """The measure of one output; equal ones are measured once."""
+
+  measure: Callable[..., metric.Sums]
+  name: str
+  labels: str | None
+  weights: str | None
+
+  def __call__(
+      self, labels: Any, predictions: Any, weights: Any = None
+  ) -> metric.Sums:
+    if not isinstance(predictions, Mapping):
+      raise ValueError(
+          f'predictions: expected a mapping with {self.name!r}, got '
+          f'{type(predictions).__name__}; let the objective return '
+          f'Evaluation(values, {{{self.name!r}: ...}}).'
+      )
+    if self.weights is not None:
+      factor = _entry('weights', self.weights, predictions, labels)
+      weights = inputs.product(weights, f'weights: {self.weights}', factor)
+    return self.measure(
+        self._labels(labels),
+        _entry('predictions', self.name, predictions),
+        weights,
+    )
+
+  def _labels(self, labels: Any) -> Any:
+    if self.labels is None:
+      return labels.get(self.name) if isinstance(labels, Mapping) else labels
+    if labels is None or isinstance(labels, Mapping):
+      return _entry('labels', self.labels, labels)
+    return labels
+
+
+def _check_metric(value: Any) -> None:
+  if not isinstance(value, metric.Metric):
+    raise TypeError(
+        f'metric: expected a Metric, got {value!r}; call the factory, as in '
+        'metrics.accuracy().'
+    )
+
+
+def _entry(argument: str, name: str, *places: Any) -> Any:
+  """Returns the entry of a name from the first mapping that has it."""
+  mappings = [place for place in places if isinstance(place, Mapping)]
+  for mapping in mappings:
+    if name in mapping:
+      return mapping[name]
+  known = ', '.join(repr(key) for mapping in mappings for key in mapping)
+  raise ValueError(f'{argument}: unknown {name!r}; known: {known or "none"}.')

@@ -1,0 +1,144 @@
+"""The update of a train step: all that it changes, and the undo of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from . import loss_scaling, optimizers, skipping, train_state, variables
+from .optimizers import finiteness, nests
+
+After = Callable[[train_state.TrainState, Any], Mapping[str, tf.Tensor]]
+"""From a state and the sums of `Evaluation.statistics` to new
+values of the model's variables that are not trained, by path."""
+
+
+def before_forward(state: train_state.TrainState) -> dict[str, tf.Tensor]:
+  """Reads what a forward pass may assign, if the step may be undone.
+
+  Args:
+    state: The state.
+
+  Returns:
+    The values of the model's variables that are not trained, by path.
+  """
+  if state.skipped is None:
+    return {}
+  return values(variables.untrained(state.model))
+
+
+def update(
+    state: train_state.TrainState,
+    optimizer: optimizers.GradientTransformation,
+    gradients: Mapping[str, tf.Tensor],
+    weight: tf.Tensor,
+    untrained: Mapping[str, tf.Tensor],
+    collected: Mapping[str, tf.Tensor],
+    statistics: Any = (),
+    after: After | None = None,
+) -> tf.Tensor | None:
+  """Takes a step, in place, unless it is to be skipped.
+
+  Args:
+    state: The state.
+    optimizer: The optimizer that the state was made with.
+    gradients: Those of the sum of all replicas' losses, by path.
+    weight: The sum of all replicas' weights, ``[]``.
+    untrained: What `before_forward` returned before the forward pass.
+    collected: What the forward pass is to assign, by path.
+    statistics: The sums of the objective's statistics.
+    after: What makes new values of them.
+
+  Returns:
+    Whether the step was skipped, bool ``[]``, or None if none can be.
+
+  Raises:
+    ValueError: If what `after` returns is of no variable that is not trained,
+      or of another shape.
+    TypeError: If it is no mapping.
+  """
+  # Not a division of each gradient: XLA gives those a pass of their own.
+  factor = tf.math.divide_no_nan(tf.ones_like(weight), weight)
+  gradients = tf.nest.map_structure(
+      lambda g: g * tf.cast(factor, g.dtype), gradients
+  )
+  parameters, optimizer_state = before = values(
+      (state.parameters, state.optimizer_state)
+  )
+  if state.loss_scale is not None:
+    gradients = loss_scaling.unscale(gradients, state.loss_scale)
+  updates, optimizer_state = optimizer.update(
+      gradients, optimizer_state, parameters
+  )
+  parameters = optimizers.apply_updates(parameters, updates)
+  is_skipped = None
+  if state.skipped is not None:
+    is_skipped, loss_scale = skipping.decide(
+        gradients, optimizer_state, state.loss_scale
+    )
+    assign(state.loss_scale or (), loss_scale)
+    assign(state.skipped, skipping.count(state.skipped, is_skipped))
+    parameters = nests.where(is_skipped, before[0], parameters)
+    optimizer_state = finiteness.undo(is_skipped, optimizer_state, before[1])
+    now = variables.untrained(state.model)
+    assign(now, nests.where(is_skipped, untrained, now))
+  assign(state.parameters, parameters)
+  assign(state.optimizer_state, optimizer_state)
+  _assign_by_path(state.model, 'collected', collected, is_skipped)
+  if after is not None:
+    followed = after(state, statistics)
+    _assign_by_path(state.model, 'after', followed, is_skipped)
+  if state.average is not None:
+    state.average.update(parameters, is_skipped)
+  state.step.assign_add(1)
+  return is_skipped
+
+
+def _assign_by_path(
+    model: Any,
+    argument: str,
+    new_values: Mapping[str, tf.Tensor],
+    is_skipped: tf.Tensor | None,
+) -> None:
+  """Assigns to variables that are not trained, unless the step is skipped."""
+  if not isinstance(new_values, Mapping):
+    raise TypeError(
+        f'{argument}: expected a mapping of paths to values, got a '
+        f'{type(new_values).__name__}.'
+    )
+  if not new_values:
+    return
+  known = variables.untrained(model)
+  converted = {}  # All are read before the first is assigned.
+  for path, value in new_values.items():
+    if path not in known:
+      raise ValueError(
+          f'{argument}: the model has no variable {path!r} that is not '
+          f'trained; it has: {", ".join(known) or "none"}.'
+      )
+    dtype = known[path].dtype
+    value = tf.convert_to_tensor(value, dtype_hint=dtype)
+    if value.dtype != dtype or value.shape != known[path].shape:
+      raise ValueError(
+          f'{argument}: {path}: expected {dtype.name} {known[path].shape}, got '
+          f'{value.dtype.name} {value.shape}.'
+      )
+    converted[path] = value
+  for path, value in converted.items():
+    if is_skipped is not None:
+      value = tf.where(is_skipped, known[path], value)
+    known[path].assign(value)
+
+
+def values(variables: Any) -> Any:
+  """Returns a nest of variables as one of tensors."""
+  return tf.nest.map_structure(tf.convert_to_tensor, variables)
+
+
+def assign(targets: Any, new_values: Any) -> None:
+  """Assigns a nest of tensors to one of variables."""
+  tf.nest.map_structure(
+      lambda target, value: target.assign(value), targets, new_values
+  )
