@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import sonnet as snt
 import tensorflow as tf
 
-from .. import checks
-
 
 class Normalization(snt.Module):
   r"""``(x - center) * scale``, column by column, and 0 for what is missing.
@@ -57,8 +55,8 @@ class Normalization(snt.Module):
     """
     size = self.output_shape(input_shape)[-1]
     if self.center is None:
-      self.center = tf.Variable(tf.zeros([size]), trainable=False, name='center')
-      self.scale = tf.Variable(tf.ones([size]), trainable=False, name='scale')
+      self.center = tf.Variable(tf.zeros([size]), False, name='center')
+      self.scale = tf.Variable(tf.ones([size]), False, name='scale')
 
   def fit(self, inputs: tf.Tensor) -> None:
     """Sets the statistics; call it eagerly.
@@ -140,9 +138,10 @@ class Normalization(snt.Module):
           'input_shape: expected [batch_size, ..., size] with size known, got '
           f'{tuple(input_shape)}.'
       )
-    if self.center is not None and self.center.shape[0] != size:
+    built = size if self.center is None else self.center.shape[0]
+    if built != size:
       raise ValueError(
-          f'input_shape: the layer was built for {self.center.shape[0]} numbers, '
-          f'got {tuple(input_shape)}.'
+          f'input_shape: the layer was built for {built} numbers, got '
+          f'{tuple(input_shape)}.'
       )
     return tuple(input_shape)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from .. import checks, layers, random
 from . import model
 
-INPUTS = ('numbers', 'categories')
+INPUTS: tuple[str, ...] = ('numbers', 'categories')
 MISSING = ('mean', 'indicator')
 
 
@@ -47,7 +47,7 @@ class Tabular(model.Model):
   """
 
   task = 'tables'
-  input_names = INPUTS
+  input_names: tuple[str, ...] = INPUTS
   input_dtypes: Mapping[str, tf.DType] = {'categories': tf.int32}
 
   def __init__(
@@ -147,8 +147,7 @@ class Tabular(model.Model):
   def _named(
       self, inputs: Mapping[str, tf.Tensor] | tf.Tensor
   ) -> dict[str, tf.Tensor]:
-    """Returns the inputs by name, checked; the first ones say which there are.
-    """
+    """Returns the inputs by name, checked; the first say which there are."""
     if not isinstance(inputs, Mapping) and len(self.input_names) == 1:
       inputs = {self.input_names[0]: inputs}
     names = tuple(inputs) if isinstance(inputs, Mapping) else ('a tensor',)

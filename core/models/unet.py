@@ -31,20 +31,19 @@ class ConvolutionBlock(snt.Module):
       name: Name of the module.
     """
     super().__init__(name=name)
-    has_norm = batch_norm_momentum is not None
+    self.norms: list[layers.BatchNorm] = []
+    if batch_norm_momentum is not None:
+      self.norms = [
+          layers.BatchNorm(momentum=batch_norm_momentum) for _ in range(2)
+      ]
     self.convolutions = [
         layers.Conv2D(
             num_channels,
             3,
             w_init=snt.initializers.VarianceScaling(2.0),
-            with_bias=not has_norm,
+            with_bias=not self.norms,
         )
         for _ in range(2)
-    ]
-    self.norms = [
-        layers.BatchNorm(momentum=batch_norm_momentum)
-        for _ in self.convolutions
-        if has_norm
     ]
     self.activation = layers.activation(activation)
 

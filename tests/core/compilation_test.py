@@ -11,6 +11,7 @@ from absl.testing import absltest, parameterized
 from core import (
   compilation,
   losses,
+  models,
   objectives,
   training,
 )
@@ -105,7 +106,7 @@ class ChooseTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, "jit: unknown 'yes'; known: auto"):
       compilation.choose('yes', _DENSE, on_gpu=False)
 
-  @parameterized.parameters(*cases.CLASSIFIERS)
+  @parameterized.parameters(*sorted(models.REGISTRY))
   def test_no_model_of_the_registry_in_a_slow_loop(self, name):
     operations = _operations(name)
     slow = compilation.is_slow_on_cpu(operations)

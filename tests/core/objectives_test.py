@@ -209,7 +209,7 @@ class ViewsTest(parameterized.TestCase):
     )
 
   @parameterized.product(
-      name=cases.CLASSIFIERS, dtype=('float32', 'bfloat16')
+      name=tuple(models.REGISTRY), dtype=('float32', 'bfloat16')
   )
   def test_every_model(self, name, dtype):
     model = cases.create(name)

@@ -34,7 +34,7 @@ def _dense(tensor):
 
 class MixedTest(parameterized.TestCase):
 
-  @parameterized.product(name=cases.CLASSIFIERS, dtype=precision.DTYPES)
+  @parameterized.product(name=list(models.REGISTRY), dtype=precision.DTYPES)
   def test_every_model_is_close_to_float32(self, name, dtype):
     # Rounding turns a rectifier on or off, and with it a whole gradient.
     has_activation = 'activation' in models.arguments(name)

@@ -20,7 +20,8 @@ class EmbeddingTest(parameterized.TestCase):
     ids = np.array([[3, 0, 3], [124, 7, 6]], dtype)
     layer.build(ids.shape)
     call = layer if jit is None else tf.function(layer, jit_compile=jit)
-    np.testing.assert_array_equal(call(tf.constant(ids)), layer.table.numpy()[ids])
+    expected = layer.table.numpy()[ids]
+    np.testing.assert_array_equal(call(tf.constant(ids)), expected)
     self.assertEqual(layer.output_shape(ids.shape), (2, 3, 4))
 
   def test_gradient_is_of_the_rows_that_were_taken(self):

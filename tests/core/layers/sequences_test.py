@@ -105,7 +105,9 @@ class PoolingTest(parameterized.TestCase):
       np.testing.assert_array_equal(results[0][1].numpy()[~mask], 0)
 
   def test_half_precision_is_added_up_in_float32(self, name):
-    pool = layers.AttentionPooling() if name == 'attention' else _POOLINGS[name]()
+    pool = layers.masked_mean
+    if name == 'attention':
+      pool = layers.AttentionPooling()
     x = tf.fill([1, 1000, 2], tf.constant(3.0, tf.float16))
     y = pool(x * 100, tf.ones([1, 1000], tf.bool))
     self.assertEqual(y.dtype, tf.float16)

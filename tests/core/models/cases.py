@@ -48,8 +48,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     'wide_and_deep': {'hidden_sizes': (12, 8)},
 }
 IMAGE_SHAPES = ((8, 8, 3), (32, 32, 3), (28, 28, 1))
-# Those that make logits [batch_size, num_classes].
-CLASSIFIERS = sorted(set(models.REGISTRY) - {'unet'})
 
 Shape = tuple[int, ...]
 # What is no image and not five numbers: an example's shape, and its integers.
@@ -83,8 +81,7 @@ def _example_shape(name: str, image_shape: Shape) -> Shape:
 
 
 def places(model: models.Model, image_shape: Shape) -> Shape:
-  """Returns the shape of an example's labels: a pixel has one, or an example.
-  """
+  """Returns the shape of an example's labels, of which a pixel has one."""
   return image_shape[:2] if model.task == 'segmentation' else ()
 
 
