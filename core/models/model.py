@@ -31,6 +31,14 @@ class Model(snt.Module):
       tensor, one with several takes them as a mapping.
     input_dtypes: The types of inputs by name; one that is not named is float32.
     head_weights: The weight of each output that the loss scores.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import models
+    >>> model = models.create('text_classifier', 2, vocabulary_size=100)
+    >>> model.build(tf.TensorSpec([None, 12], tf.int64))
+    >>> model.output_shape((None, 30))
+    (None, 2)
   """
 
   task: str = 'image classification'
@@ -77,14 +85,6 @@ class Model(snt.Module):
       ValueError: If there is no batch axis, or a size other than the first is
         unknown.
       TypeError: If the model cannot take inputs of these types.
-
-    Example:
-      >>> import tensorflow as tf
-      >>> from core import models
-      >>> model = models.create('text_classifier', 2, vocabulary_size=100)
-      >>> model.build(tf.TensorSpec([None, 12], tf.int64))
-      >>> model.output_shape((None, 30))
-      (None, 2)
     """
     self._try(input_shape)
 
