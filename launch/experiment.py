@@ -65,12 +65,9 @@ def check_names(config: config_lib.Config) -> None:
   Raises:
     ValueError, UserError: If a name or an argument is not valid.
   """
-  arguments.checked(
-      'model_arg', config.model_arg, models.arguments(config.model)
-  )
   if config.image_size is not None:
     model_size.check_batch(config.global_batch_size, *config.image_size)
-  for kind in ('loss', 'optimizer', 'schedule'):
+  for kind in ('model', 'loss', 'optimizer', 'schedule'):
     arguments.checked(
         f'{kind}_arg',
         getattr(config, f'{kind}_arg'),

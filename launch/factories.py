@@ -1,7 +1,7 @@
-"""Losses, optimizers and schedules by name, as the flags know them.
+"""Models, losses, optimizers and schedules by name, as the flags know them.
 
-A new one is a line in a table here; its arguments become `--loss_arg`,
-`--optimizer_arg` or `--schedule_arg` by its signature.
+A new one is a line in a table here, or in `core.models`; its arguments
+become `--loss_arg`, `--optimizer_arg` and so on by its signature.
 """
 
 from __future__ import annotations
@@ -52,6 +52,13 @@ LOSSES: dict[str, Callable[..., tf.Tensor]] = {
     'softmax_focal': losses.softmax_focal,
     'squared_error': _on_probabilities(losses.squared_error),
     'symmetric_cross_entropy': losses.symmetric_cross_entropy,
+}
+
+# Those of images and their classes, which is what the programs train.
+MODELS: dict[str, Callable[..., models.Model]] = {
+    name: model
+    for name, model in models.REGISTRY.items()
+    if model.task == models.Model.task
 }
 
 OPTIMIZERS: dict[str, Callable[..., optimizers.GradientTransformation]] = {
@@ -193,34 +200,44 @@ _TABLES: dict[str, tuple[dict[str, Callable[..., Any]], tuple[str, ...]]] = {
             'label_smoothing', 'class_mask',
         ),
     ),
+    'model': (MODELS, ('num_classes', 'name')),
     'optimizer': (OPTIMIZERS, ('learning_rate',)),
     'schedule': (_SCHEDULES, ('learning_rate', 'num_steps')),
 }
 
 
 def names(kind: str) -> list[str]:
-  """Lists the values of the flag of a kind: loss, optimizer or schedule."""
+  """Lists the values of the flag of a kind, such as `optimizer`."""
   return sorted(_TABLES[kind][0])
 
 
 def known_arguments(kind: str, name: str) -> dict[str, inspect.Parameter]:
-  """Lists what a loss, optimizer or schedule takes as `--{kind}_arg`.
+  """Lists what a model, loss, optimizer or schedule takes as `--{kind}_arg`.
 
   Args:
-    kind: `loss`, `optimizer` or `schedule`.
+    kind: `model`, `loss`, `optimizer` or `schedule`.
     name: The value of the flag of this kind.
 
   Returns:
     Parameters by name.
 
   Raises:
-    UserError: If the name is unknown.
+    UserError: If the name is unknown, or a model is for something else than
+      images and their classes.
   """
   table, given = _TABLES[kind]
+  if kind == 'model' and name in set(models.REGISTRY) - set(MODELS):
+    raise programs.UserError(
+        f'--model={name}: it is for {models.REGISTRY[name].task}, and the '
+        f'programs do {models.Model.task}, by {", ".join(names(kind))}; use it '
+        'in a program of your own.'
+    )
   if name not in table:
     raise programs.UserError(
         f'--{kind}={name}: unknown; there are: {", ".join(names(kind))}.'
     )
+  if kind == 'model':
+    return models.arguments(name)
   function = getattr(table[name], 'adapted', table[name])
   return arguments.parameters(function, *given)
 
@@ -231,8 +248,8 @@ def make_model(
   """Constructs a model; its variables are made later.
 
   Args:
-    name: A name of `models.REGISTRY`.
-    num_classes: The number of classes.
+    name: A name of `MODELS`.
+    num_classes: The number of classes, at least 2.
     extra: The user's arguments by name.
 
   Returns:
@@ -242,8 +259,10 @@ def make_model(
     UserError: If the name or an argument is not valid.
   """
   with _mistakes_in('model', name, extra):
-    known = models.arguments(name)
+    known = known_arguments('model', name)
     given = arguments.checked('model_arg', extra, known)
+    if num_classes < 2:
+      raise ValueError(f'num_classes: expected at least 2, got {num_classes}.')
     return models.create(name, num_classes, **given)
 
 

@@ -17,6 +17,9 @@ from . import (
     row_rnn,
     sparse_mlp,
     speednet,
+    tabular,
+    text_classifier,
+    unet,
     vit,
     wide_and_deep,
 )
@@ -32,13 +35,16 @@ REGISTRY: dict[str, type[model_lib.Model]] = {
     'row_rnn': row_rnn.RowRNN,
     'sparse_mlp': sparse_mlp.SparseMLP,
     'speednet': speednet.SpeedNet,
+    'tabular': tabular.Tabular,
+    'text_classifier': text_classifier.TextClassifier,
+    'unet': unet.UNet,
     'vit': vit.ViT,
     'wide_and_deep': wide_and_deep.WideAndDeep,
 }
 
 
 def arguments(name: str) -> dict[str, inspect.Parameter]:
-  """Lists what a model's constructor takes beside the number of classes.
+  """Lists what a model's constructor takes besides the number of classes.
 
   Args:
     name: A name of `REGISTRY`.
@@ -61,7 +67,9 @@ def create(name: str, num_classes: int, **kwargs: Any) -> model_lib.Model:
 
   Args:
     name: A name of `REGISTRY`.
-    num_classes: The number of logits, at least 2.
+    num_classes: The number of logits, at least 1. One alone is the logit of a
+      yes or a no, or the prediction of a number: it is ``[batch_size, 1]``,
+      and losses of labels ``[batch_size]`` take its ``[:, 0]``.
     **kwargs: The model's own arguments, see `arguments`.
 
   Returns:
@@ -80,6 +88,4 @@ def create(name: str, num_classes: int, **kwargs: Any) -> model_lib.Model:
   known = arguments(name)
   for argument in kwargs:
     checks.one_of(f'argument of {name}', argument, list(known))
-  if num_classes < 2:
-    raise ValueError(f'num_classes: expected at least 2, got {num_classes}.')
   return REGISTRY[name](num_classes, **kwargs)

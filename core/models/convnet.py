@@ -38,7 +38,7 @@ class ConvNet(model.Model):
     """Constructs the model.
 
     Args:
-      num_classes: The number of logits.
+      num_classes: The number of logits, at least 1.
       channels: The number of filters of each block.
       hidden_size: The size of the dense layer.
       activation: A name of `layers.ACTIVATIONS`.
@@ -50,6 +50,7 @@ class ConvNet(model.Model):
       ValueError: If a size is not positive or the rate is out of range.
     """
     super().__init__(name=name)
+    checks.sizes('num_classes', num_classes)
     checks.sizes('channels', *channels)
     checks.sizes('hidden_size', hidden_size)
     checks.rate('dropout_rate', dropout_rate)

@@ -37,7 +37,7 @@ class MLP(model.Model):
     """Constructs the model.
 
     Args:
-      num_classes: The number of logits.
+      num_classes: The number of logits, at least 1.
       hidden_sizes: The size of each hidden layer.
       activation: A name of `layers.ACTIVATIONS`.
       dropout_rate: The rate of dropout after each hidden layer, in [0, 1).
@@ -48,6 +48,7 @@ class MLP(model.Model):
         rate is out of range.
     """
     super().__init__(name=name)
+    checks.sizes('num_classes', num_classes)
     checks.sizes('hidden_sizes', *hidden_sizes)
     checks.rate('dropout_rate', dropout_rate)
     self.hidden = [layers.Dense(size, activation) for size in hidden_sizes]

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import numbers
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sonnet as snt
 import tensorflow as tf
 
-Shapes = Any  # A shape, or a mapping of input names to shapes.
+# A shape, a `tf.TensorSpec` or another spec, or a nest of them.
+Shapes = Any
+_NO_ZEROS = (tf.resource, tf.variant)
 
 
 class Model(snt.Module):
   """A module from inputs to logits, or to a mapping of named outputs.
 
   A subclass implements ``__call__(inputs, is_training, seed=None)``. It returns
-  logits ``[batch_size, num_classes]``, or a mapping that has them as `logits`.
-  A mapping may hold further heads of the same shape, which the loss scores by
-  their `head_weights`, and, as `losses`, a mapping of per-example losses
+  logits ``[batch_size, ..., num_classes]``, or a mapping that has them as
+  `logits`. A mapping may hold further heads, which the loss scores by their
+  `head_weights`, and, as `losses`, a mapping of per-example losses
   ``[batch_size]`` from inside of the model, which are added to the objective.
 
   Attributes:
+    task: What the model is for, in words. `launch` trains those of `image
+      classification`: of images, with logits ``[batch_size, num_classes]``.
     input_names: The inputs that the model takes. A model with one takes it as a
       tensor, one with several takes them as a mapping.
+    input_dtypes: The types of inputs by name; one that is not named is float32.
     head_weights: The weight of each output that the loss scores.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import models
+    >>> model = models.create('text_classifier', 2, vocabulary_size=100)
+    >>> model.build(tf.TensorSpec([None, 12], tf.int64))
+    >>> model.output_shape((None, 30))
+    (None, 2)
   """
 
+  task: str = 'image classification'
   input_names: tuple[str, ...] = ('image',)
+  input_dtypes: Mapping[str, tf.DType] = {}
   head_weights: Mapping[str, float] = {'logits': 1.0}
 
   def __call__(
@@ -43,7 +60,7 @@ class Model(snt.Module):
       seed: Integers ``[2]``, needed in training by a model with randomness.
 
     Returns:
-      Logits ``[batch_size, num_classes]``, or a mapping with them.
+      Logits ``[batch_size, ..., num_classes]``, or a mapping with them.
 
     Raises:
       TypeError: If the class has no forward pass.
@@ -58,13 +75,18 @@ class Model(snt.Module):
     ones call `tf.random.set_seed` right before.
 
     Args:
-      input_shape: The shape ``[batch_size, ...]`` of the input, or a mapping of
-        names to shapes; the batch size may be None, nothing else may.
+      input_shape: The shape ``[batch_size, ...]`` of the input, of the type
+        that `input_dtypes` says; or its `tf.TensorSpec`, `tf.SparseTensorSpec`
+        or `tf.RaggedTensorSpec`, such as a data set's `element_spec` has. For
+        several inputs a mapping, or another nest, of shapes and specs. The
+        batch size may be None, nothing else may.
 
     Raises:
-      ValueError: If a size other than the first is unknown.
+      ValueError: If there is no batch axis, or a size other than the first is
+        unknown.
+      TypeError: If the model cannot take inputs of these types.
     """
-    self(_map_shapes(_zeros, input_shape), is_training=False)
+    self._try(input_shape)
 
   def initialize(self, inputs: Any) -> None:
     """Sets what is computed from data, not learned; by default nothing.
@@ -79,33 +101,113 @@ class Model(snt.Module):
     del inputs
 
   def output_shape(self, input_shape: Shapes) -> Any:
-    """Tells the shape of every output; builds the model if need be.
+    """Returns the shape of every output; builds the model if need be.
 
     Args:
       input_shape: As for `build`.
 
     Returns:
-      A shape ``(None, num_classes)``, or a mapping of output names to shapes.
+      A shape such as ``(None, num_classes)``, or a mapping of output names to
+      shapes.
+
+    Raises:
+      ValueError: As `build` does.
+      TypeError: As `build` does.
     """
-    outputs = self(_map_shapes(_zeros, input_shape), is_training=False)
     return tf.nest.map_structure(
-        lambda output: (None, *output.shape[1:]), outputs
+        lambda output: (None, *output.shape[1:]), self._try(input_shape)
     )
 
+  def _try(self, input_shape: Shapes) -> Any:
+    """Computes the outputs of one example of zeros."""
+    unusual: dict[str, str] = {}
 
-def _map_shapes(function: Any, input_shape: Shapes) -> Any:
-  if isinstance(input_shape, Mapping):
-    return {name: function(shape) for name, shape in input_shape.items()}
-  return function(input_shape)
+    def zeros(path: tuple[str, ...], spec: Any) -> Any:
+      name = path[-1] if path else self.input_names[0]
+      usual = self.input_dtypes.get(name, tf.float32)
+      if not isinstance(spec, tf.TypeSpec):
+        spec = tf.TensorSpec(spec, usual)
+      example = _zeros(spec)
+      if example.dtype != usual:
+        unusual['/'.join(path) or name] = example.dtype.name
+      return example
+
+    inputs = _map(zeros, input_shape)
+    try:
+      return self(inputs, is_training=False)
+    except (TypeError, ValueError, tf.errors.OpError) as error:
+      if not unusual:
+        raise
+      kind = ValueError if isinstance(error, ValueError) else TypeError
+      raise kind(
+          f'input_shape: {type(self).__name__} failed for inputs of other '
+          f'types than it is known to take, {unusual}: {error}'
+      ) from error
 
 
-def _zeros(shape: Sequence[int | None]) -> tf.Tensor:
-  if None in tuple(shape)[1:]:
+def _map(
+    function: Callable[[tuple[str, ...], Any], Any],
+    shapes: Shapes,
+    path: tuple[str, ...] = (),
+) -> Any:
+  """Maps the shapes and specs of a nest, each with the names on its way."""
+  if isinstance(shapes, Mapping):
+    return {
+        name: _map(function, part, (*path, str(name)))
+        for name, part in shapes.items()
+    }
+  if _is_leaf(shapes):
+    return function(path, shapes)
+  if hasattr(shapes, '_fields'):
+    return type(shapes)(**_map(function, shapes._asdict(), path))
+  return type(shapes)(_map(function, part, path) for part in shapes)
+
+
+def _is_leaf(shapes: Shapes) -> bool:
+  """Returns whether something is one shape or spec, and not a nest of them."""
+  if isinstance(shapes, (tf.TensorShape, tf.TypeSpec)):
+    return True
+  if not isinstance(shapes, Sequence) or isinstance(shapes, str):
+    raise ValueError(
+        'input_shape: expected a shape, such as (None, 28, 28, 1), a '
+        f'tf.TensorSpec, or a nest of them, got {shapes!r}.'
+    )
+  return all(
+      size is None or isinstance(size, numbers.Integral) for size in shapes
+  )
+
+
+def _zeros(spec: Any) -> Any:
+  """Makes one example of zeros, which sparse and ragged ones need not store."""
+  if not spec.shape.rank:
+    raise ValueError(
+        f'input_shape: expected [batch_size, ...], got {spec.shape}.'
+    )
+  if isinstance(spec, tf.RaggedTensorSpec):
+    lengths = [tf.zeros([1], spec.row_splits_dtype)]
+    lengths += [tf.zeros([0], spec.row_splits_dtype)] * (spec.ragged_rank - 1)
+    inner = _known(spec, spec.ragged_rank + 1)
+    return tf.RaggedTensor.from_nested_row_lengths(
+        tf.zeros([0, *inner], spec.dtype), lengths
+    )
+  sizes = [1, *_known(spec, 1)]
+  if isinstance(spec, tf.SparseTensorSpec):
+    places = tf.zeros([0, len(sizes)], tf.int64)
+    return tf.SparseTensor(places, tf.zeros([0], spec.dtype), sizes)
+  if not isinstance(spec, tf.TensorSpec) or spec.dtype in _NO_ZEROS:
+    raise TypeError(f'input_shape: there are no zeros of {spec}.')
+  return tf.zeros(sizes, spec.dtype)
+
+
+def _known(spec: Any, first: int) -> list[int]:
+  """Returns the sizes from an axis on, all of which must be known."""
+  sizes = list(spec.shape)[first:]
+  if None in sizes:
     raise ValueError(
         'input_shape: only the batch size may be unknown, got '
-        f'{tuple(shape)}.'
+        f'{tuple(spec.shape)}; where the model takes any size, give one.'
     )
-  return tf.zeros([1, *tuple(shape)[1:]])
+  return sizes
 
 
 def logits(outputs: Any) -> tf.Tensor:
@@ -116,3 +218,21 @@ def logits(outputs: Any) -> tf.Tensor:
 def flatten(inputs: tf.Tensor) -> tf.Tensor:
   """Reshapes ``[batch_size, ...]`` to ``[batch_size, features]``."""
   return snt.flatten(tf.convert_to_tensor(inputs))
+
+
+def nan_unless_finite(features: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+  """Returns outputs, NaN for examples whose features are not all finite.
+
+  A rectifier may turn NaN into 0, and so hide what was wrong.
+
+  Args:
+    features: float ``[batch_size, size]``, what the outputs are made of.
+    outputs: float ``[batch_size, num_classes]``.
+
+  Returns:
+    A tensor like the outputs.
+  """
+  is_finite = tf.reduce_all(
+      tf.math.is_finite(features), axis=-1, keepdims=True
+  )
+  return tf.where(is_finite, outputs, tf.constant(math.nan, outputs.dtype))

@@ -72,7 +72,7 @@ class ReconstructingMLP(model.Model):
     """Constructs the model.
 
     Args:
-      num_classes: The number of logits.
+      num_classes: The number of logits, at least 1.
       num_units: The size of every hidden layer.
       num_blocks: The number of residual blocks, at least 1.
       num_loops: How often the first block is applied, at least 1.
@@ -85,6 +85,7 @@ class ReconstructingMLP(model.Model):
       ValueError: If a number is not positive or the weight is negative.
     """
     super().__init__(name=name)
+    checks.sizes('num_classes', num_classes)
     for argument, number in (
         ('num_units', num_units),
         ('num_blocks', num_blocks),

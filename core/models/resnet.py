@@ -137,7 +137,7 @@ class ResNet(model.Model):
     """Constructs the model.
 
     Args:
-      num_classes: The number of logits.
+      num_classes: The number of logits, at least 1.
       blocks_per_stage: The number of blocks of each stage, n each for
         WRN-(6n + 4).
       channels: The number of channels of each stage.
@@ -157,6 +157,7 @@ class ResNet(model.Model):
         stages are not as many in both sequences.
     """
     super().__init__(name=name)
+    checks.sizes('num_classes', num_classes)
     for argument, numbers in (
         ('blocks_per_stage', blocks_per_stage),
         ('channels', channels),

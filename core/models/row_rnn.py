@@ -39,7 +39,7 @@ class RowRNN(model.Model):
     """Constructs the model.
 
     Args:
-      num_classes: The number of logits.
+      num_classes: The number of logits, at least 1.
       hidden_sizes: The size of each LSTM layer, at least one.
       dropout_rate: The rate of dropout after each LSTM layer, in [0, 1).
       name: Name of the module.
@@ -49,6 +49,7 @@ class RowRNN(model.Model):
         out of range.
     """
     super().__init__(name=name)
+    checks.sizes('num_classes', num_classes)
     if min(hidden_sizes, default=0) < 1:
       raise ValueError(
           'hidden_sizes: expected one or more sizes, at least 1 each, got '

@@ -38,7 +38,7 @@ class SparseMLP(model.Model):
     """Constructs the model.
 
     Args:
-      num_classes: The number of logits.
+      num_classes: The number of logits, at least 1.
       hidden_sizes: The size of each hidden layer. The first has a weight for
         each of its units and each word.
       activation: A name of `layers.ACTIVATIONS`.
@@ -50,6 +50,7 @@ class SparseMLP(model.Model):
         rate is out of range.
     """
     super().__init__(name=name)
+    checks.sizes('num_classes', num_classes)
     checks.sizes('hidden_sizes', *hidden_sizes)
     checks.rate('dropout_rate', dropout_rate)
     sizes = [*hidden_sizes, num_classes]

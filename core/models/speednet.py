@@ -148,7 +148,7 @@ class SpeedNet(model.Model):
     """Constructs the model.
 
     Args:
-      num_classes: The number of logits.
+      num_classes: The number of logits, at least 1.
       channels: The number of channels of each block, which halves the image.
       convolutions_per_block: The number of convolutions of a block, at least 2.
       residual: Whether a block adds what follows its first convolution to what
@@ -164,6 +164,7 @@ class SpeedNet(model.Model):
       ValueError: If a number is out of its range.
     """
     super().__init__(name=name)
+    checks.sizes('num_classes', num_classes)
     if not channels:
       raise ValueError('channels: expected a number for each block, got none.')
     checks.sizes('channels', *channels)

@@ -101,7 +101,7 @@ class ViT(model.Model):
     """Constructs the model.
 
     Args:
-      num_classes: The number of logits.
+      num_classes: The number of logits, at least 1.
       patch_size: The side of a patch; it must divide height and width.
       hidden_size: The size of the embeddings.
       num_layers: The number of encoder blocks, at least 0.
@@ -119,6 +119,7 @@ class ViT(model.Model):
         not divide the hidden size, or a name is unknown.
     """
     super().__init__(name=name)
+    checks.sizes('num_classes', num_classes)
     checks.one_of('pooling', pooling, POOLINGS)
     checks.sizes('mlp_size', mlp_size)
     checks.rate('dropout_rate', dropout_rate)

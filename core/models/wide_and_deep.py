@@ -42,7 +42,7 @@ class WideAndDeep(model.Model):
     """Constructs the model.
 
     Args:
-      num_classes: The number of logits of each head.
+      num_classes: The number of logits of each head, at least 1.
       wide_input: The name of the input that goes to the main head directly.
       deep_input: The name of the input that goes through the hidden layers.
       hidden_sizes: The size of each hidden layer.
@@ -55,6 +55,7 @@ class WideAndDeep(model.Model):
         the same name.
     """
     super().__init__(name=name)
+    checks.sizes('num_classes', num_classes)
     if not 0 <= auxiliary_weight <= 1:
       raise ValueError(
           f'auxiliary_weight: expected [0, 1], got {auxiliary_weight}.'

@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from core import distribution, layers, models, training, variables
+from core import distribution, layers, training, variables
 from launch import config as config_lib
 from launch import experiment as experiment_lib
-from launch import programs
+from launch import factories, programs
 from pipelines import examples
 from tests import virtual_devices
 from tests.launch import runs
@@ -201,7 +201,7 @@ class AugmentationTest(parameterized.TestCase):
 
 class ModelTest(parameterized.TestCase):
 
-  @parameterized.parameters(*models.REGISTRY)
+  @parameterized.parameters(*factories.names('model'))
   def test_every_model_is_built_from_images(self, name):
     experiment = _experiment(model=name, model_arg={})
     experiment.build()

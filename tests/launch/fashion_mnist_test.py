@@ -8,7 +8,7 @@ import pathlib
 import pytest
 from absl.testing import absltest, parameterized
 
-from core import models
+from launch import factories
 from pipelines import sources
 from tests import small_datasets
 from tests.launch import runs
@@ -30,7 +30,7 @@ class FashionMnistTest(parameterized.TestCase):
         archives_dir=small_datasets.FASHION_MNIST_DIR,
     )
 
-  @parameterized.parameters(*models.REGISTRY)
+  @parameterized.parameters(*factories.names('model'))
   def test_a_model_learns(self, model):
     workdir = pathlib.Path(runs.scratch(self)) / 'run'
     ended = runs.train(

@@ -12,7 +12,6 @@ import time
 
 from absl.testing import absltest, parameterized
 
-from core import models
 from launch import factories, programs
 from tests.launch import runs
 
@@ -100,7 +99,7 @@ class HelpTest(parameterized.TestCase):
   def test_names_what_there_is(self):
     """The help is written by hand, since it does not wait for TensorFlow."""
     out = ' '.join(runs.finish(runs.start('train', '--help')).out.split())
-    for name in models.REGISTRY:
+    for name in factories.names('model'):
       self.assertRegex(out, rf'--model The model: [^:.]*\b{name}\b')
     for kind in ('loss', 'optimizer', 'schedule'):
       for name in factories.names(kind):

@@ -40,7 +40,10 @@ class MistakesTest(parameterized.TestCase):
 
   @parameterized.parameters(
       ('--dataset=tiny_shaped', "'tiny_shaped'.*did you mean tiny_shapes"),
-      ('--model=perceptron', "'perceptron'; known: convnet, mlp"),
+      ('--model=perceptron', '--model=perceptron: unknown; there are: conv'),
+      ('--model=unet', '--model=unet: it is for segmentation, and .*convnet, '),
+      ('--model=tabular', '--model=tabular: it is for tables, and '),
+      ('--model=text_classifier', 'it is for text classification, and '),
       ('--loss=hinge', '--loss=hinge: unknown; there are: '),
       ('--optimizer=adma', '--optimizer=adma: unknown; there are: '),
       ('--schedule=step', '--schedule=step: unknown; there are: '),

@@ -16,6 +16,10 @@ _UNKNOWN_LAST = ((None, None), (3,))
 _IMAGES = tf.ones([2, 4, 4, 1])
 
 LAYERS = {
+    'AttentionPooling': _line(
+        {'num_heads': 0}, ((None, 4), (None, 3, None), (None, 3, 3)),
+        num_heads=2,
+    ),
     'BatchNorm': _line({'momentum': [1.0, -0.1], 'eps': -1.0}, _UNKNOWN_LAST),
     'BlurPool': _line(
         {'filter_size': 0, 'stride': 0}, (*_NOT_IMAGES, (None, 1, 1, 2))
@@ -33,6 +37,11 @@ LAYERS = {
         {'num_units': 0, 'activation': 'swish'}, _UNKNOWN_LAST, num_units=3
     ),
     'Dropout': _line({'rate': [1.0, -0.1]}, ((),), rate=0.5),
+    'Embedding': _line(
+        {'vocabulary_size': 0, 'embedding_size': 0}, ((),),
+        vocabulary_size=3,
+        embedding_size=2,
+    ),
     'GaussianNoise': _line({'stddev': -1.0}, ((),), stddev=0.5),
     'MultiHeadAttention': _line(
         {
@@ -46,6 +55,7 @@ LAYERS = {
         num_heads=2,
         key_size=3,
     ),
+    'Normalization': _line({}, _UNKNOWN_LAST),
     'PatchEmbedding': _line(
         {'patch_size': 0, 'hidden_size': 0, 'position': 'rotary'},
         (*_NOT_IMAGES, (None, 7, 6, 1)),
@@ -66,6 +76,14 @@ LAYERS = {
     'activation': _line(
         {'name_or_function': 'swish'}, name_or_function='relu'
     ),
+    'masked_mean': _line(
+        {
+            'inputs': [tf.ones([2])],
+            'mask': [tf.ones([2, 3]), tf.ones([2, 1], tf.bool)],
+        },
+        inputs=tf.ones([2, 3]),
+        mask=tf.ones([2, 3], tf.bool),
+    ),
     'max_pool2d': _line(
         {'inputs': [_IMAGES[0]], 'size': 0}, inputs=_IMAGES
     ),
@@ -82,7 +100,8 @@ LAYERS = {
 
 def _model(image: bool = True, **bad: Any) -> bad_calls.Line:
   shapes = ((None, 8, None, 1),) if image else ()
-  return _line({'activation': 'swish', **bad}, shapes, num_classes=3)
+  bad = {'num_classes': 0, 'activation': 'swish', **bad}
+  return _line(bad, shapes, num_classes=3)
 
 
 MODELS = {
@@ -104,7 +123,8 @@ MODELS = {
         stochastic_depth_rate=1.0,
     ),
     'row_rnn': _line(
-        {'hidden_sizes': [(), (0,)], 'dropout_rate': 1.0}, num_classes=3
+        {'num_classes': 0, 'hidden_sizes': [(), (0,)], 'dropout_rate': 1.0},
+        num_classes=3,
     ),
     'sparse_mlp': _model(False, hidden_sizes=[(0,)], dropout_rate=1.0),
     'speednet': _model(
@@ -113,8 +133,41 @@ MODELS = {
         whitening_size=-1,
         logit_scale=0.0,
     ),
+    'tabular': _line(
+        {
+            'num_classes': 0,
+            'vocabulary_sizes': [(0,)],
+            'embedding_size': 0,
+            'hidden_sizes': [(0,)],
+            'activation': 'swish',
+            'dropout_rate': 1.0,
+            'missing': 'zero',
+        },
+        ((None, 3),),
+        num_classes=3,
+        vocabulary_sizes=(2,),
+    ),
+    'text_classifier': _line(
+        {
+            'num_classes': 0,
+            'vocabulary_size': 0,
+            'embedding_size': 0,
+            'hidden_sizes': [(0,)],
+            'pooling': 'max',
+            'num_heads': [0, 3],
+            'activation': 'swish',
+            'dropout_rate': 1.0,
+        },
+        ((None, 3, 2), (3,)),
+        num_classes=3,
+        pooling='attention',
+    ),
+    'unet': _model(
+        channels=[(), (4, 0)], dropout_rate=1.0, batch_norm_momentum=1.0
+    ),
     'vit': _line(
         {
+            'num_classes': 0,
             'patch_size': 0,
             'hidden_size': 0,
             'num_layers': -1,

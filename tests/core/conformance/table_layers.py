@@ -9,7 +9,7 @@ import numpy as np
 import sonnet as snt
 import tensorflow as tf
 
-from core import layers, variables
+from core import checks, layers, variables
 from tests.core.conformance import member
 
 SEED = (3, 5)
@@ -67,6 +67,33 @@ def sparse(inputs: tf.Tensor) -> tf.SparseTensor:
       tf.reshape(inputs[:, ::2], [-1]),
       [batch_size, inputs.shape[1]],
   )
+
+
+def _beginning(inputs):
+  """Returns a mask of the first three positions."""
+  batch_size, length, *_ = checks.sizes_of(inputs)
+  return tf.broadcast_to(tf.range(length) < 3, [batch_size, length])
+
+
+def _masked(layer, inputs, is_training, weights):
+  del is_training, weights
+  return layer(inputs, _beginning(inputs))
+
+
+def _attended(layer, inputs, is_training, weights):
+  del is_training, weights
+  return layer(inputs, mask=_beginning(inputs)[:, tf.newaxis])
+
+
+def _looked_up(layer, inputs, is_training, weights):
+  del is_training, weights
+  return layer(tf.cast(tf.clip_by_value(inputs, 0, 4), tf.int32))
+
+
+def _normalization():
+  layer = layers.Normalization()
+  layer.fit(np.float32([[1, 2, np.nan, -1], [2, 4, 1, 2], [3, 3, 2, 0]]))
+  return layer
 
 
 def _layer(
@@ -135,6 +162,9 @@ def _whitening(images: tf.Tensor) -> member.Observed:
 
 _ONCE = 'filters are computed of all images at once, before training'
 MEMBERS = {
+    'AttentionPooling': _layer(
+        lambda: layers.AttentionPooling(2), 5, 4, call=_masked
+    ),
     'BatchNorm': _layer(
         layers.BatchNorm, 3, 4, call=_weighted, rubbish=np.nan
     ),
@@ -142,10 +172,18 @@ MEMBERS = {
     'Conv2D': _layer(lambda: layers.Conv2D(3, 2, 2), 5, 6, 2),
     'Dense': _layer(lambda: layers.Dense(3, 'tanh'), 5),
     'Dropout': _layer(lambda: layers.Dropout(0.4), 5, call=_random, **_RANDOM),
+    'Embedding': _layer(
+        lambda: layers.Embedding(5, 3), 4, call=_looked_up, rubbish=3.0,
+        gradient='integers have no gradient',
+    ),
     'GaussianNoise': _layer(
         lambda: layers.GaussianNoise(0.4), 5, call=_random, **_RANDOM
     ),
     'MultiHeadAttention': _layer(lambda: layers.MultiHeadAttention(2, 3), 4, 5),
+    'MultiHeadAttention__lengths': _layer(
+        lambda: layers.MultiHeadAttention(2, 3), 4, 5, call=_attended
+    ),
+    'Normalization': _layer(_normalization, 3, 4),
     'PatchEmbedding': _layer(lambda: layers.PatchEmbedding(2, 6), 4, 4, 2),
     'Residual': _layer(
         lambda: layers.Residual(layers.Dense(4, 'tanh'), 0.5, per_channel=True),
@@ -163,6 +201,12 @@ MEMBERS = {
     ),
     'WhiteningConv2D': _layer(layers.WhiteningConv2D, 4, 4, 2),
     'activation': _function(_activations, 5),
+    'masked_mean': _function(
+        lambda x: member.Observed(
+            {'outputs': layers.masked_mean(x, _beginning(x))}, {}
+        ),
+        *(5, 4),
+    ),
     'max_pool2d': _function(
         lambda x: member.Observed({'outputs': layers.max_pool2d(x)}, {}),
         *(4, 4, 2),

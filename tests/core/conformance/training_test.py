@@ -7,6 +7,7 @@ a model of its own, so that one trace and one checkpoint serve them all.
 from __future__ import annotations
 
 import functools
+import math
 import tempfile
 
 import numpy as np
@@ -33,7 +34,8 @@ from tests.core.optimizers import comparison
 _BATCH_SIZE = 12
 _NUM_REAL = (12, 5, 7)  # Of three replicas with 5 real examples one has none.
 _REPLICAS = (1, 2, 3)
-_LONG = {'resnet', 'row_rnn', 'vit'}  # Long to trace.
+# Long to trace.
+_LONG = {'resnet', 'row_rnn', 'text_classifier', 'unet', 'vit'}
 _NUM_BATCHES = 7
 _FIELDS = {'label': 'labels', 'predictions': 'predictions', 'weight': 'weights'}
 _PARAMETERS = ('convolution/w', 'linear/w')
@@ -174,7 +176,11 @@ class ModelsTest(parameterized.TestCase):
       self.assertEqual(run.train_step.experimental_get_tracing_count(), 1)
       named = run.state.named_variables()
       self.assertEqual(distribution.unequal_replicas(named), [])
-      self.assertEqual([float(each['weight']) for each in sums], [12, 5, 7])
+      num_places = math.prod(batches[0]['label'].shape[1:])
+      self.assertEqual(
+          [float(each['weight']) for each in sums],
+          [num_places * num_real for num_real in _NUM_REAL],
+      )
       losses = {f'loss {i}': each['loss'] for i, each in enumerate(sums)}
       results.append({**run.weights(), **losses})
     self.assertTrue(np.isfinite(list(losses.values())).all())

@@ -26,6 +26,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     'vit': {'patch_size': 2, 'hidden_size': 16, 'num_layers': 2},
     'wide_and_deep': {'hidden_sizes': (16, 8)},
 }
+NAMES = [
+    name
+    for name, model in models.REGISTRY.items()
+    if model.task == 'image classification'
+]
 
 
 def temporary_folder(test: unittest.TestCase) -> str:

@@ -12,7 +12,7 @@ from tests.core.export import cases
 
 class ClassifierTest(parameterized.TestCase):
 
-  @parameterized.parameters(*models.REGISTRY)
+  @parameterized.parameters(*cases.NAMES)
   def test_bytes_and_floats_give_the_model(self, name):
     model = cases.build(name)
     classifier = cases.wrap(model)

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from core import export, models, optimizers, training, variables
+from core import export, optimizers, training, variables
 from tests import virtual_devices
 from tests.core.export import cases
 
@@ -49,7 +49,7 @@ class SavedModelTest(parameterized.TestCase):
     self.folder = cases.temporary_folder(self)
     self.directory = os.path.join(self.folder, 'exports', 'saved_model')
 
-  @parameterized.parameters(*models.REGISTRY)
+  @parameterized.parameters(*cases.NAMES)
   def test_gives_the_models_probabilities(self, name):
     model = cases.build(name)
     export.save_saved_model(cases.wrap(model), self.directory)

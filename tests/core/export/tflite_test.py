@@ -22,7 +22,7 @@ class TFLiteTest(parameterized.TestCase):
     self.folder = os.path.join(cases.temporary_folder(self), 'exports')
     self.path = os.path.join(self.folder, 'model.tflite')
 
-  @parameterized.parameters(*models.REGISTRY)
+  @parameterized.parameters(*cases.NAMES)
   def test_gives_the_models_probabilities(self, name):
     model = cases.build(name)
     export.save_tflite(cases.wrap(model), self.path)

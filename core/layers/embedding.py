@@ -1,0 +1,118 @@
+"""Rows of a table for integers: categories, words, tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import sonnet as snt
+import tensorflow as tf
+
+from .. import checks
+
+
+class Embedding(snt.Module):
+  """``table[ids]``: a learned vector for each integer.
+
+  `snt.Embed` makes its table when it is constructed; here `build` does, as in
+  every other layer. An id out of range, which TensorFlow takes for an error on
+  a CPU, for zeros on a GPU and for another id under XLA, raises eagerly and
+  gives NaN in a graph, on every device.
+
+  Reference:
+    `snt.Embed`; Bengio et al. 2003, A neural probabilistic language model,
+    section 2: the matrix C.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import layers
+    >>> embedding = layers.Embedding(vocabulary_size=9, embedding_size=4)
+    >>> embedding(tf.constant([[3, 8, 0]])).shape.as_list()
+    [1, 3, 4]
+  """
+
+  def __init__(
+      self,
+      vocabulary_size: int,
+      embedding_size: int,
+      *,
+      initializer: snt.initializers.Initializer | None = None,
+      name: str | None = None,
+  ):
+    """Constructs the layer.
+
+    Args:
+      vocabulary_size: The number of rows, at least 1.
+      embedding_size: The size of a row, at least 1.
+      initializer: Initializer of the table ``[vocabulary_size,
+        embedding_size]``. Default: that of `snt.Embed`, a normal distribution
+        with standard deviation 1, truncated at two deviations.
+      name: Name of the module.
+
+    Raises:
+      ValueError: If a size is not positive.
+    """
+    super().__init__(name=name)
+    checks.sizes('vocabulary_size', vocabulary_size)
+    checks.sizes('embedding_size', embedding_size)
+    self.vocabulary_size = vocabulary_size
+    self.embedding_size = embedding_size
+    self.initializer = initializer or snt.initializers.TruncatedNormal()
+    self.table: tf.Variable | None = None
+
+  def build(self, input_shape: Sequence[int | None]) -> None:
+    """Makes the table.
+
+    Args:
+      input_shape: ``[batch_size, ...]``; any size may be unknown.
+
+    Raises:
+      ValueError: If there is no batch axis.
+    """
+    self.output_shape(input_shape)
+    if self.table is None:
+      shape = [self.vocabulary_size, self.embedding_size]
+      self.table = tf.Variable(
+          self.initializer(shape, tf.float32), name='table'
+      )
+
+  def __call__(self, ids: tf.Tensor) -> tf.Tensor:
+    """Looks rows up.
+
+    Args:
+      ids: Integers ``[batch_size, ...]`` in [0, vocabulary_size).
+
+    Returns:
+      A tensor ``[batch_size, ..., embedding_size]``.
+
+    Raises:
+      TypeError: If the ids are not integers.
+      ValueError: If there is no batch axis or, eagerly, an id is out of range.
+    """
+    ids = tf.convert_to_tensor(ids)
+    checks.integers('ids', ids)
+    self.build(ids.shape)
+    if ids.dtype != tf.int32:
+      ids = tf.cast(ids, tf.int64)  # Bytes could not be compared with the size.
+    is_known = (ids >= 0) & (ids < self.vocabulary_size)
+    if tf.executing_eagerly() and not bool(tf.reduce_all(is_known)):
+      wrong = ids[~is_known]
+      raise ValueError(
+          f'ids: expected integers in [0, {self.vocabulary_size}), got '
+          f'{int(wrong[0])}.'
+      )
+    rows = tf.gather(self.table, tf.where(is_known, ids, 0))
+    nan = tf.constant(math.nan, rows.dtype)
+    return tf.where(is_known[..., tf.newaxis], rows, nan)
+
+  def output_shape(
+      self, input_shape: Sequence[int | None]
+  ) -> tuple[int | None, ...]:
+    """Returns ``[batch_size, ..., embedding_size]``.
+
+    Raises:
+      ValueError: As `build` does.
+    """
+    if not len(input_shape):
+      raise ValueError('input_shape: expected [batch_size, ...], got ().')
+    return (*input_shape, self.embedding_size)

@@ -1,0 +1,229 @@
+"""One vector for a sequence, whatever it was padded to, to the bit.
+
+A sum over positions is rounded in an order that depends on how many there are,
+in TensorFlow as elsewhere: the mean of a sentence that is padded to 50 words
+is not quite the one of the same sentence padded to 10. Here neighbours are
+added in pairs, then neighbouring pairs, and so on: what zeros at the end add
+to the tree is zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sonnet as snt
+import tensorflow as tf
+
+from .. import checks
+
+# Halvings where the number of positions is not known: enough for 65,536.
+_MOST_HALVINGS = 16
+# Kernels compute a function in another way where the numbers of an array do
+# not fill a register of the processor; those of positions in this many do.
+_REGISTER = 16
+
+
+def masked_mean(inputs: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+  r"""Averages over the positions of a sequence that count.
+
+  .. math::
+    \frac{\sum_t m_t x_t}{\sum_t m_t}
+
+  Args:
+    inputs: float ``[batch_size, length, ...]``. Where the mask is False it may
+      hold NaN and infinities, which change no bit of the result or a gradient.
+    mask: bool ``[batch_size, length]``, True where a position counts.
+
+  Returns:
+    ``[batch_size, ...]``, the same bits however many positions at the end do
+    not count; zeros where no position does. It is computed in float32 at least.
+
+  Raises:
+    TypeError: If the mask is not bool.
+    ValueError: If the shapes do not fit.
+
+  Reference:
+    Iyyer et al. 2015, Deep unordered composition rivals syntactic methods for
+    text classification, equation 1.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import layers
+    >>> x = tf.constant([[[1.0], [3.0], [7.0]]])
+    >>> layers.masked_mean(x, tf.constant([[True, True, False]])).numpy().item()
+    2.0
+  """
+  inputs = tf.convert_to_tensor(inputs)
+  x, mask = _counted(inputs, mask)
+  count = tf.reduce_sum(tf.cast(mask, x.dtype), axis=1)  # Exact in any order.
+  mean = tf.math.divide_no_nan(_sum(x), _of_rank(x.shape.rank - 1, count))
+  return tf.cast(mean, inputs.dtype)
+
+
+class AttentionPooling(snt.Module):
+  r"""Averages over positions by weights that a learned query gives them.
+
+  With the query :math:`q_n` and the part :math:`x_{tn}` of a position's vector
+  that belong to head n, both of size d:
+
+  .. math::
+    a_{tn} = \mathrm{softmax}_t(q_n \cdot x_{tn} / \sqrt{d}), \qquad
+    y_n = \sum_t a_{tn} x_{tn}
+
+  Queries begin at zero, where this is `masked_mean`.
+
+  Reference:
+    Yang et al. 2016, Hierarchical attention networks for document
+    classification, equations 6 and 7; with heads as in `Lee et al. 2019
+    <https://arxiv.org/abs/1810.00825>`_, Set transformer, equation 11, without
+    its linear maps.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import layers
+    >>> pooling = layers.AttentionPooling(num_heads=2)
+    >>> mask = tf.sequence_mask([5, 3, 0], 5)
+    >>> pooling(tf.ones([3, 5, 8]), mask).shape.as_list()
+    [3, 8]
+  """
+
+  def __init__(self, num_heads: int = 1, name: str | None = None):
+    """Constructs the layer.
+
+    Args:
+      num_heads: The number of heads, at least 1; it must divide the size of the
+        vectors.
+      name: Name of the module.
+
+    Raises:
+      ValueError: If the number of heads is not positive.
+    """
+    super().__init__(name=name)
+    checks.sizes('num_heads', num_heads)
+    self.num_heads = num_heads
+    self.query: tf.Variable | None = None
+
+  def build(self, input_shape: Sequence[int | None]) -> None:
+    """Makes the queries ``[num_heads, size / num_heads]``.
+
+    Args:
+      input_shape: ``[batch_size, length, size]``; only the last size must be
+        known.
+
+    Raises:
+      ValueError: As `output_shape` does.
+    """
+    _, size = self.output_shape(input_shape)
+    if self.query is None:
+      shape = [self.num_heads, size // self.num_heads]
+      self.query = tf.Variable(tf.zeros(shape), name='query')
+
+  def __call__(self, inputs: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Applies the layer.
+
+    Args:
+      inputs: float ``[batch_size, length, size]``, see `masked_mean`.
+      mask: bool ``[batch_size, length]``, True where a position counts.
+
+    Returns:
+      ``[batch_size, size]``, with what `masked_mean` says of padding.
+
+    Raises:
+      TypeError: If the mask is not bool.
+      ValueError: If the shapes do not fit, the number of heads does not divide
+        the size, or the layer was built for another one.
+    """
+    inputs = tf.convert_to_tensor(inputs)
+    self.build(inputs.shape)
+    x, mask = _counted(inputs, mask)
+    x, mask = _padded(x, _REGISTER), _padded(mask, _REGISTER)
+    batch_size, length, size = checks.sizes_of(x)
+    heads = tf.reshape(
+        x, [batch_size, length, self.num_heads, size // self.num_heads]
+    )  # [B, T, N, D]
+    mask = mask[..., tf.newaxis]  # [B, T, 1]
+    query = tf.cast(self.query, x.dtype)
+    scores = tf.reduce_sum(heads * query, axis=-1)  # [B, T, N]
+    scores *= tf.cast(heads.shape[-1], x.dtype) ** -0.5
+    scores = tf.where(mask, scores, x.dtype.min)
+    scores -= tf.stop_gradient(tf.reduce_max(scores, axis=1, keepdims=True))
+    shares = tf.where(mask, tf.exp(scores), tf.zeros([], x.dtype))
+    pooled = tf.math.divide_no_nan(
+        _sum(shares[..., tf.newaxis] * heads), _sum(shares)[..., tf.newaxis]
+    )  # [B, N, D]
+    return tf.cast(tf.reshape(pooled, [batch_size, size]), inputs.dtype)
+
+  def output_shape(
+      self, input_shape: Sequence[int | None]
+  ) -> tuple[int | None, ...]:
+    """Returns ``[batch_size, size]``.
+
+    Raises:
+      ValueError: If the rank is not 3, the last size is not known, the number
+        of heads does not divide it, or the layer was built for another one.
+    """
+    if len(input_shape) != 3 or input_shape[-1] is None:
+      raise ValueError(
+          'input_shape: expected [batch_size, length, size] with size known, '
+          f'got {tuple(input_shape)}.'
+      )
+    size = input_shape[-1]
+    if size % self.num_heads:
+      raise ValueError(
+          f'input_shape: expected a size that {self.num_heads} heads divide, '
+          f'got {tuple(input_shape)}.'
+      )
+    built = size if self.query is None else self.query.shape.num_elements()
+    if built != size:
+      raise ValueError(
+          f'input_shape: the layer was built for size {built}, got '
+          f'{tuple(input_shape)}.'
+      )
+    return (input_shape[0], size)
+
+
+def _counted(
+    inputs: tf.Tensor, mask: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """Returns inputs, in float32 at least and 0 where masked, and the mask."""
+  if inputs.shape.rank is None or inputs.shape.rank < 2:
+    raise ValueError(
+        f'inputs: expected [batch_size, length, ...], got {inputs.shape}.'
+    )
+  mask = tf.convert_to_tensor(mask)
+  if mask.dtype != tf.bool:
+    raise TypeError(
+        f'mask: expected bool, True where a position counts, got '
+        f'{mask.dtype.name}.'
+    )
+  mask = checks.shape('mask', mask, checks.sizes_of(inputs)[:2])
+  wide = tf.float64 if inputs.dtype == tf.float64 else tf.float32
+  is_counted = _of_rank(inputs.shape.rank, mask)
+  return tf.where(is_counted, tf.cast(inputs, wide), tf.zeros([], wide)), mask
+
+
+def _of_rank(rank: int, x: tf.Tensor) -> tf.Tensor:
+  """Appends axes of size 1."""
+  while x.shape.rank < rank:
+    x = x[..., tf.newaxis]
+  return x
+
+
+def _sum(x: tf.Tensor) -> tf.Tensor:
+  """Sums over axis 1, neighbours first: ``[B, T, ...]`` to ``[B, ...]``."""
+  length = x.shape[1]
+  halvings = _MOST_HALVINGS if length is None else (length - 1).bit_length()
+  for _ in range(halvings):
+    x = _padded(x, 2)
+    batch_size, length, *rest = checks.sizes_of(x)
+    pairs = tf.reshape(x, [batch_size, length // 2, 2, *rest])
+    x = pairs[:, :, 0] + pairs[:, :, 1]
+  return tf.reduce_sum(x, axis=1)
+
+
+def _padded(x: tf.Tensor, multiple: int) -> tf.Tensor:
+  """Pads axis 1 by zeros, or False, to a multiple."""
+  lack = -checks.sizes_of(x)[1] % multiple
+  if not tf.is_tensor(lack) and not lack:
+    return x
+  return tf.pad(x, [[0, 0], [0, lack], *[[0, 0]] * (x.shape.rank - 2)])
