@@ -11,7 +11,7 @@ all shapes are known, it is the tensor itself, and the graph gets nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import tensorflow as tf
@@ -241,10 +241,11 @@ def number(argument: str, value: Any) -> None:
     raise ValueError(
         f'{argument}: expected a number, got a tf.Variable, which would be '
         'read once and never saved; where a schedule is taken, pass a function '
-        'of the step.'
+        'of the step, and to change an optimizer while it trains, make it by '
+        'optimizers.inject_hyperparams.'
     )
   axes = getattr(value, 'shape', ())
-  if len(axes):
+  if tf.TensorShape(axes).rank != 0:
     raise ValueError(f'{argument}: expected one number, got shape {axes}.')
 
 
@@ -282,20 +283,22 @@ def integers(argument: str, tensor: tf.Tensor) -> None:
 def in_range(
     argument: str, value: float, low: float, high: float
 ) -> None:
-  """Checks that a Python number lies in a closed interval.
+  """Checks that a number lies in a closed interval.
+
+  A tensor whose value is unknown while tracing will do.
 
   Args:
     argument: The name of the argument, for the message.
-    value: The number to check.
+    value: The number to check, or a tensor ``[]``.
     low: The least number that will do.
     high: The greatest number that will do.
 
   Raises:
     ValueError: If it does not, or is a `tf.Variable`.
   """
-  number(argument, value)
-  if not low <= value <= high:
-    raise ValueError(f'{argument}: expected [{low}, {high}], got {value}.')
+  _require(
+      argument, value, lambda x: low <= x <= high, f'[{low}, {high}]'
+  )
 
 
 def sizes(argument: str, *numbers: int) -> None:
@@ -318,14 +321,12 @@ def rate(argument: str, value: float) -> None:
 
   Args:
     argument: The name of the argument, for the message.
-    value: The rate.
+    value: The rate; a tensor ``[]`` that is unknown while tracing will do.
 
   Raises:
     ValueError: If it does not, or is a `tf.Variable`.
   """
-  number(argument, value)
-  if not 0 <= value < 1:
-    raise ValueError(f'{argument}: expected a number in [0, 1), got {value}.')
+  _require(argument, value, lambda x: 0 <= x < 1, 'a number in [0, 1)')
 
 
 def one_of(argument: str, value: str, names: Sequence[str]) -> None:
@@ -343,3 +344,56 @@ def one_of(argument: str, value: str, names: Sequence[str]) -> None:
     raise ValueError(
         f'{argument}: unknown {value!r}; known: {", ".join(sorted(names))}.'
     )
+
+
+def _require(
+    argument: str, value: Any, holds: Callable[[Any], bool], expected: str
+) -> None:
+  """Checks a number, unless it is a tensor that is unknown while tracing."""
+  number(argument, value)
+  if tf.is_tensor(value):
+    if not hasattr(value, 'numpy'):
+      return
+    value = value.numpy()
+  if not holds(value):
+    raise ValueError(f'{argument}: expected {expected}, got {value}.')
+
+
+def positive(argument: str, value: float) -> None:
+  """Checks that a number is above 0.
+
+  Args:
+    argument: The name of the argument, for the message.
+    value: The number; a tensor ``[]`` that is unknown while tracing will do.
+
+  Raises:
+    ValueError: If it is not, or is a `tf.Variable`.
+  """
+  _require(argument, value, lambda x: x > 0, 'a positive number')
+
+
+def static(argument: str, value: Any) -> Any:
+  """Checks that a number is known while tracing: the graph's form is by it.
+
+  Args:
+    argument: The name of the argument, for the message.
+    value: A number, or an eager tensor ``[]``.
+
+  Returns:
+    The number.
+
+  Raises:
+    ValueError: If it is a tensor whose value is unknown while tracing, a
+      `tf.Variable`, or has axes.
+  """
+  number(argument, value)
+  if not tf.is_tensor(value):
+    return value
+  if not hasattr(value, 'numpy'):
+    raise ValueError(
+        f'{argument}: expected a Python number, got a tensor whose value is '
+        'unknown while tracing, but the form of the graph depends on it; pass a'
+        ' number (with inject_hyperparams, name it in static_args).'
+    )
+  return value.numpy()
+

@@ -48,11 +48,7 @@ def operations(function: tf.types.experimental.ConcreteFunction) -> set[str]:
   Returns:
     Names such as `MatMul`, those of the functions that it calls included.
   """
-  graph = function.graph.as_graph_def()
-  nodes = [*graph.node]
-  for called in graph.library.function:
-    nodes += called.node_def
-  return {node.op for node in nodes}
+  return {node.op for node in _nodes(function)}
 
 
 def is_slow_on_cpu(operations: Iterable[str]) -> bool:
@@ -106,20 +102,32 @@ def choose_for(
 
 
 def reduces_over_replicas(
-    model: Any, forward: tf.types.experimental.ConcreteFunction
+    model: Any, forward: tf.types.experimental.ConcreteFunction | None = None
 ) -> bool:
   """Tells whether a forward pass sums over replicas or gathers from them.
 
   Args:
     model: The model. Its parts say by the attribute `reduces_over_replicas`
       whether they do; what they do by `core.distribution` shows without it.
-    forward: The forward pass, as `training.trace` returns it.
+    forward: The forward pass, as `training.trace` returns it, or None for what
+      the model says alone.
 
   Returns:
     Whether it does.
   """
   parts = (model, *getattr(model, 'submodules', ()))
-  return any(getattr(part, 'reduces_over_replicas', False) for part in parts)
+  if any(getattr(part, 'reduces_over_replicas', False) for part in parts):
+    return True
+  return forward is not None and any(
+      distribution.REDUCTION in node.name for node in _nodes(forward)
+  )
+
+
+def _nodes(function: tf.types.experimental.ConcreteFunction) -> list[Any]:
+  """Lists a traced function's operations, those it calls included."""
+  graph = function.graph.as_graph_def()
+  called = [node for part in graph.library.function for node in part.node_def]
+  return [*graph.node, *called]
 
 
 def choose(

@@ -10,7 +10,9 @@ tells that it sums over replicas.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import contextvars
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -18,6 +20,7 @@ import tensorflow as tf
 from . import checks
 
 STRATEGIES = ('auto', 'mirrored', 'one_device', 'multi_worker')
+_WATCHED: contextvars.ContextVar[list[Any]] = contextvars.ContextVar('watched')
 # The name scope of what would be reduced if it were traced for a replica.
 REDUCTION = 'sum_over_replicas'
 
@@ -120,6 +123,20 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
   )
 
 
+@contextlib.contextmanager
+def watched() -> Iterator[list[Any]]:
+  """Watches what is reduced over replicas while a graph is traced.
+
+  Yields:
+    A list, which has an entry for each call of `all_reduce_sum`.
+  """
+  token = _WATCHED.set([])
+  try:
+    yield _WATCHED.get()
+  finally:
+    _WATCHED.reset(token)
+
+
 def all_reduce_sum(values: Any) -> Any:
   """Sums a nest of tensors over all replicas of all workers.
 
@@ -138,16 +155,18 @@ def all_reduce_sum(values: Any) -> Any:
     return _marked(values)
   if context.num_replicas_in_sync == 1:
     return values
+  _WATCHED.get([]).append(values)
   tensors = [_tensor(value) for value in tf.nest.flatten(values)]
-  sums = list(tensors)
+  # MirroredStrategy takes no more than one int32 tensor in a call.
+  sums = [tf.cast(x, tf.int64) if x.dtype == tf.int32 else x for x in tensors]
   # Collectives over GPUs concatenate their inputs: one call for each dtype.
-  for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
-    places = [i for i, tensor in enumerate(tensors) if tensor.dtype == dtype]
+  for dtype in dict.fromkeys(x.dtype for x in sums):
+    places = [i for i, x in enumerate(sums) if x.dtype == dtype]
     reduced = context.all_reduce(
-        tf.distribute.ReduceOp.SUM, [tensors[place] for place in places]
+        tf.distribute.ReduceOp.SUM, [sums[place] for place in places]
     )
     for place, total in zip(places, reduced, strict=True):
-      sums[place] = total
+      sums[place] = tf.cast(total, tensors[place].dtype)
   return tf.nest.pack_sequence_as(values, sums)
 
 
@@ -239,8 +258,7 @@ def _between_zeros(
 ) -> tf.Tensor:
   """Pads the first axis, in a dtype that collectives can sum."""
   if not part.dtype.is_floating:
-    is_long = part.dtype.size > 4 or part.dtype == tf.uint32
-    part = tf.cast(part, tf.int64 if is_long else tf.int32)
+    part = tf.cast(part, tf.int64)
   first = tf.stack([before, after])[tf.newaxis]
   paddings = tf.pad(first, [[0, part.shape.rank - 1], [0, 0]])
   padded = tf.pad(part, paddings)

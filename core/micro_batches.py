@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import random
+from . import distribution, random
 from . import rows as rows_lib
 
 Function = Callable[[Mapping[str, Any], random.Place, Any], tuple[Any, Any]]
@@ -23,7 +23,7 @@ def add_up(
     batch: Mapping[str, Any],
     size: int,
     *,
-    is_unrolled: bool,
+    reduces: bool = False,
 ) -> tuple[Any, Any]:
   """Adds up what a function makes of the micro-batches of a batch.
 
@@ -33,23 +33,19 @@ def add_up(
       carries on. The latter must be of one structure.
     batch: This replica's part of a batch.
     size: The examples of a micro-batch, at least 1.
-    is_unrolled: Whether each micro-batch has operations of its own in the
-      graph, and may sum over replicas; else all but the first share them.
+    reduces: Whether the function sums over replicas by itself. Then, as when it
+      does by `core.distribution`, each micro-batch has operations of its own in
+      the graph; else all but the first share them.
 
   Returns:
     The sums, and what the last micro-batch carried on.
 
   Raises:
     ValueError: If the tensors of the batch are not of equally many examples; or
-      their number is unknown while tracing and all is to be unrolled.
+      their number is unknown while tracing, and replicas have to be in step.
   """
   batch_size = rows_lib.count(batch)
   is_known = isinstance(batch_size, int)
-  if is_unrolled and not is_known:
-    raise ValueError(
-        'micro_batch_size: over replicas the size of a batch must be known '
-        'while tracing; batch with drop_remainder=True, or pad.'
-    )
   num_parts = tf.maximum(-(-batch_size // size), 1)
   if is_known:
     num_parts = max(-(-batch_size // size), 1)
@@ -70,8 +66,16 @@ def add_up(
       more, carried = of_part(tf.identity(number), carried)
     return tf.nest.map_structure(tf.add, sums, more), carried
 
-  total = of_part(0, None)
-  if is_unrolled or num_parts == 1:
+  with distribution.watched() as reductions:
+    total = of_part(0, None)
+  is_unrolled = reduces or bool(reductions)
+  if is_unrolled and not is_known:
+    raise ValueError(
+        'micro_batch_size: the size of a batch must be known while tracing for '
+        'a model or loss that sums over replicas; batch with '
+        'drop_remainder=True, or pad.'
+    )
+  if is_unrolled or (is_known and num_parts == 1):
     for number in range(1, num_parts):
       total = added(number, total)
     return total

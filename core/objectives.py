@@ -217,7 +217,7 @@ def call(
 
   Args:
     model: A module, called as `model(inputs)`, with `is_training` and `seed` if
-      it takes them.
+      it takes them by these names.
     inputs: The inputs.
     is_training: Whether dropout and its like are on.
     seed: Integers ``[2]``, or None.
@@ -229,14 +229,13 @@ def call(
     TypeError: If it is a model of Keras.
   """
   hidden_variables.refuse_keras('model', model)
-  parameters = inspect.signature(model).parameters
-  takes_all = any(p.kind == p.VAR_KEYWORD for p in parameters.values())
+  # Not for **kwargs: snt.Sequential would hand them to any function.
+  named = inspect.signature(model).parameters
   arguments = {'is_training': is_training, 'seed': seed}
-  return model(inputs, **{
-      name: value
-      for name, value in arguments.items()
-      if takes_all or name in parameters
-  })
+  return model(
+      inputs,
+      **{name: value for name, value in arguments.items() if name in named},
+  )
 
 
 def _head_weights(model: Any) -> Mapping[str, float]:

@@ -5,7 +5,7 @@
     sums, taken = train(rows, epoch)
 
 `rows` is the order of an epoch, `[num_batches, global_batch_size]`, which
-`batched` makes: made once, its rows are gathered in the graph step by step. (XLA would
+`batched` makes: its rows are gathered in the graph step by step. (XLA would
 compile a slice whose start moves anew at every step.) `make_train_loop` and
 `make_eval_loop` are made of `place` and `make_loop`, which serve other steps
 too.

@@ -147,7 +147,8 @@ def make_train_step(
           functools.partial(gradients_of, state),
           batch,
           micro_batch_size,
-          is_unrolled=strategy.num_replicas_in_sync > 1,
+          reduces=strategy.num_replicas_in_sync > 1
+          and compilation.reduces_over_replicas(state.model),
       )
     # One collective for everything.
     gradients, sums, statistics = distribution.all_reduce_sum(added)

@@ -115,8 +115,11 @@ def finite_logits(
   excluded &= tf.reduce_any(logits > logits.dtype.min, axis=-1, keepdims=True)
   if where_label_is is not None:
     excluded &= tf.equal(where_label_is, 0)
-  # Half of the lowest number: the largest logit is yet to be subtracted.
-  return where(~excluded, logits, logits.dtype.min / 2)
+  # Half of the lowest number: the largest logit is yet to be subtracted. Where
+  # there is room, far above it: gradients are multiplied by it, and 0 times
+  # what overflowed would be NaN.
+  lowest = -1e250 if logits.dtype == tf.float64 else logits.dtype.min / 2
+  return where(~excluded, logits, lowest)
 
 
 def widest(tensor: tf.Tensor) -> tf.Tensor:

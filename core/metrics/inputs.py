@@ -244,7 +244,11 @@ def _floats(
 
 def _flatten(values: tf.Tensor, rank: int) -> tf.Tensor:
   """Makes one axis of the first axes, as many as rank, and one of the rest."""
-  return tf.reshape(values, [-1, math.prod(checks.sizes_of(values)[rank:])])
+  rest = values.shape[rank:]
+  if not rest.is_fully_defined():
+    rest = tf.shape(values)[rank:]
+  size = tf.reduce_prod(rest) if tf.is_tensor(rest) else math.prod(rest)
+  return tf.reshape(values, [-1, size])
 
 
 def _leading(weights: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
@@ -271,11 +275,8 @@ def _spread(weights: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
   """Gives each place of a tensor its weight."""
   if weights is None:
     return tf.ones_like(like, tf.float32)
-  weights = _leading(weights, like)
-  if weights.shape.rank == like.shape.rank:
-    return weights
-  # The axes that both have were compared: the others alone are repeated.
-  return tf.broadcast_to(_column(weights, like.shape.rank), tf.shape(like))
+  weights = tf.cast(_batched('weights', weights), tf.float32)
+  return checks.leading('weights', weights, like)
 
 
 def _check_labels(seen: tf.Tensor, in_range: tf.Tensor, known: str) -> None:

@@ -20,6 +20,10 @@ What holds for all of them:
 - Half-precision parameters have float32 states and float32 updates, and
   `apply_updates` rounds once, to the dtype of the parameter.
 - A learning rate is a number or a schedule of the number of updates so far.
+- A hyper-parameter may be a scalar tensor, whose range is not checked in a
+  graph; but not a boolean, `ns_steps` or `min_dim_size_to_factor`, which decide
+  the form of the graph. `inject_hyperparams` keeps them in the state, where
+  they can be set.
 """
 
 from .accumulation import multi_steps
@@ -40,10 +44,11 @@ from .factored import (
     scale_by_param_block_rms,
 )
 from .finiteness import apply_if_finite
+from .injection import inject_hyperparams
 from .layerwise import lamb, lars, scale_by_trust_ratio
 from .momentum import sgd, trace
 from .orthogonal import muon, orthogonalize, scale_by_muon
-from .partitioning import Mask, masked, partition
+from .partitioning import Mask, masked, partition, set_to_zero
 from .root_mean_square import adagrad, rmsprop, scale_by_rms, scale_by_rss
 from .signs import lion, scale_by_lion
 from .slow_weights import lookahead
@@ -85,6 +90,7 @@ __all__ = (
     'ema_average',
     'global_norm',
     'identity',
+    'inject_hyperparams',
     'lamb',
     'lars',
     'lion',
@@ -109,6 +115,7 @@ __all__ = (
     'scale_by_rss',
     'scale_by_schedule',
     'scale_by_trust_ratio',
+    'set_to_zero',
     'sgd',
     'stateless',
     'trace',

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from .. import checks
-from . import finiteness, nests, transformation
+from . import finiteness, foreign, nests, transformation
 
 
 class MultiStepsState(NamedTuple):
@@ -45,6 +45,7 @@ def multi_steps(
     a tensor a parameter.
 
   Raises:
+    TypeError: If `opt` is no transformation.
     ValueError: If `every_k_schedule` is a number below 1.
 
   Reference:
@@ -61,6 +62,7 @@ def multi_steps(
     0.0
     -2.0
   """
+  foreign.check_transformation('opt', opt)
   if not callable(every_k_schedule):
     checks.in_range('every_k_schedule', every_k_schedule, 1, math.inf)
 
@@ -76,7 +78,7 @@ def multi_steps(
     if callable(every_k_schedule):
       number = tf.cast(every_k_schedule(gradient_step), tf.int64)
       return checks.shape('every_k_schedule', number, [])
-    return tf.constant(every_k_schedule, tf.int64)
+    return nests.scalar(every_k_schedule, tf.int64)
 
   def update(
       gradients: nests.Nest, state: MultiStepsState, parameters: nests.Nest

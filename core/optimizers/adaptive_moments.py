@@ -63,8 +63,7 @@ def scale_by_adam(
     >>> [round(float(u), 4) for u in updates['w']]
     [1.0, -1.0]
   """
-  moments.check_decay('b1', b1)
-  moments.check_decay('b2', b2)
+  b1, b2 = moments.rate('b1', b1), moments.rate('b2', b2)
   checks.in_range('eps', eps, 0, math.inf)
   checks.in_range('eps_root', eps_root, 0, math.inf)
 
@@ -75,6 +74,10 @@ def scale_by_adam(
         nu=nests.zeros_like(parameters),
     )
 
+  def divide(mean: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
+    inside, outside = (nests.scalar(e, mean.dtype) for e in (eps_root, eps))
+    return mean / (tf.sqrt(square + inside) + outside)
+
   def update(
       gradients: nests.Nest, state: ScaleByAdamState, parameters: nests.Nest
   ) -> tuple[nests.Nest, ScaleByAdamState]:
@@ -82,7 +85,7 @@ def scale_by_adam(
     mu = moments.update_moment(gradients, state.mu, b1, 1)
     nu = moments.update_moment(gradients, state.nu, b2, 2)
     updates = tf.nest.map_structure(
-        lambda m, v: m / (tf.sqrt(v + eps_root) + eps),
+        divide,
         moments.corrected_mean(mu, gradients, b1, count, nesterov),
         moments.bias_correction(nu, b2, count),
     )

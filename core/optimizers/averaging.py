@@ -58,7 +58,7 @@ def ema(
     >>> float(mean['w'])
     3.0
   """
-  moments.check_decay('decay', decay)
+  decay = moments.rate('decay', decay)
 
   def init(parameters: nests.Nest) -> EmaState:
     return EmaState(
@@ -68,7 +68,7 @@ def ema(
 
   def accumulate(value: tf.Tensor, average: tf.Tensor) -> tf.Tensor:
     average = tf.cast(average, value.dtype)
-    return average + (1 - decay) * (value - average)
+    return average + nests.times(1 - decay, value - average)
 
   def update(
       gradients: nests.Nest, state: EmaState, parameters: nests.Nest
@@ -110,8 +110,7 @@ def ema_average(state: EmaState, decay: float) -> nests.Nest:
     >>> round(float(optimizers.ema_average(state, 0.999)['w']), 4)
     2.0
   """
-  moments.check_decay('decay', decay)
-  rate = tf.constant(decay, tf.float64)
+  rate = nests.scalar(moments.rate('decay', decay), tf.float64)
   divisor = 1 - rate ** tf.cast(state.count, tf.float64)
   return tf.nest.map_structure(
       lambda average: nests.widen(average)

@@ -10,12 +10,6 @@ from .. import checks
 from . import nests, transformation
 
 
-def _check_positive(argument: str, value: float) -> None:
-  checks.number(argument, value)
-  if not value > 0:
-    raise ValueError(f'{argument}: expected a positive number, got {value}.')
-
-
 def clip(max_delta: float) -> transformation.GradientTransformation:
   """Clips every element to [-max_delta, max_delta].
 
@@ -37,12 +31,14 @@ def clip(max_delta: float) -> transformation.GradientTransformation:
     >>> optimizers.clip(1.0).update(w, (), w)[0]['w'].numpy().tolist()
     [1.0, -1.0]
   """
-  _check_positive('max_delta', max_delta)
+  checks.positive('max_delta', max_delta)
+
+  def limit(gradient: tf.Tensor) -> tf.Tensor:
+    delta = nests.scalar(max_delta, gradient.dtype)
+    return tf.clip_by_value(gradient, -delta, delta)
+
   return transformation.stateless(
-      lambda gradients, parameters: tf.nest.map_structure(
-          lambda gradient: tf.clip_by_value(gradient, -max_delta, max_delta),
-          gradients,
-      )
+      lambda gradients, parameters: tf.nest.map_structure(limit, gradients)
   )
 
 
@@ -51,7 +47,8 @@ def _limit(
 ) -> tf.Tensor:
   """Scales a gradient so that a norm above max_norm becomes max_norm."""
   norm = tf.cast(norm, gradient.dtype)
-  return tf.where(norm < max_norm, gradient, gradient / norm * max_norm)
+  limit = nests.scalar(max_norm, gradient.dtype)
+  return tf.where(norm < limit, gradient, gradient / norm * limit)
 
 
 def clip_by_norm(max_norm: float) -> transformation.GradientTransformation:
@@ -77,7 +74,7 @@ def clip_by_norm(max_norm: float) -> transformation.GradientTransformation:
     >>> [round(float(u), 4) for u in clipped['w']], float(clipped['b'])
     ([0.6, 0.8], 0.5)
   """
-  _check_positive('max_norm', max_norm)
+  checks.positive('max_norm', max_norm)
   return transformation.stateless(
       lambda gradients, parameters: tf.nest.map_structure(
           lambda gradient: _limit(gradient, tf.norm(gradient), max_norm),
@@ -112,7 +109,7 @@ def clip_by_global_norm(
     >>> round(float(clipped['w']), 4), round(float(clipped['b']), 4)
     (0.6, 0.8)
   """
-  _check_positive('max_norm', max_norm)
+  checks.positive('max_norm', max_norm)
 
   def function(gradients: nests.Nest, parameters: nests.Nest) -> nests.Nest:
     norm = transformation.global_norm(gradients)
@@ -148,11 +145,12 @@ def clip_by_block_rms(
     >>> clipped['w'].numpy().tolist()
     [1.0, -1.0]
   """
-  _check_positive('threshold', threshold)
+  checks.positive('threshold', threshold)
 
   def limit(gradient: tf.Tensor) -> tf.Tensor:
     size = tf.sqrt(tf.reduce_mean(tf.square(gradient)))
-    return gradient / tf.maximum(size / threshold, 1)
+    largest = nests.scalar(threshold, gradient.dtype)
+    return gradient / tf.maximum(size / largest, 1)
 
   return transformation.stateless(
       lambda gradients, parameters: tf.nest.map_structure(limit, gradients)
@@ -214,12 +212,13 @@ def adaptive_grad_clip(
     >>> round(float(optimizers.global_norm(clipped)), 4)
     1.0
   """
-  _check_positive('clipping', clipping)
-  _check_positive('eps', eps)
+  checks.positive('clipping', clipping)
+  checks.positive('eps', eps)
 
   def limit(gradient: tf.Tensor, parameter: tf.Tensor) -> tf.Tensor:
-    norm = _unitwise_norm(gradient, axis)
-    max_norm = clipping * tf.maximum(_unitwise_norm(parameter, axis), eps)
+    norm, size = (_unitwise_norm(t, axis) for t in (gradient, parameter))
+    size = tf.maximum(size, nests.scalar(eps, size.dtype))
+    max_norm = nests.times(clipping, size)
     clipped = gradient * (max_norm / tf.maximum(norm, 1e-6))
     return tf.where(norm < max_norm, gradient, clipped)
 

@@ -87,8 +87,11 @@ def scale_by_factored_rms(
   checks.in_range('decay_rate', decay_rate, 0, math.inf)
   checks.in_range('step_offset', step_offset, 0, math.inf)
   checks.in_range('epsilon', epsilon, 0, math.inf)
-  checks.number('min_dim_size_to_factor', min_dim_size_to_factor)
+  min_dim_size_to_factor = checks.static(
+      'min_dim_size_to_factor', min_dim_size_to_factor
+  )
   least_size = min_dim_size_to_factor if factored else math.inf
+  decay_rate = moments.exact(decay_rate)
 
   def init_one(parameter: tf.Tensor) -> tuple[tf.Tensor, ...]:
     shape, axes = parameter.shape, _factored_axes(parameter.shape, least_size)
@@ -103,7 +106,7 @@ def scale_by_factored_rms(
       gradient: tf.Tensor, means: tuple[tf.Tensor, ...], rate: tf.Tensor
   ) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
     rate = tf.cast(rate, gradient.dtype)
-    square = tf.square(gradient) + epsilon
+    square = tf.square(gradient) + nests.scalar(epsilon, gradient.dtype)
     axes = _factored_axes(gradient.shape, least_size)
     if axes is None:
       mean = rate * means[0] + (1 - rate) * square
@@ -133,7 +136,8 @@ def scale_by_factored_rms(
   def update(
       gradients: nests.Nest, state: FactoredState, parameters: nests.Nest
   ) -> tuple[nests.Nest, FactoredState]:
-    step = tf.cast(tf.maximum(state.count - step_offset, 0) + 1, tf.float64)
+    offset = nests.scalar(step_offset, tf.int64)
+    step = tf.cast(tf.maximum(state.count - offset, 0) + 1, tf.float64)
     rate = 1 - step**-decay_rate
     updates, v = [], {}
     for path, gradient in zip(
@@ -179,7 +183,7 @@ def scale_by_param_block_rms(
 
   def rescale(update: tf.Tensor, parameter: tf.Tensor) -> tf.Tensor:
     size = tf.sqrt(tf.reduce_mean(tf.square(parameter)))
-    return update * tf.maximum(size, min_scale)
+    return update * tf.maximum(size, nests.scalar(min_scale, size.dtype))
 
   return transformation.stateless(
       lambda gradients, parameters: tf.nest.map_structure(
@@ -242,7 +246,7 @@ def adafactor(
   """
   checks.in_range('decay_offset', decay_offset, 0, math.inf)
   if momentum is not None:
-    moments.check_decay('momentum', momentum)
+    checks.rate('momentum', momentum)
   parts = [
       scale_by_factored_rms(
           factored, decay_rate, decay_offset, min_dim_size_to_factor, eps

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from .. import checks
-from . import nests, transformation
+from . import foreign, nests, transformation
 
 
 class ApplyIfFiniteState(NamedTuple):
@@ -57,6 +57,7 @@ def apply_if_finite(
     were finite, the state of `inner`, and whether the last step was skipped.
 
   Raises:
+    TypeError: If `inner` is no transformation.
     ValueError: If `max_consecutive_errors` is negative.
 
   Reference:
@@ -71,6 +72,7 @@ def apply_if_finite(
     >>> float(updates['w']), int(state.total_notfinite)
     (0.0, 1)
   """
+  foreign.check_transformation('inner', inner)
   checks.in_range(
       'max_consecutive_errors', max_consecutive_errors, 0, math.inf
   )
@@ -93,7 +95,8 @@ def apply_if_finite(
     error = tf.cast(tf.logical_not(is_finite), tf.int64)
     # Errors in a row: one more, or none.
     in_a_row = (state.notfinite_count + 1) * error
-    is_applied = tf.logical_or(is_finite, in_a_row > max_consecutive_errors)
+    limit = nests.scalar(max_consecutive_errors, tf.int64)
+    is_applied = tf.logical_or(is_finite, in_a_row > limit)
     updates, inner_state = inner.update(
         gradients, state.inner_state, parameters
     )

@@ -7,7 +7,7 @@ import math
 import tensorflow as tf
 
 from .. import checks
-from . import adaptive_moments, decay, moments, partitioning, transformation
+from . import adaptive_moments, decay, nests, partitioning, transformation
 from . import momentum as momentum_lib
 
 
@@ -49,9 +49,13 @@ def scale_by_trust_ratio(
   checks.in_range('eps', eps, 0, math.inf)
 
   def rescale(update: tf.Tensor, parameter: tf.Tensor) -> tf.Tensor:
-    parameter_norm = tf.maximum(tf.norm(parameter), min_norm)
-    update_norm = tf.maximum(tf.norm(update), min_norm)
-    ratio = trust_coefficient * parameter_norm / (update_norm + eps)
+    least, coefficient, divisor_eps = (
+        nests.scalar(number, update.dtype)
+        for number in (min_norm, trust_coefficient, eps)
+    )
+    parameter_norm = tf.maximum(tf.norm(parameter), least)
+    update_norm = tf.maximum(tf.norm(update), least)
+    ratio = coefficient * parameter_norm / (update_norm + divisor_eps)
     is_zero = tf.logical_or(parameter_norm == 0, update_norm == 0)
     return update * tf.where(is_zero, tf.ones_like(ratio), ratio)
 
@@ -103,7 +107,7 @@ def lars(
     >>> round(float(updates['w']), 4)
     -0.2
   """
-  moments.check_decay('momentum', momentum)
+  checks.rate('momentum', momentum)
   rescale = scale_by_trust_ratio(trust_coefficient=trust_coefficient, eps=eps)
   if trust_ratio_mask is not None:
     rescale = partitioning.masked(rescale, trust_ratio_mask)

@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from .. import checks
 from . import nests
 
 
-def check_decay(argument: str, value: float) -> None:
-  """Checks that a rate of decay lies in [0, 1).
+def rate(argument: str, value: Any) -> Any:
+  """Checks a rate of decay and returns it so that 1 - rate is exact.
 
   Args:
     argument: The name of the argument, for the message.
-    value: The rate.
+    value: The rate, a number or a tensor ``[]``.
+
+  Returns:
+    What `exact` makes of it.
 
   Raises:
-    ValueError: If it does not: nothing would be learnt, or it would diverge.
+    ValueError: If it is known and not in [0, 1).
   """
-  checks.number(argument, value)
-  if not 0 <= value < 1:
-    raise ValueError(f'{argument}: expected a number in [0, 1), got {value}.')
+  checks.rate(argument, value)
+  return exact(value)
+
+
+def exact(value: Any) -> Any:
+  """Returns the decimal number that a float32 scalar stands for.
+
+  A difference such as 1 - 0.999 has 5 digits where 0.999 was rounded to float32
+  before, and 16 in Python. So a float32 tensor is taken for the number of seven
+  decimals that it is the float32 of, if there is one.
+
+  Args:
+    value: A number, or a tensor ``[]``.
+
+  Returns:
+    The number, or a float64 tensor ``[]``.
+  """
+  if not tf.is_tensor(value):
+    return value
+  wide = tf.cast(value, tf.float64)
+  decimal = tf.round(wide * 1e7) / 1e7
+  is_meant = tf.cast(decimal, value.dtype) == value
+  return tf.where(is_meant, decimal, wide)
 
 
 def update_moment(
@@ -38,8 +63,8 @@ def update_moment(
     A nest of tensors in the dtypes of the gradients.
   """
   return tf.nest.map_structure(
-      lambda gradient, moment: (1 - decay) * gradient**order
-      + decay * tf.cast(moment, gradient.dtype),
+      lambda gradient, moment: nests.times(1 - decay, gradient**order)
+      + nests.times(decay, tf.cast(moment, gradient.dtype)),
       gradients,
       moments,
   )
@@ -64,8 +89,8 @@ def bias_correction(
   """
 
   def correct(moment: tf.Tensor) -> tf.Tensor:
-    rate = tf.cast(tf.constant(decay, moment.dtype), tf.float64)
-    power = rate ** tf.cast(count, tf.float64)
+    rounded = tf.cast(nests.scalar(decay, moment.dtype), tf.float64)
+    power = rounded ** tf.cast(count, tf.float64)
     return moment * tf.cast(1 / (1 - power), moment.dtype)
 
   return tf.nest.map_structure(correct, moments)
@@ -97,7 +122,8 @@ def corrected_mean(
   if not nesterov:
     return bias_correction(mean, decay, count)
   return tf.nest.map_structure(
-      lambda ahead, gradient: decay * ahead + (1 - decay) * gradient,
+      lambda ahead, gradient: nests.times(decay, ahead)
+      + nests.times(1 - decay, gradient),
       bias_correction(mean, decay, count + 1),
       bias_correction(gradients, decay, count),
   )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from .. import checks
 from . import moments, nests, transformation
 
 
@@ -50,7 +51,7 @@ def trace(
     >>> float(momentum.update(w, state, w)[0]['w'])
     1.5
   """
-  moments.check_decay('decay', decay)
+  decay = moments.rate('decay', decay)
 
   def init(parameters: nests.Nest) -> TraceState:
     return TraceState(nests.zeros_like(parameters, accumulator_dtype))
@@ -59,7 +60,7 @@ def trace(
       gradients: nests.Nest, state: TraceState, parameters: nests.Nest
   ) -> tuple[nests.Nest, TraceState]:
     def accumulate(gradient: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
-      return gradient + decay * tf.cast(total, gradient.dtype)
+      return gradient + nests.times(decay, tf.cast(total, gradient.dtype))
 
     total = tf.nest.map_structure(accumulate, gradients, state.trace)
     updates = total
@@ -106,7 +107,7 @@ def sgd(
     if nesterov:
       raise ValueError('nesterov: True needs momentum, such as 0.9.')
     return transformation.scale_by_learning_rate(learning_rate)
-  moments.check_decay('momentum', momentum)
+  checks.rate('momentum', momentum)
   return transformation.chain(
       trace(momentum, nesterov, accumulator_dtype),
       transformation.scale_by_learning_rate(learning_rate),

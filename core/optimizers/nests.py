@@ -130,6 +130,13 @@ def where(condition: tf.Tensor, if_true: Nest, if_false: Nest) -> Nest:
   return tf.nest.map_structure(choose, if_true, if_false)
 
 
+def scalar(value: float | tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+  """Returns a hyper-parameter, a number or a scalar, as a scalar of a dtype."""
+  if tf.is_tensor(value):
+    return tf.cast(value, dtype)
+  return tf.constant(value, dtype)
+
+
 def times(factor: float | tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
   """Multiplies a tensor by a number, or by a scalar of any floating dtype.
 

@@ -85,6 +85,7 @@ def orthogonalize(
   """
   checks.rank('matrix', matrix, 2)
   checks.number('eps', eps)
+  ns_steps = checks.static('ns_steps', ns_steps)
   checks.in_range('ns_steps', ns_steps, 1, math.inf)
   _check_coefficients(ns_coeffs)
   return _orthogonalize(matrix, ns_coeffs, ns_steps, eps, matrix.dtype)
@@ -98,13 +99,13 @@ def _orthogonalize(
     dtype: tf.DType | str,
 ) -> tf.Tensor:
   """Computes `orthogonalize` in a dtype, from a matrix of another."""
-  a, b, c = ns_coeffs
+  a, b, c = (nests.scalar(number, dtype) for number in ns_coeffs)
   is_tall = matrix.shape[0] > matrix.shape[1]
   # The products are of the shorter side.
   x = tf.transpose(matrix) if is_tall else matrix
   # In float32: a sum of squares soon exceeds 65504, where float16 ends.
   x = nests.widen(x)
-  x = tf.cast(x / (tf.norm(x) + eps), dtype)
+  x = tf.cast(x / (tf.norm(x) + nests.scalar(eps, x.dtype)), dtype)
   for _ in range(ns_steps):
     gram = tf.matmul(x, x, transpose_b=True)
     x = a * x + tf.matmul(b * gram + tf.matmul(c * gram, gram), x)
@@ -165,12 +166,14 @@ def scale_by_muon(
     >>> 0.7 < float(updates['w'][0, 0]) < 1.3
     True
   """
-  moments.check_decay('beta', beta)
+  beta = moments.rate('beta', beta)
   _check_coefficients(ns_coeffs)
+  ns_steps = checks.static('ns_steps', ns_steps)
   checks.in_range('ns_steps', ns_steps, 1, math.inf)
   checks.in_range('eps', eps, 0, math.inf)
   if consistent_rms is not None:
     checks.number('consistent_rms', consistent_rms)
+    consistent_rms = moments.exact(consistent_rms)
 
   def init(parameters: nests.Nest) -> MuonState:
     for path, tensor in zip(
@@ -192,7 +195,8 @@ def scale_by_muon(
     if consistent_rms is None:
       update *= math.sqrt(max(1, fan_out / fan_in))
     else:
-      update *= math.sqrt(max(fan_in, fan_out)) * consistent_rms
+      size = math.sqrt(max(fan_in, fan_out)) * consistent_rms
+      update = nests.times(size, update)
     return tf.reshape(update, mean.shape)
 
   def update(
@@ -214,11 +218,12 @@ def _times(
     factor: float, learning_rate: transformation.ScalarOrSchedule
 ) -> transformation.ScalarOrSchedule:
   checks.in_range('adam_factor', factor, 0, math.inf)
+  factor = moments.exact(factor)
   if not callable(learning_rate):
     checks.number('adam_learning_rate', learning_rate)
-    return factor * learning_rate
+    return factor * moments.exact(learning_rate)
   schedule = learning_rate
-  return lambda step: factor * schedule(step)
+  return lambda step: nests.times(factor, tf.convert_to_tensor(schedule(step)))
 
 
 def muon(
@@ -290,8 +295,8 @@ def muon(
     >>> -0.65 < float(updates['w'][0, 0]) < -0.35
     True
   """
-  moments.check_decay('adam_b1', adam_b1)
-  moments.check_decay('adam_b2', adam_b2)
+  checks.rate('adam_b1', adam_b1)
+  checks.rate('adam_b2', adam_b2)
   if muon_mask is None:
     muon_mask = lambda path, tensor: tensor.shape.rank in (2, 4)
   orthogonal = transformation.chain(

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
-from . import nests, transformation
+from . import foreign, nests, transformation
 
 # A regular expression that must match the whole path of a parameter, or a
 # predicate on its path and its tensor.
@@ -109,6 +109,7 @@ def masked(
     A transformation.
 
   Raises:
+    TypeError: If `inner` is no transformation.
     ValueError: If the regular expression is not one.
 
   Reference:
@@ -122,6 +123,7 @@ def masked(
     >>> float(updates['linear/w']), float(updates['linear/b'])
     (0.5, 1.0)
   """
+  foreign.check_transformation('inner', inner)
   chosen = predicate(mask)
   return _groups(
       [inner, transformation.identity()],
@@ -140,11 +142,13 @@ def partition(
       predicate on path and tensor. The first mask that holds wins. Each
       transformation sees its own parameters only, as a flat dictionary by path,
       and has no state for the others; so a norm in it is the norm of the group.
+      `set_to_zero` freezes its group.
 
   Returns:
     A transformation.
 
   Raises:
+    TypeError: If what a mask maps to is no transformation.
     ValueError: If a regular expression is not one; from `init` and `update`,
       if no mask holds for a parameter.
 
@@ -160,6 +164,8 @@ def partition(
     >>> float(updates['linear/w']), float(updates['linear/b'])
     (-0.5, -1.0)
   """
+  for mask, each in transforms.items():
+    foreign.check_transformation(f'transforms[{mask!r}]', each)
   predicates = [predicate(mask) for mask in transforms]
 
   def group_of(path: str, tensor: tf.Tensor) -> int:
@@ -172,3 +178,35 @@ def partition(
     )
 
   return _groups(list(transforms.values()), group_of)
+
+
+def set_to_zero() -> transformation.GradientTransformation:
+  """Sets the updates to 0: what it is given for stays as it is.
+
+  With `partition` it freezes a part of a model, which then has no state and no
+  weight decay either: a trunk that was trained before, or a target network,
+  which follows another by the train step's `after` and not by gradients.
+
+  Returns:
+    A transformation without a state; its updates are 0 even where gradients are
+    not finite.
+
+  Reference:
+    ``optax.set_to_zero``.
+
+  Example:
+    >>> from core import optimizers
+    >>> optimizer = optimizers.partition({
+    ...     r'target/.*': optimizers.set_to_zero(),
+    ...     r'.*': optimizers.adamw(0.5, weight_decay=0.0),
+    ... })
+    >>> w = {'online/w': tf.constant(4.0), 'target/w': tf.constant(4.0)}
+    >>> updates, _ = optimizer.update(w, optimizer.init(w), w)
+    >>> round(float(updates['online/w']), 4), float(updates['target/w'])
+    (-0.5, 0.0)
+  """
+  return transformation.stateless(
+      lambda gradients, parameters: tf.nest.map_structure(
+          tf.zeros_like, gradients
+      )
+  )

@@ -29,7 +29,7 @@ class ScaleByRssState(NamedTuple):
 def _full_like(parameters: nests.Nest, value: float) -> nests.Nest:
   return tf.nest.map_structure(
       lambda parameter: tf.fill(
-          parameter.shape, tf.constant(value, parameter.dtype)
+          parameter.shape, nests.scalar(value, parameter.dtype)
       ),
       parameters,
   )
@@ -81,7 +81,7 @@ def scale_by_rms(
     >>> round(float(updates['w']), 4)
     2.0
   """
-  moments.check_decay('decay', decay)
+  decay = moments.rate('decay', decay)
   checks.in_range('eps', eps, 0, math.inf)
   checks.in_range('initial_scale', initial_scale, 0, math.inf)
 
@@ -98,9 +98,10 @@ def scale_by_rms(
     return moments.bias_correction(moment, decay, count)
 
   def divide(gradient: tf.Tensor, square: tf.Tensor) -> tf.Tensor:
+    least = nests.scalar(eps, square.dtype)
     if eps_in_sqrt:
-      return gradient * tf.math.rsqrt(square + eps)
-    return gradient / (tf.sqrt(square) + eps)
+      return gradient * tf.math.rsqrt(square + least)
+    return gradient / (tf.sqrt(square) + least)
 
   def update(
       gradients: nests.Nest, state: ScaleByRmsState, parameters: nests.Nest
@@ -166,7 +167,7 @@ def rmsprop(
     -1.0
   """
   if momentum is not None:
-    moments.check_decay('momentum', momentum)
+    checks.rate('momentum', momentum)
   elif nesterov:
     raise ValueError('nesterov: True needs momentum, such as 0.9.')
   return transformation.chain(
@@ -226,7 +227,7 @@ def scale_by_rss(
 
   def divide(gradient: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
     # Not where it is above 0: NaN must not turn into a step of 0.
-    update = gradient * tf.math.rsqrt(total + eps)
+    update = gradient * tf.math.rsqrt(total + nests.scalar(eps, total.dtype))
     return tf.where(total <= 0, tf.zeros_like(update), update)
 
   def update(

@@ -48,8 +48,7 @@ def scale_by_lion(
     >>> updates['w'].numpy().tolist()
     [1.0, -1.0]
   """
-  moments.check_decay('b1', b1)
-  moments.check_decay('b2', b2)
+  b1, b2 = moments.rate('b1', b1), moments.rate('b2', b2)
 
   def init(parameters: nests.Nest) -> ScaleByLionState:
     return ScaleByLionState(nests.zeros_like(parameters, mu_dtype))

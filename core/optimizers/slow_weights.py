@@ -8,7 +8,14 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from .. import checks
-from . import finiteness, nests, transformation
+from . import (
+    finiteness,
+    foreign,
+    injection,
+    moments,
+    nests,
+    transformation,
+)
 
 
 class LookaheadState(NamedTuple):
@@ -37,13 +44,15 @@ def lookahead(
     fast_optimizer: The optimizer.
     sync_period: The number of steps :math:`k`, at least 1.
     slow_step_size: The fraction :math:`\alpha` of the way, in [0, 1].
-    reset_state: Whether the optimizer starts anew at each sync.
+    reset_state: Whether the optimizer starts anew at each sync, but for numbers
+      that lie in its state, see `inject_hyperparams`.
 
   Returns:
     A transformation; its state holds a count, the state of the optimizer and a
     tensor a parameter.
 
   Raises:
+    TypeError: If `fast_optimizer` is no transformation.
     ValueError: If `sync_period` is below 1 or `slow_step_size` out of range.
 
   Reference:
@@ -62,8 +71,10 @@ def lookahead(
     1.0
     1.0
   """
+  foreign.check_transformation('fast_optimizer', fast_optimizer)
   checks.in_range('sync_period', sync_period, 1, math.inf)
   checks.in_range('slow_step_size', slow_step_size, 0, 1)
+  slow_step_size = moments.exact(slow_step_size)
 
   def init(parameters: nests.Nest) -> LookaheadState:
     return LookaheadState(
@@ -78,7 +89,8 @@ def lookahead(
     updates, fast_state = fast_optimizer.update(
         gradients, state.fast_state, parameters
     )
-    is_sync = state.steps_since_sync + 1 >= sync_period
+    period = nests.scalar(sync_period, tf.int64)
+    is_sync = state.steps_since_sync + 1 >= period
     way = tf.nest.map_structure(
         lambda fast, step, slow: fast + step - slow,
         parameters,
@@ -86,26 +98,27 @@ def lookahead(
         state.slow,
     )
     if reset_state:
+      anew = fast_optimizer.init(parameters)
       fast_state = finiteness.where(
           tf.logical_not(is_sync),
           fast_state,
-          fast_optimizer.init(parameters),
+          injection.keep_hyperparams(anew, fast_state),
       )
     updates = tf.nest.map_structure(
         lambda step, distance: tf.where(
-            is_sync, step - (1 - slow_step_size) * distance, step
+            is_sync, step - nests.times(1 - slow_step_size, distance), step
         ),
         updates,
         way,
     )
     slow = tf.nest.map_structure(
         lambda weight, distance: tf.where(
-            is_sync, weight + slow_step_size * distance, weight
+            is_sync, weight + nests.times(slow_step_size, distance), weight
         ),
         state.slow,
         way,
     )
-    count = (state.steps_since_sync + 1) % sync_period
+    count = (state.steps_since_sync + 1) % period
     return updates, LookaheadState(fast_state, count, slow)
 
   return transformation.create(init, update)

@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from .. import checks
 from ..schedules import schedule as schedule_lib
-from . import nests, states
+from . import foreign, nests, states
 
 ScalarOrSchedule: TypeAlias = float | schedule_lib.Schedule
 
@@ -156,6 +156,9 @@ def chain(*transformations: GradientTransformation) -> GradientTransformation:
   Returns:
     A transformation; its state is the tuple of their states.
 
+  Raises:
+    TypeError: If one is no transformation, but an optimizer of another library.
+
   Reference:
     ``optax.chain``.
 
@@ -168,6 +171,8 @@ def chain(*transformations: GradientTransformation) -> GradientTransformation:
     >>> [round(float(u), 4) for u in updates['w']]
     [-0.3, -0.4]
   """
+  for index, each in enumerate(transformations):
+    foreign.check_transformation(f'transformations[{index}]', each)
 
   def init(parameters: nests.Nest) -> nests.Nest:
     return tuple(each.init(parameters) for each in transformations)
@@ -208,7 +213,7 @@ def scale(step_size: float) -> GradientTransformation:
   checks.number('step_size', step_size)
   return stateless(
       lambda gradients, parameters: tf.nest.map_structure(
-          lambda gradient: step_size * gradient, gradients
+          lambda gradient: nests.times(step_size, gradient), gradients
       )
   )
 

@@ -1,6 +1,9 @@
 """Schedules: pure functions from a step to a float32 number.
 
-A tensor of steps, of any shape, gives a tensor of numbers, one for each.
+A tensor of steps, of any shape, gives a tensor of numbers, one for each. What a
+schedule is made of may be scalar tensors, as `optimizers.inject_hyperparams`
+gives them; but not where parts join (`boundaries`, `warmup_steps` with
+`decay_steps`, `transition_steps` and `pct_start` of one cycle).
 
 The names are those of Optax without the suffix ``_schedule``, since they are
 read with the module's name: ``optax.cosine_decay_schedule`` is

@@ -39,6 +39,7 @@ def join(
     >>> float(schedule(5)), float(schedule(50))
     (0.5, 1.0)
   """
+  boundaries = [checks.static('boundaries', each) for each in boundaries]
   if len(boundaries) != len(schedules) - 1:
     raise ValueError(
         f'boundaries: expected {len(schedules) - 1} for {len(schedules)} '
@@ -58,6 +59,15 @@ def join(
     return value
 
   return schedule
+
+
+def _ratio(value: Any, whole: Any) -> Any:
+  """Returns value / whole, 0 where that is 0."""
+  if tf.is_tensor(whole):
+    return tf.math.divide_no_nan(
+        tf.convert_to_tensor(value, tf.float64), whole
+    )
+  return value / whole if whole else 0.0
 
 
 def warmup_cosine_decay(
@@ -94,19 +104,19 @@ def warmup_cosine_decay(
     >>> float(schedule(5)), float(schedule(10)), float(schedule(60))
     (0.5, 1.0, 0.5)
   """
-  checks.numbers(
+  init_value, peak_value, end_value, exponent = schedule_lib.numbers(
       init_value=init_value,
       peak_value=peak_value,
-      warmup_steps=warmup_steps,
-      decay_steps=decay_steps,
       end_value=end_value,
       exponent=exponent,
   )
+  warmup_steps = checks.static('warmup_steps', warmup_steps)
+  decay_steps = checks.static('decay_steps', decay_steps)
   checks.in_range('warmup_steps', warmup_steps, 0, decay_steps - 1)
   decay = decays.cosine_decay(
       peak_value,
       decay_steps - warmup_steps,
-      alpha=end_value / peak_value if peak_value else 0.0,
+      alpha=_ratio(end_value, peak_value),
       exponent=exponent,
   )
   if warmup_steps == 0:

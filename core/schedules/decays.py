@@ -30,9 +30,11 @@ def constant(value: float) -> schedule_lib.Schedule:
     >>> float(schedules.constant(0.5)(1000))
     0.5
   """
-  checks.numbers(value=value)
+  (value,) = schedule_lib.numbers(value=value)
   return schedule_lib.create(
-      lambda step: tf.fill(tf.shape(step), tf.constant(value, tf.float64))
+      lambda step: tf.fill(
+          tf.shape(step), tf.convert_to_tensor(value, tf.float64)
+      )
   )
 
 
@@ -70,17 +72,18 @@ def polynomial(
     >>> float(schedules.polynomial(1.0, 0.0, 2, transition_steps=10)(5))
     0.25
   """
-  checks.numbers(
-      init_value=init_value,
-      end_value=end_value,
-      power=power,
-      transition_steps=transition_steps,
-      transition_begin=transition_begin,
+  init_value, end_value, power, transition_steps, transition_begin = (
+      schedule_lib.numbers(
+          init_value=init_value,
+          end_value=end_value,
+          power=power,
+          transition_steps=transition_steps,
+          transition_begin=transition_begin,
+      )
   )
   checks.in_range('transition_steps', transition_steps, 1, math.inf)
   checks.in_range('transition_begin', transition_begin, 0, math.inf)
-  if power <= 0:
-    raise ValueError(f'power: expected a positive number, got {power}.')
+  checks.positive('power', power)
 
   def value_at(step: tf.Tensor) -> tf.Tensor:
     done = tf.clip_by_value(step - transition_begin, 0, transition_steps)
@@ -162,27 +165,28 @@ def exponential_decay(
     >>> float(schedules.exponential_decay(1.0, 10, 0.5)(20))
     0.25
   """
-  checks.numbers(
-      init_value=init_value,
-      transition_steps=transition_steps,
-      decay_rate=decay_rate,
-      transition_begin=transition_begin,
-      end_value=end_value,
+  init_value, transition_steps, decay_rate, transition_begin, end_value = (
+      schedule_lib.numbers(
+          init_value=init_value,
+          transition_steps=transition_steps,
+          decay_rate=decay_rate,
+          transition_begin=transition_begin,
+          end_value=end_value,
+      )
   )
   checks.in_range('transition_steps', transition_steps, 1, math.inf)
   checks.in_range('transition_begin', transition_begin, 0, math.inf)
-  if decay_rate <= 0:
-    raise ValueError(
-        f'decay_rate: expected a positive number, got {decay_rate}.'
-    )
-  bound = tf.maximum if decay_rate < 1 else tf.minimum
+  checks.positive('decay_rate', decay_rate)
 
   def value_at(step: tf.Tensor) -> tf.Tensor:
     periods = tf.maximum(step - transition_begin, 0) / transition_steps
     if staircase:
       periods = tf.floor(periods)
     value = init_value * decay_rate**periods
-    return value if end_value is None else bound(value, end_value)
+    if end_value is None:
+      return value
+    high, low = tf.maximum(value, end_value), tf.minimum(value, end_value)
+    return tf.where(decay_rate < 1, high, low)
 
   return schedule_lib.create(value_at)
 
@@ -219,7 +223,7 @@ def cosine_decay(
     >>> float(schedules.cosine_decay(1.0, decay_steps=100)(50))
     0.5
   """
-  checks.numbers(
+  init_value, decay_steps, alpha, exponent = schedule_lib.numbers(
       init_value=init_value,
       decay_steps=decay_steps,
       alpha=alpha,
@@ -263,7 +267,7 @@ def inverse_sqrt(
     >>> float(schedules.inverse_sqrt(1.0, warmup_steps=100)(400))
     0.5
   """
-  checks.numbers(
+  peak_value, warmup_steps, init_value = schedule_lib.numbers(
       peak_value=peak_value,
       warmup_steps=warmup_steps,
       init_value=init_value,

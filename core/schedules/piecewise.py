@@ -21,7 +21,7 @@ def _boundaries_and_values(
   for boundary, scale in pairs:
     checks.in_range('boundaries_and_scales', boundary, 0, math.inf)
     checks.in_range('boundaries_and_scales', scale, 0, math.inf)
-  scales = [init_value, *(scale for _, scale in pairs)]
+  scales = [init_value, *(schedule_lib.wide(scale) for _, scale in pairs)]
   values = list(itertools.accumulate(scales, operator.mul))
   return [boundary for boundary, _ in pairs], values
 
@@ -56,14 +56,14 @@ def piecewise_constant(
     >>> [float(schedule(step)) for step in (9, 10, 20)]
     [1.0, 0.5, 0.25]
   """
-  checks.numbers(init_value=init_value)
+  (init_value,) = schedule_lib.numbers(init_value=init_value)
   boundaries, values = _boundaries_and_values(
       init_value, boundaries_and_scales
   )
 
   def value_at(step: tf.Tensor) -> tf.Tensor:
     return tf.gather(
-        tf.constant(values, tf.float64), _num_passed(step, boundaries)
+        tf.convert_to_tensor(values, tf.float64), _num_passed(step, boundaries)
     )
 
   return schedule_lib.create(value_at)
@@ -99,7 +99,7 @@ def piecewise_interpolate(
     >>> [float(schedule(step)) for step in (0, 5, 10, 15)]
     [1.0, 0.75, 0.5, 0.5]
   """
-  checks.numbers(init_value=init_value)
+  (init_value,) = schedule_lib.numbers(init_value=init_value)
   checks.one_of('interpolate_type', interpolate_type, ('linear', 'cosine'))
   boundaries, values = _boundaries_and_values(
       init_value, boundaries_and_scales
@@ -109,11 +109,14 @@ def piecewise_interpolate(
   def value_at(step: tf.Tensor) -> tf.Tensor:
     passed = _num_passed(step, boundaries)
     left, start = (
-        tf.gather(tf.constant(of, tf.float64), passed) for of in (edges, values)
+        tf.gather(tf.convert_to_tensor(of, tf.float64), passed)
+        for of in (edges, values)
     )
     # After the last boundary both ends are the last value.
     right, end = (
-        tf.gather(tf.constant([*of[1:], of[-1]], tf.float64), passed)
+        tf.gather(
+            tf.convert_to_tensor([*of[1:], of[-1]], tf.float64), passed
+        )
         for of in (edges, values)
     )
     fraction = (step - left) / tf.maximum(right - left, 1)
@@ -159,11 +162,11 @@ def linear_onecycle(
     >>> round(float(schedule(0)), 4), round(float(schedule(50)), 4)
     (0.04, 1.0)
   """
-  checks.numbers(
-      transition_steps=transition_steps,
+  transition_steps = checks.static('transition_steps', transition_steps)
+  pct_start = checks.static('pct_start', pct_start)
+  pct_final = checks.static('pct_final', pct_final)
+  peak_value, div_factor, final_div_factor = schedule_lib.numbers(
       peak_value=peak_value,
-      pct_start=pct_start,
-      pct_final=pct_final,
       div_factor=div_factor,
       final_div_factor=final_div_factor,
   )
@@ -219,10 +222,10 @@ def cosine_onecycle(
     >>> round(float(schedule(0)), 4), round(float(schedule(50)), 4)
     (0.04, 1.0)
   """
-  checks.numbers(
-      transition_steps=transition_steps,
+  transition_steps = checks.static('transition_steps', transition_steps)
+  pct_start = checks.static('pct_start', pct_start)
+  peak_value, div_factor, final_div_factor = schedule_lib.numbers(
       peak_value=peak_value,
-      pct_start=pct_start,
       div_factor=div_factor,
       final_div_factor=final_div_factor,
   )

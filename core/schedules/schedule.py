@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import tensorflow as tf
+
+from .. import checks
 
 Step: TypeAlias = int | tf.Tensor | tf.Variable
 Schedule: TypeAlias = Callable[[Step], tf.Tensor]
@@ -21,6 +23,34 @@ def position(step: Step) -> tf.Tensor:
     A float64 tensor of that shape, exact for steps below 2 ** 53.
   """
   return tf.cast(tf.convert_to_tensor(step, dtype_hint=tf.int64), tf.float64)
+
+
+def numbers(**values: float | None) -> list[Any]:
+  """Checks the numbers that a schedule is made of.
+
+  Args:
+    **values: Numbers, tensors ``[]`` or None, by the name of their argument.
+
+  Returns:
+    The values in their order: tensors in float64, others as they are.
+
+  Raises:
+    ValueError: If one is a `tf.Variable` or has axes.
+  """
+  checks.numbers(**values)
+  return [wide(value) for value in values.values()]
+
+
+def wide(value: Any) -> Any:
+  """Returns a number as it is, and a tensor in float64.
+
+  Args:
+    value: A number, a tensor ``[]``, or None.
+
+  Returns:
+    What can be computed with as with Python's numbers.
+  """
+  return tf.cast(value, tf.float64) if tf.is_tensor(value) else value
 
 
 def create(value_at: Callable[[tf.Tensor], tf.Tensor]) -> Schedule:

@@ -10,6 +10,13 @@ from core import checks
 _MATRIX = tf.zeros([2, 3])
 
 
+def _of_a_graph(check, shape=()):
+  """Checks a tensor whose value is unknown while tracing."""
+  spec = tf.TensorSpec(shape, tf.float32)
+  traced = tf.function(check, input_signature=[spec], autograph=False)
+  traced.get_concrete_function()
+
+
 class ChecksTest(parameterized.TestCase):
 
   @parameterized.named_parameters(
@@ -22,6 +29,9 @@ class ChecksTest(parameterized.TestCase):
       ('low', lambda: checks.in_range('x', 0.0, 0, 1)),
       ('high', lambda: checks.in_range('x', 1, 0, 1)),
       ('one_of', lambda: checks.one_of('x', 'a', ['a', 'b'])),
+      ('unknown', lambda: _of_a_graph(lambda x: checks.in_range('x', x, 2, 1))),
+      ('positive', lambda: checks.positive('x', tf.constant(0.5))),
+      ('static', lambda: range(checks.static('x', tf.constant(5)))),
   )
   def test_accepts(self, check):
     check()
@@ -97,6 +107,30 @@ class ChecksTest(parameterized.TestCase):
           lambda: checks.number('x', tf.zeros([1])),
       ),
       ('rate', ValueError, r'x: .*\[0, 1\)', lambda: checks.rate('x', 1.0)),
+      (
+          'rate_of_an_eager_tensor',
+          ValueError,
+          r'x: .*got 1\.5',
+          lambda: checks.rate('x', tf.constant(1.5)),
+      ),
+      (
+          'positive',
+          ValueError,
+          'x: expected a positive number, got 0',
+          lambda: checks.positive('x', 0),
+      ),
+      (
+          'static',
+          ValueError,
+          'x: .*depends on it.*static_args',
+          lambda: _of_a_graph(lambda x: checks.static('x', x)),
+      ),
+      (
+          'unknown_rank',
+          ValueError,
+          'x: expected one number, got shape <unknown>',
+          lambda: _of_a_graph(lambda x: checks.number('x', x), None),
+      ),
       (
           'one_of',
           ValueError,

@@ -151,7 +151,7 @@ class ReductionTest(parameterized.TestCase):
       calls.append([value.dtype for value in values])
       return all_reduce(context, reduce_op, values)
 
-    values = [1.5, np.int64(2), np.float64(3), 4.5, np.int64(6)]
+    values = [1.5, np.int64(2), np.float64(3), 4.5, 6, np.int32(7)]
     with mock.patch.object(
         tf.distribute.ReplicaContext, 'all_reduce', recorded
     ):
@@ -159,11 +159,12 @@ class ReductionTest(parameterized.TestCase):
           lambda: strategy.run(lambda: distribution.all_reduce_sum(values))
       )()
     sums = distribution.first_replica(strategy, sums)
-    self.assertEqual([float(total) for total in sums], [3, 4, 6, 9, 12])
+    self.assertEqual([float(total) for total in sums], [3, 4, 6, 9, 12, 14])
+    self.assertEqual(sums[-1].dtype, tf.int32)
     for replica in (0, 1):  # Both call once for each dtype, in their order.
       self.assertEqual(
           calls[replica::2],
-          [[tf.float32] * 2, [tf.int64] * 2, [tf.float64]],
+          [[tf.float32] * 2, [tf.int64] * 3, [tf.float64]],
       )
 
   @parameterized.parameters(
@@ -229,7 +230,7 @@ class AllGatherTest(parameterized.TestCase):
     }
     whole['nest'] = (_EXAMPLES[:, :1, None] > 0, [np.arange(5, dtype=np.uint8)])
     whole['large'] = np.uint64(2**63) + np.arange(5, dtype=np.uint64)
-    whole['undefined'] = np.float32([np.nan, np.inf, -np.inf, 0, 1e-40])
+    whole['undefined'] = np.float32([np.nan, np.inf, -np.inf, 0, 1e-30])
     parts = tf.nest.map_structure(lambda x: _parts(strategy, x), whole)
     gather = lambda parts: strategy.run(distribution.all_gather, (parts,))
     results = (tf.function(gather) if is_graph else gather)(parts)
@@ -280,12 +281,15 @@ class AllGatherTest(parameterized.TestCase):
     strategy = virtual_devices.mirrored(2)
     shapes = []
 
-    def function():
-      gathered = distribution.all_gather(tf.ones([3, 2, 4]))
+    def function(x):
+      gathered = distribution.all_gather(x)
       shapes.append(gathered.shape.as_list())
       return gathered
 
-    tf.function(lambda: strategy.run(function))()
+    tf.function(
+        lambda x: strategy.run(function, (x,)),
+        input_signature=[tf.TensorSpec([None, 2, 4])],
+    )(tf.ones([3, 2, 4]))
     self.assertEqual(shapes[0], [None, 2, 4])
 
   @parameterized.parameters(1, 2)

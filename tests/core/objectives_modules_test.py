@@ -28,12 +28,6 @@ class _Noisy(tf.Module):
     return x if seed is None else x + tf.cast(seed[1], x.dtype)
 
 
-class _Everything(tf.Module):
-  def __call__(self, x, **kwargs):
-    shift = float(kwargs['is_training'])
-    return x + shift + tf.cast(kwargs['seed'][1], x.dtype)
-
-
 class _Heads(snt.Module):
   def __call__(self, x):
     return {'one': x[:, 0], 'two': x, 'three': tf.stack([x, x + 1.0], axis=1)}
@@ -49,7 +43,6 @@ class ModulesTest(parameterized.TestCase):
       (_Plain(), 2.0 * _X),
       (_Training(), _X + 1.0),
       (_Noisy(), _X + 5.0),
-      (_Everything(), _X + 6.0),
       (snt.Sequential([tf.tanh]), tf.tanh(_X)),
   )
   def test_is_called_as_its_signature_says(self, model, expected):

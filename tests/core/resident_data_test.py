@@ -20,7 +20,7 @@ def _arrays(task):
 
   def concat(*parts):
     if isinstance(parts[0], tf.SparseTensor):
-      return tf.sparse.concat(0, parts)
+      return tf.sparse.concat(0, list(parts))
     return tf.concat(parts, axis=0)
 
   return tf.nest.map_structure(concat, *batches)

@@ -120,6 +120,40 @@ CASES = (
 )
 
 
+def _cosine_onecycle(peak_value, div_factor, final_div_factor):
+  return schedules.cosine_onecycle(
+      50, peak_value, div_factor=div_factor, final_div_factor=final_div_factor
+  )
+
+
+def _linear_onecycle(peak_value, div_factor, final_div_factor):
+  return schedules.linear_onecycle(
+      50, peak_value, div_factor=div_factor, final_div_factor=final_div_factor
+  )
+
+
+def _exponential_decay(value, num_steps, rate, begin, end_value):
+  return schedules.exponential_decay(
+      value, num_steps, rate, begin, end_value=end_value
+  )
+
+
+def _piecewise_constant(value, first, second):
+  return schedules.piecewise_constant(value, {30: first, 10: second})
+
+
+def _piecewise_interpolate(value, first, second):
+  return schedules.piecewise_interpolate(
+      'cosine', value, {30: first, 10: second}
+  )
+
+
+def _warmup_cosine_decay(init_value, peak_value, end_value, exponent):
+  return schedules.warmup_cosine_decay(
+      init_value, peak_value, 5, 45, end_value, exponent
+  )
+
+
 class SchedulesTest(parameterized.TestCase):
   @parameterized.named_parameters(*CASES)
   def test_is_optax_s_for_50_steps(self, ours, theirs):
@@ -189,6 +223,43 @@ class SchedulesTest(parameterized.TestCase):
     )
     for step in (5, tf.Variable(5, dtype=tf.int64), tf.constant(5, tf.int32)):
       self.assertEqual(float(schedule(step)), 0.5)
+
+  @parameterized.named_parameters(
+      ('constant', schedules.constant, (0.3,)),
+      ('cosine', schedules.cosine_decay, (2.0, 45.0, 0.1, 1.5)),
+      ('cosine_onecycle', _cosine_onecycle, (2.0, 20.0, 1e3)),
+      ('exponential', _exponential_decay, (2.0, 7.0, 0.9, 5.0, 0.5)),
+      ('growth', _exponential_decay, (2.0, 7.0, 1.5, 5.0, 10.0)),
+      ('inverse_sqrt', schedules.inverse_sqrt, (2.0, 4.0, 1.0)),
+      ('linear_onecycle', _linear_onecycle, (2.0, 20.0, 1e3)),
+      ('piecewise_constant', _piecewise_constant, (2.0, 0.5, 0.1)),
+      ('piecewise_interpolate', _piecewise_interpolate, (2.0, 0.5, 0.1)),
+      ('polynomial', schedules.polynomial, (2.0, 0.1, 2.5, 33.0, 3.0)),
+      ('warmup', _warmup_cosine_decay, (0.5, 2.0, 0.25, 1.5)),
+      ('warmup_to_0', _warmup_cosine_decay, (0.5, 0.0, 0.25, 1.5)),
+  )
+  def test_numbers_may_be_tensors(self, make, numbers):
+    """As they are where `optimizers.inject_hyperparams` keeps them."""
+    steps = tf.range(60, dtype=tf.int64)
+    expected = make(*numbers)(steps)
+    tensors = [tf.constant(number) for number in numbers]
+    traced = tf.function(lambda *numbers: make(*numbers)(steps))
+    for values in (make(*tensors)(steps), traced(*tensors)):
+      self.assertEqual(values.dtype, tf.float32)
+      np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-9)
+
+  def test_numbers_that_form_the_graph_may_not(self):
+    for name, make in (
+        ('boundaries', lambda n: schedules.join(
+            [schedules.constant(1.0)] * 2, [n])),
+        ('decay_steps', lambda n: schedules.warmup_cosine_decay(0, 1, 2, n)),
+        ('pct_start', lambda n: schedules.cosine_onecycle(9, 1.0, n)),
+        ('transition_steps', lambda n: schedules.linear_onecycle(n, 1.0)),
+        ('warmup_steps', lambda n: schedules.warmup_cosine_decay(0, 1, n, 9)),
+    ):
+      traced = tf.function(lambda n, make=make: make(n)(0), autograph=False)
+      with self.assertRaisesRegex(ValueError, f'{name}: .*depends on it'):
+        traced(tf.constant(5))
 
 
 if __name__ == '__main__':

@@ -51,7 +51,7 @@ def _mean_of(name: str) -> metrics.Metric:
   return metrics.collection({'mean': metrics.of(metrics.mean(), name)})
 
 
-class _Noisy(snt.Module):
+class Noisy(snt.Module):
   """Reconstructs, with noise; no label, no weight."""
 
   def __init__(self):
@@ -61,19 +61,19 @@ class _Noisy(snt.Module):
   def __call__(self, x, is_training=False, seed=None):
     z = self.encode(x)
     if seed is not None:
-      z += 0.1 * random.normal(seed, tf.unstack(tf.shape(z)))
+      noise = random.normal(seed, tf.unstack(tf.shape(z)))
+      z += tf.cast(0.1 * noise, z.dtype)
     return self.decode(tf.tanh(z))
 
 
 def _reconstruct(model, batch, seed, is_training):
   decoded = model(batch['x'], is_training, seed)
   values = losses.squared_error(batch['x'], decoded)
-  return objectives.Evaluation(
-      values, {'error': values}, losses.l2_penalty([model.encode.linear.w], 0.1)
-  )
+  penalty = losses.l2_penalty([model.encode.linear.w], scale=0.1)
+  return objectives.Evaluation(values, {'error': values}, penalty)
 
 
-class _Tokens(snt.Module):
+class Tokens(snt.Module):
   """Predicts the next of some tokens; weights of rank 2 in a nested batch."""
 
   def __init__(self):
@@ -95,7 +95,7 @@ def _token_batch(number):
   }
 
 
-class _Bags(snt.Module):
+class Bags(snt.Module):
   """Two outputs of a sparse and of a ragged input."""
 
   def __init__(self):
@@ -127,7 +127,7 @@ def _bag_batch(number):
   }
 
 
-class _Codes(snt.Module):
+class Codes(snt.Module):
   """Codes that follow the mean of what is nearest to them."""
 
   def __init__(self):
@@ -138,7 +138,8 @@ class _Codes(snt.Module):
 
   def __call__(self, x):
     z = self.encode(x)
-    distances = tf.reduce_sum((z[:, None] - self.codes) ** 2, axis=-1)
+    codes = tf.cast(self.codes, z.dtype)
+    distances = tf.reduce_sum((z[:, None] - codes) ** 2, axis=-1)
     return z, tf.one_hot(tf.argmin(distances, axis=1), 3)
 
 
@@ -178,7 +179,7 @@ def _classes(number):
   }
 
 
-class _Normed(snt.Module):
+class Normed(snt.Module):
   """Batch norm between dense layers."""
 
   def __init__(self):
@@ -198,15 +199,15 @@ def _classify(model, batch, seed, is_training):
 
 
 TASKS = {
-    'noise': Task(_Noisy, _reconstruct, _numbers, _mean_of('error')),
+    'noise': Task(Noisy, _reconstruct, _numbers, _mean_of('error')),
     'tokens': Task(
-        _Tokens,
+        Tokens,
         objectives.supervised(losses.softmax_cross_entropy, inputs='inputs'),
         _token_batch,
         metrics.collection({'accuracy': metrics.accuracy()}),
     ),
     'bags': Task(
-        _Bags,
+        Bags,
         objectives.supervised(
             {
                 'kind': losses.softmax_cross_entropy,
@@ -222,10 +223,10 @@ TASKS = {
         }),
     ),
     'codes': Task(
-        _Codes, _quantize, _classes, _mean_of('error'), after=_follow
+        Codes, _quantize, _classes, _mean_of('error'), after=_follow
     ),
     'norm': Task(
-        _Normed,
+        Normed,
         _classify,
         _classes,
         metrics.collection({'accuracy': metrics.accuracy()}),

@@ -62,7 +62,7 @@ class AfterTest(parameterized.TestCase, tf.test.TestCase):
       self.assertAllClose(state.model.online.linear.w, expected)
       self.assertAllEqual(state.model.target, state.model.online.linear.w)
       # Each replica was given the whole batch here.
-      self.assertEqual(int(state.model.seen), number * 2 * num_replicas)
+      self.assertEqual(state.model.seen.numpy(), number * 2 * num_replicas)
 
   @parameterized.named_parameters(
       ('unknown', {'targets': 0.0}, ValueError, "no variable 'targets'"),
@@ -75,7 +75,7 @@ class AfterTest(parameterized.TestCase, tf.test.TestCase):
     state, step = _step(lambda state, statistics: values)
     with self.assertRaisesRegex(error, message):
       step()
-    self.assertEqual(int(state.step), 0)
+    self.assertEqual(state.step.numpy(), 0)
     self.assertAllEqual(state.model.online.linear.w, [[1.0], [1.0]])
 
   def test_a_variable_that_follows_is_equal_on_replicas(self):

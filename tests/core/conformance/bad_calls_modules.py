@@ -189,6 +189,7 @@ MODELS = {
 }
 
 _SGD = optimizers.sgd(0.1)
+_ADAM = 'adam'  # No transformation.
 _MATRIX = {'w': tf.ones([2, 2])}
 _RATES = [-0.1, float('nan')]
 _MOMENTS = {'b1': [1.0, -0.1], 'b2': 1.0, 'eps': -1.0, 'eps_root': -1.0}
@@ -216,13 +217,16 @@ OPTIMIZERS = {
     'adaptive_grad_clip': _line({'clipping': 0.0, 'eps': 0.0}, clipping=0.1),
     'add_decayed_weights': _line(_DECAYED),
     'apply_if_finite': _line(
-        {'max_consecutive_errors': -1}, inner=_SGD, max_consecutive_errors=1
+        {'max_consecutive_errors': -1, 'inner': [_ADAM]},
+        inner=_SGD,
+        max_consecutive_errors=1,
     ),
     'apply_updates': _line(
         {'updates': [{'w': tf.ones([2, 2, 2])}]},
         parameters=_MATRIX,
         updates=_MATRIX,
     ),
+    'chain': _line({}),  # Its arguments have no names: see foreign_test.
     'clip': _line({'max_delta': 0.0}, max_delta=1.0),
     'clip_by_block_rms': _line({'threshold': 0.0}, threshold=1.0),
     'clip_by_global_norm': _line({'max_norm': 0.0}, max_norm=1.0),
@@ -235,6 +239,10 @@ OPTIMIZERS = {
     'ema_average': _line(
         {'decay': 1.0}, state=optimizers.ema(0.9).init(_MATRIX), decay=0.9
     ),
+    'inject_hyperparams': _line(
+        {'inner_factory': [_SGD], 'static_args': 'no_such_argument'},
+        inner_factory=optimizers.adam,
+    ),
     'lamb': _optimizer(**_MOMENTS, **_DECAYED),
     'lars': _optimizer(
         weight_decay=-1.0,
@@ -246,16 +254,18 @@ OPTIMIZERS = {
     ),
     'lion': _optimizer(b1=1.5, b2=1.5, **_DECAYED),
     'lookahead': _line(
-        {'sync_period': 0, 'slow_step_size': 1.5},
+        {'sync_period': 0, 'slow_step_size': 1.5, 'fast_optimizer': [_ADAM]},
         fast_optimizer=_SGD,
         sync_period=5,
         slow_step_size=0.5,
     ),
-    'masked': _line({'mask': '('}, inner=_SGD, mask='.*'),
+    'masked': _line({'mask': '(', 'inner': [_ADAM]}, inner=_SGD, mask='.*'),
     'max_norm': _line(
         {'tensor': 1.0, 'max_value': -1.0}, tensor=_MATRIX['w']
     ),
-    'multi_steps': _line({'every_k_schedule': 0}, opt=_SGD, every_k_schedule=2),
+    'multi_steps': _line(
+        {'every_k_schedule': 0, 'opt': [_ADAM]}, opt=_SGD, every_k_schedule=2
+    ),
     'muon': _optimizer(
         ns_coeffs=[(1.0, 2.0)],
         ns_steps=0,

@@ -41,12 +41,12 @@ NONE_NEEDED = {
         for name in (
             'augmentation.flip_views',
             'optimizers.centralize',
-            'optimizers.chain',
             'optimizers.create',
             'optimizers.global_norm',
             'optimizers.identity',
             'optimizers.non_negative',
             'optimizers.scale_by_schedule',
+            'optimizers.set_to_zero',
             'optimizers.stateless',
         )
     },

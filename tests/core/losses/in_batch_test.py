@@ -91,14 +91,12 @@ class InBatchTest(parameterized.TestCase):
     none = loss(first, _SECOND, weights=np.zeros(6))
     np.testing.assert_array_equal(none, np.zeros(6))
 
-  @parameterized.parameters(
-      ((9, 0),), ((6, 3),), ((3, 3, 3),), ((4, 0, 5),), ((1, 1, 7),)
-  )
+  @parameterized.parameters(((6, 3),), ((4, 0, 5),))
   def test_gathered_over_replicas_is_one_batch(self, sizes):
     """Examples are found again by where they are, not by what they are.
 
-    Some are equal, on one replica and on two; of (3, 3, 3) the second replica
-    has only padding.
+    Some are equal, on one replica and on two. That a replica has only padding
+    is tried with the conformance table.
     """
     generator = np.random.default_rng(3)
     first, second, distinct = generator.normal(size=(3, 9, 4))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import numpy as np
 import optax
 import tensorflow as tf
 
 from core import optimizers
+from core.optimizers import injection, nests
 
 SHAPES = {
     'convolution/b': (4,),
@@ -117,3 +121,27 @@ def assert_same(
           atol=rtol * np.max(np.abs(theirs[name])),
           err_msg=f'step {index}, {name}',
       )
+
+
+def set_injected(state: Any, change: Callable[[tf.Tensor], Any]) -> Any:
+  """Returns a state with every injected hyper-parameter changed."""
+  if isinstance(state, injection.InjectHyperparamsState):
+    return state._replace(
+        hyperparams={n: change(v) for n, v in state.hyperparams.items()},
+        inner_state=set_injected(state.inner_state, change),
+    )
+  if not tf.nest.is_nested(state):
+    return state
+  parts = [set_injected(part, change) for _, part in nests.children(state)]
+  if hasattr(state, '_fields'):
+    return type(state)(*parts)
+  if isinstance(state, dict):
+    return dict(zip(sorted(state), parts, strict=True))
+  return type(state)(parts)
+
+
+def injected(state: Any) -> list[tf.Tensor]:
+  """Lists the injected hyper-parameters of a state."""
+  found: list[tf.Tensor] = []
+  set_injected(state, found.append)
+  return found
