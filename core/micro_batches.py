@@ -61,9 +61,12 @@ def add_up(
 
   def added(number: int | tf.Tensor, total: Any) -> tuple[Any, Any]:
     sums, carried = total
-    # One after the other: together they would need the memory of the batch.
+    # One after the other: together they would need the memory of the batch. The
+    # rows alone wait: of variables that are read late, under control inputs of
+    # ours, TensorFlow's optimizer of graphs has lost the order before a write.
     with tf.control_dependencies(tf.nest.flatten(total)):
-      more, carried = of_part(tf.identity(number), carried)
+      number = tf.identity(number)
+    more, carried = of_part(number, carried)
     return tf.nest.map_structure(tf.add, sums, more), carried
 
   with distribution.watched() as reductions:
