@@ -315,6 +315,11 @@ def _traced(
   extent = compilation.choose_for(
       state.model, forward, strategy, jit, is_deterministic=is_deterministic
   )
+  if any(
+      isinstance(leaf, tf.RaggedTensor | tf.SparseTensor)
+      for _, leaf in rows_lib.leaves(tensors)
+  ):  # XLA gathers none of their rows.
+    extent = min(extent, compilation.Extent.UPDATE)
   return forward, extent
 
 
