@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
+import sonnet as snt
 import tensorflow as tf
 
 from . import augmentation, checks, hidden_variables, random
@@ -230,12 +231,24 @@ def call(
   """
   hidden_variables.refuse_keras('model', model)
   # Not for **kwargs: snt.Sequential would hand them to any function.
-  named = inspect.signature(model).parameters
+  named = _signature(model).parameters
   arguments = {'is_training': is_training, 'seed': seed}
   return model(
       inputs,
       **{name: value for name, value in arguments.items() if name in named},
   )
+
+
+def _signature(model: Any) -> inspect.Signature:
+  """Returns what a module's call takes, as its author wrote it."""
+  if not isinstance(model, tf.Module):
+    return inspect.signature(model)
+  function: Any = type(model).__call__
+  # Sonnet puts every method of a module into one of any arguments.
+  while function.__module__ == snt.Module.__module__.replace('base', 'utils'):
+    function = inspect.getclosurevars(function).nonlocals['f']
+    function = inspect.unwrap(function)
+  return inspect.signature(function)
 
 
 def _head_weights(model: Any) -> Mapping[str, float]:
