@@ -233,6 +233,8 @@ def call(
   # Not for **kwargs: snt.Sequential would hand them to any function.
   named = _signature(model).parameters
   arguments = {'is_training': is_training, 'seed': seed}
+  if isinstance(model, snt.nets.MLP) and not model._dropout_rate:
+    del arguments['is_training']  # It refuses what its signature has.
   return model(
       inputs,
       **{name: value for name, value in arguments.items() if name in named},

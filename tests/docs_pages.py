@@ -138,10 +138,14 @@ def public(module: Module) -> list[str]:
 def package_page(folder: pathlib.Path) -> Page:
   """Makes the page of a package: by `__all__`, else with its modules' names."""
   module = load(folder / '__init__.py')
-  members = [
-      Member(f'{folder.name}.{name}', name, *resolve(module, name))
-      for name in public(module)
-  ]
+  names = public(module)
+  members = []
+  for name in names:
+    full = f'{folder.name}.{name}'
+    # Addresses know no capitals: `Collection` would be `collection`.
+    is_taken = name != name.lower() and name.lower() in names
+    heading = full if is_taken else name
+    members.append(Member(full, heading, *resolve(module, name)))
   if '__all__' not in module.nodes:
     known = {id(member.node) for member in members}
     members += [

@@ -17,7 +17,9 @@ import re
 import subprocess
 import sys
 import tempfile
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
@@ -30,11 +32,13 @@ _LANGUAGES = ('python', 'pycon', 'sh', 'text')
 _EXEMPT = './test.sh'
 # Other tests on this machine may run two workers as well.
 _PORTS = ('12345', '23456')
+_NUMBER = re.compile(r'\d+\.\d+')
 # What programs other than those of launch are given.
 _OTHER_FLAGS = ('all', 'logdir')
 _LAUNCH_GUIDE = docs_files.ROOT / 'docs' / 'guide_launch.md'
 _TRAINING_GUIDE = docs_files.ROOT / 'docs' / 'guide_training.md'
 _PORTING_GUIDE = docs_files.ROOT / 'docs' / 'guide_porting.md'
+_RECIPES = docs_files.ROOT / 'docs' / 'guide_recipes.md'
 
 
 @functools.cache
@@ -78,9 +82,16 @@ def _steps(path: pathlib.Path) -> list[docs_files.Block]:
   return steps
 
 
-def _run(path: pathlib.Path) -> pathlib.Path:
-  """Runs the blocks of a page; returns the folder they ran in."""
-  folder = _make_folder()
+class _Ran(NamedTuple):
+  """Where the blocks of a page ran, and what its Python printed."""
+
+  folder: pathlib.Path
+  printed: str
+
+
+def _run(path: pathlib.Path) -> _Ran:
+  """Runs the blocks of a page."""
+  folder, printed = _make_folder(), ''
   environment = checkouts.environment(_tiny_fashion_mnist())
   ports = dict(zip(_PORTS, map(str, runs.free_ports(len(_PORTS)))))
   for step in _steps(path):
@@ -100,7 +111,8 @@ def _run(path: pathlib.Path) -> pathlib.Path:
     )
     if ended.returncode:
       raise AssertionError(f'{path.name}: {text}\n{ended.stdout}')
-  return folder
+    printed += ended.stdout if step.language == 'python' else ''
+  return _Ran(folder, printed)
 
 
 def _read(path: pathlib.Path) -> dict:
@@ -109,12 +121,14 @@ def _read(path: pathlib.Path) -> dict:
 
 class SnippetTest(parameterized.TestCase):
 
-  @parameterized.parameters(_TRAINING_GUIDE, _PORTING_GUIDE)
+  @parameterized.parameters(_TRAINING_GUIDE, _PORTING_GUIDE, _RECIPES)
   def test_a_guide_runs(self, path):
     _run(path)
 
   def test_readme_runs_and_the_fields_of_its_run_are_told(self):
-    run = _run(docs_files.README) / 'runs' / 'mlp'
+    ran = _run(docs_files.README)
+    self._assert_printed(ran.printed)
+    run = ran.folder / 'runs' / 'mlp'
     lines = (run / 'metrics.jsonl').read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     found = {f'metrics.jsonl, split {row["split"]}': row for row in rows}
@@ -134,9 +148,25 @@ class SnippetTest(parameterized.TestCase):
       name += '/' if (run / name).is_dir() else ''
       self.assertIn(name, told)
 
+  def _assert_printed(self, printed):
+    """Compares what README's program printed with what README shows."""
+    [shown] = [
+        block.text
+        for block in docs_files.blocks(docs_files.README)
+        if block.language == 'text'
+    ]
+    lines = [line for line in printed.splitlines() if line[:5] == 'loss ']
+    printed = '\n'.join([*lines, ''])
+    self.assertEqual(*(_NUMBER.sub('', text) for text in (shown, printed)))
+    numbers = [
+        [float(number) for number in _NUMBER.findall(text)]
+        for text in (shown, printed)
+    ]
+    np.testing.assert_allclose(*numbers, atol=0.05)
+
   @pytest.mark.slow
   def test_the_launch_guide_runs(self):
-    folder = _run(_LAUNCH_GUIDE)
+    folder, _ = _run(_LAUNCH_GUIDE)
     done = {path.parent.name for path in folder.glob('runs/*/result.json')}
     self.assertEqual(
         done,

@@ -184,8 +184,8 @@ def set_to_zero() -> transformation.GradientTransformation:
   """Sets the updates to 0: what it is given for stays as it is.
 
   With `partition` it freezes a part of a model, which then has no state and no
-  weight decay either: a trunk that was trained before, or a target network,
-  which follows another by the train step's `after` and not by gradients.
+  weight decay either: a trunk that was trained before. (A target network, which
+  follows by the train step's `after`, has variables that are not trainable.)
 
   Returns:
     A transformation without a state; its updates are 0 even where gradients are
@@ -197,12 +197,12 @@ def set_to_zero() -> transformation.GradientTransformation:
   Example:
     >>> from core import optimizers
     >>> optimizer = optimizers.partition({
-    ...     r'target/.*': optimizers.set_to_zero(),
+    ...     r'trunk/.*': optimizers.set_to_zero(),
     ...     r'.*': optimizers.adamw(0.5, weight_decay=0.0),
     ... })
-    >>> w = {'online/w': tf.constant(4.0), 'target/w': tf.constant(4.0)}
+    >>> w = {'head/w': tf.constant(4.0), 'trunk/w': tf.constant(4.0)}
     >>> updates, _ = optimizer.update(w, optimizer.init(w), w)
-    >>> round(float(updates['online/w']), 4), float(updates['target/w'])
+    >>> round(float(updates['head/w']), 4), float(updates['trunk/w'])
     (-0.5, 0.0)
   """
   return transformation.stateless(

@@ -52,6 +52,17 @@ class ModulesTest(parameterized.TestCase):
       evaluation = objective(each, _BATCH, seed, is_training=True)
       np.testing.assert_allclose(evaluation.predictions, expected, rtol=0.01)
 
+  @parameterized.parameters(None, 0.5)
+  def test_a_perceptron_of_sonnet(self, dropout_rate):
+    model = snt.nets.MLP(
+        [3, 2], tf.ones_initializer(), dropout_rate=dropout_rate
+    )
+    objective = objectives.supervised(losses.squared_error, inputs='x')
+    expected = model(_X, *([] if dropout_rate is None else [False]))
+    for each in (model, precision.autocast(model)):
+      evaluation = objective(each, _BATCH, tf.constant([0, 5]), False)
+      np.testing.assert_allclose(evaluation.predictions, expected, rtol=0.02)
+
   def test_labels(self):
     for labels in ('x', lambda batch: batch['x']):
       evaluation = objectives.supervised(
