@@ -109,7 +109,7 @@ def _holds(value: Any, is_counted: tf.Tensor) -> bool:
 
 
 def measure(
-    metric: metrics.Metric,
+    metric: metrics.Metric | None,
     evaluation: objectives.Evaluation,
     batch: objectives.Batch,
     is_padded: bool = True,
@@ -120,7 +120,7 @@ def measure(
   divided by the sum of weights holds it exactly once.
 
   Args:
-    metric: What is measured.
+    metric: What is measured; None for nothing but the loss.
     evaluation: What the objective made of the batch.
     batch: The batch, with `label` and `weight` or without.
     is_padded: Whether the batch's weights may be other than 1.
@@ -157,11 +157,10 @@ def measure(
   values = tf.where(weights > 0, values, tf.zeros_like(values))
   weight = tf.reduce_sum(weights)
   loss = tf.reduce_sum(values * weights) + penalty * weight
-  return loss, {
-      'loss': loss,
-      'weight': weight,
-      'metrics': metric.measure(label, predictions, weights),
-  }
+  measured = {}
+  if metric is not None:
+    measured = metric.measure(label, predictions, weights)
+  return loss, {'loss': loss, 'weight': weight, 'metrics': measured}
 
 
 def _values(evaluation: objectives.Evaluation) -> tf.Tensor:

@@ -53,13 +53,12 @@ def place(
     ValueError: If the arrays are of different numbers of examples.
   """
   strategy = strategy or tf.distribute.get_strategy()
-  tensors = resident_data.tensors(arrays)
+  return _copy(strategy, resident_data.tensors(arrays))
 
-  @tf.function(autograph=False)
-  def copy(tensors: Mapping[str, Any]) -> Data:
-    return strategy.run(lambda mine: _map(tf.identity, mine), (tensors,))
 
-  return copy(tensors)
+@tf.function(autograph=False)
+def _copy(strategy: tf.distribute.Strategy, tensors: Data) -> Data:
+  return strategy.run(lambda mine: _map(tf.identity, mine), (tensors,))
 
 
 def _map(function: Callable[[tf.Tensor], tf.Tensor], data: Any) -> Any:
@@ -152,7 +151,7 @@ def make_train_loop(
     state: training.TrainState,
     objective: objectives.Objective,
     optimizer: optimizers.GradientTransformation,
-    metric: metrics.Metric,
+    metric: metrics.Metric | None,
     arrays: Mapping[str, Any],
     strategy: tf.distribute.Strategy | None = None,
     *,
@@ -170,7 +169,7 @@ def make_train_loop(
     state: The state, made under the scope of the strategy.
     objective: What a step minimises.
     optimizer: The optimizer that the state was made with.
-    metric: What a step measures.
+    metric: What a step measures; None for the loss alone.
     arrays: The data, ``[num_examples, ...]`` each, as for `place`.
     strategy: The strategy that the state was made under.
     jit: One of `compilation.MODES`.
@@ -231,7 +230,7 @@ def make_train_loop(
 def make_eval_loop(
     state: training.TrainState,
     objective: objectives.Objective,
-    metric: metrics.Metric,
+    metric: metrics.Metric | None,
     arrays: Mapping[str, Any],
     strategy: tf.distribute.Strategy | None = None,
     *,
@@ -245,7 +244,7 @@ def make_eval_loop(
   Args:
     state: The state, made under the scope of the strategy.
     objective: What the loss is computed with.
-    metric: What is measured.
+    metric: What is measured; None for the loss alone.
     arrays: The data, ``[num_examples, ...]`` each, as for `place`.
     strategy: The strategy that the state was made under.
     global_batch_size: The examples of a step of all replicas.

@@ -40,12 +40,13 @@ def trace(
 
 
 def zero_sums(
-    metric: metrics.Metric, forward: tf.types.experimental.ConcreteFunction
+    metric: metrics.Metric | None,
+    forward: tf.types.experimental.ConcreteFunction,
 ) -> Sums:
   """Returns the sums of no example, to start a loop from.
 
   Args:
-    metric: The metric of the step.
+    metric: The metric of the step, or None.
     forward: A forward pass of the step, as `trace` returns it.
 
   Returns:

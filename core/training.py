@@ -57,7 +57,7 @@ class Step(Protocol):
 def make_train_step(
     objective: objectives.Objective,
     optimizer: optimizers.GradientTransformation,
-    metric: metrics.Metric,
+    metric: metrics.Metric | None,
     strategy: tf.distribute.Strategy | None = None,
     extent: compilation.Extent = compilation.Extent.NONE,
     after: updating.After | None = None,
@@ -69,7 +69,7 @@ def make_train_step(
   Args:
     objective: What is minimised.
     optimizer: The optimizer that the state was made with.
-    metric: What is measured on the way.
+    metric: What is measured on the way; None for the loss alone.
     strategy: The strategy that the state was made under.
     extent: What of the step XLA compiles; see `compilation.choose`. A `LOOP`
       is compiled by who makes the loop.
@@ -185,7 +185,7 @@ def make_train_step(
 
 def make_eval_step(
     objective: objectives.Objective,
-    metric: metrics.Metric,
+    metric: metrics.Metric | None,
     strategy: tf.distribute.Strategy | None = None,
     use_average: bool = False,
     extent: compilation.Extent = compilation.Extent.NONE,
@@ -194,7 +194,7 @@ def make_eval_step(
 
   Args:
     objective: What the loss is computed with.
-    metric: What is measured.
+    metric: What is measured; None for the loss alone.
     strategy: The strategy that the state was made under.
     use_average: Whether to evaluate the average of the weights. A state that
       has none raises ValueError then.
@@ -237,11 +237,13 @@ def make_eval_step(
   return eval_step
 
 
-def summarize(metric: metrics.Metric, sums: Sums) -> dict[str, tf.Tensor]:
+def summarize(
+    metric: metrics.Metric | None, sums: Sums
+) -> dict[str, tf.Tensor]:
   """Turns the sums of a step or a loop into values.
 
   Args:
-    metric: The collection of metrics that the step was made with.
+    metric: The collection of metrics that the step was made with, or None.
     sums: What the step or the loop returned.
 
   Returns:
@@ -251,7 +253,7 @@ def summarize(metric: metrics.Metric, sums: Sums) -> dict[str, tf.Tensor]:
   Raises:
     TypeError: If the metric is a single one, whose value has no name.
   """
-  values = metric.compute(sums['metrics'])
+  values = {} if metric is None else metric.compute(sums['metrics'])
   if not isinstance(values, Mapping):
     raise TypeError(
         'metric: expected a collection, whose values have names, as in '
@@ -262,7 +264,7 @@ def summarize(metric: metrics.Metric, sums: Sums) -> dict[str, tf.Tensor]:
 
 
 def _check_metric(metric: Any) -> None:
-  if not isinstance(metric, metrics.Metric):
+  if metric is not None and not isinstance(metric, metrics.Metric):
     raise TypeError(
         'metric: expected a metrics.Metric, such as metrics.collection({'
         f"'accuracy': metrics.accuracy()}}), got a {type(metric).__name__}."

@@ -189,9 +189,22 @@ class ShapesTest(parameterized.TestCase):
     sums = training.make_eval_step(_objective(), metric)(self.state, _BATCH)
     with self.assertRaisesRegex(TypeError, 'metric: expected a collection'):
       training.summarize(metric, sums)
-    for metric in (metrics.accuracy, {'accuracy': metrics.accuracy()}, None):
+    for metric in (metrics.accuracy, {'accuracy': metrics.accuracy()}):
       with self.assertRaisesRegex(TypeError, r'metric: expected a metrics\.M'):
         training.make_eval_step(_objective(), metric)
+
+  def test_the_loss_alone(self):
+    objective, optimizer = _objective(), optimizers.sgd(0.0)
+    for step in (
+        training.make_train_step(objective, optimizer, None),
+        training.make_eval_step(objective, None),
+    ):
+      sums = step(_state(optimizer), _BATCH)
+      values = training.summarize(None, sums)
+      self.assertEqual(list(values), ['loss'])
+      np.testing.assert_allclose(values['loss'], sums['loss'] / _SIZE)
+      zeros = training.zero_sums_of(step, _state(optimizer), _BATCH)
+      tf.nest.assert_same_structure(zeros, sums)
 
   def test_what_is_no_model(self):
     class Model:  # As Keras's are seen, without seconds for its import.
