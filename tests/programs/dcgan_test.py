@@ -1,0 +1,161 @@
+"""Keras's DCGAN: two networks, a state each, and one loop that trains both.
+
+https://keras.io/examples/generative/dcgan_overriding_train_step/, on
+scikit-learn's digits, with batch norm in the generator.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import sonnet as snt
+import tensorflow as tf
+from absl.testing import absltest
+from sklearn import datasets
+
+from core import distribution, layers, loops, losses, metrics, objectives
+from core import optimizers, random, resident, training
+from tests import virtual_devices
+
+_LATENT_SIZE, _BATCH_SIZE = 8, 64
+_JUDGED = metrics.collection({'accuracy': metrics.binary_accuracy()})
+_FOOLED = metrics.collection({'fooled': metrics.of(metrics.mean(), 'fooled')})
+
+
+class Generator(snt.Module):
+
+  def __init__(self):
+    super().__init__()
+    self.project = layers.Dense(4 * 4 * 16, with_bias=False)
+    self.norm = layers.BatchNorm()
+    self.up = snt.Conv2DTranspose(16, 4, stride=2)
+    self.out = layers.Conv2D(1, 3)
+
+  def __call__(self, noise, is_training):
+    x = tf.nn.relu(self.norm(self.project(noise), is_training))
+    x = tf.nn.relu(self.up(tf.reshape(x, [-1, 4, 4, 16])))
+    return tf.sigmoid(self.out(x))
+
+
+class Discriminator(snt.Module):
+
+  def __init__(self):
+    super().__init__()
+    self.down = [layers.Conv2D(16, 3, stride=2) for _ in range(2)]
+    self.dropout, self.logit = layers.Dropout(0.2), layers.Dense(1)
+
+  def __call__(self, images, is_training, seed):
+    x = images
+    for convolution in self.down:
+      x = tf.nn.leaky_relu(convolution(x))
+    x = self.dropout(snt.flatten(x), is_training, seed)
+    return self.logit(x)[:, 0]
+
+
+def _noise(batch, seed):
+  """Draws noise; without a seed, in evaluation, it is the batch's."""
+  if seed is None:
+    return batch['noise']
+  return random.normal(seed, [tf.shape(batch['image'])[0], _LATENT_SIZE])
+
+
+def _discriminates(generator):
+  def objective(model, batch, seed, is_training):
+    fake = generator(_noise(batch, seed), is_training)
+    seeds = random.split(seed, 2) if is_training else (None, None)
+    logits = tf.stack([
+        model(images, is_training, own)
+        for images, own in zip((batch['image'], fake), seeds)
+    ], axis=1)  # [batch_size, 2]
+    labels = tf.broadcast_to([1.0, 0.0], tf.shape(logits))
+    values = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+    return objectives.Evaluation(values, logits, labels=labels)
+
+  return objective
+
+
+def _generates(discriminator):
+  def objective(model, batch, seed, is_training):
+    fake = model(_noise(batch, seed), is_training)
+    logits = discriminator(fake, is_training, seed)
+    values = losses.sigmoid_cross_entropy(tf.ones_like(logits), logits)
+    return objectives.Evaluation(values, {'fooled': tf.sigmoid(logits)})
+
+  return objective
+
+
+def _train(num_replicas, num_steps):
+  """Trains both; returns their states, their sums and the steps taken."""
+  tf.random.set_seed(0)
+  strategy = virtual_devices.mirrored(num_replicas)
+  optimizer = optimizers.adam(2e-3, b1=0.5)
+  with strategy.scope():
+    generator, discriminator = Generator(), Discriminator()
+    fake = generator(tf.zeros([1, _LATENT_SIZE]), is_training=False)
+    discriminator(fake, is_training=False, seed=None)
+    states = {
+        'generator': training.TrainState(generator, optimizer, seed=1),
+        'discriminator': training.TrainState(discriminator, optimizer, seed=2),
+    }
+  steps = {
+      'discriminator': training.make_train_step(
+          _discriminates(generator), optimizer, _JUDGED, strategy),
+      'generator': training.make_train_step(
+          _generates(discriminator), optimizer, _FOOLED, strategy),
+  }
+
+  def step(states, batch):
+    return {name: steps[name](states[name], batch) for name in steps}
+
+  data = tf.data.Dataset.from_tensor_slices({'image': _digits()})
+  data = data.shuffle(1797, seed=0).repeat()
+  data = data.batch(_BATCH_SIZE, drop_remainder=True)
+  batches = iter(strategy.experimental_distribute_dataset(data))
+  zeros = training.zero_sums_of(step, states, next(batches))
+  loop = loops.make_loop(step)
+  return states, *loop(states, batches, zeros, tf.constant(num_steps))
+
+
+def _digits():
+  images = datasets.load_digits().images[..., np.newaxis] / 16
+  return images.astype('float32')  # [1797, 8, 8, 1]
+
+
+class DCGANTest(absltest.TestCase):
+
+  def test_generates_what_looks_like_digits_on_average(self):
+    states, sums, num_steps = _train(num_replicas=1, num_steps=300)
+    self.assertEqual(num_steps, 300)
+    self.assertEqual(sums['generator']['weight'], 300 * _BATCH_SIZE)
+    image, generator = _digits(), states['generator'].model
+    noise = np.random.default_rng(3).normal(size=[len(image), _LATENT_SIZE])
+    noise = noise.astype('float32')
+    fake = generator(noise, is_training=False).numpy()
+    grey = np.abs(0.5 - image.mean(0)).mean()
+    self.assertLess(np.abs(fake.mean(0) - image.mean(0)).mean(), 0.4 * grey)
+    self.assertGreater(fake.std(0).mean(), 0.5 * image.std(0).mean())
+
+    judge, data = states['discriminator'], {'image': image, 'noise': noise}
+    evaluate = resident.make_eval_loop(
+        judge, _discriminates(generator), _JUDGED, data)
+    values = training.summarize(_JUDGED, evaluate()[0])
+    real, fake = (judge.model(x, False, None).numpy() for x in (image, fake))
+    hits = np.concatenate([real > 0, fake <= 0])
+    np.testing.assert_allclose(values['accuracy'], hits.mean(), rtol=1e-5)
+    # -log sigmoid(x) of the real ones, -log(1 - sigmoid(x)) of the others.
+    own = np.logaddexp(0, np.concatenate([-real, fake])).mean()
+    np.testing.assert_allclose(values['loss'], own, rtol=1e-4)
+
+  def test_replicas_change_nothing(self):
+    (one, sums, _), (two, again, _) = (_train(num, 5) for num in (1, 2))
+    tf.nest.map_structure(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3), sums, again)
+    for name in one:
+      named = two[name].named_variables()
+      self.assertEmpty(distribution.unequal_replicas(named))
+      for path, variable in one[name].named_variables().items():
+        np.testing.assert_allclose(
+            variable, named[path].numpy(), rtol=1e-2, atol=1e-3, err_msg=path)
+
+
+if __name__ == '__main__':
+  absltest.main()
