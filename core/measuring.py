@@ -36,10 +36,10 @@ def _check_weights(argument: str, weights: Any) -> None:
   if isinstance(weights, Mapping | tf.RaggedTensor | tf.SparseTensor):
     kind = type(weights).__name__
     raise TypeError(f'{argument}: expected one dense tensor, got a {kind}.')
-  dtype = tf.convert_to_tensor(weights).dtype
-  if dtype != tf.float32:
+  weights = tf.convert_to_tensor(weights)
+  if weights.dtype != tf.float32:
     raise TypeError(
-        f'{argument}: expected float32, got {dtype.name}; convert with '
+        f'{argument}: expected float32, got {weights.dtype.name}; convert with '
         'tf.cast(..., tf.float32).'
     )
   if weights.shape.rank == 0:

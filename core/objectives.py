@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
+import sonnet as snt
 import tensorflow as tf
 
 from . import augmentation, checks, hidden_variables, random
@@ -167,10 +168,12 @@ def supervised(
     >>> evaluation.values.numpy().tolist()
     [2.5]
   """
+  scored: dict[str, Loss] = {}
   if isinstance(loss, Mapping):
+    scored = dict(loss)
     for argument, names in (('weights', weights), ('labels', labels)):
       for name in names if isinstance(names, Mapping) else ():
-        checks.one_of(argument, name, list(loss))
+        checks.one_of(argument, name, list(scored))
   elif weights is not None or isinstance(labels, Mapping):
     raise ValueError(
         'weights, labels: expected one of labels, and no weights, for one '
@@ -186,25 +189,23 @@ def supervised(
     is_viewed = bool(views) and not is_training
     seen = augmentation.stack(views, batch) if is_viewed else batch
     outputs = call(model, read('inputs', inputs, seen), is_training, seed)
-    several = isinstance(loss, Mapping)
-    of_head = (weights or {}) if several else _head_weights(model)
-    names = tuple(loss) if several else ('logits', *of_head)
-    heads = _heads(outputs, names)
+    of_head = (weights or {}) if scored else _head_weights(model)
+    heads = _heads(outputs, tuple(scored) or ('logits', *of_head))
     inner = outputs.get('losses', {}) if isinstance(outputs, Mapping) else {}
     if is_viewed:
       heads, inner = augmentation.average(views, (heads, inner))
     targets = {name: _target(labels, name, batch) for name in heads}
-    scored = loss if several else dict.fromkeys(of_head, loss)
+    functions = scored or dict.fromkeys(of_head, cast(Loss, loss))
     values = {
         f'loss: {name}': of_head.get(name, 1.0)
         * _float32(function(targets[name], heads[name]))
-        for name, function in scored.items()
+        for name, function in functions.items()
     } | {f'losses: {name}': _float32(value) for name, value in inner.items()}
     return Evaluation(
         values=_sum(values),
-        predictions=heads if several else heads['logits'],
+        predictions=heads if scored else heads['logits'],
         penalty=_penalty(penalty(model)) if penalty else tf.zeros([]),
-        labels=targets if several else targets['logits'],
+        labels=targets if scored else targets['logits'],
     )
 
   return objective
@@ -230,12 +231,24 @@ def call(
   """
   hidden_variables.refuse_keras('model', model)
   # Not for **kwargs: snt.Sequential would hand them to any function.
-  named = inspect.signature(model).parameters
+  named = _signature(model).parameters
   arguments = {'is_training': is_training, 'seed': seed}
   return model(
       inputs,
       **{name: value for name, value in arguments.items() if name in named},
   )
+
+
+def _signature(model: Any) -> inspect.Signature:
+  """Returns what a module's call takes, as its author wrote it."""
+  if not isinstance(model, tf.Module):
+    return inspect.signature(model)
+  function: Any = type(model).__call__
+  # Sonnet puts every method of a module into one of any arguments.
+  while function.__module__ == snt.Module.__module__.replace('base', 'utils'):
+    function = inspect.getclosurevars(function).nonlocals['f']
+    function = inspect.unwrap(function)
+  return inspect.signature(function)
 
 
 def _head_weights(model: Any) -> Mapping[str, float]:

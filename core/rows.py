@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -18,6 +18,7 @@ def leaves(batch: Any, path: str = '') -> Iterator[tuple[str, Any]]:
   Yields:
     Pairs of a path, such as `inputs/tokens`, and what has it.
   """
+  parts: Iterable[tuple[Any, Any]]
   if isinstance(batch, Mapping):
     parts = batch.items()
   elif isinstance(batch, Sequence) and not isinstance(batch, str | bytes):

@@ -90,9 +90,10 @@ def zero_sums_of(
     >>> zeros['loss'].dtype.name, float(zeros['loss'])
     ('float64', 0.0)
   """
+  function: Any = step
   if not isinstance(step, tf.types.experimental.PolymorphicFunction):
-    step = tf.function(step, autograph=False)
-  return _zeros(step.get_concrete_function(state, _tensors(batch)))
+    function = tf.function(step, autograph=False)
+  return _zeros(function.get_concrete_function(state, _tensors(batch)))
 
 
 def _zeros(function: tf.types.experimental.ConcreteFunction) -> Sums:

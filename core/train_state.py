@@ -12,7 +12,7 @@ from . import (
   skipping,
   variables,
 )
-from .optimizers import finiteness
+from .optimizers import finiteness, foreign
 
 
 class TrainState(tf.Module):
@@ -56,10 +56,11 @@ class TrainState(tf.Module):
     Raises:
       ValueError: If the model has no trainable variables, or the rate is out of
         range.
-      TypeError: If the model is of Keras.
+      TypeError: If the model or the optimizer is of another library.
     """
     super().__init__(name='train_state')
     hidden_variables.refuse_keras('model', model)
+    foreign.check_transformation('optimizer', optimizer)
     self.model = model
     self.parameters = variables.trainable(model)
     if not self.parameters:

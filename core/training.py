@@ -35,6 +35,7 @@ from . import (
   updating,
   variables,
 )
+from .optimizers import foreign
 
 Sums = measuring.Sums
 TrainState = train_state.TrainState
@@ -104,6 +105,7 @@ def make_train_step(
     TypeError: If the metric or the optimizer is none of ours.
     ValueError: If the size of micro-batches is not positive.
   """
+  foreign.check_transformation('optimizer', optimizer)
   _check_metric(metric)
   if micro_batch_size is not None:
     checks.sizes('micro_batch_size', micro_batch_size)
@@ -134,8 +136,18 @@ def make_train_step(
     return (gradients, sums, statistics), assigned
 
   @_compiled_if(extent in (compilation.Extent.UPDATE, compilation.Extent.PARTS))
-  def update(state: TrainState, *parts: Any) -> tf.Tensor | None:
-    return updating.update(state, optimizer, *parts, after)
+  def update(
+      state: TrainState,
+      gradients: Any,
+      weight: tf.Tensor,
+      untrained: Any,
+      assigned: Any,
+      statistics: Any,
+  ) -> tf.Tensor | None:
+    return updating.update(
+        state, optimizer, gradients, weight, untrained, assigned, statistics,
+        after,
+    )
 
   def replica_step(state: TrainState, batch: objectives.Batch) -> Sums:
     measuring.check_batch(batch)

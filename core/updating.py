@@ -133,12 +133,24 @@ def _assign_by_path(
 
 
 def values(variables: Any) -> Any:
-  """Returns a nest of variables as one of tensors."""
+  """Reads a nest of variables.
+
+  Args:
+    variables: A nest of variables, tensors or numbers.
+
+  Returns:
+    The nest of tensors.
+  """
   return tf.nest.map_structure(tf.convert_to_tensor, variables)
 
 
 def assign(targets: Any, new_values: Any) -> None:
-  """Assigns a nest of tensors to one of variables."""
+  """Assigns a nest of tensors to one of variables.
+
+  Args:
+    targets: The variables.
+    new_values: The tensors.
+  """
   tf.nest.map_structure(
       lambda target, value: target.assign(value), targets, new_values
   )

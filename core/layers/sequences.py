@@ -2,9 +2,9 @@
 
 A sum over positions is rounded in an order that depends on how many there are,
 in TensorFlow as elsewhere: the mean of a sentence that is padded to 50 words
-is not quite the one of the same sentence padded to 10. Here neighbours are
-added in pairs, then neighbouring pairs, and so on: what zeros at the end add
-to the tree is zeros.
+is not quite the one of the same sentence padded to 10. Here the second half of
+a power of two of positions is added to the first, and so on down to one: what
+zeros at the end add is zeros, and the rest are the same additions.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def masked_mean(inputs: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     \frac{\sum_t m_t x_t}{\sum_t m_t}
 
   Args:
-    inputs: float ``[batch_size, length, ...]``. Where the mask is False it may
-      hold NaN and infinities, which change no bit of the result or a gradient.
+    inputs: float ``[batch_size, length, ...]``; a length that is unknown while
+      tracing is at most 65,536. Where the mask is False it may hold NaN and
+      infinities, which change no bit of the result or a gradient.
     mask: bool ``[batch_size, length]``, True where a position counts.
 
   Returns:
@@ -136,14 +137,15 @@ class AttentionPooling(snt.Module):
     inputs = tf.convert_to_tensor(inputs)
     self.build(inputs.shape)
     x, mask = _counted(inputs, mask)
-    x, mask = _padded(x, _REGISTER), _padded(mask, _REGISTER)
+    lack = -checks.sizes_of(x)[1] % _REGISTER
+    x, mask = _padded(x, lack, 1), _padded(mask, lack, 1)
     batch_size, length, size = checks.sizes_of(x)
     heads = tf.reshape(
         x, [batch_size, length, self.num_heads, size // self.num_heads]
     )  # [B, T, N, D]
     mask = mask[..., tf.newaxis]  # [B, T, 1]
     query = tf.cast(self.query, x.dtype)
-    scores = tf.reduce_sum(heads * query, axis=-1)  # [B, T, N]
+    scores = _sum(heads * query, axis=3)  # [B, T, N]
     scores *= tf.cast(heads.shape[-1], x.dtype) ** -0.5
     scores = tf.where(mask, scores, x.dtype.min)
     scores -= tf.stop_gradient(tf.reduce_max(scores, axis=1, keepdims=True))
@@ -209,21 +211,29 @@ def _of_rank(rank: int, x: tf.Tensor) -> tf.Tensor:
   return x
 
 
-def _sum(x: tf.Tensor) -> tf.Tensor:
-  """Sums over axis 1, neighbours first: ``[B, T, ...]`` to ``[B, ...]``."""
-  length = x.shape[1]
-  halvings = _MOST_HALVINGS if length is None else (length - 1).bit_length()
-  for _ in range(halvings):
-    x = _padded(x, 2)
-    batch_size, length, *rest = checks.sizes_of(x)
-    pairs = tf.reshape(x, [batch_size, length // 2, 2, *rest])
-    x = pairs[:, :, 0] + pairs[:, :, 1]
-  return tf.reduce_sum(x, axis=1)
+def _sum(x: tf.Tensor, axis: int = 1) -> tf.Tensor:
+  """Sums over an axis, the second half of a power of two onto the first."""
+  length = x.shape[axis]
+  if length is None:
+    num_halvings, length = _MOST_HALVINGS, tf.shape(x)[axis]
+    powers = 2 ** tf.range(_MOST_HALVINGS)
+    half = tf.reduce_min(tf.where(2 * powers >= length, powers, powers[-1]))
+  else:
+    num_halvings = max(length - 1, 1).bit_length()
+    half = 2 ** (num_halvings - 1)
+  x = _padded(x, 2 * half - length, axis)
+  for _ in range(num_halvings):
+    if x.shape[axis] is None:
+      x = _padded(x, tf.shape(x)[axis] % 2, axis)  # One already is.
+    first, second = tf.split(x, 2, axis)
+    x = first + second
+  return tf.squeeze(x, axis)
 
 
-def _padded(x: tf.Tensor, multiple: int) -> tf.Tensor:
-  """Pads axis 1 by zeros, or False, to a multiple."""
-  lack = -checks.sizes_of(x)[1] % multiple
+def _padded(x: tf.Tensor, lack: int | tf.Tensor, axis: int) -> tf.Tensor:
+  """Appends zeros, or False, to an axis."""
   if not tf.is_tensor(lack) and not lack:
     return x
-  return tf.pad(x, [[0, 0], [0, lack], *[[0, 0]] * (x.shape.rank - 2)])
+  paddings = [[0, 0] for _ in range(x.shape.rank)]
+  paddings[axis] = [0, lack]
+  return tf.pad(x, paddings)

@@ -28,9 +28,11 @@ class AssignmentsTest(tf.test.TestCase):
 
   def test_contexts_end_with_an_error(self):
     mean = tf.Variable(1.0)
-    with self.assertRaises(ZeroDivisionError):
-      with assignments.collected({'mean': mean}):
-        _ = 1 / 0
+    with (
+        self.assertRaises(ZeroDivisionError),
+        assignments.collected({'mean': mean}),
+    ):
+      _ = 1 / 0
     assignments.assign(mean, tf.constant(2.0))
     self.assertEqual(float(mean), 2.0)
 

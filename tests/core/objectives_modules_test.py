@@ -63,7 +63,7 @@ class ModulesTest(parameterized.TestCase):
   @parameterized.named_parameters(
       ('inputs', {'inputs': 'y'}, "inputs: the batch has no 'y', but x, label"),
       ('image', {}, "inputs: the batch has no 'image'"),
-      ('labels', {'inputs': 'x', 'labels': 'y'}, "labels: the batch has no"),
+      ('labels', {'inputs': 'x', 'labels': 'y'}, 'labels: the batch has no'),
   )
   def test_what_a_batch_has_not(self, options, message):
     objective = objectives.supervised(losses.squared_error, **options)

@@ -1,4 +1,7 @@
-"""What a step refuses: shapes that would be broadcast, and another's state."""
+"""What a step refuses: shapes that would be broadcast, and another's state.
+
+Covers: train_state.
+"""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def _symmetric(number):
 
 
 def _interleaved(strategy, batch):
-  """Gives replica r of 2 the rows of micro-batches of 4 that make them 2 + 2."""
+  """Gives each of two replicas two of four examples of a micro-batch."""
   batch = tasks.tensors(batch)
 
   def part(context):

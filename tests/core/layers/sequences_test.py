@@ -72,10 +72,10 @@ class PoolingTest(parameterized.TestCase):
     unknown = tf.function(pool, autograph=False, input_signature=[
         tf.TensorSpec([None, None, _SIZE]), tf.TensorSpec([None, None], tf.bool)
     ])
-    for seed in range(5):
+    for seed in range(3):
       short, mask = _draw(10, seed)
       expected = pool(short, mask).numpy()
-      for length in (10, 11, 16, 17, 50, 129):
+      for length in (10, 16, 17, 50, 129):
         x, mask = map(tf.constant, _draw(length, seed))
         for call in (pool, unknown, *[graph] * (seed == 0)):
           np.testing.assert_array_equal(call(x, mask), expected)
