@@ -12,40 +12,28 @@ import sonnet as snt
 import tensorflow as tf
 from absl.testing import absltest
 
-from core import layers, losses, metrics, objectives, optimizers
-from core import substitution, training, variables
+from core import (
+  layers,
+  losses,
+  metrics,
+  objectives,
+  optimizers,
+  substitution,
+  training,
+  variables,
+)
+from tests.programs import catch
 
-_ROWS, _COLUMNS, _DISCOUNT = 6, 5, 0.9
+_TRANSITION = {
+    'board': 'float32',
+    'action': 'int32',
+    'reward': 'float32',
+    'discount': 'float32',
+    'next_board': 'float32',
+}
 _METRIC = metrics.collection({
     name: metrics.of(metrics.mean(), name) for name in ('td_error', 'value')
 })
-
-
-class Catch:
-  """One game after the other, of `_ROWS - 1` moves each."""
-
-  def __init__(self, seed):
-    self._random = np.random.default_rng(seed)
-    self._reset()
-
-  def _reset(self):
-    self.row, self.ball = 0, self._random.integers(_COLUMNS)
-    self.paddle = _COLUMNS // 2
-
-  def observe(self):
-    board = np.zeros([_ROWS, _COLUMNS], 'float32')
-    board[self.row, self.ball] = board[-1, self.paddle] = 1
-    return board
-
-  def move(self, action):
-    """Moves left, not at all or right; returns reward and discount."""
-    self.paddle = np.clip(self.paddle + action - 1, 0, _COLUMNS - 1)
-    self.row += 1
-    if self.row < _ROWS - 1:
-      return 0.0, _DISCOUNT
-    reward = 1.0 if self.paddle == self.ball else -1.0
-    self._reset()
-    return reward, 0.0
 
 
 class QNetwork(snt.Module):
@@ -55,7 +43,7 @@ class QNetwork(snt.Module):
     self.hidden, self.values = layers.Dense(64, 'relu'), layers.Dense(3)
 
   def __call__(self, boards):
-    boards = tf.reshape(boards, [-1, _ROWS * _COLUMNS])
+    boards = tf.reshape(boards, [-1, catch.ROWS * catch.COLUMNS])
     return self.values(self.hidden(boards))  # [batch_size, 3]
 
 
@@ -64,7 +52,7 @@ class DoubleDQN(snt.Module):
   def __init__(self):
     super().__init__()
     self.online = QNetwork()
-    self.online(tf.zeros([1, _ROWS, _COLUMNS]))
+    self.online(tf.zeros([1, catch.ROWS, catch.COLUMNS]))
     # The target begins as the online network, and is not trained.
     self.target = substitution.substitute(self.online, {
         path: tf.Variable(variable, trainable=False)
@@ -96,16 +84,16 @@ def _follow_every_50_steps(state, statistics):
 
 
 def _sample(replay, size, generator):
-  """Draws ends of games more often than other transitions."""
-  p = np.array([4.0 if each['discount'] == 0 else 1.0 for each in replay])
+  """Draws ends of games four times as often as other transitions."""
+  p = np.array([4.0 if discount == 0 else 1.0 for *_, discount, _ in replay])
   p /= p.sum()
-  drawn = generator.choice(len(p), size, p=p)
+  drawn = generator.choice(len(replay), size, p=p)
+  columns = zip(*(replay[index] for index in drawn))
   batch = {
-      name: np.stack([replay[index][name] for index in drawn])
-      for name in replay[0]
+      name: np.array(column, dtype)
+      for (name, dtype), column in zip(_TRANSITION.items(), columns)
   }
-  importance = p.min() / p[drawn]
-  return {**batch, 'importance': importance.astype('float32')}
+  return {**batch, 'importance': (p.min() / p[drawn]).astype('float32')}
 
 
 class DoubleDQNTest(absltest.TestCase):
@@ -116,40 +104,30 @@ class DoubleDQNTest(absltest.TestCase):
     state = training.TrainState(DoubleDQN(), optimizer)
     step = training.make_train_step(
         _objective, optimizer, _METRIC, after=_follow_every_50_steps)
-    generator, game = np.random.default_rng(0), Catch(seed=1)
+    generator, game = np.random.default_rng(0), catch.Catch(seed=1)
     value_of = tf.function(state.model.online)
-    replay, rewards = [], []
+    replay = []
     for number in range(1200):
       board = game.observe()
       action = int(np.argmax(value_of(board[np.newaxis])))
       if generator.random() < max(0.1, 1 - number / 500):
         action = int(generator.integers(3))
       reward, discount = game.move(action)
-      replay.append({
-          'board': board,
-          'action': np.int32(action),
-          'reward': np.float32(reward),
-          'discount': np.float32(discount),
-          'next_board': game.observe(),
-      })
-      if discount == 0:
-        rewards.append(reward)
+      replay.append((board, action, reward, discount, game.observe()))
       if number >= 100:
         step(state, _sample(replay, 32, generator))
-    print(np.mean(rewards[:40]), np.mean(rewards[-40:]))
+    rewards = [reward for *_, reward, discount, _ in replay if discount == 0]
     self.assertLess(np.mean(rewards[:40]), 0)
     self.assertGreater(np.mean(rewards[-40:]), 0.7)
 
-    # The weighted means are NumPy's, over transitions drawn at random.
     batch = _sample(replay, 500, generator)
     evaluate = training.make_eval_step(_objective, _METRIC)
     values = training.summarize(_METRIC, evaluate(state, batch))
-    model, rows = state.model, np.arange(500)
+    model, rows, w = state.model, np.arange(500), batch['importance']
     value = model.online(batch['board']).numpy()[rows, batch['action']]
     best = model.online(batch['next_board']).numpy().argmax(1)
     following = model.target(batch['next_board']).numpy()[rows, best]
     error = np.abs(batch['reward'] + batch['discount'] * following - value)
-    w = batch['importance']
     np.testing.assert_allclose(
         values['td_error'], np.average(error, weights=w), rtol=1e-4)
     np.testing.assert_allclose(

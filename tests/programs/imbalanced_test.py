@@ -1,8 +1,8 @@
 """Keras's imbalanced classification, beside scikit-learn's logistic regression.
 
 https://keras.io/examples/structured_data/imbalanced_classification/, on tumours
-of which one in eight is malignant: class weights, metrics of the rare class, and
-numbers that are normalised by the training split.
+of which one in eight is malignant: class weights, metrics of the rare class,
+and numbers that are normalised by the training split.
 """
 
 from __future__ import annotations
@@ -13,8 +13,16 @@ from absl.testing import absltest
 from sklearn import datasets, linear_model, pipeline, preprocessing
 from sklearn import metrics as sklearn_metrics
 
-from core import losses, metrics, models, objectives, optimizers, resident
-from core import schedules, training
+from core import (
+  losses,
+  metrics,
+  models,
+  objectives,
+  optimizers,
+  resident,
+  schedules,
+  training,
+)
 
 _METRIC = metrics.collection({
     'auc': metrics.roc_auc(),

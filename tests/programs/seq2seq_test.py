@@ -4,6 +4,7 @@ https://keras.io/examples/nlp/neural_machine_translation_with_transformer/; here
 it learns to write words of several lengths backwards.
 """
 
+# ruff: noqa: I001
 from __future__ import annotations
 
 import numpy as np
@@ -20,6 +21,8 @@ _PADDING, _START, _END = 0, 1, 2
 _METRIC = metrics.collection({
     'accuracy': metrics.accuracy(), 'perplexity': metrics.perplexity()
 })
+_OBJECTIVE = objectives.supervised(
+    losses.softmax_cross_entropy, inputs='inputs')
 
 
 def _words(num, seed):
@@ -44,13 +47,10 @@ class Block(snt.Module):
 
   def __init__(self, num_attentions):
     super().__init__()
-    self.attentions = [
-        layers.MultiHeadAttention(2, _SIZE // 2) for _ in range(num_attentions)
-    ]
+    count = range(num_attentions)
+    self.attentions = [layers.MultiHeadAttention(2, _SIZE // 2) for _ in count]
+    self.norms = [snt.LayerNorm(-1, True, True) for _ in (*count, 'last')]
     self.hidden, self.out = layers.Dense(2 * _SIZE, 'relu'), layers.Dense(_SIZE)
-    self.norms = [
-        snt.LayerNorm(-1, True, True) for _ in range(num_attentions + 1)
-    ]
     self.dropout = layers.Dropout(0.05)
 
   def __call__(self, x, seen, is_training, seed):
@@ -77,9 +77,8 @@ class Transformer(snt.Module):
     seeds = random.split(seed, 2) if is_training else (None, None)
     read, written = (
         embed(inputs[name]) + place(tf.range(inputs[name].shape[1]))
-        for embed, place, name in zip(
-            self.embeddings, self.positions, ('source', 'target')
-        )
+        for name, embed, place in zip(
+            ('source', 'target'), self.embeddings, self.positions)
     )
     is_letter = (inputs['source'] != _PADDING)[:, tf.newaxis]  # [B, 1, S]
     length = written.shape[1]
@@ -89,12 +88,8 @@ class Transformer(snt.Module):
     return self.logits(self.decoder(written, seen, is_training, seeds[1]))
 
 
-_OBJECTIVE = objectives.supervised(
-    losses.softmax_cross_entropy, inputs='inputs')
-
-
 def _write(model, source):
-  """Writes letter by letter; returns ``[B, T]``."""
+  """Writes letter by letter, ``[B, T]``."""
   target = np.full([len(source), 1], _START, 'int32')
   for _ in range(_LONGEST + 1):
     logits = model({'source': source, 'target': target}, is_training=False)
@@ -111,7 +106,7 @@ def _make_state(optimizer, strategy):
     return training.TrainState(model, optimizer)
 
 
-class Seq2SeqTest(absltest.TestCase):
+class Seq2SeqTest(tf.test.TestCase):
 
   def test_learns_to_write_backwards(self):
     optimizer = optimizers.chain(
@@ -119,9 +114,8 @@ class Seq2SeqTest(absltest.TestCase):
     state = _make_state(optimizer, tf.distribute.get_strategy())
     train = resident.make_train_loop(
         state, _OBJECTIVE, optimizer, _METRIC, _words(2048, 1), jit='off')
-    for epoch in range(8):
-      order = np.random.default_rng(epoch).permutation(2048)
-      train(resident.batched(order, 64), epoch)
+    for epoch in range(8):  # The words are drawn at random already.
+      train(resident.batched(range(2048), 64), epoch)
 
     test = _words(300, seed=2)
     evaluate = resident.make_eval_loop(
@@ -130,9 +124,9 @@ class Seq2SeqTest(absltest.TestCase):
     log_p = tf.nn.log_softmax(state.model(test['inputs'], False)).numpy()
     y, counts = test['label'], test['weight'] > 0
     hits = (log_p.argmax(-1) == y)[counts]
-    np.testing.assert_allclose(values['accuracy'], hits.mean(), rtol=1e-5)
+    self.assertAllClose(values['accuracy'], hits.mean())
     loss = -np.take_along_axis(log_p, y[..., None], -1)[..., 0][counts].mean()
-    np.testing.assert_allclose(values['perplexity'], np.exp(loss), rtol=1e-4)
+    self.assertAllClose(values['perplexity'], np.exp(loss), rtol=1e-4)
     is_right = _write(state.model, test['inputs']['source']) == y
     self.assertGreater(np.mean(np.all(is_right | ~counts, axis=1)), 0.9)
 
@@ -147,11 +141,8 @@ class Seq2SeqTest(absltest.TestCase):
       data = tf.data.Dataset.from_tensor_slices(_words(28, 3)).batch(14)
       for batch in strategy.experimental_distribute_dataset(data):
         sums = step(state, batch)
-      values = variables.named(state.model)
-      results.append((sums, {k: v.numpy() for k, v in values.items()}))
-    tf.nest.map_structure(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5),
-        *results)
+      results.append((sums, variables.trainable(state.model)))
+    self.assertAllClose(*results, rtol=1e-3, atol=1e-5)
 
 
 if __name__ == '__main__':
