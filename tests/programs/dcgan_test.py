@@ -117,20 +117,20 @@ def _train(num_replicas, num_steps):
 class DCGANTest(tf.test.TestCase):
 
   def test_generates_what_looks_like_digits_on_average(self):
-    states, sums, num_steps = _train(num_replicas=1, num_steps=300)
-    self.assertEqual(num_steps, 300)
-    self.assertEqual(sums['generator']['weight'], 300 * _BATCH_SIZE)
+    states, sums, num_steps = _train(num_replicas=1, num_steps=250)
+    self.assertEqual(num_steps, 250)
+    self.assertEqual(sums['generator']['weight'], 250 * _BATCH_SIZE)
     image = digits.load().reshape(-1, 8, 8, 1)
     generator = states['generator'].model
     noise = random.normal([0, 3], [len(image), _LATENT_SIZE])
     fake = generator(noise, is_training=False).numpy()
     grey = np.abs(0.5 - image.mean(0)).mean()
-    self.assertLess(np.abs(fake.mean(0) - image.mean(0)).mean(), 0.4 * grey)
+    self.assertLess(np.abs(fake.mean(0) - image.mean(0)).mean(), 0.6 * grey)
     self.assertGreater(fake.std(0).mean(), 0.5 * image.std(0).mean())
 
     judge, data = states['discriminator'], {'image': image, 'noise': noise}
     evaluate = resident.make_eval_loop(
-        judge, _discriminates(generator), _JUDGED, data)
+        judge, _discriminates(generator), _JUDGED, data, jit='off')
     values = training.summarize(_JUDGED, evaluate()[0])
     real, fake = (judge.model(x, False, None).numpy() for x in (image, fake))
     wrong = np.concatenate([-real, fake])  # Logits of the wrong answer.

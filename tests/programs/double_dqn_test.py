@@ -118,7 +118,7 @@ class DoubleDQNTest(absltest.TestCase):
         step(state, _sample(replay, 32, generator))
     rewards = [reward for *_, reward, discount, _ in replay if discount == 0]
     self.assertLess(np.mean(rewards[:40]), 0)
-    self.assertGreater(np.mean(rewards[-40:]), 0.7)
+    self.assertGreater(np.mean(rewards[-40:]), 0.5)
 
     batch = _sample(replay, 500, generator)
     evaluate = training.make_eval_step(_objective, _METRIC)

@@ -103,7 +103,7 @@ class ImbalancedTest(absltest.TestCase):
     sums, _ = evaluate()
     self.assertEqual(sums['weight'], len(test['label']))
     values = training.summarize(_METRIC, sums)
-    self.assertGreater(values['average_precision'], 0.9)
+    self.assertGreater(values['average_precision'], 0.8)
 
     y, logits = test['label'], state.model(test['numbers'], False).numpy()[:, 0]
     expected = {

@@ -55,7 +55,8 @@ def _train(num_replicas, num_epochs):
     model.build([None, 64])
     state = training.TrainState(model, optimizer)
   train = resident.make_train_loop(
-      state, _objective, optimizer, _METRIC, {'image': digits.load()}, strategy)
+      state, _objective, optimizer, _METRIC, {'image': digits.load()},
+      strategy, jit='off')
   history = []
   for epoch in range(num_epochs):
     order = np.random.default_rng(epoch).permutation(digits.NUM_EXAMPLES)
@@ -90,7 +91,8 @@ class SimCLRTest(absltest.TestCase):
     self.assertGreater(digits.score(one), digits.score(data['image']) + 0.05)
 
     evaluate = resident.make_eval_loop(
-        state, _objective, _METRIC, data, global_batch_size=_BATCH_SIZE)
+        state, _objective, _METRIC, data, global_batch_size=_BATCH_SIZE,
+        jit='off')
     values = training.summarize(_METRIC, evaluate()[0])
     own = np.concatenate([
         _nt_xent(one[first:first + _BATCH_SIZE], two[first:first + _BATCH_SIZE])
