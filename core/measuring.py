@@ -46,7 +46,9 @@ def _check_weights(argument: str, weights: Any) -> None:
     raise ValueError(f'{argument}: expected [batch_size, ...], got shape ().')
 
 
-def without_garbage(batch: objectives.Batch) -> dict[str, Any]:
+def without_garbage(
+    batch: objectives.Batch, is_padded: bool = True
+) -> dict[str, Any]:
   """Puts zeros for NaN and infinities in examples of weight 0.
 
   A weight of 0 keeps them out of the sums, but not out of the gradients: there
@@ -57,12 +59,13 @@ def without_garbage(batch: objectives.Batch) -> dict[str, Any]:
     batch: A batch. Without a `weight` ``[batch_size, ...]`` it stays as it is.
       An example is of weight 0 where all of its places are; a place of the
       `label` where it is of weight 0 itself.
+    is_padded: Whether weights may be other than 1.
 
   Returns:
     The batch.
   """
   weight = batch.get('weight')
-  if weight is None:
+  if weight is None or not is_padded:
     return dict(batch)
   counted = is_counted = tf.not_equal(weight, 0)
   if (weight.shape.rank or 0) > 1:
@@ -109,6 +112,7 @@ def measure(
     metric: metrics.Metric,
     evaluation: objectives.Evaluation,
     batch: objectives.Batch,
+    is_padded: bool = True,
 ) -> tuple[tf.Tensor, Sums]:
   """Sums up a replica's losses and metrics.
 
@@ -119,6 +123,7 @@ def measure(
     metric: What is measured.
     evaluation: What the objective made of the batch.
     batch: The batch, with `label` and `weight` or without.
+    is_padded: Whether the batch's weights may be other than 1.
 
   Returns:
     The loss to take the gradient of, ``[]``, and the sums.
@@ -131,7 +136,10 @@ def measure(
       unknown while tracing is asserted when the step runs, see `checks`.
   """
   values = _values(evaluation)
-  weights = tf.cast(_weights(evaluation, batch, values), values.dtype)
+  weights = _weights(
+      evaluation, batch.get('weight') if is_padded else None, values
+  )
+  weights = tf.cast(weights, values.dtype)
   penalty = tf.convert_to_tensor(evaluation.penalty, dtype_hint=values.dtype)
   penalty = tf.cast(checks.shape('penalty', penalty, []), values.dtype)
   label = evaluation.labels
@@ -180,11 +188,11 @@ def _values(evaluation: objectives.Evaluation) -> tf.Tensor:
 
 def _weights(
     evaluation: objectives.Evaluation,
-    batch: objectives.Batch,
+    of_batch: tf.Tensor | None,
     values: tf.Tensor,
 ) -> tf.Tensor:
   """Returns the batch's weights times the evaluation's, one for each value."""
-  of_batch, own = batch.get('weight'), evaluation.weights
+  own = evaluation.weights
   if of_batch is not None:
     of_batch = checks.leading('weight', of_batch, values)
   if own is not None:

@@ -178,9 +178,11 @@ def autocast(model: Any, dtype: str = 'bfloat16') -> Any:
 
 def _cast(values: Any, source: tf.DType, target: tf.DType | str) -> Any:
   """Casts the tensors of a nest that have the source's type."""
+  # By components: a cast sparse tensor would lose the sizes that are known.
   return tf.nest.map_structure(
       lambda value: tf.cast(value, target)
       if getattr(value, 'dtype', None) == source
       else value,
       values,
+      expand_composites=True,
   )

@@ -13,6 +13,7 @@ too.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from . import (
   metrics,
   objectives,
   optimizers,
+  resident_data,
   training,
   updating,
 )
@@ -51,29 +53,13 @@ def place(
     ValueError: If the arrays are of different numbers of examples.
   """
   strategy = strategy or tf.distribute.get_strategy()
-  tensors = _tensors(arrays)
+  tensors = resident_data.tensors(arrays)
 
   @tf.function(autograph=False)
   def copy(tensors: Mapping[str, Any]) -> Data:
     return strategy.run(lambda mine: _map(tf.identity, mine), (tensors,))
 
   return copy(tensors)
-
-
-def _tensors(arrays: Mapping[str, Any]) -> dict[str, Any]:
-  def convert(part: Any) -> Any:
-    if isinstance(part, Mapping):
-      return {name: convert(value) for name, value in part.items()}
-    is_tensor = isinstance(part, tf.RaggedTensor | tf.SparseTensor)
-    return part if is_tensor else tf.constant(part)
-
-  with tf.device('CPU:0'):
-    tensors = convert(arrays)
-  sizes = {path: int(leaf.shape[0]) for path, leaf in rows_lib.leaves(tensors)}
-  if len(set(sizes.values())) > 1:
-    # XLA would take the last row of a short one again and again.
-    raise ValueError(f'arrays: expected one number of examples, got {sizes}.')
-  return tensors
 
 
 def _map(function: Callable[[tf.Tensor], tf.Tensor], data: Any) -> Any:
@@ -105,41 +91,12 @@ def batched(
   return tf.reshape(order, [-1, global_batch_size])
 
 
-def _batch(data: Data, row: tf.Tensor, epoch: tf.Tensor) -> dict[str, Any]:
-  """Gathers this replica's part of a global batch."""
-  index = _part(row)
-  batch = rows_lib.take(data, tf.maximum(index, 0))
-  is_example = tf.cast(index >= 0, tf.float32)
-  if 'weight' in batch:
-    weight = batch['weight']
-    is_example = checks.leading('weight', is_example, weight) * weight
-  return {
-      **batch,
-      'index': index,
-      'epoch': tf.fill(tf.shape(index), epoch),
-      'weight': is_example,
-  }
-
-
-def _part(row: tf.Tensor) -> tf.Tensor:
-  """Returns this replica's part of a row, filled up so that all are equal."""
-  context = tf.distribute.get_replica_context()
-  num_replicas = context.num_replicas_in_sync if context else 1
-  if num_replicas == 1:
-    return row
-  [global_batch_size] = checks.sizes_of(row)
-  missing = -global_batch_size % num_replicas
-  if not isinstance(missing, int) or missing:
-    row = tf.pad(row, [[0, missing]], constant_values=-1)
-  parts = tf.reshape(row, [num_replicas, -1])
-  return tf.gather(parts, context.replica_id_in_sync_group)
-
-
 def make_loop(
     step: training.Step,
     strategy: tf.distribute.Strategy | None = None,
     *,
     jit_compile: bool = False,
+    is_full: bool = False,
 ) -> Callable[..., tuple[training.Sums, tf.Tensor]]:
   """Makes a loop in the graph over a train or an evaluation step.
 
@@ -148,6 +105,8 @@ def make_loop(
     strategy: The strategy that the step was made with.
     jit_compile: Whether XLA compiles the whole loop: for one replica, and
       not for convolutions on a CPU; see `compilation.choose`.
+    is_full: Whether no row has padding. Then, if replicas divide the batch and
+      the data have no weights, steps need not look at weights.
 
   Returns:
     A `tf.function` of
@@ -168,6 +127,7 @@ def make_loop(
     else the `weight` of the data where they have one, and 1 where not.
   """
   strategy = strategy or tf.distribute.get_strategy()
+  batch = functools.partial(resident_data.batch, is_full=is_full)
 
   @tf.function(autograph=False, jit_compile=jit_compile or None)
   def loop(
@@ -181,7 +141,7 @@ def make_loop(
   ) -> tuple[training.Sums, tf.Tensor]:
     def next_step(taken: tf.Tensor) -> training.Sums:
       row = tf.gather(rows, start + taken)
-      return step(state, strategy.run(_batch, (data, row, epoch)))
+      return step(state, strategy.run(batch, (data, row, epoch)))
 
     return loops.add_up(next_step, sums, num_steps)
 
@@ -256,13 +216,13 @@ def make_train_loop(
     (2, 3.0)
   """
   strategy = strategy or tf.distribute.get_strategy()
-  tensors = _tensors(arrays)
+  tensors = resident_data.tensors(arrays)
   forward, extent = _traced(
       state, objective, tensors, strategy, jit, is_deterministic
   )
   step = training.make_train_step(
-      objective, optimizer, metric, strategy, extent, after,
-      micro_batch_size=micro_batch_size,
+      objective, optimizer, metric, strategy, extent,
+      after=after, micro_batch_size=micro_batch_size,
   )
   zeros = training.zero_sums(metric, forward)
   return _over(state, step, strategy, extent, tensors, zeros)
@@ -319,7 +279,7 @@ def make_eval_loop(
     (2, 4.0)
   """
   strategy = strategy or tf.distribute.get_strategy()
-  tensors = _tensors(arrays)
+  tensors = resident_data.tensors(arrays)
   forward, extent = _traced(
       state, objective, tensors, strategy, jit, is_deterministic
   )
@@ -348,12 +308,18 @@ def _traced(
     is_deterministic: bool,
 ) -> tuple[tf.types.experimental.ConcreteFunction, compilation.Extent]:
   """Traces the forward pass of one example, and chooses what is compiled."""
-  example = _batch(rows_lib.take(tensors, [0]), tf.zeros([1], tf.int32), 0)
+  one = tf.zeros([1], tf.int32)
+  example = resident_data.batch(rows_lib.take(tensors, one), one, epoch=0)
   with strategy.scope():  # Layers may ask what they are computed on.
     forward = training.trace(objective, state.model, example)
   extent = compilation.choose_for(
       state.model, forward, strategy, jit, is_deterministic=is_deterministic
   )
+  if any(
+      isinstance(leaf, tf.RaggedTensor | tf.SparseTensor)
+      for _, leaf in rows_lib.leaves(tensors)
+  ):  # XLA gathers none of their rows.
+    extent = min(extent, compilation.Extent.UPDATE)
   return forward, extent
 
 
@@ -366,9 +332,11 @@ def _over(
     zeros: training.Sums,
 ) -> Callable[..., tuple[training.Sums, tf.Tensor]]:
   """Makes a loop over data that are placed once, with defaults."""
-  loop = make_loop(
-      step, strategy, jit_compile=extent == compilation.Extent.LOOP
-  )
+  is_compiled = extent == compilation.Extent.LOOP
+  loops = [  # Each is traced when it is first called.
+      make_loop(step, strategy, jit_compile=is_compiled, is_full=is_full)
+      for is_full in (False, True)
+  ]
   data = place(tensors, strategy)
 
   def over(
@@ -381,8 +349,9 @@ def _over(
   ) -> tuple[training.Sums, tf.Tensor]:
     if num_steps is None:
       num_steps = len(rows) - start
+    is_full = bool(tf.reduce_all(tf.greater_equal(rows, 0)))
     first, number, count = map(tf.constant, (start, epoch, num_steps))
-    return loop(
+    return loops[is_full](
         state, data, rows, first, number,
         zeros if sums is None else sums, count,
     )

@@ -65,8 +65,8 @@ class TrainState(tf.Module):
     self.parameters = variables.trainable(model)
     if not self.parameters:
       raise ValueError(
-          'model: it has no trainable variables; make them before its '
-          'TrainState: by model.build(input_shape), or call it once.'
+          'model: it has no trainable variables; call model.build(input_shape) '
+          'before making its TrainState, or the model itself, once.'
       )
     optimizer_state = optimizer.init(self.parameters)
     self.optimizer_state = tf.nest.map_structure(_variable, optimizer_state)

@@ -11,7 +11,6 @@ replicas / sum of weights over all replicas.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -28,6 +27,7 @@ from . import (
   micro_batches,
   objectives,
   optimizers,
+  padding,
   random,
   skipping,
   tracing,
@@ -113,18 +113,23 @@ def make_train_step(
 
   @_compiled_if(extent == compilation.Extent.PARTS)
   def gradients_of(
-      state: TrainState, batch: objectives.Batch, place: Any, assigned: Any
+      state: TrainState,
+      batch: objectives.Batch,
+      is_padded: bool,
+      place: Any,
+      assigned: Any,
   ) -> tuple[Any, Any]:
     seed = random.fold_in(state.seed, state.step)
-    batch = measuring.without_garbage(batch)
+    batch = measuring.without_garbage(batch, is_padded)
     untrained = variables.untrained(state.model)
     with (
         random.at(place),
+        padding.of(batch.get('weight') if is_padded else None),
         assignments.collected(untrained, assigned) as assigned,
         tf.GradientTape() as tape,
     ):
       evaluation = objective(state.model, batch, seed, is_training=True)
-      loss, sums = measuring.measure(metric, evaluation, batch)
+      loss, sums = measuring.measure(metric, evaluation, batch, is_padded)
       if state.loss_scale is not None:
         loss = loss_scaling.scale(loss, state.loss_scale)
     gradients = tape.gradient(
@@ -151,12 +156,13 @@ def make_train_step(
 
   def replica_step(state: TrainState, batch: objectives.Batch) -> Sums:
     measuring.check_batch(batch)
+    batch, is_padded = padding.split(batch)
     untrained = updating.before_forward(state)
     if micro_batch_size is None:
-      added, assigned = gradients_of(state, batch, None, None)
+      added, assigned = gradients_of(state, batch, is_padded, None, None)
     else:
       added, assigned = micro_batches.add_up(
-          functools.partial(gradients_of, state),
+          lambda part, *place: gradients_of(state, part, True, *place),
           batch,
           micro_batch_size,
           reduces=strategy.num_replicas_in_sync > 1
@@ -215,9 +221,10 @@ def make_eval_step(
         )
       model = state.average.model
     measuring.check_batch(batch)
-    batch = measuring.without_garbage(batch)
+    batch, is_padded = padding.split(batch)
+    batch = measuring.without_garbage(batch, is_padded)
     evaluation = objective(model, batch, None, is_training=False)
-    return measuring.measure(metric, evaluation, batch)[1]
+    return measuring.measure(metric, evaluation, batch, is_padded)[1]
 
   def replica_step(state: TrainState, batch: objectives.Batch) -> Sums:
     return distribution.all_reduce_sum(measure(state, batch))

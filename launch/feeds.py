@@ -74,6 +74,8 @@ class Resident:
       strategy: tf.distribute.Strategy,
       extent: compilation.Extent,
       arrays: Mapping[str, np.ndarray],
+      *,
+      is_full: bool = False,
   ):
     """Copies the data; the loop is traced at its first use only.
 
@@ -82,9 +84,13 @@ class Resident:
       strategy: The strategy that it was made with.
       extent: What is compiled.
       arrays: `image` and `label`, ``[num_examples, ...]``.
+      is_full: Whether no batch has padding.
     """
     self._loop = resident.make_loop(
-        step, strategy, jit_compile=extent == compilation.Extent.LOOP
+        step,
+        strategy,
+        jit_compile=extent == compilation.Extent.LOOP,
+        is_full=is_full,
     )
     self._data = resident.place(arrays, strategy)
     for array in arrays.values():
@@ -207,17 +213,20 @@ def of_training(
     The loop. A call on data in memory must stay within an epoch.
   """
   if not isinstance(data, examples.Examples):
-    return Streaming(step, strategy).over(
-        data,
-        lambda start, place: batches.train_batches(
-            data,
-            seed=seed,
-            global_batch_size=global_batch_size,
-            start_step=start,
-            num_steps=num_steps - start,
-            **place,
-        ),
-    )
+    is_divided = global_batch_size % strategy.num_replicas_in_sync == 0
+
+    def stream(start: int, place: dict[str, int]) -> tf.data.Dataset:
+      dataset = batches.train_batches(
+          data,
+          seed=seed,
+          global_batch_size=global_batch_size,
+          start_step=start,
+          num_steps=num_steps - start,
+          **place,
+      )
+      return dataset.map(_without_weight) if is_divided else dataset
+
+    return Streaming(step, strategy).over(data, stream)
   steps_per_epoch = batches.num_train_steps_per_epoch(
       data.num_examples, global_batch_size
   )
@@ -230,4 +239,10 @@ def of_training(
     epoch, row = divmod(step, steps_per_epoch)
     return order(epoch), row, epoch
 
-  return Resident(step, strategy, extent, data.arrays).over(rows)
+  loop = Resident(step, strategy, extent, data.arrays, is_full=True)
+  return loop.over(rows)
+
+
+def _without_weight(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+  """Leaves out weights that are all 1: a step is faster without them."""
+  return {name: value for name, value in batch.items() if name != 'weight'}

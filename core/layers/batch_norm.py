@@ -9,7 +9,7 @@ import sonnet as snt
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
-from .. import assignments, checks, distribution
+from .. import assignments, checks, distribution, padding
 
 
 class BatchNorm(snt.Module):
@@ -135,7 +135,8 @@ class BatchNorm(snt.Module):
       is_training: Whether to use the statistics of the batch. All replicas must
         then take part.
       weights: How much each example counts in the statistics,
-        ``[batch_size]`` at least 0. If None, each counts 1. An example of
+        ``[batch_size]`` at least 0. If None, each counts 1, but for what the
+        batch of a train step gives weight 0, see `core.padding`. An example of
         weight 0 may hold NaN and infinities: it is normalised with zeros in
         their place, and changes no bit of the others, of the statistics or of
         a gradient. Weights are not used in evaluation.
@@ -149,6 +150,8 @@ class BatchNorm(snt.Module):
     """
     inputs = tf.convert_to_tensor(inputs)
     self.build(inputs.shape)
+    if is_training and weights is None:
+      weights = padding.counted(inputs)
     if is_training and weights is None and _has_kernel(inputs):
       return self._fused(inputs)
     x = tf.cast(inputs, tf.float32)

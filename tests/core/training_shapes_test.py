@@ -205,7 +205,7 @@ class ShapesTest(parameterized.TestCase):
     ):
       with self.assertRaisesRegex(TypeError, 'model: .*got a Model of Keras'):
         function(Model())
-    with self.assertRaisesRegex(ValueError, 'or call it once'):
+    with self.assertRaisesRegex(ValueError, 'or the model itself, once'):
       training.TrainState(tf.Module(), optimizers.sgd(0.1))
 
   def test_a_batch_when_it_runs(self):

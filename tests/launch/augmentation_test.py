@@ -8,14 +8,14 @@ import signal
 
 import numpy as np
 import pytest
-from absl.testing import absltest
+from absl.testing import absltest, parameterized
 
 from tests.launch import runs
 
 _TRAINING = dict(flip='alternating', max_shift=1, random_erasing=0.5)
 
 
-class AugmentationTest(absltest.TestCase):
+class AugmentationTest(parameterized.TestCase):
 
   def setUp(self):
     super().setUp()
@@ -46,9 +46,14 @@ class AugmentationTest(absltest.TestCase):
     self.assertEqual(runs.result(workdir)['test'], runs.result(whole)['test'])
     self.assertEqual(runs.result(workdir)['num_train_step_traces'], 1)
 
-  def test_any_number_of_replicas_gives_the_same(self):
+  @parameterized.parameters(
+      {}, {'global_batch_size': 13}, {'global_batch_size': 13, 'resident_gb': 0}
+  )
+  def test_any_number_of_replicas_gives_the_same(self, **batches):
+    """Also if they do not divide a batch, resident or streamed."""
     changes = dict(
         _TRAINING,
+        **batches,
         test_time_augmentation='flip_shift',
         optimizer='sgd',
         learning_rate=0.1,

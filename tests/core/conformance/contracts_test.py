@@ -16,9 +16,7 @@ _NAMES = tuple(tasks.TASKS)
 # XLA has no sparse tensors; batch norm sees the examples of a micro-batch.
 _COMPILED = tuple(name for name in _NAMES if name != 'bags')
 _ADDITIVE = tuple(name for name in _NAMES if name != 'norm')
-_REPLICAS = (
-    (2, tasks.padded), (3, tasks.padded), (2, tasks.uneven), (3, tasks.uneven)
-)
+_REPLICAS = ((3, tasks.padded), (3, tasks.uneven))
 
 
 @functools.cache
@@ -83,7 +81,11 @@ class ContractsTest(parameterized.TestCase):
     )
     self.assert_same(name, trained, rtol=1e-4)
 
-  @parameterized.product(name=_ADDITIVE, size=(1, 2, 3, 7))
+  @parameterized.parameters(
+      *((name, size) for name in _ADDITIVE for size in (1, 3)),
+      ('tokens', 2),
+      ('tokens', 7),
+  )
   def test_micro_batches(self, name, size):
     trained = tasks.train(tasks.TASKS[name], micro_batch_size=size)
     self.assert_same(name, trained)

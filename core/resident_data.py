@@ -1,0 +1,93 @@
+"""Batches of data that lie on the devices, gathered by the replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from . import checks, padding
+from . import rows as rows_lib
+
+
+def tensors(arrays: Mapping[str, Any]) -> dict[str, Any]:
+  """Turns arrays into tensors, in the memory of the host.
+
+  Args:
+    arrays: Arrays or tensors ``[num_examples, ...]``, sparse and ragged ones
+      too, by name; mappings may be nested.
+
+  Returns:
+    The tensors.
+
+  Raises:
+    ValueError: If they are of different numbers of examples.
+  """
+
+  def convert(part: Any) -> Any:
+    if isinstance(part, Mapping):
+      return {name: convert(value) for name, value in part.items()}
+    is_tensor = isinstance(part, tf.RaggedTensor | tf.SparseTensor)
+    return part if is_tensor else tf.constant(part)
+
+  with tf.device('CPU:0'):
+    converted = convert(arrays)
+  sizes = {path: int(x.shape[0]) for path, x in rows_lib.leaves(converted)}
+  if len(set(sizes.values())) > 1:
+    # XLA would take the last row of a short one again and again.
+    raise ValueError(f'arrays: expected one number of examples, got {sizes}.')
+  return converted
+
+
+def batch(
+    data: Mapping[str, Any],
+    row: tf.Tensor,
+    epoch: tf.Tensor | int,
+    is_full: bool = False,
+) -> dict[str, Any]:
+  """Gathers this replica's part of a global batch.
+
+  Args:
+    data: Tensors ``[num_examples, ...]``.
+    row: The positions of the batch's examples, int32 ``[global_batch_size]``,
+      -1 for padding.
+    epoch: The number of the epoch, int32 ``[]``.
+    is_full: Whether no position is -1.
+
+  Returns:
+    The examples, and `index`, `epoch` and `weight`. All replicas have equally
+    many: what is missing is padding, of weight 0.
+  """
+  index, is_filled_up = _part(row)
+  is_padded = is_filled_up or not is_full
+  rows = tf.maximum(index, 0) if is_padded else index
+  examples = rows_lib.take(data, rows)
+  weight = tf.cast(index >= 0, tf.float32)
+  gathered = {
+      **examples,
+      'index': index,
+      'epoch': tf.fill(tf.shape(index), epoch),
+      'weight': weight,
+  }
+  if 'weight' in examples:
+    own = examples['weight']
+    gathered['weight'] = checks.leading('weight', weight, own) * own
+  elif not is_padded:
+    gathered[padding.IS_PADDED] = False
+  return gathered
+
+
+def _part(row: tf.Tensor) -> tuple[tf.Tensor, bool]:
+  """Returns this replica's part of a row, and if parts had to be filled up."""
+  context = tf.distribute.get_replica_context()
+  num_replicas = context.num_replicas_in_sync if context else 1
+  if num_replicas == 1:
+    return row, False
+  [global_batch_size] = checks.sizes_of(row)
+  missing = -global_batch_size % num_replicas
+  is_filled_up = not isinstance(missing, int) or missing > 0
+  if is_filled_up:
+    row = tf.pad(row, [[0, missing]], constant_values=-1)
+  parts = tf.reshape(row, [num_replicas, -1])
+  return tf.gather(parts, context.replica_id_in_sync_group), is_filled_up
