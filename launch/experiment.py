@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from core import (
   augmentation,
-  checks,
   compilation,
   distribution,
   loss_scaling,
@@ -48,7 +47,7 @@ def open_dataset(
     DataError: If the set cannot be had or used.
   """
   return sources.open_dataset(
-      config.dataset,
+      str(config.dataset),
       data_dir=data_dir,
       archives_dir=archives_dir,
       validation_examples=config.validation_examples,
@@ -136,11 +135,6 @@ class Experiment:
       ValueError, UserError: If a name or an argument in the config is not
         valid.
     """
-    for name, known in (
-        ('jit', compilation.MODES),
-        ('test_time_augmentation', tuple(_VIEWS)),
-    ):  # The flags are checked already, what a config.json has is not.
-      checks.one_of(name, getattr(config, name), known)
     self.config = config
     self.data = data
     self.steps_per_epoch = steps_per_epoch
@@ -312,6 +306,10 @@ def make_loss(
 ) -> objectives.Loss:
   """Makes the loss of a config, with its class weights and smoothing."""
   weights = config.class_weights
+  if weights == 'balanced':
+    raise programs.UserError(
+        '--class_weights=balanced: give a factor for each class.'
+    )
   if weights is not None and len(weights) != num_classes:
     raise programs.UserError(
         f'--class_weights: {len(weights)} weights for {num_classes} classes; '

@@ -211,7 +211,7 @@ def names(kind: str) -> list[str]:
   return sorted(_TABLES[kind][0])
 
 
-def known_arguments(kind: str, name: str) -> dict[str, inspect.Parameter]:
+def known_arguments(kind: str, name: Any) -> dict[str, inspect.Parameter]:
   """Lists what a model, loss, optimizer or schedule takes as `--{kind}_arg`.
 
   Args:
@@ -243,7 +243,7 @@ def known_arguments(kind: str, name: str) -> dict[str, inspect.Parameter]:
 
 
 def make_model(
-    name: str, num_classes: int, extra: dict[str, Any]
+    name: Any, num_classes: int, extra: dict[str, Any]
 ) -> models.Model:
   """Constructs a model; its variables are made later.
 
@@ -266,7 +266,7 @@ def make_model(
     return models.create(name, num_classes, **given)
 
 
-def make(kind: str, name: str, extra: dict[str, Any], **given: Any) -> Any:
+def make(kind: str, name: Any, extra: dict[str, Any], **given: Any) -> Any:
   """Calls a factory with what the program gives and the user's arguments.
 
   Args:
@@ -357,7 +357,7 @@ _TRIALS: dict[str, Callable[..., None]] = {
 
 
 def make_loss(
-    name: str,
+    name: Any,
     extra: dict[str, Any],
     class_weights: Sequence[float] | None,
     label_smoothing: float,

@@ -67,8 +67,8 @@ def load(
   try:
     dataset = experiment_lib.open_dataset(
         config,
-        data_dir or start.program.get('data_dir'),
-        archives_dir or start.program.get('archives_dir'),
+        data_dir or config.data_dir,
+        archives_dir or config.archives_dir,
     )
     if dict(dataset.num_examples) != data.num_examples:
       raise programs.UserError(

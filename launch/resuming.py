@@ -27,15 +27,13 @@ class Resumed:
 def check(
     directory: workdir_lib.Workdir,
     config: config_lib.Config,
-    *,
-    accept_changes: bool,
 ) -> Resumed:
   """Checks the flags of a second start against those of the run.
 
   Args:
     directory: The work directory of the run.
-    config: The flags of this start.
-    accept_changes: Whether what decides the weights may change as well.
+    config: The flags of this start; its `accept_changes` says whether what
+      decides the weights may change as well.
 
   Returns:
     The run.
@@ -50,7 +48,7 @@ def check(
       for name, values in changes.items()
       if not config.is_free(name)
   }
-  if refused and not accept_changes:
+  if refused and not config.accept_changes:
     raise programs.UserError(
         f'--workdir={directory.path} holds a run with other flags: '
         f'{describe(refused)}. Give the same flags, name another --workdir, '
@@ -66,13 +64,12 @@ def changed(
     before: workdir_lib.Start,
     config: config_lib.Config,
     data: config_lib.DataSpec,
-    program: Mapping[str, Any],
 ) -> dict[str, Any]:
   """Returns all that a second start changes, `[before, now]` by name."""
   changes = {
       **config_lib.changes(before.config.to_json(), config.to_json()),
       **config_lib.changes(before.data.to_json(), data.to_json()),
-      **config_lib.changes(before.program, program),
+      **config_lib.changes(before.config.place(), config.place()),
   }
   changes.pop('workdir', None)  # It may be moved, or named in another way.
   return changes

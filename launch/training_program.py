@@ -24,28 +24,13 @@ from . import workdir as workdir_lib
 def run(
     config: config_lib.Config,
     *,
-    workdir: str,
-    data_dir: str | None,
-    archives_dir: str | None,
-    strategy: str,
-    num_virtual_devices: int | None,
-    steps_per_loop: int | None = None,
     compilations: Callable[[], int] = lambda: 0,
-    accept_changes: bool = False,
 ) -> int:
   """Trains, or goes on with, the run of a work directory.
 
   Args:
-    config: What the run computes.
-    workdir: Where it is kept.
-    data_dir: Where prepared data sets are.
-    archives_dir: Where archives are.
-    strategy: The name of the strategy.
-    num_virtual_devices: How many devices to split the CPU into.
-    steps_per_loop: How many steps a call of the graph takes at most.
+    config: What the run computes, and where; it has a work directory.
     compilations: Counts what XLA has compiled in this process.
-    accept_changes: Whether a run goes on under flags, or on data, that decide
-      its weights and are not those that it began with.
 
   Returns:
     The exit code.
@@ -58,30 +43,20 @@ def run(
   # The same bits from the same seed, on GPUs too.
   tf.random.set_seed(config.seed)
   tf.config.experimental.enable_op_determinism()
-  scope = devices.strategy(strategy, num_virtual_devices)
-  place = {
-      'data_dir': data_dir,
-      'archives_dir': archives_dir,
-      'workdir': workdir,
-      'strategy': strategy,
-      'num_virtual_devices': num_virtual_devices,
-      'steps_per_loop': steps_per_loop,
-  }
+  scope = devices.strategy(config.strategy, config.num_virtual_devices)
   with devices.lost_workers(scope):
     # What was chosen is kept: a run must not change it on another machine.
     config = dataclasses.replace(
         config, precision=precision.choose(config.precision, scope)
     )
-    return _run(config, place, scope, started, compilations, accept_changes)
+    return _run(config, scope, started, compilations)
 
 
 def _run(
     config: config_lib.Config,
-    place: dict[str, Any],
     scope: tf.distribute.Strategy,
     started: float,
     compilations: Callable[[], int],
-    accept_changes: bool,
 ) -> int:
   is_chief = distribution.is_chief(scope)
 
@@ -89,35 +64,33 @@ def _run(
     if is_chief:
       print(message, flush=True)
 
-  directory = workdir_lib.Workdir(place['workdir'], is_chief=is_chief)
+  directory = workdir_lib.Workdir(str(config.workdir), is_chief=is_chief)
   directory.check_writable()
   with contextlib.ExitStack() as stack:
     resumed = None
     if directory.exists():
       stack.enter_context(directory.locked(say))
-      resumed = resuming.check(directory, config, accept_changes=accept_changes)
+      resumed = resuming.check(directory, config)
       if resumed.is_complete:
         say(_complete(directory))
         return 0
-    experiment, dataset = _prepare(
-        config, place['data_dir'], place['archives_dir']
-    )
+    experiment, dataset = _prepare(config)
     if resumed:
       resuming.check_data(
           directory,
           resumed.before.data,
           experiment.data,
-          accept_changes=accept_changes,
+          accept_changes=config.accept_changes,
       )
     trainer = _make_trainer(
         experiment, dataset, scope, directory, say,
-        steps_per_loop=place['steps_per_loop'],
+        steps_per_loop=config.steps_per_loop,
         compilations=compilations,
     )
     stack.enter_context(_full_disk(directory, trainer, experiment.num_steps))
     notes = []
     if resumed:
-      notes = _go_on(directory, resumed, trainer, experiment, place)
+      notes = _go_on(directory, resumed, trainer, experiment)
     else:
       stack.enter_context(directory.locked(say))
       if is_chief and directory.exists():
@@ -125,7 +98,7 @@ def _run(
             f'--workdir={directory.path}: another process began a run here '
             'meanwhile; start again to go on with it.'
         )
-      directory.write_config(config, experiment.data, place)
+      directory.write_config(config, experiment.data)
     say(_opening(experiment, dataset, scope, trainer, notes))
     return _train(trainer, experiment, directory, say, started)
 
@@ -143,7 +116,6 @@ def _go_on(
     resumed: resuming.Resumed,
     trainer: trainer_lib.Trainer,
     experiment: experiment_lib.Experiment,
-    place: dict[str, Any],
 ) -> list[str]:
   """Records what changes in a run; returns what there is to say of it."""
   step = trainer.step
@@ -151,11 +123,9 @@ def _go_on(
   if not trainer.restored:
     directory.check_progress(resumed.before)
   changes = resuming.changed(
-      resumed.before, experiment.config, experiment.data, place
+      resumed.before, experiment.config, experiment.data
   )
-  directory.record(
-      step, changes, experiment.config, experiment.data, place
-  )
+  directory.record(step, changes, experiment.config, experiment.data)
   notes = [
       f'{error} It is kept aside, as damaged-*, from the next checkpoint on.'
       for error in trainer.damaged
@@ -211,13 +181,13 @@ def _full_disk(
 
 def _prepare(
     config: config_lib.Config,
-    data_dir: str | None,
-    archives_dir: str | None,
 ) -> tuple[experiment_lib.Experiment, sources.ImageDataset]:
   """Opens the data and makes the parts, so that mistakes show up first."""
   try:
     experiment_lib.check_names(config)
-    dataset = experiment_lib.open_dataset(config, data_dir, archives_dir)
+    dataset = experiment_lib.open_dataset(
+        config, config.data_dir, config.archives_dir
+    )
     data = experiment_lib.describe_data(config, dataset)
     steps_per_epoch = batches.num_train_steps_per_epoch(
         data.num_examples['train'], config.global_batch_size

@@ -43,16 +43,14 @@ class Start:
   """What config.json says of a run.
 
   Attributes:
-    config: The flags that decide what is computed.
+    config: The flags that it was last started with.
     data: What the run's models know of the data.
-    program: The flags that say where.
     first_checkpoint: The step of the first checkpoint; None if there was none
       yet; True if a version that did not keep it wrote the file.
   """
 
   config: config_lib.Config
   data: config_lib.DataSpec
-  program: dict[str, Any]
   first_checkpoint: int | None
 
 
@@ -161,21 +159,19 @@ class Workdir:
       self,
       config: config_lib.Config,
       data: config_lib.DataSpec,
-      program: Mapping[str, Any],
   ) -> None:
     """Starts the run: writes config.json.
 
     Args:
-      config: The flags that decide the run.
+      config: The flags of the run.
       data: What the run's models know of the data.
-      program: The values of the other flags.
     """
     if self._is_chief:
       self.path.mkdir(parents=True, exist_ok=True)
       json_files.write(self._config, {
           'config': config.to_json(),
           'data': data.to_json(),
-          'program': dict(program),
+          'program': config.place(),
           'environment': environment.describe(),
           'first_checkpoint': None,
           'history': [],
@@ -187,7 +183,6 @@ class Workdir:
       changes: Mapping[str, Any],
       config: config_lib.Config,
       data: config_lib.DataSpec,
-      program: Mapping[str, Any],
   ) -> None:
     """Changes config.json, and keeps what changed in its history.
 
@@ -197,7 +192,6 @@ class Workdir:
         that is nothing.
       config: As for `write_config`.
       data: As for `write_config`.
-      program: As for `write_config`.
     """
     if self._is_chief and changes:
       values = self._read_config()
@@ -206,7 +200,7 @@ class Workdir:
           **values,
           'config': config.to_json(),
           'data': data.to_json(),
-          'program': dict(program),
+          'program': config.place(),
           'history': [*values.get('history', []), event],
       })
 
@@ -217,22 +211,16 @@ class Workdir:
       UserError: If there is none, or it is not that of a run.
     """
     values = self._read_config()
-    program = values.get('program')
     saved = values.get('first_checkpoint', True)
     try:
-      if not isinstance(program, dict):
-        raise ValueError(f'its program is {program!r}')
-      for name in ('data_dir', 'archives_dir'):
-        if not isinstance(program.get(name), (str, type(None))):
-          raise ValueError(f'its {name} is {program[name]!r}')
       if not isinstance(saved, (int, type(None))):
         raise ValueError(f'its first_checkpoint is {saved!r}')
       if not isinstance(values.get('history', []), list):
         raise ValueError(f'its history is {values["history"]!r}')
+      config = config_lib.Config.from_json(values.get('config'))
       return Start(
-          config_lib.Config.from_json(values.get('config')),
+          config.at(values.get('program')),
           config_lib.DataSpec.from_json(values.get('data')),
-          program,
           saved,
       )
     except ValueError as error:

@@ -68,7 +68,7 @@ class LossTest(parameterized.TestCase):
   )
   def test_class_weights_that_do_not_fit(self, weights, message):
     with self.assertRaisesRegex(
-        programs.UserError, f'--class_weights: .*{message}'
+        (programs.UserError, ValueError), f'class_weights: .*{message}'
     ):
       experiment_lib.make_loss(runs.config(class_weights=weights), 4)
 
