@@ -13,8 +13,8 @@ import tensorflow as tf
 from core import training
 from pipelines import batches, examples, sources
 
-from . import confusion, feeds, programs
 from . import experiment as experiment_lib
+from . import feeds, programs, tables, tasks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,20 +25,43 @@ class Scored:
     split: The split.
     num_examples: How many examples were scored, by the sum of their weights.
     values: Each scalar metric and the loss, by name.
-    per_class: Precision, recall and F1 of each class, by the class's name.
-    confusion_matrix: Counts, a row for each true class; with more than 1,000
-      classes the cells that are not 0, see `confusion.to_json`.
+    arrays: The other metrics: arrays and nests of them, by name.
+    task: The task that was scored.
   """
 
   split: str
   num_examples: int
   values: dict[str, float]
-  per_class: dict[str, dict[str, float]]
-  confusion_matrix: list[list[int]]
+  arrays: dict[str, Any]
+  task: tasks.Task
+
+  @functools.cached_property
+  def report(self) -> tasks.Report:
+    """The same as people read it; not made before it is wanted."""
+    return self.task.report({**self.values, **self.arrays})
 
   def to_json(self) -> dict[str, Any]:
     """Returns the values as JSON has them."""
-    return dict(vars(self))  # Not `asdict`, which copies number by number.
+    return {
+        'split': self.split,
+        'num_examples': self.num_examples,
+        'values': self.values,
+        **{
+            name: value
+            for name, value in self.report.values.items()
+            if name not in ('split', 'num_examples', 'values')
+        },
+    }
+
+  def table(self) -> str:
+    """Returns the report as a program prints it."""
+    return tables.evaluation(
+        self.split,
+        self.values,
+        self.num_examples,
+        self.report.table,
+        self.task.headline,
+    )
 
 
 class Evaluator:
@@ -107,12 +130,17 @@ class Evaluator:
           f'the loss of batch {int(taken)} of {num_steps} of the {split} split '
           'is not finite.'
       )
+    numbers = scalars(values)
     return Scored(
         split=split,
         num_examples=round(float(sums['weight'])),
-        values=scalars(values),
-        per_class=per_class(values, experiment.data.label_names),
-        confusion_matrix=confusion.to_json(values['confusion_matrix']),
+        values=numbers,
+        arrays={
+            name: tf.nest.map_structure(np.asarray, value)
+            for name, value in values.items()
+            if name not in numbers
+        },
+        task=experiment.task,
     )
 
   def _make_feeds(self, split: str) -> dict[str, feeds.Feed]:
@@ -162,23 +190,9 @@ def _place(rows: tf.Tensor, step: int) -> tuple[tf.Tensor, int, int]:
 
 
 def scalars(values: Mapping[str, Any]) -> dict[str, float]:
-  """Takes the numbers out of a summary, leaving vectors and matrices."""
+  """Takes the numbers out of a summary, leaving vectors, matrices and nests."""
   return {
       name: float(value)
       for name, value in values.items()
-      if not value.shape.rank
-  }
-
-
-def per_class(
-    values: Mapping[str, Any], label_names: tuple[str, ...]
-) -> dict[str, dict[str, float]]:
-  """Regroups the vectors of a summary: class name -> metric -> value."""
-  vectors = {
-      name: value.numpy() for name, value in values.items()
-      if value.shape.rank == 1
-  }
-  return {
-      label: {name: float(vector[i]) for name, vector in vectors.items()}
-      for i, label in enumerate(label_names)
+      if tf.is_tensor(value) and not value.shape.rank
   }

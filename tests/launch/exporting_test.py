@@ -110,11 +110,12 @@ class ExportTest(parameterized.TestCase):
       self.assertTrue(row['agrees'])
 
   def test_an_export_that_is_not_the_model(self):
-    def other(images):
-      return np.full([len(images), 4], 0.25, np.float32)
+    def other(inputs):
+      shape = [len(inputs['image']), 4]
+      return {'probabilities': np.full(shape, 0.25, np.float32)}
 
     with mock.patch.object(
-        export_lib, 'saved_model_runner', return_value=other
+        export_lib, 'saved_model_function', return_value=other
     ):
       code, out = self.export(_load(), ['saved_model'])
     self.assertEqual(code, 1)

@@ -29,7 +29,7 @@ from launch import (
   programs,
   training_program,
 )
-from launch import config as config_lib
+from launch import data as data_lib
 from launch import experiment as experiment_lib
 from tests.launch import runs
 
@@ -173,9 +173,8 @@ class ArgumentTest(parameterized.TestCase):
     self.addCleanup(patch.stop)
 
   def _experiment(self, **changes):
-    data = config_lib.DataSpec(
-        image_shape=(8, 8, 1), label_names=tuple('abc'), mean=(), std=(),
-        num_examples={'train': 100},
+    data = data_lib.DataSpec(
+        data_lib.images_with_classes((8, 8, 1), 'abc'), {'train': 100}
     )
     plain = {'model': 'mlp', 'model_arg': {'hidden_sizes': (4,)}}
     config = runs.config(**{**plain, **changes})

@@ -9,7 +9,7 @@ from unittest import mock
 
 from absl.testing import absltest, parameterized
 
-from launch import config as config_lib
+from launch import data as data_lib
 from launch import programs, workdir
 from tests.launch import runs
 
@@ -18,7 +18,9 @@ def _row(step):
   return {'step': step, 'split': 'train'}
 
 
-_DATA = config_lib.DataSpec((8, 8, 3), ('a', 'b'), (), (), {'train': 5})
+_DATA = data_lib.DataSpec(
+    data_lib.images_with_classes((8, 8, 3), 'ab'), {'train': 5}
+)
 
 
 class WorkdirTest(parameterized.TestCase):
@@ -257,7 +259,7 @@ class DamageTest(parameterized.TestCase):
           refused.add(at[-1])
     needed = {
         'config.json': {'config', 'data', 'program', 'seed', 'data_dir',
-                        'label_names', 'num_examples', 'history'},
+                        'class_names', 'train', 'history'},
         'metrics.jsonl': {'step', 'split', 'loss', 'epoch'},
         'result.json': {'num_steps', 'test_accuracy'},
     }

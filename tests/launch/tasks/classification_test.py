@@ -1,0 +1,117 @@
+"""Tests of launch.tasks.classification."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import absltest, parameterized
+
+from launch import data as data_lib
+from launch import tasks
+from launch.tasks import classification
+from tests.launch import runs
+
+_NAMES = ('ankle boot', 'bag', '1e5')
+
+
+def _task(names=_NAMES, **changes):
+  data = data_lib.DataSpec(
+      data_lib.images_with_classes((4, 4, 1), names), {'train': 10}
+  )
+  task = tasks.make(data, runs.config(**changes))
+  task.predict(data.spec.zeros())  # Makes the variables.
+  return task
+
+
+class ReportTest(absltest.TestCase):
+
+  def test_table_and_values(self):
+    values = {
+        'accuracy': 0.5,
+        'macro_precision': 0.1,
+        'macro_recall': 0.2,
+        'macro_f1': 0.3,
+        'precision': np.array([0.125, 1.0, 0.5]),
+        'recall': np.array([0.25, 0.0, 0.5]),
+        'f1': np.array([0.375, 0.5, 0.5]),
+        'confusion_matrix': np.eye(3),
+    }
+    report = _task().report(values)
+    cells = [line.split() for line in report.table.splitlines()]
+    self.assertEqual(cells[0], ['class', 'precision', 'recall', 'f1'])
+    self.assertIn(['ankle', 'boot', '0.1250', '0.2500', '0.3750'], cells)
+    self.assertIn(['1e5', '0.5000', '0.5000', '0.5000'], cells)
+    self.assertEqual(
+        cells[-1], ['macro', 'average', '0.1000', '0.2000', '0.3000']
+    )
+    self.assertEqual(
+        report.values['per_class']['bag'],
+        {'precision': 1.0, 'recall': 0.0, 'f1': 0.5},
+    )
+    self.assertEqual(
+        report.values['confusion_matrix'], np.eye(3, dtype=int).tolist()
+    )
+    figure = report.figures['confusion.png']()
+    self.assertEqual(figure.axes[0].get_title(), 'test')
+
+  def test_other_metrics(self):
+    report = _task().report({'loss': 0.5, 'cost': np.array([1.0, 2.0])})
+    self.assertIn('loss', report.table)
+    self.assertEqual(report.values, {'cost': [1.0, 2.0]})
+    self.assertEmpty(report.figures)
+
+
+class PredictTest(parameterized.TestCase):
+
+  def test_by_hand(self):
+    task = _task(test_time_augmentation='flip')
+    image = tf.constant(
+        np.random.default_rng(0).integers(0, 256, [5, 4, 4, 1]), tf.uint8
+    )
+    columns = task.predict({'image': image})
+    logits = task.model(tf.cast(image, tf.float32) / 255, is_training=False)
+    expected = tf.nn.softmax(logits).numpy()
+    np.testing.assert_allclose(columns['probabilities'], expected, rtol=1e-6)
+    np.testing.assert_array_equal(columns['class'], expected.argmax(1))
+    np.testing.assert_allclose(columns['probability'], expected.max(1), 1e-6)
+    self.assertEqual(
+        [name.decode() for name in columns['prediction'].numpy()],
+        [_NAMES[i] for i in expected.argmax(1)],
+    )
+
+  def test_an_export_takes_scaled_images_too(self):
+    export = _task().export()
+    self.assertEqual(list(export.signature), ['image'])
+    self.assertEqual(export.signature['image'].dtype, tf.uint8)
+    raw = np.random.default_rng(0).integers(0, 256, [2, 4, 4, 1])
+    scaled = export.module.predict_float(tf.constant(raw / 255, tf.float32))
+    columns = export.function({'image': tf.constant(raw, tf.uint8)})
+    np.testing.assert_allclose(
+        columns['probabilities'], scaled['probabilities'], rtol=1e-5
+    )
+
+
+class MetricTest(parameterized.TestCase):
+
+  def test_names_and_order(self):
+    task = _task()
+    self.assertEqual((task.monitor, task.direction), ('accuracy', 'max'))
+    sums = task.eval_metric.measure([0, 1], [[2.0, 1.0, 0.0]] * 2)
+    values = task.eval_metric.compute(sums)
+    self.assertEqual(
+        list(values),
+        ['accuracy', 'cross_entropy', 'macro_precision', 'macro_recall',
+         'macro_f1', 'weighted_f1', 'precision', 'recall', 'f1',
+         'confusion_matrix'],
+    )
+    self.assertEqual(float(values['accuracy']), 0.5)
+
+  @parameterized.parameters((5, False), (6, True))
+  def test_top_5_where_it_says_anything(self, num_classes, expected):
+    metric = classification.eval_metric(num_classes)
+    values = metric.compute(metric.measure([0], tf.zeros([1, num_classes])))
+    self.assertEqual('top_5_accuracy' in values, expected)
+
+
+if __name__ == '__main__':
+  absltest.main()
