@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,13 +12,13 @@ import numpy as np
 import tabulate
 import tensorflow as tf
 
-from core import augmentation, metrics, objectives
+from core import augmentation, losses, metrics, objectives
 from core import export as export_lib
 
 from .. import config as config_lib
 from .. import data as data_lib
-from .. import factories, programs
-from . import confusion, features
+from .. import programs
+from . import confusion, features, making
 from . import task as task_lib
 
 HEADLINE = (
@@ -25,6 +26,47 @@ HEADLINE = (
     'cross_entropy',
 )
 _PER_CLASS = ('precision', 'recall', 'f1')
+
+
+def on_probabilities(
+    loss: Callable[..., tf.Tensor],
+) -> Callable[..., tf.Tensor]:
+  """Applies a regression loss to class probabilities and one-hot labels."""
+
+  def loss_on_probabilities(
+      labels: tf.Tensor,
+      logits: tf.Tensor,
+      *,
+      label_smoothing: float = 0.0,
+      **kwargs: Any,
+  ) -> tf.Tensor:
+    num_classes = logits.shape[-1]
+    one_hot = tf.one_hot(labels, num_classes)
+    targets = one_hot * (1 - label_smoothing) + label_smoothing / num_classes
+    return loss(targets, tf.nn.softmax(logits), **kwargs)
+
+  # What it takes is what the loss takes, and the smoothing.
+  own = inspect.signature(loss_on_probabilities).parameters
+  named = [p for p in own.values() if p.kind != p.VAR_KEYWORD]
+  others = list(inspect.signature(loss).parameters.values())[2:]
+  vars(loss_on_probabilities)['__signature__'] = inspect.Signature(
+      [*named, *others]
+  )
+  return loss_on_probabilities
+
+
+DEFAULT_LOSS = 'softmax_cross_entropy'
+LOSSES: dict[str, Callable[..., tf.Tensor]] = {
+    'absolute_error': on_probabilities(losses.absolute_error),
+    'generalized_cross_entropy': losses.generalized_cross_entropy,
+    'huber': on_probabilities(losses.huber),
+    'multiclass_hinge': losses.multiclass_hinge,
+    'poly1_cross_entropy': losses.poly1_cross_entropy,
+    'softmax_cross_entropy': losses.softmax_cross_entropy,
+    'softmax_focal': losses.softmax_focal,
+    'squared_error': on_probabilities(losses.squared_error),
+    'symmetric_cross_entropy': losses.symmetric_cross_entropy,
+}
 VIEWS: dict[str, Callable[[], Sequence[augmentation.View]]] = {
     'none': tuple,
     'flip': augmentation.flip_views,
@@ -119,14 +161,16 @@ def make(
   Raises:
     UserError: If a name or an argument in the config is not valid.
   """
-  model = factories.make_model(
-      config.model, data.target.num_classes, config.model_arg
-  )
+  if data.target.num_classes < 2:
+    raise programs.UserError(
+        f'num_classes: expected at least 2, got {data.target.num_classes}.'
+    )
+  model = making.model(config, data, data.target.num_classes)
   inputs = features.of(
       model, list(data.spec.inputs), mean=data.mean, std=data.std
   )
   objective = objectives.supervised(
-      make_loss(config, data.target.num_classes),
+      make_loss(data, config),
       inputs=inputs,
       views=VIEWS[config.test_time_augmentation](),
   )
@@ -140,27 +184,97 @@ def make(
 
 
 def make_loss(
-    config: config_lib.Config, num_classes: int
+    data: data_lib.DataSpec, config: config_lib.Config
 ) -> objectives.Loss:
   """Makes the loss of a config, with its class weights and smoothing."""
-  weights = config.class_weights
-  if weights is not None and len(weights) != num_classes:
+  options = making.smoothing(config, LOSSES, DEFAULT_LOSS)
+  loss = making.loss(config, LOSSES, DEFAULT_LOSS, **options)
+  if config.loss_arg:
+    _try(loss, config)
+  return weighted(loss, class_weights(data, config))
+
+
+def class_weights(
+    data: data_lib.DataSpec, config: config_lib.Config
+) -> Sequence[float] | None:
+  """Returns the factor of the loss of each class.
+
+  `balanced` is in inverse proportion to the training examples of each class,
+  1 on average over them.
+
+  Raises:
+    UserError: If there is not one for each class, or none counts.
+  """
+  weights, num_classes = config.class_weights, data.target.num_classes
+  if weights is None:
+    return None
+  if weights == 'balanced':
+    total = sum(data.class_counts)
+    return [total / (num_classes * max(n, 1)) for n in data.class_counts]
+  if len(weights) != num_classes:
     raise programs.UserError(
         f'--class_weights: {len(weights)} weights for {num_classes} classes; '
         'give one for each class.'
     )
   # float32 would take what is nearer to 0 for 0, and what is larger for inf.
-  if weights is not None and (
-      not all(w == 0 or 1e-30 <= w <= 1e30 for w in weights)
-      or not any(weights)
-  ):
+  if not all(w == 0 or 1e-30 <= w <= 1e30 for w in weights) or not any(weights):
     raise programs.UserError(
         f'--class_weights: {",".join(map(str, weights))}: expected 0 or '
         'numbers in [1e-30, 1e30], and not all of them 0.'
     )
-  return factories.make_loss(
-      config.loss, config.loss_arg, weights, config.label_smoothing
-  )
+  return weights
+
+
+def weighted(
+    loss: objectives.Loss, weights: Sequence[float] | None
+) -> objectives.Loss:
+  """Multiplies the loss of each label by the factor of its class.
+
+  Args:
+    loss: A function of labels, integers, and logits to losses of their shape.
+    weights: The factor of each class; None leaves the loss as it is.
+
+  Returns:
+    The loss. It raises UserError if the losses have another shape.
+  """
+  if weights is None:
+    return loss
+
+  def weighted_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    values = loss(labels, logits)
+    if len(values.shape) != len(labels.shape):
+      raise programs.UserError(
+          '--class_weights: the loss is one for each example, not for each of '
+          'its labels.'
+      )
+    factors = tf.constant(weights, values.dtype)
+    return values * tf.gather(factors, labels)
+
+  return weighted_loss
+
+
+def _try(loss: objectives.Loss, config: config_lib.Config) -> None:
+  """Computes a loss of plain logits, which must be finite.
+
+  Raises:
+    UserError: If it is not.
+  """
+  logits = tf.constant([[0.5, -1.0], [0.25, -0.5]])
+  shown = ' '.join(f'--loss_arg={k}={v}' for k, v in config.loss_arg.items())
+  try:
+    with tf.GradientTape() as tape:
+      tape.watch(logits)
+      values = loss(tf.constant([0, 1]), logits)
+    for what, tensor in (
+        ('the loss', values),
+        ('its gradient', tape.gradient(values, logits)),
+    ):
+      if not bool(tf.reduce_all(tf.math.is_finite(tensor))):
+        raise ValueError(f'{what} is not finite with these arguments.')
+  except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+    raise programs.UserError(
+        f'--loss={config.loss} {shown}: {error}'
+    ) from None
 
 
 def eval_metric(num_classes: int) -> metrics.Metric:

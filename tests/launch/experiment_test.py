@@ -46,7 +46,7 @@ class LossTest(parameterized.TestCase):
   def test_class_weights_and_smoothing(self):
     weights = (0.5, 2.0, 1.0, 0.0)
     loss = classification.make_loss(
-        runs.config(class_weights=weights, label_smoothing=0.2), 4
+        _data(), runs.config(class_weights=weights, label_smoothing=0.2)
     )
     log_p = _LOGITS - np.log(np.exp(_LOGITS).sum(1, keepdims=True))
     targets = 0.8 * np.eye(4)[_LABELS] + 0.05
@@ -68,7 +68,7 @@ class LossTest(parameterized.TestCase):
     with self.assertRaisesRegex(
         programs.UserError, f'--class_weights: .*{message}'
     ):
-      classification.make_loss(runs.config(class_weights=weights), 4)
+      classification.make_loss(_data(), runs.config(class_weights=weights))
 
   @parameterized.parameters((0.0, 0.3), (0.2, 0.0), (0.2, 0.3))
   def test_penalties_are_of_matrices_alone(self, l1, l2):

@@ -123,7 +123,7 @@ class WorkdirTest(parameterized.TestCase):
     worker.saved(1)
     worker.record(1, {'seed': [0, 1]}, runs.config(), _DATA, {})
     worker.write_result({})
-    worker.write_report({})
+    worker.write_report({}, 'loss')
     with worker.locked():
       self.assertFalse(self.path.exists())
     self.assertFalse(self.path.exists())

@@ -53,7 +53,7 @@ class FeaturesTest(parameterized.TestCase):
 
   @parameterized.parameters(
       ('mlp', ['image', 'numbers'], 'has numbers as well'),
-      ('wide_and_deep', ['numbers'], "the input .projections.; .*gives: numbers"),
+      ('wide_and_deep', ['numbers'], 'takes the input .*gives: numbers'),
       ('tabular', ['image', 'tokens'], "takes the input 'numbers'.*gives: bag"),
   )
   def test_what_does_not_fit(self, name, given, message):
