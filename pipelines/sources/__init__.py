@@ -8,6 +8,8 @@ from typing import Any
 from .. import datasets, errors, options, preparation
 from . import tfds_sets
 
+__all__ = ('open_dataset', 'route')
+
 Dataset = datasets.Dataset
 DataError = errors.DataError
 Options = options.Options
