@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from . import errors
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.gif')
 _PNG = b'\x89PNG\r\n\x1a\n'
-# What a PNG's colour types have: grey, -, RGB, palette, grey and alpha, -, RGBA.
+# By colour type: grey, RGB, palette, grey and alpha, RGBA.
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 # Markers of a JPEG's frame, and those without a length.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -53,7 +53,9 @@ def read_header(path: str | os.PathLike[str]) -> Header:
   try:
     with open(path, 'rb') as file:
       found = _header(file)
-  except (OSError, struct.error, KeyError) as error:
+  except errors.DataError as error:
+    raise errors.DataError(f'{path}: {error}') from None
+  except (OSError, struct.error, KeyError, ValueError) as error:
     reason = (
         error.strerror or 'cannot be read'
         if isinstance(error, OSError)
@@ -68,7 +70,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
 
 
 def _header(file: BinaryIO) -> Header | None:
-  start = file.read(32)
+  start = file.read(34)
   if start.startswith(_PNG):
     width, height, bits, kind = struct.unpack('>IIBB', start[16:26])
     return Header(height, width, _PNG_CHANNELS[kind], bits)
@@ -76,12 +78,28 @@ def _header(file: BinaryIO) -> Header | None:
     width, height = struct.unpack('<HH', start[6:10])
     return Header(height, width, 3, 8)
   if start.startswith(b'BM'):
-    width, height, _, bits = struct.unpack('<iiHH', start[18:30])
-    return Header(abs(height), width, bits // 8, 8)  # Below 0: top row first.
+    return _bmp_header(file, start)
   if start.startswith(b'\xff\xd8'):
     file.seek(2)
     return _jpeg_header(file)
   return None
+
+
+def _bmp_header(file: BinaryIO, start: bytes) -> Header:
+  """Reads what the decoder cannot tell: it takes palettes for pixels."""
+  size, width, height, _, bits, packed = struct.unpack('<IiiHHI', start[14:34])
+  if bits == 8:
+    file.seek(14 + size)
+    greys = b''.join(bytes((value, value, value)) for value in range(256))
+    palette = np.frombuffer(file.read(4 * 256), np.uint8).reshape(-1, 4)
+    is_plain = palette[:, :3].tobytes() == greys
+  else:
+    is_plain = bits in (24, 32)
+  if not is_plain or packed not in (0, 3):
+    raise errors.DataError(
+        'a BMP with a palette or packed; convert it to PNG.'
+    )
+  return Header(abs(height), width, bits // 8, 8)  # Below 0: top row first.
 
 
 def _jpeg_header(file: BinaryIO) -> Header:
@@ -142,23 +160,32 @@ def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
   return tf.ensure_shape(image, [None, None, channels])
 
 
-def resize(image: tf.Tensor, size: Sequence[int]) -> tf.Tensor:
+def resize(
+    image: tf.Tensor, size: Sequence[int], *, is_mask: bool = False
+) -> tf.Tensor:
   """Resizes an image, antialiased bilinear.
 
   Args:
     image: uint8 ``[H, W, C]``.
     size: The new (height, width).
+    is_mask: Whether values are classes: each is then the nearest one.
 
   Returns:
     uint8 ``[*size, C]``.
   """
+  if is_mask:
+    nearest = tf.image.ResizeMethod.NEAREST_NEIGHBOR
+    return tf.image.resize(image, size, nearest)
   resized = tf.image.resize(image, size, antialias=True)
   rounded = tf.saturate_cast(tf.round(resized), tf.uint8)
   return tf.ensure_shape(rounded, [*size, image.shape[-1]])
 
 
 def read(
-    path: tf.Tensor, shape: tuple[int, int, int], resizes: bool
+    path: tf.Tensor,
+    shape: tuple[int, ...],
+    resizes: bool,
+    is_mask: bool = False,
 ) -> tf.Tensor:
   """Reads an image; running it fails where the file is broken.
 
@@ -166,17 +193,22 @@ def read(
     path: The file, a string ``[]``.
     shape: (H, W, C) to return.
     resizes: Whether images of other sizes are resized; else they fail.
+    is_mask: Whether values are classes.
 
   Returns:
     uint8 of the shape.
   """
   image = decode(tf.io.read_file(path), shape[-1])
-  image = resize(image, shape[:2]) if resizes else image
+  image = resize(image, shape[:2], is_mask=is_mask) if resizes else image
   return tf.ensure_shape(image, shape)
 
 
 def load(
-    paths: Sequence[str], shape: tuple[int, int, int], resizes: bool
+    paths: Sequence[str],
+    shape: tuple[int, ...],
+    resizes: bool,
+    *,
+    is_mask: bool = False,
 ) -> tuple[np.ndarray, dict[int, str]]:
   """Reads images into memory, several at a time.
 
@@ -184,6 +216,7 @@ def load(
     paths: The files.
     shape: (H, W, C) of each image.
     resizes: Whether images of other sizes are resized; else they are broken.
+    is_mask: Whether values are classes.
 
   Returns:
     uint8 ``[num_images, H, W, C]``, and why an image cannot be read, by its
@@ -191,27 +224,65 @@ def load(
   """
   array = np.zeros([len(paths), *shape], np.uint8)
   found = np.zeros(len(paths), bool)
-  dataset = (
+  for index, some in _readable(paths, shape, resizes, is_mask):
+    array[index], found[index] = some, True
+  return array, _why(paths, found, shape, resizes)
+
+
+def find_broken(
+    paths: Sequence[str], shape: tuple[int, ...], resizes: bool
+) -> dict[int, str]:
+  """Reads images without keeping them.
+
+  Args:
+    paths: The files.
+    shape: (H, W, C) of each image.
+    resizes: Whether images of other sizes are resized; else they are broken.
+
+  Returns:
+    Why an image cannot be read, by its index.
+  """
+  found = np.zeros(len(paths), bool)
+  for index, _ in _readable(paths, shape, resizes):
+    found[index] = True
+  return _why(paths, found, shape, resizes)
+
+
+def _readable(
+    paths: Sequence[str],
+    shape: tuple[int, ...],
+    resizes: bool,
+    is_mask: bool = False,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """Yields batches of the images that can be read, and their indices."""
+  return (
       tf.data.Dataset.from_tensor_slices(list(paths))
       .enumerate()
       .map(
-          lambda index, path: (index, read(path, shape, resizes)),
+          lambda index, path: (index, read(path, shape, resizes, is_mask)),
           num_parallel_calls=tf.data.AUTOTUNE,
       )
       .ignore_errors()
       .batch(_BATCH_SIZE)
       .prefetch(1)
+      .as_numpy_iterator()
   )
-  for index, some in dataset.as_numpy_iterator():
-    array[index], found[index] = some, True
-  return array, {
-      int(index): why_broken(paths[index], shape, resizes)
-      for index in np.flatnonzero(~found)
+
+
+def _why(
+    paths: Sequence[str],
+    found: np.ndarray,
+    shape: tuple[int, ...],
+    resizes: bool,
+) -> dict[int, str]:
+  return {
+      index: why_broken(paths[index], shape, resizes)
+      for index in np.flatnonzero(~found).tolist()
   }
 
 
 def why_broken(
-    path: str, shape: tuple[int, int, int], resizes: bool
+    path: str, shape: tuple[int, ...], resizes: bool
 ) -> str:
   """Returns why an image cannot be read.
 

@@ -199,7 +199,9 @@ def _dataset(
   if class_names is not None and spec.LABEL not in names:
     raise errors.DataError('class_names: there is no array `label` to name.')
   named = () if class_names is None else _class_names(class_names)
-  features, values, notes = {}, {split: {} for split in choice.parts}, []
+  features: dict[str, spec.Feature] = {}
+  values: dict[str, dict[str, np.ndarray]] = {s: {} for s in choice.parts}
+  notes: list[str] = []
   for feature in names:
     found = kinds.infer(
         feature,

@@ -69,8 +69,9 @@ def decide(table: rows.Rows, query: Query) -> Columns:
   notes = [f'{kind}: {", ".join(found)}.' for kind, found in kinds.items()
            if found]
   notes.append(f'label: {", ".join(label)}, {_LABELS[label_kind]}.')
+  numbers, categories, text = (tuple(kinds[key]) for key in _INPUTS)
   return Columns(
-      *(tuple(kinds[key]) for key in _INPUTS), label, label_kind, tuple(notes)
+      numbers, categories, text, label, label_kind, tuple(notes)
   )
 
 
@@ -116,7 +117,8 @@ def _check(columns: Sequence[str], query: Query) -> None:
 def _kind(column: str, cells: Sequence[str]) -> str:
   """Tells what the cells of an input are."""
   found = [rows.number(cell) for cell in cells]
-  if None not in found and not all(map(math.isnan, found)):  # type: ignore
+  read = [each for each in found if each is not None]
+  if len(read) == len(cells) and not all(map(math.isnan, read)):
     return 'numbers'
   present = [cell for cell in cells if cell]
   different = set(present)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import datasets, errors, options, spec, texts
-from . import columns, hashing, kinds, queries, rows
+from . import checks, classes, columns, hashing, kinds, queries, rows
 
 MEAN, CATEGORY = 'mean', 'category'
 # What a missing category counts as, where it may be missing.
@@ -98,7 +98,7 @@ class _Table:
         for split, part in self.choice.parts.items()
     }
 
-  def inputs(self, decided: columns.Columns) -> dict[str, kinds.Values]:
+  def inputs(self, decided: columns.Columns) -> dict[str, checks.Values]:
     """Makes the features that are not to be predicted."""
     values = {}
     if decided.numbers:
@@ -107,6 +107,13 @@ class _Table:
           spec.NUMBERS, found.shape[1:], 'float32', columns=decided.numbers
       )
       values['numbers'] = self._split(feature, found)
+      lacking = np.isnan(found).sum(axis=0)
+      values['numbers'].notes.extend(
+          f'{column}: {number:,} of {len(found):,} numbers are missing, and '
+          'count as the mean.'
+          for column, number in zip(decided.numbers, lacking, strict=True)
+          if number
+      )
     if decided.categories:
       values['categories'] = kinds.categories(
           'categories',
@@ -114,17 +121,17 @@ class _Table:
           decided.categories,
       )
     if decided.text:
-      found = self._texts(decided.text)
-      values['tokens'] = kinds.Values(
+      cells = self._texts(decided.text)
+      values['tokens'] = checks.Values(
           *texts.feature(
-              {split: [found[row] for row in places]
+              {split: [cells[row] for row in places]
                for split, places in self._places.items()},
               self._tokenizer, self._max_tokens, decided.text,
           )
       )
     return values
 
-  def label(self, decided: columns.Columns) -> kinds.Values:
+  def label(self, decided: columns.Columns) -> checks.Values:
     """Makes the feature to be predicted, which is never missing."""
     if decided.label_kind == spec.NUMBERS:
       found = self._numbers(decided.label, may_lack=False)
@@ -142,9 +149,9 @@ class _Table:
       if not cell:
         raise self._wrong(row, column, 'a label cannot be missing')
     names = sorted(set(cells), key=_by_value)
-    return kinds.named_classes(spec.LABEL, self._cut(np.array(cells)), names)
+    return classes.of_names(spec.LABEL, self._cut(np.array(cells)), names)
 
-  def _classes(self, cells: Sequence[str]) -> kinds.Values:
+  def _classes(self, cells: Sequence[str]) -> checks.Values:
     lists = [
         {name.strip() for name in cell.split(BETWEEN_CLASSES)} - {''}
         for cell in cells
@@ -201,8 +208,8 @@ class _Table:
       found.append(split)
     return found
 
-  def _split(self, feature: spec.Feature, found: np.ndarray) -> kinds.Values:
-    return kinds.Values(feature, self._cut(found), [])
+  def _split(self, feature: spec.Feature, found: np.ndarray) -> checks.Values:
+    return checks.Values(feature, self._cut(found), [])
 
   def _cut(self, found: np.ndarray) -> dict[str, np.ndarray]:
     return {split: found[places] for split, places in self._places.items()}
