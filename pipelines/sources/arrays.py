@@ -108,13 +108,14 @@ def _read(file: pathlib.Path) -> dict[str, np.ndarray]:
   """Reads all arrays of a file."""
   name = None
   try:
-    with np.load(file, allow_pickle=False) as archive:
-      if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise errors.DataError(
-            'the file holds one array without a name; expected several, as '
-            'np.savez writes them.'
-        )
-      found = {}
+    archive = np.load(file, allow_pickle=False)
+    if isinstance(archive, np.ndarray):
+      raise errors.DataError(
+          'the file holds one array without a name; expected several, as '
+          'np.savez writes them.'
+      )
+    found = {}
+    with archive:
       for name in archive.files:
         found[name] = archive[name]
       return found

@@ -122,7 +122,7 @@ def _kind(column: str, cells: Sequence[str]) -> str:
     return 'numbers'
   present = [cell for cell in cells if cell]
   different = set(present)
-  if 2 * len(different) <= len(present):
+  if 0 < 2 * len(different) <= len(present):
     return 'categories'
   if any(len(cell.split()) > 2 for cell in different):
     return 'text'
