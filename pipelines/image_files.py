@@ -75,7 +75,7 @@ class ImageFiles:
         paths,
         fn_output_signature=tf.TensorSpec(shape, tf.uint8),
     )
-    return loaded
+    return {name: loaded[name] for name in (*self.spec, 'index')}
 
   def explain(self, error: Exception) -> Exception:
     """Returns the error to raise for one that reading has raised.

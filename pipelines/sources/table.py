@@ -246,7 +246,7 @@ def number(cell: str, may_lack: bool) -> float:
     raise ValueError(
         f'a number is missing; missing={MEAN} counts it as the mean, in inputs'
     )
-  if abs(found) > np.finfo(np.float32).max:
+  if abs(found) > float(np.finfo(np.float32).max):
     raise ValueError('expected a finite number of float32')
   return found
 
