@@ -20,6 +20,8 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ALONE = frozenset((0x01, *range(0xD0, 0xD9)))
 _BATCH_SIZE = 256
+# Nothing here is for AutoGraph, which would take most of the time of a start.
+_not_converted = tf.autograph.experimental.do_not_convert
 
 
 class Header(NamedTuple):
@@ -127,36 +129,19 @@ def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
     channels: 1 for grey, 3 for colours; transparency is dropped.
 
   Returns:
-    uint8 ``[H, W, channels]``. Running it fails where the image is broken.
+    uint8 ``[H, W, channels]``. Running it fails where the image is broken, or a
+    BMP or GIF of colours is to be grey.
   """
-
-  def bitmap():  # Their decoder converts nothing.
-    image = tf.image.decode_bmp(contents)[..., :3]
-    is_grey = tf.shape(image)[-1] == 1
-    if channels == 3:
-      return tf.cond(
-          is_grey, lambda: tf.image.grayscale_to_rgb(image[..., :1]),
-          lambda: image,
-      )
-    return tf.cond(
-        is_grey, lambda: image, lambda: tf.image.rgb_to_grayscale(image)
-    )
-
-  def picture():
-    image = tf.io.decode_gif(contents)[0]
-    return image if channels == 3 else tf.image.rgb_to_grayscale(image)
 
   def other():
     return tf.io.decode_image(contents, channels, expand_animations=False)
 
-  start = tf.strings.substr(contents, 0, 3)
-  image = tf.case(
-      [
-          (tf.strings.substr(contents, 0, 2) == b'BM', bitmap),
-          (start == b'GIF', picture),
-      ],
-      default=other,
-  )
+  def bitmap():  # Its decoder converts nothing: grey is repeated by adding 0.
+    image = tf.io.decode_bmp(contents)[..., :3]
+    return image + tf.zeros([1, 1, channels], tf.uint8)
+
+  is_bmp = tf.strings.substr(contents, 0, 2) == b'BM'
+  image = tf.cond(is_bmp, bitmap, other)
   return tf.ensure_shape(image, [None, None, channels])
 
 
@@ -181,6 +166,7 @@ def resize(
   return tf.ensure_shape(rounded, [*size, image.shape[-1]])
 
 
+@_not_converted
 def read(
     path: tf.Tensor,
     shape: tuple[int, ...],
@@ -259,7 +245,9 @@ def _readable(
       tf.data.Dataset.from_tensor_slices(list(paths))
       .enumerate()
       .map(
-          lambda index, path: (index, read(path, shape, resizes, is_mask)),
+          _not_converted(
+              lambda index, path: (index, read(path, shape, resizes, is_mask))
+          ),
           num_parallel_calls=tf.data.AUTOTUNE,
       )
       .ignore_errors()
