@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pipelines import spec as spec_lib
@@ -172,32 +172,10 @@ def _from_first_version(values: Mapping[str, Any]) -> dict[str, Any]:
     raise ValueError(f'its label_names is {names!r}')
   if len(values['mean'] or ()) not in (0, shape[-1]):
     raise ValueError(f'its mean is {values["mean"]!r}')
-  spec = images_with_classes(shape, names).to_json()
+  spec = spec_lib.of_images(shape, names).to_json()
   rest = {n: v for n, v in values.items() if n not in expected}
   kept = {n: values[n] for n in ('mean', 'std', 'num_examples')}
   return {'spec': spec, **kept, **rest}
-
-
-def images_with_classes(
-    image_shape: Sequence[int], class_names: Sequence[str]
-) -> spec_lib.Spec:
-  """Returns the features of labelled images.
-
-  Args:
-    image_shape: (height, width, channels).
-    class_names: The name of each class.
-
-  Returns:
-    `image` and `label`.
-  """
-  return spec_lib.Spec({
-      spec_lib.IMAGE: spec_lib.Feature(
-          spec_lib.IMAGE, tuple(image_shape), 'uint8'
-      ),
-      spec_lib.LABEL: spec_lib.Feature(
-          spec_lib.CLASS, (), 'int64', tuple(class_names)
-      ),
-  })
 
 
 def _read_spec(values: Any) -> spec_lib.Spec:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from core import (
@@ -23,7 +24,7 @@ from core import (
   precision,
   training,
 )
-from pipelines import batches, preprocessing, sources, streams
+from pipelines import datasets, preprocessing, sources, splits, streams
 from pipelines import spec as spec_lib
 
 from . import arguments, factories, model_size, programs, tasks
@@ -38,7 +39,7 @@ _NUM_INITIAL_EXAMPLES = 5_000
 
 def open_dataset(
     config: config_lib.Config, data_dir: str | None, archives_dir: str | None
-) -> sources.ImageDataset:
+) -> datasets.Dataset:
   """Opens the data set of a config, preparing it where that is needed.
 
   Raises:
@@ -73,7 +74,7 @@ def check_names(config: config_lib.Config) -> None:
 
 
 def describe_data(
-    config: config_lib.Config, dataset: sources.ImageDataset
+    config: config_lib.Config, dataset: datasets.Dataset
 ) -> data_lib.DataSpec:
   """Checks a data set and reads off it what the model must know.
 
@@ -81,21 +82,58 @@ def describe_data(
     DataError: If an example is damaged, of whatever split.
   """
   dataset.check()
+  train = dataset.split('train')
   mean: tuple[float, ...] = ()
   std: tuple[float, ...] = ()
   if config.normalize:
+    if spec_lib.IMAGE not in dataset.spec.inputs:
+      raise programs.UserError(
+          '--normalize: it is for images, and the data set has '
+          f'{", ".join(dataset.spec.inputs)}.'
+      )
     mean, std = (
         tuple(float(number) for number in numbers)
-        for numbers in preprocessing.statistics(dataset.examples('train'))
+        for numbers in preprocessing.statistics(train)
     )
+  target = dataset.spec.get(spec_lib.LABEL)
+  moments: dict[str, Any] = {}
+  if target and target.kind == spec_lib.NUMBERS:
+    labels = _labels(train).astype(np.float64).reshape([train.num_examples, -1])
+    moments = {
+        'target_mean': tuple(labels.mean(axis=0).tolist()),
+        'target_std': tuple(labels.std(axis=0).tolist()),
+    }
+  counts: tuple[int, ...] = ()
+  if target and target.num_classes and config.class_weights == 'balanced':
+    counts = _class_counts(_labels(train), target)
   return data_lib.DataSpec(
-      spec=data_lib.images_with_classes(
-          dataset.image_shape, dataset.label_names
-      ),
+      spec=dataset.spec,
       num_examples=dict(dataset.num_examples),
       mean=mean,
       std=std,
+      class_counts=counts,
+      **moments,
   )
+
+
+def _labels(data: splits.Split) -> np.ndarray:
+  """Returns the main target of every example of a split."""
+  loaded = data.keys().batch(1024).map(
+      lambda keys: data.load(keys)[spec_lib.LABEL],
+      num_parallel_calls=tf.data.AUTOTUNE,
+  )
+  with streams.explained(data):
+    return np.concatenate(list(loaded.as_numpy_iterator()))
+
+
+def _class_counts(
+    labels: np.ndarray, target: spec_lib.Feature
+) -> tuple[int, ...]:
+  """Returns how many examples, or pixels of them, are of each class."""
+  if target.kind == spec_lib.CLASSES:
+    return tuple(labels.astype(np.int64).sum(axis=0).tolist())
+  counts = np.bincount(labels.ravel(), minlength=target.num_classes)
+  return tuple(counts.tolist())
 
 
 class Experiment:
@@ -209,7 +247,7 @@ class Experiment:
     forward(self.model, batch)
 
   def initialize(
-      self, data: batches.Data, strategy: tf.distribute.Strategy
+      self, data: splits.Split, strategy: tf.distribute.Strategy
   ) -> None:
     """Runs data-dependent initialization once, at the start of a new run.
 

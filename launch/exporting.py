@@ -126,7 +126,7 @@ def _batches(
     run: finished_run.Run, split: str
 ) -> Iterator[dict[str, tf.Tensor]]:
   dataset = batches.eval_batches(
-      run.dataset.examples(split), global_batch_size=_BATCH_SIZE
+      run.dataset.split(split), global_batch_size=_BATCH_SIZE
   )
   yield from dataset
 

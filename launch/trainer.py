@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from core import checkpoints, distribution, training, variables
-from pipelines import sources
+from pipelines import datasets
 
 from . import calls as calls_lib
 from . import (
@@ -52,7 +52,7 @@ class Trainer:
   def __init__(
       self,
       experiment: experiment_lib.Experiment,
-      dataset: sources.ImageDataset,
+      dataset: datasets.Dataset,
       strategy: tf.distribute.Strategy,
       workdir: workdir_lib.Workdir,
       say: Callable[[str], None],
@@ -80,7 +80,7 @@ class Trainer:
     self._say = say
     with strategy.scope():
       self.state = experiment.make_state()
-    data = dataset.examples('train')
+    data = dataset.split('train')
     self.extent = experiment.extent(strategy, feeds.is_resident(data))
     self._train_step = training.make_train_step(
         experiment.objective,
@@ -120,7 +120,7 @@ class Trainer:
     self._health = health.Health(
         self.state,
         examples=lambda step: feeds.examples_of(
-            dataset.examples('train'),
+            dataset.split('train'),
             step - 1,
             seed=self._config.seed,
             global_batch_size=self._config.global_batch_size,
@@ -146,7 +146,7 @@ class Trainer:
     self.damaged = self._checkpointer.damaged
     self._check_same_step()
     if not self.restored:
-      experiment.initialize(dataset.examples('train'), strategy)
+      experiment.initialize(dataset.split('train'), strategy)
     self._saved_step = int(self.state.step.numpy()) if self.restored else -1
     self._health.check_restored(self.restored)
     self._seconds = 0.0

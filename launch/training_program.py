@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from core import compilation, distribution, precision, variables
-from pipelines import batches, sources
+from pipelines import batches, datasets
 
 from . import config as config_lib
 from . import devices, programs, resuming, tables
@@ -213,7 +213,7 @@ def _prepare(
     config: config_lib.Config,
     data_dir: str | None,
     archives_dir: str | None,
-) -> tuple[experiment_lib.Experiment, sources.ImageDataset]:
+) -> tuple[experiment_lib.Experiment, datasets.Dataset]:
   """Opens the data and makes the parts, so that mistakes show up first."""
   try:
     experiment_lib.check_names(config)
@@ -241,7 +241,7 @@ def _make_trainer(
 
 def _opening(
     experiment: experiment_lib.Experiment,
-    dataset: sources.ImageDataset,
+    dataset: datasets.Dataset,
     strategy: tf.distribute.Strategy,
     trainer: trainer_lib.Trainer,
     notes: list[str],

@@ -13,7 +13,7 @@ from launch import data as data_lib
 from pipelines import spec as spec_lib
 
 _DATA = data_lib.DataSpec(
-    spec=data_lib.images_with_classes((8, 8, 3), ('cat', 'dog')),
+    spec=spec_lib.of_images((8, 8, 3), ('cat', 'dog')),
     num_examples={'train': 10, 'test': 3},
     mean=(0.1, 1 / 3, 0.3),
     std=(0.25, 0.2, 0.1),
@@ -122,7 +122,7 @@ class DataSpecTest(parameterized.TestCase):
       data_lib.DataSpec.from_json(values)
 
   def test_differences_name_the_feature(self):
-    spec = data_lib.images_with_classes((8, 8, 3), ('cat', 'cow'))
+    spec = spec_lib.of_images((8, 8, 3), ('cat', 'cow'))
     self.assertEqual(
         dataclasses.replace(_DATA, spec=spec).differences(_DATA),
         {'label.class_names': [['cat', 'dog'], ['cat', 'cow']]},

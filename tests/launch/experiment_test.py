@@ -11,8 +11,8 @@ from launch import data as data_lib
 from launch import experiment as experiment_lib
 from launch import factories, programs
 from launch.tasks import classification
-from pipelines import examples
-from tests import virtual_devices
+from pipelines import spec as spec_lib
+from tests import small_datasets, virtual_devices
 from tests.launch import runs
 
 _LABELS = np.array([0, 1, 2, 3, 1])
@@ -21,7 +21,7 @@ _LOGITS = np.random.default_rng(0).normal(size=[5, 4]).astype(np.float32)
 
 def _data(**changes):
   return data_lib.DataSpec(**{
-      'spec': data_lib.images_with_classes((8, 8, 3), 'abcd'),
+      'spec': spec_lib.of_images((8, 8, 3), 'abcd'),
       'num_examples': {'train': 240},
       **changes,
   })
@@ -125,7 +125,7 @@ class InputTest(absltest.TestCase):
     config = runs.config(normalize=True)
     dataset = experiment_lib.open_dataset(config, runs.data_dir(), None)
     data = experiment_lib.describe_data(config, dataset)
-    images = dataset.examples('train').images / 255
+    images = dataset.split('train').arrays['image'] / 255
     np.testing.assert_allclose(data.mean, images.mean((0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(data.std, images.std((0, 1, 2)), rtol=1e-5)
     experiment = experiment_lib.Experiment(config, data, 20)
@@ -208,7 +208,7 @@ class ModelTest(parameterized.TestCase):
   @parameterized.parameters(1, 2)
   def test_initialize_gives_the_first_examples_prepared(self, num_replicas):
     images = np.random.default_rng(0).integers(0, 256, [5_007, 8, 8, 3])
-    data = examples.Examples(images.astype(np.uint8), np.zeros([5_007]))
+    data = small_datasets.in_memory(images.astype(np.uint8))
     experiment = _experiment(
         _data(mean=(0.3,) * 3, std=(0.2,) * 3),
         model='speednet',
@@ -261,7 +261,7 @@ class MetricTest(parameterized.TestCase):
   @parameterized.parameters((5, False), (6, True))
   def test_top_5_where_it_says_anything(self, num_classes, expected):
     names = tuple(map(str, range(num_classes)))
-    spec = data_lib.images_with_classes((8, 8, 3), names)
+    spec = spec_lib.of_images((8, 8, 3), names)
     experiment = _experiment(_data(spec=spec))
     experiment.build()
     sums = experiment.zero_sums(experiment.eval_metric)

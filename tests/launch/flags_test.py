@@ -31,6 +31,7 @@ from launch import (
 )
 from launch import data as data_lib
 from launch import experiment as experiment_lib
+from pipelines import spec as spec_lib
 from tests.launch import runs
 
 _PROGRAMS = ('train', 'evaluate', 'export')
@@ -174,7 +175,7 @@ class ArgumentTest(parameterized.TestCase):
 
   def _experiment(self, **changes):
     data = data_lib.DataSpec(
-        data_lib.images_with_classes((8, 8, 1), 'abc'), {'train': 100}
+        spec_lib.of_images((8, 8, 1), 'abc'), {'train': 100}
     )
     plain = {'model': 'mlp', 'model_arg': {'hidden_sizes': (4,)}}
     config = runs.config(**{**plain, **changes})

@@ -12,6 +12,7 @@ from core import precision
 from launch import data as data_lib
 from launch import experiment as experiment_lib
 from launch import training_program
+from pipelines import spec as spec_lib
 from tests.launch import runs
 
 _RECIPES = sorted((runs.ROOT / 'launch' / 'recipes').glob('*.flags'))
@@ -62,7 +63,7 @@ class RecipesTest(parameterized.TestCase):
     self.assertEqual(run.call_args.kwargs['workdir'], f'runs/{path.stem}')
     shape = (32, 32, 3) if 'cifar' in config.dataset else (28, 28, 1)
     data = data_lib.DataSpec(
-        data_lib.images_with_classes(shape, '0123456789'), {'train': 55_000}
+        spec_lib.of_images(shape, '0123456789'), {'train': 55_000}
     )
     # As the program does, once it knows its devices.
     config = dataclasses.replace(

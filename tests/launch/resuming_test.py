@@ -9,10 +9,11 @@ from absl.testing import absltest
 
 from launch import data as data_lib
 from launch import programs, resuming, workdir
+from pipelines import spec as spec_lib
 from tests.launch import runs
 
 _DATA = data_lib.DataSpec(
-    data_lib.images_with_classes((8, 8, 3), 'ab'), {'train': 50}
+    spec_lib.of_images((8, 8, 3), 'ab'), {'train': 50}
 )
 # Another value for each type of field.
 _OTHERS = (None, 'other', 17, 0.37, True, (1.0, 2.0), (3, 4), {'a': 1})
@@ -100,7 +101,7 @@ class ResumingTest(absltest.TestCase):
 
   def test_other_data(self):
     other = dataclasses.replace(
-        _DATA, spec=data_lib.images_with_classes((8, 8, 3), 'ac')
+        _DATA, spec=spec_lib.of_images((8, 8, 3), 'ac')
     )
     with self.assertRaisesRegex(
         programs.UserError, 'other data: label.class_names is '

@@ -11,6 +11,7 @@ from absl.testing import absltest, parameterized
 
 from launch import data as data_lib
 from launch import programs, workdir
+from pipelines import spec as spec_lib
 from tests.launch import runs
 
 
@@ -19,7 +20,7 @@ def _row(step):
 
 
 _DATA = data_lib.DataSpec(
-    data_lib.images_with_classes((8, 8, 3), 'ab'), {'train': 5}
+    spec_lib.of_images((8, 8, 3), 'ab'), {'train': 5}
 )
 
 

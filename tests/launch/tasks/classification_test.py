@@ -9,6 +9,7 @@ from absl.testing import absltest, parameterized
 from launch import data as data_lib
 from launch import tasks
 from launch.tasks import classification
+from pipelines import spec as spec_lib
 from tests.launch import runs
 
 _NAMES = ('ankle boot', 'bag', '1e5')
@@ -16,7 +17,7 @@ _NAMES = ('ankle boot', 'bag', '1e5')
 
 def _task(names=_NAMES, **changes):
   data = data_lib.DataSpec(
-      data_lib.images_with_classes((4, 4, 1), names), {'train': 10}
+      spec_lib.of_images((4, 4, 1), names), {'train': 10}
   )
   task = tasks.make(data, runs.config(**changes))
   task.predict(data.spec.zeros())  # Makes the variables.

@@ -16,7 +16,6 @@ from pipelines import spec as spec_lib
 from tests import virtual_devices
 from tests.launch import runs
 
-
 _strategy = functools.cache(virtual_devices.mirrored)
 
 
