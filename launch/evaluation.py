@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from core import training
+from core import metrics, training
 from pipelines import batches, datasets, examples, splits
 
 from . import experiment as experiment_lib
 from . import feeds, programs, tables, tasks
+
+_NUM_EXAMPLES = 'examples'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,9 +91,13 @@ class Evaluator:
     self._batch_size = experiment.config.global_batch_size
     self._is_resident = dataset.is_resident
     extent = experiment.extent(strategy, self._is_resident)
+    # Of several places of an example each has a weight: the sum of these is no
+    # number of examples.
+    self._metric = experiment.eval_metric
+    if experiment.has_places:
+      self._metric = _counting(self._metric)
     self._step = training.make_eval_step(
-        experiment.objective, experiment.eval_metric, strategy, use_average,
-        extent,
+        experiment.objective, self._metric, strategy, use_average, extent
     )
     self._extent = extent
     self._zeros = None
@@ -117,14 +123,15 @@ class Evaluator:
     """
     experiment = self._experiment
     if self._zeros is None:
-      self._zeros = experiment.zero_sums(experiment.eval_metric)
+      self._zeros = experiment.zero_sums(self._metric)
     if split not in self._feeds:
       self._feeds.update(self._make_feeds(split))
     num_steps = batches.num_eval_steps(
         self._dataset.num_examples[split], self._batch_size
     )
     sums, taken = self._feeds[split](state, self._zeros, 0, num_steps)
-    values = training.summarize(experiment.eval_metric, sums)
+    values = training.summarize(self._metric, sums)
+    num_examples = values.pop(_NUM_EXAMPLES, sums['weight'])
     if not bool(tf.math.is_finite(values['loss'])):
       raise programs.Failure(
           f'the loss of batch {int(taken)} of {num_steps} of the {split} split '
@@ -133,7 +140,7 @@ class Evaluator:
     numbers = scalars(values)
     return Scored(
         split=split,
-        num_examples=round(float(sums['weight'])),
+        num_examples=round(float(num_examples)),
         values=numbers,
         arrays={
             name: tf.nest.map_structure(np.asarray, value)
@@ -187,6 +194,24 @@ def _arrays(data: splits.Split) -> dict[str, np.ndarray]:
 def _place(rows: tf.Tensor, step: int) -> tuple[tf.Tensor, int, int]:
   """Returns where a step's batch is: the rows, the row, the epoch."""
   return rows, step, 0
+
+
+def _counting(metric: metrics.Metric | None) -> metrics.Metric:
+  """Counts examples besides, by the largest weight of their places."""
+
+  def measure(labels: Any, predictions: Any, weights: tf.Tensor) -> Any:
+    places = list(range(1, weights.shape.rank))
+    counted = tf.reduce_max(tf.cast(weights > 0, tf.float32), axis=places)
+    measured = {}
+    if metric is not None:
+      measured = metric.measure(labels, predictions, weights)
+    return {'metric': measured, _NUM_EXAMPLES: tf.reduce_sum(counted)}
+
+  def compute(sums: Any) -> dict[str, Any]:
+    values = {} if metric is None else metric.compute(sums['metric'])
+    return {**values, _NUM_EXAMPLES: sums[_NUM_EXAMPLES]}
+
+  return metrics.Collection(measure, compute)
 
 
 def scalars(values: Mapping[str, Any]) -> dict[str, float]:

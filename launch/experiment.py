@@ -295,7 +295,12 @@ class Experiment:
         compilation.operations(self._forward)
     )
 
-  def zero_sums(self, metric: metrics.Metric) -> training.Sums:
+  @property
+  def has_places(self) -> bool:
+    """Whether the loss is one of several places of each example."""
+    return self._forward.structured_outputs.values.shape.rank > 1
+
+  def zero_sums(self, metric: metrics.Metric | None) -> training.Sums:
     """Returns the sums that a loop with this metric starts from."""
     return training.zero_sums(metric, self._forward)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 from pipelines import spec as spec_lib
 
@@ -41,6 +42,15 @@ _KINDS = {
     'segmentation': spec_lib.MASK,
     'text': spec_lib.CLASS,
 }
+
+
+def losses() -> dict[str, Callable[..., Any]]:
+  """Returns the losses of all tasks by name."""
+  return {
+      name: loss
+      for module in reversed(TASKS.values())
+      for name, loss in module.LOSSES.items()
+  }
 
 
 def of(spec: spec_lib.Spec) -> str:

@@ -9,7 +9,7 @@ from absl.testing import absltest, parameterized
 from core import distribution, layers, training, variables
 from launch import data as data_lib
 from launch import experiment as experiment_lib
-from launch import factories, programs
+from launch import programs
 from launch.tasks import classification
 from pipelines import spec as spec_lib
 from tests import small_datasets, virtual_devices
@@ -129,7 +129,7 @@ class InputTest(absltest.TestCase):
     np.testing.assert_allclose(data.mean, images.mean((0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(data.std, images.std((0, 1, 2)), rtol=1e-5)
     experiment = experiment_lib.Experiment(config, data, 20)
-    batch = {'image': dataset.examples('train').images}
+    batch = {'image': dataset.split('train').arrays['image']}
     inputs = experiment.task.inputs(batch)
     np.testing.assert_allclose(tf.reduce_mean(inputs, (0, 1, 2)), 0, atol=1e-4)
     np.testing.assert_allclose(
@@ -197,7 +197,7 @@ class AugmentationTest(parameterized.TestCase):
 
 class ModelTest(parameterized.TestCase):
 
-  @parameterized.parameters(*factories.names('model'))
+  @parameterized.parameters(*runs.IMAGE_MODELS)
   def test_every_model_is_built_from_images(self, name):
     experiment = _experiment(model=name, model_arg={})
     experiment.build()

@@ -15,7 +15,7 @@ from absl.testing import absltest, parameterized
 
 from core import export as export_lib
 from launch import experiment as experiment_lib
-from launch import exporting, factories, finished_run, programs, workdir
+from launch import exporting, finished_run, programs, workdir
 from tests import virtual_devices
 from tests.launch import runs
 
@@ -75,7 +75,7 @@ class ExportTest(parameterized.TestCase):
   def test_both_formats(self):
     self._assert_exports_agree('convnet')
 
-  @parameterized.parameters(*factories.names('model'))
+  @parameterized.parameters(*runs.IMAGE_MODELS)
   @pytest.mark.slow
   def test_every_model_in_both_formats(self, name):
     self._assert_exports_agree(name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from launch import data as data_lib
-from launch import tasks
+from launch import factories, programs, tasks
 from launch.tasks import classification
 from pipelines import spec as spec_lib
 from tests.launch import runs
@@ -112,6 +114,81 @@ class MetricTest(parameterized.TestCase):
     metric = classification.eval_metric(num_classes)
     values = metric.compute(metric.measure([0], tf.zeros([1, num_classes])))
     self.assertEqual('top_5_accuracy' in values, expected)
+
+class LossTest(parameterized.TestCase):
+
+  def _loss(self, name, num_classes, loss_arg=None, **changes):
+    names = tuple(map(str, range(num_classes)))
+    data = data_lib.DataSpec(
+        spec_lib.of_images((4, 4, 1), names), {'train': 10},
+        class_counts=changes.pop('class_counts', ()),
+    )
+    config = runs.config(loss=name, loss_arg=loss_arg or {}, **changes)
+    return classification.make_loss(data, config)
+
+  @parameterized.parameters(
+      ('squared_error', lambda e: e**2),
+      ('absolute_error', abs),
+      ('huber', lambda e: 0.5 * min(abs(e), 1) ** 2),
+  )
+  def test_on_probabilities(self, name, function):
+    # softmax([0, log 3]) = [1/4, 3/4]; smoothed, label 0 is [0.9, 0.1].
+    logits = tf.constant([[0.0, math.log(3.0)]] * 2)
+    loss = self._loss(
+        name, 2, class_weights=(1.0, 3.0), label_smoothing=0.2
+    )
+    values = loss(tf.constant([0, 1]), logits)
+    expected = [
+        (function(0.9 - 0.25) + function(0.1 - 0.75)) / 2,
+        3 * (function(0.1 - 0.25) + function(0.9 - 0.75)) / 2,
+    ]
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
+
+  def test_arguments_are_the_losses_own(self):
+    self.assertEqual(list(factories.known_arguments('loss', 'huber')),
+                     ['delta'])
+    self.assertEmpty(factories.known_arguments('loss', 'squared_error'))
+    self.assertEmpty(
+        factories.known_arguments('loss', 'softmax_cross_entropy')
+    )
+    loss = self._loss('huber', 2, {'delta': 0.1})
+    value = loss(tf.constant([0]), tf.constant([[0.0, 0.0]]))
+    np.testing.assert_allclose(value, [0.5 * 0.01 + 0.1 * 0.4], rtol=1e-5)
+
+  @parameterized.parameters(*classification.LOSSES)
+  def test_each_takes_class_weights(self, name):
+    labels = tf.constant([0, 2, 1])
+    logits = tf.constant([[0.1, 0.5, -1.0], [1.0, 0.0, -2.0], [0.2, 0.1, 3.0]])
+    plain = self._loss(name, 3)(labels, logits)
+    self.assertEqual(plain.shape, [3])
+    self.assertGreater(np.min(plain), 0)
+    weighted = self._loss(name, 3, class_weights=(2.0, 0.0, 3.0))
+    np.testing.assert_allclose(
+        weighted(labels, logits), plain * [2.0, 3.0, 0.0], rtol=1e-6
+    )
+    balanced = self._loss(
+        name, 3, class_weights='balanced', class_counts=(1, 3, 8)
+    )
+    np.testing.assert_allclose(
+        balanced(labels, logits), plain * [4.0, 0.5, 4 / 3], rtol=1e-6
+    )
+
+  def test_label_smoothing_that_a_loss_has_not(self):
+    with self.assertRaisesRegex(
+        programs.UserError, '--label_smoothing=0.1: .*hinge has none'
+    ):
+      self._loss('multiclass_hinge', 2, label_smoothing=0.1)
+
+  def test_somebodys_own(self):
+    def cost(labels, predictions, *, factor=2.0):
+      picked = tf.gather(predictions, labels, axis=1, batch_dims=1)
+      return factor * picked
+
+    logits = tf.constant([[1.0, 5.0], [2.0, 3.0]])
+    loss = self._loss(cost, 2, {'factor': 3})
+    self.assertEqual(loss(tf.constant([0, 1]), logits).numpy().tolist(), [3, 9])
+    with self.assertRaisesRegex(programs.UserError, 'no such.* factor=2.0'):
+      self._loss(cost, 2, {'fractor': 3})
 
 
 if __name__ == '__main__':
