@@ -23,7 +23,7 @@ _FORMAT = flags.DEFINE_list(
     'formats', list(_FORMATS), f'What to write: {" and ".join(_FORMATS)}.')
 _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
-    'The path of a checkpoint. Default: the newest one of the run.')
+    'last, best, or the path of a checkpoint. Default: the last one.')
 _OUTPUT_DIR = flag_types.DEFINE_path(
     'output_dir', 'Where to write. Default: WORKDIR/exports.')
 _QUANTIZE = flags.DEFINE_enum(

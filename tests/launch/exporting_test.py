@@ -47,10 +47,9 @@ def _untrained(name):
   return finished_run.Run(
       workdir=workdir.Workdir('nowhere'),
       experiment=experiment,
-      model=experiment.model,
-      dataset=dataset,
       checkpoint='none',
       step=0,
+      data_dir=runs.data_dir(),
   )
 
 

@@ -181,7 +181,8 @@ def call(program: str, *args: str, num_replicas: int = 1) -> Ended:
   line = [f'launch.{program}', *args]
 
   def main() -> int | None:
-    programs.parse(line)
+    takes_arguments = getattr(module, 'POSITIONAL', False)
+    programs.parse(line, takes_arguments=takes_arguments)
     return module.main()
 
   for name, flag in own.items():
