@@ -18,6 +18,7 @@ from . import workdir as workdir_lib
 from .hooks import (
   attached,
   compilations,
+  flagged,
   health,
   progress,
   rows,
@@ -77,6 +78,7 @@ def build(
     directory: workdir_lib.Workdir,
     say: Callable[[str], None],
     *,
+    started: float,
     hooks: Hooks = (),
     steps_per_loop: int | None = None,
     count_compilations: Callable[[], int] = lambda: 0,
@@ -90,6 +92,7 @@ def build(
     directory: The work directory.
     say: Prints a message on the chief.
     hooks: The user's hooks: see `hooks.attached`.
+    started: When this start began, on the monotonic clock.
     steps_per_loop: How many steps a call of the graph takes at most; None lets
       the clock decide.
     count_compilations: Counts what XLA has compiled in this process.
@@ -175,9 +178,20 @@ def build(
       measure=functools.partial(_measure, experiment, state),
       every_epochs=config.eval_every_epochs,
   )
+  monitor = _monitor(experiment, dataset)
+  chosen = flagged.make(
+      config,
+      monitor,
+      state,
+      experiment.rate_factor,
+      directory,
+      now,
+      started,
+  )
   others = [
-      attached.Attached(hook, now, validate.next, strategy, line.clear)
-      for hook in hooks
+      attached.Attached(hook, now, validate.next, strategy, clear)
+      for clear, some in ((None, chosen), (line.clear, hooks))
+      for hook in some
   ]
   attached.check_names(others)
   for other in others:
@@ -218,12 +232,26 @@ def build(
       feed=feed,
       evaluator=evaluator,
       health=checker,
-      monitor=_MONITOR,
+      monitor=monitor or _MONITOR,
       hooks=[*before, save],
       now=now,
       restored=restored,
       damaged=checkpointer.damaged,
   )
+
+
+def _monitor(
+    experiment: experiment_lib.Experiment, dataset: sources.ImageDataset
+) -> monitor_lib.Monitor | None:
+  """Chooses what a run is judged by; None if nothing is validated."""
+  name = experiment.config.monitor
+  if 'validation' not in dataset.num_examples:
+    return None
+  if name in (None, _MONITOR.metric):
+    return _MONITOR  # Spare the trace that finds out what else there is.
+  metric = experiment.eval_metric
+  known = training.summarize(metric, experiment.zero_sums(metric))
+  return monitor_lib.choose(name, _MONITOR, list(evaluation.scalars(known)))
 
 
 def _measure(

@@ -117,7 +117,10 @@ class Experiment:
     steps_per_epoch: The number of steps of an epoch.
     train_metric: What is measured in every training step.
     eval_metric: What is measured in evaluation.
+    rate_factor: What the schedule is multiplied by, if a hook may change that.
   """
+
+  rate_factor: tf.Variable | None = None
 
   def __init__(
       self,
@@ -171,12 +174,17 @@ class Experiment:
   @functools.cached_property
   def schedule(self) -> factories.Schedule:
     """The learning rate as a function of the step."""
-    return factories.make(
+    schedule = factories.make(
         'schedule',
         self.config.schedule,
         self.config.schedule_arg,
         learning_rate=self.config.learning_rate,
         num_steps=self.num_steps,
+    )
+    if self.config.plateau_patience is None:
+      return schedule
+    return lambda step: schedule(step) * (
+        1.0 if self.rate_factor is None else self.rate_factor
     )
 
   @functools.cached_property
@@ -191,6 +199,8 @@ class Experiment:
       UserError: If the config's average_decay is out of range.
     """
     self.build()
+    if self.config.plateau_patience is not None:
+      self.rate_factor = tf.Variable(1.0, trainable=False)
     is_float16 = self.config.precision == 'float16'
     try:
       return training.TrainState(
@@ -208,14 +218,15 @@ class Experiment:
     forward = functools.partial(
         self.full_precision_objective, seed=None, is_training=False
     )
+    config, batch = self.config, self.example_batch()
     model_size.check(
-        self.config.model,
-        self.config.model_arg,
-        lambda: forward(self._make_model(), self.example_batch()),
+        config.model,
+        config.model_arg,
+        lambda: forward(self._make_model(), batch),
     )
     # Sonnet's initializers draw from TensorFlow's global generator.
     tf.random.set_seed(self.config.seed)
-    forward(self.model, self.example_batch())
+    forward(self.model, batch)
 
   def initialize(
       self, data: batches.Data, strategy: tf.distribute.Strategy

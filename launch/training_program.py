@@ -127,7 +127,8 @@ def _run(
         scope,
         directory,
         say,
-        hooks=hooks,
+        started=started,
+        hooks=(*hooks, *config.hooks),
         steps_per_loop=place['steps_per_loop'],
         count_compilations=compilations,
     )

@@ -67,6 +67,7 @@ class Workdir:
   Attributes:
     path: The directory.
     checkpoints: The directory of checkpoints in it.
+    best: The directory of the best one.
     summaries: The directory of TensorBoard's files in it.
   """
 
@@ -78,6 +79,7 @@ class Workdir:
     """
     self.path = paths.local('workdir', path)
     self.checkpoints = str(self.path / 'checkpoints')
+    self.best = str(self.path / 'checkpoints' / 'best')
     self.summaries = str(self.path / 'summaries')
     self._config = self.path / 'config.json'
     self._metrics = metrics_file.MetricsFile(self.path / 'metrics.jsonl')

@@ -35,7 +35,7 @@ class Attached(loop.Hook):
       now: loop.Now,
       next_validation: Callable[[int], int],
       strategy: tf.distribute.Strategy,
-      clear: Callable[[], None] = lambda: None,
+      clear: Callable[[], None] | None = None,
   ):
     """Attaches it.
 
@@ -45,7 +45,7 @@ class Attached(loop.Hook):
       next_validation: A function of a step to that of the next validation,
         after which it is called unless it has a `next` of its own.
       strategy: The strategy: all workers end if one of them wants to.
-      clear: Wipes a line before the hook may print.
+      clear: Wipes a line before the hook is called, which may print.
 
     Raises:
       UserError: If it cannot be called.
@@ -87,7 +87,8 @@ class Attached(loop.Hook):
 
   def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
     """Calls it, on every worker."""
-    if not self._is_frequent:  # A line that is shown each time would flicker.
+    # A line that was wiped after each call of the graph could not be seen.
+    if self._clear and not self._is_frequent:
       self._clear()
     with self._explained(f'at step {step}'):
       reason = self._hook(step, dict(values))
