@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from core import checkpoints, compilation, distribution, training, variables
-from pipelines import sources
+from pipelines import datasets
 
 from . import calls, evaluation, feeds, loop, periods, programs
 from . import experiment as experiment_lib
@@ -73,7 +73,7 @@ class Training:
 
 def build(
     experiment: experiment_lib.Experiment,
-    dataset: sources.ImageDataset,
+    dataset: datasets.Dataset,
     strategy: tf.distribute.Strategy,
     directory: workdir_lib.Workdir,
     say: Callable[[str], None],
@@ -104,7 +104,7 @@ def build(
     UserError: If a hook or the checkpoint does not fit.
   """
   config = experiment.config
-  data = dataset.examples('train')
+  data = dataset.split('train')
   with strategy.scope():
     state = experiment.make_state()
   extent = experiment.extent(strategy, feeds.is_resident(data))
@@ -241,7 +241,7 @@ def build(
 
 
 def _monitor(
-    experiment: experiment_lib.Experiment, dataset: sources.ImageDataset
+    experiment: experiment_lib.Experiment, dataset: datasets.Dataset
 ) -> monitor_lib.Monitor | None:
   """Chooses what a run is judged by; None if nothing is validated."""
   name = experiment.config.monitor

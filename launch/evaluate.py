@@ -69,7 +69,7 @@ def main() -> int:
           f'--split={_SPLIT.value}: {run.dataset.name} has '
           f'{", ".join(run.dataset.num_examples)}{_left_out(run.dataset)}.'
       )
-    run.dataset.examples(_SPLIT.value)  # What is damaged shows up first.
+    run.dataset.split(_SPLIT.value)  # What is damaged shows up first.
     evaluator = evaluation.Evaluator(run.experiment, run.dataset, strategy)
     scored = evaluator.run(run, _SPLIT.value)
   if distribution.is_chief(strategy):

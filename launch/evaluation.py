@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from core import training
-from pipelines import batches, examples, sources
+from pipelines import batches, datasets, examples, splits
 
 from . import confusion, feeds, programs
 from . import experiment as experiment_lib
@@ -47,7 +47,7 @@ class Evaluator:
   def __init__(
       self,
       experiment: experiment_lib.Experiment,
-      dataset: sources.ImageDataset,
+      dataset: datasets.Dataset,
       strategy: tf.distribute.Strategy,
       *,
       use_average: bool = False,
@@ -117,7 +117,7 @@ class Evaluator:
 
   def _make_feeds(self, split: str) -> dict[str, feeds.Feed]:
     if not self._is_resident:
-      data = self._dataset.examples(split)
+      data = self._dataset.split(split)
       feed = feeds.Streaming(self._step, self._strategy).over(
           data,
           lambda start, place: batches.eval_batches(
@@ -128,7 +128,7 @@ class Evaluator:
     # What a run scores lies in one place, so that one program serves all of it.
     splits = [name for name in self._dataset.num_examples if name != 'train']
     splits = splits if split in splits else [split]
-    arrays = [_arrays(self._dataset.examples(name)) for name in splits]
+    arrays = [_arrays(self._dataset.split(name)) for name in splits]
     resident = feeds.Resident(
         self._step,
         self._strategy,
@@ -151,7 +151,7 @@ class Evaluator:
     }
 
 
-def _arrays(data: batches.Data) -> dict[str, np.ndarray]:
+def _arrays(data: splits.Split) -> dict[str, np.ndarray]:
   assert isinstance(data, examples.Examples)  # One budget holds for all splits.
   return data.arrays
 

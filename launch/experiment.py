@@ -25,7 +25,7 @@ from core import (
   precision,
   training,
 )
-from pipelines import batches, preprocessing, sources, streams
+from pipelines import datasets, preprocessing, sources, splits, streams
 
 from . import arguments, factories, model_size, programs
 from . import config as config_lib
@@ -41,7 +41,7 @@ _VIEWS: dict[str, Callable[[], Sequence[augmentation.View]]] = {
 
 def open_dataset(
     config: config_lib.Config, data_dir: str | None, archives_dir: str | None
-) -> sources.ImageDataset:
+) -> datasets.Dataset:
   """Opens the data set of a config, preparing it where that is needed.
 
   Raises:
@@ -76,7 +76,7 @@ def check_names(config: config_lib.Config) -> None:
 
 
 def describe_data(
-    config: config_lib.Config, dataset: sources.ImageDataset
+    config: config_lib.Config, dataset: datasets.Dataset
 ) -> config_lib.DataSpec:
   """Checks a data set and reads off it what the model must know.
 
@@ -89,12 +89,12 @@ def describe_data(
   if config.normalize:
     mean, std = (
         tuple(float(number) for number in numbers)
-        for numbers in preprocessing.statistics(dataset.examples('train'))
+        for numbers in preprocessing.statistics(dataset.split('train'))
     )
-  height, width, channels = dataset.image_shape
+  height, width, channels = dataset.spec['image'].shape
   return config_lib.DataSpec(
       image_shape=(height, width, channels),
-      label_names=tuple(dataset.label_names),
+      label_names=dataset.spec['label'].class_names,
       mean=mean,
       std=std,
       num_examples=dict(dataset.num_examples),
@@ -229,7 +229,7 @@ class Experiment:
     forward(self.model, batch)
 
   def initialize(
-      self, data: batches.Data, strategy: tf.distribute.Strategy
+      self, data: splits.Split, strategy: tf.distribute.Strategy
   ) -> None:
     """Lets the model compute what it wants of data, once, in a new run.
 

@@ -132,7 +132,7 @@ def _images(
 ) -> Iterator[tuple[tf.Tensor, np.ndarray]]:
   """Yields batches of uint8 images, and which of them are no padding."""
   dataset = batches.eval_batches(
-      run.dataset.examples(split), global_batch_size=_BATCH_SIZE
+      run.dataset.split(split), global_batch_size=_BATCH_SIZE
   )
   for batch in dataset:
     yield batch['image'], batch['weight'].numpy() > 0

@@ -9,7 +9,7 @@ import os
 import tensorflow as tf
 
 from core import checkpoints, distribution, models, variables
-from pipelines import batches, sources
+from pipelines import batches, datasets
 
 from . import experiment as experiment_lib
 from . import programs
@@ -32,7 +32,7 @@ class Run:
   workdir: workdir_lib.Workdir
   experiment: experiment_lib.Experiment
   model: models.Model
-  dataset: sources.ImageDataset
+  dataset: datasets.Dataset
   checkpoint: str
   step: int
 

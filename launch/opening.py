@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from core import compilation, distribution, precision
-from pipelines import sources
+from pipelines import datasets
 
 from . import building, tables
 from . import experiment as experiment_lib
@@ -13,7 +13,7 @@ from . import experiment as experiment_lib
 
 def describe(
     experiment: experiment_lib.Experiment,
-    dataset: sources.ImageDataset,
+    dataset: datasets.Dataset,
     strategy: tf.distribute.Strategy,
     run: building.Training,
     notes: list[str],

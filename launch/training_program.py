@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from core import distribution, precision
-from pipelines import batches, sources
+from pipelines import batches, datasets
 
 from . import (
   building,
@@ -160,7 +160,7 @@ def _prepare(
     config: config_lib.Config,
     data_dir: str | None,
     archives_dir: str | None,
-) -> tuple[experiment_lib.Experiment, sources.ImageDataset]:
+) -> tuple[experiment_lib.Experiment, datasets.Dataset]:
   """Opens the data and makes the parts, so that mistakes show up first."""
   try:
     experiment_lib.check_names(config)

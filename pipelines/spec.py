@@ -169,6 +169,24 @@ class Spec(Mapping[str, Feature]):
       raise ValueError(f'not the features of a data set: {error}') from None
 
 
+def of_images(
+    image_shape: Sequence[int], class_names: Sequence[str]
+) -> Spec:
+  """Returns the features of images of one class each.
+
+  Args:
+    image_shape: (height, width, channels).
+    class_names: The name of each class.
+
+  Returns:
+    `image` and `label`.
+  """
+  return Spec({
+      IMAGE: Feature(IMAGE, tuple(image_shape), 'uint8'),
+      LABEL: Feature(CLASS, (), 'int64', tuple(class_names)),
+  })
+
+
 def _lists(value: Any) -> Any:
   return [_lists(v) for v in value] if isinstance(value, tuple) else value
 

@@ -44,9 +44,10 @@ class EvaluatorTest(parameterized.TestCase):
     for split, size in _SIZES.items():
       scored = evaluator.run(state, split)
       self.assertEqual((scored.split, scored.num_examples), (split, size))
-      images = tf.constant(dataset.examples(split).images, tf.float32) / 255
+      arrays = dataset.split(split).arrays
+      images = tf.constant(arrays['image'], tf.float32) / 255
       logits = state.model(images, is_training=False)
-      labels = dataset.examples(split).labels
+      labels = arrays['label']
       confusion = np.zeros([4, 4], int)
       np.add.at(confusion, (labels, np.argmax(logits, -1)), 1)
       self.assertEqual(scored.confusion_matrix, confusion.tolist())

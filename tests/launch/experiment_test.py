@@ -10,8 +10,7 @@ from core import distribution, layers, training, variables
 from launch import config as config_lib
 from launch import experiment as experiment_lib
 from launch import factories, programs
-from pipelines import examples
-from tests import virtual_devices
+from tests import small_datasets, virtual_devices
 from tests.launch import runs
 
 _LABELS = np.array([0, 1, 2, 3, 1])
@@ -127,7 +126,7 @@ class InputTest(absltest.TestCase):
     config = runs.config(normalize=True)
     dataset = experiment_lib.open_dataset(config, runs.data_dir(), None)
     data = experiment_lib.describe_data(config, dataset)
-    images = dataset.examples('train').images / 255
+    images = dataset.split('train').arrays['image'] / 255
     np.testing.assert_allclose(data.mean, images.mean((0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(data.std, images.std((0, 1, 2)), rtol=1e-5)
     experiment = experiment_lib.Experiment(config, data, 20)
@@ -212,7 +211,7 @@ class ModelTest(parameterized.TestCase):
   @parameterized.parameters(1, 2)
   def test_initialize_gives_the_first_examples_prepared(self, num_replicas):
     images = np.random.default_rng(0).integers(0, 256, [5_007, 8, 8, 3])
-    data = examples.Examples(images.astype(np.uint8), np.zeros([5_007]))
+    data = small_datasets.in_memory(images.astype(np.uint8))
     experiment = _experiment(
         _data(mean=(0.3,) * 3, std=(0.2,) * 3),
         model='speednet',

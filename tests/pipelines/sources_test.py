@@ -36,9 +36,9 @@ class OpenDatasetTest(parameterized.TestCase):
     dataset = self.open()
     self.assertEqual(dataset.name, 'tiny_shapes')
     self.assertEqual(dataset.version, '1.0.0')
-    self.assertEqual(dataset.image_shape, (8, 6, 1))
-    self.assertEqual(dataset.num_classes, 4)
-    self.assertEqual(dataset.label_names, ('0', '1', '2', '3'))
+    self.assertEqual(dataset.spec['image'].shape, (8, 6, 1))
+    self.assertEqual(dataset.spec['label'].num_classes, 4)
+    self.assertEqual(dataset.spec['label'].class_names, ('0', '1', '2', '3'))
     self.assertEqual(
         dataset.num_examples, {'train': 22, 'validation': 2, 'test': 6}
     )
@@ -51,13 +51,13 @@ class OpenDatasetTest(parameterized.TestCase):
     small_datasets.write(self.folder, num_train=24, num_shards=num_shards)
     whole = sources.open_dataset(
         'tiny_shapes', data_dir=reference.name, validation_examples=0
-    ).examples('train')
+    ).split('train')
     dataset = self.open(validation_examples=7, memory_budget_gb=budget)
     for split, part in (('validation', slice(7)), ('train', slice(7, None))):
-      data = dataset.examples(split)
+      data = dataset.split(split)
       loaded = next(iter(data.keys().batch(99).map(data.load)))
-      np.testing.assert_array_equal(loaded['image'], whole.images[part])
-      np.testing.assert_array_equal(loaded['label'], whole.labels[part])
+      for name, array in whole.arrays.items():
+        np.testing.assert_array_equal(loaded[name], array[part])
       num_examples = dataset.num_examples[split]
       np.testing.assert_array_equal(loaded['index'], np.arange(num_examples))
 
@@ -71,12 +71,12 @@ class OpenDatasetTest(parameterized.TestCase):
     self.assertEqual(dataset.num_examples['train'], num_train)
     self.assertNotIn('test', dataset.num_examples)
     with self.assertRaisesRegex(sources.DataError, "no 'test'; it has train"):
-      dataset.examples('test')
+      dataset.split('test')
 
   def test_budget_decides_on_streaming(self):
     small_datasets.write(self.folder)  # 300 images of 192 bytes.
     for budget, kind in ((58e-6, examples.Examples), (57e-6, streams.Streamed)):
-      data = self.open(memory_budget_gb=budget).examples('train')
+      data = self.open(memory_budget_gb=budget).split('train')
       self.assertIsInstance(data, kind)
 
   @parameterized.parameters(0, 1 << 40)
@@ -85,27 +85,27 @@ class OpenDatasetTest(parameterized.TestCase):
     usage = mock.Mock(free=free)
     with mock.patch.object(shutil, 'disk_usage', return_value=usage):
       dataset = self.open(validation_examples=7, memory_budget_gb=0.0)
-      dataset.examples('train')
+      dataset.split('train')
     cached = pathlib.Path(self.folder).glob('*/*/.decoded/train-*')
     self.assertLen(list(cached), free > 0)
-    whole = self.open(validation_examples=7).examples('train')
-    data = dataset.examples('train')
+    whole = self.open(validation_examples=7).split('train')
+    data = dataset.split('train')
     loaded = next(iter(data.keys().batch(99).map(data.load)))
-    np.testing.assert_array_equal(loaded['image'], whole.images)
-    np.testing.assert_array_equal(loaded['label'], whole.labels)
+    np.testing.assert_array_equal(loaded['image'], whole.arrays['image'])
+    np.testing.assert_array_equal(loaded['label'], whole.arrays['label'])
 
   def test_examples_are_opened_once(self):
     small_datasets.write(self.folder, num_train=12, num_test=0)
     dataset = self.open()
-    self.assertIs(dataset.examples('train'), dataset.examples('train'))
+    self.assertIs(dataset.split('train'), dataset.split('train'))
 
   def test_sizes_that_vary_need_image_size(self):
     small_datasets.write(self.folder, num_train=12, sizes_vary=True)
     self.assert_refused('image_size: .* differ in size')
     for budget in (1.0, 0.0):
       dataset = self.open(image_size=(4, 6), memory_budget_gb=budget)
-      self.assertEqual(dataset.image_shape, (4, 6, 3))
-      data = dataset.examples('train')
+      self.assertEqual(dataset.spec['image'].shape, (4, 6, 3))
+      data = dataset.split('train')
       loaded = next(iter(data.keys().batch(11).map(data.load)))
       self.assertEqual(loaded['image'].shape, (11, 4, 6, 3))
 
@@ -113,16 +113,16 @@ class OpenDatasetTest(parameterized.TestCase):
     label = tfds.features.Scalar(np.int32)
     small_datasets.write(self.folder, num_classes=3, features={'label': label})
     dataset = self.open()
-    self.assertEqual(dataset.num_classes, 3)
-    self.assertEqual(dataset.label_names, ('0', '1', '2'))
-    self.assertEqual(dataset.examples('test').labels.dtype, np.int64)
+    self.assertEqual(dataset.spec['label'].num_classes, 3)
+    self.assertEqual(dataset.spec['label'].class_names, ('0', '1', '2'))
+    self.assertEqual(dataset.split('test').arrays['label'].dtype, np.int64)
 
   def test_other_features_are_left_unread(self):
     label = tfds.features.ClassLabel(num_classes=4)
     small_datasets.write(
         self.folder, features={'label': label, 'index': np.int64}
     )
-    self.assertEqual(self.open().examples('train').num_examples, 220)
+    self.assertEqual(self.open().split('train').num_examples, 220)
 
   @parameterized.parameters(1.0, 0.0)
   def test_labels_outside_the_classes(self, budget):

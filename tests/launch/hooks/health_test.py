@@ -17,7 +17,7 @@ from absl.testing import absltest, parameterized
 from core import training, variables
 from launch import arguments, factories
 from launch.hooks import health
-from pipelines import examples
+from tests import small_datasets
 from tests.launch import runs
 
 _GROWS = dict(  # The learning rate, until an update breaks the weights.
@@ -124,9 +124,8 @@ class NonFiniteTest(parameterized.TestCase):
         max(_checkpoints(workdir)), broken - 1 - (broken - 1) % 5
     )
     epoch, row = divmod(broken - 1, runs.STEPS_PER_EPOCH)
-    rows = examples.Examples(
-        np.zeros([runs.NUM_TRAIN, 1, 1, 1], np.uint8),
-        np.zeros([runs.NUM_TRAIN], np.int64),
+    rows = small_datasets.in_memory(
+        np.zeros([runs.NUM_TRAIN, 1, 1, 1], np.uint8)
     ).train_rows(0, epoch, runs.BATCH_SIZE)
     self.assertEqual(
         [int(each) for each in listed.split(', ')],
