@@ -83,7 +83,6 @@ class Config:
   plateau_patience: int | None = None
   plateau_factor: float = 0.1
   max_minutes: float | None = dataclasses.field(default=None, metadata=_FREE)
-  hooks: tuple = dataclasses.field(default=(), metadata=_FREE)
 
   def to_json(self) -> dict[str, Any]:
     """Returns the values as JSON has them: lists, not tuples."""

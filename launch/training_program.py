@@ -128,7 +128,7 @@ def _run(
         directory,
         say,
         started=started,
-        hooks=(*hooks, *config.hooks),
+        hooks=hooks,
         steps_per_loop=place['steps_per_loop'],
         count_compilations=compilations,
     )

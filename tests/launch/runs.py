@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import unittest
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -133,6 +133,7 @@ def train(
     num_replicas: int = 1,
     data: str | None = None,
     program: dict[str, Any] | None = None,
+    hooks: Sequence[Any] = (),
     **changes: Any,
 ) -> Ended:
   """Trains in this process, over logical CPU devices.
@@ -142,6 +143,7 @@ def train(
     num_replicas: The number of devices.
     data: The folder of data sets.
     program: More arguments of `training_program.run`.
+    hooks: Hooks.
     **changes: Changes of the config.
 
   Returns:
@@ -156,6 +158,7 @@ def train(
           archives_dir=None,
           strategy='mirrored',
           num_virtual_devices=None,
+          hooks=hooks,
           **(program or {}),
       ),
       num_replicas,
