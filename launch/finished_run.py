@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import os
 from typing import Any
 
 import tensorflow as tf
@@ -16,8 +17,6 @@ from . import config as config_lib
 from . import experiment as experiment_lib
 from . import programs, tasks
 from . import workdir as workdir_lib
-
-LAST, BEST = 'last', 'best'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +106,8 @@ def load(
 
   Args:
     workdir: The work directory.
-    checkpoint: `last`, `best`, or the path of a checkpoint; None is the last.
+    checkpoint: `last`, `best`, or the path of a checkpoint or of a folder of
+      them, of which the newest is taken.
     data_dir: Where prepared data sets are; None is where they were in training.
     archives_dir: Where archives are; None likewise.
     strategy: The strategy to make the variables under.
@@ -133,7 +133,7 @@ def load(
     )
     with strategy.scope():
       experiment.build()
-    path = _path(directory, checkpoint)
+    path = _find(directory, checkpoint or 'last')
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
     named = variables.named({'model': experiment.model})
     checkpoints.restore(path, named, prefix='model/')
@@ -156,23 +156,22 @@ def load(
   )
 
 
-def _path(directory: workdir_lib.Workdir, checkpoint: str | None) -> str:
-  """Returns the path of the checkpoint that was asked for.
-
-  Raises:
-    UserError: If there is none.
-  """
-  if checkpoint not in (None, LAST, BEST):
-    return str(checkpoint)
-  is_best = checkpoint == BEST
-  folder = directory.checkpoints + (f'/{BEST}' if is_best else '')
+def _find(directory: workdir_lib.Workdir, checkpoint: str) -> str:
+  """Finds a checkpoint, and says which ones of its folder are damaged."""
+  folders = {'last': directory.checkpoints, 'best': directory.best}
+  folder = folders.get(checkpoint, checkpoint)
+  if not os.path.isdir(folder) and checkpoint not in folders:
+    return checkpoint
   path, damaged = checkpoints.newest_whole(folder)
-  for error in damaged:  # They are said, and an older one serves.
-    print(f'{error} {path} is taken instead.', flush=True)
-  if path is None:
+  if path is None and checkpoint == 'best':
     raise programs.UserError(
-        f'--checkpoint={BEST}: {folder} has none.'
-        if is_best
-        else f'--workdir={directory.path}: no checkpoint was saved yet.'
+        f'--checkpoint=best: {folder} has none. It is kept, under --keep_best, '
+        'of a run with validations, from its first checkpoint after one on.'
     )
+  if path is None:
+    what = 'workdir' if checkpoint == 'last' else 'checkpoint'
+    named = directory.path if checkpoint == 'last' else checkpoint
+    raise programs.UserError(f'--{what}={named}: no checkpoint was saved yet.')
+  for error in damaged:
+    print(f'{error} {path} is taken instead.', flush=True)
   return path
