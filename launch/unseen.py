@@ -122,7 +122,7 @@ def _translation(
         f'the run was trained on {_shown(old)}.'
     )
 
-  for what in ('kind', 'shape', 'columns', 'tokenizer'):
+  for what in ('kind', 'columns', 'shape', 'tokenizer'):
     if getattr(before, what) != getattr(now, what):
       refuse(what)
   if now.kind == spec_lib.CATEGORIES and now.vocabularies:
