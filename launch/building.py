@@ -19,8 +19,6 @@ from .hooks import attached, flagged, health, saving, standard
 from .hooks import monitor as monitor_lib
 
 Hooks = Sequence[Callable[..., Any]]
-# What the task, which is to classify, is judged by.
-_MONITOR = monitor_lib.Monitor('accuracy', 'max')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,7 +188,7 @@ def build(
       feed=first.compilations.watched(feed),
       evaluator=evaluator,
       health=first.health,
-      monitor=monitor or _MONITOR,
+      monitor=monitor or _own_monitor(experiment),
       hooks=[*before, save],
       now=now,
       restored=restored,
@@ -205,11 +203,19 @@ def _monitor(
   name = experiment.config.monitor
   if 'validation' not in dataset.num_examples:
     return None
-  if name in (None, _MONITOR.metric):
-    return _MONITOR  # Spare the trace that finds out what else there is.
+  own = _own_monitor(experiment)
+  if name in (None, own.metric):
+    return own  # Spare the trace that finds out what else there is.
   metric = experiment.eval_metric
   known = training.summarize(metric, experiment.zero_sums(metric))
-  return monitor_lib.choose(name, _MONITOR, list(evaluation.scalars(known)))
+  return monitor_lib.choose(name, own, list(evaluation.scalars(known)))
+
+
+def _own_monitor(
+    experiment: experiment_lib.Experiment,
+) -> monitor_lib.Monitor:
+  """Returns what the task is judged by."""
+  return monitor_lib.Monitor(experiment.task.monitor, experiment.task.direction)
 
 
 def _measure(

@@ -38,7 +38,7 @@ def describe(
       tables.parameters(run.state.parameters),
       '',
       f'{dataset.name} {dataset.version}: {counts}; '
-      f'{experiment.data.num_classes} classes',
+      f'{experiment.data.describe()}',
       f'{type(strategy).__name__} over {strategy.num_replicas_in_sync} '
       f'{kind} replica(s) in {experiment.config.precision}, '
       f'{experiment.config.global_batch_size} examples a step, '

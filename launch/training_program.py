@@ -21,7 +21,6 @@ from . import (
   programs,
   results,
   resuming,
-  tables,
 )
 from . import config as config_lib
 from . import experiment as experiment_lib
@@ -255,16 +254,14 @@ def _finish(
   scored = None
   if 'test' in training.experiment.data.num_examples:
     scored = training.evaluator.run(training.state, 'test')
-    say(
-        tables.evaluation(
-            'test', scored.values, scored.per_class, scored.num_examples
-        )
-    )
+    say(scored.table())
   result = results.summarize(training, directory, scored, compilations())
   result['seconds'] = round(time.monotonic() - started, 3)
   directory.write_result(result)
   try:
-    directory.write_report(result)
+    directory.write_report(
+        scored.report.figures if scored else {}, training.monitor.metric
+    )
   except Exception as error:  # Plots are no reason to lose a run.
     say(f'report/ is not complete: {programs.reason(error)}')
   say(f'{results.headline(result)}; {directory.path}/result.json')

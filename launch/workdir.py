@@ -17,6 +17,7 @@ from typing import Any
 from core import checkpoint_files
 
 from . import config as config_lib
+from . import data as data_lib
 from . import environment, json_files, locks, metrics_file, paths, programs
 
 _STOPPED = {'step', 'hook', 'reason'}
@@ -55,7 +56,7 @@ class Start:
   """
 
   config: config_lib.Config
-  data: config_lib.DataSpec
+  data: data_lib.DataSpec
   program: dict[str, Any]
   first_checkpoint: int | None
   stopped: dict[str, Any] | None = None
@@ -167,7 +168,7 @@ class Workdir:
   def write_config(
       self,
       config: config_lib.Config,
-      data: config_lib.DataSpec,
+      data: data_lib.DataSpec,
       program: Mapping[str, Any],
   ) -> None:
     """Starts the run: writes config.json.
@@ -194,7 +195,7 @@ class Workdir:
       step: int,
       changes: Mapping[str, Any],
       config: config_lib.Config,
-      data: config_lib.DataSpec,
+      data: data_lib.DataSpec,
       program: Mapping[str, Any],
       stopped: Mapping[str, Any] | None = None,
   ) -> None:
@@ -247,7 +248,7 @@ class Workdir:
         raise ValueError(f'its history is {values["history"]!r}')
       return Start(
           config_lib.Config.from_json(values.get('config')),
-          config_lib.DataSpec.from_json(values.get('data')),
+          data_lib.DataSpec.from_json(values.get('data')),
           program,
           saved,
           stopped,
@@ -348,14 +349,19 @@ class Workdir:
       return None
     return json_files.decode(path, text, num_steps=int)
 
-  def write_report(self, result: Mapping[str, Any]) -> None:
-    """Writes the plots of a run into report/."""
+  def write_report(self, figures: Mapping[str, Any], monitor: str) -> None:
+    """Writes the plots of a run into report/.
+
+    Args:
+      figures: The figures of the report of its task, by file.
+      monitor: What is watched, besides the loss.
+    """
     if self._is_chief:
       # Imported here: it is slow, and needed at the end of a run only.
       from . import report
 
       report.write(
-          str(self.path / 'report'), self.read_metrics(), result.get('test')
+          str(self.path / 'report'), self.read_metrics(), figures, monitor
       )
 
   def write_result(self, result: Mapping[str, Any]) -> None:

@@ -93,6 +93,7 @@ def make(
       log,
       checker,
       every_epochs=config.eval_every_epochs,
+      headline=experiment.task.headline,
   )
   recompiled = compilations.Compilations(now, count_compilations)
   return Standard(checker, line, log, recompiled, validate)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from .. import evaluation, loop, tables
 from . import health as health_lib
@@ -26,6 +26,7 @@ class Validation(loop.Hook):
       health: health_lib.Health,
       *,
       every_epochs: int,
+      headline: Sequence[str] = (),
   ):
     """Names what is scored, and where the values go.
 
@@ -36,7 +37,9 @@ class Validation(loop.Hook):
       log: Knows the sums of the epoch.
       health: Checks the weights before they are scored.
       every_epochs: The epochs between validations.
+      headline: The values to show; by default the first few.
     """
+    self._headline = headline
     self._now = now
     self._score = score
     self._rows = rows
@@ -58,5 +61,7 @@ class Validation(loop.Hook):
       self._rows.write(
           'validation', {**scored.values, 'num_examples': scored.num_examples}
       )
-    text = tables.validation(self._now.at.epochs(step), table)
+    text = tables.validation(
+        self._now.at.epochs(step), table, self._headline
+    )
     self._now.say(f'{text}\n')

@@ -24,7 +24,7 @@ from unittest import mock
 
 from absl import flags
 
-from core import distribution
+from core import distribution, models
 from launch import building, compilation_cache, programs, training_program
 from launch import config as config_lib
 from tests import small_datasets, virtual_devices
@@ -35,6 +35,11 @@ BATCH_SIZE = 12
 STEPS_PER_EPOCH = NUM_TRAIN // BATCH_SIZE
 # What depends on the clock in a row of metrics.jsonl.
 SPEEDS = ('examples_per_second', 'images_per_second')
+IMAGE_MODELS = sorted(
+    name
+    for name, model in models.REGISTRY.items()
+    if model.task == models.Model.task
+)
 
 _DEFAULTS: dict[str, Any] = dict(
     dataset='tiny_shapes',
