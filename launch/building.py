@@ -15,17 +15,7 @@ from pipelines import datasets
 from . import calls, evaluation, feeds, loop, periods, programs
 from . import experiment as experiment_lib
 from . import workdir as workdir_lib
-from .hooks import (
-  attached,
-  compilations,
-  flagged,
-  health,
-  progress,
-  rows,
-  saving,
-  summaries,
-  validation,
-)
+from .hooks import attached, flagged, health, saving, standard
 from .hooks import monitor as monitor_lib
 
 Hooks = Sequence[Callable[..., Any]]
@@ -65,8 +55,7 @@ class Training:
 
   def run(self) -> int:
     """Trains; see `loop.run`."""
-    measure = functools.partial(_measure, self.experiment, self.state)
-    return loop.run(self.state, self.feed, self.hooks, self.now, measure)
+    return loop.run(self.state, self.feed, self.hooks, self.now)
 
 
 def build(
@@ -128,77 +117,45 @@ def build(
       strategy,
       use_average=config.average_decay is not None,
   )
-  at = periods.Periods(experiment.steps_per_epoch, experiment.num_steps)
-  clock = calls.Calls(strategy, steps_per_loop)
-  line = progress.Progress(
-      at,
-      config.global_batch_size,
-      clock.speed,
-      silent=not distribution.is_chief(strategy),
+  now = loop.Now(
+      experiment.zero_sums(experiment.train_metric),
+      periods.Periods(experiment.steps_per_epoch, experiment.num_steps),
+      calls.Calls(strategy, steps_per_loop),
+      functools.partial(_measure, experiment, state),
+      say,
   )
-  zeros = experiment.zero_sums(experiment.train_metric)
-  now = loop.Now(zeros, at, clock, line.above(say))
-  recompiled = compilations.Compilations(now, count_compilations)
-  feed = recompiled.watched(feed)
-  checker = health.Health(
+  first = standard.make(
+      experiment,
+      dataset,
       state,
-      now,
-      examples=lambda step: feeds.examples_of(
-          data,
-          step - 1,
-          seed=config.seed,
-          global_batch_size=config.global_batch_size,
-      ),
-      go_back=lambda: checkpointer.restore(),
-      repeat=functools.partial(_repeat, state, feed, zeros, at),
-      max_skipped_steps=config.max_skipped_steps,
-  )
-  table = rows.Rows(
-      directory, summaries.Summaries(directory.summaries, strategy), now
-  )
-  log = rows.Log(
-      now,
-      table,
-      checker,
-      learning_rate=lambda number: float(
-          experiment.schedule(max(number - 1, 0))
-      ),
-      global_batch_size=config.global_batch_size,
-      every_steps=config.log_every_steps,
-  )
-  score = functools.partial(evaluator.run, state, 'validation')
-  validate = validation.Validation(
-      now,
-      score if 'validation' in dataset.num_examples else None,
-      table,
-      log,
-      checker,
-      measure=functools.partial(_measure, experiment, state),
-      every_epochs=config.eval_every_epochs,
-      headline=experiment.task.headline,
-  )
-  monitor = _monitor(experiment, dataset)
-  chosen = flagged.make(
-      config,
-      monitor,
-      state,
-      experiment.rate_factor,
+      feed,
+      functools.partial(evaluator.run, state, 'validation'),
       directory,
       now,
-      started,
+      go_back=lambda: checkpointer.restore(),
+      count_compilations=count_compilations,
   )
+  monitor = _monitor(experiment, dataset)
   others = [
-      attached.Attached(hook, now, validate.next, strategy, clear)
-      for clear, some in ((None, chosen), (line.clear, hooks))
-      for hook in some
+      attached.Attached(hook, now, first.validation.next)
+      for hook in flagged.make(
+          config, monitor, state, experiment.rate_factor, directory, now,
+          started,
+      )
+  ]
+  others += [
+      attached.OfUser(
+          hook, now, first.validation.next, clear=first.progress.clear
+      )
+      for hook in hooks
   ]
   attached.check_names(others)
   for other in others:
     other.join(state)
-  counts = checker.counts()
+  counts = first.health.counts()
   checkpointer = checkpoints.Checkpointer(
       directory.checkpoints,
-      {**state.named_variables(), **log.named_variables(), **counts},
+      {**state.named_variables(), **first.log.named_variables(), **counts},
       max_to_keep=config.keep_checkpoints,
       strategy=strategy,
       # Older versions did not save them, nor a run that had other hooks.
@@ -211,16 +168,16 @@ def build(
     experiment.initialize(data, strategy)
   now.step = int(state.step.numpy())
   now.saved_step = now.step if restored else -1
-  checker.check_restored(restored)
-  log.go_on()
+  first.health.check_restored(restored)
+  first.log.go_on()
   directory.go_on_from(now.step)
-  before = [checker, line, log, recompiled, validate, *others]
+  before = [*first, *others]
   save = saving.Saving(
       now,
       checkpointer,
       directory,
       before,
-      checker,
+      first.health,
       every_steps=config.checkpoint_every_steps,
   )
   return Training(
@@ -228,9 +185,9 @@ def build(
       state=state,
       extent=extent,
       train_step=train_step,
-      feed=feed,
+      feed=first.compilations.watched(feed),
       evaluator=evaluator,
-      health=checker,
+      health=first.health,
       monitor=monitor or _own_monitor(experiment),
       hooks=[*before, save],
       now=now,
@@ -270,22 +227,6 @@ def _measure(
   if state.skipped is not None and not float(sums['weight']):
     return {}
   return evaluation.scalars(training.summarize(experiment.train_metric, sums))
-
-
-def _repeat(
-    state: training.TrainState,
-    feed: feeds.Feed,
-    zeros: training.Sums,
-    at: periods.Periods,
-    num_steps: int,
-) -> None:
-  """Takes steps from where the state is, and keeps nothing but the state."""
-  step = int(state.step.numpy())
-  end = step + num_steps
-  while step < end:  # No call goes beyond the end of an epoch.
-    size = min(end, at.next_epochs(step)) - step
-    feed(state, zeros, step, size)
-    step += size
 
 
 def _check_same_step(

@@ -82,6 +82,7 @@ class Now:
     sums: The sums of the steps since the last row of metrics.
     at: The length of an epoch and of the run.
     calls: How many steps the graph takes at a time, and how fast.
+    measure: Makes values of sums.
     say: Prints a message, on the chief.
     step: The steps taken so far.
     values: See `Hook.__call__`.
@@ -93,6 +94,7 @@ class Now:
   sums: training.Sums
   at: periods.Periods
   calls: calls_lib.Calls
+  measure: Callable[[training.Sums], dict[str, float]]
   say: Callable[[str], None]
   step: int = 0
   values: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -106,7 +108,6 @@ def run(
     feed: feeds.Feed,
     hooks: Sequence[Hook],
     now: Now,
-    measure: Callable[[training.Sums], dict[str, float]],
 ) -> int:
   """Trains until the end, a signal, or a hook that asks for the end.
 
@@ -115,7 +116,6 @@ def run(
     feed: Takes steps; no call goes beyond the end of an epoch.
     hooks: What else happens, in this order.
     now: Where the run is, which is kept up to date.
-    measure: Makes values of sums.
 
   Returns:
     The number of the signal that interrupted the run, or 0.
@@ -133,7 +133,7 @@ def run(
       started = time.monotonic()
       now.sums, taken = feed(state, now.sums, now.step, size)
       now.step += int(taken)
-      now.values = measure(now.sums)
+      now.values = now.measure(now.sums)
       seconds = time.monotonic() - started
       is_interrupted = now.calls.agree(seconds, size, interrupted.signal)
       now.unsaved_secs += now.calls.last_seconds

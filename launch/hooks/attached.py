@@ -27,15 +27,13 @@ from .. import loop, programs
 
 
 class Attached(loop.Hook):
-  """A callable as a hook."""
+  """A callable as a hook; what it wants is the same on every worker."""
 
   def __init__(
       self,
       hook: Callable[[int, Mapping[str, float]], str | None],
       now: loop.Now,
       next_validation: Callable[[int], int],
-      strategy: tf.distribute.Strategy,
-      clear: Callable[[], None] | None = None,
   ):
     """Attaches it.
 
@@ -44,17 +42,12 @@ class Attached(loop.Hook):
       now: Where the run is.
       next_validation: A function of a step to that of the next validation,
         after which it is called unless it has a `next` of its own.
-      strategy: The strategy: all workers end if one of them wants to.
-      clear: Wipes a line before the hook is called, which may print.
 
     Raises:
       UserError: If it cannot be called.
     """
     self.name = name_of(hook)
     self._now = now
-    self._strategy = strategy
-    self._clear = clear
-    self._is_frequent = False
     self._callable: Any = hook
     with self._explained('at the start'):
       self._hook: Any = hook() if isinstance(hook, type) else hook
@@ -81,15 +74,10 @@ class Attached(loop.Hook):
   def next(self, step: int) -> int:
     """Returns when the callable wants to be called."""
     with self._explained(f'at step {step}'):
-      at = operator.index(self._next(step))
-    self._is_frequent = at <= step
-    return at
+      return operator.index(self._next(step))
 
   def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
-    """Calls it, on every worker."""
-    # A line that was wiped after each call of the graph could not be seen.
-    if self._clear and not self._is_frequent:
-      self._clear()
+    """Calls it."""
     with self._explained(f'at step {step}'):
       reason = self._hook(step, dict(values))
       if reason is not None and not (isinstance(reason, str) and reason):
@@ -97,10 +85,7 @@ class Attached(loop.Hook):
             f'it returned {reason!r}; expected None, or in words why the run '
             'is to end'
         )
-    (wanted,) = distribution.mean_over_workers(
-        self._strategy, [float(reason is not None)]
-    )
-    return reason or ('another worker asked for it' if wanted else None)
+    return reason
 
   def before_save(self) -> None:
     """Tells the callable, if it has a method for it."""
@@ -137,6 +122,37 @@ class Attached(loop.Hook):
       if frames[-1].filename == __file__:  # What it returned is wrong.
         return f'{code.co_filename}, line {code.co_firstlineno}'
     return f'{frames[-1].filename}, line {frames[-1].lineno}'
+
+
+class OfUser(Attached):
+  """A user's callable as a hook: it may print, and workers may disagree."""
+
+  def __init__(self, *args: Any, clear: Callable[[], None]):
+    """Attaches it.
+
+    Args:
+      *args: As for `Attached`.
+      clear: Wipes a line where the callable may print.
+    """
+    super().__init__(*args)
+    self._clear = clear
+    self._is_frequent = False
+
+  def next(self, step: int) -> int:
+    """Returns when the callable wants to be called."""
+    at = super().next(step)
+    self._is_frequent = at <= step
+    return at
+
+  def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
+    """Calls it; all workers end if one of them wants to."""
+    if not self._is_frequent:  # A line that is wiped each time is never seen.
+      self._clear()
+    reason = super().__call__(step, values)
+    (wanted,) = distribution.mean_over_workers(
+        self._now.calls.strategy, [float(reason is not None)]
+    )
+    return reason or ('another worker asked for it' if wanted else None)
 
 
 def check_names(hooks: Sequence[loop.Hook]) -> None:

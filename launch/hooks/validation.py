@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from core import training
-
 from .. import evaluation, loop, tables
 from . import health as health_lib
 from . import rows as rows_lib
@@ -27,7 +25,6 @@ class Validation(loop.Hook):
       log: rows_lib.Log,
       health: health_lib.Health,
       *,
-      measure: Callable[[training.Sums], dict[str, float]],
       every_epochs: int,
       headline: Sequence[str] = (),
   ):
@@ -39,7 +36,6 @@ class Validation(loop.Hook):
       rows: Writes rows.
       log: Knows the sums of the epoch.
       health: Checks the weights before they are scored.
-      measure: Makes values of sums.
       every_epochs: The epochs between validations.
       headline: The values to show; by default the first few.
     """
@@ -49,7 +45,6 @@ class Validation(loop.Hook):
     self._rows = rows
     self._log = log
     self._health = health
-    self._measure = measure
     self._every_epochs = every_epochs
 
   def next(self, step: int) -> int:
@@ -59,7 +54,7 @@ class Validation(loop.Hook):
   def __call__(self, step: int, values: Mapping[str, float]) -> None:
     """Validates."""
     self._health.check_variables(step)
-    table = {'train': self._measure(self._log.epoch_sums())}
+    table = {'train': self._now.measure(self._log.epoch_sums())}
     if self._score:
       scored = self._score()
       table['validation'] = scored.values

@@ -52,6 +52,7 @@ class LoopTest(parameterized.TestCase):
         sums=tf.constant(0),
         at=periods.Periods(steps_per_epoch=10, num_steps=25),
         calls=calls.Calls(virtual_devices.mirrored(1), largest=4),
+        measure=lambda sums: {'step': int(sums)},
         say=self.seen.append,
     )
 
@@ -63,9 +64,7 @@ class LoopTest(parameterized.TestCase):
       after_call(start + num_steps)
       return sums + num_steps, tf.constant(num_steps)
 
-    return loop.run(
-        'state', feed, hooks, self.now, lambda sums: {'step': int(sums)}
-    )
+    return loop.run('state', feed, hooks, self.now)
 
   def test_the_graph_is_cut_where_a_hook_wants_it(self):
     one = _Hook('one', 3, 12, 25, seen=self.seen)

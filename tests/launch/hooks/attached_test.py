@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from core import layers, optimizers, training, variables
+from core import distribution, layers, optimizers, training, variables
 from launch import calls, loop, periods, programs
 from launch.hooks import attached
 from tests import virtual_devices
@@ -26,16 +27,19 @@ def _state():
 
 class AttachedTest(parameterized.TestCase):
 
-  def attach(self, hook, num_replicas=1):
-    strategy = virtual_devices.mirrored(num_replicas)
+  def attach(self, hook):
+    strategy = virtual_devices.mirrored(1)
+    self.cleared = []
     self.now = loop.Now(
         sums={},
         at=periods.Periods(steps_per_epoch=4, num_steps=10),
         calls=calls.Calls(strategy),
+        measure=dict,
         say=lambda message: None,
     )
-    return attached.Attached(
-        hook, self.now, self.now.at.next_epochs, strategy
+    return attached.OfUser(
+        hook, self.now, self.now.at.next_epochs,
+        clear=lambda: self.cleared.append(True),
     )
 
   def test_a_function_is_called_after_each_validation(self):
@@ -75,6 +79,35 @@ class AttachedTest(parameterized.TestCase):
       self.assertEqual(one.name, 'Every3')
       self.assertEqual([one.next(step) for step in (0, 2, 3)], [3, 3, 6])
       self.assertEqual(one(3, {}), 'at 3')
+
+  def test_a_line_is_wiped_before_it_prints(self):
+
+    class Often:
+
+      def next(self, step):
+        return step
+
+      def __call__(self, step, values):
+        return None
+
+    def hook(step, values):
+      return None
+
+    for each, expected in ((hook, [True]), (Often, [])):
+      one = self.attach(each)
+      one.next(3)
+      one(4, {})
+      self.assertEqual(self.cleared, expected)
+
+  def test_all_workers_end_if_one_wants_to(self):
+    def hook(step, values):
+      return None
+
+    one = self.attach(hook)
+    with mock.patch.object(
+        distribution, 'mean_over_workers', return_value=[0.5]
+    ):
+      self.assertEqual(one(4, {}), 'another worker asked for it')
 
   def test_names(self):
     def hook(limit, step, values):

@@ -87,9 +87,10 @@ class _HookTest(parameterized.TestCase):
         sums={},
         at=periods.Periods(steps_per_epoch=1, num_steps=99),
         calls=calls.Calls(self.strategy),
+        measure=dict,
         say=self.said.append,
     )
-    one = attached.Attached(hook, now, now.at.next_epochs, self.strategy)
+    one = attached.Attached(hook, now, now.at.next_epochs)
     one.join(self.state)
     return one
 
