@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from .. import datasets, errors, options, preparation
-from . import tfds_sets
+from . import arrays, folder, table, tfds_sets
 
 Dataset = datasets.Dataset
 DataError = errors.DataError
@@ -14,7 +14,13 @@ Options = options.Options
 DEBIAN_ARCHIVES_DIR = preparation.DEBIAN_ARCHIVES_DIR
 
 _TFDS = 'tfds'
-_SOURCES = {_TFDS: tfds_sets.of_tfds}
+_SOURCES = {
+    _TFDS: tfds_sets.of_tfds,
+    'folder': folder.of_folder,
+    'npz': arrays.of_npz,
+    'csv': table.of_csv,
+}
+of_function = arrays.of_function
 
 
 def open_dataset(name: str, **chosen: Any) -> datasets.Dataset:
@@ -22,7 +28,8 @@ def open_dataset(name: str, **chosen: Any) -> datasets.Dataset:
 
   Args:
     name: A name of TFDS or of a set that is prepared in `data_dir`, with or
-      without `tfds:` before it.
+      without `tfds:` before it; ``folder:DIR``, ``npz:FILE`` or
+      ``csv:FILE?label=COLUMN``. (A function's set opens by `of_function`.)
     **chosen: The fields of `options.Options`.
 
   Returns:

@@ -140,7 +140,9 @@ class TableTest(_TableTest):
   def test_quoted_line_breaks_and_long_cells(self):
     long = 'word ' * 60_000
     text = f'x,y\n"{long}",a\n"two lines\nand more, ""so""",b\n'
-    self.assert_refused("line 5, column 'y': nothing", f'{text}z z z,', 'label=y')
+    self.assert_refused(
+        "line 5, column 'y': nothing", f'{text}z z z,', 'label=y'
+    )
     dataset = self.open(text, 'label=y&tokenizer=characters')
     self.assertEqual(dataset.spec['tokens'].tokenizer, 'characters')
     self.assertEqual(dataset.spec['tokens'].shape, (256,))
