@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from .. import datasets, errors, options, preparation
 from . import arrays, folder, table, tfds_sets
+
+__all__ = ('open_dataset', 'route')
 
 Dataset = datasets.Dataset
 DataError = errors.DataError
 Options = options.Options
 DEBIAN_ARCHIVES_DIR = preparation.DEBIAN_ARCHIVES_DIR
 
-_TFDS = 'tfds'
 _SOURCES = {
-    _TFDS: tfds_sets.of_tfds,
+    'csv': table.of_csv,
     'folder': folder.of_folder,
     'npz': arrays.of_npz,
-    'csv': table.of_csv,
+    'tfds': tfds_sets.of_tfds,
 }
-of_function = arrays.of_function
 
 
-def open_dataset(name: str, **chosen: Any) -> datasets.Dataset:
+def open_dataset(
+    name: str, load: Callable[[], Any] | None = None, **chosen: Any
+) -> datasets.Dataset:
   """Opens a data set by name.
 
   Args:
-    name: A name of TFDS or of a set that is prepared in `data_dir`, with or
-      without `tfds:` before it; ``folder:DIR``, ``npz:FILE`` or
-      ``csv:FILE?label=COLUMN``. (A function's set opens by `of_function`.)
+    name: `tfds:NAME` or NAME alone, a set of TFDS or one that is prepared in
+      `data_dir`; `folder:DIR`; `npz:FILE`; `csv:FILE?label=COLUMN`.
+    load: A function that returns the set, see `arrays.of_function`; the name is
+      then what to call it.
     **chosen: The fields of `options.Options`.
 
   Returns:
@@ -43,10 +47,13 @@ def open_dataset(name: str, **chosen: Any) -> datasets.Dataset:
     dataset = sources.open_dataset('fashion_mnist')
     train = dataset.split('train')
   """
-  prefix, colon, rest = name.partition(':')
-  if colon and prefix in _SOURCES:
-    return _SOURCES[prefix](rest, options.Options(**chosen))
-  return tfds_sets.of_tfds(name, options.Options(**chosen))
+  asked = options.Options(**chosen)
+  if load is not None:
+    return arrays.of_function(name, load, asked)
+  prefix, _, rest = name.partition(':')
+  if prefix in _SOURCES:
+    return _SOURCES[prefix](rest, asked)
+  return tfds_sets.of_tfds(name, asked)
 
 
 def route(

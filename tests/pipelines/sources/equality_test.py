@@ -93,9 +93,7 @@ class EqualityTest(absltest.TestCase):
             f'folder:{folder}/images', memory_budget_gb=0.0
         ),
         'npz': sources.open_dataset(f'npz:{folder}/digits.npz'),
-        'function': sources.of_function(
-            'function', lambda: splits, sources.Options()
-        ),
+        'function': sources.open_dataset('function', load=lambda: splits),
         'tfds': sources.open_dataset('tfds:digits', **chosen),
         'bare name': sources.open_dataset('digits', **chosen),
     }
