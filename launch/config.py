@@ -115,55 +115,6 @@ def changes(
   }
 
 
-@dataclasses.dataclass(frozen=True)
-class DataSpec:
-  """What a model must know of its data set, kept beside the config.
-
-  Attributes:
-    image_shape: (height, width, channels).
-    label_names: The name of each class.
-    mean: The mean of each channel of the scaled training images.
-    std: Their standard deviations. Both are empty without --normalize.
-    num_examples: The number of examples of each split.
-  """
-
-  image_shape: tuple[int, int, int]
-  label_names: tuple[str, ...]
-  mean: tuple[float, ...]
-  std: tuple[float, ...]
-  num_examples: dict[str, int]
-
-  @property
-  def num_classes(self) -> int:
-    """The number of classes."""
-    return len(self.label_names)
-
-  def to_json(self) -> dict[str, Any]:
-    """Returns the values as JSON has them."""
-    return _lists(dataclasses.asdict(self))
-
-  @classmethod
-  def from_json(cls, values: Any) -> DataSpec:
-    """Undoes `to_json`.
-
-    Raises:
-      ValueError: If a field is unknown, missing, of another type, or not one
-        of a data set.
-    """
-    data = _from_json(cls, values)
-    num_channels = data.image_shape[-1]
-    for name, fits in (
-        ('image_shape', min(data.image_shape) > 0),
-        ('mean', len(data.mean) in (0, num_channels)),
-        ('std', len(data.std) == len(data.mean)),
-        ('std', min(data.std, default=0) >= 0),
-        ('num_examples', data.num_examples.get('train', 0) > 0),
-    ):
-      if not fits:
-        raise ValueError(f'its {name} is {values[name]!r}')
-    return data
-
-
 def arguments_of(holder: flags.FlagHolder[list[str]]) -> Arguments:
   """Parses a flag of NAME=VALUE pairs, such as --model_arg."""
   return arguments.parse(holder.name, holder.value)

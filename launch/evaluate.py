@@ -53,7 +53,7 @@ def main() -> int:
   programs.import_tensorflow()
   from core import distribution, variables
 
-  from . import devices, evaluation, finished_run, tables
+  from . import devices, evaluation, finished_run
 
   strategy = devices.strategy(_STRATEGY.value, _NUM_VIRTUAL_DEVICES.value)
   with devices.lost_workers(strategy):
@@ -73,9 +73,7 @@ def main() -> int:
     evaluator = evaluation.Evaluator(run.experiment, run.dataset, strategy)
     scored = evaluator.run(run, _SPLIT.value)
   if distribution.is_chief(strategy):
-    print(tables.evaluation(
-        scored.split, scored.values, scored.per_class, scored.num_examples
-    ))
+    print(scored.table())
   name = f'evaluation_{_SPLIT.value}.json'
   run.workdir.write_json(name, {
       'checkpoint': run.checkpoint,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import config as config_lib
+from . import data as data_lib
 from . import programs
 from . import workdir as workdir_lib
 
@@ -65,13 +66,13 @@ def check(
 def changed(
     before: workdir_lib.Start,
     config: config_lib.Config,
-    data: config_lib.DataSpec,
+    data: data_lib.DataSpec,
     program: Mapping[str, Any],
 ) -> dict[str, Any]:
   """Returns all that a second start changes, `[before, now]` by name."""
   changes = {
       **config_lib.changes(before.config.to_json(), config.to_json()),
-      **config_lib.changes(before.data.to_json(), data.to_json()),
+      **data.differences(before.data),
       **config_lib.changes(before.program, program),
   }
   changes.pop('workdir', None)  # It may be moved, or named in another way.
@@ -80,8 +81,8 @@ def changed(
 
 def check_data(
     directory: workdir_lib.Workdir,
-    before: config_lib.DataSpec,
-    data: config_lib.DataSpec,
+    before: data_lib.DataSpec,
+    data: data_lib.DataSpec,
     *,
     accept_changes: bool,
 ) -> None:
@@ -96,8 +97,8 @@ def check_data(
   Raises:
     UserError: If they differ.
   """
-  if data != before and not accept_changes:
-    differences = config_lib.changes(before.to_json(), data.to_json())
+  differences = data.differences(before)
+  if differences and not accept_changes:
     raise programs.UserError(
         f'--workdir={directory.path} holds a run on other data: '
         f'{describe(differences, verb=" is")}. Name another --workdir, or go '

@@ -58,15 +58,18 @@ _NORMALIZE = flags.DEFINE_bool(
 _MODEL = flags.DEFINE_string(
     'model', 'convnet',
     'The model: convnet, mlp, reconstructing_mlp, resnet, row_rnn, sparse_mlp, '
-    'speednet, vit or wide_and_deep.')
+    'speednet, vit or wide_and_deep for images and their classes; unet for '
+    'masks; tabular; text_classifier.')
 _MODEL_ARG = flags.DEFINE_multi_string(
     'model_arg', [], 'NAME=VALUE, an argument of the model.')
 _LOSS = flags.DEFINE_string(
     'loss', 'softmax_cross_entropy',
     'The loss: softmax_cross_entropy, softmax_focal, poly1_cross_entropy, '
-    'generalized_cross_entropy, symmetric_cross_entropy, multiclass_hinge; or '
-    'squared_error, absolute_error or huber, between probabilities and one-hot '
-    'labels.')
+    'generalized_cross_entropy, symmetric_cross_entropy, multiclass_hinge; of '
+    'numbers squared_error, absolute_error, huber, log_cosh or quantile, the '
+    'first three of classes as well, between probabilities and one-hot labels; '
+    'of several classes sigmoid_cross_entropy, sigmoid_focal or dice; of masks '
+    'dice and tversky as well.')
 _LOSS_ARG = flags.DEFINE_multi_string(
     'loss_arg', [], 'NAME=VALUE, an argument of the loss.')
 _CLASS_WEIGHTS = flag_types.DEFINE_numbers(

@@ -260,6 +260,7 @@ class Trainer:
     ]
     images = self._steps_timed * self._config.global_batch_size
     result = {
+        'monitor': self._experiment.task.monitor,
         'num_steps': int(self.state.step.numpy()),
         'num_epochs': self._epochs(int(self.state.step.numpy())),
         'num_parameters': sum(
@@ -278,10 +279,12 @@ class Trainer:
       result['skipped_steps'] = self._health.num_skipped()
     if rows:
       result['num_validation_examples'] = rows[-1]['num_examples']
-      result['validation_accuracy'] = rows[-1]['accuracy']
+      task = self._experiment.task
+      result[f'validation_{task.monitor}'] = rows[-1][task.monitor]
       result['last_validation'] = rows[-1]
       # Of equals the earliest.
-      result['best_validation'] = max(rows, key=lambda row: row['accuracy'])
+      best = max if task.direction == 'max' else min
+      result['best_validation'] = best(rows, key=lambda r: r[task.monitor])
     return result
 
   def _check_same_step(self) -> None:
@@ -338,7 +341,8 @@ class Trainer:
           **scored.values, 'num_examples': scored.num_examples,
       })
       rows['validation'] = scored.values
-    self._say(tables.validation(self._epochs(step), rows) + '\n')
+    headline = self._experiment.task.headline
+    self._say(tables.validation(self._epochs(step), rows, headline) + '\n')
 
   def _warn_of_compilations(self, num: int) -> None:
     if num > 0:

@@ -255,7 +255,7 @@ def _opening(
       tables.parameters(trainer.state.parameters),
       '',
       f'{dataset.name} {dataset.version}: {counts}; '
-      f'{experiment.data.num_classes} classes',
+      f'{experiment.data.describe()}',
       f'{type(strategy).__name__} over {strategy.num_replicas_in_sync} '
       f'{kind} replica(s) in {experiment.config.precision}, '
       f'{experiment.config.global_batch_size} examples a step, '
@@ -309,17 +309,14 @@ def _finish(
     started: float,
 ) -> None:
   """Scores the test split and writes the result."""
+  monitor = experiment.task.monitor
   is_tested = 'test' in experiment.data.num_examples
   scored = trainer.evaluate('test') if is_tested else None
   result = trainer.result()  # With what was compiled for the test.
   if scored:
-    say(
-        tables.evaluation(
-            'test', scored.values, scored.per_class, scored.num_examples
-        )
-    )
+    say(scored.table())
     result['test'] = scored.to_json()
-    result['test_accuracy'] = scored.values['accuracy']
+    result[f'test_{monitor}'] = scored.values[monitor]
     result['num_test_examples'] = scored.num_examples
   result['weights_sha256'] = variables.digest(
       variables.named({'model': experiment.model})
@@ -327,14 +324,16 @@ def _finish(
   result['seconds'] = round(time.monotonic() - started, 3)
   directory.write_result(result)
   try:
-    directory.write_report(result)
+    directory.write_report(scored.report.figures if scored else {}, monitor)
   except Exception as error:  # Plots are no reason to lose a run.
     say(f'report/ is not complete: {programs.reason(error)}')
-  say(f'{_headline(result)}; {directory.path}/result.json')
+  say(f'{_headline(result, monitor)}; {directory.path}/result.json')
 
 
-def _headline(result: dict[str, Any]) -> str:
-  for name in ('test_accuracy', 'validation_accuracy'):
+def _headline(result: dict[str, Any], monitor: str | None = None) -> str:
+  """Sums up a result; one of version 0.1.0 is judged by its accuracy."""
+  monitor = monitor or result.get('monitor', 'accuracy')
+  for name in (f'test_{monitor}', f'validation_{monitor}'):
     if name in result:
       return f'{name} {result[name]:.4f}'
   return f'{result["num_steps"]} steps'

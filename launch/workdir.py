@@ -17,6 +17,7 @@ from typing import Any
 from core import checkpoint_files
 
 from . import config as config_lib
+from . import data as data_lib
 from . import environment, json_files, locks, metrics_file, paths, programs
 
 
@@ -51,7 +52,7 @@ class Start:
   """
 
   config: config_lib.Config
-  data: config_lib.DataSpec
+  data: data_lib.DataSpec
   program: dict[str, Any]
   first_checkpoint: int | None
 
@@ -160,7 +161,7 @@ class Workdir:
   def write_config(
       self,
       config: config_lib.Config,
-      data: config_lib.DataSpec,
+      data: data_lib.DataSpec,
       program: Mapping[str, Any],
   ) -> None:
     """Starts the run: writes config.json.
@@ -186,7 +187,7 @@ class Workdir:
       step: int,
       changes: Mapping[str, Any],
       config: config_lib.Config,
-      data: config_lib.DataSpec,
+      data: data_lib.DataSpec,
       program: Mapping[str, Any],
   ) -> None:
     """Changes config.json, and keeps what changed in its history.
@@ -231,7 +232,7 @@ class Workdir:
         raise ValueError(f'its history is {values["history"]!r}')
       return Start(
           config_lib.Config.from_json(values.get('config')),
-          config_lib.DataSpec.from_json(values.get('data')),
+          data_lib.DataSpec.from_json(values.get('data')),
           program,
           saved,
       )
@@ -315,14 +316,19 @@ class Workdir:
       return None
     return json_files.decode(path, text, num_steps=int)
 
-  def write_report(self, result: Mapping[str, Any]) -> None:
-    """Writes the plots of a run into report/."""
+  def write_report(self, figures: Mapping[str, Any], monitor: str) -> None:
+    """Writes the plots of a run into report/.
+
+    Args:
+      figures: The figures of the report of its task, by file.
+      monitor: What is watched, besides the loss.
+    """
     if self._is_chief:
       # Imported here: it is slow, and needed at the end of a run only.
       from . import report
 
       report.write(
-          str(self.path / 'report'), self.read_metrics(), result.get('test')
+          str(self.path / 'report'), self.read_metrics(), figures, monitor
       )
 
   def write_result(self, result: Mapping[str, Any]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-import tensorflow as tf
+from typing import TYPE_CHECKING, Any
 
 from . import errors
+
+# Specs are read before a program imports TensorFlow.
+if TYPE_CHECKING:
+  import tensorflow as tf
 
 IMAGE = 'image'
 MASK = 'mask'
@@ -73,6 +75,8 @@ class Feature:
 
   def tensor_spec(self, batch_size: int | None) -> tf.TensorSpec:
     """Returns the shape and dtype of a batch of values."""
+    import tensorflow as tf
+
     dtype = tf.dtypes.as_dtype(self.dtype)
     return tf.TensorSpec([batch_size, *self.shape], dtype)
 
@@ -134,6 +138,8 @@ class Spec(Mapping[str, Feature]):
 
   def zeros(self, batch_size: int = 1) -> dict[str, tf.Tensor]:
     """Returns a batch of examples of zeros, with a weight of 0 each."""
+    import tensorflow as tf
+
     specs = {
         name: feature.tensor_spec(batch_size)
         for name, feature in self.features.items()

@@ -1,4 +1,4 @@
-"""Image classification sets of TFDS, opened by name."""
+"""Sets of TFDS, opened by name: those of images and their classes here."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from .. import (
   spec,
   stores,
 )
+from . import queries, tfds_any
 
 
 def of_tfds(name: str, chosen: options.Options) -> datasets.Dataset:
@@ -28,7 +29,9 @@ def of_tfds(name: str, chosen: options.Options) -> datasets.Dataset:
   `left_out` and `notes` say; one that was asked for by name is refused.
 
   Args:
-    name: A name of TFDS, or of a set prepared in `chosen.data_dir`.
+    name: A name of TFDS, or of a set prepared in `chosen.data_dir`. A set of
+      other features than bytes of images and one class each, and one with a
+      query, such as ``NAME?label=mask&inputs=image``, is read by `tfds_any`.
     chosen: The options. A split to validate or test with is a name of the
       set's, or a slice as TFDS writes it, such as 'train[:5000]'. What is taken
       from the split 'train' is not trained on. A set beyond the memory budget
@@ -39,17 +42,22 @@ def of_tfds(name: str, chosen: options.Options) -> datasets.Dataset:
     The set.
 
   Raises:
-    DataError: If the set is unknown, cannot be had, is damaged, or is not one
-      of uint8 images under `image` and integers under `label`; if some labels
-      of a split to score are -1 and others not; if plain integers as labels
-      reach beyond 1,000 and ten times the number of different ones, or beyond
-      100,000.
+    DataError: If the set is unknown, cannot be had or is damaged; if a feature
+      cannot be used; if some labels of a split to score are -1 and others not;
+      if plain integers as labels reach beyond 1,000 and ten times the number of
+      different ones, or beyond 100,000.
   """
+  name, query = queries.parse(name, tfds_any.KEYS, single=['label'])
   builder = preparation.make_builder(name, chosen.data_dir)
-  image_shape = _image_shape(builder, name, chosen.image_size)
+  image_shape = None
+  if not tfds_any.is_needed(builder, query):
+    # Before it is prepared, which may take long.
+    image_shape = _image_shape(builder, name, chosen.image_size)
   if not preparation.is_prepared(builder):
     preparation.prepare(builder, name, chosen.archives_dir)
     builder = preparation.make_builder(name, chosen.data_dir)
+  if image_shape is None:
+    return tfds_any.of_builder(builder, name, query, chosen)
   found = parts.choose(
       builder,
       chosen.validation_examples,
@@ -131,26 +139,10 @@ def _image_shape(
     image_size: tuple[int, int] | None,
 ) -> tuple[int, int, int]:
   """Checks the features and returns the shape of the images."""
-  features = builder.info.features
-  features = dict(features.items()) if hasattr(features, 'items') else {}
-  listed = ', '.join(
-      f'{key} ({type(features[key]).__name__})' for key in sorted(features)
-  )
-  if 'image' not in features:
-    raise errors.DataError(f'dataset: {name} has no `image`; it has {listed}.')
-  image, label = features['image'], features.get('label')
-  if (
-      label is None
-      or label.shape != ()
-      or not np.issubdtype(label.np_dtype, np.integer)
-  ):
-    raise errors.DataError(
-        f'dataset: {name} has no integer `label`; it has {listed}.'
-    )
+  image = builder.info.features[spec.IMAGE]
   shape = image.shape
   if (
       image.np_dtype != np.uint8
-      or len(shape) != 3
       or shape[-1] is None
       or 0 in shape
   ):

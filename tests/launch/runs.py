@@ -24,7 +24,7 @@ from unittest import mock
 
 from absl import flags
 
-from core import distribution
+from core import distribution, models
 from launch import compilation_cache, programs, progress, training_program
 from launch import config as config_lib
 from tests import small_datasets, virtual_devices
@@ -33,6 +33,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 NUM_TRAIN, NUM_VALIDATION, NUM_TEST = 240, 25, 61
 BATCH_SIZE = 12
 STEPS_PER_EPOCH = NUM_TRAIN // BATCH_SIZE
+IMAGE_MODELS = sorted(
+    name
+    for name, model in models.REGISTRY.items()
+    if model.task == models.Model.task
+)
 
 _DEFAULTS: dict[str, Any] = dict(
     dataset='tiny_shapes',
