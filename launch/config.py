@@ -75,6 +75,14 @@ class Config:
   max_skipped_steps: int = dataclasses.field(default=100, metadata=_FREE)
   validation_split: str | None = None
   test_split: str | None = None
+  monitor: str | None = dataclasses.field(default=None, metadata=_FREE)
+  keep_best: bool = dataclasses.field(default=True, metadata=_FREE)
+  early_stopping_patience: int | None = dataclasses.field(
+      default=None, metadata=_FREE
+  )
+  plateau_patience: int | None = None
+  plateau_factor: float = 0.1
+  max_minutes: float | None = dataclasses.field(default=None, metadata=_FREE)
 
   def to_json(self) -> dict[str, Any]:
     """Returns the values as JSON has them: lists, not tuples."""

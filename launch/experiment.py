@@ -150,7 +150,10 @@ class Experiment:
     steps_per_epoch: The number of steps of an epoch.
     train_metric: What is measured in every training step.
     eval_metric: What is measured in evaluation.
+    rate_factor: What the schedule is multiplied by, if a hook may change that.
   """
+
+  rate_factor: tf.Variable | None = None
 
   def __init__(
       self,
@@ -200,12 +203,17 @@ class Experiment:
   @functools.cached_property
   def schedule(self) -> factories.Schedule:
     """The learning rate as a function of the step."""
-    return factories.make(
+    schedule = factories.make(
         'schedule',
         self.config.schedule,
         self.config.schedule_arg,
         learning_rate=self.config.learning_rate,
         num_steps=self.num_steps,
+    )
+    if self.config.plateau_patience is None:
+      return schedule
+    return lambda step: schedule(step) * (
+        1.0 if self.rate_factor is None else self.rate_factor
     )
 
   @functools.cached_property
@@ -220,6 +228,8 @@ class Experiment:
       UserError: If the config's average_decay is out of range.
     """
     self.build()
+    if self.config.plateau_patience is not None:
+      self.rate_factor = tf.Variable(1.0, trainable=False)
     is_float16 = self.config.precision == 'float16'
     try:
       return training.TrainState(

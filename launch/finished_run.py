@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 
 import tensorflow as tf
 
@@ -48,7 +49,8 @@ def load(
 
   Args:
     workdir: The work directory.
-    checkpoint: The path of a checkpoint; None is the newest one.
+    checkpoint: `last`, `best`, or the path of a checkpoint or of a folder of
+      them, of which the newest is taken.
     data_dir: Where prepared data sets are; None is where they were in training.
     archives_dir: Where archives are; None likewise.
     strategy: The strategy to make the variables under.
@@ -84,11 +86,7 @@ def load(
     )
     with strategy.scope():
       experiment.build()
-    path = checkpoint or _newest_whole(directory)
-    if path is None:
-      raise programs.UserError(
-          f'--workdir={workdir}: no checkpoint was saved yet.'
-      )
+    path = _find(directory, checkpoint or 'last')
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
     named = variables.named({'model': experiment.model})
     checkpoints.restore(path, named, prefix='model/')
@@ -111,9 +109,22 @@ def load(
   )
 
 
-def _newest_whole(directory: workdir_lib.Workdir) -> str | None:
-  """Finds the newest whole checkpoint, and says which ones are damaged."""
-  path, damaged = checkpoints.newest_whole(directory.checkpoints)
+def _find(directory: workdir_lib.Workdir, checkpoint: str) -> str:
+  """Finds a checkpoint, and says which ones of its folder are damaged."""
+  folders = {'last': directory.checkpoints, 'best': directory.best}
+  folder = folders.get(checkpoint, checkpoint)
+  if not os.path.isdir(folder) and checkpoint not in folders:
+    return checkpoint
+  path, damaged = checkpoints.newest_whole(folder)
+  if path is None and checkpoint == 'best':
+    raise programs.UserError(
+        f'--checkpoint=best: {folder} has none. It is kept, under --keep_best, '
+        'of a run with validations, from its first checkpoint after one on.'
+    )
+  if path is None:
+    what = 'workdir' if checkpoint == 'last' else 'checkpoint'
+    named = directory.path if checkpoint == 'last' else checkpoint
+    raise programs.UserError(f'--{what}={named}: no checkpoint was saved yet.')
   for error in damaged:
     print(f'{error} {path} is taken instead.', flush=True)
   return path

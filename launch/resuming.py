@@ -11,6 +11,12 @@ from . import data as data_lib
 from . import programs
 from . import workdir as workdir_lib
 
+# Of the hooks that are not a user's, by name.
+_FLAGS = {
+    'EarlyStopping': ('early_stopping_patience', 'monitor'),
+    'MaxMinutes': ('max_minutes',),
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Resumed:
@@ -18,11 +24,14 @@ class Resumed:
 
   Attributes:
     before: What config.json says.
-    is_complete: Whether nothing is left to train.
+    is_complete: Whether nothing is left to do.
+    stopped: The end by a hook, as config.json has it, if its flags are those
+      of before: the checkpoint of its step is the last one.
   """
 
   before: workdir_lib.Start
   is_complete: bool
+  stopped: dict[str, Any] | None
 
 
 def check(
@@ -59,8 +68,17 @@ def check(
     )
   result = directory.read_result()
   num_steps = config.length(before.data.num_examples['train'])
-  is_complete = result is not None and result['num_steps'] == num_steps
-  return Resumed(before, is_complete)
+  stopped = before.stopped
+  if stopped and changes.keys() & _flags(stopped['hook']):
+    stopped = None
+  last = {num_steps, stopped['step']} if stopped else {num_steps}
+  is_complete = result is not None and result['num_steps'] in last
+  return Resumed(before, is_complete, stopped)
+
+
+def _flags(hook: str) -> set[str]:
+  """Returns the flags that a hook obeys: with others the run goes on."""
+  return set(_FLAGS.get(hook, ('hooks', 'hook_arg')))
 
 
 def changed(

@@ -20,6 +20,8 @@ from . import config as config_lib
 from . import data as data_lib
 from . import environment, json_files, locks, metrics_file, paths, programs
 
+_STOPPED = {'step', 'hook', 'reason'}
+
 
 def of_run(path: str | None, *, is_chief: bool = True) -> Workdir:
   """Names the work directory of a run that was started.
@@ -49,12 +51,15 @@ class Start:
     program: The flags that say where.
     first_checkpoint: The step of the first checkpoint; None if there was none
       yet; True if a version that did not keep it wrote the file.
+    stopped: The `step`, `hook` and `reason` of the end by a hook, if the
+      checkpoint of that step is the end of the run.
   """
 
   config: config_lib.Config
   data: data_lib.DataSpec
   program: dict[str, Any]
   first_checkpoint: int | None
+  stopped: dict[str, Any] | None = None
 
 
 class Workdir:
@@ -63,6 +68,7 @@ class Workdir:
   Attributes:
     path: The directory.
     checkpoints: The directory of checkpoints in it.
+    best: The directory of the best one.
     summaries: The directory of TensorBoard's files in it.
   """
 
@@ -74,6 +80,7 @@ class Workdir:
     """
     self.path = paths.local('workdir', path)
     self.checkpoints = str(self.path / 'checkpoints')
+    self.best = str(self.path / 'checkpoints' / 'best')
     self.summaries = str(self.path / 'summaries')
     self._config = self.path / 'config.json'
     self._metrics = metrics_file.MetricsFile(self.path / 'metrics.jsonl')
@@ -179,6 +186,7 @@ class Workdir:
           'program': dict(program),
           'environment': environment.describe(),
           'first_checkpoint': None,
+          'stopped': None,
           'history': [],
       })
 
@@ -189,6 +197,7 @@ class Workdir:
       config: config_lib.Config,
       data: data_lib.DataSpec,
       program: Mapping[str, Any],
+      stopped: Mapping[str, Any] | None = None,
   ) -> None:
     """Changes config.json, and keeps what changed in its history.
 
@@ -199,6 +208,7 @@ class Workdir:
       config: As for `write_config`.
       data: As for `write_config`.
       program: As for `write_config`.
+      stopped: As for `saving`.
     """
     if self._is_chief and changes:
       values = self._read_config()
@@ -208,6 +218,7 @@ class Workdir:
           'config': config.to_json(),
           'data': data.to_json(),
           'program': dict(program),
+          'stopped': stopped,
           'history': [*values.get('history', []), event],
       })
 
@@ -220,6 +231,7 @@ class Workdir:
     values = self._read_config()
     program = values.get('program')
     saved = values.get('first_checkpoint', True)
+    stopped = values.get('stopped')
     try:
       if not isinstance(program, dict):
         raise ValueError(f'its program is {program!r}')
@@ -228,6 +240,10 @@ class Workdir:
           raise ValueError(f'its {name} is {program[name]!r}')
       if not isinstance(saved, (int, type(None))):
         raise ValueError(f'its first_checkpoint is {saved!r}')
+      if stopped is not None and not (
+          isinstance(stopped, dict) and stopped.keys() == _STOPPED
+      ):
+        raise ValueError(f'its stopped is {stopped!r}')
       if not isinstance(values.get('history', []), list):
         raise ValueError(f'its history is {values["history"]!r}')
       return Start(
@@ -235,6 +251,7 @@ class Workdir:
           data_lib.DataSpec.from_json(values.get('data')),
           program,
           saved,
+          stopped,
       )
     except ValueError as error:
       raise programs.UserError(
@@ -288,6 +305,22 @@ class Workdir:
   def go_on_from(self, step: int) -> None:
     """Takes rows of later steps for lost; `saved` drops them from the file."""
     self._metrics.go_on_from(step)
+
+  def saving(self, stopped: Mapping[str, Any] | None) -> None:
+    """Takes note, before a checkpoint, of the end by a hook that it is.
+
+    Args:
+      stopped: The `step`, `hook` and `reason`; None if the run is to go on.
+
+    Raises:
+      OSError: If a file cannot be written.
+    """
+    if not self._is_chief or (self._has_saved and not stopped):
+      return
+    if self._config.exists():
+      values = self._read_config()
+      if values.get('stopped') != stopped:
+        json_files.write(self._config, {**values, 'stopped': stopped})
 
   def saved(self, step: int) -> None:
     """Takes note of a checkpoint that was saved: lost rows can go.

@@ -51,7 +51,7 @@ def of_csv(name: str, chosen: options.Options) -> datasets.Dataset:
   file = pathlib.Path(path).expanduser()
   with errors.prefixed(f'dataset: {file}'):
     table = rows.read(file, ''.join(query.get('separator', ())))
-    decided = columns.decide(table, query)
+    decided = columns.decide(table, query, chosen.like)
     tokenizer = ''.join(query.get('tokenizer', ())) or chosen.tokenizer
     made = _Table(table, query, tokenizer, chosen)
     values = made.inputs(decided)
@@ -89,6 +89,7 @@ class _Table:
             f'missing: expected {MEAN}, {CATEGORY} or both, got {value!r}.'
         )
     self._tokenizer, self._max_tokens = tokenizer, chosen.max_tokens
+    self._text = (chosen.like or {}).get('tokens')
     own = self._own_splits(query)
     keys: dict[str, list[bytes]] = {}
     for split, key in zip(own, table.keys, strict=True):
@@ -127,7 +128,7 @@ class _Table:
           *texts.feature(
               {split: [cells[row] for row in places]
                for split, places in self._places.items()},
-              self._tokenizer, self._max_tokens, decided.text,
+              self._tokenizer, self._max_tokens, decided.text, like=self._text,
           )
       )
     return values

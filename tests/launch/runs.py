@@ -18,14 +18,14 @@ import sys
 import tempfile
 import time
 import unittest
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from unittest import mock
 
 from absl import flags
 
 from core import distribution, models
-from launch import compilation_cache, programs, progress, training_program
+from launch import building, compilation_cache, programs, training_program
 from launch import config as config_lib
 from tests import small_datasets, virtual_devices
 
@@ -33,6 +33,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 NUM_TRAIN, NUM_VALIDATION, NUM_TEST = 240, 25, 61
 BATCH_SIZE = 12
 STEPS_PER_EPOCH = NUM_TRAIN // BATCH_SIZE
+# What depends on the clock in a row of metrics.jsonl.
+SPEEDS = ('examples_per_second', 'images_per_second')
 IMAGE_MODELS = sorted(
     name
     for name, model in models.REGISTRY.items()
@@ -136,6 +138,7 @@ def train(
     num_replicas: int = 1,
     data: str | None = None,
     program: dict[str, Any] | None = None,
+    hooks: Sequence[Any] = (),
     **changes: Any,
 ) -> Ended:
   """Trains in this process, over logical CPU devices.
@@ -145,6 +148,7 @@ def train(
     num_replicas: The number of devices.
     data: The folder of data sets.
     program: More arguments of `training_program.run`.
+    hooks: Hooks.
     **changes: Changes of the config.
 
   Returns:
@@ -159,6 +163,7 @@ def train(
           archives_dir=None,
           strategy='mirrored',
           num_virtual_devices=None,
+          hooks=hooks,
           **(program or {}),
       ),
       num_replicas,
@@ -308,16 +313,16 @@ def free_ports(number: int) -> list[int]:
 @contextlib.contextmanager
 def signal_at(step: int, number: int) -> Iterator[None]:
   """Sends this process a signal when a run in it reaches a step."""
-  update = progress.Progress.update
+  measure = building._measure
   sent = []
 
-  def wrapped(self, at, values):
-    if at >= step and not sent:
-      sent.append(at)
+  def wrapped(experiment, state, sums):
+    if state.step.numpy() >= step and not sent:
+      sent.append(step)
       signal.raise_signal(number)  # Of this thread, so that it comes at once.
-    return update(self, at, values)
+    return measure(experiment, state, sums)
 
-  with mock.patch.object(progress.Progress, 'update', wrapped):
+  with mock.patch.object(building, '_measure', wrapped):
     yield
 
 
@@ -334,7 +339,7 @@ def rows(workdir: Any, split: str | None = None) -> list[dict[str, Any]]:
       {
           name: value
           for name, value in row.items()
-          if name not in ('wall_time', 'images_per_second')
+          if name != 'wall_time' and name not in SPEEDS
       }
       for row in raw_rows(workdir)
       if split in (None, row['split'])

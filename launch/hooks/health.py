@@ -8,14 +8,14 @@ since the last checkpoint repeated, to find out which of them did it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
 from core import training
 from core import variables as variables_lib
 
-from . import programs
+from .. import loop, programs
 
 # Steps that took longer than this are not repeated.
 REPEAT_SECS = 60.0
@@ -35,26 +35,27 @@ class SkippedStepsError(programs.Failure):
 
 
 @dataclasses.dataclass
-class Health:
+class Health(loop.Hook):
   """Ends a run that cannot go on, and says where it broke.
 
   Attributes:
-    state: The train state.
+    train_state: The train state.
+    now: Where the run is.
     examples: A function of a step, from 1, to the positions of its batch's
       examples in the training split.
-    saved_step: Returns the step of the last checkpoint, or -1 without one.
     go_back: Restores the last checkpoint.
     repeat: A function of a number of steps, which takes them from where the
       state is.
     max_skipped_steps: The run ends once so many steps in a row were skipped.
   """
 
-  state: training.TrainState
+  train_state: training.TrainState
+  now: loop.Now
   examples: Callable[[int], Sequence[int]]
-  saved_step: Callable[[], int]
   go_back: Callable[[], object]
   repeat: Callable[[int], None]
   max_skipped_steps: int
+  name = 'health'
 
   def __post_init__(self) -> None:
     """Makes the count of skipped steps that rows have told of."""
@@ -62,9 +63,9 @@ class Health:
 
   def counts(self) -> dict[str, tf.Variable]:
     """Returns what is saved of a run that can skip steps, by name."""
-    if self.state.skipped is None:
+    if self.train_state.skipped is None:
       return {}
-    counts = {**self.state.skipped._asdict(), 'told': self._told}
+    counts = {**self.train_state.skipped._asdict(), 'told': self._told}
     return variables_lib.named({'skipped': counts})
 
   def check_restored(self, path: str | None) -> None:
@@ -83,33 +84,34 @@ class Health:
           'can go on from it; remove its files to go on from the one before.'
       )
 
-  def check(self, sums: training.Sums, step: int, seconds: float) -> None:
+  def __call__(self, step: int, values: Mapping[str, float]) -> None:
     """Checks the losses of the steps up to one, and how many were skipped.
 
+    A call of the graph ends right after the step that made the sum of losses
+    infinite or not a number.
+
     Args:
-      sums: Sums of steps. A loop ends right after the step that made the loss
-        of them infinite or not a number.
       step: The last of the steps.
-      seconds: How long the steps since the last checkpoint took.
+      values: Not looked at.
 
     Raises:
       NonFiniteError: If their loss is not finite.
       SkippedStepsError: If too many steps in a row were skipped.
     """
-    if not bool(tf.math.is_finite(sums['loss'])):
+    if not bool(tf.math.is_finite(self.now.sums['loss'])):
       names = self._non_finite()
       where = (
           f'these variables are not finite: {_listed(names)}. '
-          + self._origin(step, seconds)
+          + self._origin(step)
           if names
           else f'all variables are finite. Its batch has {self._batch(step)}.'
       )
       raise NonFiniteError(
           f'the loss of step {step} is not finite; {where} {self._way_on()}'
       )
-    if self.state.skipped is None:
+    if self.train_state.skipped is None:
       return
-    longest = int(self.state.skipped.longest.numpy())
+    longest = int(self.train_state.skipped.longest.numpy())
     if longest >= self.max_skipped_steps:
       raise SkippedStepsError(
           f'{longest} steps in a row were skipped by step {step}: their '
@@ -118,13 +120,12 @@ class Health:
       )
 
   def check_variables(
-      self, step: int, seconds: float, names: Sequence[str] | None = None
+      self, step: int, names: Sequence[str] | None = None
   ) -> None:
     """Checks the variables after a step, all losses up to which were finite.
 
     Args:
       step: The step.
-      seconds: How long the steps since the last checkpoint took.
       names: Those that are not finite. If None, they are looked for.
 
     Raises:
@@ -137,7 +138,7 @@ class Health:
     listed = _listed(names) or 'those of another worker'
     raise NonFiniteError(
         f'these variables are not finite after step {step}, which is not '
-        f'saved: {listed}. {self._origin(step, seconds)} {self._way_on()}'
+        f'saved: {listed}. {self._origin(step)} {self._way_on()}'
     )
 
   def check_trained(self, step: int) -> None:
@@ -158,9 +159,9 @@ class Health:
 
   def num_skipped(self) -> int:
     """Returns how many steps were skipped so far."""
-    if self.state.skipped is None:
+    if self.train_state.skipped is None:
       return 0
-    return int(self.state.skipped.total.numpy())
+    return int(self.train_state.skipped.total.numpy())
 
   def count_row(self) -> dict[str, int]:
     """Counts the steps skipped since the last call, for a row of metrics.
@@ -168,25 +169,24 @@ class Health:
     Returns:
       `skipped_steps`; nothing for a run that cannot skip steps.
     """
-    if self.state.skipped is None:
+    if self.train_state.skipped is None:
       return {}
     total = self.num_skipped()
     number = total - int(self._told.numpy())
     self._told.assign(total)
     return {'skipped_steps': number}
 
-  def _origin(self, step: int, seconds: float) -> str:
+  def _origin(self, step: int) -> str:
     """Says in which step variables broke, and on which examples.
 
     Args:
       step: A step after which they are not finite.
-      seconds: How long the steps since the last checkpoint took.
     """
-    saved = self.saved_step()
+    saved = self.now.saved_step
     first = max(saved, 0) + 1  # A new run begins with finite variables.
     if first == step:
       broke = step
-    elif saved >= 0 and seconds <= REPEAT_SECS:
+    elif saved >= 0 and self.now.unsaved_secs <= REPEAT_SECS:
       broke = self._find(step, saved)
     else:
       broke = 0
@@ -220,14 +220,14 @@ class Health:
     return step - 1 if self._non_finite() else step
 
   def _non_finite(self) -> list[str]:
-    return variables_lib.non_finite(self.state.named_variables())
+    return variables_lib.non_finite(self.train_state.named_variables())
 
   def _batch(self, step: int) -> str:
     indices = [str(index) for index in self.examples(step)]
     return f'the training examples {_listed(indices)}'
 
   def _way_on(self) -> str:
-    step = self.saved_step()
+    step = self.now.saved_step
     last = (
         f'The last checkpoint is of step {step}'
         if step >= 0
@@ -236,9 +236,9 @@ class Health:
     return f'{last}; {_ADVICE}'
 
   def _scale(self) -> str:
-    if self.state.loss_scale is None:
+    if self.train_state.loss_scale is None:
       return ''
-    return f'; the loss scale is {self.state.loss_scale.scale.numpy():g}'
+    return f'; the loss scale is {self.train_state.loss_scale.scale.numpy():g}'
 
 
 def _listed(names: Sequence[str]) -> str:

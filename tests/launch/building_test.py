@@ -1,4 +1,7 @@
-"""Tests of launch.trainer: what a run logs, saves and goes on with."""
+"""Tests of launch.building: what a run logs, saves and goes on with.
+
+Covers: opening, results.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ import pytest
 from absl.testing import absltest, parameterized
 
 from core.models import speednet
-from launch import calls, interruption, trainer
+from launch import calls, interruption
+from launch.hooks import saving
 from tests.launch import runs
 
 _ROW = {'step', 'epoch', 'split', 'wall_time', 'loss', 'accuracy'}
@@ -63,7 +67,7 @@ class LogTest(_TestCase):
     self.assertEqual([row['step'] for row in validation], [20, 40])
     for row in train:
       self.assertEqual(
-          row.keys(), _ROW | {'learning_rate', 'images_per_second'}
+          row.keys(), _ROW | {'learning_rate', *runs.SPEEDS}
       )
       self.assertAlmostEqual(row['learning_rate'], 0.003)
     for row in validation:
@@ -289,7 +293,7 @@ class CheckpointTest(_TestCase):
       (1e9, [_LAST_STEP]),
   )
   def test_epochs_of_some_length(self, seconds, steps):
-    with mock.patch.object(trainer, 'CHECKPOINT_SECS', seconds):
+    with mock.patch.object(saving, 'CHECKPOINT_SECS', seconds):
       workdir = self.train(checkpoint_every_steps=None)
     self.assertEqual(self.checkpoints(workdir), steps)
     self.assertEqual(runs.digest(workdir), runs.digest(runs.finished()))
@@ -297,7 +301,7 @@ class CheckpointTest(_TestCase):
   def test_the_clock_starts_anew_with_a_checkpoint(self):
     def agree(calls, seconds, size, signal):
       del seconds, size, signal
-      calls.seconds += 8.0 / runs.STEPS_PER_EPOCH  # A call takes one step.
+      calls.last_seconds = 8.0 / runs.STEPS_PER_EPOCH  # A call takes one step.
       return False
 
     with mock.patch.object(calls.Calls, 'agree', agree):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import tensorflow as tf
 
 from core import distribution
 
-from . import programs
+from .. import programs
 
 
 class Summaries:
@@ -28,11 +27,7 @@ class Summaries:
     self._has_failed = False
     self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
-  def __enter__(self) -> Summaries:
-    """Does nothing; files are made by the first scalar."""
-    return self
-
-  def __exit__(self, *_: Any) -> None:
+  def close(self) -> None:
     """Closes the files."""
     with self._tolerant():
       for writer in self._writers.values():

@@ -1,4 +1,4 @@
-"""Tests of launch.summaries: what TensorBoard would read."""
+"""Tests of launch.hooks.summaries: what TensorBoard would read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from absl.testing import absltest
 from tensorflow.python.summary import summary_iterator
 
 from core import distribution
-from launch import summaries
+from launch.hooks import summaries
 from tests import virtual_devices
 from tests.launch import runs
 
@@ -38,12 +38,11 @@ class SummariesTest(absltest.TestCase):
     self.directory = runs.scratch(self)
 
   def test_values(self):
-    with summaries.Summaries(
-        self.directory, virtual_devices.mirrored(1)
-    ) as board:
-      board.write(3, 'train', {'loss': 0.5, 'accuracy': 1.0})
-      board.write(5, 'train', {'loss': 0.25})
-      board.write(5, 'validation', {'loss': 2.0})
+    board = summaries.Summaries(self.directory, virtual_devices.mirrored(1))
+    board.write(3, 'train', {'loss': 0.5, 'accuracy': 1.0})
+    board.write(5, 'train', {'loss': 0.25})
+    board.write(5, 'validation', {'loss': 2.0})
+    board.close()
     self.assertEqual(_scalars(self.directory), {
         ('train', 3, 'loss'): 0.5,
         ('train', 3, 'accuracy'): 1.0,
@@ -52,13 +51,10 @@ class SummariesTest(absltest.TestCase):
     })
 
   def test_only_the_chief_writes(self):
-    with (
-        mock.patch.object(distribution, 'is_chief', lambda _: False),
-        summaries.Summaries(
-            self.directory, virtual_devices.mirrored(1)
-        ) as board,
-    ):
-      board.write(3, 'train', {'loss': 0.5})
+    with mock.patch.object(distribution, 'is_chief', lambda _: False):
+      board = summaries.Summaries(self.directory, virtual_devices.mirrored(1))
+    board.write(3, 'train', {'loss': 0.5})
+    board.close()
     self.assertEmpty(os.listdir(self.directory))
 
   def test_a_full_disk_is_said_once_and_ends_nothing(self):
@@ -67,10 +63,8 @@ class SummariesTest(absltest.TestCase):
     with (
         mock.patch.object(tf.summary, 'create_file_writer', side_effect=error),
         contextlib.redirect_stderr(err),
-        summaries.Summaries(
-            self.directory, virtual_devices.mirrored(1)
-        ) as board,
     ):
+      board = summaries.Summaries(self.directory, virtual_devices.mirrored(1))
       for step in (1, 2):
         board.write(step, 'train', {'loss': 0.5})
     self.assertRegex(
@@ -89,7 +83,7 @@ class SummariesTest(absltest.TestCase):
     found = {
         key: value
         for key, value in _scalars(os.path.join(workdir, 'summaries')).items()
-        if key[-1] != 'images_per_second'
+        if key[-1] not in runs.SPEEDS
     }
     self.assertSameElements(found, expected)
     for key, value in expected.items():

@@ -1,4 +1,4 @@
-"""Tests of launch.health: what ends a run, what is said, what is saved."""
+"""Tests of launch.hooks.health: what ends a run, what is said and saved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import training, variables
-from launch import arguments, factories, health
+from launch import arguments, factories
+from launch.hooks import health
 from tests import small_datasets
 from tests.launch import runs
 

@@ -1,4 +1,4 @@
-"""Tests of launch.progress."""
+"""Tests of launch.hooks.progress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from unittest import mock
 
 from absl.testing import absltest, parameterized
 
-from launch import progress
+from launch import periods
+from launch.hooks import progress
 
 
 class _Clock:
@@ -49,6 +50,12 @@ class _Terminal:
     return found.decode()
 
 
+def _progress(num_steps, steps_per_epoch, batch_size, speed=0.0, **kwargs):
+  """Makes a line of a run of some length, and of some steps per second."""
+  at = periods.Periods(steps_per_epoch, num_steps)
+  return progress.Progress(at, batch_size, lambda: speed, **kwargs)
+
+
 class TerminalTest(parameterized.TestCase):
 
   def setUp(self):
@@ -57,17 +64,14 @@ class TerminalTest(parameterized.TestCase):
 
   def _progress(self, columns, **kwargs):
     terminal = _Terminal(self, columns)
-    line = progress.Progress(
-        300, 100, 64, stream=terminal.stream, **kwargs
-    )
+    line = _progress(300, 100, 64, stream=terminal.stream, **kwargs)
     return terminal, line
 
   def test_one_line_is_written_over_and_over(self):
     terminal, line = self._progress(120)
-    for step, loss in ((0, 2.30259), (10, 1.5), (20, 0.25)):
-      speed = line.update(step, {'loss': loss, 'accuracy': 0.5})
-      self.clock.now += 2
-    self.assertEqual(speed, 5)
+    for step, loss, speed in ((0, 2.30259, 0), (10, 1.5, 5), (20, 0.25, 4)):
+      with mock.patch.object(line, '_speed', lambda speed=speed: speed):
+        line(step, {'loss': loss, 'accuracy': 0.5})
     written = terminal.read()
     self.assertNotIn('\n', written)
     start, first, second, third = written.split('\r')
@@ -77,13 +81,13 @@ class TerminalTest(parameterized.TestCase):
     )
     self.assertEqual(
         second,
-        'epoch 1/3  step 10/300  loss 1.5000  accuracy 0.5000  320 images/s  '
-        'ETA 0:58',
+        'epoch 1/3  step 10/300  loss 1.5000  accuracy 0.5000  320 '
+        'examples/s  ETA 0:58',
     )
     self.assertEqual(
         third.rstrip(),
-        'epoch 1/3  step 20/300  loss 0.2500  accuracy 0.5000  320 images/s  '
-        'ETA 0:56',
+        'epoch 1/3  step 20/300  loss 0.2500  accuracy 0.5000  256 '
+        'examples/s  ETA 1:10',
     )
     line.clear()
     self.assertRegex(terminal.read(), f'^\r {{{len(third.rstrip())}}}\r$')
@@ -94,16 +98,17 @@ class TerminalTest(parameterized.TestCase):
 
   def test_a_shorter_line_leaves_nothing_of_a_longer_one(self):
     terminal, line = self._progress(120)
-    line.update(100, {'loss': 12345.0})
-    line.update(100, {'loss': 1.0})
+    line(100, {'loss': 12345.0})
+    line(100, {'loss': 1.0})
     _, first, second = terminal.read().split('\r')
     self.assertLen(second, len(first))
 
   @parameterized.parameters(2, 20, 41, 80)
   def test_never_wider_than_the_terminal(self, columns):
     terminal, line = self._progress(120)
+    line = _progress(300, 100, 64, 7.0, stream=terminal.stream)
     for step in range(3):
-      line.update(step, {'loss': 1.0, 'accuracy': 0.5})
+      line(step, {'loss': 1.0, 'accuracy': 0.5})
       self.clock.now += 1
       terminal.resize(columns)
     for part in terminal.read().split('\r')[2:]:
@@ -112,36 +117,38 @@ class TerminalTest(parameterized.TestCase):
   @parameterized.parameters((120, True), (80, False))
   def test_what_fits(self, columns, has_epoch):
     terminal = _Terminal(self, columns)
-    line = progress.Progress(51480, 429, 128, stream=terminal.stream)
-    for step in (10_000, 20_000):
-      line.update(step, {'loss': 0.1234, 'accuracy': 0.9375})
-      self.clock.now += 100
+    line = _progress(51480, 429, 128, 100.0, stream=terminal.stream)
+    line(20_000, {'loss': 0.1234, 'accuracy': 0.9375})
     last = terminal.read().split('\r')[-1]
     self.assertRegex(
         last.replace('  ', ' '),
-        r'step 20000/51480 loss 0.1234 accuracy 0.9375 12,800 images/s ETA 5:15'
-        ' *$',
+        r'step 20000/51480 loss 0.1234 accuracy 0.9375 12,800 examples/s ETA '
+        r'5:15 *$',
     )
     self.assertEqual('epoch 47/120' in last, has_epoch)
 
   def test_a_terminal_that_does_not_know_its_width(self):
     terminal, line = self._progress(0)
-    line.update(1, {'loss': 1.0})
+    line(1, {'loss': 1.0})
     self.assertIn('loss 1.0000', terminal.read())
 
-  def test_the_end_of_the_block_clears(self):
+  def test_what_is_said_takes_the_place_of_the_line(self):
     terminal, line = self._progress(80)
-    with self.assertRaises(ZeroDivisionError), line:
-      line.update(1, {'loss': 1.0})
-      _ = 1 / 0
+    line(1, {'loss': 1.0})
+    line.above(terminal.stream.write)('said')
+    terminal.stream.flush()
+    self.assertRegex(terminal.read(), r'\r *\rsaid$')
+
+  def test_closing_clears(self):
+    terminal, line = self._progress(80)
+    line(1, {'loss': 1.0})
+    line.close()
     self.assertRegex(terminal.read(), r'\r *\r$')
 
   def test_silent(self):
     terminal, line = self._progress(80, silent=True)
-    with line:
-      line.update(1, {'loss': 1.0})
-      line.pause()
-      line.resume()
+    line(1, {'loss': 1.0})
+    line.close()
     terminal.stream.write('.')
     terminal.stream.flush()
     self.assertEqual(terminal.read(), '.')
@@ -152,16 +159,15 @@ class PlainTest(absltest.TestCase):
   def test_whole_lines_every_few_seconds(self):
     clock = _Clock(self)
     stream = io.StringIO()
-    line = progress.Progress(100, 50, 8, stream=stream)
-    with line:
-      for step in range(1, 101):
-        line.update(step, {'loss': 1.0})
-        clock.now += 0.25
+    line = _progress(100, 50, 8, 4.0, stream=stream)
+    for step in range(1, 101):
+      line(step, {'loss': 1.0})
+      clock.now += 0.25
     lines = stream.getvalue().splitlines()
     for each in lines:
       self.assertRegex(
           each,
-          r'^epoch [12]/2  step \d+/100  loss 1\.0000  32 images/s  '
+          r'^epoch [12]/2  step \d+/100  loss 1\.0000  32 examples/s  '
           r'ETA 0:\d\d$',
       )
     steps = [int(re.search(r'step (\d+)', each)[1]) for each in lines]
@@ -175,9 +181,9 @@ class EpochTest(parameterized.TestCase):
     _Clock(self)
     stream = io.StringIO()
     with mock.patch.object(progress, 'PLAIN_EVERY_SECS', 0.0):
-      line = progress.Progress(num_steps, steps_per_epoch, 8, stream=stream)
+      line = _progress(num_steps, steps_per_epoch, 8, stream=stream)
       for step in range(num_steps + 1):
-        line.update(step, {})
+        line(step, {})
     # One epoch per pass over the data; the last may be cut short.
     passes = [i // steps_per_epoch + 1 for i in range(num_steps)]
     expected = [
@@ -185,25 +191,6 @@ class EpochTest(parameterized.TestCase):
     ]
     shown = [each.partition('  ')[0] for each in stream.getvalue().splitlines()]
     self.assertEqual(shown, expected)
-
-
-class MeterTest(absltest.TestCase):
-
-  def test_speed_is_that_of_the_last_seconds_of_training(self):
-    clock = _Clock(self)
-    meter = progress.Meter()
-    self.assertEqual(meter.update(5), 0.0)
-    clock.now += 1
-    self.assertEqual(meter.update(15), 10.0)
-    meter.pause()
-    clock.now += 1000
-    meter.resume()
-    clock.now += 1
-    self.assertEqual(meter.update(25), 10.0)
-    for step in range(125, 4200, 100):  # Ten times as fast from now on.
-      clock.now += 1
-      speed = meter.update(step)
-    self.assertEqual(speed, 100.0)
 
 
 class DurationTest(parameterized.TestCase):
