@@ -12,10 +12,11 @@ import tensorflow as tf
 
 from core import checkpoints, distribution, variables
 from pipelines import batches, datasets
+from pipelines import spec as spec_lib
 
 from . import config as config_lib
 from . import experiment as experiment_lib
-from . import programs, tasks
+from . import programs, reading, tasks
 from . import workdir as workdir_lib
 
 
@@ -89,9 +90,13 @@ class Run:
         f'{f"; {split} is left out: {why}" if why else ""}.'
     )
 
-  def open_dataset(self, config: config_lib.Config) -> datasets.Dataset:
+  def open_dataset(
+      self, config: config_lib.Config, like: spec_lib.Spec | None = None
+  ) -> datasets.Dataset:
     """Opens the data set of a config where those of the run are."""
-    return experiment_lib.open_dataset(config, self.data_dir, self.archives_dir)
+    return reading.open_dataset(
+        config, self.data_dir, self.archives_dir, like
+    )
 
 
 def load(

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from . import checksums, programs
 from . import config as config_lib
 from . import data as data_lib
-from . import programs
 from . import workdir as workdir_lib
 
 # Of the hooks that are not a user's, by name.
@@ -117,10 +117,15 @@ def check_data(
   """
   differences = data.differences(before)
   if differences and not accept_changes:
+    first = None
+    if differences.pop('fingerprint', None):
+      first = checksums.first_difference(directory.path, data)
+    what = describe(differences, verb=' is') or (
+        f'the first that differs is {first}' if first else 'examples differ'
+    )
     raise programs.UserError(
-        f'--workdir={directory.path} holds a run on other data: '
-        f'{describe(differences, verb=" is")}. Name another --workdir, or go '
-        'on with the new data under --accept_changes.'
+        f'--workdir={directory.path} holds a run on other data: {what}. Name '
+        'another --workdir, or go on with the new data under --accept_changes.'
     )
 
 

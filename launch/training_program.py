@@ -19,6 +19,7 @@ from . import (
   loop,
   opening,
   programs,
+  reading,
   results,
   resuming,
 )
@@ -163,8 +164,8 @@ def _prepare(
   """Opens the data and makes the parts, so that mistakes show up first."""
   try:
     experiment_lib.check_names(config)
-    dataset = experiment_lib.open_dataset(config, data_dir, archives_dir)
-    data = experiment_lib.describe_data(config, dataset)
+    dataset = reading.open_dataset(config, data_dir, archives_dir)
+    data = reading.describe_data(config, dataset)
     steps_per_epoch = batches.num_train_steps_per_epoch(
         data.num_examples['train'], config.global_batch_size
     )

@@ -61,7 +61,7 @@ def chosen(
     config = dataclasses.replace(
         run.config, dataset=dataset, **(whole if split == ALL else {})
     )
-    dataset = run.open_dataset(config)
+    dataset = run.open_dataset(config, run.experiment.data.spec)
   splits = list(dataset.num_examples) if split == ALL else [split]
   if splits[0] not in dataset.num_examples:
     raise programs.UserError(

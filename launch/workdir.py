@@ -16,9 +16,17 @@ from typing import Any
 
 from core import checkpoint_files
 
+from . import (
+  checksums,
+  environment,
+  json_files,
+  locks,
+  metrics_file,
+  paths,
+  programs,
+)
 from . import config as config_lib
 from . import data as data_lib
-from . import environment, json_files, locks, metrics_file, paths, programs
 
 _STOPPED = {'step', 'hook', 'reason'}
 
@@ -180,6 +188,7 @@ class Workdir:
     """
     if self._is_chief:
       self.path.mkdir(parents=True, exist_ok=True)
+      checksums.write(self.path, data)
       json_files.write(self._config, {
           'config': config.to_json(),
           'data': data.to_json(),
@@ -212,6 +221,7 @@ class Workdir:
     """
     if self._is_chief and changes:
       values = self._read_config()
+      checksums.write(self.path, data)
       event = {'step': step, 'wall_time': time.time(), 'changes': changes}
       json_files.write(self._config, {
           **values,

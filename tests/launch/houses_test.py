@@ -66,17 +66,33 @@ class HousesTest(absltest.TestCase):
       np.testing.assert_allclose(two['values'][name], value, rtol=1e-4)
     self.assertEqual(one['num_examples'], two['num_examples'])
 
-  def test_other_data_are_refused(self):
-    workdir = self.root / 'run'
-    ended = houses.train(workdir, num_steps=3)
+  def test_another_example_is_named(self):
+    generator = np.random.default_rng(0)
+    path, arrays = self.root / 'data.npz', {}
+    for split, size in (('train', 40), ('validation', 10), ('test', 10)):
+      arrays[f'{split}_numbers'] = generator.normal(size=[size, 3])
+      arrays[f'{split}_label'] = generator.normal(size=[size])
+
+    def train(num_steps, **program):
+      np.savez(path, **arrays)
+      return runs.train(
+          self.root / 'run', dataset=f'npz:{path}', program=program,
+          num_steps=num_steps, **houses.CONFIG,
+      )
+
+    ended = train(2)
     self.assertEqual(ended.code, 0, ended.err)
-    before = (workdir / 'config.json').read_text()
-    values = json.loads(before)
-    values['data']['target_mean'] = [1.0]
-    (workdir / 'config.json').write_text(json.dumps(values))
-    ended = houses.train(workdir, num_steps=5)
-    self.assertEqual(ended.code, 2)
-    self.assertIn('a run on other data: target_mean is', ended.err)
+    self.assertEqual(train(3).code, 0)
+    arrays['train_numbers'][7, 1] += 1
+    ended = train(4)
+    self.assertEqual((ended.code, ended.out), (2, ''))
+    self.assertIn('other data: the first that differs is example 7 of train',
+                  ended.err)
+    ended = train(4, accept_changes=True)
+    self.assertEqual(ended.code, 0, ended.err)
+    self.assertEqual(train(5).code, 0)
+    arrays['validation_label'][2:4] += 1
+    self.assertIn('differs is example 2 of validation', train(6).err)
 
   def test_evaluate_and_export(self):
     workdir = shutil.copytree(houses.finished(), self.root / 'run')

@@ -5,6 +5,7 @@ Covers: unseen.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -125,8 +126,23 @@ class EvaluateTest(parameterized.TestCase):
 
   def test_what_does_not_fit(self):
     rows = [row[1:] for row in houses.rows()]
-    with self.assertRaisesRegex(programs.UserError, 'columns of numbers: area'):
+    with self.assertRaisesRegex(ValueError, "no column 'rooms', which was tr"):
       _houses().evaluate(self.write(rows, houses.COLUMNS[1:]), 'all')
+    spec = _houses()._run.experiment.data.spec
+    other = type(spec)({
+        **spec, 'numbers': dataclasses.replace(spec['numbers'], columns=('a', 'b'))
+    })
+    arrays = {n: np.zeros([2, *f.shape], f.dtype) for n, f in spec.items()}
+    dataset = datasets.of_arrays('other', {'train': arrays}, other)
+    with self.assertRaisesRegex(
+        programs.UserError, 'columns of numbers: a, b, and the run was .* area'
+    ):
+      _houses().evaluate(dataset, 'train')
+    del arrays['categories']
+    other = type(spec)({n: f for n, f in spec.items() if n != 'categories'})
+    dataset = datasets.of_arrays('other', {'train': arrays}, other)
+    with self.assertRaisesRegex(programs.UserError, "no 'categories', which"):
+      _houses().evaluate(dataset, 'train')
     with self.assertRaisesRegex(programs.UserError, '--split=all: it is for'):
       _houses().evaluate(split='all')
 
