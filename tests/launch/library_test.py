@@ -130,7 +130,8 @@ class EvaluateTest(parameterized.TestCase):
       _houses().evaluate(self.write(rows, houses.COLUMNS[1:]), 'all')
     spec = _houses()._run.experiment.data.spec
     other = type(spec)({
-        **spec, 'numbers': dataclasses.replace(spec['numbers'], columns=('a', 'b'))
+        **spec,
+        'numbers': dataclasses.replace(spec['numbers'], columns=('a', 'b')),
     })
     arrays = {n: np.zeros([2, *f.shape], f.dtype) for n, f in spec.items()}
     dataset = datasets.of_arrays('other', {'train': arrays}, other)
