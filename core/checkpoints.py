@@ -109,6 +109,7 @@ class Checkpointer:
       max_to_keep: int = 3,
       strategy: tf.distribute.Strategy | None = None,
       optional: Collection[str] = (),
+      ignored: tuple[str, ...] = (),
   ):
     """Opens, or starts, a directory of checkpoints.
 
@@ -119,6 +120,7 @@ class Checkpointer:
         least 1.
       strategy: The strategy that the variables were made under.
       optional: As for `restore`.
+      ignored: As for `restore`.
 
     Raises:
       ValueError: If max_to_keep is not positive.
@@ -128,6 +130,7 @@ class Checkpointer:
     self._directory = directory
     self._variables = dict(variables)
     self._optional = frozenset(optional)
+    self._ignored = ignored
     self._max_to_keep = max_to_keep
     strategy = strategy or tf.distribute.get_strategy()
     self._strategy = strategy
@@ -195,7 +198,12 @@ class Checkpointer:
     return path
 
   def _read(self, path: str) -> None:
-    restore(path, self._variables, optional=self._optional)
+    restore(
+        path,
+        self._variables,
+        optional=self._optional,
+        ignored=self._ignored,
+    )
 
   def _clear(self) -> None:
     """Removes what is unfinished, and moves what is damaged out of the way."""
@@ -283,6 +291,7 @@ def restore(
     prefix: str = '',
     partial: bool = False,
     optional: Collection[str] = (),
+    ignored: tuple[str, ...] = (),
 ) -> list[str]:
   """Restores variables by name.
 
@@ -296,6 +305,8 @@ def restore(
       some.
     optional: Names that the checkpoint may lack, as those of an older version
       do: these variables stay as they are then.
+    ignored: What the names begin with that may be in the checkpoint alone, as
+      those of a part that a run has no more: they are left alone then.
 
   Returns:
     The names that were restored.
@@ -324,6 +335,7 @@ def restore(
     differences += [
         f'{name} is only in the checkpoint'
         for name in sorted(saved.keys() - variables.keys())
+        if not name.startswith(ignored)
     ]
   if not common and not differences:
     differences = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from . import (
@@ -30,6 +32,8 @@ class TrainState(tf.Module):
     loss_scale: The `LossScale` of variables, or None.
     skipped: The `skipping.Skipped` of variables, or None where no step can be
       skipped: without a loss scale and `optimizers.apply_if_finite`.
+    hooks: What the hooks of a run remember, such as a best value: a nest of
+      variables by the name of each.
   """
 
   def __init__(
@@ -79,6 +83,7 @@ class TrainState(tf.Module):
       self.loss_scale = tf.nest.map_structure(_variable, loss_scale)
     if loss_scale is not None or finiteness.skips(optimizer_state):
       self.skipped = tf.nest.map_structure(_variable, skipping.init())
+    self.hooks: dict[str, Any] = {}
 
   def named_variables(self) -> dict[str, tf.Variable]:
     """Returns all variables by path: `model/...`, `optimizer/...`, `step`."""
@@ -92,6 +97,7 @@ class TrainState(tf.Module):
         and {'count': self.average.count, 'model': self.average.parameters},
         'loss_scale': self.loss_scale,
         'skipped': self.skipped,
+        'hooks': self.hooks,
     })
 
 

@@ -1,6 +1,8 @@
-"""How many steps the graph takes before Python looks up again."""
+"""How many steps the graph takes before Python looks up again, and how fast."""
 
 from __future__ import annotations
+
+import collections
 
 import tensorflow as tf
 
@@ -8,12 +10,25 @@ from core import distribution
 
 # How long the graph may run before Python looks at signals and the clock.
 CALL_SECS = 0.5
+# What the current speed is measured over.
+WINDOW_SECS = 20.0
 
 
 class Calls:
-  """Chooses how many steps a call of the loop takes, alike on all workers."""
+  """Chooses how many steps a call of the loop takes, alike on all workers.
 
-  def __init__(self, strategy: tf.distribute.Strategy, largest: int | None):
+  Attributes:
+    size: How many steps the next call takes.
+    strategy: The strategy of the run.
+    last_seconds: How long the last call took, the mean over workers.
+    is_warm: Whether there was a call: the first one traces and compiles.
+    timed_seconds: How long all calls took but the first.
+    timed_steps: How many steps they took.
+  """
+
+  def __init__(
+      self, strategy: tf.distribute.Strategy, largest: int | None = None
+  ):
     """Begins with one step.
 
     Args:
@@ -21,10 +36,15 @@ class Calls:
       largest: How many steps a call may take at most; None sets no limit.
     """
     self.size = 1
-    self.seconds = 0.0  # In all calls so far, the mean over workers.
-    self.is_warm = False  # The first call traces and compiles.
-    self._strategy = strategy
+    self.strategy = strategy
+    self.last_seconds = 0.0
+    self.is_warm = False
+    self.timed_seconds = 0.0
+    self.timed_steps = 0
     self._largest = largest or 2**31 - 1
+    self._recent: collections.deque[tuple[float, int]] = collections.deque()
+    self._seconds = 0.0  # Of the recent calls together.
+    self._steps = 0
 
   def agree(self, seconds: float, size: int, signal: int) -> bool:
     """Learns from a call; tells whether any worker was interrupted.
@@ -38,10 +58,27 @@ class Calls:
       Whether all workers are to stop now.
     """
     seconds, signals = distribution.mean_over_workers(
-        self._strategy, [seconds, float(signal > 0)]
+        self.strategy, [seconds, float(signal > 0)]
     )
-    self.seconds += seconds
+    self.last_seconds = seconds
+    if self.is_warm:
+      self._time(seconds, size)
     self.is_warm = True
     wanted = CALL_SECS * size / max(seconds, 1e-6)
     self.size = max(1, min(int(wanted), 2 * self.size, self._largest))
     return signals > 0
+
+  def speed(self) -> float:
+    """Returns steps per second in the last calls; 0 until it is known."""
+    return self._steps / self._seconds if self._recent else 0.0
+
+  def _time(self, seconds: float, size: int) -> None:
+    self.timed_seconds += seconds
+    self.timed_steps += size
+    self._recent.append((seconds, size))
+    self._seconds += seconds
+    self._steps += size
+    while len(self._recent) > 1 and self._seconds > WINDOW_SECS:
+      seconds, size = self._recent.popleft()
+      self._seconds -= seconds
+      self._steps -= size

@@ -1,4 +1,4 @@
-"""What a run is: its options, each declared once, and its data in short.
+"""What a run is: its options, each declared once.
 
 An option is a field of `Config`. The flag of that name, its help and bounds,
 the check of a value that a program of the user's own gives, and whether it may
@@ -99,18 +99,23 @@ class Config(options.Options):
       False,
       'Whether to shift and scale the pixels in [0, 1] to mean 0 and standard '
       'deviation 1, channel by channel, as measured on the training images.')
-  model: options.Part = _option(
-      'convnet',
+  model: options.Part | None = _option(
+      None,
       'The model: convnet, mlp, reconstructing_mlp, resnet, row_rnn, '
-      'sparse_mlp, speednet, vit or wide_and_deep.')
+      'sparse_mlp, speednet, vit or wide_and_deep for images and their '
+      'classes; unet for masks; tabular; text_classifier; or one of your own. '
+      'Default: convnet, unet, tabular or text_classifier, by the data.')
   model_arg: options.Arguments = _option(
       {}, 'NAME=VALUE, an argument of the model.')
-  loss: options.Part = _option(
-      'softmax_cross_entropy',
+  loss: options.Part | None = _option(
+      None,
       'The loss: softmax_cross_entropy, softmax_focal, poly1_cross_entropy, '
       'generalized_cross_entropy, symmetric_cross_entropy, multiclass_hinge; '
-      'or squared_error, absolute_error or huber, between probabilities and '
-      'one-hot labels.')
+      'of numbers squared_error, absolute_error, huber, log_cosh or quantile, '
+      'the first three of classes as well, between probabilities and one-hot '
+      'labels; of several classes sigmoid_cross_entropy, sigmoid_focal or '
+      'dice; of masks dice and tversky as well; or one of your own. Default: '
+      "the task's own, such as softmax_cross_entropy.")
   loss_arg: options.Arguments = _option(
       {}, 'NAME=VALUE, an argument of the loss.')
   class_weights: tuple[float, ...] | Literal['balanced'] | None = _option(
@@ -243,6 +248,29 @@ class Config(options.Options):
   keep_checkpoints: int = _option(
       3, 'How many of the last checkpoints are kept.', kind='free', low=1,
       high=10**6)
+  monitor: str | None = _option(
+      None,
+      'The metric of validations that tells which weights are the best. '
+      "Default: the task's own.", kind='free')
+  keep_best: bool = _option(
+      True,
+      'Whether the best checkpoint is kept, in checkpoints/best.', kind='free')
+  early_stopping_patience: int | None = _option(
+      None,
+      'End the run after so many validations in a row without a better one. '
+      'Default: go on to the end.', kind='free', low=1, high=10**6)
+  plateau_patience: int | None = _option(
+      None,
+      'Multiply the learning rate by --plateau_factor after so many '
+      'validations in a row without a better one. Default: never.',
+      low=1, high=10**6)
+  plateau_factor: float = _option(
+      0.1, 'The factor of --plateau_patience.', low=0, high=1)
+  max_minutes: float | None = _option(
+      None,
+      'End the run, and score the test split, once it has taken so many '
+      'minutes, all its starts together. Default: go on to the end.',
+      kind='free', low=0, high=1e7)
   workdir: str | None = _option(
       None, 'The work directory: what a run writes, and resumes.',
       kind='place', path='local')
@@ -304,9 +332,13 @@ class Config(options.Options):
     )
 
 
-def define_flags(*names: str) -> None:
-  """Defines flags of the calling program: of these options, or of all."""
-  options.define_flags(Config, *names)
+def define_flags(*names: str) -> tuple[str, ...]:
+  """Defines flags of the calling program: of these options, or of all.
+
+  Returns:
+    Their names, for `Config.from_flags`.
+  """
+  return options.define_flags(Config, *names)
 
 
 def changes(
@@ -318,52 +350,3 @@ def changes(
       for name in {**before, **now}
       if before.get(name) != now.get(name)
   }
-
-
-@dataclasses.dataclass(frozen=True)
-class DataSpec:
-  """What a model must know of its data set, kept beside the config.
-
-  Attributes:
-    image_shape: (height, width, channels).
-    label_names: The name of each class.
-    mean: The mean of each channel of the scaled training images.
-    std: Their standard deviations. Both are empty without --normalize.
-    num_examples: The number of examples of each split.
-  """
-
-  image_shape: tuple[int, int, int]
-  label_names: tuple[str, ...]
-  mean: tuple[float, ...]
-  std: tuple[float, ...]
-  num_examples: dict[str, int]
-
-  @property
-  def num_classes(self) -> int:
-    """The number of classes."""
-    return len(self.label_names)
-
-  def to_json(self) -> dict[str, Any]:
-    """Returns the values as JSON has them."""
-    return typed_json.lists(dataclasses.asdict(self))
-
-  @classmethod
-  def from_json(cls, values: Any) -> DataSpec:
-    """Undoes `to_json`.
-
-    Raises:
-      ValueError: If a field is unknown, missing, of another type, or not one
-        of a data set.
-    """
-    data = typed_json.from_json(cls, values)
-    num_channels = data.image_shape[-1]
-    for name, fits in (
-        ('image_shape', min(data.image_shape) > 0),
-        ('mean', len(data.mean) in (0, num_channels)),
-        ('std', len(data.std) == len(data.mean)),
-        ('std', min(data.std, default=0) >= 0),
-        ('num_examples', data.num_examples.get('train', 0) > 0),
-    ):
-      if not fits:
-        raise ValueError(f'its {name} is {values[name]!r}')
-    return data

@@ -3,12 +3,14 @@
   python -m launch.evaluate --workdir=runs/fashion_mnist_convnet --split=test
 
 Every example is scored exactly once, on any number of replicas and workers.
-Writes evaluation_SPLIT.json into the work directory.
+Writes evaluation_SPLIT.json into the work directory. Of a --dataset that the
+run has not seen, classes and categories are taken by their names.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+import re
 
 from absl import flags
 
@@ -16,20 +18,25 @@ from . import compilation_cache, flag_types, programs
 from . import config as config_lib
 from . import workdir as workdir_lib
 
-config_lib.define_flags(
+_PLACE = config_lib.define_flags(
     'workdir', 'data_dir', 'archives_dir', 'strategy', 'num_virtual_devices',
     'compilation_cache_dir')
 _SPLIT = flags.DEFINE_enum(
-    'split', 'test', ['train', 'validation', 'test'], 'What to score.')
+    'split', 'test', ['train', 'validation', 'test', 'all'],
+    'What to score; all is for another --dataset.')
+_DATASET = flags.DEFINE_string(
+    'dataset', None,
+    'A data set that the run has not seen, as launch.train takes it. Default: '
+    'that which the run was trained on.')
 _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
-    'The path of a checkpoint, such as RUN/checkpoints/ckpt-429. None is the '
-    'newest one of the run.')
+    'last, best, or the path of a checkpoint, such as '
+    'RUN/checkpoints/ckpt-429. Default: the last one.')
 
 
 def main() -> int:
   """Runs the program; returns its exit code."""
-  place = config_lib.Config.from_flags()
+  place = config_lib.Config.from_flags(*_PLACE)
   # XLA is told how to compile before TensorFlow is imported.
   directory = workdir_lib.of_run(place.workdir)
   config = directory.read_start().config
@@ -40,7 +47,7 @@ def main() -> int:
   programs.import_tensorflow()
   from core import distribution, variables
 
-  from . import devices, evaluation, finished_run, tables
+  from . import devices, evaluation, finished_run, unseen
 
   strategy = devices.strategy(place.strategy, place.num_virtual_devices)
   with devices.lost_workers(strategy):
@@ -51,20 +58,17 @@ def main() -> int:
         archives_dir=place.archives_dir,
         strategy=strategy,
     )
-    if _SPLIT.value not in run.dataset.num_examples:
-      raise programs.UserError(
-          f'--split={_SPLIT.value}: {run.dataset.name} has '
-          f'{", ".join(run.dataset.num_examples)}{_left_out(run.dataset)}.'
-      )
-    run.dataset.examples(_SPLIT.value)  # What is damaged shows up first.
-    evaluator = evaluation.Evaluator(run.experiment, run.dataset, strategy)
-    scored = evaluator.run(run, _SPLIT.value)
+    chosen = unseen.chosen(run, _DATASET.value, _SPLIT.value)
+    chosen.dataset.split(chosen.split)  # What is damaged shows up first.
+    evaluator = evaluation.Evaluator(run.experiment, chosen.dataset, strategy)
+    scored = dataclasses.replace(
+        evaluator.run(run, chosen.split), split=chosen.name
+    )
   if distribution.is_chief(strategy):
-    print(tables.evaluation(
-        scored.split, scored.values, scored.per_class, scored.num_examples
-    ))
-  name = f'evaluation_{_SPLIT.value}.json'
+    print(scored.table())
+  name = f'evaluation_{_file_name(_DATASET.value)}{_SPLIT.value}.json'
   run.workdir.write_json(name, {
+      'dataset': _DATASET.value or str(run.config.dataset),
       'checkpoint': run.checkpoint,
       'step': run.step,
       'weights_sha256': variables.digest(
@@ -78,10 +82,9 @@ def main() -> int:
   return 0
 
 
-def _left_out(dataset: Any) -> str:
-  """Says why the split that was asked for is not there, if that is known."""
-  why = dataset.left_out.get(_SPLIT.value)
-  return f'; {_SPLIT.value} is left out: {why}' if why else ''
+def _file_name(dataset: str | None) -> str:
+  """Returns what of a file's name a data set is, none for the run's own."""
+  return re.sub('[^A-Za-z0-9]+', '_', f'{dataset}_') if dataset else ''
 
 
 if __name__ == '__main__':

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from core import training
-from pipelines import batches, examples, sources
+from core import metrics, training
+from pipelines import batches, datasets, examples, splits
 
-from . import confusion, feeds, programs
 from . import experiment as experiment_lib
+from . import feeds, programs, tables, tasks
+
+_NUM_EXAMPLES = 'examples'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,20 +27,43 @@ class Scored:
     split: The split.
     num_examples: How many examples were scored, by the sum of their weights.
     values: Each scalar metric and the loss, by name.
-    per_class: Precision, recall and F1 of each class, by the class's name.
-    confusion_matrix: Counts, a row for each true class; with more than 1,000
-      classes the cells that are not 0, see `confusion.to_json`.
+    arrays: The other metrics: arrays and nests of them, by name.
+    task: The task that was scored.
   """
 
   split: str
   num_examples: int
   values: dict[str, float]
-  per_class: dict[str, dict[str, float]]
-  confusion_matrix: list[list[int]]
+  arrays: dict[str, Any]
+  task: tasks.Task
+
+  @functools.cached_property
+  def report(self) -> tasks.Report:
+    """The same as people read it; not made before it is wanted."""
+    return self.task.report({**self.values, **self.arrays})
 
   def to_json(self) -> dict[str, Any]:
     """Returns the values as JSON has them."""
-    return dict(vars(self))  # Not `asdict`, which copies number by number.
+    return {
+        'split': self.split,
+        'num_examples': self.num_examples,
+        'values': self.values,
+        **{
+            name: value
+            for name, value in self.report.values.items()
+            if name not in ('split', 'num_examples', 'values')
+        },
+    }
+
+  def table(self) -> str:
+    """Returns the report as a program prints it."""
+    return tables.evaluation(
+        self.split,
+        self.values,
+        self.num_examples,
+        self.report.table,
+        self.task.headline,
+    )
 
 
 class Evaluator:
@@ -47,7 +72,7 @@ class Evaluator:
   def __init__(
       self,
       experiment: experiment_lib.Experiment,
-      dataset: sources.ImageDataset,
+      dataset: datasets.Dataset,
       strategy: tf.distribute.Strategy,
       *,
       use_average: bool = False,
@@ -66,9 +91,13 @@ class Evaluator:
     self._batch_size = experiment.config.global_batch_size
     self._is_resident = dataset.is_resident
     extent = experiment.extent(strategy, self._is_resident)
+    # Of several places of an example each has a weight: the sum of these is no
+    # number of examples.
+    self._metric = experiment.eval_metric
+    if experiment.has_places:
+      self._metric = _counting(self._metric)
     self._step = training.make_eval_step(
-        experiment.objective, experiment.eval_metric, strategy, use_average,
-        extent,
+        experiment.objective, self._metric, strategy, use_average, extent
     )
     self._extent = extent
     self._zeros = None
@@ -94,30 +123,36 @@ class Evaluator:
     """
     experiment = self._experiment
     if self._zeros is None:
-      self._zeros = experiment.zero_sums(experiment.eval_metric)
+      self._zeros = experiment.zero_sums(self._metric)
     if split not in self._feeds:
       self._feeds.update(self._make_feeds(split))
     num_steps = batches.num_eval_steps(
         self._dataset.num_examples[split], self._batch_size
     )
     sums, taken = self._feeds[split](state, self._zeros, 0, num_steps)
-    values = training.summarize(experiment.eval_metric, sums)
+    values = training.summarize(self._metric, sums)
+    num_examples = values.pop(_NUM_EXAMPLES, sums['weight'])
     if not bool(tf.math.is_finite(values['loss'])):
       raise programs.Failure(
           f'the loss of batch {int(taken)} of {num_steps} of the {split} split '
           'is not finite.'
       )
+    numbers = scalars(values)
     return Scored(
         split=split,
-        num_examples=round(float(sums['weight'])),
-        values=scalars(values),
-        per_class=per_class(values, experiment.data.label_names),
-        confusion_matrix=confusion.to_json(values['confusion_matrix']),
+        num_examples=round(float(num_examples)),
+        values=numbers,
+        arrays={
+            name: tf.nest.map_structure(np.asarray, value)
+            for name, value in values.items()
+            if name not in numbers
+        },
+        task=experiment.task,
     )
 
   def _make_feeds(self, split: str) -> dict[str, feeds.Feed]:
     if not self._is_resident:
-      data = self._dataset.examples(split)
+      data = self._dataset.split(split)
       feed = feeds.Streaming(self._step, self._strategy).over(
           data,
           lambda start, place: batches.eval_batches(
@@ -128,7 +163,7 @@ class Evaluator:
     # What a run scores lies in one place, so that one program serves all of it.
     splits = [name for name in self._dataset.num_examples if name != 'train']
     splits = splits if split in splits else [split]
-    arrays = [_arrays(self._dataset.examples(name)) for name in splits]
+    arrays = [_arrays(self._dataset.split(name)) for name in splits]
     resident = feeds.Resident(
         self._step,
         self._strategy,
@@ -151,7 +186,7 @@ class Evaluator:
     }
 
 
-def _arrays(data: batches.Data) -> dict[str, np.ndarray]:
+def _arrays(data: splits.Split) -> dict[str, np.ndarray]:
   assert isinstance(data, examples.Examples)  # One budget holds for all splits.
   return data.arrays
 
@@ -161,24 +196,28 @@ def _place(rows: tf.Tensor, step: int) -> tuple[tf.Tensor, int, int]:
   return rows, step, 0
 
 
+def _counting(metric: metrics.Metric | None) -> metrics.Metric:
+  """Counts examples besides, by the largest weight of their places."""
+
+  def measure(labels: Any, predictions: Any, weights: tf.Tensor) -> Any:
+    places = list(range(1, weights.shape.rank))
+    counted = tf.reduce_max(tf.cast(weights > 0, tf.float32), axis=places)
+    measured = {}
+    if metric is not None:
+      measured = metric.measure(labels, predictions, weights)
+    return {'metric': measured, _NUM_EXAMPLES: tf.reduce_sum(counted)}
+
+  def compute(sums: Any) -> dict[str, Any]:
+    values = {} if metric is None else metric.compute(sums['metric'])
+    return {**values, _NUM_EXAMPLES: sums[_NUM_EXAMPLES]}
+
+  return metrics.Collection(measure, compute)
+
+
 def scalars(values: Mapping[str, Any]) -> dict[str, float]:
-  """Takes the numbers out of a summary, leaving vectors and matrices."""
+  """Takes the numbers out of a summary, leaving vectors, matrices and nests."""
   return {
       name: float(value)
       for name, value in values.items()
-      if not value.shape.rank
-  }
-
-
-def per_class(
-    values: Mapping[str, Any], label_names: tuple[str, ...]
-) -> dict[str, dict[str, float]]:
-  """Regroups the vectors of a summary: class name -> metric -> value."""
-  vectors = {
-      name: value.numpy() for name, value in values.items()
-      if value.shape.rank == 1
-  }
-  return {
-      label: {name: float(vector[i]) for name, vector in vectors.items()}
-      for i, label in enumerate(label_names)
+      if tf.is_tensor(value) and not value.shape.rank
   }

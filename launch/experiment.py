@@ -1,12 +1,11 @@
-"""From a config to the parts of a run: model, objective, optimizer, metrics.
+"""From a config, data and a task to the parts of a run.
 
-Training, evaluation and export all build their model here.
+Training, evaluation, prediction and export all build their model here.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -18,44 +17,23 @@ from core import (
   loss_scaling,
   losses,
   metrics,
-  models,
   objectives,
   optimizers,
   precision,
   training,
 )
-from pipelines import batches, preprocessing, sources, streams
+from pipelines import spec as spec_lib
+from pipelines import splits, streams
 
-from . import arguments, factories, model_size, programs
+from . import arguments, factories, model_size, programs, tasks
 from . import config as config_lib
+from . import data as data_lib
+from .tasks import measuring
+from .tasks import task as task_lib
 
-# What `core.models.Model.initialize` is given.
-_NUM_INITIAL_EXAMPLES = 5_000
-_VIEWS: dict[str, Callable[[], Sequence[augmentation.View]]] = {
-    'none': tuple,
-    'flip': augmentation.flip_views,
-    'flip_shift': augmentation.flip_shift_views,
-}
-
-
-def open_dataset(
-    config: config_lib.Config, data_dir: str | None, archives_dir: str | None
-) -> sources.ImageDataset:
-  """Opens the data set of a config, preparing it where that is needed.
-
-  Raises:
-    DataError: If the set cannot be had or used.
-  """
-  return sources.open_dataset(
-      str(config.dataset),
-      data_dir=data_dir,
-      archives_dir=archives_dir,
-      validation_examples=config.validation_examples,
-      validation_split=config.validation_split,
-      test_split=config.test_split,
-      image_size=config.image_size,
-      memory_budget_gb=config.resident_gb,
-  )
+# What a model that is initialised from data is given.
+_NUM_INITIAL_IMAGES = 5_000
+_NUM_INITIAL_EXAMPLES = 1_000_000
 
 
 def check_names(config: config_lib.Config) -> None:
@@ -67,6 +45,8 @@ def check_names(config: config_lib.Config) -> None:
   if config.image_size is not None:
     model_size.check_batch(config.global_batch_size, *config.image_size)
   for kind in ('model', 'loss', 'optimizer', 'schedule'):
+    if getattr(config, kind) is None:
+      continue  # The data decide.
     arguments.checked(
         f'{kind}_arg',
         getattr(config, f'{kind}_arg'),
@@ -74,55 +54,31 @@ def check_names(config: config_lib.Config) -> None:
     )
 
 
-def describe_data(
-    config: config_lib.Config, dataset: sources.ImageDataset
-) -> config_lib.DataSpec:
-  """Checks a data set and reads off it what the model must know.
-
-  Raises:
-    DataError: If an example is damaged, of whatever split.
-  """
-  dataset.check()
-  mean: tuple[float, ...] = ()
-  std: tuple[float, ...] = ()
-  if config.normalize:
-    mean, std = (
-        tuple(float(number) for number in numbers)
-        for numbers in preprocessing.statistics(dataset.examples('train'))
-    )
-  height, width, channels = dataset.image_shape
-  return config_lib.DataSpec(
-      image_shape=(height, width, channels),
-      label_names=tuple(dataset.label_names),
-      mean=mean,
-      std=std,
-      num_examples=dict(dataset.num_examples),
-  )
-
-
 class Experiment:
   """The parts of a run.
 
   Attributes:
     config: The config.
-    data: What the model knows of the data.
-    model: The model; `build` makes its variables.
-    preprocess: A function of images in [0, 1] to the model's inputs.
-    objective: The objective, in the precision and with the augmentations of the
-      config.
-    full_precision_objective: The same in float32 and without augmentations, as
-      exports compute.
+    data: What the parts know of the data.
+    task: What is trained, apart from how.
+    model: The task's model; `build` makes its variables.
+    objective: The task's objective, with penalties, in the precision and with
+      the augmentations of the config.
     num_steps: The number of steps of the whole run.
     steps_per_epoch: The number of steps of an epoch.
     train_metric: What is measured in every training step.
     eval_metric: What is measured in evaluation.
+    rate_factor: What the schedule is multiplied by, if a hook may change that.
   """
+
+  rate_factor: tf.Variable | None = None
 
   def __init__(
       self,
       config: config_lib.Config,
-      data: config_lib.DataSpec,
+      data: data_lib.DataSpec,
       steps_per_epoch: int,
+      task: tasks.Task | None = None,
   ):
     """Makes the parts; no variable is made yet.
 
@@ -130,6 +86,7 @@ class Experiment:
       config: The config.
       data: What the data set is.
       steps_per_epoch: The number of steps of an epoch.
+      task: The task; by default what the config and the data say.
 
     Raises:
       ValueError, UserError: If a name or an argument in the config is not
@@ -139,38 +96,41 @@ class Experiment:
     self.data = data
     self.steps_per_epoch = steps_per_epoch
     self.num_steps = config.num_steps or config.num_epochs * steps_per_epoch
-    self._make_model = functools.partial(
-        factories.make_model, config.model, data.num_classes, config.model_arg
+    self._is_given = task is not None
+    self.task = task or tasks.make(data, config)
+    if self.task.example_batch is None:
+      self.task.example_batch = data.spec.zeros()
+    if config_metrics := getattr(config, 'metrics', ()):
+      self.task = measuring.replaced(
+          self.task, config_metrics, config.metric_arg, data
+      )
+    self.model = self.task.model
+    self.train_metric = self.task.train_metric
+    self.eval_metric = self.task.eval_metric
+    self._plain = penalised(
+        self.task.objective, config.l1_penalty, config.l2_penalty
     )
-    self.model = self._make_model()
-    self.preprocess = _preprocess(self.model.input_names, data)
-    supervised = functools.partial(
-        objectives.supervised,
-        make_loss(config, data.num_classes),
-        inputs=lambda batch: self.preprocess(
-            preprocessing.scale(batch['image'])
-        ),
-        penalty=_penalty(config),
-    )
-    self.full_precision_objective = supervised()
-    self.objective = objectives.augmented(
-        supervised(views=_VIEWS[config.test_time_augmentation]()),
-        _augment(config, data),
-    )
+    self.objective = self._plain
+    augment = _augment(config, data.spec)
+    if augment is not None:
+      self.objective = objectives.augmented(self.objective, augment)
     if config.precision != 'float32':
       self.objective = precision.mixed(self.objective, config.precision)
-    self.train_metric = metrics.collection({'accuracy': metrics.accuracy()})
-    self.eval_metric = _eval_metric(data.num_classes)
 
   @functools.cached_property
   def schedule(self) -> factories.Schedule:
     """The learning rate as a function of the step."""
-    return factories.make(
+    schedule = factories.make(
         'schedule',
         self.config.schedule,
         self.config.schedule_arg,
         learning_rate=self.config.learning_rate,
         num_steps=self.num_steps,
+    )
+    if self.config.plateau_patience is None:
+      return schedule
+    return lambda step: schedule(step) * (
+        1.0 if self.rate_factor is None else self.rate_factor
     )
 
   @functools.cached_property
@@ -185,6 +145,8 @@ class Experiment:
       UserError: If the config's average_decay is out of range.
     """
     self.build()
+    if self.config.plateau_patience is not None:
+      self.rate_factor = tf.Variable(1.0, trainable=False)
     is_float16 = self.config.precision == 'float16'
     try:
       return training.TrainState(
@@ -199,44 +161,39 @@ class Experiment:
 
   def build(self) -> None:
     """Makes the model's variables; call it under the strategy's scope."""
-    forward = functools.partial(
-        self.full_precision_objective, seed=None, is_training=False
-    )
-    model_size.check(
-        self.config.model,
-        self.config.model_arg,
-        lambda: forward(self._make_model(), self.example_batch()),
-    )
+    batch = self.task.example_batch
+    forward = functools.partial(self._plain, seed=None, is_training=False)
+    if not self._is_given:
+      model_size.check(
+          self.config.model,
+          self.config.model_arg,
+          lambda: forward(tasks.make(self.data, self.config).model, batch),
+      )
     # Sonnet's initializers draw from TensorFlow's global generator.
     tf.random.set_seed(self.config.seed)
-    forward(self.model, self.example_batch())
+    forward(self.model, batch)
 
   def initialize(
-      self, data: batches.Data, strategy: tf.distribute.Strategy
+      self, data: splits.Split, strategy: tf.distribute.Strategy
   ) -> None:
-    """Lets the model compute what it wants of data, once, in a new run.
+    """Runs data-dependent initialization once, at the start of a new run.
 
     Args:
-      data: The training examples: the first 5,000 are given to the model,
-        preprocessed but not augmented.
+      data: The training examples: the first 5,000 images, or a million others,
+        are given to the model, as the task's inputs and not augmented.
       strategy: The strategy that the model was built under.
     """
-    if type(self.model).initialize is models.Model.initialize:
-      return  # Nothing is wanted: spare the examples.
-    keys = data.keys().batch(_NUM_INITIAL_EXAMPLES)
+    if not task_lib.wants_data(self.model):
+      return  # The model needs no initialization; skip loading examples.
+    has_images = bool(self.data.spec.of_kind(spec_lib.IMAGE))
+    keys = data.keys().batch(
+        _NUM_INITIAL_IMAGES if has_images else _NUM_INITIAL_EXAMPLES
+    )
     with streams.explained(data):
-      images = data.load(next(iter(keys)))['image']
-    self.model.initialize(self.preprocess(preprocessing.scale(images)))
+      batch = data.load(next(iter(keys)))
+    self.model.initialize(self.task.inputs(batch))
     # Workers may round differently.
     distribution.broadcast(strategy, self.model.variables)
-
-  def example_batch(self) -> dict[str, tf.Tensor]:
-    """Returns a batch of one example of zeros."""
-    return {
-        'image': tf.zeros([1, *self.data.image_shape], tf.uint8),
-        'label': tf.zeros([1], tf.int32),
-        'weight': tf.zeros([1]),
-    }
 
   def extent(
       self, strategy: tf.distribute.Strategy, is_resident: bool
@@ -268,87 +225,77 @@ class Experiment:
         compilation.operations(self._forward)
     )
 
-  def zero_sums(self, metric: metrics.Metric) -> training.Sums:
+  @property
+  def has_places(self) -> bool:
+    """Whether the loss is one of several places of each example."""
+    return self._forward.structured_outputs.values.shape.rank > 1
+
+  def zero_sums(self, metric: metrics.Metric | None) -> training.Sums:
     """Returns the sums that a loop with this metric starts from."""
     return training.zero_sums(metric, self._forward)
 
   @functools.cached_property
   def _forward(self) -> tf.types.experimental.ConcreteFunction:
     # Traced once for all that is read off it.
-    return training.trace(
-        self.full_precision_objective, self.model, self.example_batch()
-    )
+    return training.trace(self._plain, self.model, self.task.example_batch)
 
 
-def _preprocess(
-    input_names: tuple[str, ...], data: config_lib.DataSpec
-) -> Callable[[tf.Tensor], Any]:
-  unknown = set(input_names) - preprocessing.FEATURES.keys()
-  if unknown:
-    raise programs.UserError(
-        f'--model_arg: the model takes the input {min(unknown)!r}; an image '
-        f'gives: {", ".join(sorted(preprocessing.FEATURES))}.'
-    )
+def penalised(
+    objective: objectives.Objective, l1: float, l2: float
+) -> objectives.Objective:
+  """Penalises weights; biases and scales, which have one axis, stay free.
 
-  def preprocess(images: tf.Tensor) -> Any:
-    if data.mean:
-      images = preprocessing.normalize(images, data.mean, data.std)
-    inputs = {
-        name: preprocessing.FEATURES[name](images) for name in input_names
-    }
-    return inputs if len(inputs) > 1 else inputs[input_names[0]]
+  Args:
+    objective: Any objective.
+    l1: The factor of the sum of absolute weights.
+    l2: The factor of the sum of squared weights.
 
-  return preprocess
+  Returns:
+    An objective with these in its penalty.
+  """
+  if not l1 and not l2:
+    return objective
 
-
-def make_loss(
-    config: config_lib.Config, num_classes: int
-) -> objectives.Loss:
-  """Makes the loss of a config, with its class weights and smoothing."""
-  weights = config.class_weights
-  if weights == 'balanced':
-    raise programs.UserError(
-        '--class_weights=balanced: give a factor for each class.'
-    )
-  if weights is not None and len(weights) != num_classes:
-    raise programs.UserError(
-        f'--class_weights: {len(weights)} weights for {num_classes} classes; '
-        'give one for each class.'
-    )
-  # float32 would take what is nearer to 0 for 0, and what is larger for inf.
-  if weights is not None and (
-      not all(w == 0 or 1e-30 <= w <= 1e30 for w in weights)
-      or not any(weights)
-  ):
-    raise programs.UserError(
-        f'--class_weights: {",".join(map(str, weights))}: expected 0 or '
-        'numbers in [1e-30, 1e30], and not all of them 0.'
-    )
-  return factories.make_loss(
-      config.loss, config.loss_arg, weights, config.label_smoothing
-  )
-
-
-def _penalty(
-    config: config_lib.Config,
-) -> Callable[[models.Model], tf.Tensor] | None:
-  """Penalises weights; biases and scales, which have one axis, stay free."""
-  if not config.l1_penalty and not config.l2_penalty:
-    return None
-
-  def penalty(model: models.Model) -> tf.Tensor:
+  def penalised_objective(
+      model: Any,
+      batch: objectives.Batch,
+      seed: tf.Tensor | None,
+      is_training: bool,
+  ) -> objectives.Evaluation:
+    evaluation = objective(model, batch, seed, is_training)
     weights = [v for v in model.trainable_variables if v.shape.rank > 1]
-    return losses.l1_penalty(
-        weights, scale=config.l1_penalty
-    ) + losses.l2_penalty(weights, scale=config.l2_penalty)
+    penalty = losses.l1_penalty(weights, scale=l1) + losses.l2_penalty(
+        weights, scale=l2
+    )
+    return evaluation._replace(penalty=evaluation.penalty + penalty)
 
-  return penalty
+  return penalised_objective
 
 
 def _augment(
-    config: config_lib.Config, data: config_lib.DataSpec
-) -> augmentation.Augmenter:
-  smallest = min(data.image_shape[:2])
+    config: config_lib.Config, spec: spec_lib.Spec
+) -> augmentation.Augmenter | None:
+  """Makes the augmentation of the flags; None without images."""
+  wanted = {
+      '--flip': config.flip != 'none',
+      '--max_shift': config.max_shift > 0,
+      '--random_erasing': config.random_erasing > 0,
+  }
+  asked = [flag for flag, is_asked in wanted.items() if is_asked]
+  if not asked:
+    return None
+  if spec_lib.IMAGE not in spec.inputs:
+    raise programs.UserError(
+        f'{asked[0]}: it is for images, and the data set has '
+        f'{", ".join(spec.inputs)}; --augment takes a function of your own.'
+    )
+  masks = [name for name, f in spec.items() if f.kind == spec_lib.MASK]
+  if masks:
+    raise programs.UserError(
+        f'{asked[0]}: it would move the image and not its {masks[0]}; '
+        '--augment takes a function of your own that moves both.'
+    )
+  smallest = min(spec[spec_lib.IMAGE].shape[:2])
   if config.max_shift >= smallest:
     raise programs.UserError(
         f'--max_shift={config.max_shift}: expected less than the {smallest} '
@@ -375,21 +322,3 @@ def _optimizer(
     return optimizer
   clip = optimizers.clip_by_global_norm(config.clip_global_norm)
   return optimizers.chain(clip, optimizer)
-
-
-def _eval_metric(num_classes: int) -> metrics.Metric:
-  members = {
-      'accuracy': metrics.accuracy(),
-      'cross_entropy': metrics.cross_entropy(),
-      'macro_precision': metrics.precision(num_classes, average='macro'),
-      'macro_recall': metrics.recall(num_classes, average='macro'),
-      'macro_f1': metrics.f1(num_classes, average='macro'),
-      'weighted_f1': metrics.f1(num_classes, average='weighted'),
-      'precision': metrics.precision(num_classes, average=None),
-      'recall': metrics.recall(num_classes, average=None),
-      'f1': metrics.f1(num_classes, average=None),
-      'confusion_matrix': metrics.confusion_matrix(num_classes),
-  }
-  if num_classes > 5:
-    members['top_5_accuracy'] = metrics.top_k_accuracy(5)
-  return metrics.collection(members)

@@ -18,12 +18,12 @@ from . import workdir as workdir_lib
 
 _FORMATS = ('saved_model', 'tflite')
 
-config_lib.define_flags('workdir', 'data_dir', 'archives_dir')
+_PLACE = config_lib.define_flags('workdir', 'data_dir', 'archives_dir')
 _FORMAT = flags.DEFINE_list(
     'formats', list(_FORMATS), f'What to write: {" and ".join(_FORMATS)}.')
 _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
-    'The path of a checkpoint. Default: the newest one of the run.')
+    'last, best, or the path of a checkpoint. Default: the last one.')
 _OUTPUT_DIR = flag_types.DEFINE_path(
     'output_dir', 'Where to write. Default: WORKDIR/exports.')
 _QUANTIZE = flags.DEFINE_enum(
@@ -31,10 +31,9 @@ _QUANTIZE = flags.DEFINE_enum(
     'Store the weights of model.tflite in 8 bits. A quarter of the size, at '
     'differences beyond rounding, which are reported and not refused.')
 
-
 def main() -> int:
   """Runs the program; returns its exit code."""
-  place = config_lib.Config.from_flags()
+  place = config_lib.Config.from_flags(*_PLACE)
   unknown = set(_FORMAT.value) - set(_FORMATS)
   if unknown or not _FORMAT.value:
     raise programs.UserError(

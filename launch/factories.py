@@ -1,4 +1,4 @@
-"""Models, losses, optimizers and schedules by name, as the flags know them.
+"""Optimizers and schedules by name, as the flags know them.
 
 A new one is a line in a table here, or in `core.models`; its arguments
 become `--loss_arg`, `--optimizer_arg` and so on by its signature.
@@ -7,59 +7,20 @@ become `--loss_arg`, `--optimizer_arg` and so on by its signature.
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from core import losses, models, objectives, optimizers, schedules
+from core import models, optimizers, schedules
 
-from . import arguments, programs
+from . import arguments, programs, tasks
 
 Schedule = Callable[[Any], tf.Tensor]
 
 MAX_LEARNING_RATE = 1e20
 
-
-def _on_probabilities(loss: Callable[..., tf.Tensor]) -> objectives.Loss:
-  """Applies a regression loss to class probabilities and one-hot labels."""
-
-  def on_probabilities(
-      labels: tf.Tensor,
-      logits: tf.Tensor,
-      *,
-      label_smoothing: float = 0.0,
-      **kwargs: Any,
-  ) -> tf.Tensor:
-    num_classes = logits.shape[-1]
-    one_hot = tf.one_hot(labels, num_classes)
-    targets = one_hot * (1 - label_smoothing) + label_smoothing / num_classes
-    return loss(targets, tf.nn.softmax(logits), **kwargs)
-
-  vars(on_probabilities)['adapted'] = loss
-  return on_probabilities
-
-
-LOSSES: dict[str, Callable[..., tf.Tensor]] = {
-    'absolute_error': _on_probabilities(losses.absolute_error),
-    'generalized_cross_entropy': losses.generalized_cross_entropy,
-    'huber': _on_probabilities(losses.huber),
-    'multiclass_hinge': losses.multiclass_hinge,
-    'poly1_cross_entropy': losses.poly1_cross_entropy,
-    'softmax_cross_entropy': losses.softmax_cross_entropy,
-    'softmax_focal': losses.softmax_focal,
-    'squared_error': _on_probabilities(losses.squared_error),
-    'symmetric_cross_entropy': losses.symmetric_cross_entropy,
-}
-
-# Those of images and their classes, which is what the programs train.
-MODELS: dict[str, Callable[..., models.Model]] = {
-    name: model
-    for name, model in models.REGISTRY.items()
-    if model.task == models.Model.task
-}
 
 OPTIMIZERS: dict[str, Callable[..., optimizers.GradientTransformation]] = {
     'adafactor': optimizers.adafactor,
@@ -192,15 +153,15 @@ def _check_fractions(argument: str, *values: float) -> None:
       )
 
 
-_TABLES: dict[str, tuple[dict[str, Callable[..., Any]], tuple[str, ...]]] = {
+_TABLES: dict[str, tuple[Mapping[str, Callable[..., Any]], tuple[str, ...]]] = {
     'loss': (
-        LOSSES,
+        tasks.losses(),
         (
             'labels', 'logits', 'predictions', 'class_weights',
-            'label_smoothing', 'class_mask',
+            'label_smoothing', 'class_mask', 'positive_weights',
         ),
     ),
-    'model': (MODELS, ('num_classes', 'name')),
+    'model': (models.REGISTRY, ('num_classes', 'name')),
     'optimizer': (OPTIMIZERS, ('learning_rate',)),
     'schedule': (_SCHEDULES, ('learning_rate', 'num_steps')),
 }
@@ -222,48 +183,16 @@ def known_arguments(kind: str, name: Any) -> dict[str, inspect.Parameter]:
     Parameters by name.
 
   Raises:
-    UserError: If the name is unknown, or a model is for something else than
-      images and their classes.
+    UserError: If the name is unknown.
   """
   table, given = _TABLES[kind]
-  if kind == 'model' and name in set(models.REGISTRY) - set(MODELS):
-    raise programs.UserError(
-        f'--model={name}: it is for {models.REGISTRY[name].task}, and the '
-        f'programs do {models.Model.task}, by {", ".join(names(kind))}; use it '
-        'in a program of your own.'
-    )
   if name not in table:
     raise programs.UserError(
         f'--{kind}={name}: unknown; there are: {", ".join(names(kind))}.'
     )
   if kind == 'model':
     return models.arguments(name)
-  function = getattr(table[name], 'adapted', table[name])
-  return arguments.parameters(function, *given)
-
-
-def make_model(
-    name: Any, num_classes: int, extra: dict[str, Any]
-) -> models.Model:
-  """Constructs a model; its variables are made later.
-
-  Args:
-    name: A name of `MODELS`.
-    num_classes: The number of classes, at least 2.
-    extra: The user's arguments by name.
-
-  Returns:
-    The model.
-
-  Raises:
-    UserError: If the name or an argument is not valid.
-  """
-  with _mistakes_in('model', name, extra):
-    known = known_arguments('model', name)
-    given = arguments.checked('model_arg', extra, known)
-    if num_classes < 2:
-      raise ValueError(f'num_classes: expected at least 2, got {num_classes}.')
-    return models.create(name, num_classes, **given)
+  return arguments.parameters(table[name], *given)
 
 
 def make(kind: str, name: Any, extra: dict[str, Any], **given: Any) -> Any:
@@ -333,17 +262,6 @@ def _try_optimizer(
     _check_finite('an update', *updates.values())
 
 
-def _try_loss(loss: objectives.Loss) -> None:
-  """Computes a loss of plain logits, which must be finite."""
-  labels = tf.constant([0, 1])
-  logits = tf.constant([[0.5, -1.0], [0.25, -0.5]])
-  with tf.GradientTape() as tape:
-    tape.watch(logits)
-    values = loss(labels, logits)
-  _check_finite('the loss', values)
-  _check_finite('its gradient', tape.gradient(values, logits))
-
-
 def _check_finite(what: str, *tensors: tf.Tensor) -> None:
   for tensor in tensors:
     if not bool(tf.reduce_all(tf.math.is_finite(tensor))):
@@ -354,46 +272,3 @@ _TRIALS: dict[str, Callable[..., None]] = {
     'optimizer': _try_optimizer,
     'schedule': _try_schedule,
 }
-
-
-def make_loss(
-    name: Any,
-    extra: dict[str, Any],
-    class_weights: Sequence[float] | None,
-    label_smoothing: float,
-) -> objectives.Loss:
-  """Makes a loss with class weights and label smoothing.
-
-  Args:
-    name: A name of `LOSSES`.
-    extra: The user's arguments by name.
-    class_weights: A factor for the loss of each class, or None.
-    label_smoothing: The share of each label that is spread over all classes.
-
-  Returns:
-    A function of labels ``[batch_size]`` and logits ``[batch_size,
-    num_classes]`` to losses ``[batch_size]``.
-
-  Raises:
-    UserError: If the name or an argument is not valid.
-  """
-  kwargs = arguments.checked('loss_arg', extra, known_arguments('loss', name))
-  function = LOSSES[name]
-  if 'label_smoothing' in inspect.signature(function).parameters:
-    kwargs['label_smoothing'] = label_smoothing
-  elif label_smoothing:
-    raise programs.UserError(
-        f'--label_smoothing={label_smoothing}: --loss={name} has none.'
-    )
-
-  def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    values = function(labels, logits, **kwargs)
-    if class_weights is None:
-      return values
-    weights = tf.constant(class_weights, values.dtype)
-    return values * tf.gather(weights, labels)
-
-  if extra:
-    with _mistakes_in('loss', name, extra):
-      _try_loss(functools.partial(function, **kwargs))
-  return loss

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from core import compilation, loops, resident, training
-from pipelines import batches, decoding, examples, streams
+from pipelines import batches, decoding, examples, splits, streams
 
 
 class Feed(Protocol):
@@ -30,13 +30,13 @@ class Feed(Protocol):
     """Takes steps from `start` on; returns the sums and the number taken."""
 
 
-def is_resident(data: batches.Data) -> bool:
+def is_resident(data: splits.Split) -> bool:
   """Tells whether a split lies on the devices."""
-  return isinstance(data, examples.Examples)
+  return data.is_resident
 
 
 def examples_of(
-    data: batches.Data, start: int, *, seed: int, global_batch_size: int
+    data: splits.Split, start: int, *, seed: int, global_batch_size: int
 ) -> list[int]:
   """Finds out which examples a step trains on.
 
@@ -138,7 +138,7 @@ class Streaming:
 
   def over(
       self,
-      data: batches.Data,
+      data: splits.Split,
       dataset: Callable[[int, dict[str, int]], tf.data.Dataset],
   ) -> Feed:
     """Gives a loop over a split.
@@ -192,7 +192,7 @@ def of_training(
     step: training.Step,
     strategy: tf.distribute.Strategy,
     extent: compilation.Extent,
-    data: batches.Data,
+    data: splits.Split,
     *,
     seed: int,
     global_batch_size: int,
@@ -213,10 +213,8 @@ def of_training(
     The loop. A call on data in memory must stay within an epoch.
   """
   if not isinstance(data, examples.Examples):
-    is_divided = global_batch_size % strategy.num_replicas_in_sync == 0
-
     def stream(start: int, place: dict[str, int]) -> tf.data.Dataset:
-      dataset = batches.train_batches(
+      return batches.train_batches(
           data,
           seed=seed,
           global_batch_size=global_batch_size,
@@ -224,7 +222,6 @@ def of_training(
           num_steps=num_steps - start,
           **place,
       )
-      return dataset.map(_without_weight) if is_divided else dataset
 
     return Streaming(step, strategy).over(data, stream)
   steps_per_epoch = batches.num_train_steps_per_epoch(
@@ -241,8 +238,3 @@ def of_training(
 
   loop = Resident(step, strategy, extent, data.arrays, is_full=True)
   return loop.over(rows)
-
-
-def _without_weight(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-  """Leaves out weights that are all 1: a step is faster without them."""
-  return {name: value for name, value in batch.items() if name != 'weight'}

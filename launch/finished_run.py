@@ -1,17 +1,22 @@
-"""A run's model, out of its work directory, for evaluation and export."""
+"""A run's model, out of its work directory: to score, predict and export."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+import os
+from typing import Any
 
 import tensorflow as tf
 
-from core import checkpoints, distribution, models, variables
-from pipelines import batches, sources
+from core import checkpoints, distribution, variables
+from pipelines import batches, datasets
+from pipelines import spec as spec_lib
 
+from . import config as config_lib
 from . import experiment as experiment_lib
-from . import programs
+from . import programs, reading, tasks
 from . import workdir as workdir_lib
 
 
@@ -21,19 +26,77 @@ class Run:
 
   Attributes:
     workdir: Its work directory.
-    experiment: The parts of it.
-    model: The model, restored.
-    dataset: The data set that it was trained on.
+    experiment: The parts of it; the variables of the model are restored.
     checkpoint: The path of the checkpoint that was restored.
     step: The step of it.
+    data_dir: Where prepared data sets are.
+    archives_dir: Where archives are.
   """
 
   workdir: workdir_lib.Workdir
   experiment: experiment_lib.Experiment
-  model: models.Model
-  dataset: sources.ImageDataset
   checkpoint: str
   step: int
+  data_dir: str | None = None
+  archives_dir: str | None = None
+
+  @property
+  def model(self) -> Any:
+    """The model."""
+    return self.experiment.model
+
+  @property
+  def task(self) -> tasks.Task:
+    """What was trained."""
+    return self.experiment.task
+
+  @property
+  def config(self) -> config_lib.Config:
+    """The config."""
+    return self.experiment.config
+
+  @functools.cached_property
+  def dataset(self) -> datasets.Dataset:
+    """The data set that it was trained on, opened when it is first wanted.
+
+    Raises:
+      UserError: If it is not there, or another one is.
+    """
+    data = self.experiment.data
+    try:
+      dataset = self.open_dataset(self.config)
+    except ValueError as error:
+      raise programs.UserError(str(error)) from error
+    if dict(dataset.num_examples) != data.num_examples:
+      raise programs.UserError(
+          f'{self.config.dataset} has '
+          f'{json.dumps(dict(dataset.num_examples))} examples here, the run '
+          f'saw {json.dumps(data.num_examples)}.'
+      )
+    return dataset
+
+  def check_split(self, split: str) -> None:
+    """Checks that the data set has a split.
+
+    Raises:
+      UserError: If it has not.
+    """
+    if split in self.dataset.num_examples:
+      return
+    why = self.dataset.left_out.get(split)
+    raise programs.UserError(
+        f'--split={split}: {self.dataset.name} has '
+        f'{", ".join(self.dataset.num_examples)}'
+        f'{f"; {split} is left out: {why}" if why else ""}.'
+    )
+
+  def open_dataset(
+      self, config: config_lib.Config, like: spec_lib.Spec | None = None
+  ) -> datasets.Dataset:
+    """Opens the data set of a config where those of the run are."""
+    return reading.open_dataset(
+        config, self.data_dir, self.archives_dir, like
+    )
 
 
 def load(
@@ -48,7 +111,8 @@ def load(
 
   Args:
     workdir: The work directory.
-    checkpoint: The path of a checkpoint; None is the newest one.
+    checkpoint: `last`, `best`, or the path of a checkpoint or of a folder of
+      them, of which the newest is taken.
     data_dir: Where prepared data sets are; None is where they were in training.
     archives_dir: Where archives are; None likewise.
     strategy: The strategy to make the variables under.
@@ -65,16 +129,6 @@ def load(
   start = directory.read_start()
   config, data = start.config, start.data
   try:
-    dataset = experiment_lib.open_dataset(
-        config,
-        data_dir or config.data_dir,
-        archives_dir or config.archives_dir,
-    )
-    if dict(dataset.num_examples) != data.num_examples:
-      raise programs.UserError(
-          f'{config.dataset} has {json.dumps(dict(dataset.num_examples))} '
-          f'examples here, the run saw {json.dumps(data.num_examples)}.'
-      )
     experiment = experiment_lib.Experiment(
         config,
         data,
@@ -84,11 +138,7 @@ def load(
     )
     with strategy.scope():
       experiment.build()
-    path = checkpoint or _newest_whole(directory)
-    if path is None:
-      raise programs.UserError(
-          f'--workdir={workdir}: no checkpoint was saved yet.'
-      )
+    path = _find(directory, checkpoint or 'last')
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
     named = variables.named({'model': experiment.model})
     checkpoints.restore(path, named, prefix='model/')
@@ -104,16 +154,29 @@ def load(
   return Run(
       workdir=directory,
       experiment=experiment,
-      model=experiment.model,
-      dataset=dataset,
       checkpoint=path,
       step=int(step.numpy()),
+      data_dir=data_dir or config.data_dir,
+      archives_dir=archives_dir or config.archives_dir,
   )
 
 
-def _newest_whole(directory: workdir_lib.Workdir) -> str | None:
-  """Finds the newest whole checkpoint, and says which ones are damaged."""
-  path, damaged = checkpoints.newest_whole(directory.checkpoints)
+def _find(directory: workdir_lib.Workdir, checkpoint: str) -> str:
+  """Finds a checkpoint, and says which ones of its folder are damaged."""
+  folders = {'last': directory.checkpoints, 'best': directory.best}
+  folder = folders.get(checkpoint, checkpoint)
+  if not os.path.isdir(folder) and checkpoint not in folders:
+    return checkpoint
+  path, damaged = checkpoints.newest_whole(folder)
+  if path is None and checkpoint == 'best':
+    raise programs.UserError(
+        f'--checkpoint=best: {folder} has none. It is kept, under --keep_best, '
+        'of a run with validations, from its first checkpoint after one on.'
+    )
+  if path is None:
+    what = 'workdir' if checkpoint == 'last' else 'checkpoint'
+    named = directory.path if checkpoint == 'last' else checkpoint
+    raise programs.UserError(f'--{what}={named}: no checkpoint was saved yet.')
   for error in damaged:
     print(f'{error} {path} is taken instead.', flush=True)
   return path

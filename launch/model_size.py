@@ -91,6 +91,8 @@ def check(
 
 def _times_default(name: str, arguments: Mapping[str, Any]) -> float:
   """Multiplies how often each size is the default's."""
+  if name not in models.REGISTRY:
+    return 1.0  # One of somebody's own, whose sizes have any names.
   known = models.arguments(name)
   ratios = [
       _size(value) / max(_size(known[argument].default), 1)

@@ -130,8 +130,14 @@ class Options:
         )
 
   @classmethod
-  def from_flags(cls: type[_Options]) -> _Options:
+  def from_flags(cls: type[_Options], *names: str) -> _Options:
     """Reads the flags that `define_flags` defined, once they are parsed.
+
+    Args:
+      *names: Of which options; by default of all.
+
+    Returns:
+      The options.
 
     Raises:
       UserError: If a value does not fit.
@@ -139,8 +145,7 @@ class Options:
     hints = typing.get_type_hints(cls)
     values = {
         name: _of_flag(name, hints[name], flags.FLAGS[name].value)
-        for name in declared(cls)
-        if name in flags.FLAGS
+        for name in names or declared(cls)
     }
     try:
       return cls(**values)
@@ -156,12 +161,15 @@ class Options:
     }
 
 
-def define_flags(cls: type[Options], *names: str) -> None:
+def define_flags(cls: type[Options], *names: str) -> tuple[str, ...]:
   """Defines flags of the calling program.
 
   Args:
     cls: The options.
     *names: Which of them; by default all.
+
+  Returns:
+    Their names.
 
   Raises:
     ValueError: If there is no such option.
@@ -174,6 +182,7 @@ def define_flags(cls: type[Options], *names: str) -> None:
   for name, field in fields.items():
     if not names or name in names:
       _define(name, hints[name], field.default, field.metadata['option'])
+  return names or tuple(fields)
 
 
 def _define(name: str, hint: Any, default: Any, spec: Option) -> None:

@@ -6,9 +6,16 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from . import checksums, programs, tasks
 from . import config as config_lib
-from . import programs
+from . import data as data_lib
 from . import workdir as workdir_lib
+
+# Of the hooks that are not a user's, by name.
+_FLAGS = {
+    'EarlyStopping': ('early_stopping_patience', 'monitor'),
+    'MaxMinutes': ('max_minutes',),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,11 +24,14 @@ class Resumed:
 
   Attributes:
     before: What config.json says.
-    is_complete: Whether nothing is left to train.
+    is_complete: Whether nothing is left to do.
+    stopped: The end by a hook, as config.json has it, if its flags are those
+      of before: the checkpoint of its step is the last one.
   """
 
   before: workdir_lib.Start
   is_complete: bool
+  stopped: dict[str, Any] | None
 
 
 def check(
@@ -42,7 +52,11 @@ def check(
     UserError: If the flags are refused.
   """
   before = directory.read_start()
-  changes = config_lib.changes(before.config.to_json(), config.to_json())
+  spec = before.data.spec
+  changes = config_lib.changes(
+      tasks.with_defaults(before.config, spec).to_json(),
+      tasks.with_defaults(config, spec).to_json(),
+  )
   refused = {
       f'--{name}': values
       for name, values in changes.items()
@@ -56,19 +70,28 @@ def check(
     )
   result = directory.read_result()
   num_steps = config.length(before.data.num_examples['train'])
-  is_complete = result is not None and result['num_steps'] == num_steps
-  return Resumed(before, is_complete)
+  stopped = before.stopped
+  if stopped and changes.keys() & _flags(stopped['hook']):
+    stopped = None
+  last = {num_steps, stopped['step']} if stopped else {num_steps}
+  is_complete = result is not None and result['num_steps'] in last
+  return Resumed(before, is_complete, stopped)
+
+
+def _flags(hook: str) -> set[str]:
+  """Returns the flags that a hook obeys: with others the run goes on."""
+  return set(_FLAGS.get(hook, ('hooks', 'hook_arg')))
 
 
 def changed(
     before: workdir_lib.Start,
     config: config_lib.Config,
-    data: config_lib.DataSpec,
+    data: data_lib.DataSpec,
 ) -> dict[str, Any]:
   """Returns all that a second start changes, `[before, now]` by name."""
   changes = {
       **config_lib.changes(before.config.to_json(), config.to_json()),
-      **config_lib.changes(before.data.to_json(), data.to_json()),
+      **data.differences(before.data),
       **config_lib.changes(before.config.place(), config.place()),
   }
   changes.pop('workdir', None)  # It may be moved, or named in another way.
@@ -77,8 +100,8 @@ def changed(
 
 def check_data(
     directory: workdir_lib.Workdir,
-    before: config_lib.DataSpec,
-    data: config_lib.DataSpec,
+    before: data_lib.DataSpec,
+    data: data_lib.DataSpec,
     *,
     accept_changes: bool,
 ) -> None:
@@ -93,12 +116,17 @@ def check_data(
   Raises:
     UserError: If they differ.
   """
-  if data != before and not accept_changes:
-    differences = config_lib.changes(before.to_json(), data.to_json())
+  differences = data.differences(before)
+  if differences and not accept_changes:
+    first = None
+    if differences.pop('fingerprint', None):
+      first = checksums.first_difference(directory.path, data)
+    what = describe(differences, verb=' is') or (
+        f'the first that differs is {first}' if first else 'examples differ'
+    )
     raise programs.UserError(
-        f'--workdir={directory.path} holds a run on other data: '
-        f'{describe(differences, verb=" is")}. Name another --workdir, or go '
-        'on with the new data under --accept_changes.'
+        f'--workdir={directory.path} holds a run on other data: {what}. Name '
+        'another --workdir, or go on with the new data under --accept_changes.'
     )
 
 

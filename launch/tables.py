@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tabulate
 
 from core import variables as variables_lib
 
-_HEADLINE = (
-    'loss', 'accuracy', 'top_5_accuracy', 'macro_f1', 'weighted_f1',
-    'cross_entropy',
-)
-_MAX_LETTERS = 40
+# What a line has room for.
+_MAX_VALUES = 6
 
 
 def validation(
-    epoch: float, rows: Mapping[str, Mapping[str, float]]
+    epoch: float,
+    rows: Mapping[str, Mapping[str, float]],
+    headline: Sequence[str] = (),
 ) -> str:
   """Formats the values after an epoch, a line for each split.
 
   Args:
     epoch: The number of epochs so far.
     rows: Values by name, by split.
+    headline: The names of those to show; by default the first six.
 
   Returns:
     The table.
   """
-  columns = [n for n in _HEADLINE if any(n in row for row in rows.values())]
+  columns = _shown({n: 0.0 for row in rows.values() for n in row}, headline)
   return tabulate.tabulate(
       [
           [split, *(row.get(name, '') for name in columns)]
@@ -42,44 +42,32 @@ def validation(
 def evaluation(
     split: str,
     values: Mapping[str, float],
-    classes: Mapping[str, Mapping[str, float]],
     num_examples: int,
+    table: str,
+    headline: Sequence[str] = (),
 ) -> str:
-  """Formats an evaluation: precision, recall, F1 a class, and the summary.
+  """Formats an evaluation: the table of its task, and a line that sums it up.
 
   Args:
     split: What was evaluated.
     values: Values by name.
-    classes: Values by name, by class.
     num_examples: How many examples were scored.
+    table: The table of the report.
+    headline: The names of values to show; by default the first six.
 
   Returns:
-    The tables.
+    The table and the line.
   """
-  names = ('precision', 'recall', 'f1')
-  rows: list[Any] = [
-      [_shortened(label), *(row[name] for name in names)]
-      for label, row in classes.items()
-  ]
-  rows.append(tabulate.SEPARATING_LINE)
-  rows.append(['macro average', *(values[f'macro_{name}'] for name in names)])
-  per_class = tabulate.tabulate(
-      rows, headers=[f'{split} ({num_examples:,} examples)', *names],
-      floatfmt='.4f',
-      disable_numparse=[0],  # A class may be named 1e5.
-  )
-  headline = '  '.join(
-      f'{name} {values[name]:.4f}' for name in _HEADLINE if name in values
-  )
-  return f'{per_class}\n{split}: {headline}'
+  shown = _shown(values, headline)
+  line = '  '.join(f'{name} {values[name]:.4f}' for name in shown)
+  return f'{table}\n{split} ({num_examples:,} examples): {line}'.lstrip()
 
 
-def _shortened(name: str) -> str:
-  """Shortens a name that would push the numbers out of sight."""
-  line = ' '.join(name.split())
-  if len(line) > _MAX_LETTERS:
-    line = f'{line[: _MAX_LETTERS - 3]}...'
-  return line
+def _shown(
+    values: Mapping[str, float], headline: Sequence[str]
+) -> list[str]:
+  """Returns the names to show, as many as a line has room for."""
+  return [name for name in headline or values if name in values][:_MAX_VALUES]
 
 
 def parameters(variables: Mapping[str, Any]) -> str:

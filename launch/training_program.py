@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
 
-from core import compilation, distribution, precision, variables
-from pipelines import batches, sources
+from core import distribution, precision
+from pipelines import batches, datasets
 
+from . import (
+  building,
+  devices,
+  loop,
+  opening,
+  programs,
+  reading,
+  results,
+  resuming,
+  tasks,
+)
 from . import config as config_lib
-from . import devices, programs, resuming, tables
 from . import experiment as experiment_lib
-from . import trainer as trainer_lib
 from . import workdir as workdir_lib
 
 
@@ -25,12 +33,14 @@ def run(
     config: config_lib.Config,
     *,
     compilations: Callable[[], int] = lambda: 0,
+    hooks: building.Hooks = (),
 ) -> int:
   """Trains, or goes on with, the run of a work directory.
 
   Args:
     config: What the run computes, and where; it has a work directory.
     compilations: Counts what XLA has compiled in this process.
+    hooks: What else happens in the run: see `hooks.attached`.
 
   Returns:
     The exit code.
@@ -49,7 +59,7 @@ def run(
     config = dataclasses.replace(
         config, precision=precision.choose(config.precision, scope)
     )
-    return _run(config, scope, started, compilations)
+    return _run(config, scope, started, compilations, hooks)
 
 
 def _run(
@@ -57,6 +67,7 @@ def _run(
     scope: tf.distribute.Strategy,
     started: float,
     compilations: Callable[[], int],
+    hooks: building.Hooks,
 ) -> int:
   is_chief = distribution.is_chief(scope)
 
@@ -82,15 +93,21 @@ def _run(
           experiment.data,
           accept_changes=config.accept_changes,
       )
-    trainer = _make_trainer(
-        experiment, dataset, scope, directory, say,
+    training = _build(
+        experiment,
+        dataset,
+        scope,
+        directory,
+        say,
+        started=started,
+        hooks=(*hooks, *config.hooks),
         steps_per_loop=config.steps_per_loop,
-        compilations=compilations,
+        count_compilations=compilations,
     )
-    stack.enter_context(_full_disk(directory, trainer, experiment.num_steps))
+    stack.enter_context(_full_disk(directory, training.now))
     notes = []
     if resumed:
-      notes = _go_on(directory, resumed, trainer, experiment)
+      notes = _go_on(directory, resumed, training)
     else:
       stack.enter_context(directory.locked(say))
       if is_chief and directory.exists():
@@ -98,97 +115,30 @@ def _run(
             f'--workdir={directory.path}: another process began a run here '
             'meanwhile; start again to go on with it.'
         )
-      directory.write_config(config, experiment.data)
-    say(_opening(experiment, dataset, scope, trainer, notes))
-    return _train(trainer, experiment, directory, say, started)
-
-
-def _complete(directory: workdir_lib.Workdir) -> str:
-  return (
-      f'The run in {directory.path} is complete: '
-      f'{_headline(directory.read_result() or {})}. Name another --workdir to '
-      'train again, or more epochs to go on.'
-  )
-
-
-def _go_on(
-    directory: workdir_lib.Workdir,
-    resumed: resuming.Resumed,
-    trainer: trainer_lib.Trainer,
-    experiment: experiment_lib.Experiment,
-) -> list[str]:
-  """Records what changes in a run; returns what there is to say of it."""
-  step = trainer.step
-  resuming.check_length(directory, step, experiment.num_steps)
-  if not trainer.restored:
-    directory.check_progress(resumed.before)
-  changes = resuming.changed(
-      resumed.before, experiment.config, experiment.data
-  )
-  directory.record(step, changes, experiment.config, experiment.data)
-  notes = [
-      f'{error} It is kept aside, as damaged-*, from the next checkpoint on.'
-      for error in trainer.damaged
-  ]
-  if trainer.restored:
-    notes.append(f'resumed from {trainer.restored}')
-  else:
-    notes.append('no checkpoint was saved before; the run begins anew')
-  if changes:
-    notes.append(f'changed: {resuming.describe(changes)}')
-  return notes
-
-
-def _train(
-    trainer: trainer_lib.Trainer,
-    experiment: experiment_lib.Experiment,
-    directory: workdir_lib.Workdir,
-    say: Callable[[str], None],
-    started: float,
-) -> int:
-  """Trains to the end, or to a signal; returns the exit code."""
-  outcome = trainer.run()
-  if outcome.step < experiment.num_steps or outcome.signal:
-    say(
-        f'Interrupted: saved step {outcome.step} of {experiment.num_steps}; '
-        'the same command goes on from there.'
-    )
-    return 128 + (outcome.signal or signal.SIGTERM)
-  _finish(trainer, experiment, directory, say, started)
+      directory.write_config(experiment.config, experiment.data)
+    say(opening.describe(experiment, dataset, scope, training, notes))
+    number = training.run()
+    if number:
+      say(
+          f'Interrupted: saved step {training.now.step} of '
+          f'{experiment.num_steps}; the same command goes on from there.'
+      )
+      return 128 + number
+    _finish(training, directory, say, started, compilations)
   return 0
-
-
-@contextlib.contextmanager
-def _full_disk(
-    directory: workdir_lib.Workdir,
-    trainer: trainer_lib.Trainer,
-    num_steps: int,
-) -> Iterator[None]:
-  """Tells in one line what is saved where a file cannot be written."""
-  try:
-    yield
-  except OSError as error:
-    saved = (
-        f'step {trainer.saved_step} of {num_steps} is saved'
-        if trainer.saved_step >= 0
-        else 'nothing is saved yet'
-    )
-    raise programs.Failure(
-        f'--workdir={directory.path}: {programs.reason(error)}; {saved}. Once '
-        'that is mended, the same command goes on from there.'
-    ) from error
 
 
 def _prepare(
     config: config_lib.Config,
-) -> tuple[experiment_lib.Experiment, sources.ImageDataset]:
+) -> tuple[experiment_lib.Experiment, datasets.Dataset]:
   """Opens the data and makes the parts, so that mistakes show up first."""
   try:
     experiment_lib.check_names(config)
-    dataset = experiment_lib.open_dataset(
+    dataset = reading.open_dataset(
         config, config.data_dir, config.archives_dir
     )
-    data = experiment_lib.describe_data(config, dataset)
+    data = reading.describe_data(config, dataset)
+    config = tasks.with_defaults(config, data.spec)
     steps_per_epoch = batches.num_train_steps_per_epoch(
         data.num_examples['train'], config.global_batch_size
     )
@@ -199,112 +149,106 @@ def _prepare(
     raise programs.UserError(str(error)) from error
 
 
-def _make_trainer(
-    experiment: experiment_lib.Experiment, *args: Any, **options: Any
-) -> trainer_lib.Trainer:
+def _build(*args: Any, **options: Any) -> building.Training:
   """Builds the model and restores it, so that what does not fit shows up."""
   try:
-    return trainer_lib.Trainer(experiment, *args, **options)
+    return building.build(*args, **options)
   except (TypeError, ValueError) as error:
     raise programs.UserError(str(error)) from error
 
 
-def _opening(
-    experiment: experiment_lib.Experiment,
-    dataset: sources.ImageDataset,
-    strategy: tf.distribute.Strategy,
-    trainer: trainer_lib.Trainer,
-    notes: list[str],
-) -> str:
-  """Says what is about to be trained, on what, and from where on."""
-  counts = ', '.join(
-      f'{number:,} {split}' for split, number in dataset.num_examples.items()
-  )
-  kind = 'GPU' if distribution.on_gpu(strategy) else 'CPU'
-  lines = [
-      tables.parameters(trainer.state.parameters),
-      '',
-      f'{dataset.name} {dataset.version}: {counts}; '
-      f'{experiment.data.num_classes} classes',
-      f'{type(strategy).__name__} over {strategy.num_replicas_in_sync} '
-      f'{kind} replica(s) in {experiment.config.precision}, '
-      f'{experiment.config.global_batch_size} examples a step, '
-      f'{experiment.num_steps:,} steps, '
-      f'{experiment.steps_per_epoch:,} an epoch',
-  ]
-  lines += dataset.notes
-  lines += _emulated(experiment.config.precision, strategy)
-  lines += _slow(experiment, strategy, trainer.extent)
-  lines += notes
-  return '\n'.join(lines) + '\n'
-
-
-def _emulated(dtype: str, strategy: tf.distribute.Strategy) -> list[str]:
-  """Warns of half precision that the devices have no products in."""
-  if precision.is_native(dtype, strategy):
-    return []
-  return [
-      f'--precision={dtype}: slow here, where products in it are emulated; '
-      '--precision=auto takes what the devices have.'
-  ]
-
-
-def _slow(
-    experiment: experiment_lib.Experiment,
-    strategy: tf.distribute.Strategy,
-    extent: compilation.Extent,
+def _go_on(
+    directory: workdir_lib.Workdir,
+    resumed: resuming.Resumed,
+    training: building.Training,
 ) -> list[str]:
-  """Warns of what XLA computes slowly, if the flags ask for it."""
-  if extent <= compilation.Extent.UPDATE or (
-      not experiment.is_slow_on_cpu(strategy)
-  ):
-    return []
-  flag = f'--jit={experiment.config.jit}'
-  if extent == compilation.Extent.LOOP:
-    return [
-        f'{flag}: a compiled loop around this model is slow on a CPU, with '
-        'convolutions very slow; --jit=auto leaves it to TensorFlow.'
-    ]
-  return [
-      f'{flag}: XLA computes this model more slowly on a CPU than TensorFlow '
-      'does; --jit=auto leaves it to that.'
+  """Records what changes in a run; returns what there is to say of it."""
+  experiment, now = training.experiment, training.now
+  resuming.check_length(directory, now.step, experiment.num_steps)
+  if not training.restored:
+    directory.check_progress(resumed.before)
+  if resumed.stopped and resumed.stopped['step'] == now.step:
+    now.stopped = loop.Stopped(**resumed.stopped)
+  changes = resuming.changed(
+      resumed.before, experiment.config, experiment.data
+  )
+  directory.record(
+      now.step,
+      changes,
+      experiment.config,
+      experiment.data,
+      resumed.stopped,
+  )
+  notes = [
+      f'{error} It is kept aside, as damaged-*, from the next checkpoint on.'
+      for error in training.damaged
   ]
+  if training.restored:
+    notes.append(f'resumed from {training.restored}')
+  else:
+    notes.append('no checkpoint was saved before; the run begins anew')
+  if changes:
+    notes.append(f'changed: {resuming.describe(changes)}')
+  return notes
+
+
+@contextlib.contextmanager
+def _full_disk(
+    directory: workdir_lib.Workdir, now: loop.Now
+) -> Iterator[None]:
+  """Tells in one line what is saved where a file cannot be written."""
+  try:
+    yield
+  except OSError as error:
+    saved = (
+        f'step {now.saved_step} of {now.at.num_steps} is saved'
+        if now.saved_step >= 0
+        else 'nothing is saved yet'
+    )
+    raise programs.Failure(
+        f'--workdir={directory.path}: {programs.reason(error)}; {saved}. Once '
+        'that is mended, the same command goes on from there.'
+    ) from error
 
 
 def _finish(
-    trainer: trainer_lib.Trainer,
-    experiment: experiment_lib.Experiment,
+    training: building.Training,
     directory: workdir_lib.Workdir,
     say: Callable[[str], None],
     started: float,
+    compilations: Callable[[], int],
 ) -> None:
   """Scores the test split and writes the result."""
-  is_tested = 'test' in experiment.data.num_examples
-  scored = trainer.evaluate('test') if is_tested else None
-  result = trainer.result()  # With what was compiled for the test.
-  if scored:
-    say(
-        tables.evaluation(
-            'test', scored.values, scored.per_class, scored.num_examples
-        )
-    )
-    result['test'] = scored.to_json()
-    result['test_accuracy'] = scored.values['accuracy']
-    result['num_test_examples'] = scored.num_examples
-  result['weights_sha256'] = variables.digest(
-      variables.named({'model': experiment.model})
-  )
+  training.health.check_trained(training.now.step)
+  if stopped := training.now.stopped:
+    say(f'{stopped.hook} ended the run at step {stopped.step}: '
+        f'{stopped.reason}.\n')
+  scored = None
+  if 'test' in training.experiment.data.num_examples:
+    scored = training.evaluator.run(training.state, 'test')
+    say(scored.table())
+  result = results.summarize(training, directory, scored, compilations())
   result['seconds'] = round(time.monotonic() - started, 3)
   directory.write_result(result)
   try:
-    directory.write_report(result)
+    directory.write_report(
+        scored.report.figures if scored else {}, training.monitor.metric
+    )
   except Exception as error:  # Plots are no reason to lose a run.
     say(f'report/ is not complete: {programs.reason(error)}')
-  say(f'{_headline(result)}; {directory.path}/result.json')
+  say(f'{results.headline(result)}; {directory.path}/result.json')
 
 
-def _headline(result: dict[str, Any]) -> str:
-  for name in ('test_accuracy', 'validation_accuracy'):
-    if name in result:
-      return f'{name} {result[name]:.4f}'
-  return f'{result["num_steps"]} steps'
+def _complete(directory: workdir_lib.Workdir) -> str:
+  result = directory.read_result() or {}
+  text = (
+      f'The run in {directory.path} is complete: {results.headline(result)}.'
+  )
+  if stopped := result.get('stopped'):
+    return (
+        f'{text} {stopped["hook"]} ended it at step {stopped["step"]}: '
+        f'{stopped["reason"]}. Other flags for that go on with it.'
+    )
+  return (
+      f'{text} Name another --workdir to train again, or more epochs to go on.'
+  )

@@ -16,8 +16,19 @@ from typing import Any
 
 from core import checkpoint_files
 
+from . import (
+  checksums,
+  environment,
+  json_files,
+  locks,
+  metrics_file,
+  paths,
+  programs,
+)
 from . import config as config_lib
-from . import environment, json_files, locks, metrics_file, paths, programs
+from . import data as data_lib
+
+_STOPPED = {'step', 'hook', 'reason'}
 
 
 def of_run(path: str | None, *, is_chief: bool = True) -> Workdir:
@@ -47,11 +58,14 @@ class Start:
     data: What the run's models know of the data.
     first_checkpoint: The step of the first checkpoint; None if there was none
       yet; True if a version that did not keep it wrote the file.
+    stopped: The `step`, `hook` and `reason` of the end by a hook, if the
+      checkpoint of that step is the end of the run.
   """
 
   config: config_lib.Config
-  data: config_lib.DataSpec
+  data: data_lib.DataSpec
   first_checkpoint: int | None
+  stopped: dict[str, Any] | None = None
 
 
 class Workdir:
@@ -60,6 +74,7 @@ class Workdir:
   Attributes:
     path: The directory.
     checkpoints: The directory of checkpoints in it.
+    best: The directory of the best one.
     summaries: The directory of TensorBoard's files in it.
   """
 
@@ -71,6 +86,7 @@ class Workdir:
     """
     self.path = paths.local('workdir', path)
     self.checkpoints = str(self.path / 'checkpoints')
+    self.best = str(self.path / 'checkpoints' / 'best')
     self.summaries = str(self.path / 'summaries')
     self._config = self.path / 'config.json'
     self._metrics = metrics_file.MetricsFile(self.path / 'metrics.jsonl')
@@ -158,7 +174,7 @@ class Workdir:
   def write_config(
       self,
       config: config_lib.Config,
-      data: config_lib.DataSpec,
+      data: data_lib.DataSpec,
   ) -> None:
     """Starts the run: writes config.json.
 
@@ -168,12 +184,14 @@ class Workdir:
     """
     if self._is_chief:
       self.path.mkdir(parents=True, exist_ok=True)
+      checksums.write(self.path, data)
       json_files.write(self._config, {
           'config': config.to_json(),
           'data': data.to_json(),
           'program': config.place(),
           'environment': environment.describe(),
           'first_checkpoint': None,
+          'stopped': None,
           'history': [],
       })
 
@@ -182,7 +200,8 @@ class Workdir:
       step: int,
       changes: Mapping[str, Any],
       config: config_lib.Config,
-      data: config_lib.DataSpec,
+      data: data_lib.DataSpec,
+      stopped: Mapping[str, Any] | None = None,
   ) -> None:
     """Changes config.json, and keeps what changed in its history.
 
@@ -192,15 +211,18 @@ class Workdir:
         that is nothing.
       config: As for `write_config`.
       data: As for `write_config`.
+      stopped: As for `saving`.
     """
     if self._is_chief and changes:
       values = self._read_config()
+      checksums.write(self.path, data)
       event = {'step': step, 'wall_time': time.time(), 'changes': changes}
       json_files.write(self._config, {
           **values,
           'config': config.to_json(),
           'data': data.to_json(),
           'program': config.place(),
+          'stopped': stopped,
           'history': [*values.get('history', []), event],
       })
 
@@ -212,16 +234,22 @@ class Workdir:
     """
     values = self._read_config()
     saved = values.get('first_checkpoint', True)
+    stopped = values.get('stopped')
     try:
       if not isinstance(saved, (int, type(None))):
         raise ValueError(f'its first_checkpoint is {saved!r}')
+      if stopped is not None and not (
+          isinstance(stopped, dict) and stopped.keys() == _STOPPED
+      ):
+        raise ValueError(f'its stopped is {stopped!r}')
       if not isinstance(values.get('history', []), list):
         raise ValueError(f'its history is {values["history"]!r}')
       config = config_lib.Config.from_json(values.get('config'))
       return Start(
           config.at(values.get('program')),
-          config_lib.DataSpec.from_json(values.get('data')),
+          data_lib.DataSpec.from_json(values.get('data')),
           saved,
+          stopped,
       )
     except ValueError as error:
       raise programs.UserError(
@@ -276,6 +304,22 @@ class Workdir:
     """Takes rows of later steps for lost; `saved` drops them from the file."""
     self._metrics.go_on_from(step)
 
+  def saving(self, stopped: Mapping[str, Any] | None) -> None:
+    """Takes note, before a checkpoint, of the end by a hook that it is.
+
+    Args:
+      stopped: The `step`, `hook` and `reason`; None if the run is to go on.
+
+    Raises:
+      OSError: If a file cannot be written.
+    """
+    if not self._is_chief or (self._has_saved and not stopped):
+      return
+    if self._config.exists():
+      values = self._read_config()
+      if values.get('stopped') != stopped:
+        json_files.write(self._config, {**values, 'stopped': stopped})
+
   def saved(self, step: int) -> None:
     """Takes note of a checkpoint that was saved: lost rows can go.
 
@@ -303,14 +347,19 @@ class Workdir:
       return None
     return json_files.decode(path, text, num_steps=int)
 
-  def write_report(self, result: Mapping[str, Any]) -> None:
-    """Writes the plots of a run into report/."""
+  def write_report(self, figures: Mapping[str, Any], monitor: str) -> None:
+    """Writes the plots of a run into report/.
+
+    Args:
+      figures: The figures of the report of its task, by file.
+      monitor: What is watched, besides the loss.
+    """
     if self._is_chief:
       # Imported here: it is slow, and needed at the end of a run only.
       from . import report
 
       report.write(
-          str(self.path / 'report'), self.read_metrics(), result.get('test')
+          str(self.path / 'report'), self.read_metrics(), figures, monitor
       )
 
   def write_result(self, result: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Quatrain's input: image sets of TensorFlow Datasets as static batches.
 
-``sources.open_dataset`` finds or prepares a set and gives an
-``ImageDataset``; its ``examples(split)`` feed ``batches.train_batches`` and
+``sources.open_dataset`` finds or prepares a set and gives a
+``Dataset``; its ``split(name)`` feeds ``batches.train_batches`` and
 ``batches.eval_batches``; ``preprocessing`` holds the pure functions of image
 batches that run inside the train step.
 

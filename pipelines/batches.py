@@ -1,10 +1,10 @@
 """Static batches for every replica of every worker, from any step on.
 
-An element is the batch of one replica: `image` uint8 ``[B, H, W, C]``,
-`label` int64 ``[B]``, `weight` float32 ``[B]``, `index` int32 ``[B]``, the
-position of the example in its split (-1 for padding), and `epoch` int32
-``[B]`` with ``B = ceil(global_batch_size / num_replicas)``. A worker's elements
-come in the order of its replicas, step after step, as
+An element is the batch of one replica: each feature ``[B, ...]``, `index`
+int32 ``[B]``, the position of the example in its split (-1 for padding),
+`epoch` int32 ``[B]`` and, where a batch may have padding, `weight` float32
+``[B]``, with ``B = ceil(global_batch_size / num_replicas)``. A worker's
+elements come in the order of its replicas, step after step, as
 `strategy.distribute_datasets_from_function` deals them out: replica r of
 step s gets the r-th slice of the global batch of step s, which is filled up
 with examples of weight 0 where it cannot be divided evenly. The global batches
@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from . import examples, streams
-
-Data = examples.Examples | streams.Streamed
+from . import splits
 
 
 def num_train_steps_per_epoch(
@@ -73,7 +71,7 @@ def num_eval_steps(num_examples: int, global_batch_size: int) -> int:
 
 
 def train_batches(
-    data: Data,
+    data: splits.Split,
     *,
     seed: int,
     global_batch_size: int,
@@ -96,8 +94,9 @@ def train_batches(
     worker: The index of the worker that calls, in [0, num_workers).
 
   Returns:
-    A dataset of `num_steps * num_replicas / num_workers` batches. All weights
-    are 1, but for what makes the parts of the replicas equal.
+    A dataset of `num_steps * num_replicas / num_workers` batches. They have
+    weights only if the replicas do not divide a global batch: 0 for what makes
+    their parts equal. A step is faster without.
 
   Raises:
     ValueError: If the sizes do not fit one another.
@@ -121,12 +120,13 @@ def train_batches(
       lambda keys, epoch: (keys, weights, tf.fill(weights.shape, epoch))
   )
   return _replica_batches(
-      data, rows, global_batch_size, num_replicas, num_workers, worker
+      data, rows, global_batch_size, num_replicas, num_workers, worker,
+      is_full=global_batch_size % num_replicas == 0,
   )
 
 
 def eval_batches(
-    data: Data,
+    data: splits.Split,
     *,
     global_batch_size: int,
     num_replicas: int = 1,
@@ -144,8 +144,8 @@ def eval_batches(
 
   Returns:
     A dataset of `num_eval_steps` batches for each of the worker's replicas.
-    The last global batch is filled up with image 0, label 0, weight 0; a
-    replica's batch may be nothing else.
+    The last global batch is filled up with zeros of weight 0; a replica's
+    batch may be nothing else.
 
   Raises:
     ValueError: If the sizes do not fit one another.
@@ -167,12 +167,14 @@ def eval_batches(
 
 
 def _replica_batches(
-    data: Data,
+    data: splits.Split,
     rows: tf.data.Dataset,
     global_batch_size: int,
     num_replicas: int,
     num_workers: int,
     worker: int,
+    *,
+    is_full: bool = False,
 ) -> tf.data.Dataset:
   """Cuts rows of (keys, weights, epochs) and loads this worker's parts."""
   _check_workers(num_replicas, num_workers, worker)
@@ -198,20 +200,27 @@ def _replica_batches(
 
   def batch(keys, weights, epochs):
     loaded = data.load(keys)
-    real = tf.cast(weights, tf.uint8)[:, None, None, None]
-    return {
-        'image': loaded['image'] * real,
-        'label': loaded['label'] * tf.cast(weights, tf.int64),
-        'index': tf.where(weights > 0, loaded['index'], -1),
-        'epoch': epochs,
-        'weight': weights,
+    if is_full:
+      return {**loaded, 'epoch': epochs}
+    index = tf.where(weights > 0, loaded.pop('index'), -1)
+    features = {
+        name: _where(weights > 0, value) for name, value in loaded.items()
     }
+    return {**features, 'index': index, 'epoch': epochs, 'weight': weights}
 
   return (
       rows.map(local)
       .unbatch()
       .map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
       .prefetch(tf.data.AUTOTUNE)
+  )
+
+
+def _where(is_real: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+  """Returns a feature with zeros (or empty strings) in place of padding."""
+  axes = [1] * (value.shape.rank - 1)
+  return tf.where(
+      tf.reshape(is_real, [-1, *axes]), value, tf.zeros_like(value)
   )
 
 

@@ -9,13 +9,13 @@ import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from . import diagnosis, errors, examples, files, records
+from . import diagnosis, errors, files, records
 
 # Part of every key: raise it when decoding or the layout changes.
 _VERSION = 2
@@ -25,6 +25,18 @@ _ARRAYS = ('images', 'labels', 'fingerprints')
 # The checksums of the arrays' files, as `sha256sum --check` reads them.
 _STAMP = 'SHA256'
 _NUM_FINGERPRINTS = 2**63 - 1
+
+
+class Decoded(NamedTuple):
+  """A decoded split in the order of TFDS.
+
+  Attributes:
+    images: uint8 ``[num_examples, H, W, C]``; may be a read-only memory map.
+    labels: int64 ``[num_examples]``.
+  """
+
+  images: np.ndarray
+  labels: np.ndarray
 
 
 def cache(
@@ -90,7 +102,7 @@ def decoded(
     image_size: tuple[int, int] | None,
     *,
     tell: Callable[[str], None] = lambda note: None,
-) -> examples.Examples:
+) -> Decoded:
   """Returns a whole split in memory, from the cache where there can be one.
 
   Args:
@@ -117,7 +129,7 @@ def decoded(
     end = position + len(some_labels)
     images[position:end], labels[position:end] = some_images, some_labels
     position = end
-  return examples.Examples(images, labels)
+  return Decoded(images, labels)
 
 
 def stream(folder: pathlib.Path, start: int, stop: int) -> tf.data.Dataset:
@@ -229,7 +241,7 @@ def _fingerprint(
 
 def _read(
     cache: pathlib.Path, shape: tuple[int, ...]
-) -> examples.Examples | None:
+) -> Decoded | None:
   try:
     images = np.load(cache / 'images.npy', mmap_mode='r')
     labels = np.load(cache / 'labels.npy')
@@ -237,7 +249,7 @@ def _read(
     return None
   if images.shape != shape or labels.shape != shape[:1]:
     return None
-  return examples.Examples(images, labels)
+  return Decoded(images, labels)
 
 
 def _is_whole(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 
 # What TensorFlow writes around the reason of an error.
 _NOISE = re.compile(
@@ -33,3 +35,24 @@ def one_line(error: BaseException) -> str:
   text = _NOISE.sub('', str(error))
   lines = [line.strip().rstrip('.:').strip() for line in text.splitlines()]
   return next((line for line in lines if line), type(error).__name__)
+
+
+@contextlib.contextmanager
+def prefixed(where: str) -> Iterator[None]:
+  """Puts the place in front of the data errors of a block.
+
+  Args:
+    where: Such as the file that is read.
+
+  Yields:
+    Nothing.
+
+  Raises:
+    DataError: The block's, with the place.
+  """
+  try:
+    yield
+  except DataError as error:
+    if str(error).startswith(where):
+      raise
+    raise DataError(f'{where}: {error}') from error.__cause__

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
+
+from . import errors
+from . import spec as spec_lib
 
 # Keeps the order's random numbers apart from other uses of the run's seed.
 _ORDER_STREAM = 0x0DE5 << 40
@@ -90,38 +92,58 @@ def eval_rows(
   return tf.reshape(order, [num_steps, global_batch_size])
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
   """The examples of a split as arrays.
 
   Attributes:
-    images: uint8 ``[num_examples, H, W, C]``; may be a read-only memory map.
-    labels: int64 ``[num_examples]``, integers in [0, num_classes).
+    arrays: An array ``[num_examples, ...]`` per feature; they may be read-only
+      memory maps.
+    spec: The features.
+    is_resident: True: all of them are in `arrays`.
   """
 
-  images: np.ndarray
-  labels: np.ndarray
+  is_resident = True
+
+  def __init__(
+      self, arrays: Mapping[str, np.ndarray], spec: spec_lib.Spec
+  ):
+    """Takes arrays, and checks that they are of the features.
+
+    Raises:
+      DataError: If a feature has no array, an array no feature, or one is of
+        another shape, dtype or number of examples.
+    """
+    self.spec = spec
+    self.arrays = {name: arrays[name] for name in spec if name in arrays}
+    if self.arrays.keys() != arrays.keys() or len(arrays) != len(spec):
+      raise errors.DataError(
+          f'dataset: expected the features {", ".join(spec)}, got '
+          f'{", ".join(arrays)}.'
+      )
+    lengths = {name: len(array) for name, array in self.arrays.items()}
+    if len(set(lengths.values())) != 1:
+      raise errors.DataError(
+          f'dataset: expected as many examples of each feature, got {lengths}.'
+      )
+    for name, array in self.arrays.items():
+      feature = spec[name]
+      if array.shape[1:] != feature.shape or array.dtype != feature.dtype:
+        raise errors.DataError(
+            f'dataset: {name}: expected {feature.dtype} [num_examples, '
+            f'{", ".join(map(str, feature.shape))}], got {array.dtype} '
+            f'{list(array.shape)}.'
+        )
 
   @property
   def num_examples(self) -> int:
     """The number of examples."""
-    return len(self.labels)
-
-  @property
-  def image_shape(self) -> tuple[int, ...]:
-    """(H, W, C) of every image."""
-    return self.images.shape[1:]
-
-  @property
-  def arrays(self) -> dict[str, np.ndarray]:
-    """Images and labels by the names that they have in a batch."""
-    return {'image': self.images, 'label': self.labels}
+    return len(next(iter(self.arrays.values())))
 
   @functools.cached_property
-  def tensors(self) -> tuple[tf.Tensor, tf.Tensor]:
-    """Images and labels as tensors in host memory, made once."""
+  def tensors(self) -> dict[str, tf.Tensor]:
+    """The arrays as tensors in host memory, made once."""
     with tf.init_scope(), tf.device('CPU:0'):
-      return tf.constant(self.images), tf.constant(self.labels)
+      return {name: tf.constant(a) for name, a in self.arrays.items()}
 
   def keys(self) -> tf.data.Dataset:
     """Returns the key of each example, in the order of the split."""
@@ -178,12 +200,10 @@ class Examples:
       keys: int64 ``[batch_size]``, integers in [0, num_examples).
 
     Returns:
-      `image` uint8 ``[batch_size, H, W, C]``, `label` int64 and `index` int32
-      ``[batch_size]``, the positions in the split.
+      Each feature ``[batch_size, ...]``, and `index` int32 ``[batch_size]``,
+      the positions in the split.
     """
-    images, labels = self.tensors
-    return {
-        'image': tf.gather(images, keys),
-        'label': tf.gather(labels, keys),
-        'index': tf.cast(keys, tf.int32),
+    gathered = {
+        name: tf.gather(tensor, keys) for name, tensor in self.tensors.items()
     }
+    return {**gathered, 'index': tf.cast(keys, tf.int32)}

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from . import batches, streams
+from . import spec as spec_lib
+from . import splits, streams
 
 _LEVELS = 256
 
@@ -64,7 +65,7 @@ def normalize(images: tf.Tensor, mean: Any, std: Any) -> tf.Tensor:
   return tf.math.divide_no_nan(images - mean, std)
 
 
-def statistics(data: batches.Data) -> tuple[np.ndarray, np.ndarray]:
+def statistics(data: splits.Split) -> tuple[np.ndarray, np.ndarray]:
   """Computes the mean and standard deviation of scaled images.
 
   Exact: integers are counted and summed, and one division comes last.
@@ -79,7 +80,7 @@ def statistics(data: batches.Data) -> tuple[np.ndarray, np.ndarray]:
   Raises:
     DataError: If a streamed example is damaged.
   """
-  num_channels = data.image_shape[-1]
+  num_channels = data.spec[spec_lib.IMAGE].shape[-1]
   counts = np.zeros([num_channels, _LEVELS], np.int64)
   loaded = data.keys().batch(256).map(
       lambda keys: data.load(keys)['image'], num_parallel_calls=tf.data.AUTOTUNE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
@@ -28,12 +30,43 @@ def encoded(
   Raises:
     DataError: If TFDS cannot read the set's files.
   """
-  options = tf.data.Options()
-  options.deterministic = True
   decoders: Any = {'image': tfds.decode.SkipDecoding()}
   if len(builder.info.features) > 2:  # Leave the others unread.
     wanted = {'image': True, 'label': True}
     decoders = tfds.decode.PartialDecoding(wanted, decoders)
+  return _read(builder, split, decoders)
+
+
+def decoded(
+    builder: tfds.core.DatasetBuilder, split: str, wanted: Iterable[str]
+) -> tf.data.Dataset:
+  """Reads some features, decoded by TFDS, in the order written.
+
+  Args:
+    builder: The builder of a prepared set.
+    split: As for `encoded`.
+    wanted: The features, those that are nested as 'a/b'.
+
+  Returns:
+    A dataset of nested dicts.
+
+  Raises:
+    DataError: If TFDS cannot read the set's files.
+  """
+  nest: dict[str, Any] = {}
+  for path in wanted:
+    *folders, leaf = path.split('/')
+    functools.reduce(lambda n, key: n.setdefault(key, {}), folders, nest)[
+        leaf
+    ] = True
+  return _read(builder, split, tfds.decode.PartialDecoding(nest))
+
+
+def _read(
+    builder: tfds.core.DatasetBuilder, split: str, decoders: Any
+) -> tf.data.Dataset:
+  options = tf.data.Options()
+  options.deterministic = True
   try:
     return builder.as_dataset(
         split=split,

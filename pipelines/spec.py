@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-import tensorflow as tf
+from typing import TYPE_CHECKING, Any
 
 from . import errors
+
+# Specs are read before a program imports TensorFlow.
+if TYPE_CHECKING:
+  import tensorflow as tf
 
 IMAGE = 'image'
 MASK = 'mask'
@@ -43,11 +45,12 @@ class Feature:
     shape: The shape of one example's value.
     dtype: The name of its NumPy type, such as 'uint8'.
     class_names: The name of each class, of `class`, `classes` and `mask`.
-    columns: The name of each column, of `numbers` and `categories`.
+    columns: The name of each column, of `numbers` and `categories`; of a `text`
+      those that it was joined from.
     vocabularies: The values of each column of `categories`, or the one
       vocabulary of a `text`. The position in it is the integer of a value.
-    tokenizer: How a `text` is cut into tokens: 'words', 'characters' or
-      'bytes'.
+    tokenizer: How a `text` is cut into tokens: 'words', 'characters',
+      'trigrams' or 'bytes'.
   """
 
   kind: str
@@ -72,6 +75,8 @@ class Feature:
 
   def tensor_spec(self, batch_size: int | None) -> tf.TensorSpec:
     """Returns the shape and dtype of a batch of values."""
+    import tensorflow as tf
+
     dtype = tf.dtypes.as_dtype(self.dtype)
     return tf.TensorSpec([batch_size, *self.shape], dtype)
 
@@ -133,6 +138,8 @@ class Spec(Mapping[str, Feature]):
 
   def zeros(self, batch_size: int = 1) -> dict[str, tf.Tensor]:
     """Returns a batch of examples of zeros, with a weight of 0 each."""
+    import tensorflow as tf
+
     specs = {
         name: feature.tensor_spec(batch_size)
         for name, feature in self.features.items()
@@ -167,6 +174,24 @@ class Spec(Mapping[str, Feature]):
       return cls(features, tuple(values['targets']))
     except (KeyError, TypeError, AttributeError) as error:
       raise ValueError(f'not the features of a data set: {error}') from None
+
+
+def of_images(
+    image_shape: Sequence[int], class_names: Sequence[str]
+) -> Spec:
+  """Returns the features of images of one class each.
+
+  Args:
+    image_shape: (height, width, channels).
+    class_names: The name of each class.
+
+  Returns:
+    `image` and `label`.
+  """
+  return Spec({
+      IMAGE: Feature(IMAGE, tuple(image_shape), 'uint8'),
+      LABEL: Feature(CLASS, (), 'int64', tuple(class_names)),
+  })
 
 
 def _lists(value: Any) -> Any:

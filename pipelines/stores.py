@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from . import (
-  batches,
   decoding,
   diagnosis,
   errors,
@@ -19,8 +19,10 @@ from . import (
   labels,
   parts,
   records,
+  splits,
   streams,
 )
+from . import spec as spec_lib
 
 
 class Store:
@@ -53,7 +55,7 @@ class Store:
     self.notes: list[str] = []
     self._image_shape = image_shape
     self._image_size = image_size
-    self._decoded: dict[str, examples.Examples] = {}
+    self._decoded: dict[str, decoding.Decoded] = {}
     self._folders: dict[str, pathlib.Path | None] = {}
     self._labels: dict[str, np.ndarray] = {}
 
@@ -76,31 +78,34 @@ class Store:
         self._labels[split] = labels.read(self.builder, split)
     return self._labels[split][part.start : part.stop]
 
-  def open(self, part: parts.Part, num_classes: int) -> batches.Data:
+  def open(self, part: parts.Part, spec: spec_lib.Spec) -> splits.Split:
     """Returns the examples of a part.
 
     Args:
       part: The part.
-      num_classes: The number of classes.
+      spec: The features: an image, and a class as the label.
 
     Raises:
       DataError: If its split is damaged, or a label is not in
         [0, num_classes). Records that are decoded as they are streamed are
         checked then.
     """
+    num_classes = spec[spec_lib.LABEL].num_classes
     if self.is_resident or self._folder(part.split):
       labels.check(self.builder, part, self.labels(part), num_classes)
     if self.is_resident:
       images = self._whole(part.split).images[part.start : part.stop]
-      return examples.Examples(images, self.labels(part))
+      return examples.Examples(
+          {spec_lib.IMAGE: images, spec_lib.LABEL: self.labels(part)}, spec
+      )
     if folder := self._folder(part.split):
-      return self._stream(folder, part)
+      return self._stream(folder, part, spec)
     self._check_files(part.split)
     if part.split in self._labels:
       labels.check(self.builder, part, self.labels(part), num_classes)
-    return self._records(part, num_classes)
+    return self._records(part, spec)
 
-  def _whole(self, split: str) -> examples.Examples:
+  def _whole(self, split: str) -> decoding.Decoded:
     if split not in self._decoded:
       self._decoded[split] = decoding.decoded(
           self.builder,
@@ -123,39 +128,45 @@ class Store:
       )
     return self._folders[split]
 
-  def _stream(self, folder: pathlib.Path, part: parts.Part) -> streams.Streamed:
+  def _stream(
+      self, folder: pathlib.Path, part: parts.Part, spec: spec_lib.Spec
+  ) -> streams.Streamed:
     """Streams what was decoded before."""
 
-    def decode(keys: dict[str, Any]) -> tf.Tensor:
+    def decode(keys: dict[str, Any]) -> dict[str, tf.Tensor]:
       images = keys['image']
       whole = tf.reduce_all(
           decoding.fingerprints(images) == keys['fingerprint']
       )
       with tf.control_dependencies([tf.debugging.Assert(whole, [folder.name])]):
         pixels = tf.io.decode_raw(images, tf.uint8)
-      return tf.reshape(pixels, [-1, *self._image_shape])
+      return _example(tf.reshape(pixels, [-1, *self._image_shape]), keys)
 
     return streams.Streamed(
         lambda: decoding.stream(folder, part.start, part.stop),
         decode,
         lambda error: decoding.find_damage(folder) or error,
         part.num_examples,
-        self._image_shape,
+        spec,
     )
 
-  def _records(self, part: parts.Part, num_classes: int) -> streams.Streamed:
+  def _records(
+      self, part: parts.Part, spec: spec_lib.Spec
+  ) -> streams.Streamed:
     """Streams the prepared records, decoding in every epoch."""
+    num_classes = spec[spec_lib.LABEL].num_classes
 
-    def decode(keys: dict[str, Any]) -> tf.Tensor:
+    def decode(keys: dict[str, Any]) -> dict[str, tf.Tensor]:
       given = tf.cast(keys['label'], tf.int64)
       valid = tf.reduce_all((given >= 0) & (given < num_classes))
       with tf.control_dependencies([tf.debugging.Assert(valid, [given])]):
         images = tf.identity(keys['image'])
-      return tf.map_fn(
+      decoded = tf.map_fn(
           lambda image: records.decode(self.builder, image, self._image_size),
           images,
           fn_output_signature=tf.TensorSpec(self._image_shape, tf.uint8),
       )
+      return _example(decoded, keys)
 
     return streams.Streamed(
         lambda: records.encoded(
@@ -167,7 +178,7 @@ class Store:
             self.builder, part.split, self._image_size, num_classes
         ) or error,
         part.num_examples,
-        self._image_shape,
+        spec,
     )
 
   def _check_files(self, split: str) -> None:
@@ -180,3 +191,13 @@ class Store:
             f'dataset: {self.builder.name}, split {split}: {path} is missing'
             f'{diagnosis.remedy(split)}'
         )
+
+
+def _example(
+    images: tf.Tensor, keys: Mapping[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
+  """Joins decoded images and their labels."""
+  return {
+      spec_lib.IMAGE: images,
+      spec_lib.LABEL: tf.cast(keys['label'], tf.int64),
+  }

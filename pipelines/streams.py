@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from . import diagnosis, examples
+from . import spec as spec_lib
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -17,29 +18,30 @@ class Streamed:
   """The examples of a split, read in a fixed order and shuffled in a buffer.
 
   It serves the batch functions as `examples.Examples` does; a key is an
-  example whose image is still encoded. So skipping to a step and passing
+  example that is still encoded. So skipping to a step and passing
   over another worker's part cost the reading of examples, not decoding.
 
   Attributes:
-    read: Gives a dataset of the split in order: dicts of `image`, encoded,
-      and `label`, an integer ``[]``.
-    decode: A function of keys, each entry ``[batch_size]``, to images uint8
-      ``[batch_size, H, W, C]``. It checks what can be checked.
+    read: Gives a dataset of the split in order: a dict per example, of what
+      `decode` needs.
+    decode: A function of keys, each entry ``[batch_size]``, to the features by
+      name, ``[batch_size, ...]``. It checks what can be checked.
     explain: A function of the error that reading has raised to the one to
       raise, which names the example.
     num_examples: The number of examples in the split.
-    image_shape: (H, W, C) of the decoded images.
+    spec: The features of the decoded examples.
     shuffle_buffer: The number of encoded examples to draw from at random. A
       buffer smaller than the split shuffles locally, and what an epoch drops
       for not filling a batch is then mostly from the split's end.
   """
 
   read: Callable[[], tf.data.Dataset]
-  decode: Callable[[dict[str, Any]], tf.Tensor]
+  decode: Callable[[dict[str, Any]], dict[str, tf.Tensor]]
   explain: Callable[[Exception], Exception]
   num_examples: int
-  image_shape: tuple[int, int, int]
+  spec: spec_lib.Spec
   shuffle_buffer: int = 10_000
+  is_resident: bool = dataclasses.field(default=False, init=False)
 
   def keys(self) -> tf.data.Dataset:
     """Returns the key of each example, in the order of the split."""
@@ -81,17 +83,13 @@ class Streamed:
     """Decodes examples.
 
     Args:
-      keys: Encoded `image`, `label` and `index`, each ``[batch_size]``.
+      keys: What `read` gives and `index`, each ``[batch_size]``.
 
     Returns:
-      `image` uint8 ``[batch_size, H, W, C]``, `label` int64 and `index` int32
-      ``[batch_size]``, the positions in the split.
+      Each feature ``[batch_size, ...]``, and `index` int32 ``[batch_size]``,
+      the positions in the split.
     """
-    return {
-        'image': self.decode(keys),
-        'label': tf.cast(keys['label'], tf.int64),
-        'index': tf.cast(keys['index'], tf.int32),
-    }
+    return {**self.decode(keys), 'index': tf.cast(keys['index'], tf.int32)}
 
 
 @contextlib.contextmanager
@@ -99,7 +97,7 @@ def explained(data: Any) -> Iterator[None]:
   """Turns an error of reading streamed examples into one that names them.
 
   Args:
-    data: What is read in the block; only `Streamed` data can be damaged.
+    data: What is read in the block; only what has `explain` can be damaged.
 
   Returns:
     The context of the block.
@@ -110,9 +108,10 @@ def explained(data: Any) -> Iterator[None]:
   try:
     yield
   except Exception as error:
-    if not isinstance(data, Streamed) or not diagnosis.is_of_data(error):
+    explain = getattr(data, 'explain', None)
+    if explain is None or not diagnosis.is_of_data(error):
       raise
-    explanation = data.explain(error)
+    explanation = explain(error)
     if explanation is error:
       raise
     raise explanation from error

@@ -40,6 +40,8 @@ INTERNAL = (
     'pipelines/diagnosis.py',
     'pipelines/errors.py',
     'pipelines/files.py',
+    'pipelines/image_files.py',
+    'pipelines/images.py',
     'pipelines/labels.py',
     'pipelines/manifests.py',
     'pipelines/parts.py',
@@ -190,7 +192,10 @@ def pages() -> list[Page]:
   first = ('training', 'objectives', 'distribution', 'checkpoints')
   order = [*first, *sorted({m.name.split('.')[0] for m in training})]
   training.sort(key=lambda member: order.index(member.name.split('.')[0]))
-  pipelines = _of_modules(ROOT / 'pipelines')
+  pipelines = [
+      *_of_modules(ROOT / 'pipelines'),
+      *package_page(ROOT / 'pipelines' / 'sources').members,
+  ]
   return [
       *(package_page(path.parent) for path in packages),
       Page('training', 'core', 'Training', training),

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from pipelines import archives, sources
+from pipelines import archives, examples, sources
+from pipelines import spec as spec_lib
 
 
 def _fashion_mnist_dir() -> str | None:
@@ -54,6 +55,27 @@ def arrays(
       0, 56, [num_examples, *image_shape]
   )
   return (patterns[labels] + noise).astype(np.uint8), labels
+
+
+def in_memory(
+    images: np.ndarray, labels: np.ndarray | None = None
+) -> examples.Examples:
+  """Returns a split of images and their classes.
+
+  Args:
+    images: uint8 ``[num_examples, H, W, C]``.
+    labels: int64 ``[num_examples]``; by default all 0.
+
+  Returns:
+    The split.
+  """
+  if labels is None:
+    labels = np.zeros(len(images), np.int64)
+  names = [str(index) for index in range(max(labels, default=0) + 1)]
+  return examples.Examples(
+      {'image': images, 'label': labels},
+      spec_lib.of_images(images.shape[1:], names),
+  )
 
 
 def write(

@@ -10,9 +10,10 @@ Both files take images as float32 in [0, 1] and as raw uint8, in batches of any
 size, and hold the names of the labels.
 """
 
-from . import classifier, parity, saved_model, tflite
+from . import classifier, function, parity, saved_model, tflite
 
 Classifier = classifier.Classifier
+Function = function.Function
 OUTPUTS = classifier.OUTPUTS
 PARITY_LIMIT = parity.LIMIT
 Parity = parity.Parity
@@ -22,8 +23,10 @@ classifier_runner = classifier.classifier_runner
 compare = parity.compare
 save_saved_model = saved_model.save_saved_model
 save_tflite = tflite.save_tflite
+saved_model_function = saved_model.saved_model_function
 saved_model_labels = saved_model.saved_model_labels
 saved_model_runner = saved_model.saved_model_runner
+tflite_function = tflite.tflite_function
 tflite_labels = tflite.tflite_labels
 tflite_runner = tflite.tflite_runner
 
@@ -32,14 +35,17 @@ __all__ = [
     'PARITY_LIMIT',
     'QUANTIZATIONS',
     'Classifier',
+    'Function',
     'Parity',
     'Runner',
     'classifier_runner',
     'compare',
     'save_saved_model',
     'save_tflite',
+    'saved_model_function',
     'saved_model_labels',
     'saved_model_runner',
+    'tflite_function',
     'tflite_labels',
     'tflite_runner',
 ]

@@ -71,6 +71,15 @@ class Classifier(tf.Module):
     self.predict_uint8 = self._function(self._label_uint8, tf.uint8)
     self.labels = tf.function(self._labels, input_signature=[])
 
+  def signatures(self) -> dict[str, Any]:
+    """Returns the functions `float`, the default, `uint8` and `labels`."""
+    return {
+        'serving_default': self.predict_float,
+        'float': self.predict_float,
+        'uint8': self.predict_uint8,
+        'labels': self.labels,
+    }
+
   def numeric_signatures(self) -> dict[str, Any]:
     """Makes the functions `float` and `uint8` for runtimes without strings."""
     return {

@@ -8,18 +8,18 @@ import numpy as np
 import tensorflow as tf
 
 from . import classifier as classifier_lib
-from . import files
+from . import files, function
 
 _CONTENTS = {'assets', 'fingerprint.pb', 'saved_model.pb', 'variables'}
 
 
 def save_saved_model(
-    classifier: classifier_lib.Classifier, directory: str
+    classifier: function.Exportable, directory: str
 ) -> None:
-  """Saves a classifier as a SavedModel, which TensorFlow alone can load.
+  """Saves a classifier, or a function, as a SavedModel for TensorFlow alone.
 
-  Its signatures are `float`, which is `serving_default` too, `uint8`, and
-  `labels`, see `Classifier`.
+  The signatures of a classifier are `float`, which is `serving_default` too,
+  `uint8`, and `labels`, see `Classifier`; that of a `Function` is the default.
 
   Args:
     classifier: What to save.
@@ -51,14 +51,7 @@ def save_saved_model(
     )
   with files.replaced(directory) as scratch:
     tf.saved_model.save(
-        classifier,
-        scratch,
-        signatures={
-            'serving_default': classifier.predict_float,
-            'float': classifier.predict_float,
-            'uint8': classifier.predict_uint8,
-            'labels': classifier.labels,
-        },
+        classifier, scratch, signatures=classifier.signatures()
     )
 
 
@@ -77,6 +70,34 @@ def saved_model_runner(directory: str) -> classifier_lib.Runner:
   def run(images: np.ndarray) -> np.ndarray:
     predict = loaded.signatures[classifier_lib.signature_of(images)]
     return predict(image=tf.constant(images))['probabilities'].numpy()
+
+  return run
+
+
+def saved_model_function(directory: str) -> function.Runner:
+  """Loads a SavedModel as a function of named inputs.
+
+  Args:
+    directory: What `save_saved_model` wrote.
+
+  Returns:
+    A function from a mapping of arrays ``[batch_size, ...]`` to one of the
+    outputs, by the signature that takes inputs of these names and types. It
+    raises ValueError if there is none.
+  """
+  loaded = tf.saved_model.load(directory)
+  known = {
+      name: {
+          key: spec.dtype.as_numpy_dtype
+          for key, spec in signature.structured_input_signature[1].items()
+      }
+      for name, signature in loaded.signatures.items()
+  }
+
+  def run(inputs: function.Arrays) -> dict[str, np.ndarray]:
+    signature = loaded.signatures[function.matching(known, inputs)]
+    tensors = {name: tf.constant(value) for name, value in inputs.items()}
+    return {name: out.numpy() for name, out in signature(**tensors).items()}
 
   return run
 

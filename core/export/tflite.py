@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from .. import checks
 from . import classifier as classifier_lib
-from . import files
+from . import files, function
 
 QUANTIZATIONS = ('dynamic_range',)
 
@@ -23,15 +23,16 @@ _LABELS_FILE = 'labels.txt'
 
 
 def save_tflite(
-    classifier: classifier_lib.Classifier,
+    classifier: function.Exportable,
     path: str,
     *,
     quantize: str | None = None,
 ) -> None:
-  """Saves a classifier as a TensorFlow Lite file with its labels in it.
+  """Saves a classifier, or a function, as a TensorFlow Lite file.
 
-  Its signatures are `float` and `uint8`, see `Classifier`; they share the
-  weights, take batches of any size and return no strings. The label names, a
+  The signatures of a classifier are `float` and `uint8`, see `Classifier`; they
+  share the weights, take batches of any size and return no strings. That of a
+  `Function` is `serving_default`, without strings too. The label names, a
   line each, are the file `labels.txt` of the zip archive behind the model,
   where the format's metadata tools look for associated files:
   ``unzip -p model.tflite labels.txt``.
@@ -56,8 +57,9 @@ def save_tflite(
   with files.replaced(path) as scratch:
     with open(scratch, 'wb') as file:
       file.write(model)
-    with zipfile.ZipFile(scratch, 'a') as archive:
-      archive.writestr(labels, '\n'.join(classifier.label_names) + '\n')
+    if classifier.label_names:
+      with zipfile.ZipFile(scratch, 'a') as archive:
+        archive.writestr(labels, '\n'.join(classifier.label_names) + '\n')
 
 
 def tflite_runner(path: str) -> classifier_lib.Runner:
@@ -84,6 +86,37 @@ def tflite_runner(path: str) -> classifier_lib.Runner:
   return run
 
 
+def tflite_function(path: str) -> function.Runner:
+  """Loads a TensorFlow Lite file as a function of named inputs.
+
+  Args:
+    path: What `save_tflite` wrote.
+
+  Returns:
+    A function from a mapping of arrays ``[batch_size, ...]`` to one of the
+    outputs, by the signature that takes inputs of these names and types. It
+    raises ValueError if there is none, and is not safe to call from several
+    threads.
+  """
+  interpreter = _interpreter(path)
+  runners = {
+      name: interpreter.get_signature_runner(name)
+      for name in interpreter.get_signature_list()
+  }
+  known = {
+      name: {
+          key: detail['dtype']
+          for key, detail in runner.get_input_details().items()
+      }
+      for name, runner in runners.items()
+  }
+
+  def run(inputs: function.Arrays) -> dict[str, np.ndarray]:
+    return runners[function.matching(known, inputs)](**inputs)
+
+  return run
+
+
 def tflite_labels(path: str) -> list[str]:
   """Reads the label names out of a TensorFlow Lite file.
 
@@ -98,7 +131,7 @@ def tflite_labels(path: str) -> list[str]:
 
 
 def _convert(
-    classifier: classifier_lib.Classifier, quantize: str | None
+    classifier: function.Exportable, quantize: str | None
 ) -> bytes:
   # By way of a SavedModel, since only from there does the converter take the
   # names of signatures and the variables of a MirroredStrategy.

@@ -72,8 +72,8 @@ def fashion_mnist(data_dir: str | None) -> dict[str, protocol.Split]:
   )
   splits = {}
   for name in dataset.num_examples:
-    examples = dataset.examples(name)
-    splits[name] = protocol.Split(examples.images, examples.labels)
+    arrays = dataset.split(name).arrays
+    splits[name] = protocol.Split(arrays['image'], arrays['label'])
   return splits
 
 

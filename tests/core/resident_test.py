@@ -16,8 +16,8 @@ from core import (
   training,
   variables,
 )
-from pipelines import batches, examples
-from tests import virtual_devices
+from pipelines import batches
+from tests import small_datasets, virtual_devices
 from tests.core import runs
 
 _BATCH_SIZE = 12
@@ -29,7 +29,7 @@ _STEPS_PER_EPOCH = 7  # And six examples are left.
 def _data():
   generator = np.random.default_rng(0)
   shape = [_NUM_EXAMPLES, *runs.IMAGE_SHAPE]
-  return examples.Examples(
+  return small_datasets.in_memory(
       generator.integers(0, 256, shape, dtype=np.uint8),
       generator.integers(0, 4, _NUM_EXAMPLES),
   )
@@ -115,8 +115,8 @@ class OneReplicaTest(parameterized.TestCase):
     total = 0.0
     for index in self.run_.rows().numpy()[:5]:
       sums = run.step(run.state, {
-          'image': tf.constant(run.data.images[index]),
-          'label': tf.constant(run.data.labels[index]),
+          'image': tf.constant(run.data.arrays['image'][index]),
+          'label': tf.constant(run.data.arrays['label'][index]),
           'weight': tf.ones([_BATCH_SIZE]),
           'index': tf.constant(index),
           'epoch': tf.zeros([_BATCH_SIZE], tf.int32),
@@ -177,8 +177,8 @@ class OneReplicaTest(parameterized.TestCase):
     run.reset()
     index = rows[0, :4]
     expected = run.step(run.state, {
-        'image': tf.constant(run.data.images[index]),
-        'label': tf.constant(run.data.labels[index]),
+        'image': tf.constant(run.data.arrays['image'][index]),
+        'label': tf.constant(run.data.arrays['label'][index]),
         'weight': tf.ones([4]),
     })
     np.testing.assert_allclose(sums['loss'], expected['loss'], rtol=1e-6)
@@ -262,8 +262,8 @@ class ReplicasTest(parameterized.TestCase):
     np.testing.assert_array_equal(sums['weight'], rows[1] >= 0)
     np.testing.assert_array_equal(sums['epoch'], [4] * 12)
     real = rows[1][:8]
-    np.testing.assert_array_equal(sums['label'][:8], data.labels[real])
-    np.testing.assert_array_equal(sums['image'][:8], data.images[real])
+    np.testing.assert_array_equal(sums['label'][:8], data.arrays['label'][real])
+    np.testing.assert_array_equal(sums['image'][:8], data.arrays['image'][real])
 
 
 class TrainLoopTest(parameterized.TestCase):

@@ -15,14 +15,6 @@ from launch import config as config_lib
 from launch import factories, options
 from tests.launch import runs
 
-_DATA = config_lib.DataSpec(
-    image_shape=(8, 8, 3),
-    label_names=('cat', 'dog'),
-    mean=(0.1, 1 / 3, 0.3),
-    std=(0.25, 0.2, 0.1),
-    num_examples={'train': 10, 'test': 3},
-)
-
 
 def _through_json(value):
   return json.loads(json.dumps(value.to_json()))
@@ -233,30 +225,6 @@ class ValueTest(parameterized.TestCase):
           data_dir=config.data_dir or runs.data_dir(),
       )
       self.assertEqual(parsed, expected)
-
-
-class DataSpecTest(absltest.TestCase):
-
-  def test_json_gives_the_same_spec(self):
-    again = config_lib.DataSpec.from_json(_through_json(_DATA))
-    self.assertEqual(again, _DATA)
-    self.assertEqual(again.num_classes, 2)
-
-  def test_what_is_not_of_a_data_set(self):
-    for name, wrong in (
-        ('image_shape', [8, 8, -1]),
-        ('image_shape', [0, 8, 3]),
-        ('mean', [0.1]),
-        ('mean', [0.1, 0.2, math.nan]),
-        ('std', []),
-        ('std', [0.25, -0.2, 0.1]),
-        ('std', [0.25, math.inf, 0.1]),
-        ('num_examples', {}),
-        ('num_examples', {'train': 0}),
-        ('num_examples', {'test': 3}),
-    ):
-      with self.assertRaisesRegex(ValueError, f'its {name} is'):
-        config_lib.DataSpec.from_json({**_through_json(_DATA), name: wrong})
 
 
 if __name__ == '__main__':

@@ -7,11 +7,12 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import distribution, layers, training, variables
-from launch import config as config_lib
+from launch import data as data_lib
 from launch import experiment as experiment_lib
-from launch import factories, programs
-from pipelines import examples
-from tests import virtual_devices
+from launch import programs, reading
+from launch.tasks import classification
+from pipelines import spec as spec_lib
+from tests import small_datasets, virtual_devices
 from tests.launch import runs
 
 _LABELS = np.array([0, 1, 2, 3, 1])
@@ -19,14 +20,11 @@ _LOGITS = np.random.default_rng(0).normal(size=[5, 4]).astype(np.float32)
 
 
 def _data(**changes):
-  values = dict(
-      image_shape=(8, 8, 3),
-      label_names=('a', 'b', 'c', 'd'),
-      mean=(),
-      std=(),
-      num_examples={'train': 240},
-  )
-  return config_lib.DataSpec(**{**values, **changes})
+  return data_lib.DataSpec(**{
+      'spec': spec_lib.of_images((8, 8, 3), 'abcd'),
+      'num_examples': {'train': 240},
+      **changes,
+  })
 
 
 def _experiment(data=None, **changes):
@@ -47,8 +45,8 @@ class LossTest(parameterized.TestCase):
 
   def test_class_weights_and_smoothing(self):
     weights = (0.5, 2.0, 1.0, 0.0)
-    loss = experiment_lib.make_loss(
-        runs.config(class_weights=weights, label_smoothing=0.2), 4
+    loss = classification.make_loss(
+        _data(), runs.config(class_weights=weights, label_smoothing=0.2)
     )
     log_p = _LOGITS - np.log(np.exp(_LOGITS).sum(1, keepdims=True))
     targets = 0.8 * np.eye(4)[_LABELS] + 0.05
@@ -70,7 +68,7 @@ class LossTest(parameterized.TestCase):
     with self.assertRaisesRegex(
         (programs.UserError, ValueError), f'class_weights: .*{message}'
     ):
-      experiment_lib.make_loss(runs.config(class_weights=weights), 4)
+      classification.make_loss(_data(), runs.config(class_weights=weights))
 
   @parameterized.parameters((0.0, 0.3), (0.2, 0.0), (0.2, 0.3))
   def test_penalties_are_of_matrices_alone(self, l1, l2):
@@ -125,25 +123,24 @@ class InputTest(absltest.TestCase):
 
   def test_normalize(self):
     config = runs.config(normalize=True)
-    dataset = experiment_lib.open_dataset(config, runs.data_dir(), None)
-    data = experiment_lib.describe_data(config, dataset)
-    images = dataset.examples('train').images / 255
+    dataset = reading.open_dataset(config, runs.data_dir(), None)
+    data = reading.describe_data(config, dataset)
+    images = dataset.split('train').arrays['image'] / 255
     np.testing.assert_allclose(data.mean, images.mean((0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(data.std, images.std((0, 1, 2)), rtol=1e-5)
     experiment = experiment_lib.Experiment(config, data, 20)
-    inputs = experiment.preprocess(tf.constant(images, tf.float32))
+    batch = {'image': dataset.split('train').arrays['image']}
+    inputs = experiment.task.inputs(batch)
     np.testing.assert_allclose(tf.reduce_mean(inputs, (0, 1, 2)), 0, atol=1e-4)
     np.testing.assert_allclose(
         tf.math.reduce_std(inputs, (0, 1, 2)), 1, rtol=1e-4
     )
     plain = experiment_lib.Experiment(
         runs.config(),
-        experiment_lib.describe_data(runs.config(), dataset),
+        reading.describe_data(runs.config(), dataset),
         20,
     )
-    np.testing.assert_array_equal(
-        plain.preprocess(tf.constant(images)), images
-    )
+    np.testing.assert_allclose(plain.task.inputs(batch), images, rtol=1e-6)
 
   def test_the_objective_scales_raw_pixels(self):
     experiment = _experiment()
@@ -164,11 +161,10 @@ class AugmentationTest(parameterized.TestCase):
     index = tf.range(5)
     batch = {**_batch(), 'index': index, 'epoch': tf.zeros_like(index)}
     seed = tf.constant([1, 2])
+    plain = _experiment()
     return [
-        objective(experiment.model, batch, seed, is_training).predictions
-        for objective in (
-            experiment.objective, experiment.full_precision_objective
-        )
+        each.objective(experiment.model, batch, seed, is_training).predictions
+        for each in (experiment, plain)
     ]
 
   @parameterized.parameters(
@@ -201,7 +197,7 @@ class AugmentationTest(parameterized.TestCase):
 
 class ModelTest(parameterized.TestCase):
 
-  @parameterized.parameters(*factories.names('model'))
+  @parameterized.parameters(*runs.IMAGE_MODELS)
   def test_every_model_is_built_from_images(self, name):
     experiment = _experiment(model=name, model_arg={})
     experiment.build()
@@ -212,7 +208,7 @@ class ModelTest(parameterized.TestCase):
   @parameterized.parameters(1, 2)
   def test_initialize_gives_the_first_examples_prepared(self, num_replicas):
     images = np.random.default_rng(0).integers(0, 256, [5_007, 8, 8, 3])
-    data = examples.Examples(images.astype(np.uint8), np.zeros([5_007]))
+    data = small_datasets.in_memory(images.astype(np.uint8))
     experiment = _experiment(
         _data(mean=(0.3,) * 3, std=(0.2,) * 3),
         model='speednet',
@@ -265,7 +261,8 @@ class MetricTest(parameterized.TestCase):
   @parameterized.parameters((5, False), (6, True))
   def test_top_5_where_it_says_anything(self, num_classes, expected):
     names = tuple(map(str, range(num_classes)))
-    experiment = _experiment(_data(label_names=names))
+    spec = spec_lib.of_images((8, 8, 3), names)
+    experiment = _experiment(_data(spec=spec))
     experiment.build()
     sums = experiment.zero_sums(experiment.eval_metric)
     values = training.summarize(experiment.eval_metric, sums)

@@ -15,7 +15,7 @@ from absl.testing import absltest, parameterized
 
 from core import export as export_lib
 from launch import experiment as experiment_lib
-from launch import exporting, factories, finished_run, programs, workdir
+from launch import exporting, finished_run, programs, reading, workdir
 from tests import virtual_devices
 from tests.launch import runs
 
@@ -40,17 +40,16 @@ def _untrained(name):
   config = runs.config(
       model=name, model_arg=_SMALL.get(name, {}), normalize=True
   )
-  dataset = experiment_lib.open_dataset(config, runs.data_dir(), None)
-  data = experiment_lib.describe_data(config, dataset)
+  dataset = reading.open_dataset(config, runs.data_dir(), None)
+  data = reading.describe_data(config, dataset)
   experiment = experiment_lib.Experiment(config, data, 1)
   experiment.build()
   return finished_run.Run(
       workdir=workdir.Workdir('nowhere'),
       experiment=experiment,
-      model=experiment.model,
-      dataset=dataset,
       checkpoint='none',
       step=0,
+      data_dir=runs.data_dir(),
   )
 
 
@@ -75,7 +74,7 @@ class ExportTest(parameterized.TestCase):
   def test_both_formats(self):
     self._assert_exports_agree('convnet')
 
-  @parameterized.parameters(*factories.names('model'))
+  @parameterized.parameters(*runs.IMAGE_MODELS)
   @pytest.mark.slow
   def test_every_model_in_both_formats(self, name):
     self._assert_exports_agree(name)
@@ -110,11 +109,12 @@ class ExportTest(parameterized.TestCase):
       self.assertTrue(row['agrees'])
 
   def test_an_export_that_is_not_the_model(self):
-    def other(images):
-      return np.full([len(images), 4], 0.25, np.float32)
+    def other(inputs):
+      shape = [len(inputs['image']), 4]
+      return {'probabilities': np.full(shape, 0.25, np.float32)}
 
     with mock.patch.object(
-        export_lib, 'saved_model_runner', return_value=other
+        export_lib, 'saved_model_function', return_value=other
     ):
       code, out = self.export(_load(), ['saved_model'])
     self.assertEqual(code, 1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
@@ -52,55 +50,6 @@ class ScheduleTest(parameterized.TestCase):
     values = [float(schedule(step)) for step in range(_STEPS)]
     self.assertAlmostEqual(max(values), 0.2, places=6)
     self.assertGreaterEqual(min(values), 0)
-
-
-class LossTest(parameterized.TestCase):
-
-  @parameterized.parameters(
-      ('squared_error', lambda e: e**2),
-      ('absolute_error', abs),
-      ('huber', lambda e: 0.5 * min(abs(e), 1) ** 2),
-  )
-  def test_on_probabilities(self, name, function):
-    # softmax([0, log 3]) = [1/4, 3/4]; smoothed, label 0 is [0.9, 0.1].
-    logits = tf.constant([[0.0, math.log(3.0)]] * 2)
-    loss = factories.make_loss(name, {}, (1.0, 3.0), 0.2)
-    values = loss(tf.constant([0, 1]), logits)
-    expected = [
-        (function(0.9 - 0.25) + function(0.1 - 0.75)) / 2,
-        3 * (function(0.1 - 0.25) + function(0.9 - 0.75)) / 2,
-    ]
-    np.testing.assert_allclose(values, expected, rtol=1e-5)
-
-  def test_arguments_are_the_losses_own(self):
-    self.assertEqual(list(factories.known_arguments('loss', 'huber')),
-                     ['delta'])
-    self.assertEmpty(factories.known_arguments('loss', 'squared_error'))
-    self.assertEmpty(
-        factories.known_arguments('loss', 'softmax_cross_entropy')
-    )
-    loss = factories.make_loss('huber', {'delta': 0.1}, None, 0.0)
-    value = loss(tf.constant([0]), tf.constant([[0.0, 0.0]]))
-    np.testing.assert_allclose(value, [0.5 * 0.01 + 0.1 * 0.4], rtol=1e-5)
-
-
-  @parameterized.parameters(*factories.names('loss'))
-  def test_each_takes_class_weights(self, name):
-    labels = tf.constant([0, 2, 1])
-    logits = tf.constant([[0.1, 0.5, -1.0], [1.0, 0.0, -2.0], [0.2, 0.1, 3.0]])
-    plain = factories.make_loss(name, {}, None, 0.0)(labels, logits)
-    self.assertEqual(plain.shape, [3])
-    self.assertGreater(np.min(plain), 0)
-    weighted = factories.make_loss(name, {}, (2.0, 0.0, 3.0), 0.0)
-    np.testing.assert_allclose(
-        weighted(labels, logits), plain * [2.0, 3.0, 0.0], rtol=1e-6
-    )
-
-  def test_label_smoothing_that_a_loss_has_not(self):
-    with self.assertRaisesRegex(
-        programs.UserError, '--label_smoothing=0.1: .*hinge has none'
-    ):
-      factories.make_loss('multiclass_hinge', {}, None, 0.1)
 
 
 class OptimizerTest(parameterized.TestCase):

@@ -10,7 +10,8 @@ from unittest import mock
 
 from absl.testing import absltest, parameterized
 
-from launch import trainer, training_program, workdir
+from launch import training_program, workdir
+from launch.hooks import saving
 from tests.launch import runs
 
 
@@ -69,12 +70,12 @@ class FailingMachineTest(_TestCase):
     self.assertEqual(runs.digest(self.workdir), runs.digest(runs.finished()))
 
   def test_the_work_directory_is_removed(self):
-    def remove(trainer, step, *args):
+    def remove(hook, step):
       shutil.rmtree(self.workdir)
-      return save(trainer, step, *args)
+      return save(hook, step)
 
-    save = trainer.Trainer._save
-    with mock.patch.object(trainer.Trainer, '_save', remove):
+    save = saving.Saving._save
+    with mock.patch.object(saving.Saving, '_save', remove):
       ended = runs.train(self.workdir)
     self.assertEqual(ended.code, 1)
     self.assertIn('was removed while the run was on; nothing is', ended.err)
@@ -87,7 +88,7 @@ class SignalTest(_TestCase):
 
   @parameterized.parameters(
       ('_prepare', signal.SIGTERM),
-      ('_make_trainer', signal.SIGHUP),
+      ('_build', signal.SIGHUP),
       ('_finish', signal.SIGINT),
   )
   def test_leaves_with_one_line(self, during, number):

@@ -8,7 +8,6 @@ import pathlib
 import pytest
 from absl.testing import absltest, parameterized
 
-from launch import factories
 from pipelines import sources
 from tests import small_datasets
 from tests.launch import runs
@@ -30,7 +29,7 @@ class FashionMnistTest(parameterized.TestCase):
         archives_dir=small_datasets.FASHION_MNIST_DIR,
     )
 
-  @parameterized.parameters(*factories.names('model'))
+  @parameterized.parameters(*runs.IMAGE_MODELS)
   def test_a_model_learns(self, model):
     workdir = pathlib.Path(runs.scratch(self)) / 'run'
     ended = runs.train(

@@ -1,7 +1,4 @@
-"""However the data come and whatever is compiled, a run is the same.
-
-Covers: calls.
-"""
+"""Tests of launch.feeds: however the data come, a run is the same."""
 
 from __future__ import annotations
 
@@ -17,8 +14,7 @@ import pytest
 from absl.testing import absltest, parameterized
 
 from core import training
-from launch import calls as calls_lib
-from launch import evaluation
+from launch import evaluation, reading
 from launch import experiment as experiment_lib
 from tests import small_datasets, virtual_devices
 from tests.launch import runs
@@ -56,44 +52,6 @@ class _TestCase(parameterized.TestCase):
     self.assertEqual(
         runs.result(workdir)['test'], runs.result(expected)['test']
     )
-
-
-class CallsTest(parameterized.TestCase):
-
-  def _calls(self, largest=None):
-    return calls_lib.Calls(virtual_devices.mirrored(1), largest)
-
-  def test_grow_to_half_a_second(self):
-    calls = self._calls()
-    self.assertEqual((calls.size, calls.is_warm), (1, False))
-    sizes = []
-    for _ in range(10):
-      self.assertFalse(calls.agree(calls.size * 0.01, calls.size, 0))
-      self.assertTrue(calls.is_warm)
-      sizes.append(calls.size)
-    # At most twice as many as in the call before; 50 take half a second.
-    np.testing.assert_allclose(
-        sizes, [2, 4, 8, 16, 32, 50, 50, 50, 50, 50], atol=1
-    )
-    calls.agree(10.0, 50, 0)  # The machine has other things to do.
-    self.assertEqual(calls.size, 2)
-    calls.agree(10.0, 2, 0)
-    self.assertEqual(calls.size, 1)
-
-  def test_no_more_than_asked_for(self):
-    calls = self._calls(largest=7)
-    for _ in range(9):
-      calls.agree(1e-9, calls.size, 0)
-    self.assertEqual(calls.size, 7)
-
-  def test_adds_up_seconds(self):
-    calls = self._calls()
-    for seconds in (2.0, 0.5):
-      calls.agree(seconds, 1, 0)
-    self.assertEqual(calls.seconds, 2.5)
-
-  def test_a_signal_stops(self):
-    self.assertTrue(self._calls().agree(0.1, 1, signal.SIGTERM))
 
 
 class CallSizeTest(_TestCase):
@@ -189,8 +147,8 @@ class StreamTest(_TestCase):
     scores = {}
     for resident_gb in (4.0, 0.0):
       config = runs.config(resident_gb=resident_gb, jit=jit)
-      dataset = experiment_lib.open_dataset(config, runs.data_dir(), None)
-      data = experiment_lib.describe_data(config, dataset)
+      dataset = reading.open_dataset(config, runs.data_dir(), None)
+      data = reading.describe_data(config, dataset)
       experiment = experiment_lib.Experiment(config, data, 20)
       strategy = virtual_devices.mirrored(num_replicas)
       with strategy.scope():

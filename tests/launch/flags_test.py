@@ -29,8 +29,9 @@ from launch import (
   programs,
   training_program,
 )
-from launch import config as config_lib
+from launch import data as data_lib
 from launch import experiment as experiment_lib
+from pipelines import spec as spec_lib
 from tests.launch import runs
 
 _PROGRAMS = ('train', 'evaluate', 'export')
@@ -173,9 +174,8 @@ class ArgumentTest(parameterized.TestCase):
     self.addCleanup(patch.stop)
 
   def _experiment(self, **changes):
-    data = config_lib.DataSpec(
-        image_shape=(8, 8, 1), label_names=tuple('abc'), mean=(), std=(),
-        num_examples={'train': 100},
+    data = data_lib.DataSpec(
+        spec_lib.of_images((8, 8, 1), 'abc'), {'train': 100}
     )
     plain = {'model': 'mlp', 'model_arg': {'hidden_sizes': (4,)}}
     config = runs.config(**{**plain, **changes})

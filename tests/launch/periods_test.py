@@ -5,37 +5,28 @@ from __future__ import annotations
 from absl.testing import absltest
 
 from launch import periods
-from tests.launch import runs
 
 
 class PeriodsTest(absltest.TestCase):
 
-  def _steps(self, name, *args, **changes):
-    each = periods.Periods(runs.config(**changes), 4, 10)
-    return [s for s in range(1, 11) if getattr(each, name)(s, *args)]
+  def test_the_next(self):
+    at = periods.Periods(steps_per_epoch=4, num_steps=10)
+    for period, steps in ((3, [3, 6, 9, 10]), (5, [5, 10]), (99, [10])):
+      step, seen = 0, []
+      while step < 10:
+        step = at.next(step, period)
+        seen.append(step)
+      self.assertEqual(seen, steps)
+      # From between two of them on, too.
+      self.assertEqual(at.next(steps[0] - 1, period), steps[0])
+    self.assertEqual([at.next_epochs(s) for s in (0, 3, 4, 9)], [4, 4, 8, 10])
+    self.assertEqual([at.next_epochs(s, 2) for s in (0, 7, 8)], [8, 8, 10])
 
-  def test_steps(self):
-    self.assertEqual(
-        self._steps('is_row', log_every_steps=3), [3, 4, 6, 8, 9, 10]
-    )
-    self.assertEqual(self._steps('is_epoch_end'), [4, 8, 10])
-    for is_due, steps in ((False, [10]), (True, [4, 8, 10])):
-      self.assertEqual(
-          self._steps('is_checkpoint', is_due, checkpoint_every_steps=None),
-          steps,
-      )
-    self.assertEqual(
-        self._steps('is_checkpoint', True, checkpoint_every_steps=6), [6, 10]
-    )
-
-  def test_the_next_is_the_first_of_all(self):
-    config = runs.config(log_every_steps=3, checkpoint_every_steps=5)
-    each = periods.Periods(config, 4, 10)
-    step, seen = 0, []
-    while step < 10:
-      step = each.next(step)
-      seen.append(step)
-    self.assertEqual(seen, [3, 4, 5, 6, 8, 9, 10])
+  def test_the_end_of_an_epoch(self):
+    at = periods.Periods(steps_per_epoch=4, num_steps=10)
+    ends = [step for step in range(1, 11) if at.is_epoch_end(step)]
+    self.assertEqual(ends, [4, 8, 10])
+    self.assertEqual([at.epochs(step) for step in (2, 4, 10)], [0.5, 1, 2.5])
 
 
 if __name__ == '__main__':

@@ -9,9 +9,10 @@ from unittest import mock
 from absl.testing import absltest, parameterized
 
 from core import precision
-from launch import config as config_lib
+from launch import data as data_lib
 from launch import experiment as experiment_lib
 from launch import training_program
+from pipelines import spec as spec_lib
 from tests.launch import runs
 
 _RECIPES = sorted((runs.ROOT / 'launch' / 'recipes').glob('*.flags'))
@@ -60,12 +61,9 @@ class RecipesTest(parameterized.TestCase):
     self.assertEqual((ended.code, ended.err), (0, ''))
     [config] = run.call_args.args
     self.assertEqual(run.call_args.kwargs['workdir'], f'runs/{path.stem}')
-    data = config_lib.DataSpec(
-        image_shape=(32, 32, 3) if 'cifar' in config.dataset else (28, 28, 1),
-        label_names=tuple('0123456789'),
-        mean=(),
-        std=(),
-        num_examples={'train': 55_000},
+    shape = (32, 32, 3) if 'cifar' in config.dataset else (28, 28, 1)
+    data = data_lib.DataSpec(
+        spec_lib.of_images(shape, '0123456789'), {'train': 55_000}
     )
     # As the program does, once it knows its devices.
     config = dataclasses.replace(

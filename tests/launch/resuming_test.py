@@ -7,12 +7,14 @@ import pathlib
 
 from absl.testing import absltest
 
-from launch import config as config_lib
+from launch import data as data_lib
 from launch import programs, resuming, workdir
+from pipelines import spec as spec_lib
 from tests.launch import runs
 
-_DATA = config_lib.DataSpec((8, 8, 3), ('a', 'b'), (), (), {'train': 50})
-
+_DATA = data_lib.DataSpec(
+    spec_lib.of_images((8, 8, 3), 'ab'), {'train': 50}
+)
 
 class ResumingTest(absltest.TestCase):
 
@@ -82,9 +84,11 @@ class ResumingTest(absltest.TestCase):
       resuming.check_length(self.directory, num_steps, 4)
 
   def test_other_data(self):
-    other = dataclasses.replace(_DATA, label_names=('a', 'c'))
+    other = dataclasses.replace(
+        _DATA, spec=spec_lib.of_images((8, 8, 3), 'ac')
+    )
     with self.assertRaisesRegex(
-        programs.UserError, r"other data: label_names is \['a', 'c'\], not "
+        programs.UserError, 'other data: label.class_names is '
     ):
       resuming.check_data(self.directory, _DATA, other, accept_changes=False)
     resuming.check_data(self.directory, _DATA, other, accept_changes=True)

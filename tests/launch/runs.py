@@ -25,12 +25,12 @@ from unittest import mock
 
 from absl import flags
 
-from core import distribution
+from core import distribution, models
 from launch import (
+  building,
   compilation_cache,
   options,
   programs,
-  progress,
   training_program,
 )
 from launch import config as config_lib
@@ -40,6 +40,13 @@ ROOT = pathlib.Path(__file__).parents[2]
 NUM_TRAIN, NUM_VALIDATION, NUM_TEST = 240, 25, 61
 BATCH_SIZE = 12
 STEPS_PER_EPOCH = NUM_TRAIN // BATCH_SIZE
+# What depends on the clock in a row of metrics.jsonl.
+SPEEDS = ('examples_per_second', 'images_per_second')
+IMAGE_MODELS = sorted(
+    name
+    for name, model in models.REGISTRY.items()
+    if model.task == models.Model.task
+)
 
 _DEFAULTS: dict[str, Any] = dict(
     dataset='tiny_shapes',
@@ -101,8 +108,8 @@ def config(**changes: Any) -> config_lib.Config:
 def changed(config: config_lib.Config, name: str) -> config_lib.Config:
   """Returns a config in which one field has another value that it may have."""
   declared = options.declared(config)[name]
-  for value in (*declared.choices, 17, 0.37, True, 'other', ('other',), (3, 4),
-                {'a': 1}):
+  for value in (*declared.choices, 17, 0.37, True, False, 'other',
+                ('other',), (3, 4), {'a': 1}):
     with contextlib.suppress(ValueError):
       other = dataclasses.replace(config, **{name: value})
       if other != config:
@@ -190,10 +197,13 @@ def parsed(*args: str) -> tuple[Ended, config_lib.Config | None]:
 def _called(
     program: str, args: Sequence[str], main: Any, num_replicas: int = 1
 ) -> Ended:
-  own = flags_of(program)
+  module, own = _load(program)
 
   def parse_and_run() -> int | None:
-    programs.parse([f'launch.{program}', *args])
+    programs.parse(
+        [f'launch.{program}', *args],
+        takes_arguments=getattr(module, 'POSITIONAL', False),
+    )
     return main()
 
   for name, flag in own.items():
@@ -320,16 +330,16 @@ def free_ports(number: int) -> list[int]:
 @contextlib.contextmanager
 def signal_at(step: int, number: int) -> Iterator[None]:
   """Sends this process a signal when a run in it reaches a step."""
-  update = progress.Progress.update
+  measure = building._measure
   sent = []
 
-  def wrapped(self, at, values):
-    if at >= step and not sent:
-      sent.append(at)
+  def wrapped(experiment, state, sums):
+    if state.step.numpy() >= step and not sent:
+      sent.append(step)
       signal.raise_signal(number)  # Of this thread, so that it comes at once.
-    return update(self, at, values)
+    return measure(experiment, state, sums)
 
-  with mock.patch.object(progress.Progress, 'update', wrapped):
+  with mock.patch.object(building, '_measure', wrapped):
     yield
 
 
@@ -346,7 +356,7 @@ def rows(workdir: Any, split: str | None = None) -> list[dict[str, Any]]:
       {
           name: value
           for name, value in row.items()
-          if name not in ('wall_time', 'images_per_second')
+          if name != 'wall_time' and name not in SPEEDS
       }
       for row in raw_rows(workdir)
       if split in (None, row['split'])

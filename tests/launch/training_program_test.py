@@ -14,7 +14,8 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import processor
-from launch import devices, locks, trainer
+from launch import building, devices, locks
+from launch.hooks import saving
 from tests import small_datasets
 from tests.launch import runs
 
@@ -177,7 +178,7 @@ class SecondStartTest(_TestCase):
   def test_killed_before_the_first_checkpoint(self):
     """Which is no lost checkpoint: the run begins again."""
     with mock.patch.object(
-        trainer.Trainer, '_save', side_effect=ZeroDivisionError
+        saving.Saving, '_save', side_effect=ZeroDivisionError
     ), self.assertRaises(ZeroDivisionError):
       runs.train(self.workdir)
     self.assertNotEmpty(runs.rows(self.workdir))
@@ -328,7 +329,7 @@ class LostWorkerTest(_TestCase):
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     with (
         mock.patch.object(devices, 'strategy', return_value=strategy),
-        mock.patch.object(trainer.Trainer, 'run', side_effect=error),
+        mock.patch.object(building.Training, 'run', side_effect=error),
     ):
       ended = runs.train(self.workdir)
     self.assertEqual(ended.code, 1)

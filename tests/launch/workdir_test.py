@@ -9,8 +9,9 @@ from unittest import mock
 
 from absl.testing import absltest, parameterized
 
-from launch import config as config_lib
+from launch import data as data_lib
 from launch import programs, workdir
+from pipelines import spec as spec_lib
 from tests.launch import runs
 
 
@@ -18,7 +19,9 @@ def _row(step):
   return {'step': step, 'split': 'train'}
 
 
-_DATA = config_lib.DataSpec((8, 8, 3), ('a', 'b'), (), (), {'train': 5})
+_DATA = data_lib.DataSpec(
+    spec_lib.of_images((8, 8, 3), 'ab'), {'train': 5}
+)
 
 
 class WorkdirTest(parameterized.TestCase):
@@ -119,7 +122,7 @@ class WorkdirTest(parameterized.TestCase):
     worker.saved(1)
     worker.record(1, {'seed': [0, 1]}, runs.config(), _DATA)
     worker.write_result({})
-    worker.write_report({})
+    worker.write_report({}, 'loss')
     with worker.locked():
       self.assertFalse(self.path.exists())
     self.assertFalse(self.path.exists())
@@ -253,7 +256,7 @@ class DamageTest(parameterized.TestCase):
           refused.add(at[-1])
     needed = {
         'config.json': {'config', 'data', 'program', 'seed', 'data_dir',
-                        'label_names', 'num_examples', 'history'},
+                        'class_names', 'train', 'history'},
         'metrics.jsonl': {'step', 'split', 'loss', 'epoch'},
         'result.json': {'num_steps', 'test_accuracy'},
     }

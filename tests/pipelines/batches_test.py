@@ -34,7 +34,7 @@ def setUpModule():
         memory_budget_gb=budget,
     )
     for split in dataset.num_examples:
-      _data[source, split] = dataset.examples(split)
+      _data[source, split] = dataset.split(split)
 
 
 def tearDownModule():
@@ -43,7 +43,7 @@ def tearDownModule():
 
 def indices(images: np.ndarray, split: str = 'train') -> list[int]:
   """Returns the place of each image in its split; all are different."""
-  ordered = _data['memory', split].images
+  ordered = _data['memory', split].arrays['image']
   places = {image.tobytes(): index for index, image in enumerate(ordered)}
   assert len(places) == len(ordered)
   return [places[image.tobytes()] for image in images]
@@ -67,7 +67,7 @@ def global_batches(make, num_replicas, num_workers):
               for part in parts
               for element in part[first : first + num_local]
           ])
-          for key in ('image', 'label', 'weight')
+          for key in ('image', 'label')
       }
       for first in range(0, len(parts[0]), num_local)
   ]
@@ -99,10 +99,10 @@ class TrainBatchesTest(parameterized.TestCase):
 
   @parameterized.product(source=_SOURCES)
   def test_labels_belong_to_images(self, source):
-    labels = _data['memory', 'train'].labels
+    labels = _data['memory', 'train'].arrays['label']
     for row in self.train(source, 4).as_numpy_iterator():
       np.testing.assert_array_equal(row['label'], labels[indices(row['image'])])
-      np.testing.assert_array_equal(row['weight'], np.ones(12))
+      self.assertNotIn('weight', row)  # All would be 1.
 
   def test_remainder_differs_between_epochs(self):
     rows = list(self.train('memory', 8).as_numpy_iterator())
@@ -167,7 +167,7 @@ class TrainBatchesTest(parameterized.TestCase):
     spec = self.train(source, 1, num_replicas=3).element_spec
     self.assertEqual(spec['image'], tf.TensorSpec([4, 8, 8, 3], tf.uint8))
     self.assertEqual(spec['label'], tf.TensorSpec([4], tf.int64))
-    self.assertEqual(spec['weight'], tf.TensorSpec([4], tf.float32))
+    self.assertEqual(spec['epoch'], tf.TensorSpec([4], tf.int32))
 
   @parameterized.parameters(
       ({'batch': 51}, '51 is more than the 50 training'),
@@ -216,7 +216,7 @@ class EvalBatchesTest(parameterized.TestCase):
         indices(joined['image'][:_NUM_TEST], 'test'), list(range(_NUM_TEST))
     )
     np.testing.assert_array_equal(
-        joined['label'][:_NUM_TEST], _data['memory', 'test'].labels
+        joined['label'][:_NUM_TEST], _data['memory', 'test'].arrays['label']
     )
     for values in joined.values():
       self.assertFalse(values[_NUM_TEST:].any())

@@ -18,7 +18,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl.testing import absltest, parameterized
 
-from pipelines import decoding, errors, preprocessing, sources, streams
+from pipelines import decoding, errors, labels, preprocessing, sources, streams
 from tests import small_datasets
 from tests.pipelines import damages
 
@@ -84,7 +84,7 @@ class PreparedTest(parameterized.TestCase):
 
 
 def _read(dataset: sources.ImageDataset, split: str) -> list[int]:
-  data = dataset.examples(split)
+  data = dataset.split(split)
   found = []
   with streams.explained(data):
     for batch in data.keys().batch(5).map(data.load):
@@ -152,13 +152,13 @@ class DamageTest(PreparedTest):
         'streamed, records', validation_split='none', test_split='none'
     )
     with self.assert_refused('split train', 'example 9'):
-      preprocessing.statistics(dataset.examples('train'))
+      preprocessing.statistics(dataset.split('train'))
 
   def test_errors_of_others_pass(self):
     dataset = self.open(
         'streamed, records', validation_split='none', test_split='none'
     )
-    data = dataset.examples('train')
+    data = dataset.split('train')
     for kind in (tf.errors.InvalidArgumentError, tf.errors.InternalError):
       with self.assertRaises(kind), streams.explained(data):
         raise kind(None, None, 'of the step')
@@ -174,7 +174,7 @@ class UnlabelledTest(PreparedTest):
     (note,) = dataset.notes
     self.assertRegex(note, f'split {split}: all .* labels are -1.*left out')
     with self.assert_refused(f"no '{split}'", 'all .* labels are -1'):
-      dataset.examples(split)
+      dataset.split(split)
 
   def test_is_refused_by_name(self):
     damages.set_label(self.folder, 'test', None)
@@ -204,11 +204,11 @@ class CountedClassesTest(parameterized.TestCase):
     builder = mock.Mock()
     builder.name = 'faces'
     if not refused:
-      names = sources.labels.counted_classes(builder, [ids, ids[:1]])
+      names = labels.counted_classes(builder, [ids, ids[:1]])
       self.assertLen(names, largest + 1)
       return
     with self.assertRaisesRegex(errors.DataError, f'faces .*{largest:,}.*gaps'):
-      sources.labels.counted_classes(builder, [ids[:1], ids])
+      labels.counted_classes(builder, [ids[:1], ids])
 
   def test_through_a_set(self):
     folder = self.enter_context(tempfile.TemporaryDirectory())

@@ -149,7 +149,7 @@ class StreamTest(absltest.TestCase):
     )
 
   def read(self, dataset: sources.ImageDataset) -> np.ndarray:
-    data = dataset.examples('train')
+    data = dataset.split('train')
     with streams.explained(data):
       loaded = data.keys().batch(5).map(data.load)
       return np.concatenate([batch['label'] for batch in loaded])

@@ -34,13 +34,13 @@ class FashionMnistTest(absltest.TestCase):
     self.assertEqual(sources.route('fashion_mnist', self.folder), 'prepared')
 
   def test_description(self):
-    self.assertEqual(self.dataset.image_shape, (28, 28, 1))
+    self.assertEqual(self.dataset.spec['image'].shape, (28, 28, 1))
     self.assertEqual(
         self.dataset.num_examples,
         {'train': 55000, 'validation': 5000, 'test': 10000},
     )
     self.assertEqual(
-        self.dataset.label_names,
+        self.dataset.spec['label'].class_names,
         (
             'T-shirt/top',
             'Trouser',
@@ -56,26 +56,27 @@ class FashionMnistTest(absltest.TestCase):
     )
 
   def test_all_classes_are_whole(self):
-    train = self.dataset.examples('train')
-    validation = self.dataset.examples('validation')
-    counts = np.bincount(train.labels) + np.bincount(validation.labels)
+    counts = sum(
+        np.bincount(self.dataset.split(split).arrays['label'])
+        for split in ('train', 'validation')
+    )
     np.testing.assert_array_equal(counts, [6000] * 10)
     np.testing.assert_array_equal(
-        np.bincount(self.dataset.examples('test').labels), [1000] * 10
+        np.bincount(self.dataset.split('test').arrays['label']), [1000] * 10
     )
 
   def test_statistics(self):
-    mean, std = preprocessing.statistics(self.dataset.examples('train'))
+    mean, std = preprocessing.statistics(self.dataset.split('train'))
     np.testing.assert_allclose([*mean, *std], [0.285894, 0.352900], atol=1e-6)
     whole = sources.open_dataset(
         'fashion_mnist', data_dir=self.folder, validation_examples=0
     )
-    mean, std = preprocessing.statistics(whole.examples('train'))
+    mean, std = preprocessing.statistics(whole.split('train'))
     np.testing.assert_allclose([*mean, *std], [0.286041, 0.353024], atol=1e-6)
 
   def test_evaluation_counts_all(self):
     rows = batches.eval_batches(
-        self.dataset.examples('test'), global_batch_size=384, num_replicas=3
+        self.dataset.split('test'), global_batch_size=384, num_replicas=3
     )
     weight, labels = rows.reduce(
         (0.0, tf.constant(0, tf.int64)),

@@ -128,7 +128,7 @@ class ManifestsTest(parameterized.TestCase):
     self.assert_refused(str(path), words)
     path.write_text('a\nb\nc\nd\n')
     dataset = sources.open_dataset('tiny_shapes', data_dir=self.root)
-    self.assertEqual(dataset.label_names, ('a', 'b', 'c', 'd'))
+    self.assertEqual(dataset.spec['label'].class_names, ('a', 'b', 'c', 'd'))
 
   @parameterized.parameters(0, -4, 10**9)
   def test_numbers_of_classes(self, number):

@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from pipelines import examples, preprocessing
+from pipelines import preprocessing
+from tests import small_datasets
 
 _IMAGES = np.random.default_rng(0).integers(0, 256, [7, 4, 5, 3], np.uint8)
 
@@ -74,14 +75,14 @@ class PreprocessingTest(parameterized.TestCase):
       preprocessing.bag_of_words(images, 0)
 
   def test_statistics_are_those_of_numpy(self):
-    data = examples.Examples(_IMAGES, np.zeros(7, np.int64))
+    data = small_datasets.in_memory(_IMAGES)
     mean, std = preprocessing.statistics(data)
     scaled = _IMAGES.reshape(-1, 3) / 255
     np.testing.assert_allclose(mean, scaled.mean(0), rtol=1e-7)
     np.testing.assert_allclose(std, scaled.std(0), rtol=1e-7)
 
   def test_normalized_by_own_statistics(self):
-    data = examples.Examples(_IMAGES, np.zeros(7, np.int64))
+    data = small_datasets.in_memory(_IMAGES)
     scaled = preprocessing.scale(tf.constant(_IMAGES))
     images = preprocessing.normalize(scaled, *preprocessing.statistics(data))
     np.testing.assert_allclose(

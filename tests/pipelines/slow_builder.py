@@ -46,4 +46,4 @@ class SlowShapes(tfds.core.GeneratorBasedBuilder):
 def main(folder: str) -> None:
   """Opens the set, for another process (TFDS knows no set of __main__)."""
   opened = sources.open_dataset('slow_shapes', data_dir=folder)
-  print(opened.examples('train').num_examples)
+  print(opened.split('train').num_examples)

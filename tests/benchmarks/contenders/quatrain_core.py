@@ -36,7 +36,7 @@ from core import (
   training,
   xla_flags,
 )
-from pipelines import batches, examples, preprocessing
+from pipelines import batches, examples, preprocessing, spec
 from tests.benchmarks import cases, protocol
 from tests.benchmarks.contenders import tensorflow_device
 
@@ -143,7 +143,6 @@ def main() -> None:
     example = {
         'image': tf.zeros([1, *cases.IMAGE_SHAPE], tf.uint8),
         'label': tf.zeros([1], tf.int32),
-        'weight': tf.ones([1]),
     }
     forward = training.trace(objective, model, example)
     zeros = training.zero_sums(metric, forward)
@@ -156,7 +155,9 @@ def main() -> None:
         )
     )
     images, labels = run.train
-    data = examples.Examples(images, labels.astype('int64'))
+    arrays = {'image': images, 'label': labels.astype('int64')}
+    names = [str(name) for name in range(cases.NUM_CLASSES)]
+    data = examples.Examples(arrays, spec.of_images(cases.IMAGE_SHAPE, names))
     dataset = strategy.distribute_datasets_from_function(
         lambda context: batches.train_batches(
             data,

@@ -1,0 +1,244 @@
+"""Builds what a run trains: its state, its feed, and the hooks of its loop."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from core import checkpoints, compilation, distribution, training, variables
+from pipelines import datasets
+
+from . import calls, evaluation, feeds, loop, periods, programs
+from . import experiment as experiment_lib
+from . import workdir as workdir_lib
+from .hooks import attached, flagged, health, saving, standard
+from .hooks import monitor as monitor_lib
+
+Hooks = Sequence[Callable[..., Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+  """A run that is ready to train.
+
+  Attributes:
+    experiment: The parts of the run.
+    state: The train state, restored if there was a checkpoint.
+    extent: What of a step XLA compiles.
+    train_step: The train step.
+    feed: Takes train steps.
+    evaluator: Scores a split.
+    health: Ends a run that cannot go on.
+    monitor: What the run is judged by.
+    hooks: All that happens between the steps.
+    now: Where the run is.
+    restored: The path of the checkpoint that was restored, if there was one.
+    damaged: The newer checkpoints, which could not be read.
+  """
+
+  experiment: experiment_lib.Experiment
+  state: training.TrainState
+  extent: compilation.Extent
+  train_step: training.Step
+  feed: feeds.Feed
+  evaluator: evaluation.Evaluator
+  health: health.Health
+  monitor: monitor_lib.Monitor
+  hooks: Sequence[loop.Hook]
+  now: loop.Now
+  restored: str | None
+  damaged: Sequence[checkpoints.DamagedError]
+
+  def run(self) -> int:
+    """Trains; see `loop.run`."""
+    return loop.run(self.state, self.feed, self.hooks, self.now)
+
+
+def build(
+    experiment: experiment_lib.Experiment,
+    dataset: datasets.Dataset,
+    strategy: tf.distribute.Strategy,
+    directory: workdir_lib.Workdir,
+    say: Callable[[str], None],
+    *,
+    started: float,
+    hooks: Hooks = (),
+    steps_per_loop: int | None = None,
+    count_compilations: Callable[[], int] = lambda: 0,
+) -> Training:
+  """Builds the model and its state, and restores the last checkpoint.
+
+  Args:
+    experiment: The parts of the run.
+    dataset: The data set.
+    strategy: The strategy.
+    directory: The work directory.
+    say: Prints a message on the chief.
+    hooks: The user's hooks: see `hooks.attached`.
+    started: When this start began, on the monotonic clock.
+    steps_per_loop: How many steps a call of the graph takes at most; None lets
+      the clock decide.
+    count_compilations: Counts what XLA has compiled in this process.
+
+  Returns:
+    The run.
+
+  Raises:
+    UserError: If a hook or the checkpoint does not fit.
+  """
+  config = experiment.config
+  data = dataset.split('train')
+  with strategy.scope():
+    state = experiment.make_state()
+  extent = experiment.extent(strategy, feeds.is_resident(data))
+  train_step = training.make_train_step(
+      experiment.objective,
+      experiment.optimizer,
+      experiment.train_metric,
+      strategy,
+      extent,
+  )
+  feed = feeds.of_training(
+      train_step,
+      strategy,
+      extent,
+      data,
+      seed=config.seed,
+      global_batch_size=config.global_batch_size,
+      num_steps=experiment.num_steps,
+  )
+  evaluator = evaluation.Evaluator(
+      experiment,
+      dataset,
+      strategy,
+      use_average=config.average_decay is not None,
+  )
+  now = loop.Now(
+      experiment.zero_sums(experiment.train_metric),
+      periods.Periods(experiment.steps_per_epoch, experiment.num_steps),
+      calls.Calls(strategy, steps_per_loop),
+      functools.partial(_measure, experiment, state),
+      say,
+  )
+  first = standard.make(
+      experiment,
+      dataset,
+      state,
+      feed,
+      functools.partial(evaluator.run, state, 'validation'),
+      directory,
+      now,
+      go_back=lambda: checkpointer.restore(),
+      count_compilations=count_compilations,
+  )
+  monitor = _monitor(experiment, dataset)
+  others = [
+      attached.Attached(hook, now, first.validation.next)
+      for hook in flagged.make(
+          config, monitor, state, experiment.rate_factor, directory, now,
+          started,
+      )
+  ]
+  others += [
+      attached.OfUser(
+          hook, now, first.validation.next, clear=first.progress.clear
+      )
+      for hook in hooks
+  ]
+  attached.check_names(others)
+  for other in others:
+    other.join(state)
+  counts = first.health.counts()
+  checkpointer = checkpoints.Checkpointer(
+      directory.checkpoints,
+      {**state.named_variables(), **first.log.named_variables(), **counts},
+      max_to_keep=config.keep_checkpoints,
+      strategy=strategy,
+      # Older versions did not save them, nor a run that had other hooks.
+      optional={**counts, **variables.named({'hooks': state.hooks})},
+      ignored=('hooks/',),
+  )
+  restored = checkpointer.restore()
+  _check_same_step(state, strategy, directory)
+  if not restored:
+    experiment.initialize(data, strategy)
+  now.step = int(state.step.numpy())
+  now.saved_step = now.step if restored else -1
+  first.health.check_restored(restored)
+  first.log.go_on()
+  directory.go_on_from(now.step)
+  before = [*first, *others]
+  save = saving.Saving(
+      now,
+      checkpointer,
+      directory,
+      before,
+      first.health,
+      every_steps=config.checkpoint_every_steps,
+  )
+  return Training(
+      experiment=experiment,
+      state=state,
+      extent=extent,
+      train_step=train_step,
+      feed=first.compilations.watched(feed),
+      evaluator=evaluator,
+      health=first.health,
+      monitor=monitor or _own_monitor(experiment),
+      hooks=[*before, save],
+      now=now,
+      restored=restored,
+      damaged=checkpointer.damaged,
+  )
+
+
+def _monitor(
+    experiment: experiment_lib.Experiment, dataset: datasets.Dataset
+) -> monitor_lib.Monitor | None:
+  """Chooses what a run is judged by; None if nothing is validated."""
+  name = experiment.config.monitor
+  if 'validation' not in dataset.num_examples:
+    return None
+  own = _own_monitor(experiment)
+  if name in (None, own.metric):
+    return own  # Spare the trace that finds out what else there is.
+  metric = experiment.eval_metric
+  known = training.summarize(metric, experiment.zero_sums(metric))
+  return monitor_lib.choose(name, own, list(evaluation.scalars(known)))
+
+
+def _own_monitor(
+    experiment: experiment_lib.Experiment,
+) -> monitor_lib.Monitor:
+  """Returns what the task is judged by."""
+  return monitor_lib.Monitor(experiment.task.monitor, experiment.task.direction)
+
+
+def _measure(
+    experiment: experiment_lib.Experiment,
+    state: training.TrainState,
+    sums: training.Sums,
+) -> dict[str, float]:
+  """Makes values of sums; none where all steps were skipped."""
+  if state.skipped is not None and not float(sums['weight']):
+    return {}
+  return evaluation.scalars(training.summarize(experiment.train_metric, sums))
+
+
+def _check_same_step(
+    state: training.TrainState,
+    strategy: tf.distribute.Strategy,
+    directory: workdir_lib.Workdir,
+) -> None:
+  """Checks that every worker restored the same checkpoint."""
+  step = float(state.step.numpy())
+  (mean,) = distribution.mean_over_workers(strategy, [step])
+  if mean != step:
+    raise programs.UserError(
+        f'--workdir={directory.path}: this worker is at step {step:g}, others '
+        'are not; all workers need one shared directory.'
+    )

@@ -1,0 +1,256 @@
+"""What a run keeps of its data: features, statistics, numbers of examples."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pipelines import spec as spec_lib
+
+# What older versions did not write: where it is empty, nothing is compared.
+_MAY_LACK = ('fingerprint',)
+_DTYPES = frozenset(
+    ['bool', 'float16', 'bfloat16', 'float32', 'float64']
+    + [f'{sign}int{size}' for sign in ('', 'u') for size in (8, 16, 32, 64)]
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSpec:
+  """What the parts of a run must know of its data, kept beside the config.
+
+  Attributes:
+    spec: The features.
+    num_examples: The number of examples of each split.
+    mean: The mean of each channel of the scaled training images.
+    std: Their standard deviations. Both are empty without --normalize.
+    target_mean: The mean of each number to predict, over the training split.
+    target_std: Their standard deviations. Both are empty where the target is
+      something else.
+    class_counts: The number of training examples of each class; empty where
+      nothing depends on it.
+    fingerprint: What tells the examples of a split in memory from others, by
+      split.
+    checksums: One for each of these examples; a file of its own holds them.
+  """
+
+  spec: spec_lib.Spec
+  num_examples: Mapping[str, int]
+  mean: tuple[float, ...] = ()
+  std: tuple[float, ...] = ()
+  target_mean: tuple[float, ...] = ()
+  target_std: tuple[float, ...] = ()
+  class_counts: tuple[int, ...] = ()
+  fingerprint: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  checksums: Mapping[str, Any] = dataclasses.field(
+      default_factory=dict, compare=False, repr=False
+  )
+
+  @property
+  def target(self) -> spec_lib.Feature:
+    """The main target.
+
+    Raises:
+      ValueError: If there is none.
+    """
+    if spec_lib.LABEL not in self.spec:
+      raise ValueError(
+          f'dataset: it has no {spec_lib.LABEL!r}, but {", ".join(self.spec)}; '
+          'name a --task of your own.'
+      )
+    return self.spec[spec_lib.LABEL]
+
+  def describe(self) -> str:
+    """Describes the features in a line."""
+    return '; '.join(
+        f'{name}: {_describe(feature)}' for name, feature in self.spec.items()
+    )
+
+  def to_json(self) -> dict[str, Any]:
+    """Returns the values as JSON has them, without what is empty."""
+    values = {
+        'spec': self.spec.to_json(),
+        'num_examples': dict(self.num_examples),
+    }
+    for field in dataclasses.fields(self):
+      if not field.compare:
+        continue
+      value = getattr(self, field.name)
+      if field.name not in values and value:
+        values[field.name] = (
+            list(value) if isinstance(value, tuple) else dict(value)
+        )
+    return values
+
+  @classmethod
+  def from_json(cls, values: Any) -> DataSpec:
+    """Undoes `to_json`; reads what version 0.1.0 wrote as well.
+
+    Raises:
+      ValueError: If a field is unknown, missing, of another type, or not one
+        of a data set.
+    """
+    if not isinstance(values, dict):
+      raise ValueError(f'it has {values!r} where data are expected')
+    if 'image_shape' in values:
+      values = _from_first_version(values)
+    known = [field.name for field in dataclasses.fields(cls) if field.compare]
+    unknown = sorted(values.keys() - set(known))
+    if unknown:
+      raise ValueError(
+          f'it has {", ".join(unknown)}, which this version of Quatrain does '
+          'not know: a newer one wrote it'
+      )
+    missing = [name for name in known[:2] if name not in values]
+    if missing:
+      raise ValueError(f'it lacks {", ".join(missing)}')
+    for name, value in values.items():
+      if name != 'spec' and not _FITS[name](value):
+        raise ValueError(f'its {name} is {value!r}')
+    data = cls(
+        _read_spec(values['spec']),
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+            if name != 'spec'
+        },
+    )
+    for name, size in (('std', data.mean), ('target_std', data.target_mean)):
+      if len(getattr(data, name)) != len(size):
+        raise ValueError(f'its {name} is {values.get(name)!r}')
+    return data
+
+  def differences(self, before: DataSpec) -> dict[str, list[Any]]:
+    """Returns what is not as before, `[before, now]` by name."""
+    old, new = before.to_json(), self.to_json()
+    for name in _MAY_LACK:
+      if name not in old:
+        new.pop(name, None)
+    differing = {
+        name: [old.get(name), new.get(name)]
+        for name in {**old, **new}
+        if old.get(name) != new.get(name)
+    }
+    if 'spec' in differing:
+      del differing['spec']
+      differing.update(_features_that_differ(before.spec, self.spec))
+    return differing
+
+
+def _features_that_differ(
+    before: spec_lib.Spec, now: spec_lib.Spec
+) -> dict[str, list[Any]]:
+  """Returns what differs of each feature, by `NAME.WHAT`."""
+  old, new = before.to_json(), now.to_json()
+  differing: dict[str, list[Any]] = {}
+  for name in {**old['features'], **new['features']}:
+    one, other = old['features'].get(name), new['features'].get(name)
+    if one is None or other is None:
+      differing[name] = [one, other]
+      continue
+    for what in {**one, **other}:
+      if one.get(what) != other.get(what):
+        differing[f'{name}.{what}'] = [one.get(what), other.get(what)]
+  if old['targets'] != new['targets']:
+    differing['targets'] = [old['targets'], new['targets']]
+  return differing
+
+
+def _describe(feature: spec_lib.Feature) -> str:
+  if feature.class_names:
+    return f'{feature.num_classes} classes'
+  if feature.vocabularies and feature.kind == spec_lib.TEXT:
+    return f'{len(feature.vocabularies[0]):,} different tokens'
+  shape = ' x '.join(map(str, feature.shape)) or '1'
+  return f'{feature.kind} {shape}' if feature.kind != 'array' else shape
+
+
+def _from_first_version(values: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns what a file of images and their classes says, as it is now."""
+  expected = {'image_shape', 'label_names', 'mean', 'std', 'num_examples'}
+  if expected - values.keys():
+    raise ValueError(f'it lacks {", ".join(sorted(expected - values.keys()))}')
+  shape, names = values['image_shape'], values['label_names']
+  if not (_are(int, shape) and len(shape) == 3 and min(shape) > 0):
+    raise ValueError(f'its image_shape is {shape!r}')
+  if not _are(str, names):
+    raise ValueError(f'its label_names is {names!r}')
+  if len(values['mean'] or ()) not in (0, shape[-1]):
+    raise ValueError(f'its mean is {values["mean"]!r}')
+  spec = spec_lib.of_images(shape, names).to_json()
+  rest = {n: v for n, v in values.items() if n not in expected}
+  kept = {n: values[n] for n in ('mean', 'std', 'num_examples')}
+  return {'spec': spec, **kept, **rest}
+
+
+def _read_spec(values: Any) -> spec_lib.Spec:
+  """Reads a spec, and checks what its class does not.
+
+  Raises:
+    ValueError: If the values are not those of a spec.
+  """
+  spec = spec_lib.Spec.from_json(values)
+  for name, feature in spec.items():
+    for what, fits in (
+        ('shape', _are(int, feature.shape) and 0 not in feature.shape),
+        ('shape', _counts(feature.shape)),
+        ('dtype', isinstance(feature.dtype, str) and feature.dtype in _DTYPES),
+        ('class_names', _are(str, feature.class_names)),
+        ('columns', _are(str, feature.columns)),
+        ('vocabularies', all(map(_words, feature.vocabularies))),
+        ('tokenizer', isinstance(feature.tokenizer, str)),
+    ):
+      if not fits:
+        value = getattr(feature, what)
+        raise ValueError(f'its {name} has the {what} {value!r}')
+  return spec
+
+
+def _are(kind: type, value: Any) -> bool:
+  return isinstance(value, list | tuple) and all(
+      isinstance(item, kind) and not isinstance(item, bool) for item in value
+  )
+
+
+def _words(value: Any) -> bool:
+  return _are(str, value)
+
+
+def _numbers(value: Any) -> bool:
+  return isinstance(value, list) and all(
+      isinstance(item, int | float)
+      and not isinstance(item, bool)
+      and math.isfinite(item)
+      for item in value
+  )
+
+
+def _scales(value: Any) -> bool:
+  return _numbers(value) and min(value, default=0) >= 0
+
+
+def _counts(value: Any) -> bool:
+  return _are(int, value) and min(value, default=0) >= 0
+
+
+def _splits(value: Any) -> bool:
+  return (
+      isinstance(value, dict)
+      and _counts(list(value.values()))
+      and value.get('train', 0) > 0
+  )
+
+
+_FITS = {
+    'num_examples': _splits,
+    'mean': _numbers,
+    'std': _scales,
+    'target_mean': _numbers,
+    'target_std': _scales,
+    'class_counts': _counts,
+    'fingerprint': lambda value: (
+        isinstance(value, dict) and _words(list(value.values()))
+    ),
+}

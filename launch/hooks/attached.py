@@ -1,0 +1,221 @@
+"""Makes a hook of the loop of any callable: a user's, or one that a flag names.
+
+    def stop(step, values):  # After each validation.
+      return 'good enough' if values['accuracy'] > 0.9 else None
+
+A class may say when it is called, `next(step)`, and what it remembers,
+`init()`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import operator
+import traceback
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from core import distribution, training
+
+from .. import loop, programs
+
+
+class Attached(loop.Hook):
+  """A callable as a hook; what it wants is the same on every worker."""
+
+  def __init__(
+      self,
+      hook: Callable[[int, Mapping[str, float]], str | None],
+      now: loop.Now,
+      next_validation: Callable[[int], int],
+  ):
+    """Attaches it.
+
+    Args:
+      hook: The callable; a class is called without arguments.
+      now: Where the run is.
+      next_validation: A function of a step to that of the next validation,
+        after which it is called unless it has a `next` of its own.
+
+    Raises:
+      UserError: If it cannot be called.
+    """
+    self.name = name_of(hook)
+    self._now = now
+    self._callable: Any = hook
+    with self._explained('at the start'):
+      self._hook: Any = hook() if isinstance(hook, type) else hook
+    if not callable(self._hook):
+      raise programs.UserError(
+          f'hook {self.name}: expected a function of (step, values), or a '
+          f'class whose instances can be called; got {hook!r}.'
+      )
+    self._next = getattr(self._hook, 'next', None) or next_validation
+
+  def join(self, state: training.TrainState) -> None:
+    """Puts what the callable remembers, if it has an `init`, into the state.
+
+    Args:
+      state: The train state.
+    """
+    own = getattr(self._hook, 'init', None)
+    if own is None:
+      return
+    with self._explained('at the start'):
+      self._hook.state = variables_of(own())
+      state.hooks[self.name] = self._hook.state
+
+  def next(self, step: int) -> int:
+    """Returns when the callable wants to be called."""
+    with self._explained(f'at step {step}'):
+      return operator.index(self._next(step))
+
+  def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
+    """Calls it."""
+    with self._explained(f'at step {step}'):
+      reason = self._hook(step, dict(values))
+      if reason is not None and not (isinstance(reason, str) and reason):
+        raise TypeError(
+            f'it returned {reason!r}; expected None, or in words why the run '
+            'is to end'
+        )
+    return reason
+
+  def before_save(self) -> None:
+    """Tells the callable, if it has a method for it."""
+    getattr(self._hook, 'before_save', lambda: None)()
+
+  @contextlib.contextmanager
+  def _explained(self, when: str) -> Iterator[None]:
+    """Tells in one line where a callable failed.
+
+    Raises:
+      Failure: If the block raised anything.
+    """
+    try:
+      yield
+    except programs.Failure:
+      raise
+    except Exception as error:
+      saved = self._now.saved_step
+      last = f'step {saved} is saved' if saved >= 0 else 'nothing is saved yet'
+      raise programs.Failure(
+          f'hook {self.name} failed {when}: {type(error).__name__}: '
+          f'{programs.reason(error)} ({self._place(error)}); {last}. Once that '
+          'is mended, the same command goes on from there.'
+      ) from error
+
+  def _place(self, error: Exception) -> str:
+    """Returns file and line: the last one in the hook's own file, if any."""
+    frames = traceback.extract_tb(error.__traceback__)
+    code = _code(self._callable)
+    if code is not None:
+      own = [each for each in frames if each.filename == code.co_filename]
+      if own:
+        return f'{own[-1].filename}, line {own[-1].lineno}'
+      if frames[-1].filename == __file__:  # What it returned is wrong.
+        return f'{code.co_filename}, line {code.co_firstlineno}'
+    return f'{frames[-1].filename}, line {frames[-1].lineno}'
+
+
+class OfUser(Attached):
+  """A user's callable as a hook: it may print, and workers may disagree."""
+
+  def __init__(self, *args: Any, clear: Callable[[], None]):
+    """Attaches it.
+
+    Args:
+      *args: As for `Attached`.
+      clear: Wipes a line where the callable may print.
+    """
+    super().__init__(*args)
+    self._clear = clear
+    self._is_frequent = False
+
+  def next(self, step: int) -> int:
+    """Returns when the callable wants to be called."""
+    at = super().next(step)
+    self._is_frequent = at <= step
+    return at
+
+  def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
+    """Calls it; all workers end if one of them wants to."""
+    if not self._is_frequent:  # A line that is wiped each time is never seen.
+      self._clear()
+    reason = super().__call__(step, values)
+    (wanted,) = distribution.mean_over_workers(
+        self._now.calls.strategy, [float(reason is not None)]
+    )
+    return reason or ('another worker asked for it' if wanted else None)
+
+
+def check_names(hooks: Sequence[loop.Hook]) -> None:
+  """Checks that hooks can be told apart, in a checkpoint and in messages.
+
+  Args:
+    hooks: The hooks.
+
+  Raises:
+    UserError: If two have one name.
+  """
+  names = [hook.name for hook in hooks]
+  for name in names:
+    if names.count(name) > 1:
+      raise programs.UserError(
+          f'two hooks are called {name}; rename one of them.'
+      )
+
+
+def name_of(hook: Any) -> str:
+  """Returns what a callable is called: the name of a function or a class."""
+  if isinstance(hook, functools.partial):
+    return name_of(hook.func)
+  return getattr(hook, '__name__', type(hook).__name__)
+
+
+def variables_of(nest: Any) -> Any:
+  """Makes variables of what a hook begins with.
+
+  Args:
+    nest: A nest of numbers, arrays or tensors; a variable stays the one that it
+      is. Floats are float64 and integers int64, unless they say otherwise. An
+      infinity becomes the largest number there is: checkpoints hold finite
+      numbers only.
+
+  Returns:
+    The nest, of variables.
+
+  Raises:
+    ValueError: If a number is NaN.
+  """
+  return tf.nest.map_structure(_variable, nest)
+
+
+def _variable(value: Any) -> tf.Variable:
+  array = value.numpy() if tf.is_tensor(value) else np.asarray(value)
+  if np.issubdtype(array.dtype, np.floating):
+    if np.isnan(array).any():
+      raise ValueError(f'init() has {array}: expected finite numbers')
+    limits = np.finfo(array.dtype)
+    array = np.clip(array, limits.min, limits.max)
+  if not isinstance(value, tf.Variable):
+    return tf.Variable(array, trainable=False)
+  value.assign(array)
+  return value
+
+
+def _code(hook: Any) -> types.CodeType | None:
+  """Returns the code of a callable, if it is written in Python."""
+  if isinstance(hook, functools.partial):
+    return _code(hook.func)
+  if isinstance(hook, type):
+    hook = hook.__call__
+  elif not hasattr(hook, '__code__'):
+    hook = getattr(hook, '__func__', type(hook).__call__)
+  return getattr(inspect.unwrap(hook), '__code__', None)

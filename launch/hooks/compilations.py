@@ -1,0 +1,60 @@
+"""Says where a run compiles over and over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+
+from core import training
+
+from .. import feeds, loop
+
+
+class Compilations(loop.Hook):
+  """Warns, at the end of an epoch, of steps that had to be compiled anew."""
+
+  name = 'compilations'
+
+  def __init__(self, now: loop.Now, count: Callable[[], int]):
+    """Starts with no step compiled.
+
+    Args:
+      now: Where the run is.
+      count: Counts what XLA has compiled in this process.
+    """
+    self._now = now
+    self._count = count
+    self._late = 0
+    self._is_warm = False
+
+  def watched(self, feed: feeds.Feed) -> feeds.Feed:
+    """Returns a feed that is watched: its first call may compile."""
+
+    def watched(
+        state: training.TrainState,
+        sums: training.Sums,
+        start: int,
+        num_steps: int,
+    ) -> tuple[training.Sums, tf.Tensor]:
+      before = self._count()
+      result = feed(state, sums, start, num_steps)
+      self._late += (self._count() - before) * self._is_warm
+      self._is_warm = True
+      return result
+
+    return watched
+
+  def next(self, step: int) -> int:
+    """Returns the end of the epoch."""
+    return self._now.at.next_epochs(step)
+
+  def __call__(self, step: int, values: Mapping[str, float]) -> None:
+    """Says how many programs were compiled."""
+    if self._late:
+      self._now.say(
+          f'XLA compiled {self._late} more program(s) after the first step, '
+          'seconds each: an operation has a shape that changes from step to '
+          'step. --jit=off avoids it.\n'
+      )
+    self._late = 0

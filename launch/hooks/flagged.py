@@ -1,0 +1,79 @@
+"""The hooks that a flag turns on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from core import training
+
+from .. import config as config_lib
+from .. import loop, programs, workdir
+from . import best, plateau, stopping
+from . import monitor as monitor_lib
+
+
+def make(
+    config: config_lib.Config,
+    monitor: monitor_lib.Monitor | None,
+    state: training.TrainState,
+    rate_factor: tf.Variable | None,
+    directory: workdir.Workdir,
+    now: loop.Now,
+    started: float,
+) -> list[Callable[..., Any]]:
+  """Makes the hooks of a config, to be attached in this order.
+
+  Args:
+    config: The config.
+    monitor: What validations are judged by; None if there are none.
+    state: The train state.
+    rate_factor: What the optimizer multiplies its learning rate by, if it does.
+    directory: The work directory.
+    now: Where the run is.
+    started: When this start began, on the monotonic clock.
+
+  Returns:
+    The hooks.
+
+  Raises:
+    UserError: If one needs a validation split, and there is none.
+  """
+  strategy = now.calls.strategy
+  hooks: list[Callable[..., Any]] = []
+  if config.keep_best and monitor:
+    hooks.append(best.KeepBest(directory.best, monitor, state, strategy))
+  if config.early_stopping_patience is not None:
+    hooks.append(
+        stopping.EarlyStopping(
+            config.early_stopping_patience,
+            _needed('early_stopping_patience', monitor),
+        )
+    )
+  if config.plateau_patience is not None:
+    assert rate_factor is not None  # Made with the optimizer.
+    hooks.append(
+        plateau.Plateau(
+            config.plateau_patience,
+            config.plateau_factor,
+            _needed('plateau_patience', monitor),
+            rate_factor,
+            now.say,
+        )
+    )
+  if config.max_minutes is not None:
+    hooks.append(stopping.MaxMinutes(config.max_minutes, strategy, started))
+  return hooks
+
+
+def _needed(
+    flag: str, monitor: monitor_lib.Monitor | None
+) -> monitor_lib.Monitor:
+  if monitor is None:
+    raise programs.UserError(
+        f'--{flag}: nothing is validated: the data have no validation split; '
+        '--validation_split or --validation_examples makes one.'
+    )
+  return monitor

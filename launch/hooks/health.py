@@ -1,0 +1,248 @@
+"""Whether a run may go on: its losses, its variables, its skipped steps.
+
+What is not finite ends a run, with the step and the examples at which it broke.
+Nothing is added to the training loop for it: only if it ended are the steps
+since the last checkpoint repeated, to find out which of them did it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import tensorflow as tf
+
+from core import training
+from core import variables as variables_lib
+
+from .. import loop, programs
+
+# Steps that took longer than this are not repeated.
+REPEAT_SECS = 60.0
+_NUM_NAMED = 8
+_ADVICE = (
+    'a smaller --learning_rate or --clip_global_norm may help, under '
+    '--accept_changes.'
+)
+
+
+class NonFiniteError(programs.Failure):
+  """A loss or a variable became infinite or not a number."""
+
+
+class SkippedStepsError(programs.Failure):
+  """Too many steps were skipped."""
+
+
+@dataclasses.dataclass
+class Health(loop.Hook):
+  """Ends a run that cannot go on, and says where it broke.
+
+  Attributes:
+    train_state: The train state.
+    now: Where the run is.
+    examples: A function of a step, from 1, to the positions of its batch's
+      examples in the training split.
+    go_back: Restores the last checkpoint.
+    repeat: A function of a number of steps, which takes them from where the
+      state is.
+    max_skipped_steps: The run ends once so many steps in a row were skipped.
+  """
+
+  train_state: training.TrainState
+  now: loop.Now
+  examples: Callable[[int], Sequence[int]]
+  go_back: Callable[[], object]
+  repeat: Callable[[int], None]
+  max_skipped_steps: int
+  name = 'health'
+
+  def __post_init__(self) -> None:
+    """Makes the count of skipped steps that rows have told of."""
+    self._told = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+  def counts(self) -> dict[str, tf.Variable]:
+    """Returns what is saved of a run that can skip steps, by name."""
+    if self.train_state.skipped is None:
+      return {}
+    counts = {**self.train_state.skipped._asdict(), 'told': self._told}
+    return variables_lib.named({'skipped': counts})
+
+  def check_restored(self, path: str | None) -> None:
+    """Checks what was restored: an older version may have saved anything.
+
+    Args:
+      path: The path of the checkpoint, if one was restored.
+
+    Raises:
+      UserError: If no training can go on from it.
+    """
+    names = self._non_finite() if path else ()
+    if names:
+      raise programs.UserError(
+          f'{path}: these variables are not finite: {_listed(names)}. Nothing '
+          'can go on from it; remove its files to go on from the one before.'
+      )
+
+  def __call__(self, step: int, values: Mapping[str, float]) -> None:
+    """Checks the losses of the steps up to one, and how many were skipped.
+
+    A call of the graph ends right after the step that made the sum of losses
+    infinite or not a number.
+
+    Args:
+      step: The last of the steps.
+      values: Not looked at.
+
+    Raises:
+      NonFiniteError: If their loss is not finite.
+      SkippedStepsError: If too many steps in a row were skipped.
+    """
+    if not bool(tf.math.is_finite(self.now.sums['loss'])):
+      names = self._non_finite()
+      where = (
+          f'these variables are not finite: {_listed(names)}. '
+          + self._origin(step)
+          if names
+          else f'all variables are finite. Its batch has {self._batch(step)}.'
+      )
+      raise NonFiniteError(
+          f'the loss of step {step} is not finite; {where} {self._way_on()}'
+      )
+    if self.train_state.skipped is None:
+      return
+    longest = int(self.train_state.skipped.longest.numpy())
+    if longest >= self.max_skipped_steps:
+      raise SkippedStepsError(
+          f'{longest} steps in a row were skipped by step {step}: their '
+          f'gradients were not finite{self._scale()}; the run ends after '
+          f'--max_skipped_steps={self.max_skipped_steps}. {self._way_on()}'
+      )
+
+  def check_variables(
+      self, step: int, names: Sequence[str] | None = None
+  ) -> None:
+    """Checks the variables after a step, all losses up to which were finite.
+
+    Args:
+      step: The step.
+      names: Those that are not finite. If None, they are looked for.
+
+    Raises:
+      NonFiniteError: If a variable is not finite, on any worker.
+    """
+    if names is None:
+      names = self._non_finite()
+      if not names:
+        return
+    listed = _listed(names) or 'those of another worker'
+    raise NonFiniteError(
+        f'these variables are not finite after step {step}, which is not '
+        f'saved: {listed}. {self._origin(step)} {self._way_on()}'
+    )
+
+  def check_trained(self, step: int) -> None:
+    """Checks, at the end of a run, that it has taken a step.
+
+    Args:
+      step: The last step of the run.
+
+    Raises:
+      SkippedStepsError: If all of its steps were skipped.
+    """
+    if step and self.num_skipped() == step:
+      raise SkippedStepsError(
+          f'all {step} steps of the run were skipped: their gradients were not '
+          f'finite{self._scale()}. Nothing was learned; more steps, in which '
+          'the scale goes down, or another --precision may help.'
+      )
+
+  def num_skipped(self) -> int:
+    """Returns how many steps were skipped so far."""
+    if self.train_state.skipped is None:
+      return 0
+    return int(self.train_state.skipped.total.numpy())
+
+  def count_row(self) -> dict[str, int]:
+    """Counts the steps skipped since the last call, for a row of metrics.
+
+    Returns:
+      `skipped_steps`; nothing for a run that cannot skip steps.
+    """
+    if self.train_state.skipped is None:
+      return {}
+    total = self.num_skipped()
+    number = total - int(self._told.numpy())
+    self._told.assign(total)
+    return {'skipped_steps': number}
+
+  def _origin(self, step: int) -> str:
+    """Says in which step variables broke, and on which examples.
+
+    Args:
+      step: A step after which they are not finite.
+    """
+    saved = self.now.saved_step
+    first = max(saved, 0) + 1  # A new run begins with finite variables.
+    if first == step:
+      broke = step
+    elif saved >= 0 and self.now.unsaved_secs <= REPEAT_SECS:
+      broke = self._find(step, saved)
+    else:
+      broke = 0
+    if broke == step:
+      return f'They broke in this step; its batch has {self._batch(step)}.'
+    if broke:
+      return (
+          f'They broke in step {broke}, whose loss was finite; its batch has '
+          f'{self._batch(broke)}.'
+      )
+    return (
+        f'They broke between steps {first} and {step}; the batch of the latter '
+        f'has {self._batch(step)}.'
+    )
+
+  def _find(self, step: int, saved: int) -> int:
+    """Repeats steps, to find the one in which variables broke.
+
+    Args:
+      step: A step after which they are not finite.
+      saved: The step of the last checkpoint, at least 2 before.
+
+    Returns:
+      The step if it is this one or the one before, and else 0.
+    """
+    self.go_back()
+    self.repeat(step - 2 - saved)
+    if self._non_finite():
+      return 0
+    self.repeat(1)
+    return step - 1 if self._non_finite() else step
+
+  def _non_finite(self) -> list[str]:
+    return variables_lib.non_finite(self.train_state.named_variables())
+
+  def _batch(self, step: int) -> str:
+    indices = [str(index) for index in self.examples(step)]
+    return f'the training examples {_listed(indices)}'
+
+  def _way_on(self) -> str:
+    step = self.now.saved_step
+    last = (
+        f'The last checkpoint is of step {step}'
+        if step >= 0
+        else 'There is no checkpoint yet'
+    )
+    return f'{last}; {_ADVICE}'
+
+  def _scale(self) -> str:
+    if self.train_state.loss_scale is None:
+      return ''
+    return f'; the loss scale is {self.train_state.loss_scale.scale.numpy():g}'
+
+
+def _listed(names: Sequence[str]) -> str:
+  """Joins names, of many the first."""
+  more = len(names) - _NUM_NAMED
+  listed = ', '.join(names[:_NUM_NAMED])
+  return f'{listed} and {more} more' if more > 0 else listed

@@ -1,0 +1,68 @@
+"""Which value a run is judged by, and which of two is better."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import sys
+from collections.abc import Collection
+
+from .. import programs
+
+# What is better the smaller it is, by its name.
+_SMALL = re.compile(
+    r'loss|error|entropy|perplexity|deviance|brier|divergence|distance|nll|cost'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Monitor:
+  """A metric of the validation rows, and its direction.
+
+  Attributes:
+    metric: Its key.
+    direction: 'max' if larger is better, or 'min'.
+  """
+
+  metric: str
+  direction: str
+
+  def worst(self) -> float:
+    """Returns a number that is worse than any other, and finite."""
+    largest = sys.float_info.max
+    return -largest if self.direction == 'max' else largest
+
+  def is_better(self, value: float, best: float) -> bool:
+    """Returns whether a value is better; not if it is equal, or not finite."""
+    if not math.isfinite(value):
+      return False
+    return value > best if self.direction == 'max' else value < best
+
+
+def choose(
+    metric: str | None, task: Monitor, known: Collection[str]
+) -> Monitor:
+  """Chooses what a run is judged by.
+
+  Args:
+    metric: The value of --monitor; None for the task's own metric.
+    task: What the task is judged by.
+    known: The metrics of the validation rows.
+
+  Returns:
+    The metric. One that is not the task's is better the smaller it is if its
+    name says so, as that of a loss or an error does.
+
+  Raises:
+    UserError: If there is no such metric.
+  """
+  if (metric or task.metric) not in known:
+    what = 'no' if metric else "the task's own, but no"
+    raise programs.UserError(
+        f'--monitor={metric or task.metric}: {what} metric of the validation; '
+        f'there are: {", ".join(known)}.'
+    )
+  if metric is None or metric == task.metric:
+    return task
+  return Monitor(metric, 'min' if _SMALL.search(metric) else 'max')

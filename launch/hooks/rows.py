@@ -1,0 +1,165 @@
+"""Rows of metrics: in metrics.jsonl, in TensorBoard, and for other hooks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+
+from core import training, variables
+
+from .. import loop, workdir
+from . import health as health_lib
+from . import summaries
+
+
+class Rows:
+  """Writes rows, and remembers the floats of the last one for other hooks."""
+
+  def __init__(
+      self,
+      directory: workdir.Workdir,
+      board: summaries.Summaries,
+      now: loop.Now,
+  ):
+    """Names where rows go.
+
+    Args:
+      directory: The work directory.
+      board: TensorBoard's files.
+      now: Where the run is; its `values` become those of each row.
+    """
+    self._directory = directory
+    self._board = board
+    self._now = now
+
+  def write(self, split: str, values: Mapping[str, float]) -> None:
+    """Writes a row of the present step.
+
+    Args:
+      split: What was measured.
+      values: Values by name, the same on every worker.
+    """
+    step = self._now.step
+    row = {
+        'step': step,
+        'epoch': self._now.at.epochs(step),
+        'split': split,
+        'wall_time': time.time(),
+        **values,
+    }
+    self._directory.append_metrics(row)
+    self._board.write(step, split, values)
+    self._now.values = {
+        name: value
+        for name, value in row.items()
+        if isinstance(value, float) and name != 'wall_time'
+    }
+
+  def close(self) -> None:
+    """Closes TensorBoard's files."""
+    self._board.close()
+
+
+class Log(loop.Hook):
+  """Writes a row every so many steps and at the end of an epoch."""
+
+  name = 'log'
+
+  def __init__(
+      self,
+      now: loop.Now,
+      rows: Rows,
+      health: health_lib.Health,
+      *,
+      learning_rate: Callable[[int], float],
+      global_batch_size: int,
+      every_steps: int,
+  ):
+    """Makes the variables that hold sums in a checkpoint.
+
+    Args:
+      now: Where the run is, with the sums of no step.
+      rows: Writes rows.
+      health: Counts skipped steps.
+      learning_rate: A function of a number of updates to the learning rate of
+        the last of them.
+      global_batch_size: The examples of a step.
+      every_steps: The steps between rows.
+    """
+    self._rows = rows
+    self._now = now
+    self._health = health
+    self._zeros = zeros = now.sums
+    self._learning_rate = learning_rate
+    self._global_batch_size = global_batch_size
+    self._every_steps = every_steps
+    self._saved = {
+        name: tf.nest.map_structure(_variable, zeros)
+        for name in ('row', 'epoch')
+    }
+    self._epoch = zeros  # The sums of the rows of the epoch so far.
+    self._is_epoch_over = False
+
+  def named_variables(self) -> dict[str, tf.Variable]:
+    """Returns what is saved, so that a resumed run logs the same, by name."""
+    return variables.named({'sums': self._saved})
+
+  def go_on(self) -> None:
+    """Takes the sums that were restored for those so far."""
+    self._now.sums, self._epoch = tf.nest.map_structure(
+        tf.convert_to_tensor, (self._saved['row'], self._saved['epoch'])
+    )
+
+  def next(self, step: int) -> int:
+    """Returns the next step of a row."""
+    at = self._now.at
+    return min(at.next(step, self._every_steps), at.next_epochs(step))
+
+  def __call__(self, step: int, values: Mapping[str, float]) -> None:
+    """Writes the row of the steps since the one before."""
+    speed = self._now.calls.speed() * self._global_batch_size
+    taken = step - self._health.num_skipped()  # A skipped step moves no rate.
+    self._rows.write('train', {
+        **values,
+        'learning_rate': self._learning_rate(taken),
+        'examples_per_second': round(speed, 1),
+        'images_per_second': round(speed, 1),  # Its older name.
+        **self._count_skipped(step),
+    })
+    before = self._zeros if self._is_epoch_over else self._epoch
+    self._epoch = tf.nest.map_structure(tf.add, before, self._now.sums)
+    self._is_epoch_over = self._now.at.is_epoch_end(step)
+    self._now.sums = self._zeros
+
+  def epoch_sums(self) -> training.Sums:
+    """Returns the sums of the rows of the epoch so far."""
+    return self._epoch
+
+  def before_save(self) -> None:
+    """Assigns the sums so far."""
+    epoch = self._zeros if self._is_epoch_over else self._epoch
+    tf.nest.map_structure(
+        lambda variable, value: variable.assign(value),
+        self._saved,
+        {'row': self._now.sums, 'epoch': epoch},
+    )
+
+  def close(self) -> None:
+    """Closes the files of rows."""
+    self._rows.close()
+
+  def _count_skipped(self, step: int) -> dict[str, int]:
+    """Counts the steps skipped since the last row, and says so."""
+    counts = self._health.count_row()
+    if any(counts.values()):
+      self._now.say(
+          f'{counts["skipped_steps"]} step(s) up to step {step} were skipped: '
+          'their gradients were not finite.'
+      )
+    return counts
+
+
+def _variable(value: tf.Tensor) -> tf.Variable:
+  return tf.Variable(value, trainable=False)

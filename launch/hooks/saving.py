@@ -1,0 +1,80 @@
+"""Saves what a run needs to go on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from core import checkpoints
+
+from .. import loop, workdir
+from . import health as health_lib
+
+# Without a period of steps, checkpoints are this long apart: an epoch of a
+# small network is over before a checkpoint is written.
+CHECKPOINT_SECS = 10.0
+
+
+class Saving(loop.Hook):
+  """Saves every so many steps, or at the ends of epochs; and at the end."""
+
+  name = 'saving'
+
+  def __init__(
+      self,
+      now: loop.Now,
+      checkpointer: checkpoints.Checkpointer,
+      directory: workdir.Workdir,
+      hooks: Sequence[loop.Hook],
+      health: health_lib.Health,
+      *,
+      every_steps: int | None,
+  ):
+    """Names what is saved.
+
+    Args:
+      now: Where the run is.
+      checkpointer: Saves the variables.
+      directory: The work directory.
+      hooks: All others: they are told before it saves.
+      health: Says what is wrong with variables that are not finite.
+      every_steps: The steps between checkpoints. None saves at the end of an
+        epoch, if the steps since the last time took long enough.
+    """
+    self._now = now
+    self._checkpointer = checkpointer
+    self._directory = directory
+    self._hooks = hooks
+    self._health = health
+    self._every_steps = every_steps
+
+  def next(self, step: int) -> int:
+    """Returns the next step after which to save."""
+    if self._every_steps:
+      return self._now.at.next(step, self._every_steps)
+    return self._now.at.next_epochs(step)
+
+  def __call__(self, step: int, values: Mapping[str, float]) -> None:
+    """Saves, if it is time."""
+    if self._every_steps or self._now.unsaved_secs >= CHECKPOINT_SECS:
+      self._save(step)
+
+  def end(self, step: int) -> None:
+    """Saves the last step."""
+    self._save(step)
+
+  def _save(self, step: int) -> None:
+    if step == self._now.saved_step:
+      return
+    for hook in self._hooks:
+      hook.before_save()
+    self._directory.check_held()
+    stopped = self._now.stopped
+    self._directory.saving(dataclasses.asdict(stopped) if stopped else None)
+    try:
+      self._checkpointer.save(step)
+    except checkpoints.NonFiniteError as error:
+      self._health.check_variables(step, error.names)
+    self._now.saved_step = step
+    self._now.unsaved_secs = 0.0
+    self._directory.saved(step)

@@ -1,0 +1,79 @@
+"""Ends a run early: where nothing gets better, or time is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from core import distribution
+
+from . import monitor as monitor_lib
+
+
+class EarlyStopping:
+  """Ends a run after so many validations in a row without a better value."""
+
+  state: dict[str, tf.Variable]
+
+  def __init__(self, patience: int, monitor: monitor_lib.Monitor):
+    """Takes the number of validations, and what is to get better."""
+    self._patience = patience
+    self._monitor = monitor
+
+  def init(self) -> dict[str, Any]:
+    """Begins with no validation."""
+    return {'best': self._monitor.worst(), 'best_step': -1, 'validations': 0}
+
+  def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
+    """Counts validations."""
+    value = values[self._monitor.metric]
+    if self._monitor.is_better(value, float(self.state['best'])):
+      self.state['best'].assign(value)
+      self.state['best_step'].assign(step)
+      self.state['validations'].assign(0)
+      return None
+    count = int(self.state['validations'].assign_add(1))
+    if count < self._patience:
+      return None
+    best, step = float(self.state['best']), int(self.state['best_step'])
+    return (
+        f'{count} validation(s) without a better {self._monitor.metric} than '
+        f'{best:.4g} at step {step}'
+    )
+
+
+class MaxMinutes:
+  """Ends a run once it has taken so long, all its starts together."""
+
+  state: dict[str, tf.Variable]
+
+  def __init__(
+      self, minutes: float, strategy: tf.distribute.Strategy, started: float
+  ):
+    """Takes the minutes, and when this start began on the monotonic clock."""
+    self._minutes = minutes
+    self._strategy = strategy
+    self._last = started
+
+  def init(self) -> dict[str, Any]:
+    """Begins with no second."""
+    return {'seconds': 0.0}
+
+  def next(self, step: int) -> int:
+    """Returns the step itself: the clock is looked at after each call."""
+    return step
+
+  def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
+    """Looks at the clock, alike on all workers."""
+    now = time.monotonic()
+    (passed,) = distribution.mean_over_workers(
+        self._strategy, [now - self._last]
+    )
+    self._last = now
+    seconds = float(self.state['seconds'].assign_add(passed))
+    if seconds < 60 * self._minutes:
+      return None
+    return f'{seconds / 60:.2f} minutes are over, of {self._minutes:g}'

@@ -1,0 +1,67 @@
+"""Scores the validation split while a run trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from .. import evaluation, loop, tables
+from . import health as health_lib
+from . import rows as rows_lib
+
+
+class Validation(loop.Hook):
+  """Scores the validation split at the end of every so many epochs.
+
+  Without such a split it only shows the values of training.
+  """
+
+  name = 'validation'
+
+  def __init__(
+      self,
+      now: loop.Now,
+      score: Callable[[], evaluation.Scored] | None,
+      rows: rows_lib.Rows,
+      log: rows_lib.Log,
+      health: health_lib.Health,
+      *,
+      every_epochs: int,
+      headline: Sequence[str] = (),
+  ):
+    """Names what is scored, and where the values go.
+
+    Args:
+      now: Where the run is.
+      score: Scores the validation split; None if there is none.
+      rows: Writes rows.
+      log: Knows the sums of the epoch.
+      health: Checks the weights before they are scored.
+      every_epochs: The epochs between validations.
+      headline: The values to show; by default the first few.
+    """
+    self._headline = headline
+    self._now = now
+    self._score = score
+    self._rows = rows
+    self._log = log
+    self._health = health
+    self._every_epochs = every_epochs
+
+  def next(self, step: int) -> int:
+    """Returns the step of the next validation."""
+    return self._now.at.next_epochs(step, self._every_epochs)
+
+  def __call__(self, step: int, values: Mapping[str, float]) -> None:
+    """Validates."""
+    self._health.check_variables(step)
+    table = {'train': self._now.measure(self._log.epoch_sums())}
+    if self._score:
+      scored = self._score()
+      table['validation'] = scored.values
+      self._rows.write(
+          'validation', {**scored.values, 'num_examples': scored.num_examples}
+      )
+    text = tables.validation(
+        self._now.at.epochs(step), table, self._headline
+    )
+    self._now.say(f'{text}\n')

@@ -1,0 +1,151 @@
+"""The loop of a run: steps, and between them what hooks do.
+
+A hook says at which step it wants to be called, so that the graph is cut there
+and nowhere else, is called with the step and the values, and may ask for the
+end of the run, with a reason. All that happens in a run but steps is a hook.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from core import distribution, training
+
+from . import calls as calls_lib
+from . import feeds, interruption, periods
+
+
+class Hook:
+  """Something that happens in a run.
+
+  Attributes:
+    name: What it is called.
+  """
+
+  name: str
+
+  def next(self, step: int) -> int:
+    """Returns when to be called after a step; the step itself: after a call.
+
+    The graph takes steps in calls of half a second, at most. A hook whose next
+    step is the present one is called after each of them, and cuts none short.
+    """
+    return step
+
+  def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
+    """Does what it does.
+
+    Args:
+      step: The number of steps taken.
+      values: What is known there by name, the same on every worker: the floats
+        of the row of metrics.jsonl that was written last at this step, or else
+        means since the last row.
+
+    Returns:
+      A reason to end the run, or None to go on.
+    """
+
+  def before_save(self) -> None:
+    """Assigns to its variables what a checkpoint is to hold."""
+
+  def end(self, step: int) -> None:
+    """Does what is left to do after the last step, however the loop ended."""
+
+  def close(self) -> None:
+    """Releases what it holds, errors included."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stopped:
+  """The end of a run by a hook.
+
+  Attributes:
+    step: The step after which it asked for the end.
+    hook: The name of the hook.
+    reason: What it said.
+  """
+
+  step: int
+  hook: str
+  reason: str
+
+
+@dataclasses.dataclass
+class Now:
+  """Where a run is; the loop and its hooks share it.
+
+  Attributes:
+    sums: The sums of the steps since the last row of metrics.
+    at: The length of an epoch and of the run.
+    calls: How many steps the graph takes at a time, and how fast.
+    measure: Makes values of sums.
+    say: Prints a message, on the chief.
+    step: The steps taken so far.
+    values: See `Hook.__call__`.
+    saved_step: The step of the last checkpoint; -1 if there is none.
+    unsaved_secs: How long the steps since then took, or since the start.
+    stopped: The end by a hook, if one has asked for it.
+  """
+
+  sums: training.Sums
+  at: periods.Periods
+  calls: calls_lib.Calls
+  measure: Callable[[training.Sums], dict[str, float]]
+  say: Callable[[str], None]
+  step: int = 0
+  values: dict[str, float] = dataclasses.field(default_factory=dict)
+  saved_step: int = -1
+  unsaved_secs: float = 0.0
+  stopped: Stopped | None = None
+
+
+def run(
+    state: training.TrainState,
+    feed: feeds.Feed,
+    hooks: Sequence[Hook],
+    now: Now,
+) -> int:
+  """Trains until the end, a signal, or a hook that asks for the end.
+
+  Args:
+    state: The state, which is trained in place.
+    feed: Takes steps; no call goes beyond the end of an epoch.
+    hooks: What else happens, in this order.
+    now: Where the run is, which is kept up to date.
+
+  Returns:
+    The number of the signal that interrupted the run, or 0.
+  """
+  with contextlib.ExitStack() as stack:
+    interrupted = stack.enter_context(interruption.Interruption())
+    for hook in hooks:
+      stack.callback(hook.close)
+    is_interrupted = False
+    while now.step < now.at.num_steps and not (is_interrupted or now.stopped):
+      due = [hook.next(now.step) for hook in hooks]
+      ahead = [at for at in due if at > now.step]
+      end = min([now.at.next_epochs(now.step), *ahead])
+      size = min(now.calls.size, end - now.step)
+      started = time.monotonic()
+      now.sums, taken = feed(state, now.sums, now.step, size)
+      now.step += int(taken)
+      now.values = now.measure(now.sums)
+      seconds = time.monotonic() - started
+      is_interrupted = now.calls.agree(seconds, size, interrupted.signal)
+      now.unsaved_secs += now.calls.last_seconds
+      for hook, at in zip(hooks, due, strict=True):
+        if at <= now.step:
+          reason = hook(now.step, now.values)
+          if reason is not None and now.stopped is None:
+            now.stopped = Stopped(now.step, hook.name, reason)
+    for hook in hooks:
+      hook.end(now.step)
+  # One that came after the last step, in its validation or save, counts too.
+  (signals,) = distribution.mean_over_workers(
+      now.calls.strategy, [float(interrupted.signal > 0)]
+  )
+  return interrupted.signal or (signals > 0) * signal.SIGTERM

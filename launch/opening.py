@@ -1,0 +1,84 @@
+"""What `launch.train` says first."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from core import compilation, distribution, precision
+from pipelines import datasets
+
+from . import building, tables
+from . import experiment as experiment_lib
+
+
+def describe(
+    experiment: experiment_lib.Experiment,
+    dataset: datasets.Dataset,
+    strategy: tf.distribute.Strategy,
+    run: building.Training,
+    notes: list[str],
+) -> str:
+  """Says what is about to be trained, on what, and from where on.
+
+  Args:
+    experiment: The parts of the run.
+    dataset: The data set.
+    strategy: The strategy.
+    run: What is trained.
+    notes: More lines.
+
+  Returns:
+    The text.
+  """
+  counts = ', '.join(
+      f'{number:,} {split}' for split, number in dataset.num_examples.items()
+  )
+  kind = 'GPU' if distribution.on_gpu(strategy) else 'CPU'
+  lines = [
+      tables.parameters(run.state.parameters),
+      '',
+      f'{dataset.name} {dataset.version}: {counts}; '
+      f'{experiment.data.describe()}',
+      f'{type(strategy).__name__} over {strategy.num_replicas_in_sync} '
+      f'{kind} replica(s) in {experiment.config.precision}, '
+      f'{experiment.config.global_batch_size} examples a step, '
+      f'{experiment.num_steps:,} steps, '
+      f'{experiment.steps_per_epoch:,} an epoch',
+  ]
+  lines += dataset.notes
+  lines += _emulated(experiment.config.precision, strategy)
+  lines += _slow(experiment, strategy, run.extent)
+  lines += notes
+  return '\n'.join(lines) + '\n'
+
+
+def _emulated(dtype: str, strategy: tf.distribute.Strategy) -> list[str]:
+  """Warns of half precision that the devices have no products in."""
+  if precision.is_native(dtype, strategy):
+    return []
+  return [
+      f'--precision={dtype}: slow here, where products in it are emulated; '
+      '--precision=auto takes what the devices have.'
+  ]
+
+
+def _slow(
+    experiment: experiment_lib.Experiment,
+    strategy: tf.distribute.Strategy,
+    extent: compilation.Extent,
+) -> list[str]:
+  """Warns of what XLA computes slowly, if the flags ask for it."""
+  if extent <= compilation.Extent.UPDATE or (
+      not experiment.is_slow_on_cpu(strategy)
+  ):
+    return []
+  flag = f'--jit={experiment.config.jit}'
+  if extent == compilation.Extent.LOOP:
+    return [
+        f'{flag}: a compiled loop around this model is slow on a CPU, with '
+        'convolutions very slow; --jit=auto leaves it to TensorFlow.'
+    ]
+  return [
+      f'{flag}: XLA computes this model more slowly on a CPU than TensorFlow '
+      'does; --jit=auto leaves it to that.'
+  ]

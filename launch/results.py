@@ -1,0 +1,107 @@
+"""What a run came to: result.json."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from core import variables
+
+from . import building, evaluation, workdir
+
+# What each run was judged by before results said so.
+_OLDER = 'accuracy'
+
+
+def summarize(
+    run: building.Training,
+    directory: workdir.Workdir,
+    scored: evaluation.Scored | None,
+    num_compilations: int,
+) -> dict[str, Any]:
+  """Sums up a run that has ended.
+
+  Args:
+    run: The run.
+    directory: Its work directory.
+    scored: The score of the test split, if there is one.
+    num_compilations: How many programs XLA has compiled in this process.
+
+  Returns:
+    The fields of result.json.
+  """
+  experiment, now, clock = run.experiment, run.now, run.now.calls
+  examples = clock.timed_steps * experiment.config.global_batch_size
+  speed = (
+      round(examples / clock.timed_seconds, 1) if clock.timed_seconds else None
+  )
+  result: dict[str, Any] = {
+      'num_steps': now.step,
+      'num_epochs': now.at.epochs(now.step),
+      'num_parameters': sum(
+          v.shape.num_elements() for v in run.state.parameters.values()
+      ),
+      'num_train_step_traces': run.train_step.experimental_get_tracing_count(),
+      'compiled': run.extent.name.lower(),
+      'num_compilations': num_compilations,
+      'train_seconds': round(clock.timed_seconds, 3),
+      'examples_per_second': speed,
+      'images_per_second': speed,  # Its older name.
+      'num_train_examples': experiment.data.num_examples['train'],
+      'monitor': run.monitor.metric,
+  }
+  if now.stopped:
+    result['stopped'] = dataclasses.asdict(now.stopped)
+  if run.state.skipped is not None:
+    result['skipped_steps'] = run.health.num_skipped()
+  result |= _validation(run, directory)
+  if scored:
+    result['test'] = scored.to_json()
+    result |= {f'test_{name}': each for name, each in scored.values.items()}
+    result['num_test_examples'] = scored.num_examples
+  result['weights_sha256'] = variables.digest(
+      variables.named({'model': experiment.model})
+  )
+  return result
+
+
+def _validation(
+    run: building.Training, directory: workdir.Workdir
+) -> dict[str, Any]:
+  """Returns the last validation, and the first of the best ones."""
+  metric = run.monitor.metric
+  rows = [
+      row
+      for row in directory.read_metrics()
+      if row['split'] == 'validation' and metric in row
+  ]
+  if not rows:
+    return {}
+  best = rows[0]
+  for row in rows[1:]:
+    if run.monitor.is_better(row[metric], best[metric]):
+      best = row
+  return {
+      'num_validation_examples': rows[-1]['num_examples'],
+      f'validation_{metric}': rows[-1][metric],
+      'last_validation': rows[-1],
+      'best_validation': best,
+  }
+
+
+def headline(result: Mapping[str, Any]) -> str:
+  """Says in a few words what a run came to.
+
+  Args:
+    result: The result.
+
+  Returns:
+    The metric that the run is judged by, of the test split, of the validation
+    without one; or the steps.
+  """
+  metric = result.get('monitor', _OLDER)
+  for name in (f'test_{metric}', f'validation_{metric}'):
+    if name in result:
+      return f'{name} {result[name]:.4f}'
+  return f'{result["num_steps"]} steps'

@@ -1,0 +1,160 @@
+"""Tasks: what can be trained, one file each, chosen by the data's targets.
+
+A task of one's own is a function that returns a `Task`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from pipelines import spec as spec_lib
+
+from .. import arguments, programs
+from .. import config as config_lib
+from .. import data as data_lib
+from . import (
+  classification,
+  making,
+  multi_label,
+  regression,
+  segmentation,
+  text,
+)
+from . import task as task_lib
+
+Task = task_lib.Task
+Report = task_lib.Report
+Export = task_lib.Export
+
+# By the kind of the target that they are for.
+TASKS: dict[str, ModuleType] = {
+    'classification': classification,
+    'multi_label': multi_label,
+    'regression': regression,
+    'segmentation': segmentation,
+    'text': text,
+}
+_KINDS = {
+    'classification': spec_lib.CLASS,
+    'multi_label': spec_lib.CLASSES,
+    'regression': spec_lib.NUMBERS,
+    'segmentation': spec_lib.MASK,
+    'text': spec_lib.CLASS,
+}
+
+
+def losses() -> dict[str, Callable[..., Any]]:
+  """Returns the losses of all tasks by name."""
+  return {
+      name: loss
+      for module in reversed(TASKS.values())
+      for name, loss in module.LOSSES.items()
+  }
+
+
+def of(spec: spec_lib.Spec) -> str:
+  """Returns the name of the task that the main target of data is for.
+
+  Raises:
+    UserError: If there is none.
+
+  Example:
+    >>> from launch import tasks
+    >>> from pipelines import spec
+    >>> number = spec.Feature('numbers', (), 'float32')
+    >>> tasks.of(spec.Spec({'numbers': number, 'label': number}))
+    'regression'
+  """
+  kind = spec[spec_lib.LABEL].kind if spec_lib.LABEL in spec else 'none'
+  kinds = {feature.kind for feature in spec.inputs.values()}
+  if kind == spec_lib.CLASS and kinds == {spec_lib.TEXT}:
+    return 'text'
+  for name, known in _KINDS.items():
+    if known == kind:
+      return name
+  raise programs.UserError(
+      f'--task: none is known for a target of the kind {kind!r}; there are '
+      f'{", ".join(TASKS)}, or name a function of your own.'
+  )
+
+
+def with_defaults(
+    config: config_lib.Config, spec: spec_lib.Spec
+) -> config_lib.Config:
+  """Returns a config with the names that it leaves to the task.
+
+  Args:
+    config: The config.
+    spec: The features of its data.
+
+  Returns:
+    The config; for a task of somebody's own as it is.
+
+  Raises:
+    UserError: If there is no task or model for such data.
+  """
+  name = config.task or of(spec)
+  if not isinstance(name, str) or name not in TASKS:
+    return config
+  return dataclasses.replace(
+      config,
+      model=config.model or making.default_model(spec),
+      loss=config.loss or TASKS[name].DEFAULT_LOSS,
+  )
+
+
+def make(data: data_lib.DataSpec, config: config_lib.Config) -> Task:
+  """Makes the task of a config.
+
+  Args:
+    data: What the data set is.
+    config: The config.
+
+  Returns:
+    The task.
+
+  Raises:
+    UserError: If a name or an argument in the config is not valid.
+  """
+  name = getattr(config, 'task', None) or of(data.spec)
+  if callable(name):
+    return _own(name, data, config)
+  if name not in TASKS:
+    raise programs.UserError(
+        f'--task={name}: unknown; there are: {", ".join(TASKS)}.'
+    )
+  kind = data.target.kind
+  if kind != _KINDS[name]:
+    raise programs.UserError(
+        f'--task={name}: it is for a target of the kind {_KINDS[name]!r}, and '
+        f'that of the data set is {kind!r}.'
+    )
+  return TASKS[name].make(data, config)
+
+
+def _own(
+    function: Callable[..., Task],
+    data: data_lib.DataSpec,
+    config: config_lib.Config,
+) -> Task:
+  """Calls a function of somebody's own that makes a task."""
+  known = arguments.parameters(function, 'spec')
+  given = arguments.checked('task_arg', config.task_arg, known)
+  made = function(data.spec, **given)
+  missing = [
+      name
+      for name in (
+          'model', 'objective', 'train_metric', 'eval_metric', 'monitor',
+          'direction', 'report', 'predict', 'export',
+      )
+      if not hasattr(made, name)
+  ]
+  if missing:
+    raise programs.UserError(
+        f'--task: {config.task} returned a {type(made).__name__} without '
+        f'{", ".join(missing)}; return a launch.tasks.Task.'
+    )
+  return made

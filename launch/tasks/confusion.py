@@ -1,0 +1,99 @@
+"""Confusion matrices as files have them, and as plots show them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+# With more classes nearly all cells are 0: of 10,000 there would be 10^8. Nor
+# has a plot pixels for more.
+_MAX_DENSE_CLASSES = 1_000
+_MAX_NAMED_CLASSES = 30
+_MAX_LETTERS = 40
+
+
+def to_json(counts: Any) -> list[list[int]]:
+  """Returns a matrix as JSON has it.
+
+  Args:
+    counts: Integers, ``[num_classes, num_classes]``, a row per true class.
+
+  Returns:
+    The rows; with more than 1,000 classes ``[true, predicted, count]`` of each
+    cell that is not 0.
+  """
+  matrix = np.asarray(counts)
+  if len(matrix) <= _MAX_DENSE_CLASSES:
+    return matrix.astype(np.int64).tolist()
+  cells = np.argwhere(matrix)
+  values = matrix[tuple(cells.T)].astype(np.int64)
+  return np.column_stack([cells, values]).tolist()
+
+
+def from_json(rows: Sequence[Sequence[int]], num_classes: int) -> np.ndarray:
+  """Undoes `to_json`, with at most 1,000 rows and columns.
+
+  Args:
+    rows: What it returned.
+    num_classes: The number of classes.
+
+  Returns:
+    The counts, float64. With more than 1,000 classes each row and column is the
+    sum of as many neighbours as it takes, the last of fewer.
+  """
+  if num_classes <= _MAX_DENSE_CLASSES:
+    return np.asarray(rows, np.float64)
+  width = -(-num_classes // _MAX_DENSE_CLASSES)
+  size = -(-num_classes // width)
+  matrix = np.zeros([size, size])
+  true, predicted, counts = np.reshape(np.asarray(rows), [-1, 3]).T
+  np.add.at(matrix, (true // width, predicted // width), counts)
+  return matrix
+
+
+def figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Any:
+  """Plots the share of each true class that was taken for each class.
+
+  Args:
+    counts: What `to_json` returned.
+    names: The name of each class.
+
+  Returns:
+    A Figure of matplotlib.
+  """
+  from matplotlib import figure as figure_lib  # Slow, and needed at the end.
+
+  matrix = from_json(counts, len(names))
+  shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+  size = min(3 + 0.5 * len(names), 14)
+  plot = figure_lib.Figure(figsize=(size + 1, size), layout='constrained')
+  panel = plot.subplots()
+  end = len(names) - 0.5
+  image = panel.imshow(
+      shares, cmap='Blues', vmin=0, vmax=1, extent=(-0.5, end, end, -0.5)
+  )
+  plot.colorbar(image, label='share of the true class')
+  panel.set(xlabel='predicted', ylabel='true', title='test')
+  if len(names) <= _MAX_NAMED_CLASSES:
+    ticks = range(len(names))
+    shown = [shortened(name, '…') for name in names]
+    # A dollar sign in a name does not begin mathematics.
+    panel.set_xticks(ticks, shown, rotation=60, ha='right', parse_math=False)
+    panel.set_yticks(ticks, shown, parse_math=False)
+    for i, j in np.argwhere(matrix):
+      color = 'white' if shares[i, j] > 0.5 else 'black'
+      panel.text(
+          j, i, f'{matrix[i, j]:.0f}', ha='center', va='center', color=color,
+          fontsize=7,
+      )
+  return plot
+
+
+def shortened(name: str, dots: str = '...') -> str:
+  """Shortens a name that would leave no room for anything else."""
+  line = ' '.join(name.split())
+  if len(line) > _MAX_LETTERS:
+    line = f'{line[: _MAX_LETTERS - len(dots)]}{dots}'
+  return line

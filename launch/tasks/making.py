@@ -1,0 +1,222 @@
+"""Models and losses of a task, from the names and arguments of a config."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from core import models, objectives
+from pipelines import spec as spec_lib
+
+from .. import arguments, programs
+from .. import config as config_lib
+from .. import data as data_lib
+
+# What a flag of its own gives, or nobody.
+_NOT_THE_USERS = (
+    'name', 'class_weights', 'class_mask', 'positive_weights',
+    'label_smoothing',
+)
+Losses = Mapping[str, Callable[..., tf.Tensor]]
+
+
+def default_model(spec: spec_lib.Spec) -> str:
+  """Returns the name of the model that a data set of these inputs gets.
+
+  Raises:
+    UserError: If none of ours takes them.
+  """
+  kinds = {feature.kind for feature in spec.inputs.values()}
+  is_mask = any(spec[n].kind == spec_lib.MASK for n in spec.targets)
+  if kinds == {spec_lib.IMAGE}:
+    return 'unet' if is_mask else 'convnet'
+  if kinds and kinds <= {spec_lib.NUMBERS, spec_lib.CATEGORIES}:
+    return 'tabular'
+  if kinds == {spec_lib.TEXT}:
+    return 'text_classifier'
+  raise programs.UserError(
+      f'--model: none of ours takes {", ".join(spec.inputs) or "no inputs"} '
+      f'({", ".join(sorted(kinds))}); name one of your own.'
+  )
+
+
+def given(data: data_lib.DataSpec, num_outputs: int) -> dict[str, Any]:
+  """Returns what a model may ask of its data, by the argument's name."""
+  spec = data.spec
+  inputs = list(spec.inputs.values())
+  texts = [f for f in inputs if f.kind == spec_lib.TEXT]
+  columns = [f for f in inputs if f.kind == spec_lib.CATEGORIES]
+  result: dict[str, Any] = {
+      'num_classes': num_outputs,
+      'num_outputs': num_outputs,
+      'vocabulary_sizes': tuple(
+          len(each) for feature in columns for each in feature.vocabularies
+      ),
+  }
+  if texts and texts[0].vocabularies:
+    result['vocabulary_size'] = len(texts[0].vocabularies[0])
+  if len(inputs) == 1:
+    result['input_shape'] = inputs[0].shape
+  return result
+
+
+def model(
+    config: config_lib.Config, data: data_lib.DataSpec, num_outputs: int
+) -> Any:
+  """Makes the model of a config; its variables are made later.
+
+  Args:
+    config: The config; without a `model` the data decide.
+    data: What the data set is.
+    num_outputs: The number of outputs of an example, or of a place of it.
+
+  Returns:
+    The model.
+
+  Raises:
+    UserError: If the name or an argument is not valid.
+  """
+  name = config.model or default_model(data.spec)
+  make = name if callable(name) else models.REGISTRY.get(name)
+  if make is None:
+    known = ', '.join(sorted(models.REGISTRY))
+    raise programs.UserError(f'--model={name}: unknown; there are: {known}.')
+  return called('model', name, make, config.model_arg, given(data, num_outputs))
+
+
+def loss(
+    config: config_lib.Config,
+    known: Losses,
+    default: str,
+    **options: Any,
+) -> objectives.Loss:
+  """Makes the loss of a config.
+
+  Args:
+    config: The config.
+    known: The losses of the task by name.
+    default: The name of the one that it has without a `loss` in the config.
+    **options: What a loss is given if its signature has it.
+
+  Returns:
+    A function of labels and predictions.
+
+  Raises:
+    UserError: If the name or an argument is not valid.
+  """
+  name = config.loss or default
+  function = name if callable(name) else known.get(name)
+  if function is None:
+    raise programs.UserError(
+        f'--loss={name}: unknown; there are: {", ".join(sorted(known))}.'
+    )
+  bound = called(
+      'loss', name, functools.partial(_bound, function), config.loss_arg,
+      options, function,
+  )
+  return bound
+
+
+def smoothing(
+    config: config_lib.Config, known: Losses, default: str
+) -> dict[str, Any]:
+  """Returns the label smoothing of a config, as an option of its loss.
+
+  Raises:
+    UserError: If the loss has none.
+  """
+  name = config.loss or default
+  function = name if callable(name) else known.get(name)
+  if function and 'label_smoothing' in inspect.signature(function).parameters:
+    return {'label_smoothing': config.label_smoothing}
+  if config.label_smoothing:
+    raise programs.UserError(
+        f'--label_smoothing={config.label_smoothing}: --loss={name} has none.'
+    )
+  return {}
+
+
+def _bound(function: Callable[..., Any], **kwargs: Any) -> objectives.Loss:
+  return functools.partial(function, **kwargs)
+
+
+def called(
+    kind: str,
+    name: Any,
+    make: Callable[..., Any],
+    own: Mapping[str, Any],
+    offered: Mapping[str, Any],
+    function: Callable[..., Any] | None = None,
+) -> Any:
+  """Calls a factory with what of the offered its signature has.
+
+  Args:
+    kind: The flag.
+    name: Its value.
+    make: The factory.
+    own: The user's arguments.
+    offered: What the program can give.
+    function: Whose signature it is, if not that of the factory.
+
+  Returns:
+    What the factory makes.
+
+  Raises:
+    UserError: If an argument is not valid.
+  """
+  signature = _parameters(function or make)
+  first = list(signature)[:2] if function else []
+  known = {
+      parameter: value
+      for parameter, value in signature.items()
+      if parameter not in (*first, *offered, *_NOT_THE_USERS)
+  }
+  checked = arguments.checked(f'{kind}_arg', own, known)
+  taken = {key: value for key, value in offered.items() if key in signature}
+  try:
+    return make(**taken, **checked)
+  except (ValueError, TypeError) as error:
+    shown = ' '.join(f'--{kind}_arg={key}={own[key]}' for key in own)
+    raise programs.UserError(
+        f'--{kind}={name} {shown}'.rstrip() + f': {error}'
+    ) from None
+
+
+def _parameters(function: Any) -> dict[str, inspect.Parameter]:
+  """Returns what a function or a class takes."""
+  # Sonnet's metaclass hides what a module is constructed with.
+  is_class = isinstance(function, type)
+  source = function.__init__ if is_class else function
+  parameters = dict(inspect.signature(source).parameters)
+  if is_class:
+    parameters.pop('self', None)
+  return parameters
+
+
+def refuse_class_flags(config: config_lib.Config) -> None:
+  """Refuses flags of classes, for a task that has none.
+
+  Raises:
+    UserError: If one is used.
+  """
+  for name in ('class_weights', 'label_smoothing'):
+    if value := getattr(config, name):
+      raise programs.UserError(
+          f'--{name}={value}: it is for classes, and this task has none.'
+      )
+
+
+def refuse_views(config: config_lib.Config, why: str) -> None:
+  """Refuses test-time augmentation, for a task whose outputs would move.
+
+  Raises:
+    UserError: If it is used.
+  """
+  if config.test_time_augmentation != 'none':
+    raise programs.UserError(
+        f'--test_time_augmentation={config.test_time_augmentation}: {why}.'
+    )

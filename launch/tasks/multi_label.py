@@ -1,0 +1,201 @@
+"""Any number of classes for each example."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tabulate
+import tensorflow as tf
+
+from core import losses, metrics, objectives
+from core.metrics import rates
+
+from .. import config as config_lib
+from .. import data as data_lib
+from .. import programs
+from . import classification, columns, confusion, features, making
+from . import task as task_lib
+
+DEFAULT_LOSS = 'sigmoid_cross_entropy'
+LOSSES: dict[str, Callable[..., tf.Tensor]] = {
+    'dice': losses.dice,
+    'sigmoid_cross_entropy': losses.sigmoid_cross_entropy,
+    'sigmoid_focal': losses.sigmoid_focal,
+}
+_PER_CLASS = {
+    'precision': rates.precision,
+    'recall': rates.recall,
+    'f1': rates.f_beta,
+}
+# The area under the curve of each class takes as many histograms.
+_MAX_CURVES = 50
+
+
+class MultiLabel(task_lib.Task):
+  """Tells which of several classes apply to an example."""
+
+  def __init__(self, data: data_lib.DataSpec, **parts: Any):
+    """Takes the features of the data, and the parts of a task."""
+    super().__init__(
+        train_metric=metrics.collection(
+            {'micro_f1': columns.counted(rates.f_beta, 'micro')}
+        ),
+        eval_metric=eval_metric(data.target.num_classes),
+        example_batch=data.spec.zeros(),
+        monitor='macro_f1',
+        direction='max',
+        targets=data.spec.targets,
+        headline=(
+            'loss', 'macro_f1', 'micro_f1', 'exact_match',
+            'mean_average_precision',
+        ),
+        **parts,
+    )
+    self._names = data.target.class_names
+
+  def report(self, values: Mapping[str, Any]) -> task_lib.Report:
+    """Tells precision, recall and F1 of each class, and averages."""
+    if not {*_PER_CLASS, 'macro_f1', 'micro_f1'} <= values.keys():
+      return super().report(values)  # Other metrics were asked for.
+    vectors = [n for n in values if np.ndim(values[n]) == 1]
+    per_class = {
+        label: {name: float(values[name][i]) for name in vectors}
+        for i, label in enumerate(self._names)
+    }
+    rows: list[Any] = [
+        [confusion.shortened(label), *row.values()]
+        for label, row in per_class.items()
+    ]
+    rows.append(tabulate.SEPARATING_LINE)
+    rows += [
+        [f'{average} average', *(values[f'{average}_{n}'] for n in _PER_CLASS)]
+        for average in ('macro', 'micro')
+    ]
+    table = tabulate.tabulate(
+        rows, headers=['class', *vectors], floatfmt='.4f',
+        disable_numparse=[0],
+    )
+    return task_lib.Report(table, {'per_class': per_class})
+
+  def predict(self, batch: objectives.Batch) -> dict[str, tf.Tensor]:
+    """Predicts the names of the classes that apply, and probabilities.
+
+    Args:
+      batch: A batch; targets and weights may be left out.
+
+    Returns:
+      `prediction`, strings ``[batch_size]``, the names with commas between
+      them; `classes`, 0 or 1, and `probabilities`, both ``[batch_size,
+      num_classes]``.
+    """
+    logits = classification.logits_of(
+        objectives.call(self.model, self.inputs(batch), False, None)
+    )
+    applies = logits > 0
+    named = tf.where(applies, [f'{name},' for name in self._names], '')
+    joined = tf.strings.reduce_join(named, axis=1)
+    return {
+        task_lib.PREDICTION: tf.strings.regex_replace(joined, ',$', ''),
+        'classes': tf.cast(applies, tf.int32),
+        'probabilities': tf.sigmoid(logits),
+    }
+
+  def export(self) -> task_lib.Export:
+    """Says what a file takes and gives."""
+    return dataclasses.replace(super().export(), label_names=self._names)
+
+
+def make(data: data_lib.DataSpec, config: config_lib.Config) -> MultiLabel:
+  """Makes the task of a config.
+
+  Args:
+    data: What the data set is.
+    config: The config. Its class weights are how much an example that a class
+      applies to counts, for each that it does not; `balanced` makes both count
+      the same.
+
+  Returns:
+    The task.
+
+  Raises:
+    UserError: If a name or an argument in the config is not valid.
+  """
+  num_classes = data.target.num_classes
+  model = making.model(config, data, num_classes)
+  inputs = features.of(
+      model, list(data.spec.inputs), mean=data.mean, std=data.std
+  )
+  options = {}
+  weights = _positive_weights(data, config)
+  if weights is not None:
+    if (config.loss or DEFAULT_LOSS) != DEFAULT_LOSS:
+      raise programs.UserError(
+          f'--class_weights: --loss={config.loss} has none; '
+          f'{DEFAULT_LOSS} has.'
+      )
+    options['positive_weights'] = weights
+  return MultiLabel(
+      data,
+      model=model,
+      objective=objectives.supervised(
+          _smoothed(
+              making.loss(config, LOSSES, DEFAULT_LOSS, **options),
+              config.label_smoothing,
+          ),
+          inputs=inputs,
+          views=classification.VIEWS[config.test_time_augmentation](),
+      ),
+      inputs=inputs,
+  )
+
+
+def _positive_weights(
+    data: data_lib.DataSpec, config: config_lib.Config
+) -> Sequence[float] | None:
+  num_classes = data.target.num_classes
+  if config.class_weights == 'balanced':
+    total = data.num_examples['train']
+    return [(total - n) / max(n, 1) for n in data.class_counts]
+  weights = config.class_weights
+  if weights is not None and len(weights) != num_classes:
+    raise programs.UserError(
+        f'--class_weights: {len(weights)} weights for {num_classes} classes; '
+        'give one for each class.'
+    )
+  return weights
+
+
+def _smoothed(loss: objectives.Loss, smoothing: float) -> objectives.Loss:
+  """Moves labels towards 1/2, by a share of the way."""
+
+  def smoothed(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    labels = tf.cast(labels, tf.float32)
+    if smoothing:
+      labels = labels * (1 - smoothing) + smoothing / 2
+    return loss(labels, logits)
+
+  return smoothed
+
+
+def eval_metric(num_classes: int) -> metrics.Metric:
+  """Makes what an evaluation measures of a number of classes."""
+  members = {
+      f'{average}_{name}': columns.counted(formula, average)
+      for average in ('macro', 'micro')
+      for name, formula in _PER_CLASS.items()
+  }
+  members['exact_match'] = columns.exact_match()
+  members |= {
+      name: columns.counted(formula, None)
+      for name, formula in _PER_CLASS.items()
+  }
+  if num_classes <= _MAX_CURVES:
+    curves = columns.each(metrics.average_precision(), num_classes)
+    members['average_precision'] = curves
+    members['mean_average_precision'] = curves._replace(
+        compute=lambda sums: tf.reduce_mean(curves.compute(sums))
+    )
+  return metrics.collection(members)

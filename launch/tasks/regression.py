@@ -1,0 +1,351 @@
+"""One or several numbers for each example, or intervals that they lie in."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tabulate
+import tensorflow as tf
+
+from core import losses, metrics, objectives
+
+from .. import config as config_lib
+from .. import data as data_lib
+from .. import programs
+from . import columns, features, making
+from . import task as task_lib
+
+QUANTILE = 'quantile'
+DEFAULT_LOSS = 'squared_error'
+
+
+def quantiles(
+    labels: tf.Tensor,
+    predictions: tf.Tensor,
+    *,
+    levels: Sequence[float] = (0.1, 0.5, 0.9),
+) -> tf.Tensor:
+  r"""Computes the mean pinball loss of several quantiles.
+
+  Args:
+    labels: ``[batch_size, num_numbers]``.
+    predictions: ``[batch_size, num_numbers, num_levels]``.
+    levels: Which quantiles are predicted, in (0, 1), ascending.
+
+  Returns:
+    ``[batch_size]``.
+
+  Reference:
+    Koenker and Bassett, `Regression Quantiles
+    <https://doi.org/10.2307/1913643>`_, 1978, equation 3.1.
+  """
+  each = [
+      losses.quantile(labels, predictions[..., i], level=level)
+      for i, level in enumerate(levels)
+  ]
+  return tf.add_n(each) / len(each)
+
+
+LOSSES: dict[str, Callable[..., tf.Tensor]] = {
+    'absolute_error': losses.absolute_error,
+    'huber': losses.huber,
+    'log_cosh': losses.log_cosh,
+    QUANTILE: quantiles,
+    'squared_error': losses.squared_error,
+}
+
+
+class Regression(task_lib.Task):
+  """Predicts numbers.
+
+  The objective compares numbers that are shifted and scaled by the mean and the
+  standard deviation of the training split, so that it trains whatever their
+  unit is: a squared error of 1 is that of the mean. Metrics and predictions are
+  in the unit of the data.
+  """
+
+  def __init__(
+      self,
+      data: data_lib.DataSpec,
+      model: Any,
+      loss: objectives.Loss,
+      inputs: Callable[[objectives.Batch], Any],
+      levels: tuple[float, ...] = (),
+  ):
+    """Takes the parts of the task.
+
+    Args:
+      data: What the data set is.
+      model: The model, with `len(levels) or 1` outputs per number.
+      loss: The loss of numbers ``[batch_size, num_numbers]``.
+      inputs: A function of a batch to the model's inputs.
+      levels: The quantiles that are predicted; none for the numbers themselves.
+    """
+    self._mean = np.asarray(data.target_mean, np.float32)
+    std = np.asarray(data.target_std, np.float32)
+    self._std = np.where(std > 0, std, np.float32(1))  # One that is constant.
+    self._loss = loss
+    self._levels = levels
+    self._names = data.target.columns or tuple(
+        f'{index}' for index in range(len(self._mean))
+    )
+    self._is_scalar = not data.target.shape
+    super().__init__(
+        model=model,
+        objective=self._evaluate,
+        train_metric=metrics.collection(
+            {'rmse': self._central(metrics.root_mean_squared_error())}
+        ),
+        eval_metric=metrics.collection(self._members()),
+        example_batch=data.spec.zeros(),
+        monitor='loss' if levels else 'rmse',
+        direction='min',
+        inputs=inputs,
+        targets=data.spec.targets,
+        headline=(
+            'loss', 'mae', 'rmse', 'r2', 'baseline_rmse', 'coverage',
+        ),
+    )
+
+  def _evaluate(
+      self,
+      model: Any,
+      batch: objectives.Batch,
+      seed: tf.Tensor | None,
+      is_training: bool,
+  ) -> objectives.Evaluation:
+    """The objective."""
+    labels = tf.cast(objectives.read('labels', 'label', batch), tf.float32)
+    labels = labels[:, tf.newaxis] if self._is_scalar else labels  # [B, N]
+    outputs = self._outputs(
+        objectives.call(model, self.inputs(batch), is_training, seed)
+    )
+    return objectives.Evaluation(
+        values=self._loss((labels - self._mean) / self._std, outputs),
+        predictions=self._scaled(outputs),
+        penalty=tf.zeros([]),
+        labels=labels,
+    )
+
+  def _outputs(self, outputs: Any) -> tf.Tensor:
+    """Returns what a model predicts, in standard deviations.
+
+    Returns:
+      ``[batch_size, num_numbers]``, or ``[batch_size, num_numbers,
+      num_levels]`` with quantiles, none below the one before.
+    """
+    if isinstance(outputs, Mapping):
+      outputs = outputs['logits']
+    outputs = tf.cast(outputs, tf.float32)
+    if outputs.shape.rank == 1:
+      outputs = outputs[:, tf.newaxis]
+    size = len(self._mean)
+    if outputs.shape.rank != 2 or outputs.shape[1] != size * self._depth:
+      raise programs.UserError(
+          f'--model: it predicts {outputs.shape.as_list()}; expected '
+          f'[batch_size, {size * self._depth}], one output for each number'
+          f'{" and quantile" if self._levels else ""}.'
+      )
+    if not self._levels:
+      return outputs
+    outputs = tf.reshape(outputs, [-1, size, self._depth])
+    # The first, and how much each is above the one before.
+    steps = tf.concat(
+        [outputs[..., :1], tf.nn.softplus(outputs[..., 1:])], axis=-1
+    )
+    return tf.cumsum(steps, axis=-1)
+
+  @property
+  def _depth(self) -> int:
+    return len(self._levels) or 1
+
+  def _scaled(self, outputs: tf.Tensor) -> tf.Tensor:
+    """Returns predictions in the unit of the data."""
+    if not self._levels:
+      return outputs * self._std + self._mean
+    return outputs * self._std[:, np.newaxis] + self._mean[:, np.newaxis]
+
+  def _central(self, metric: metrics.Metric) -> metrics.Metric:
+    """Measures the number itself: of quantiles, the one nearest the median."""
+    return columns.at(metric, self._middle)
+
+  @property
+  def _middle(self) -> int | None:
+    if not self._levels:
+      return None
+    return int(np.argmin(np.abs(np.asarray(self._levels) - 0.5)))
+
+  def _members(self) -> dict[str, metrics.Metric]:
+    """Returns what an evaluation measures, by name."""
+    mae, rmse = metrics.mean_absolute_error(), metrics.root_mean_squared_error()
+    r2 = metrics.r2()
+    members = {'mae': mae, 'rmse': rmse, 'r2': r2}
+    size = len(self._mean)
+    if size > 1:
+      members |= {
+          f'{name}_each': columns.each(metric, size)
+          for name, metric in list(members.items())
+      }
+    members['counts'] = columns.histogram(self._mean, self._std)
+    members = {name: self._central(m) for name, m in members.items()}
+    baseline = tuple(self._mean.tolist())
+    members |= {
+        f'baseline_{name}': columns.of_constant(metric, baseline)
+        for name, metric in (('mae', mae), ('rmse', rmse))
+    }
+    if len(self._levels) > 1:
+      members['coverage'] = columns.coverage()
+      members['interval_width'] = columns.interval_width()
+    return members
+
+  def report(self, values: Mapping[str, Any]) -> task_lib.Report:
+    """Tells the errors, beside those of the training split's mean."""
+    if not {'mae', 'rmse', 'r2', 'counts', 'baseline_mae'} <= values.keys():
+      return super().report(values)  # Other metrics were asked for.
+    counts = np.asarray(values['counts'])
+    rows: list[Any] = [
+        ['the model', *(values[name] for name in ('mae', 'rmse', 'r2'))],
+        ['the mean in training', values['baseline_mae'],
+         values['baseline_rmse'], ''],
+    ]
+    numbers: dict[str, Any] = {'counts': counts.astype(np.int64).tolist()}
+    if 'mae_each' in values:
+      per_target = {
+          name: {
+              key: float(values[f'{key}_each'][i])
+              for key in ('mae', 'rmse', 'r2')
+          }
+          for i, name in enumerate(self._names)
+      }
+      rows.append(tabulate.SEPARATING_LINE)
+      rows += [[name, *row.values()] for name, row in per_target.items()]
+      numbers['per_target'] = per_target
+    table = tabulate.tabulate(
+        rows,
+        headers=['error', 'mae', 'rmse', 'r2'],
+        floatfmt='.4g',
+        disable_numparse=[0],
+    )
+    if 'coverage' in values:
+      share = self._levels[-1] - self._levels[0]
+      table += (
+          f'\n{values["coverage"]:.1%} of the numbers lie between the first '
+          f'and the last quantile, where {share:.1%} are expected; these are '
+          f'{values["interval_width"]:.4g} apart on average'
+      )
+    return task_lib.Report(
+        table=table,
+        values=numbers,
+        figures={
+            'predictions.png': functools.partial(
+                figure, counts, self._names, self._mean, self._std
+            )
+        },
+    )
+
+  def predict(self, batch: objectives.Batch) -> dict[str, tf.Tensor]:
+    """Predicts numbers in the unit of the data.
+
+    Args:
+      batch: A batch; targets and weights may be left out.
+
+    Returns:
+      `prediction`, or with several targets a column for each by its name,
+      ``[batch_size]``; with quantiles, one for each level as well, such as
+      `prediction_0.9`.
+    """
+    outputs = self._scaled(
+        self._outputs(
+            objectives.call(self.model, self.inputs(batch), False, None)
+        )
+    )
+    found = {}
+    for index in range(len(self._mean)):
+      is_one = len(self._mean) == 1
+      name = task_lib.PREDICTION if is_one else self._names[index]
+      if not self._levels:
+        found[name] = outputs[:, index]
+        continue
+      found[name] = outputs[:, index, self._middle]
+      for place, level in enumerate(self._levels):
+        found[f'{name}_{level:g}'] = outputs[:, index, place]
+    return found
+
+
+def make(data: data_lib.DataSpec, config: config_lib.Config) -> Regression:
+  """Makes the task of a config.
+
+  Args:
+    data: What the data set is.
+    config: The config.
+
+  Returns:
+    The task.
+
+  Raises:
+    UserError: If a name or an argument in the config is not valid.
+  """
+  making.refuse_class_flags(config)
+  name = config.loss or DEFAULT_LOSS
+  levels: tuple[float, ...] = ()
+  if name == QUANTILE:
+    default = quantiles.__kwdefaults__['levels']
+    levels = tuple(config.loss_arg.get('levels', default))
+    if not levels or list(levels) != sorted(set(levels)) or not all(
+        0 < level < 1 for level in levels
+    ):
+      raise programs.UserError(
+          f'--loss_arg=levels={",".join(map(str, levels))}: expected numbers '
+          'between 0 and 1, each above the one before.'
+      )
+  model = making.model(
+      config, data, len(data.target_mean) * (len(levels) or 1)
+  )
+  loss = making.loss(config, LOSSES, DEFAULT_LOSS)
+  inputs = features.of(
+      model, list(data.spec.inputs), mean=data.mean, std=data.std
+  )
+  return Regression(data, model, loss, inputs, levels)
+
+
+def figure(
+    counts: np.ndarray,
+    names: Sequence[str],
+    mean: np.ndarray,
+    std: np.ndarray,
+) -> Any:
+  """Plots predictions against labels, a panel for each target.
+
+  Args:
+    counts: How many examples lie in each bin, ``[num_targets, num_bins,
+      num_bins]``, a row for each bin of labels.
+    names: The name of each target.
+    mean: The mean of each in training.
+    std: Their standard deviations.
+
+  Returns:
+    A Figure of matplotlib.
+  """
+  from matplotlib import figure as figure_lib  # Slow, and needed at the end.
+
+  shown = min(len(counts), 4)
+  plot = figure_lib.Figure(figsize=(4.5 * shown, 4), layout='constrained')
+  panels = np.ravel(plot.subplots(1, shown))
+  for index, panel in enumerate(panels):
+    low, high = (
+        mean[index] + std[index] * edge
+        for edge in (-columns.NUM_DEVIATIONS, columns.NUM_DEVIATIONS)
+    )
+    panel.imshow(
+        np.log1p(counts[index].T), origin='lower', cmap='Blues', aspect='auto',
+        extent=(low, high, low, high),
+    )
+    panel.plot([low, high], [low, high], color='gray', linewidth=0.8)
+    panel.set(xlabel='label', ylabel='prediction')
+    panel.set_title(
+        names[index] if len(counts) > 1 else 'test', parse_math=False
+    )
+  return plot

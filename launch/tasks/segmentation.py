@@ -1,0 +1,143 @@
+"""One class for each pixel of an image."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tabulate
+import tensorflow as tf
+
+from core import losses, metrics, objectives
+from core.metrics import confusion as counting
+from core.metrics import rates
+
+from .. import config as config_lib
+from .. import data as data_lib
+from . import classification, confusion, features, making
+from . import task as task_lib
+
+DEFAULT_LOSS = 'softmax_cross_entropy'
+LOSSES: dict[str, Callable[..., tf.Tensor]] = {
+    'dice': losses.dice,
+    'softmax_cross_entropy': losses.softmax_cross_entropy,
+    'softmax_focal': losses.softmax_focal,
+    'tversky': losses.tversky,
+}
+
+
+class Segmentation(task_lib.Task):
+  """Tells which class each pixel of an image is of."""
+
+  def __init__(self, data: data_lib.DataSpec, **parts: Any):
+    """Takes the features of the data, and the parts of a task."""
+    num_classes = data.target.num_classes
+    matrix = metrics.confusion_matrix(num_classes)
+    super().__init__(
+        train_metric=metrics.collection({'pixel_accuracy': metrics.accuracy()}),
+        eval_metric=metrics.collection({
+            'pixel_accuracy': metrics.accuracy(),
+            'mean_iou': metrics.mean_iou(num_classes),
+            'iou': matrix._replace(compute=_iou),
+            'confusion_matrix': matrix,
+        }),
+        example_batch=data.spec.zeros(),
+        monitor='mean_iou',
+        direction='max',
+        targets=data.spec.targets,
+        **parts,
+    )
+    self._names = data.target.class_names
+
+  def report(self, values: Mapping[str, Any]) -> task_lib.Report:
+    """Tells how far regions overlap, by class."""
+    if not {'iou', 'mean_iou', 'confusion_matrix'} <= values.keys():
+      return super().report(values)  # Other metrics were asked for.
+    per_class = {
+        label: {'iou': float(values['iou'][i])}
+        for i, label in enumerate(self._names)
+    }
+    rows: list[Any] = [
+        [confusion.shortened(name), row['iou']]
+        for name, row in per_class.items()
+    ]
+    rows += [tabulate.SEPARATING_LINE, ['mean', values['mean_iou']]]
+    counts = confusion.to_json(values['confusion_matrix'])
+    return task_lib.Report(
+        table=tabulate.tabulate(
+            rows, headers=['class', 'intersection over union'], floatfmt='.4f',
+            disable_numparse=[0],
+        ),
+        values={'per_class': per_class, 'confusion_matrix': counts},
+        figures={
+            'confusion.png': functools.partial(
+                confusion.figure, counts, list(self._names)
+            )
+        },
+    )
+
+  def predict(self, batch: objectives.Batch) -> dict[str, tf.Tensor]:
+    """Predicts the class of each pixel.
+
+    Args:
+      batch: A batch; targets and weights may be left out.
+
+    Returns:
+      `mask`, int32 ``[batch_size, height, width]``.
+    """
+    logits = classification.logits_of(
+        objectives.call(self.model, self.inputs(batch), False, None)
+    )
+    return {'mask': tf.argmax(logits, axis=-1, output_type=tf.int32)}
+
+
+def make(data: data_lib.DataSpec, config: config_lib.Config) -> Segmentation:
+  """Makes the task of a config.
+
+  Args:
+    data: What the data set is.
+    config: The config.
+
+  Returns:
+    The task.
+
+  Raises:
+    UserError: If a name or an argument in the config is not valid.
+  """
+  making.refuse_views(config, 'the mask of a view would be moved as well')
+  num_classes = data.target.num_classes
+  model = making.model(config, data, num_classes)
+  inputs = features.of(
+      model, list(data.spec.inputs), mean=data.mean, std=data.std
+  )
+  loss = classification.weighted(
+      making.loss(
+          config,
+          LOSSES,
+          DEFAULT_LOSS,
+          **making.smoothing(config, LOSSES, DEFAULT_LOSS),
+      ),
+      classification.class_weights(data, config),
+  )
+  return Segmentation(
+      data,
+      model=model,
+      objective=objectives.supervised(_over_pixels(loss), inputs=inputs),
+      inputs=inputs,
+  )
+
+
+def _over_pixels(loss: objectives.Loss) -> objectives.Loss:
+  """Averages a loss of pixels, so that it is one of each example."""
+
+  def averaged(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    values = loss(labels, logits)
+    return tf.reduce_mean(values, axis=list(range(1, values.shape.rank)))
+
+  return averaged
+
+
+def _iou(matrix: tf.Tensor) -> tf.Tensor:
+  """Returns intersection over union of each class, 0 where there is none."""
+  return rates.intersection_over_union(counting.counts(matrix))

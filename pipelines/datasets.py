@@ -1,0 +1,220 @@
+"""A data set: features, and splits by name."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from . import errors, examples, splits
+from . import spec as spec_lib
+
+NAMES = ('train', 'validation', 'test')
+_BLOCK = 1024
+
+
+class Dataset:
+  """A data set, whichever kind of source it comes from.
+
+  Attributes:
+    name: The name that it was opened by.
+    spec: The features of its examples.
+    version: What the source calls this version of it; may be empty.
+    num_examples: The number of examples of each split there is: 'train',
+      'validation', 'test'.
+    left_out: Why a split of these is left out, by its name.
+    notes: Lines that a user should see. Opening a split may add some.
+    is_resident: Whether the examples are given in memory, not streamed.
+  """
+
+  def __init__(
+      self,
+      name: str,
+      spec: spec_lib.Spec,
+      opened: Mapping[str, splits.Split | Callable[[], splits.Split]],
+      *,
+      num_examples: Mapping[str, int] | None = None,
+      is_resident: bool | None = None,
+      notes: Sequence[str] = (),
+      left_out: Mapping[str, str] | None = None,
+      version: str = '',
+  ):
+    """Joins splits.
+
+    Args:
+      name: The name that it was opened by.
+      spec: The features of its examples.
+      opened: Each split by name, or a function that opens it when it is first
+        needed.
+      num_examples: The number of examples of each split; needed where one is
+        opened later.
+      is_resident: Whether splits are in memory; needed likewise.
+      notes: Lines that a user should see; a list is kept, not copied.
+      left_out: Why a split is left out, by its name.
+      version: What the source calls this version of the set.
+
+    Raises:
+      DataError: If there is no training split.
+    """
+    if 'train' not in opened:
+      raise errors.DataError(f'dataset: {name} has no split train.')
+    self.name = name
+    self.spec = spec
+    self.version = version
+    self.notes = notes if isinstance(notes, list) else list(notes)
+    self.left_out = dict(left_out or {})
+    self._splits = {n: opened[n] for n in NAMES if n in opened}
+    self.num_examples: dict[str, int] = dict(num_examples or {}) or {
+        n: self.split(n).num_examples for n in self._splits
+    }
+    self.is_resident: bool = (
+        all(self.split(n).is_resident for n in self._splits)
+        if is_resident is None
+        else is_resident
+    )
+
+  def split(self, name: str) -> splits.Split:
+    """Returns the examples of a split, which stays open.
+
+    Args:
+      name: A key of `num_examples`.
+
+    Returns:
+      What `batches.train_batches` and `batches.eval_batches` take.
+
+    Raises:
+      DataError: If there is no such split, or an example of it is damaged. What
+        is streamed is checked as it is read.
+    """
+    if name not in self._splits:
+      why = self.left_out.get(name)
+      raise errors.DataError(
+          f'split: {self.name} has no {name!r}{f" ({why})" if why else ""}; it '
+          f'has {", ".join(self._splits)}.'
+      )
+    split = self._splits[name]
+    if callable(split):
+      split = self._splits[name] = split()
+    return split
+
+  def check(self) -> None:
+    """Opens all splits, so that what is damaged in any shows up.
+
+    Raises:
+      DataError: As `split` does.
+    """
+    for name in self._splits:
+      self.split(name)
+
+  def checksums(self) -> dict[str, np.ndarray]:
+    """Returns a checksum of each example, by split.
+
+    Returns:
+      uint32 ``[num_examples]`` of each split in memory, CRC-32 of the bytes of
+      its features in the order of their names. Streamed splits have none.
+    """
+    return {
+        name: checksums(split.arrays)  # type: ignore[attr-defined]
+        for name in self._splits
+        if (split := self.split(name)).is_resident
+    }
+
+
+def in_memory(
+    arrays: Mapping[str, np.ndarray], spec: spec_lib.Spec
+) -> examples.Examples:
+  """Returns a split of arrays by feature, each ``[num_examples, ...]``."""
+  return examples.Examples(arrays, spec)
+
+
+def of_arrays(
+    name: str,
+    arrays: Mapping[str, Mapping[str, np.ndarray]],
+    spec: spec_lib.Spec,
+    notes: Sequence[str] = (),
+    left_out: Mapping[str, str] | None = None,
+) -> Dataset:
+  """Makes a data set of arrays.
+
+  Args:
+    name: What to call it.
+    arrays: For each split, an array ``[num_examples, ...]`` per feature.
+    spec: The features.
+    notes: Lines that a user should see.
+    left_out: Why a split is left out, by its name.
+
+  Returns:
+    The data set.
+
+  Raises:
+    DataError: If arrays and features do not fit each other.
+
+  Example:
+    >>> import numpy as np
+    >>> from pipelines import datasets, spec
+    >>> line = spec.Spec({
+    ...     'numbers': spec.Feature('numbers', (1,), 'float32', columns=('x',)),
+    ...     'label': spec.Feature('numbers', (), 'float32', columns=('y',)),
+    ... })
+    >>> x = np.arange(4, dtype=np.float32)
+    >>> data = datasets.of_arrays(
+    ...     'line', {'train': {'numbers': x[:, None], 'label': 2 * x}}, line
+    ... )
+    >>> data.num_examples
+    {'train': 4}
+  """
+  opened = {split: in_memory(some, spec) for split, some in arrays.items()}
+  return Dataset(name, spec, opened, notes=notes, left_out=left_out)
+
+
+def checksums(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+  """Returns the CRC-32 of each example of some arrays.
+
+  Args:
+    arrays: Arrays ``[num_examples, ...]`` by feature.
+
+  Returns:
+    uint32 ``[num_examples]``.
+  """
+  length = len(next(iter(arrays.values())))
+  found = []
+  for start in range(0, length, _BLOCK):
+    parts = [
+        np.ascontiguousarray(arrays[name][start : start + _BLOCK])
+        for name in sorted(arrays)
+    ]
+    rows = np.concatenate(
+        [part.reshape(len(part), -1).view(np.uint8) for part in parts], axis=1
+    )
+    view, width = memoryview(rows.reshape(-1)), rows.shape[1]
+    found += [
+        zlib.crc32(view[at : at + width]) for at in range(0, len(view), width)
+    ]
+  return np.array(found, np.uint32)
+
+
+def first_difference(
+    before: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray]
+) -> str | None:
+  """Names the first example that differs between two data sets.
+
+  Args:
+    before: What `Dataset.checksums` returned.
+    now: The same of another time.
+
+  Returns:
+    A description such as 'example 7 of train'; None if all are equal.
+  """
+  for name in NAMES:
+    old, new = before.get(name), now.get(name)
+    if old is None or new is None:
+      if old is not new:
+        return f'split {name}, which {"was" if new is None else "is now"} there'
+      continue
+    length = min(len(old), len(new))
+    if differing := np.flatnonzero(old[:length] != new[:length]).tolist():
+      return f'example {differing[0]} of {name}'
+    if len(old) != len(new):
+      return f'example {length} of {name}: it had {len(old)}, now {len(new)}'
+  return None

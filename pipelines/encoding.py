@@ -1,0 +1,370 @@
+"""A user's own rows, records, texts and images as a model takes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import errors, images, spec, texts
+from .sources import rows, table
+
+_TABLES = ('.csv', '.tsv')
+_RECORDS = ('.json', '.jsonl')
+_TEXTS = ('.txt',)
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+  """A raw example.
+
+  Attributes:
+    name: Where it comes from, such as 'new.csv, line 3'.
+    values: Its values by column or by feature.
+    folder: What paths of images are relative to.
+  """
+
+  name: str
+  values: Mapping[str, Any]
+  folder: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoded:
+  """Examples as a model takes them.
+
+  Attributes:
+    names: Where each comes from.
+    arrays: ``[num_examples, ...]`` of each input of the spec.
+    notes: Lines that a user should see.
+  """
+
+  names: list[str]
+  arrays: dict[str, np.ndarray]
+  notes: list[str]
+
+
+def read(paths: Sequence[str], data_spec: spec.Spec) -> list[Record]:
+  """Reads raw examples from files.
+
+  Args:
+    paths: Tables (.csv, .tsv), records (.jsonl, one in a line, or .json, one or
+      a list), texts (.txt, one in a line), images, and folders of images.
+    data_spec: The features of the data that the model was trained on.
+
+  Returns:
+    The examples in the order of the files.
+
+  Raises:
+    DataError: If a file cannot be read, or holds nothing that the features ask
+      for.
+  """
+  found = [
+      record for path in paths for record in _records(path, data_spec)
+  ]
+  if not found:
+    raise errors.DataError(
+        f'there is no example in {", ".join(paths) or "no file"}.'
+    )
+  return found
+
+
+def encode(
+    records: Sequence[Record],
+    data_spec: spec.Spec,
+    *,
+    may_lack: bool = False,
+    resizes: bool = False,
+) -> Encoded:
+  """Encodes raw examples by the features of the training data.
+
+  A feature takes the value of its own name: of an image a path or nested
+  integers, of a text a string, of others numbers, nested as the feature's shape
+  says. One with columns takes their values by name where its own is not there.
+
+  Args:
+    records: The examples; values that no input asks for are passed over.
+    data_spec: The features.
+    may_lack: Whether a missing number is NaN, which counts as the mean.
+    resizes: Whether images of other sizes are resized.
+
+  Returns:
+    The inputs.
+
+  Raises:
+    DataError: If a value is missing or does not fit; the example and the column
+      are named.
+
+  Example:
+    >>> from pipelines import encoding, spec
+    >>> house = spec.Spec({
+    ...     'area': spec.Feature('numbers', (1,), 'float32', columns=('m2',))
+    ... }, targets=())
+    >>> records = [encoding.Record('first', {'m2': '60'})]
+    >>> encoding.encode(records, house).arrays['area'].tolist()
+    [[60.0]]
+  """
+  encoder = _Encoder(records, may_lack, resizes)
+  arrays = {
+      name: encoder.feature(name, feature)
+      for name, feature in data_spec.inputs.items()
+  }
+  return Encoded([record.name for record in records], arrays, encoder.notes)
+
+
+def _records(path: str, data_spec: spec.Spec) -> Iterator[Record]:
+  """Yields the raw examples of a file or folder."""
+  file = pathlib.Path(path).expanduser()
+  suffix = file.suffix.lower()
+  if file.is_dir():
+    inside = (found for found in file.rglob('*')
+              if found.suffix.lower() in images.SUFFIXES)
+    for found in sorted(inside):
+      yield from _records(str(found), data_spec)
+  elif suffix in images.SUFFIXES:
+    name = _only(path, data_spec, spec.IMAGE)
+    yield Record(path, {name: str(file)})
+  elif suffix in _TABLES:
+    with errors.prefixed(path):
+      read_rows = rows.read(file)
+    for line, cells in zip(read_rows.lines, read_rows.cells, strict=True):
+      values = dict(zip(read_rows.columns, cells, strict=True))
+      yield Record(f'{path}, line {line}', values, str(file.parent))
+  elif suffix in _RECORDS:
+    yield from _json(path, file)
+  elif suffix in _TEXTS:
+    name = _only(path, data_spec, spec.TEXT)
+    for line, text in enumerate(_text(path, file).split('\n'), 1):
+      if text.strip():
+        yield Record(f'{path}, line {line}', {name: text.strip('\r')})
+  else:
+    known = (*_TABLES, *_RECORDS, *_TEXTS, *images.SUFFIXES)
+    raise errors.DataError(
+        f'{path}: expected a file of {", ".join(known)}, or a folder of images.'
+    )
+
+
+def _only(path: str, data_spec: spec.Spec, kind: str) -> str:
+  """Returns the one input that a file of its kind stands for."""
+  if len(data_spec.inputs) != 1 or not data_spec.of_kind(kind):
+    listed = ', '.join(f'{n} ({f.kind})' for n, f in data_spec.inputs.items())
+    raise errors.DataError(
+        f'{path} holds one {kind}, but the inputs are {listed}; give them as '
+        'rows of a .csv or records of a .jsonl.'
+    )
+  [(name, feature)] = data_spec.inputs.items()
+  return feature.columns[0] if feature.columns else name
+
+
+def _text(path: str, file: pathlib.Path) -> str:
+  try:
+    return file.read_text(encoding='utf-8-sig')
+  except (OSError, ValueError) as error:
+    raise errors.DataError(
+        f'{path} cannot be read: {errors.one_line(error)}.'
+    ) from None
+
+
+def _json(path: str, file: pathlib.Path) -> Iterator[Record]:
+  """Yields the records of a file of JSON."""
+  text = _text(path, file)
+  if file.suffix.lower() == '.json':
+    pieces = [(path, text)]
+  else:
+    lines = enumerate(text.split('\n'), 1)
+    pieces = [(f'{path}, line {n}', t) for n, t in lines if t.strip()]
+  for where, piece in pieces:
+    try:
+      found = json.loads(piece)
+    except ValueError as error:
+      raise errors.DataError(
+          f'{where}: not JSON: {errors.one_line(error)}.'
+      ) from None
+    is_list = isinstance(found, list) and file.suffix.lower() == '.json'
+    for index, values in enumerate(found if is_list else [found]):
+      name = f'{where}, record {index}' if is_list else where
+      if not isinstance(values, dict):
+        raise errors.DataError(
+            f'{name}: {type(values).__name__}; expected a record, such as '
+            '{"column": value}.'
+        )
+      yield Record(name, values, str(file.parent))
+
+
+class _Encoder:
+  """Encodes one feature after another, and collects notes."""
+
+  def __init__(
+      self, records: Sequence[Record], may_lack: bool, resizes: bool
+  ):
+    self.notes: list[str] = []
+    self._records, self._may_lack, self._resizes = records, may_lack, resizes
+
+  def feature(self, name: str, feature: spec.Feature) -> np.ndarray:
+    """Returns a feature of all records, ``[num_examples, ...]``."""
+    if feature.kind == spec.IMAGE:
+      return self._images(name, feature)
+    if feature.kind == spec.TEXT and feature.tokenizer:
+      return self._texts(name, feature)
+    if feature.kind == spec.CATEGORIES and feature.vocabularies:
+      return self._categories(name, feature)
+    if feature.columns and feature.kind == spec.NUMBERS:
+      found = [
+          [
+              self._number(record, column, value)
+              for column, value in self._cells(record, name, feature.columns)
+          ]
+          for record in self._records
+      ]
+      return np.array(found, np.float32).reshape([-1, *feature.shape])
+    return np.stack([self._array(r, name, feature) for r in self._records])
+
+  def _cells(
+      self, record: Record, name: str, columns: Sequence[str]
+  ) -> list[tuple[str, Any]]:
+    """Returns the value of each column of a feature."""
+    value = record.values.get(name)
+    if isinstance(value, list) and len(value) == len(columns):
+      return list(zip(columns, value, strict=True))
+    return [(column, self._value(record, column)) for column in columns]
+
+  def _value(self, record: Record, column: str) -> Any:
+    """Returns a value of a record; None if it is missing."""
+    if column not in record.values:
+      raise errors.DataError(
+          f'{record.name}: there is no column {column!r}'
+          f'{rows.nearest(column, list(record.values))}'
+      )
+    value = record.values[column]
+    return None if value == '' else value
+
+  def _number(self, record: Record, column: str, value: Any) -> float:
+    try:
+      return table.number('' if value is None else str(value), self._may_lack)
+    except ValueError as error:
+      raise _wrong(record, column, value, str(error)) from None
+
+  def _categories(self, name: str, feature: spec.Feature) -> np.ndarray:
+    columns = feature.columns or (name,)
+    known = [
+        {value: index for index, value in enumerate(vocabulary) if index}
+        for vocabulary in feature.vocabularies
+    ]
+    found = np.zeros([len(self._records), len(columns)], np.int32)
+    for row, record in enumerate(self._records):
+      cells = self._cells(record, name, columns)
+      for place, (column, value) in enumerate(cells):
+        if value is None and table.MISSING not in known[place]:
+          raise _wrong(
+              record, column, value,
+              'a category is missing, and none was in training',
+          )
+        text = table.MISSING if value is None else str(value)
+        found[row, place] = known[place].get(text, 0)
+    for place, column in enumerate(columns):
+      self._tell_unknown(column, found[:, place])
+    return found
+
+  def _tell_unknown(self, column: str, found: np.ndarray) -> None:
+    if unknown := int((found == 0).sum()):
+      first = self._records[int(np.argmax(found == 0))]
+      self.notes.append(
+          f'{column}: {unknown:,} of {len(found):,} values were not in the '
+          f'training split, and count as unknown; the first is that of '
+          f'{first.name}.'
+      )
+
+  def _texts(self, name: str, feature: spec.Feature) -> np.ndarray:
+    columns = feature.columns or (name,)
+    found = []
+    for record in self._records:
+      cells = self._text_cells(record, name, columns)
+      for column, cell in cells:
+        if not isinstance(cell, str | None):
+          raise _wrong(record, column, cell, 'expected a text')
+      found.append(' '.join(cell for _, cell in cells if cell))
+    [length] = feature.shape
+    lengths = [len(texts.tokens(text, feature.tokenizer)) for text in found]
+    if cut := sum(each > length for each in lengths):
+      self.notes.append(
+          f'{columns[0]}: {cut:,} of {len(found):,} texts are cut to {length} '
+          'tokens, as in training.'
+      )
+    [vocabulary] = feature.vocabularies
+    return texts.encode(found, vocabulary, feature.tokenizer, length)
+
+  def _text_cells(
+      self, record: Record, name: str, columns: Sequence[str]
+  ) -> list[tuple[str, Any]]:
+    if name in record.values:
+      return [(name, self._value(record, name))]
+    return self._cells(record, name, columns)
+
+  def _images(self, name: str, feature: spec.Feature) -> np.ndarray:
+    array = np.zeros([len(self._records), *feature.shape], np.uint8)
+    files = {}
+    for index, record in enumerate(self._records):
+      value = self._value(record, name)
+      if isinstance(value, str):
+        files[index] = os.path.join(record.folder, os.path.expanduser(value))
+      else:
+        array[index] = self._array(record, name, feature)
+    for index, path in files.items():
+      self._check_image(self._records[index], path, feature)
+    loaded, broken = images.load(
+        list(files.values()), feature.shape, self._resizes
+    )
+    for place, why in broken.items():
+      record = self._records[list(files)[place]]
+      raise errors.DataError(f'{record.name}: {why}.')
+    array[list(files)] = loaded
+    return array
+
+  def _check_image(
+      self, record: Record, path: str, feature: spec.Feature
+  ) -> None:
+    """Checks that a file is an image of the model's size."""
+    height, width, channels = feature.shape
+    header = images.read_header(path)
+    if not self._resizes and header[:2] != (height, width):
+      raise errors.DataError(
+          f'{record.name}: the image is {header.height} x {header.width}; the '
+          f'model takes {height} x {width}. Resize it, or have it resized.'
+      )
+    if channels == 1 and header.channels >= 3:
+      self.notes.append(f'{record.name}: colours are made grey.')
+
+  def _array(
+      self, record: Record, name: str, feature: spec.Feature
+  ) -> np.ndarray:
+    """Returns a value that is given as numbers."""
+    value = self._value(record, name)
+    try:
+      given = np.asarray(float(value) if isinstance(value, str) else value)
+    except ValueError:  # Not a number, or lists of different lengths.
+      given = np.array(None)
+    is_float = feature.dtype.startswith('float')
+    if given.dtype.kind in 'biuf' and given.shape in (feature.shape, ()):
+      with np.errstate(over='ignore'):  # It is then infinite, and refused.
+        found = given.reshape(feature.shape).astype(feature.dtype)
+      if np.isfinite(found).all() if is_float else np.all(found == given):
+        return found
+    raise _wrong(
+        record, name, value, f'expected {feature.dtype} {list(feature.shape)}'
+    )
+
+
+def _wrong(
+    record: Record, column: str, value: Any, what: str
+) -> errors.DataError:
+  shown = repr(value)
+  shown = shown if len(shown) < 40 else f'{shown[:40]}...'
+  return errors.DataError(
+      f'{record.name}, column {column!r}: '
+      f'{"nothing" if value is None else shown}; {what}.'
+  )

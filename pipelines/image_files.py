@@ -1,0 +1,109 @@
+"""A split of images on disk, each read when a batch needs it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from . import errors, examples, images, spec
+
+
+@dataclasses.dataclass(eq=False)
+class ImageFiles:
+  """The examples of a split whose images do not fit in memory.
+
+  A key is an index, as of `examples.Examples`, and the order of an epoch is the
+  same: so are the batches of the same images, to the bit.
+
+  Attributes:
+    paths: The file of each example's image.
+    arrays: The other features, ``[num_examples, ...]``.
+    spec: The features; `image` is read from the files.
+    resizes: Whether images are resized to the shape of the spec.
+    is_resident: False.
+  """
+
+  paths: Sequence[str]
+  arrays: Mapping[str, np.ndarray]
+  spec: spec.Spec
+  resizes: bool = False
+  is_resident: bool = dataclasses.field(default=False, init=False)
+
+  @property
+  def num_examples(self) -> int:
+    """The number of examples."""
+    return len(self.paths)
+
+  def keys(self) -> tf.data.Dataset:
+    """Returns the key of each example, in the order of the split."""
+    return tf.data.Dataset.range(self.num_examples)
+
+  def epochs(
+      self, seed: int, first_epoch: int, global_batch_size: int
+  ) -> tf.data.Dataset:
+    """Returns the keys of the global batches of all epochs from one on.
+
+    Args:
+      seed: The run's seed.
+      first_epoch: The epoch to begin with, from 0.
+      global_batch_size: The number of keys in a row.
+
+    Returns:
+      What `examples.Examples.epochs` does.
+    """
+    return self._order.epochs(seed, first_epoch, global_batch_size)
+
+  def load(self, keys: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Reads examples.
+
+    Args:
+      keys: int64 ``[batch_size]``, integers in [0, num_examples).
+
+    Returns:
+      The features, ``[batch_size, ...]`` each, and `index` int32, the positions
+      in the split.
+    """
+    shape = self.spec[spec.IMAGE].shape
+    loaded = self._order.load(keys)
+    paths = tf.gather(self._path_tensor, keys)
+    loaded[spec.IMAGE] = tf.map_fn(
+        lambda path: images.read(path, shape, self.resizes),
+        paths,
+        fn_output_signature=tf.TensorSpec(shape, tf.uint8),
+    )
+    return {name: loaded[name] for name in (*self.spec, 'index')}
+
+  def explain(self, error: Exception) -> Exception:
+    """Returns the error to raise for one that reading has raised.
+
+    Args:
+      error: The error.
+
+    Returns:
+      A DataError that names the first file that cannot be read; the error
+      itself if there is none.
+    """
+    shape = self.spec[spec.IMAGE].shape
+    broken = images.find_first_broken(self.paths, shape, self.resizes)
+    if not broken:
+      return error
+    index, why = broken
+    return errors.DataError(
+        f'dataset: {self.paths[index]} cannot be decoded: {why}; bring it back '
+        'from a copy, or leave it out with skip_damaged.'
+    )
+
+  @functools.cached_property
+  def _order(self) -> examples.Examples:
+    """The features in memory, whose order is that of the images too."""
+    features = {n: self.spec[n] for n in self.spec if n != spec.IMAGE}
+    return examples.Examples(self.arrays, spec.Spec(features))
+
+  @functools.cached_property
+  def _path_tensor(self) -> tf.Tensor:
+    with tf.init_scope(), tf.device('CPU:0'):
+      return tf.constant(list(self.paths))

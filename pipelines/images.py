@@ -1,0 +1,318 @@
+"""Files of images: what their headers say, and their pixels."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from . import errors
+
+SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.gif')
+_PNG = b'\x89PNG\r\n\x1a\n'
+# By colour type: grey, RGB, palette, grey and alpha, RGBA.
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
+# Markers of a JPEG's frame, and those without a length.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_ALONE = frozenset((0x01, *range(0xD0, 0xD9)))
+_BATCH_SIZE = 256
+# Nothing here is for AutoGraph, which would take most of the time of a start.
+_not_converted = tf.autograph.experimental.do_not_convert
+
+
+class Header(NamedTuple):
+  """What a file says of its image.
+
+  Attributes:
+    height: The number of rows of pixels.
+    width: The number of columns.
+    channels: 1 grey, 3 colours; 2 and 4 are these with transparency.
+    bits: The number of bits of a channel.
+  """
+
+  height: int
+  width: int
+  channels: int
+  bits: int
+
+
+def read_header(path: str | os.PathLike[str]) -> Header:
+  """Reads the header of a PNG, JPEG, BMP or GIF, whatever its suffix.
+
+  Args:
+    path: The file.
+
+  Returns:
+    What it says.
+
+  Raises:
+    DataError: If the file cannot be read or is none of these.
+  """
+  try:
+    with open(path, 'rb') as file:
+      found = _header(file)
+  except errors.DataError as error:
+    raise errors.DataError(f'{path}: {error}') from None
+  except (OSError, struct.error, KeyError, ValueError) as error:
+    reason = (
+        error.strerror or 'cannot be read'
+        if isinstance(error, OSError)
+        else 'its header is cut short or damaged'
+    )
+    raise errors.DataError(f'{path}: {reason}.') from None
+  if found is None or min(found) < 1:
+    raise errors.DataError(
+        f'{path}: not an image; expected PNG, JPEG, BMP or GIF.'
+    )
+  return found
+
+
+def _header(file: BinaryIO) -> Header | None:
+  start = file.read(34)
+  if start.startswith(_PNG):
+    width, height, bits, kind = struct.unpack('>IIBB', start[16:26])
+    return Header(height, width, _PNG_CHANNELS[kind], bits)
+  if start[:6] in (b'GIF87a', b'GIF89a'):
+    width, height = struct.unpack('<HH', start[6:10])
+    return Header(height, width, 3, 8)
+  if start.startswith(b'BM'):
+    return _bmp_header(file, start)
+  if start.startswith(b'\xff\xd8'):
+    file.seek(2)
+    return _jpeg_header(file)
+  return None
+
+
+def _bmp_header(file: BinaryIO, start: bytes) -> Header:
+  """Reads what the decoder cannot tell: it takes palettes for pixels."""
+  size, width, height, _, bits, packed = struct.unpack('<IiiHHI', start[14:34])
+  if bits == 8:
+    file.seek(14 + size)
+    greys = b''.join(bytes((value, value, value)) for value in range(256))
+    palette = np.frombuffer(file.read(4 * 256), np.uint8).reshape(-1, 4)
+    is_plain = palette[:, :3].tobytes() == greys
+  else:
+    is_plain = bits in (24, 32)
+  if not is_plain or packed not in (0, 3):
+    raise errors.DataError(
+        'a BMP with a palette or packed; convert it to PNG.'
+    )
+  return Header(abs(height), width, bits // 8, 8)  # Below 0: top row first.
+
+
+def _jpeg_header(file: BinaryIO) -> Header:
+  """Goes from segment to segment, up to the one of the frame."""
+  while True:
+    mark, marker = struct.unpack('>BB', file.read(2))
+    while marker == 0xFF:  # Filled up.
+      [marker] = struct.unpack('>B', file.read(1))
+    if mark != 0xFF:
+      raise KeyError(mark)
+    if marker in _ALONE:
+      continue
+    [length] = struct.unpack('>H', file.read(2))
+    if marker in _FRAMES:
+      bits, height, width, parts = struct.unpack('>BHHB', file.read(6))
+      return Header(height, width, 1 if parts == 1 else 3, bits)
+    file.seek(length - 2, os.SEEK_CUR)
+
+
+def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
+  """Decodes an image; of a GIF the first picture.
+
+  Args:
+    contents: The bytes of the file, a string ``[]``.
+    channels: 1 for grey, 3 for colours; transparency is dropped.
+
+  Returns:
+    uint8 ``[H, W, channels]``. Running it fails where the image is broken, or a
+    BMP or GIF of colours is to be grey.
+  """
+
+  def other():
+    return tf.io.decode_image(contents, channels, expand_animations=False)
+
+  def bitmap():  # Its decoder converts nothing: grey is repeated by adding 0.
+    image = tf.io.decode_bmp(contents)[..., :3]
+    return image + tf.zeros([1, 1, channels], tf.uint8)
+
+  is_bmp = tf.strings.substr(contents, 0, 2) == b'BM'
+  image = tf.cond(is_bmp, bitmap, other)
+  return tf.ensure_shape(image, [None, None, channels])
+
+
+def resize(
+    image: tf.Tensor, size: Sequence[int], *, is_mask: bool = False
+) -> tf.Tensor:
+  """Resizes an image, antialiased bilinear.
+
+  Args:
+    image: uint8 ``[H, W, C]``.
+    size: The new (height, width).
+    is_mask: Whether values are classes: each is then the nearest one.
+
+  Returns:
+    uint8 ``[*size, C]``.
+  """
+  if is_mask:
+    nearest = tf.image.ResizeMethod.NEAREST_NEIGHBOR
+    return tf.image.resize(image, size, nearest)
+  resized = tf.image.resize(image, size, antialias=True)
+  rounded = tf.saturate_cast(tf.round(resized), tf.uint8)
+  return tf.ensure_shape(rounded, [*size, image.shape[-1]])
+
+
+@_not_converted
+def read(
+    path: tf.Tensor,
+    shape: tuple[int, ...],
+    resizes: bool,
+    is_mask: bool = False,
+) -> tf.Tensor:
+  """Reads an image; running it fails where the file is broken.
+
+  Args:
+    path: The file, a string ``[]``.
+    shape: (H, W, C) to return.
+    resizes: Whether images of other sizes are resized; else they fail.
+    is_mask: Whether values are classes.
+
+  Returns:
+    uint8 of the shape.
+  """
+  image = decode(tf.io.read_file(path), shape[-1])
+  image = resize(image, shape[:2], is_mask=is_mask) if resizes else image
+  return tf.ensure_shape(image, shape)
+
+
+def load(
+    paths: Sequence[str],
+    shape: tuple[int, ...],
+    resizes: bool,
+    *,
+    is_mask: bool = False,
+) -> tuple[np.ndarray, dict[int, str]]:
+  """Reads images into memory, several at a time.
+
+  Args:
+    paths: The files.
+    shape: (H, W, C) of each image.
+    resizes: Whether images of other sizes are resized; else they are broken.
+    is_mask: Whether values are classes.
+
+  Returns:
+    uint8 ``[num_images, H, W, C]``, and why an image cannot be read, by its
+    index; such images are 0.
+  """
+  array = np.zeros([len(paths), *shape], np.uint8)
+  found = np.zeros(len(paths), bool)
+  for index, some in _readable(paths, shape, resizes, is_mask):
+    array[index], found[index] = some, True
+  return array, _why(paths, found, shape, resizes)
+
+
+def find_broken(
+    paths: Sequence[str], shape: tuple[int, ...], resizes: bool
+) -> dict[int, str]:
+  """Reads images without keeping them.
+
+  Args:
+    paths: The files.
+    shape: (H, W, C) of each image.
+    resizes: Whether images of other sizes are resized; else they are broken.
+
+  Returns:
+    Why an image cannot be read, by its index.
+  """
+  found = np.zeros(len(paths), bool)
+  for index, _ in _readable(paths, shape, resizes):
+    found[index] = True
+  return _why(paths, found, shape, resizes)
+
+
+def find_first_broken(
+    paths: Sequence[str], shape: tuple[int, ...], resizes: bool
+) -> tuple[int, str] | None:
+  """Reads images up to the first that cannot be read.
+
+  Args:
+    paths: The files.
+    shape: (H, W, C) of each image.
+    resizes: Whether images of other sizes are resized; else they are broken.
+
+  Returns:
+    Its index and why it cannot be read; None if all can.
+  """
+  num_read = 0
+  for indices, _ in _readable(paths, shape, resizes):
+    missing = np.flatnonzero(indices != num_read + np.arange(len(indices)))
+    num_read += int(missing[0]) if missing.size else len(indices)
+    if missing.size:
+      break
+  if num_read == len(paths):
+    return None
+  return num_read, why_broken(paths[num_read], shape, resizes)
+
+
+def _readable(
+    paths: Sequence[str],
+    shape: tuple[int, ...],
+    resizes: bool,
+    is_mask: bool = False,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """Yields batches of the images that can be read, and their indices."""
+  return (
+      tf.data.Dataset.from_tensor_slices(list(paths))
+      .enumerate()
+      .map(
+          _not_converted(
+              lambda index, path: (index, read(path, shape, resizes, is_mask))
+          ),
+          num_parallel_calls=tf.data.AUTOTUNE,
+      )
+      .ignore_errors()
+      .batch(_BATCH_SIZE)
+      .prefetch(1)
+      .as_numpy_iterator()
+  )
+
+
+def _why(
+    paths: Sequence[str],
+    found: np.ndarray,
+    shape: tuple[int, ...],
+    resizes: bool,
+) -> dict[int, str]:
+  return {
+      index: why_broken(paths[index], shape, resizes)
+      for index in np.flatnonzero(~found).tolist()
+  }
+
+
+def why_broken(
+    path: str, shape: tuple[int, ...], resizes: bool
+) -> str:
+  """Returns why an image cannot be read.
+
+  Args:
+    path: The file.
+    shape: (H, W, C) that it should have.
+    resizes: Whether images of other sizes are resized.
+
+  Returns:
+    The reason, without the path.
+
+  Raises:
+    RuntimeError: If it can be read now: the fault was the machine's.
+  """
+  try:
+    read(tf.constant(path), shape, resizes)
+  except (tf.errors.OpError, ValueError) as error:
+    return errors.one_line(error)
+  raise RuntimeError(
+      f'{path} could not be read, and can now: is the memory or the disk full?'
+  )

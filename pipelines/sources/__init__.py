@@ -1,0 +1,79 @@
+"""Data sets by name, wherever their examples are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from .. import datasets, errors, options, preparation
+from . import arrays, folder, table, tfds_sets
+
+__all__ = ('open_dataset', 'route')
+
+Dataset = datasets.Dataset
+DataError = errors.DataError
+Options = options.Options
+DEBIAN_ARCHIVES_DIR = preparation.DEBIAN_ARCHIVES_DIR
+
+_SOURCES = {
+    'csv': table.of_csv,
+    'folder': folder.of_folder,
+    'npz': arrays.of_npz,
+    'tfds': tfds_sets.of_tfds,
+}
+
+
+def open_dataset(
+    name: str, load: Callable[[], Any] | None = None, **chosen: Any
+) -> datasets.Dataset:
+  """Opens a data set by name.
+
+  Args:
+    name: `tfds:NAME` or NAME alone, a set of TFDS or one that is prepared in
+      `data_dir`; `folder:DIR`; `npz:FILE`; `csv:FILE?label=COLUMN`.
+    load: A function that returns the set, see `arrays.of_function`; the name is
+      then what to call it.
+    **chosen: The fields of `options.Options`.
+
+  Returns:
+    The data set.
+
+  Raises:
+    DataError: If there is no such set, it cannot be used, or an option does not
+      fit it.
+
+  Example:
+    dataset = sources.open_dataset('fashion_mnist')
+    train = dataset.split('train')
+  """
+  asked = options.Options(**chosen)
+  if load is not None:
+    return arrays.of_function(name, load, asked)
+  prefix, _, rest = name.partition(':')
+  if prefix in _SOURCES:
+    return _SOURCES[prefix](rest, asked)
+  return tfds_sets.of_tfds(name, asked)
+
+
+def route(
+    name: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    archives_dir: str | os.PathLike[str] | None = None,
+) -> str | None:
+  """Says by which way a set would be had, within about 5 s.
+
+  Args:
+    name: A name of TFDS, or of a set prepared in `data_dir`.
+    data_dir: The folder of prepared sets; None means TFDS's default.
+    archives_dir: A folder with the set's archives under upstream's names;
+      None means the one of Debian's package, for Fashion-MNIST.
+
+  Returns:
+    'prepared', 'archives' or 'download', the first that serves, or None.
+
+  Raises:
+    DataError: If the name is unknown.
+  """
+  builder = preparation.make_builder(name, data_dir)
+  return preparation.find_route(builder, name, archives_dir)

@@ -1,0 +1,215 @@
+"""Reads a CSV file as rows of text, each with the line that it begins at."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import difflib
+import io
+import math
+import pathlib
+import sys
+from collections.abc import Iterator, Sequence
+
+from .. import errors
+
+SEPARATORS = (',', ';', '\t')
+# Names for what a command line can hardly hold.
+_NAMED = {'tab': '\t', 'comma': ',', 'semicolon': ';', 'space': ' '}
+# What stands for a missing number; elsewhere only nothing does.
+_NO_NUMBERS = frozenset(('', 'na', 'n/a', 'nan', 'null', 'none', '?', '-'))
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+  """The rows of a file.
+
+  Attributes:
+    columns: The name of each column.
+    cells: The text of each cell of each row, without spaces around it.
+    lines: The line at which each row begins, from 1.
+    keys: The bytes of each row as they stand in the file.
+    separator: What stands between cells.
+  """
+
+  columns: tuple[str, ...]
+  cells: list[list[str]]
+  lines: list[int]
+  keys: list[bytes]
+  separator: str
+
+  def column(self, name: str) -> list[str]:
+    """Returns the cells of a column by its name."""
+    index = self.columns.index(name)
+    return [row[index] for row in self.cells]
+
+
+def read(path: pathlib.Path, separator: str = '') -> Rows:
+  """Reads a file in UTF-8, with or without a byte-order mark.
+
+  Args:
+    path: The file. Its first row holds the names of the columns; cells may
+      be quoted, and hold line breaks then.
+    separator: What stands between cells, or 'tab', 'comma', 'semicolon' or
+      'space'; by default the one of , ; and tab that cuts the first row into
+      most cells.
+
+  Returns:
+    The rows; lines without anything are passed over.
+
+  Raises:
+    DataError: If the file cannot be read, or a row has another number of
+      cells than the first.
+  """
+  text = _text(path)
+  separator = _NAMED.get(separator, separator) or _guessed(text)
+  if len(separator) != 1:
+    raise errors.DataError(
+        f'separator: expected one character or one of {", ".join(_NAMED)}, '
+        f'got {separator!r}.'
+    )
+  found = _parsed(text, separator)
+  line, _, header = next(found, (1, '', []))
+  columns = _names(line, header)
+  rows = Rows(columns, [], [], [], separator)
+  for line, raw, cells in found:
+    if len(cells) != len(columns):
+      raise errors.DataError(
+          f'line {line} has {len(cells)} cells, the first row {len(columns)}, '
+          f'separated by {separator!r}; quote cells that hold it, or give '
+          'another separator=.'
+      )
+    rows.cells.append(cells)
+    rows.lines.append(line)
+    rows.keys.append(raw.encode())
+  if not rows.cells:
+    raise errors.DataError('there is no row after the names of the columns.')
+  return rows
+
+
+def number(text: str) -> float | None:
+  """Reads a number.
+
+  Args:
+    text: A cell.
+
+  Returns:
+    The number, NaN where it is missing (nothing, NA, N/A, NaN, null, none, ?
+    or -, in any case), or None if the text is something else.
+
+  Example:
+    >>> from pipelines.sources import rows
+    >>> rows.number('1e3'), rows.number('NA'), rows.number('red')
+    (1000.0, nan, None)
+  """
+  try:
+    return None if '_' in text else float(text)  # Python reads 1_000.
+  except ValueError:
+    return math.nan if text.strip().lower() in _NO_NUMBERS else None
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+  """Returns the end of an error about an unknown name: what was meant.
+
+  Args:
+    name: The name.
+    known: The names that there are.
+
+  Returns:
+    The words, from a semicolon to the full stop.
+  """
+  close = difflib.get_close_matches(name, known, n=3)
+  if close:
+    return f'; did you mean {" or ".join(close)}?'
+  listed = ', '.join(known[:20]) + (', ...' if len(known) > 20 else '')
+  return f'; there are {listed}.'
+
+
+def _text(path: pathlib.Path) -> str:
+  try:
+    data = path.read_bytes()
+  except FileNotFoundError:
+    raise errors.DataError('there is no such file.') from None
+  except OSError as error:
+    raise errors.DataError(
+        f'the file cannot be read: {error.strerror or error}.'
+    ) from None
+  try:
+    text = data.decode('utf-8-sig')
+  except UnicodeDecodeError as error:
+    line = data.count(b'\n', 0, error.start) + 1
+    raise errors.DataError(
+        f'line {line}: byte 0x{data[error.start]:02x} is not UTF-8; convert '
+        'the file, for example with iconv -f latin1 -t utf-8.'
+    ) from None
+  if '\0' in text:
+    line = text.count('\n', 0, text.index('\0')) + 1
+    raise errors.DataError(
+        f'line {line} holds a zero byte; expected a file of text.'
+    )
+  return text
+
+
+def _guessed(text: str) -> str:
+  """Returns the separator that cuts the first row into most cells."""
+  def num_cells(separator):
+    try:
+      return len(next(_parsed(text, separator), (0, '', []))[2])
+    except errors.DataError:
+      return 0
+
+  return max(SEPARATORS, key=num_cells)
+
+
+def _parsed(
+    text: str, separator: str
+) -> Iterator[tuple[int, str, list[str]]]:
+  """Yields line, text and cells of each row that holds anything."""
+  taken: list[str] = []
+
+  def lines():
+    for line in io.StringIO(text, newline=''):
+      taken.append(line)
+      yield line
+
+  limit = csv.field_size_limit(sys.maxsize)
+  reader = csv.reader(
+      lines(), delimiter=separator, strict=True,
+      skipinitialspace=separator != ' ',
+  )
+  line = 1
+  try:
+    for cells in reader:
+      raw = ''.join(taken)
+      taken.clear()
+      if raw.strip():
+        yield line, raw.rstrip('\r\n'), [cell.strip() for cell in cells]
+      line = reader.line_num + 1
+  except csv.Error as error:
+    raise errors.DataError(
+        f'line {line} cannot be read: {errors.one_line(error)}; double the '
+        'quotation marks inside of a quoted cell.'
+    ) from None
+  finally:
+    csv.field_size_limit(limit)
+
+
+def _names(line: int, header: Sequence[str]) -> tuple[str, ...]:
+  if not header:
+    raise errors.DataError('the file is empty; expected a row of names first.')
+  for index, name in enumerate(header):
+    if not name:
+      raise errors.DataError(
+          f'line {line}: column {index + 1} has no name; expected a name for '
+          'each column in the first row.'
+      )
+    if name in header[:index]:
+      raise errors.DataError(
+          f'line {line}: two columns are named {name!r}; rename one.'
+      )
+  if all(number(name) is not None for name in header):
+    raise errors.DataError(
+        f'line {line}: {", ".join(header[:3])}, ... are numbers; expected the '
+        'names of the columns in the first row.'
+    )
+  return tuple(header)

@@ -1,0 +1,224 @@
+"""Texts as integers: cut into tokens, each the position in a vocabulary."""
+
+from __future__ import annotations
+
+import collections
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from . import errors, spec
+
+PADDING = ''
+UNKNOWN = '?'
+# What every vocabulary begins with.
+_FIRST = (PADDING, UNKNOWN)
+_WORD = re.compile(r'\w+|[^\w\s]')
+_BYTES = tuple(f'\\x{value:02x}' for value in range(256))
+
+
+def _words(text: str) -> list[str]:
+  return _WORD.findall(unicodedata.normalize('NFC', text).lower())
+
+
+def _characters(text: str) -> list[str]:
+  return list(unicodedata.normalize('NFC', text))
+
+
+def _trigrams(text: str) -> list[str]:
+  padded = f' {unicodedata.normalize("NFC", text).lower()} '
+  return [
+      padded[start : start + size]
+      for size in (1, 2, 3)
+      for start in range(len(padded) - size + 1)
+  ]
+
+
+def _bytes(text: str) -> list[str]:
+  encoded = text.encode('utf-8', 'surrogatepass')
+  return [_BYTES[value] for value in encoded]
+
+
+TOKENIZERS: Mapping[str, Callable[[str], list[str]]] = {
+    'words': _words,
+    'characters': _characters,
+    'trigrams': _trigrams,
+    'bytes': _bytes,
+}
+
+
+def tokens(text: str, tokenizer: str) -> list[str]:
+  r"""Cuts a text.
+
+  Args:
+    text: The text.
+    tokenizer: 'words', in lower case, and each punctuation mark;
+      'characters'; 'trigrams', all runs of one to three characters in lower
+      case, with a space before and after the text; 'bytes' of UTF-8. All but
+      the last see the text in Unicode's form NFC.
+
+  Returns:
+    The tokens in order; bytes are named '\x00' to '\xff'.
+
+  Raises:
+    DataError: If there is no such tokenizer.
+
+  Example:
+    >>> from pipelines import texts
+    >>> texts.tokens("Shall I compare thee?", 'words')
+    ['shall', 'i', 'compare', 'thee', '?']
+  """
+  if tokenizer not in TOKENIZERS:
+    raise errors.DataError(
+        f'tokenizer: expected one of {", ".join(TOKENIZERS)}, got '
+        f'{tokenizer!r}.'
+    )
+  return TOKENIZERS[tokenizer](text)
+
+
+def vocabulary(
+    values: Iterable[str], tokenizer: str, max_size: int = 20_000
+) -> tuple[str, ...]:
+  """Lists the tokens of texts, the most frequent first.
+
+  Args:
+    values: The texts, of the training split alone.
+    tokenizer: A name of `TOKENIZERS`.
+    max_size: The most entries, the first two included; bytes have 258.
+
+  Returns:
+    '' for padding, '?' for what is unknown, and the tokens; of equally
+    frequent ones the first in the order of their characters comes first.
+
+  Raises:
+    DataError: If there is no such tokenizer.
+
+  Example:
+    >>> from pipelines import texts
+    >>> texts.vocabulary(['to be or', 'not to be'], 'words')
+    ('', '?', 'be', 'to', 'not', 'or')
+  """
+  if tokenizer == 'bytes':
+    return _FIRST + _BYTES
+  return _most_frequent((tokens(v, tokenizer) for v in values), max_size)
+
+
+def encode(
+    values: Iterable[str],
+    vocabulary: Sequence[str],
+    tokenizer: str,
+    length: int,
+) -> np.ndarray:
+  """Encodes texts.
+
+  Args:
+    values: The texts.
+    vocabulary: What `vocabulary` returned.
+    tokenizer: The name it was made with.
+    length: The number of tokens to keep of each text.
+
+  Returns:
+    int32 ``[num_texts, length]``, in [0, len(vocabulary)): positions in the
+    vocabulary, 1 for a token that is not in it, 0 after the end of a text.
+
+  Raises:
+    DataError: If there is no such tokenizer.
+
+  Example:
+    >>> from pipelines import texts
+    >>> words = ('', '?', 'be', 'to')
+    >>> texts.encode(['To be or'], words, 'words', 4).tolist()
+    [[3, 2, 1, 0]]
+  """
+  cut = [tokens(value, tokenizer) for value in values]
+  return _positions(cut, vocabulary, length)
+
+
+def feature(
+    splits: Mapping[str, Sequence[str]],
+    tokenizer: str,
+    max_tokens: int = 256,
+    columns: tuple[str, ...] = (),
+    max_size: int = 20_000,
+    like: spec.Feature | None = None,
+) -> tuple[spec.Feature, dict[str, np.ndarray], list[str]]:
+  """Makes a feature of texts: vocabulary and length are those of training.
+
+  Args:
+    splits: The texts of each split, one of them 'train'.
+    tokenizer: A name of `TOKENIZERS`.
+    max_tokens: The most tokens to keep of a text.
+    columns: Where the texts come from, such as a column's name.
+    max_size: The most entries of the vocabulary.
+    like: A feature made before, whose tokenizer, vocabulary and length are
+      taken instead.
+
+  Returns:
+    The feature, the tokens of each split as `encode` gives them, and lines
+    that a user should see.
+
+  Raises:
+    DataError: If there is no such tokenizer, or no text of the training split
+      has a token.
+  """
+  tokenizer = like.tokenizer if like else tokenizer
+  cut = {s: [tokens(v, tokenizer) for v in values]
+         for s, values in splits.items()}
+  longest = like.shape[0] if like else max(map(len, cut['train']), default=0)
+  where = f'{columns[0]}: ' if columns else 'texts: '
+  if not longest:
+    raise errors.DataError(
+        f'{where}no text of the training split has a token; choose another '
+        f'tokenizer than {tokenizer!r}, or another column.'
+    )
+  length = longest if like else min(longest, max_tokens)
+  if like:
+    [words] = like.vocabularies
+  elif tokenizer == 'bytes':
+    words = vocabulary((), tokenizer)
+  else:
+    words = _most_frequent(cut['train'], max_size)
+  arrays = {s: _positions(lists, words, length) for s, lists in cut.items()}
+  notes = [
+      f'{where}text as {tokenizer}, {len(words):,} in the vocabulary, up to '
+      f'{length} in a text.'
+  ]
+  for split, lists in cut.items():
+    if num_cut := sum(len(found) > length for found in lists):
+      notes.append(
+          f'{where}{num_cut:,} of {len(lists):,} texts of {split} are cut to '
+          f'{length} tokens; max_tokens keeps more.'
+          if length == max_tokens
+          else f'{where}{num_cut:,} of {len(lists):,} texts of {split} are cut '
+          f'to {length} tokens, the longest text of the training split.'
+      )
+  made = spec.Feature(
+      spec.TEXT, (length,), 'int32', columns=columns, vocabularies=(words,),
+      tokenizer=tokenizer,
+  )
+  return made, arrays, notes
+
+
+def _most_frequent(
+    lists: Iterable[list[str]], max_size: int
+) -> tuple[str, ...]:
+  counts: collections.Counter[str] = collections.Counter()
+  for found in lists:
+    counts.update(found)
+  ordered = sorted(counts, key=lambda token: (-counts[token], token))
+  return (_FIRST + tuple(ordered))[:max_size]
+
+
+def _positions(
+    lists: Sequence[list[str]], vocabulary: Sequence[str], length: int
+) -> np.ndarray:
+  """Returns the position of each token, int32 ``[num_texts, length]``."""
+  # A question mark may be a token too: the entry of its own comes last.
+  known = {token: index for index, token in enumerate(vocabulary)}
+  encoded = np.zeros([len(lists), length], np.int32)
+  for row, found in zip(encoded, lists, strict=True):
+    kept = found[:length]
+    row[: len(kept)] = [known.get(token, 1) for token in kept]
+  return encoded
