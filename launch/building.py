@@ -101,6 +101,7 @@ def build(
       experiment.train_metric,
       strategy,
       extent,
+      micro_batch_size=config.micro_batch_size,
   )
   feed = feeds.of_training(
       train_step,

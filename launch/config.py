@@ -196,6 +196,12 @@ class Config(options.Options):
       'an image and its mirror image, or these also moved by a pixel, six '
       'views in all. Exports are of the model without.',
       kind='free', choices=('none', 'flip', 'flip_shift'))
+  augment: options.Part | None = _option(
+      None,
+      'A function of your own from a batch and a seed to a batch, which comes '
+      'after the other augmentations of training examples.')
+  augment_arg: options.Arguments = _option(
+      {}, 'NAME=VALUE, an argument of --augment.')
   resident_gb: float = _option(
       4.0,
       'A data set whose decoded images take up to this many 10^9 bytes lies in '
@@ -213,6 +219,20 @@ class Config(options.Options):
       'gradients were not finite and which were skipped. float16 alone skips '
       'steps, some of them to find its loss scale.',
       kind='free', low=1, high=_MAX_INT)
+  freeze: str | None = _option(
+      None,
+      'A regular expression: variables whose whole name matches it stay as '
+      'they are. Default: all are trained.', is_pattern=True)
+  learning_rates: options.Factors = _option(
+      {},
+      'PATTERN=FACTOR, with commas between them: what the learning rate is '
+      'multiplied by for variables whose whole name matches; the first pattern '
+      'counts.', low=0, high=1e30, is_pattern=True)
+  micro_batch_size: int | None = _option(
+      None,
+      'How many examples of its part of a batch a replica takes at a time, to '
+      'spare memory; batch norm sees these alone. Default: all.',
+      low=1, high=10**9)
   global_batch_size: int = _option(
       128, 'The examples of one step, over all replicas.', low=1, high=10**9)
   num_epochs: int = _option(

@@ -20,7 +20,7 @@ from . import workdir as workdir_lib
 
 _PLACE = config_lib.define_flags(
     'workdir', 'data_dir', 'archives_dir', 'strategy', 'num_virtual_devices',
-    'compilation_cache_dir')
+    'compilation_cache_dir', 'accept_changes')
 _SPLIT = flags.DEFINE_enum(
     'split', 'test', ['train', 'validation', 'test', 'all'],
     'What to score; all is for another --dataset.')
@@ -57,6 +57,7 @@ def main() -> int:
         data_dir=place.data_dir,
         archives_dir=place.archives_dir,
         strategy=strategy,
+        accept_changes=place.accept_changes,
     )
     chosen = unseen.chosen(run, _DATASET.value, _SPLIT.value)
     chosen.dataset.split(chosen.split)  # What is damaged shows up first.

@@ -6,6 +6,8 @@ Training, evaluation, prediction and export all build their model here.
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -20,17 +22,21 @@ from core import (
   objectives,
   optimizers,
   precision,
+  random,
   training,
+  variables,
 )
 from pipelines import spec as spec_lib
 from pipelines import splits, streams
 
-from . import arguments, factories, model_size, programs, tasks
 from . import config as config_lib
 from . import data as data_lib
+from . import model_size, parts, programs, schedules, tasks
 from .tasks import measuring
 from .tasks import task as task_lib
 
+# Folded into the seed of the augmentations: a user's own draws other numbers.
+_OWN_AUGMENTATION = 1
 # What a model that is initialised from data is given.
 _NUM_INITIAL_IMAGES = 5_000
 _NUM_INITIAL_EXAMPLES = 1_000_000
@@ -44,14 +50,17 @@ def check_names(config: config_lib.Config) -> None:
   """
   if config.image_size is not None:
     model_size.check_batch(config.global_batch_size, *config.image_size)
-  for kind in ('model', 'loss', 'optimizer', 'schedule'):
+  for kind in ('model', 'loss', 'optimizer', 'schedule', 'augment'):
     if getattr(config, kind) is None:
       continue  # The data decide.
-    arguments.checked(
-        f'{kind}_arg',
+    parts.check(
+        kind,
+        getattr(config, kind),
         getattr(config, f'{kind}_arg'),
-        factories.known_arguments(kind, getattr(config, kind)),
+        known=tasks.losses() if kind == 'loss' else None,
     )
+  parts.several('metric', config.metrics, config.metric_arg)
+  parts.hooks(config.hooks, config.hook_arg)
 
 
 class Experiment:
@@ -111,16 +120,17 @@ class Experiment:
         self.task.objective, config.l1_penalty, config.l2_penalty
     )
     self.objective = self._plain
-    augment = _augment(config, data.spec)
-    if augment is not None:
-      self.objective = objectives.augmented(self.objective, augment)
+    # The last one that is put on comes first.
+    for augment in (_own_augment(config), _augment(config, data.spec)):
+      if augment is not None:
+        self.objective = objectives.augmented(self.objective, augment)
     if config.precision != 'float32':
       self.objective = precision.mixed(self.objective, config.precision)
 
   @functools.cached_property
-  def schedule(self) -> factories.Schedule:
+  def schedule(self) -> schedules.Schedule:
     """The learning rate as a function of the step."""
-    schedule = factories.make(
+    schedule = parts.call(
         'schedule',
         self.config.schedule,
         self.config.schedule_arg,
@@ -145,6 +155,7 @@ class Experiment:
       UserError: If the config's average_decay is out of range.
     """
     self.build()
+    _check_patterns(self.config, list(variables.trainable(self.model)))
     if self.config.plateau_patience is not None:
       self.rate_factor = tf.Variable(1.0, trainable=False)
     is_float16 = self.config.precision == 'float16'
@@ -163,7 +174,7 @@ class Experiment:
     """Makes the model's variables; call it under the strategy's scope."""
     batch = self.task.example_batch
     forward = functools.partial(self._plain, seed=None, is_training=False)
-    if not self._is_given:
+    if not self._is_given and self.config.model is not None:
       model_size.check(
           self.config.model,
           self.config.model_arg,
@@ -171,7 +182,15 @@ class Experiment:
       )
     # Sonnet's initializers draw from TensorFlow's global generator.
     tf.random.set_seed(self.config.seed)
-    forward(self.model, batch)
+    if not self._is_given and variables.named(self.model):
+      # Its constructor makes them: by the seed, and under the scope.
+      self.model = tasks.make(self.data, self.config).model
+      self.task.model = self.model
+    with parts.mistakes_in_own('model', self.config.model):
+      forward(self.model, batch)
+    if self.config.augment is not None:
+      zero = tf.zeros([2], tf.int32)
+      self.objective(self.model, batch, zero, is_training=True)
 
   def initialize(
       self, data: splits.Split, strategy: tf.distribute.Strategy
@@ -272,6 +291,26 @@ def penalised(
   return penalised_objective
 
 
+def _own_augment(
+    config: config_lib.Config,
+) -> augmentation.Augmenter | None:
+  """Finds the augmentation of the user's own; None if there is none."""
+  if config.augment is None:
+    return None
+  function = parts.bind('augment', config.augment, config.augment_arg)
+
+  def augment(batch: objectives.Batch, seed: tf.Tensor) -> objectives.Batch:
+    with parts.mistakes_in('augment', config.augment, config.augment_arg):
+      result = function(batch, random.fold_in(seed, _OWN_AUGMENTATION))
+      if not isinstance(result, Mapping) or batch.keys() - result.keys():
+        raise TypeError(
+            f'expected a batch with {", ".join(batch)}, got {result!r}'
+        )
+    return result
+
+  return augment
+
+
 def _augment(
     config: config_lib.Config, spec: spec_lib.Spec
 ) -> augmentation.Augmenter | None:
@@ -310,15 +349,49 @@ def _augment(
 
 
 def _optimizer(
-    config: config_lib.Config, schedule: factories.Schedule
+    config: config_lib.Config, schedule: schedules.Schedule
 ) -> optimizers.GradientTransformation:
-  optimizer = factories.make(
+  optimizer = parts.call(
       'optimizer',
       config.optimizer,
       config.optimizer_arg,
       learning_rate=schedule,
   )
-  if config.clip_global_norm is None:
-    return optimizer
-  clip = optimizers.clip_by_global_norm(config.clip_global_norm)
-  return optimizers.chain(clip, optimizer)
+  if config.clip_global_norm is not None:
+    clip = optimizers.clip_by_global_norm(config.clip_global_norm)
+    optimizer = optimizers.chain(clip, optimizer)
+  if config.learning_rates:
+    factors: dict[Any, optimizers.GradientTransformation] = {
+        pattern: optimizers.scale(factor)
+        for pattern, factor in config.learning_rates.items()
+    }
+    factors.setdefault('.*', optimizers.identity())
+    optimizer = optimizers.chain(optimizer, optimizers.partition(factors))
+  if config.freeze is not None:
+    optimizer = optimizers.partition(
+        {config.freeze: optimizers.set_to_zero(), '.*': optimizer}
+    )
+  return optimizer
+
+
+def _check_patterns(config: config_lib.Config, names: Sequence[str]) -> None:
+  """Checks that there is something that each pattern is about.
+
+  Raises:
+    UserError: If one matches nothing, or all is frozen.
+  """
+  frozen = [] if config.freeze is None else [config.freeze]
+  for flag, patterns in (
+      ('freeze', frozen), ('learning_rates', list(config.learning_rates))
+  ):
+    for pattern in patterns:
+      matched = [name for name in names if re.fullmatch(pattern, name)]
+      if not matched:
+        raise programs.UserError(
+            f'--{flag}={pattern}: no variable has a name that it matches as a '
+            f'whole; there are: {", ".join(names)}.'
+        )
+      if flag == 'freeze' and len(matched) == len(names):
+        raise programs.UserError(
+            f'--freeze={pattern}: all variables match; none is left to train.'
+        )

@@ -18,7 +18,8 @@ from . import workdir as workdir_lib
 
 _FORMATS = ('saved_model', 'tflite')
 
-_PLACE = config_lib.define_flags('workdir', 'data_dir', 'archives_dir')
+_PLACE = config_lib.define_flags(
+    'workdir', 'data_dir', 'archives_dir', 'accept_changes')
 _FORMAT = flags.DEFINE_list(
     'formats', list(_FORMATS), f'What to write: {" and ".join(_FORMATS)}.')
 _CHECKPOINT = flag_types.DEFINE_path(
@@ -62,6 +63,7 @@ def main() -> int:
       data_dir=place.data_dir,
       archives_dir=place.archives_dir,
       strategy=devices.strategy('one_device'),
+      accept_changes=place.accept_changes,
   )
   return exporting.export(
       run,

@@ -16,7 +16,7 @@ from pipelines import spec as spec_lib
 
 from . import config as config_lib
 from . import experiment as experiment_lib
-from . import programs, reading, tasks
+from . import programs, reading, recorded, tasks
 from . import workdir as workdir_lib
 
 
@@ -106,6 +106,7 @@ def load(
     data_dir: str | None,
     archives_dir: str | None,
     strategy: tf.distribute.Strategy,
+    accept_changes: bool = False,
 ) -> Run:
   """Rebuilds a run's model and restores its weights.
 
@@ -116,6 +117,7 @@ def load(
     data_dir: Where prepared data sets are; None is where they were in training.
     archives_dir: Where archives are; None likewise.
     strategy: The strategy to make the variables under.
+    accept_changes: Whether files of the user's parts are taken as they are now.
 
   Returns:
     The run.
@@ -127,7 +129,10 @@ def load(
       workdir, is_chief=distribution.is_chief(strategy)
   )
   start = directory.read_start()
-  config, data = start.config, start.data
+  data = start.data
+  config = recorded.located(
+      start.config, start.code, directory.path, accept_changes=accept_changes
+  )
   try:
     experiment = experiment_lib.Experiment(
         config,

@@ -9,9 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from core import models
-
-from . import programs
+from . import parts, programs
 
 # Up to this many times the default, all sizes together, a model is not looked
 # at: that would take the time of tracing it.
@@ -91,9 +89,9 @@ def check(
 
 def _times_default(name: str, arguments: Mapping[str, Any]) -> float:
   """Multiplies how often each size is the default's."""
-  if name not in models.REGISTRY:
+  if parts.is_own(name):
     return 1.0  # One of somebody's own, whose sizes have any names.
-  known = models.arguments(name)
+  known = parts.known_arguments('model', name)
   ratios = [
       _size(value) / max(_size(known[argument].default), 1)
       for argument, value in arguments.items()

@@ -20,7 +20,8 @@ from . import workdir as workdir_lib
 # Whether there are arguments besides flags.
 POSITIONAL = True
 
-_PLACE = config_lib.define_flags('workdir', 'data_dir', 'archives_dir')
+_PLACE = config_lib.define_flags(
+    'workdir', 'data_dir', 'archives_dir', 'accept_changes')
 _SPLIT = flags.DEFINE_enum(
     'split', 'test', ['train', 'validation', 'test'],
     'What to predict, if no files are given.')
@@ -66,6 +67,7 @@ def main() -> int:
       data_dir=place.data_dir,
       archives_dir=place.archives_dir,
       strategy=devices.strategy('one_device'),
+      accept_changes=place.accept_changes,
   )
   spec = run.experiment.data.spec
   predictor = predicting.Predictor(run.task, spec)

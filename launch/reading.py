@@ -13,7 +13,7 @@ from pipelines import spec as spec_lib
 
 from . import config as config_lib
 from . import data as data_lib
-from . import programs
+from . import parts, programs
 
 
 def open_dataset(
@@ -37,7 +37,9 @@ def open_dataset(
     DataError: If the set cannot be had or used.
   """
   name: Any = config.dataset
-  load = name if callable(name) else None
+  load = None
+  if parts.is_own(name):
+    load = parts.bind('dataset', name, config.dataset_arg)
   return sources.open_dataset(
       getattr(name, '__name__', str(name)),
       load,

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from . import checksums, programs, tasks
+from . import checksums, programs, recorded, tasks
 from . import config as config_lib
 from . import data as data_lib
 from . import workdir as workdir_lib
@@ -52,16 +52,18 @@ def check(
     UserError: If the flags are refused.
   """
   before = directory.read_start()
-  spec = before.data.spec
+  spec, code = before.data.spec, recorded.sources(config)
   changes = config_lib.changes(
       tasks.with_defaults(before.config, spec).to_json(),
       tasks.with_defaults(config, spec).to_json(),
   )
+  edited = recorded.differences(before.code, code)
   refused = {
       f'--{name}': values
       for name, values in changes.items()
       if not config.is_free(name)
-  }
+      and not recorded.is_same(values[0], values[1], before.code, code)
+  } | edited
   if refused and not config.accept_changes:
     raise programs.UserError(
         f'--workdir={directory.path} holds a run with other flags: '
@@ -87,12 +89,14 @@ def changed(
     before: workdir_lib.Start,
     config: config_lib.Config,
     data: data_lib.DataSpec,
+    code: recorded.Code,
 ) -> dict[str, Any]:
   """Returns all that a second start changes, `[before, now]` by name."""
   changes = {
       **config_lib.changes(before.config.to_json(), config.to_json()),
       **data.differences(before.data),
       **config_lib.changes(before.config.place(), config.place()),
+      **recorded.differences(before.code, code),
   }
   changes.pop('workdir', None)  # It may be moved, or named in another way.
   return changes

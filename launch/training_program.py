@@ -18,8 +18,10 @@ from . import (
   devices,
   loop,
   opening,
+  parts,
   programs,
   reading,
+  recorded,
   results,
   resuming,
   tasks,
@@ -100,7 +102,7 @@ def _run(
         directory,
         say,
         started=started,
-        hooks=(*hooks, *config.hooks),
+        hooks=(*hooks, *parts.hooks(config.hooks, config.hook_arg)),
         steps_per_loop=config.steps_per_loop,
         count_compilations=compilations,
     )
@@ -115,7 +117,9 @@ def _run(
             f'--workdir={directory.path}: another process began a run here '
             'meanwhile; start again to go on with it.'
         )
-      directory.write_config(experiment.config, experiment.data)
+      directory.write_config(
+          experiment.config, experiment.data, recorded.sources(config)
+      )
     say(opening.describe(experiment, dataset, scope, training, notes))
     number = training.run()
     if number:
@@ -169,14 +173,16 @@ def _go_on(
     directory.check_progress(resumed.before)
   if resumed.stopped and resumed.stopped['step'] == now.step:
     now.stopped = loop.Stopped(**resumed.stopped)
+  code = recorded.sources(experiment.config)
   changes = resuming.changed(
-      resumed.before, experiment.config, experiment.data
+      resumed.before, experiment.config, experiment.data, code
   )
   directory.record(
       now.step,
       changes,
       experiment.config,
       experiment.data,
+      code,
       resumed.stopped,
   )
   notes = [

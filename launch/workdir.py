@@ -24,6 +24,7 @@ from . import (
   metrics_file,
   paths,
   programs,
+  recorded,
 )
 from . import config as config_lib
 from . import data as data_lib
@@ -60,12 +61,14 @@ class Start:
       yet; True if a version that did not keep it wrote the file.
     stopped: The `step`, `hook` and `reason` of the end by a hook, if the
       checkpoint of that step is the end of the run.
+    code: The files of the user's parts.
   """
 
   config: config_lib.Config
   data: data_lib.DataSpec
   first_checkpoint: int | None
   stopped: dict[str, Any] | None = None
+  code: recorded.Code = dataclasses.field(default_factory=dict)
 
 
 class Workdir:
@@ -175,12 +178,14 @@ class Workdir:
       self,
       config: config_lib.Config,
       data: data_lib.DataSpec,
+      code: recorded.Code,
   ) -> None:
     """Starts the run: writes config.json.
 
     Args:
       config: The flags of the run.
       data: What the run's models know of the data.
+      code: The files of the user's parts.
     """
     if self._is_chief:
       self.path.mkdir(parents=True, exist_ok=True)
@@ -189,6 +194,7 @@ class Workdir:
           'config': config.to_json(),
           'data': data.to_json(),
           'program': config.place(),
+          'code': dict(code),
           'environment': environment.describe(),
           'first_checkpoint': None,
           'stopped': None,
@@ -201,6 +207,7 @@ class Workdir:
       changes: Mapping[str, Any],
       config: config_lib.Config,
       data: data_lib.DataSpec,
+      code: recorded.Code,
       stopped: Mapping[str, Any] | None = None,
   ) -> None:
     """Changes config.json, and keeps what changed in its history.
@@ -211,6 +218,7 @@ class Workdir:
         that is nothing.
       config: As for `write_config`.
       data: As for `write_config`.
+      code: As for `write_config`.
       stopped: As for `saving`.
     """
     if self._is_chief and changes:
@@ -222,6 +230,7 @@ class Workdir:
           'config': config.to_json(),
           'data': data.to_json(),
           'program': config.place(),
+          'code': dict(code),
           'stopped': stopped,
           'history': [*values.get('history', []), event],
       })
@@ -250,6 +259,7 @@ class Workdir:
           data_lib.DataSpec.from_json(values.get('data')),
           saved,
           stopped,
+          recorded.read(values.get('code', {})),
       )
     except ValueError as error:
       raise programs.UserError(

@@ -12,9 +12,9 @@ from typing import Any
 
 from pipelines import spec as spec_lib
 
-from .. import arguments, programs
 from .. import config as config_lib
 from .. import data as data_lib
+from .. import parts, programs
 from . import (
   classification,
   making,
@@ -119,9 +119,9 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Task:
   Raises:
     UserError: If a name or an argument in the config is not valid.
   """
-  name = getattr(config, 'task', None) or of(data.spec)
-  if callable(name):
-    return _own(name, data, config)
+  name: Any = config.task or of(data.spec)
+  if parts.is_own(name):
+    return _own(data, config)
   if name not in TASKS:
     raise programs.UserError(
         f'--task={name}: unknown; there are: {", ".join(TASKS)}.'
@@ -135,15 +135,9 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Task:
   return TASKS[name].make(data, config)
 
 
-def _own(
-    function: Callable[..., Task],
-    data: data_lib.DataSpec,
-    config: config_lib.Config,
-) -> Task:
-  """Calls a function of somebody's own that makes a task."""
-  known = arguments.parameters(function, 'spec')
-  given = arguments.checked('task_arg', config.task_arg, known)
-  made = function(data.spec, **given)
+def _own(data: data_lib.DataSpec, config: config_lib.Config) -> Task:
+  """Makes a task of somebody's own."""
+  made = parts.call('task', config.task, config.task_arg, spec=data.spec)
   missing = [
       name
       for name in (

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from core import models, objectives
+from core import objectives
 from pipelines import spec as spec_lib
 
-from .. import arguments, programs
 from .. import config as config_lib
 from .. import data as data_lib
+from .. import parts, programs
 
-# What a flag of its own gives, or nobody.
-_NOT_THE_USERS = (
-    'name', 'class_weights', 'class_mask', 'positive_weights',
-    'label_smoothing',
-)
 Losses = Mapping[str, Callable[..., tf.Tensor]]
 
 
@@ -80,12 +73,12 @@ def model(
   Raises:
     UserError: If the name or an argument is not valid.
   """
-  name = config.model or default_model(data.spec)
-  make = name if callable(name) else models.REGISTRY.get(name)
-  if make is None:
-    known = ', '.join(sorted(models.REGISTRY))
-    raise programs.UserError(f'--model={name}: unknown; there are: {known}.')
-  return called('model', name, make, config.model_arg, given(data, num_outputs))
+  return parts.call(
+      'model',
+      config.model or default_model(data.spec),
+      config.model_arg,
+      **given(data, num_outputs),
+  )
 
 
 def loss(
@@ -108,17 +101,9 @@ def loss(
   Raises:
     UserError: If the name or an argument is not valid.
   """
-  name = config.loss or default
-  function = name if callable(name) else known.get(name)
-  if function is None:
-    raise programs.UserError(
-        f'--loss={name}: unknown; there are: {", ".join(sorted(known))}.'
-    )
-  bound = called(
-      'loss', name, functools.partial(_bound, function), config.loss_arg,
-      options, function,
+  return parts.bind(
+      'loss', config.loss or default, config.loss_arg, known, **options
   )
-  return bound
 
 
 def smoothing(
@@ -130,71 +115,13 @@ def smoothing(
     UserError: If the loss has none.
   """
   name = config.loss or default
-  function = name if callable(name) else known.get(name)
-  if function and 'label_smoothing' in inspect.signature(function).parameters:
+  if 'label_smoothing' in parts.parameters(parts.find('loss', name, known)):
     return {'label_smoothing': config.label_smoothing}
   if config.label_smoothing:
     raise programs.UserError(
         f'--label_smoothing={config.label_smoothing}: --loss={name} has none.'
     )
   return {}
-
-
-def _bound(function: Callable[..., Any], **kwargs: Any) -> objectives.Loss:
-  return functools.partial(function, **kwargs)
-
-
-def called(
-    kind: str,
-    name: Any,
-    make: Callable[..., Any],
-    own: Mapping[str, Any],
-    offered: Mapping[str, Any],
-    function: Callable[..., Any] | None = None,
-) -> Any:
-  """Calls a factory with what of the offered its signature has.
-
-  Args:
-    kind: The flag.
-    name: Its value.
-    make: The factory.
-    own: The user's arguments.
-    offered: What the program can give.
-    function: Whose signature it is, if not that of the factory.
-
-  Returns:
-    What the factory makes.
-
-  Raises:
-    UserError: If an argument is not valid.
-  """
-  signature = _parameters(function or make)
-  first = list(signature)[:2] if function else []
-  known = {
-      parameter: value
-      for parameter, value in signature.items()
-      if parameter not in (*first, *offered, *_NOT_THE_USERS)
-  }
-  checked = arguments.checked(f'{kind}_arg', own, known)
-  taken = {key: value for key, value in offered.items() if key in signature}
-  try:
-    return make(**taken, **checked)
-  except (ValueError, TypeError) as error:
-    shown = ' '.join(f'--{kind}_arg={key}={own[key]}' for key in own)
-    raise programs.UserError(
-        f'--{kind}={name} {shown}'.rstrip() + f': {error}'
-    ) from None
-
-
-def _parameters(function: Any) -> dict[str, inspect.Parameter]:
-  """Returns what a function or a class takes."""
-  # Sonnet's metaclass hides what a module is constructed with.
-  is_class = isinstance(function, type)
-  source = function.__init__ if is_class else function
-  parameters = dict(inspect.signature(source).parameters)
-  if is_class:
-    parameters.pop('self', None)
-  return parameters
 
 
 def refuse_class_flags(config: config_lib.Config) -> None:

@@ -1,0 +1,96 @@
+"""Our own parts of a run by name.
+
+A loss, a metric or an optimizer that `core` exports is known by its name: what
+it is, its signature says. A model is one of `core.models.REGISTRY`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from core import losses, metrics, models, optimizers
+
+from . import schedules
+
+
+def names(kind: str) -> list[str]:
+  """Lists the names of our own parts of a kind, such as `optimizer`."""
+  return sorted(of_kind(kind))
+
+
+@functools.cache
+def of_kind(kind: str) -> Mapping[str, Callable[..., Any]]:
+  """Returns our own parts of a kind.
+
+  Args:
+    kind: `model`, `loss`, `metric`, `optimizer` or `schedule`; of others there
+      are none.
+
+  Returns:
+    What makes them, or for losses what they are, by name.
+  """
+  if kind == 'model':
+    return models.REGISTRY
+  if kind == 'loss':
+    return _chosen(losses, losses.__all__, _is_loss)
+  if kind == 'metric':
+    return _chosen(metrics, metrics.__all__, _makes_a_metric)
+  if kind == 'optimizer':
+    return _chosen(optimizers, optimizers.__all__, _makes_an_optimizer)
+  if kind == 'schedule':
+    return _chosen(schedules, list(vars(schedules)), _makes_a_schedule)
+  return {}
+
+
+def _chosen(
+    module: types.ModuleType,
+    known: Sequence[str],
+    holds: Callable[[str, list[inspect.Parameter], str], bool],
+) -> Mapping[str, Callable[..., Any]]:
+  """Chooses functions of a module by their names and signatures."""
+  chosen = {}
+  for name in known:
+    function = getattr(module, name)
+    if inspect.isfunction(function):
+      signature = inspect.signature(function)
+      parameters = list(signature.parameters.values())
+      if holds(name, parameters, str(signature.return_annotation)):
+        chosen[name] = function
+  return chosen
+
+
+def _is_loss(name: str, parameters: list[inspect.Parameter], _: str) -> bool:
+  del name
+  needed = [p for p in parameters if p.default is p.empty]
+  return len(needed) == 2 and needed == parameters[:2] and (
+      needed[0].name == 'labels'
+  )
+
+
+def _makes_a_metric(
+    name: str, parameters: list[inspect.Parameter], made: str
+) -> bool:
+  needed = {p.name for p in parameters if p.default is p.empty}
+  is_whole = name != 'collection' and needed <= {'num_classes'}
+  return is_whole and made.split('.')[-1] == 'Metric'
+
+
+def _makes_an_optimizer(
+    name: str, parameters: list[inspect.Parameter], made: str
+) -> bool:
+  is_whole = bool(parameters) and parameters[0].name == 'learning_rate'
+  return (
+      is_whole
+      and not name.startswith('scale_by_')
+      and made.endswith('GradientTransformation')
+  )
+
+
+def _makes_a_schedule(
+    name: str, parameters: list[inspect.Parameter], made: str
+) -> bool:
+  return not name.startswith('_') and made == 'Schedule' and bool(parameters)

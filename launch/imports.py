@@ -1,0 +1,310 @@
+"""Python code of the user's own: imported once, and recorded by its hash.
+
+A file is imported under the name by which Python would import it from its
+folder, or, where another module has that name, under a name of its own. Its
+folder is the last on `sys.path` meanwhile, and stays there if the file imports
+others that lie beside it, which may happen at any time. A file that was edited
+since is read again, so that what is recorded is what runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import os
+import pathlib
+import sys
+import sysconfig
+import traceback
+import types
+from collections.abc import Iterable, Iterator
+
+_OWN = {'core', 'pipelines', 'launch', 'quatrain'}
+_OWN_FOLDER = pathlib.Path(__file__).resolve().parents[1]
+_INSTALLED = {
+    pathlib.Path(sysconfig.get_path(name)).resolve()
+    for name in ('stdlib', 'purelib', 'platlib')
+}
+# Hashes of files when they were read, and the modules that were read here.
+_hashes: dict[pathlib.Path, str] = {}
+_read: set[str] = set()
+
+
+class Mistake(ValueError):
+  """Code that cannot be imported, described in one line."""
+
+
+def module_of(where: str) -> types.ModuleType:
+  """Imports a module.
+
+  Args:
+    where: `package.module`, or `path/file.py`, relative to the current folder.
+
+  Returns:
+    The module; the same one each time.
+
+  Raises:
+    Mistake: If there is none, or it cannot be imported.
+  """
+  if where.partition('.')[0] in sys.stdlib_module_names:
+    raise Mistake(f'{where} is a module of Python itself')
+  if where.endswith('.py'):
+    path = pathlib.Path(where).expanduser().resolve()
+    if not path.is_file():
+      raise Mistake(f'there is no file {where}{_near_file(path)}')
+    module = _loaded(path) or _imported(*_dotted(path), path)
+  else:
+    module = sys.modules.get(where) or _imported(pathlib.Path.cwd(), where)
+  _read_again_if_edited(module)
+  return module
+
+
+def sources(module: types.ModuleType) -> dict[str, pathlib.Path]:
+  """Finds the files of a module: its own, and those beside it that it imports.
+
+  Args:
+    module: A module.
+
+  Returns:
+    Paths by the names of modules, the module's own first; none of a module that
+    is ours, or that is not written in Python.
+  """
+  own = _file(module)
+  if own is None:
+    return {}
+  root, name = _dotted(own)
+  if root == _OWN_FOLDER and name.partition('.')[0] in _OWN:
+    return {}
+  found: dict[str, pathlib.Path] = {}
+  waiting = {name: own}
+  while waiting:
+    name, path = waiting.popitem()
+    found[name] = path
+    for each in _imports(name, path):
+      beside = _beside(root, each, name)
+      if beside is not None and each not in found:
+        waiting[each] = beside
+  return found
+
+
+def digest(path: pathlib.Path) -> str:
+  """Returns the SHA-256 of a file as it was when it was read."""
+  if path not in _hashes:
+    _hashes[path] = _digest(path)
+  return _hashes[path]
+
+
+def near(name: str, known: Iterable[str]) -> str:
+  """Returns `; did you mean ...?` with what is like a name, or nothing."""
+  alike = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+  return f'; did you mean {" or ".join(alike)}?' if alike else ''
+
+
+def place(error: BaseException, folder: pathlib.Path) -> str:
+  """Returns file and line of an error: the last ones in a folder, if any."""
+  if isinstance(error, SyntaxError) and error.filename:
+    return f'{error.filename}, line {error.lineno}'
+  frames = list(traceback.extract_tb(error.__traceback__))
+  own = [
+      frame
+      for frame in frames
+      if folder in pathlib.Path(frame.filename).parents
+      and 'site-packages' not in frame.filename
+  ]
+  frames = own or [
+      frame for frame in frames if not frame.filename.startswith('<')
+  ]
+  return f'{frames[-1].filename}, line {frames[-1].lineno}' if frames else ''
+
+
+def _imported(
+    root: pathlib.Path, name: str, path: pathlib.Path | None = None
+) -> types.ModuleType:
+  """Imports a module by its name, below a folder."""
+  importlib.invalidate_caches()
+  with _explained(root, name), _on_path(root) as keep:
+    spec = importlib.util.find_spec(name)
+    origin = None
+    if spec is not None and spec.origin:
+      origin = pathlib.Path(spec.origin).resolve()
+    if path is not None and origin != path:  # Another module has the name.
+      module = _own_name(path)
+    elif spec is None:
+      raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+    else:
+      # It may be the program itself, whose name is __main__.
+      module = (origin and _loaded(origin)) or importlib.import_module(name)
+    files = sources(module)
+    keep(len(files) > 1)
+  _read.update([module.__name__, *files])
+  for file in files.values():
+    digest(file)
+  return module
+
+
+def _own_name(path: pathlib.Path) -> types.ModuleType:
+  """Imports a file under a name that no other module has."""
+  mark = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+  name = f'{path.stem}_{mark}'
+  spec = importlib.util.spec_from_file_location(name, path)
+  assert spec is not None and spec.loader is not None
+  module = importlib.util.module_from_spec(spec)
+  sys.modules[name] = module
+  try:
+    spec.loader.exec_module(module)
+  except BaseException:
+    del sys.modules[name]
+    raise
+  return module
+
+
+@contextlib.contextmanager
+def _on_path(root: pathlib.Path) -> Iterator:
+  """Has a folder last on the path, for a block or for good."""
+  entry = str(root)
+  is_there = any(pathlib.Path(each).resolve() == root for each in sys.path)
+  kept = is_there
+  writes = sys.dont_write_bytecode
+
+  def keep(whether: bool) -> None:
+    nonlocal kept
+    kept = kept or whether
+
+  if not is_there:
+    sys.path.append(entry)
+  sys.dont_write_bytecode = True  # It would be read for an edited file.
+  try:
+    yield keep
+  finally:
+    sys.dont_write_bytecode = writes
+    if not kept:
+      sys.path.remove(entry)
+
+
+@contextlib.contextmanager
+def _explained(root: pathlib.Path, name: str) -> Iterator[None]:
+  """Says in one line where code cannot be imported.
+
+  Raises:
+    Mistake: If the block raises anything of the kind.
+  """
+  try:
+    yield
+  except (Exception, SystemExit) as error:
+    missing = isinstance(error, ModuleNotFoundError) and (
+        f'{name}.'.startswith(f'{error.name}.')
+    )
+    if missing:
+      known = [path.stem for path in root.glob('*.py')]
+      raise Mistake(f'there is no module {name}{near(name, known)}') from None
+    what = str(error).partition(' (')[0].partition('\n')[0]
+    raise Mistake(
+        f'{place(error, root)}: {type(error).__name__}: {what}'
+    ) from error
+
+
+def _read_again_if_edited(module: types.ModuleType) -> None:
+  """Reads again the files of a module that were edited since."""
+  files = sources(module)
+  edited = [
+      name
+      for name, path in files.items()
+      if path in _hashes and _digest(path) != _hashes[path]
+  ]
+  if not edited or module.__name__ not in _read:
+    return
+  root = _dotted(next(iter(files.values())))[0]
+  others = [
+      sys.modules[name]
+      for name in edited
+      if name in sys.modules and _file(sys.modules[name]) == files[name]
+  ]
+  with _explained(root, module.__name__), _on_path(root):
+    for each in [m for m in others if m is not module] + [module]:
+      file = _file(each)
+      assert file is not None
+      exec(compile(file.read_bytes(), str(file), 'exec'), vars(each))
+  for path in files.values():
+    _hashes[path] = _digest(path)
+
+
+def _loaded(path: pathlib.Path) -> types.ModuleType | None:
+  """Finds the module that a file was imported as."""
+  for module in list(sys.modules.values()):
+    file = getattr(module, '__file__', None)
+    if file and os.path.basename(file) == path.name and _file(module) == path:
+      return module
+  return None
+
+
+def _file(module: types.ModuleType) -> pathlib.Path | None:
+  file = getattr(module, '__file__', None)
+  path = pathlib.Path(file).resolve() if file else None
+  return path if path and path.suffix == '.py' and path.is_file() else None
+
+
+def _dotted(path: pathlib.Path) -> tuple[pathlib.Path, str]:
+  """Returns the folder that a file is imported from, and its name there."""
+  names = [] if path.name == '__init__.py' else [path.stem]
+  folder = path.parent
+  while (folder / '__init__.py').is_file():
+    names.insert(0, folder.name)
+    folder = folder.parent
+  return folder, '.'.join(names)
+
+
+def _beside(
+    root: pathlib.Path, name: str, importer: str
+) -> pathlib.Path | None:
+  """Finds a file of a module that lies in a folder, if it is the user's."""
+  top = name.partition('.')[0]
+  if root == _OWN_FOLDER and top in _OWN:
+    return None
+  if root in _INSTALLED and top != importer.partition('.')[0]:
+    return None
+  stem = root.joinpath(*name.split('.'))
+  for path in (stem.with_name(f'{stem.name}.py'), stem / '__init__.py'):
+    if path.is_file():
+      return path.resolve()
+  return None
+
+
+def _imports(name: str, path: pathlib.Path) -> Iterator[str]:
+  """Yields the names that a file imports, of modules and what is in them."""
+  package = name if path.name == '__init__.py' else name.rpartition('.')[0]
+  try:
+    tree = ast.parse(path.read_bytes())
+  except (SyntaxError, ValueError):
+    return
+  for node in ast.walk(tree):
+    if isinstance(node, ast.Import):
+      named = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+      base = node.module or ''
+      if node.level:
+        parents = package.split('.')[: 1 - node.level or None]
+        base = '.'.join([*filter(None, parents), *filter(None, [base])])
+      named = [base, *(f'{base}.{alias.name}' for alias in node.names)]
+      if not base:
+        named = [alias.name for alias in node.names]
+    else:
+      continue
+    for each in named:
+      parts = each.split('.')
+      for size in range(1, len(parts) + 1):  # Packages are read as well.
+        yield '.'.join(parts[:size])
+
+
+def _near_file(path: pathlib.Path) -> str:
+  folder = path.parent
+  if not folder.is_dir():
+    return ''
+  return near(path.name, [each.name for each in folder.glob('*.py')])
+
+
+def _digest(path: pathlib.Path) -> str:
+  return hashlib.sha256(path.read_bytes()).hexdigest()

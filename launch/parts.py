@@ -1,0 +1,419 @@
+"""The parts of a run by name: ours, and a user's own.
+
+The value of a flag such as --model is the name of one of ours, or
+`package.module:name` or `path/file.py:name`, relative to the current folder. A
+program of the user's own may give the object itself. A part is called with what
+of the given its signature names, and the user's --KIND_arg are checked by it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import pathlib
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from . import arguments, built_in, imports, programs, trials
+
+_FLAGS = {'metric': 'metrics', 'hook': 'hooks'}
+# What is called with a batch's tensors, and not to make something: the program
+# gives the first two.
+_APPLIED = ('loss', 'augment', 'hook')
+# What a flag of its own gives, or nobody, besides what a call is given.
+_NOT_THE_USERS = {
+    'model': ('num_classes', 'name'),
+    'loss': (
+        'class_weights', 'class_mask', 'positive_weights', 'label_smoothing',
+        'weights', 'gather',
+    ),
+    'optimizer': ('learning_rate',),
+    'schedule': ('learning_rate', 'num_steps'),
+    'task': ('spec',),
+    'metric': ('num_classes',),
+}
+_Known = Mapping[str, Callable[..., Any]]
+
+
+class Named(NamedTuple):
+  """One of several parts of a flag.
+
+  Attributes:
+    name: What values of it are called: the name of the function.
+    part: The value of the flag.
+    arguments: The user's arguments for it.
+  """
+
+  name: str
+  part: Any
+  arguments: dict[str, Any]
+
+
+def is_own(part: Any) -> bool:
+  """Returns whether the value of a flag is a user's part, not a name of ours.
+
+  That of --dataset may also begin with a prefix, such as `npz:`.
+  """
+  if not isinstance(part, str):
+    return callable(part)
+  where, _, name = part.rpartition(':')
+  is_name = all(each.isidentifier() for each in name.split('.'))
+  is_module = all(each.isidentifier() for each in where.split('.'))
+  return is_name and (where.endswith('.py') or is_module) and (
+      where not in ('tfds', 'npz', 'csv', 'folder')
+  )
+
+
+def find(kind: str, part: Any, known: _Known | None = None) -> Any:
+  """Finds a part.
+
+  Args:
+    kind: `model`, `loss`, `metric`, `optimizer`, `schedule`, `augment`,
+      `dataset`, `hook` or `task`.
+    part: The value of its flag, or an object.
+    known: Parts of ours, by name, besides those that are known by themselves.
+
+  Returns:
+    What can be called.
+
+  Raises:
+    UserError: If there is none, or it cannot be imported or called.
+  """
+  flag = f'--{_FLAGS.get(kind, kind)}={_shown(part)}'
+  if not isinstance(part, str):
+    found = part
+  elif ':' in part:
+    where, _, name = part.rpartition(':')
+    try:
+      found = _member(imports.module_of(where), where, name)
+    except imports.Mistake as error:
+      raise programs.UserError(f'{flag}: {error}') from error
+  else:
+    ours = {**built_in.of_kind(kind), **(known or {})}
+    if part not in ours:
+      listed = ', '.join(sorted(ours))
+      raise programs.UserError(
+          f'{flag}: unknown; there are: '
+          f'{listed or "none of ours"}{imports.near(part, ours) or "."} One of '
+          'your own is package.module:name or path/file.py:name.'
+      )
+    found = ours[part]
+  if not callable(found):
+    raise programs.UserError(
+        f'{flag}: expected what can be called, got {type(found).__name__}.'
+    )
+  return found
+
+
+def _member(module: types.ModuleType, where: str, name: str) -> Any:
+  found: Any = module
+  for each in name.split('.'):
+    if not hasattr(found, each):
+      public = [
+          known
+          for known, value in vars(module).items()
+          if not known.startswith('_')
+          and getattr(value, '__module__', None) == module.__name__
+      ]
+      listed = ', '.join(public) or 'nothing of the kind'
+      raise imports.Mistake(
+          f'{where} has no {name}; it has {listed}{imports.near(name, public)}'
+      )
+    found = getattr(found, each)
+  return found
+
+
+def parameters(function: Any) -> dict[str, inspect.Parameter]:
+  """Returns what a function or a class takes, by name."""
+  # Sonnet's metaclass hides what a module is constructed with.
+  is_class = isinstance(function, type)
+  has_own = is_class and function.__init__ is not object.__init__
+  source = function.__init__ if has_own else function
+  try:
+    found = list(inspect.signature(source).parameters.values())
+  except ValueError:  # Some of those that are not written in Python.
+    return {}
+  return {p.name: p for p in (found[1:] if has_own else found)}
+
+
+def known_arguments(
+    kind: str,
+    part: Any,
+    given: Sequence[str] = (),
+    known: _Known | None = None,
+) -> dict[str, inspect.Parameter]:
+  """Lists what a part takes as --KIND_arg.
+
+  Args:
+    kind: As for `find`.
+    part: As for `find`.
+    given: What the program gives.
+    known: As for `find`.
+
+  Returns:
+    Parameters by name.
+
+  Raises:
+    UserError: As `find` does.
+  """
+  function = find(kind, part, known)
+  found = parameters(function)
+  is_applied = kind in _APPLIED and not isinstance(function, type)
+  first = list(found)[:2] if is_applied else []
+  reserved = {*first, *given, *_NOT_THE_USERS.get(kind, ())}
+  return {
+      name: parameter
+      for name, parameter in found.items()
+      if name not in reserved
+      and parameter.kind not in (
+          parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL
+      )
+  }
+
+
+def check(
+    kind: str,
+    part: Any,
+    own: Mapping[str, Any],
+    given: Sequence[str] = (),
+    known: _Known | None = None,
+) -> dict[str, Any]:
+  """Checks a user's arguments by the signature of a part.
+
+  Args:
+    kind: As for `find`.
+    part: As for `find`.
+    own: The user's arguments.
+    given: What the program gives.
+    known: As for `find`.
+
+  Returns:
+    Keyword arguments.
+
+  Raises:
+    UserError: If the part or an argument is not valid.
+  """
+  listed = known_arguments(kind, part, given, known)
+  return arguments.checked(f'{kind}_arg', own, listed)
+
+
+def call(
+    kind: str,
+    part: Any,
+    own: Mapping[str, Any],
+    known: _Known | None = None,
+    **given: Any,
+) -> Any:
+  """Calls a part that makes something.
+
+  Args:
+    kind: As for `find`.
+    part: As for `find`.
+    own: The user's arguments.
+    known: As for `find`.
+    **given: What the program gives to a signature that names it.
+
+  Returns:
+    What the part makes.
+
+  Raises:
+    UserError: If an argument is not valid, or something else fails in it.
+  """
+  function = find(kind, part, known)
+  keywords = _keywords(kind, part, own, known, given)
+  with mistakes_in(kind, part, own):
+    made = function(**keywords)
+    if own or is_own(part):
+      trials.TRIALS.get(kind, _accept)(made, **given)
+  return made
+
+
+def bind(
+    kind: str,
+    part: Any,
+    own: Mapping[str, Any],
+    known: _Known | None = None,
+    **given: Any,
+) -> Callable[..., Any]:
+  """Gives a part that is called with a batch's tensors its other arguments.
+
+  Args:
+    kind: As for `find`.
+    part: As for `find`.
+    own: The user's arguments.
+    known: As for `find`.
+    **given: As for `call`.
+
+  Returns:
+    A function of the first two.
+
+  Raises:
+    UserError: If an argument is not valid.
+  """
+  function = find(kind, part, known)
+  keywords = _keywords(kind, part, own, known, given)
+  return functools.partial(function, **keywords) if keywords else function
+
+
+def _keywords(
+    kind: str,
+    part: Any,
+    own: Mapping[str, Any],
+    known: _Known | None,
+    given: Mapping[str, Any],
+) -> dict[str, Any]:
+  """Returns what a part gets, and checks that it needs nothing else."""
+  checked = check(kind, part, own, list(given), known)
+  signature = parameters(find(kind, part, known))
+  taken = {name: value for name, value in given.items() if name in signature}
+  keywords = {**taken, **checked}
+  others = list(signature.values())[2 if kind in _APPLIED else 0 :]
+  missing = [
+      p.name
+      for p in others
+      if p.default is p.empty
+      and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+      and p.name not in keywords
+  ]
+  if missing and not (kind == 'hook' and isinstance(part, type)):
+    offered = f'; it is offered {", ".join(given)}' if given else ''
+    raise programs.UserError(
+        f'--{_FLAGS.get(kind, kind)}={_shown(part)}: it needs {missing[0]}, '
+        f'which nobody gives{offered}. Give it a default, or '
+        f'--{kind}_arg={missing[0]}=VALUE.'
+    )
+  return keywords
+
+
+def several(
+    kind: str, wanted: Sequence[Any], own: Mapping[str, Any]
+) -> list[Named]:
+  """Splits the arguments NAME.ARGUMENT of several parts.
+
+  Args:
+    kind: `metric` or `hook`.
+    wanted: The parts.
+    own: The user's arguments by NAME.ARGUMENT.
+
+  Returns:
+    The parts, with their own arguments.
+
+  Raises:
+    UserError: If two have one name, or an argument is of none of them.
+  """
+  called = [_name(find(kind, each)) for each in wanted]
+  for name in called:
+    if called.count(name) > 1:
+      raise programs.UserError(
+          f'--{_FLAGS[kind]}: two are called {name}; rename one of them.'
+      )
+  for key in own:
+    name, dot, _ = key.partition('.')
+    if name not in called or not dot:
+      raise programs.UserError(
+          f'--{kind}_arg={key}: expected NAME.ARGUMENT=VALUE, NAME one of '
+          f'{", ".join(called) or "none"}{imports.near(name, called)}'
+      )
+  return [
+      Named(name, part, {
+          key.partition('.')[2]: value
+          for key, value in own.items()
+          if key.partition('.')[0] == name
+      })
+      for name, part in zip(called, wanted, strict=True)
+  ]
+
+
+def hooks(
+    wanted: Sequence[Any], own: Mapping[str, Any]
+) -> list[Callable[..., Any]]:
+  """Finds the hooks of a config, and gives them their arguments.
+
+  Args:
+    wanted: The value of --hooks.
+    own: The value of --hook_arg.
+
+  Returns:
+    Functions of (step, values), and objects that can be called like them.
+
+  Raises:
+    UserError: If one is not valid.
+  """
+  found = []
+  for each in several('hook', wanted, own):
+    function = find('hook', each.part)
+    if isinstance(function, type):
+      found.append(call('hook', function, each.arguments))
+    else:
+      found.append(bind('hook', each.part, each.arguments))
+  return found
+
+
+@contextlib.contextmanager
+def mistakes_in(
+    kind: str, part: Any, own: Mapping[str, Any]
+) -> Iterator[None]:
+  """Names the flags of what raises in the block, in one line.
+
+  Raises:
+    UserError: For errors of the values that are given; and whatever a user's
+      part raises, with file and line.
+  """
+  try:
+    yield
+  except programs.Failure:
+    raise
+  except Exception as error:
+    ours = (ValueError, TypeError, tf.errors.InvalidArgumentError)
+    if not is_own(part) and not isinstance(error, ours):
+      raise
+    given = ' '.join(f'--{kind}_arg={key}={own[key]}' for key in own)
+    flag = f'--{_FLAGS.get(kind, kind)}={_shown(part)} {given}'.rstrip()
+    text = str(error)
+    if is_own(part):
+      if not isinstance(error, ValueError):
+        text = f'{type(error).__name__}: {text}'
+      text = f'{text.rstrip(".")} ({_place(error, find(kind, part))})'
+    raise programs.UserError(f'{flag}: {text}') from error
+
+
+@contextlib.contextmanager
+def mistakes_in_own(kind: str, part: Any) -> Iterator[None]:
+  """Is `mistakes_in` for a part of the user's own, and nothing for ours."""
+  if not is_own(part):
+    yield
+    return
+  with mistakes_in(kind, part, {}):
+    yield
+
+
+def _place(error: Exception, function: Any) -> str:
+  """Returns file and line: the last ones beside the file of a function."""
+  while isinstance(function, functools.partial):
+    function = function.func
+  if not isinstance(function, type) and not inspect.isroutine(function):
+    function = type(function)
+  try:
+    folder = pathlib.Path(inspect.getfile(function)).parent
+  except (TypeError, OSError):  # Made in a notebook.
+    folder = pathlib.Path.cwd()
+  return imports.place(error, folder)
+
+
+def _name(function: Any) -> str:
+  """Returns what a function is called."""
+  if isinstance(function, functools.partial):
+    return _name(function.func)
+  return getattr(function, '__name__', type(function).__name__)
+
+
+def _shown(part: Any) -> str:
+  return part if isinstance(part, str) else _name(part)
+
+
+def _accept(made: Any, **given: Any) -> None:
+  """Tries nothing."""

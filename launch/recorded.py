@@ -1,0 +1,184 @@
+"""The files of a user's parts, as a run records them.
+
+config.json has, for each part that is a user's own and for each file beside it
+that it imports, where it lies and its hash: so a run is not gone on with, nor
+evaluated, by other code unless its user says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import pathlib
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from . import config as config_lib
+from . import imports, parts, programs
+
+_ONE = ('dataset', 'task', 'model', 'loss', 'optimizer', 'schedule', 'augment')
+_SEVERAL = {'metrics': 'metric', 'hooks': 'hook'}
+Code = Mapping[str, Mapping[str, str]]
+"""For each file `path` and `sha256`, by what its part is named with, or, for
+those that a part imports, by the name of the module."""
+
+
+def sources(config: config_lib.Config) -> dict[str, dict[str, str]]:
+  """Finds the files of a config's parts.
+
+  Args:
+    config: The config.
+
+  Returns:
+    See `Code`.
+
+  Raises:
+    UserError: If a part cannot be found.
+  """
+  found: dict[str, dict[str, str]] = {}
+  for kind, part in _own(config):
+    function = parts.find(kind, part)
+    if isinstance(part, str):
+      where = part.rpartition(':')[0]
+      module = imports.module_of(where)
+    else:
+      while isinstance(function, functools.partial):
+        function = function.func
+      name = getattr(function, '__module__', None) or type(function).__module__
+      where, module = name, sys.modules[name]
+    for index, (name, path) in enumerate(imports.sources(module).items()):
+      found[name if index else where] = {
+          'path': str(path), 'sha256': imports.digest(path)
+      }
+  return found
+
+
+def _own(config: config_lib.Config) -> Iterator[tuple[str, Any]]:
+  """Yields kind and value of the parts that are a user's own."""
+  for kind in _ONE:
+    if parts.is_own(getattr(config, kind)):
+      yield kind, getattr(config, kind)
+  for name, kind in _SEVERAL.items():
+    for part in getattr(config, name):
+      if parts.is_own(part):
+        yield kind, part
+
+
+def differences(before: Code, now: Code) -> dict[str, list[Any]]:
+  """Returns the files that are not as before: `[before, now]`, by name.
+
+  One that was moved is as before if its hash is.
+  """
+  return {
+      f'code of {name}': [before[name]['sha256'], now[name]['sha256']]
+      for name in now
+      if name in before and before[name]['sha256'] != now[name]['sha256']
+  }
+
+
+def is_same(part: Any, other: Any, before: Code, now: Code) -> bool:
+  """Returns whether two values of a flag name the same part of the same file.
+
+  Args:
+    part: The value before, as JSON has it.
+    other: The value now, likewise.
+    before: The files before.
+    now: The files now.
+  """
+  if isinstance(part, list) and isinstance(other, list):
+    return len(part) == len(other) and all(
+        is_same(one, two, before, now)
+        for one, two in zip(part, other, strict=True)
+    )
+  if part == other:
+    return True
+  if not isinstance(part, str) or not isinstance(other, str):
+    return False
+  (where, _, name), (there, _, same) = (
+      part.rpartition(':'), other.rpartition(':')
+  )
+  return (
+      name == same
+      and where in before
+      and there in now
+      and before[where]['sha256'] == now[there]['sha256']
+  )
+
+
+def located(
+    config: config_lib.Config,
+    code: Code,
+    workdir: pathlib.Path,
+    *,
+    accept_changes: bool,
+) -> config_lib.Config:
+  """Names a run's parts by where their files are recorded to lie.
+
+  Args:
+    config: The config of a run.
+    code: What it records.
+    workdir: Its work directory; no code is read from there.
+    accept_changes: Whether files are taken as they are now.
+
+  Returns:
+    The config, which can be used from any folder.
+
+  Raises:
+    UserError: If a file is missing, or is not what it was.
+  """
+  own = list(_own(config))
+  if not own:
+    return config
+  known = {}
+  for name, file in code.items():
+    path = pathlib.Path(file['path']).resolve()
+    if workdir.resolve() in path.parents:
+      raise programs.UserError(
+          f'--workdir={workdir}: its {name} is in the work directory itself, '
+          'from where no code is taken; it was trained with a file elsewhere.'
+      )
+    is_there = path.is_file()
+    if is_there and (imports.digest(path) == file['sha256'] or accept_changes):
+      known[name] = path
+    elif not accept_changes:
+      what = 'is not what it was' if is_there else 'is missing'
+      raise programs.UserError(
+          f'--workdir={workdir}: {path} {what}, of which the run has {name}. '
+          'Bring it back, or take the code as it is now with '
+          '--accept_changes.'
+      )
+
+  def renamed(part: Any) -> Any:
+    if not isinstance(part, str) or not parts.is_own(part):
+      return part
+    where, _, name = part.rpartition(':')
+    if where not in code and not accept_changes:
+      raise programs.UserError(
+          f'--workdir={workdir}: the file of {part} is not recorded; take what '
+          'is found by that name with --accept_changes.'
+      )
+    return f'{known[where]}:{name}' if where in known else part
+
+  changes: dict[str, Any] = {
+      name: renamed(getattr(config, name)) for name in _ONE
+  }
+  for name in _SEVERAL:
+    changes[name] = tuple(map(renamed, getattr(config, name)))
+  return dataclasses.replace(config, **changes)
+
+
+def read(values: Any) -> dict[str, dict[str, str]]:
+  """Reads what config.json has of this.
+
+  Raises:
+    ValueError: If it is not of the form.
+  """
+  if not isinstance(values, dict) or not all(
+      isinstance(file, dict)
+      and file.keys() == {'path', 'sha256'}
+      and all(isinstance(value, str) for value in file.values())
+      for file in values.values()
+  ):
+    raise ValueError(f'its code is {values!r}')
+  return values

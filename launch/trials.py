@@ -1,0 +1,92 @@
+"""Tries what a part makes, so that its mistakes show up before a run begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from core import metrics, optimizers
+
+MAX_LEARNING_RATE = 1e20
+
+
+def of_schedule(
+    schedule: Callable[[Any], Any], *, learning_rate: float, num_steps: int
+) -> None:
+  """Looks at a schedule here and there: it must be a rate everywhere.
+
+  Raises:
+    ValueError: If it is not.
+  """
+  del learning_rate
+  for step in sorted({num_steps * i // 16 for i in range(17)}):
+    rate = float(schedule(step))
+    if not 0 <= rate <= MAX_LEARNING_RATE:
+      raise ValueError(
+          f'the learning rate of step {step} is {rate:g}; expected a number '
+          f'from 0 to {MAX_LEARNING_RATE:g}.'
+      )
+
+
+def of_optimizer(
+    optimizer: optimizers.GradientTransformation,
+    *,
+    learning_rate: Callable[[Any], Any],
+) -> None:
+  """Takes two steps with two parameters, which must stay finite.
+
+  Raises:
+    TypeError: If it is no optimizer.
+    ValueError: If an update is not finite.
+  """
+  del learning_rate
+  optimizers.chain(optimizer)  # Refuses what is none of ours.
+  parameters = {'layer/w': tf.ones([2, 3]), 'layer/b': tf.ones([3])}
+  gradients = {
+      'layer/w': tf.constant([[0.1, -0.2, 0.3], [-0.4, 0.5, 0.6]]),
+      'layer/b': tf.constant([0.1, -0.2, 0.3]),
+  }
+  state = optimizer.init(parameters)
+  for _ in range(2):
+    updates, state = optimizer.update(gradients, state, parameters)
+    for update in updates.values():
+      if not bool(tf.reduce_all(tf.math.is_finite(update))):
+        raise ValueError('an update is not finite with these arguments.')
+
+
+def of_model(model: Any, **given: Any) -> None:
+  """Checks that a model is a module, which has the variables to train.
+
+  Raises:
+    TypeError: If it is not.
+  """
+  del given
+  if not isinstance(model, tf.Module) or not callable(model):
+    raise TypeError(
+        'expected a tf.Module or snt.Module that can be called, got '
+        f'{type(model).__name__}'
+    )
+
+
+def of_metric(metric: Any, **given: Any) -> None:
+  """Checks that a metric is one.
+
+  Raises:
+    TypeError: If it is not.
+  """
+  del given
+  if not isinstance(metric, metrics.Metric):
+    raise TypeError(
+        'expected a function that makes a Metric, got a '
+        f'{type(metric).__name__} from it'
+    )
+
+
+TRIALS: dict[str, Callable[..., None]] = {
+    'metric': of_metric,
+    'model': of_model,
+    'optimizer': of_optimizer,
+    'schedule': of_schedule,
+}
