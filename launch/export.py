@@ -20,7 +20,8 @@ _FORMATS = ('saved_model', 'tflite')
 _WORKDIR = flag_types.DEFINE_path(
     'workdir', 'The work directory of a run of launch.train.')
 _FORMAT = flags.DEFINE_list(
-    'formats', list(_FORMATS), f'What to write: {" and ".join(_FORMATS)}.')
+    'formats', list(_FORMATS), f'What to write: {" and ".join(_FORMATS)}. By '
+    'default tflite is left out where the format lacks an operation.')
 _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
     'last, best, or the path of a checkpoint. Default: the last one.')
@@ -76,6 +77,7 @@ def main() -> int:
       _FORMAT.value,
       output_dir=str(output_dir),
       quantize=_QUANTIZE.value,
+      may_leave_out=not flags.FLAGS['formats'].present,
   )
 
 
