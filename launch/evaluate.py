@@ -15,10 +15,12 @@ import re
 from absl import flags
 
 from . import compilation_cache, flag_types, programs
+from . import config as config_lib
 from . import workdir as workdir_lib
 
-_WORKDIR = flag_types.DEFINE_path(
-    'workdir', 'The work directory of a run of launch.train.')
+_PLACE = config_lib.define_flags(
+    'workdir', 'data_dir', 'archives_dir', 'strategy', 'num_virtual_devices',
+    'compilation_cache_dir')
 _SPLIT = flags.DEFINE_enum(
     'split', 'test', ['train', 'validation', 'test', 'all'],
     'What to score; all is for another --dataset.')
@@ -30,45 +32,30 @@ _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
     'last, best, or the path of a checkpoint, such as '
     'RUN/checkpoints/ckpt-429. Default: the last one.')
-_DATA_DIR = flag_types.DEFINE_path(
-    'data_dir',
-    'The folder of prepared TFDS sets. Default: what the run was trained with.',
-    may_be_remote=True)
-_ARCHIVES_DIR = flag_types.DEFINE_path(
-    'archives_dir',
-    'A folder with the archives that TFDS would download. None is what the run '
-    'was trained with.')
-_STRATEGY = flags.DEFINE_enum(
-    'strategy', 'auto', ['auto', 'mirrored', 'one_device', 'multi_worker'],
-    'As for launch.train.')
-_NUM_VIRTUAL_DEVICES = flags.DEFINE_integer(
-    'num_virtual_devices', None, 'Split the CPU into that many devices.',
-    lower_bound=1, upper_bound=64)
-_COMPILATION_CACHE_DIR = flag_types.DEFINE_path(
-    'compilation_cache_dir', 'As for launch.train.', may_be_empty=True)
 
 
 def main() -> int:
   """Runs the program; returns its exit code."""
+  place = config_lib.Config.from_flags(*_PLACE)
   # XLA is told how to compile before TensorFlow is imported.
-  directory = workdir_lib.of_run(_WORKDIR.value)
+  directory = workdir_lib.of_run(place.workdir)
   config = directory.read_start().config
   directory.check_writable()
   cache = compilation_cache.prepare(
-      config.global_batch_size, _COMPILATION_CACHE_DIR.value
+      config.global_batch_size, place.compilation_cache_dir
   )
   programs.import_tensorflow()
   from core import distribution, variables
 
   from . import devices, evaluation, finished_run, unseen
 
-  strategy = devices.strategy(_STRATEGY.value, _NUM_VIRTUAL_DEVICES.value)
+  strategy = devices.strategy(place.strategy, place.num_virtual_devices)
   with devices.lost_workers(strategy):
     run = finished_run.load(
-        _WORKDIR.value,
+        place.workdir,
         _CHECKPOINT.value,
-        data_dir=_DATA_DIR.value,
-        archives_dir=_ARCHIVES_DIR.value,
+        data_dir=place.data_dir,
+        archives_dir=place.archives_dir,
         strategy=strategy,
     )
     chosen = unseen.chosen(run, _DATASET.value, _SPLIT.value)

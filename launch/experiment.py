@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from core import (
   augmentation,
-  checks,
   compilation,
   distribution,
   loss_scaling,
@@ -29,7 +28,7 @@ from pipelines import splits, streams
 from . import arguments, factories, model_size, programs, tasks
 from . import config as config_lib
 from . import data as data_lib
-from .tasks import classification, measuring
+from .tasks import measuring
 from .tasks import task as task_lib
 
 # What a model that is initialised from data is given.
@@ -46,6 +45,8 @@ def check_names(config: config_lib.Config) -> None:
   if config.image_size is not None:
     model_size.check_batch(config.global_batch_size, *config.image_size)
   for kind in ('model', 'loss', 'optimizer', 'schedule'):
+    if getattr(config, kind) is None:
+      continue  # The data decide.
     arguments.checked(
         f'{kind}_arg',
         getattr(config, f'{kind}_arg'),
@@ -91,11 +92,6 @@ class Experiment:
       ValueError, UserError: If a name or an argument in the config is not
         valid.
     """
-    for name, known in (
-        ('jit', compilation.MODES),
-        ('test_time_augmentation', tuple(classification.VIEWS)),
-    ):  # The flags are checked already, what a config.json has is not.
-      checks.one_of(name, getattr(config, name), known)
     self.config = config
     self.data = data
     self.steps_per_epoch = steps_per_epoch

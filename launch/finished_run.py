@@ -156,8 +156,8 @@ def load(
       experiment=experiment,
       checkpoint=path,
       step=int(step.numpy()),
-      data_dir=data_dir or start.program.get('data_dir'),
-      archives_dir=archives_dir or start.program.get('archives_dir'),
+      data_dir=data_dir or config.data_dir,
+      archives_dir=archives_dir or config.archives_dir,
   )
 
 

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from absl import flags
 
+from . import config as config_lib
 from . import flag_types, paths, programs
 from . import workdir as workdir_lib
 
 # Whether there are arguments besides flags.
 POSITIONAL = True
 
-_WORKDIR = flag_types.DEFINE_path(
-    'workdir', 'The work directory of a run of launch.train.')
+_PLACE = config_lib.define_flags('workdir', 'data_dir', 'archives_dir')
 _SPLIT = flags.DEFINE_enum(
     'split', 'test', ['train', 'validation', 'test'],
     'What to predict, if no files are given.')
@@ -36,20 +36,13 @@ _RESIZE = flags.DEFINE_bool(
 _MAY_LACK = flags.DEFINE_bool(
     'may_lack', False,
     'Whether a number of a table may be missing; it then counts as the mean.')
-_DATA_DIR = flag_types.DEFINE_path(
-    'data_dir',
-    'The folder of prepared TFDS sets. Default: what the run was trained with.',
-    may_be_remote=True)
-_ARCHIVES_DIR = flag_types.DEFINE_path(
-    'archives_dir',
-    'A folder with the archives that TFDS would download. None is what the run '
-    'was trained with.')
 
 
 def main() -> int:
   """Runs the program; returns its exit code."""
+  place = config_lib.Config.from_flags(*_PLACE)
   files = programs.positional()
-  directory = workdir_lib.of_run(_WORKDIR.value)
+  directory = workdir_lib.of_run(place.workdir)
   directory.read_start()
   if not _OUTPUT.value:
     raise programs.UserError(
@@ -68,10 +61,10 @@ def main() -> int:
 
   table = predicting.Table(str(output))
   run = finished_run.load(
-      _WORKDIR.value,
+      place.workdir,
       _CHECKPOINT.value,
-      data_dir=_DATA_DIR.value,
-      archives_dir=_ARCHIVES_DIR.value,
+      data_dir=place.data_dir,
+      archives_dir=place.archives_dir,
       strategy=devices.strategy('one_device'),
   )
   spec = run.experiment.data.spec

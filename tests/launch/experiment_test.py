@@ -69,7 +69,7 @@ class LossTest(parameterized.TestCase):
   )
   def test_class_weights_that_do_not_fit(self, weights, message):
     with self.assertRaisesRegex(
-        programs.UserError, f'--class_weights: .*{message}'
+        (programs.UserError, ValueError), f'class_weights: .*{message}'
     ):
       classification.make_loss(_data(), runs.config(class_weights=weights))
 

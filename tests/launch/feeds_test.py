@@ -58,7 +58,7 @@ class CallSizeTest(_TestCase):
 
   @parameterized.parameters(1, 7)
   def test_steps_per_loop_changes_no_bit(self, steps_per_loop):
-    workdir, _ = self.train('run', program={'steps_per_loop': steps_per_loop})
+    workdir, _ = self.train('run', steps_per_loop=steps_per_loop)
     self.assert_same(workdir, runs.finished())
     self.assertEqual(runs.result(workdir)['num_train_step_traces'], 1)
 

@@ -73,11 +73,11 @@ class HousesTest(absltest.TestCase):
       arrays[f'{split}_numbers'] = generator.normal(size=[size, 3])
       arrays[f'{split}_label'] = generator.normal(size=[size])
 
-    def train(num_steps, **program):
+    def train(num_steps, **changes):
       np.savez(path, **arrays)
       return runs.train(
-          self.root / 'run', dataset=f'npz:{path}', program=program,
-          num_steps=num_steps, **houses.CONFIG,
+          self.root / 'run', dataset=f'npz:{path}', num_steps=num_steps,
+          **houses.CONFIG, **changes,
       )
 
     ended = train(2)
