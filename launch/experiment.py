@@ -101,9 +101,9 @@ class Experiment:
     if self.task.example_batch is None:
       self.task.example_batch = data.spec.zeros()
     self._example_batch: objectives.Batch = self.task.example_batch
-    if config_metrics := getattr(config, 'metrics', ()):
+    if config.metrics:
       self.task = measuring.replaced(
-          self.task, config_metrics, config.metric_arg, data
+          self.task, config.metrics, config.metric_arg, data
       )
     self.model = self.task.model
     self.train_metric = self.task.train_metric

@@ -119,7 +119,7 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Task:
   Raises:
     UserError: If a name or an argument in the config is not valid.
   """
-  name = getattr(config, 'task', None) or of(data.spec)
+  name = config.task or of(data.spec)
   if callable(name):
     return _own(name, data, config)
   if name not in TASKS:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import types
-from typing import Any
 
 import tensorflow as tf
 from absl.testing import absltest, parameterized
@@ -43,10 +41,8 @@ def _data(label, *inputs):
   )
 
 
-def _config(**changes) -> Any:
-  """A config, with what those of other branches have besides."""
-  given = {**vars(runs.config(model=None, model_arg={}, loss=None)), **changes}
-  return types.SimpleNamespace(**{'task': None, 'task_arg': {}, **given})
+def _config(**changes):
+  return runs.config(**{'model': None, 'model_arg': {}, **changes})
 
 
 def _own(spec, width=2):
