@@ -16,8 +16,6 @@ from typing import NamedTuple
 
 from absl import flags
 
-# Flags whose values have arguments, --KIND_arg.
-KINDS = ('model', 'loss', 'optimizer', 'schedule')
 _MAX_FILE_BYTES = 2**20
 _MAX_TOKENS = 10_000
 
@@ -166,8 +164,19 @@ class Replaced(NamedTuple):
   in_file: bool
 
 
+def kinds() -> dict[str, str]:
+  """Returns the flags whose values have arguments, with the flags of these."""
+  named = [name for name in flags.FLAGS if name.endswith('_arg')]
+  return {
+      owner: name
+      for name in named
+      for owner in (name.removesuffix('_arg'), f'{name.removesuffix("_arg")}s')
+      if owner in flags.FLAGS
+  }
+
+
 def drop_replaced(
-    given: Sequence[Token], defaults: Mapping[str, str]
+    given: Sequence[Token], defaults: Mapping[str, str | None]
 ) -> tuple[list[Token], list[Replaced]]:
   """Drops the arguments of models, losses and so on that others replace.
 
@@ -178,7 +187,7 @@ def drop_replaced(
 
   Args:
     given: The flags.
-    defaults: The default of each of `KINDS` that the program has.
+    defaults: The default of each of `kinds`, None if there is none.
 
   Returns:
     The flags that are left, and what was replaced by what.

@@ -70,7 +70,7 @@ class DataSpec:
 
   def to_json(self) -> dict[str, Any]:
     """Returns the values as JSON has them, without what is empty."""
-    values = {
+    values: dict[str, Any] = {
         'spec': self.spec.to_json(),
         'num_examples': dict(self.num_examples),
     }
@@ -109,14 +109,12 @@ class DataSpec:
     for name, value in values.items():
       if name != 'spec' and not _FITS[name](value):
         raise ValueError(f'its {name} is {value!r}')
-    data = cls(
-        _read_spec(values['spec']),
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-            if name != 'spec'
-        },
-    )
+    rest: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if name != 'spec'
+    }
+    data = cls(_read_spec(values['spec']), **rest)
     for name, size in (('std', data.mean), ('target_std', data.target_mean)):
       if len(getattr(data, name)) != len(size):
         raise ValueError(f'its {name} is {values.get(name)!r}')

@@ -109,9 +109,10 @@ class Experiment:
     self.task = task or tasks.make(data, config)
     if self.task.example_batch is None:
       self.task.example_batch = data.spec.zeros()
-    if config_metrics := getattr(config, 'metrics', ()):
+    self._example_batch: objectives.Batch = self.task.example_batch
+    if config.metrics:
       self.task = measuring.replaced(
-          self.task, config_metrics, config.metric_arg, data
+          self.task, config.metrics, config.metric_arg, data
       )
     self.model = self.task.model
     self.train_metric = self.task.train_metric
@@ -172,7 +173,7 @@ class Experiment:
 
   def build(self) -> None:
     """Makes the model's variables; call it under the strategy's scope."""
-    batch = self.task.example_batch
+    batch = self._example_batch
     forward = functools.partial(self._plain, seed=None, is_training=False)
     if not self._is_given and self.config.model is not None:
       model_size.check(
@@ -256,7 +257,7 @@ class Experiment:
   @functools.cached_property
   def _forward(self) -> tf.types.experimental.ConcreteFunction:
     # Traced once for all that is read off it.
-    return training.trace(self._plain, self.model, self.task.example_batch)
+    return training.trace(self._plain, self.model, self._example_batch)
 
 
 def penalised(

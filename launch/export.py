@@ -21,7 +21,8 @@ _FORMATS = ('saved_model', 'tflite')
 _PLACE = config_lib.define_flags(
     'workdir', 'data_dir', 'archives_dir', 'accept_changes')
 _FORMAT = flags.DEFINE_list(
-    'formats', list(_FORMATS), f'What to write: {" and ".join(_FORMATS)}.')
+    'formats', list(_FORMATS), f'What to write: {" and ".join(_FORMATS)}. By '
+    'default tflite is left out where the format lacks an operation.')
 _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
     'last, best, or the path of a checkpoint. Default: the last one.')
@@ -70,6 +71,7 @@ def main() -> int:
       _FORMAT.value,
       output_dir=str(output_dir),
       quantize=_QUANTIZE.value,
+      may_leave_out=not flags.FLAGS['formats'].present,
   )
 
 

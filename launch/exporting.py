@@ -26,6 +26,7 @@ def export(
     *,
     output_dir: str,
     quantize: str | None,
+    may_leave_out: bool = False,
 ) -> int:
   """Exports a run's model in some formats.
 
@@ -34,6 +35,8 @@ def export(
     formats: `saved_model`, `tflite` or both.
     output_dir: Where to write.
     quantize: How to quantize the TF Lite model; None is not at all.
+    may_leave_out: Whether a model that TF Lite cannot hold is exported in the
+      other format alone.
 
   Returns:
     The exit code: 1 if an unquantized export is not the same model.
@@ -53,8 +56,15 @@ def export(
       runners[path] = export_lib.saved_model_function(path)
     if 'tflite' in formats:
       path = os.path.join(output_dir, 'model.tflite')
-      export_lib.save_tflite(module, path, quantize=quantize)
-      runners[path] = export_lib.tflite_function(path)
+      try:
+        export_lib.save_tflite(module, path, quantize=quantize)
+        runners[path] = export_lib.tflite_function(path)
+      except export_lib.UnsupportedError as error:
+        if not may_leave_out or not runners:
+          raise programs.UserError(
+              f'--formats=tflite: {error} --formats=saved_model does without.'
+          ) from None
+        print(f'{path} is left out: {error}')
   except tf.errors.OpError as error:
     raise programs.Failure(
         f'--output_dir={output_dir}: {programs.reason(error)}.'

@@ -256,7 +256,15 @@ def bind(
   """
   function = find(kind, part, known)
   keywords = _keywords(kind, part, own, known, given)
-  return functools.partial(function, **keywords) if keywords else function
+  bound = functools.partial(function, **keywords) if keywords else function
+  if kind != 'loss' or not is_own(part):
+    return bound
+
+  def loss(labels: Any, predictions: Any) -> Any:
+    with mistakes_in(kind, part, own):
+      return bound(labels, predictions)
+
+  return loss
 
 
 def _keywords(

@@ -202,7 +202,9 @@ class Table:
       temporary.unlink(missing_ok=True)
     return count
 
-  def _write(self, file: io.TextIOBase, columns: Columns, is_first: bool):
+  def _write(
+      self, file: io.TextIOBase, columns: Columns, is_first: bool
+  ) -> None:
     if not self._is_csv:
       for row in range(len(next(iter(columns.values())))):
         values = {n: _plain(column[row]) for n, column in columns.items()}

@@ -228,9 +228,7 @@ def parse(
   try:
     given = command_line.tokens(args[1:])
     defaults = {
-        kind: str(flags.FLAGS[kind].default)
-        for kind in command_line.KINDS
-        if kind in flags.FLAGS
+        kind: flags.FLAGS[kind].default for kind in command_line.kinds()
     }
     given, replaced = command_line.drop_replaced(given, defaults)
     _check_known(given)

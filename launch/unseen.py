@@ -58,10 +58,9 @@ def chosen(
     run.check_split(split)
     return Chosen(run.dataset, split, split)
   if isinstance(dataset, str):
-    whole: Any = {'validation_split': 'none', 'test_split': 'none'}
-    config = dataclasses.replace(
-        run.config, dataset=dataset, **(whole if split == ALL else {})
-    )
+    whole: dict[str, Any] = {'validation_split': 'none', 'test_split': 'none'}
+    changes = whole if split == ALL else {}
+    config = dataclasses.replace(run.config, dataset=dataset, **changes)
     dataset = run.open_dataset(config, run.experiment.data.spec)
   splits = list(dataset.num_examples) if split == ALL else [split]
   if splits[0] not in dataset.num_examples:
@@ -89,7 +88,7 @@ def _adapted(
           f'trained on; it has {", ".join(dataset.spec)}.'
       )
     translate[name] = _translation(name, feature, dataset.spec[name])
-  opened = [dataset.split(name) for name in splits]
+  opened: list[Any] = [dataset.split(name) for name in splits]
   if dataset.spec == before and len(opened) == 1:
     return datasets.Dataset(dataset.name, before, {'train': opened[0]})
   if not all(data.is_resident for data in opened):

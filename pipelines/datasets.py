@@ -187,7 +187,7 @@ def checksums(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     rows = np.concatenate(
         [part.reshape(len(part), -1).view(np.uint8) for part in parts], axis=1
     )
-    view, width = memoryview(rows.reshape(-1)), rows.shape[1]
+    view, width = rows.tobytes(), rows.shape[1]
     found += [
         zlib.crc32(view[at : at + width]) for at in range(0, len(view), width)
     ]

@@ -40,6 +40,7 @@ _TRAINING_GUIDE = docs_files.ROOT / 'docs' / 'guide_training.md'
 _PORTING_GUIDE = docs_files.ROOT / 'docs' / 'guide_porting.md'
 _RECIPES = docs_files.ROOT / 'docs' / 'guide_recipes.md'
 _DATA_GUIDE = docs_files.ROOT / 'docs' / 'guide_data.md'
+_TASKS_GUIDE = docs_files.ROOT / 'docs' / 'guide_tasks.md'
 
 
 @functools.cache
@@ -123,7 +124,7 @@ def _read(path: pathlib.Path) -> dict:
 class SnippetTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      _TRAINING_GUIDE, _PORTING_GUIDE, _RECIPES, _DATA_GUIDE
+      _TRAINING_GUIDE, _PORTING_GUIDE, _RECIPES, _DATA_GUIDE, _TASKS_GUIDE
   )
   def test_a_guide_runs(self, path):
     _run(path)

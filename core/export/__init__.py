@@ -19,6 +19,7 @@ PARITY_LIMIT = parity.LIMIT
 Parity = parity.Parity
 QUANTIZATIONS = tflite.QUANTIZATIONS
 Runner = classifier.Runner
+UnsupportedError = tflite.UnsupportedError
 classifier_runner = classifier.classifier_runner
 compare = parity.compare
 save_saved_model = saved_model.save_saved_model
@@ -38,6 +39,7 @@ __all__ = [
     'Function',
     'Parity',
     'Runner',
+    'UnsupportedError',
     'classifier_runner',
     'compare',
     'save_saved_model',

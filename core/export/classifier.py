@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .. import variables
+from .. import objectives, variables
 from ..models import model as model_lib
 
 Preprocess = Callable[[tf.Tensor], Any]
@@ -46,7 +46,8 @@ class Classifier(tf.Module):
     """Wraps a model whose variables exist; it is run once, on zeros.
 
     Args:
-      model: Called as ``model(inputs, is_training=False)``; returns logits
+      model: Called as ``model(inputs)``, with ``is_training=False`` if its
+        signature has that; returns logits
         ``[batch_size, num_classes]``, or a mapping with them as `logits`.
       preprocess: From images, float32 ``[batch_size, H, W, C]`` in [0, 1], to
         the model's inputs: a tensor, or a mapping for several named inputs.
@@ -103,7 +104,9 @@ class Classifier(tf.Module):
         raise ValueError(f'label_names: {name!r} is not one line of text.')
 
   def _score_float(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-    outputs = self.model(self._preprocess(image), is_training=False)
+    outputs = objectives.call(
+        self.model, self._preprocess(image), is_training=False, seed=None
+    )
     logits = tf.cast(model_lib.logits(outputs), tf.float32)
     return {
         'logits': logits,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import re
 import tempfile
 import warnings
 import zipfile
@@ -18,6 +19,10 @@ from . import classifier as classifier_lib
 from . import files, function
 
 QUANTIZATIONS = ('dynamic_range',)
+
+class UnsupportedError(ValueError):
+  """A model that TensorFlow Lite cannot hold."""
+
 
 _LABELS_FILE = 'labels.txt'
 
@@ -45,7 +50,8 @@ def save_tflite(
       By default all stays float32.
 
   Raises:
-    ValueError: If the quantization is unknown, or the path is a directory.
+    ValueError: If the quantization is unknown, or the path is a directory; an
+      UnsupportedError if the format lacks an operation of the model.
   """
   if quantize is not None:
     checks.one_of('quantize', quantize, QUANTIZATIONS)
@@ -143,7 +149,21 @@ def _convert(
     )
     if quantize == 'dynamic_range':
       converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    return converter.convert()
+    try:
+      return converter.convert()
+    except Exception as error:
+      if type(error).__name__ != 'ConverterError':  # It is no public name.
+        raise
+      missing = _missing(str(error))
+      raise UnsupportedError(
+          f'TF Lite has not all operations of the model: {missing}.'
+      ) from None
+
+
+def _missing(message: str) -> str:
+  """Returns what the converter says it lacks."""
+  found = re.findall(r'^(?:TF Select|Custom) ops: (.*)$', message, re.MULTILINE)
+  return ', '.join(found) or message.strip().splitlines()[0]
 
 
 def _interpreter(path: str) -> Any:

@@ -20,13 +20,14 @@ from . import task as task_lib
 
 QUANTILE = 'quantile'
 DEFAULT_LOSS = 'squared_error'
+_LEVELS = (0.1, 0.5, 0.9)
 
 
 def quantiles(
     labels: tf.Tensor,
     predictions: tf.Tensor,
     *,
-    levels: Sequence[float] = (0.1, 0.5, 0.9),
+    levels: Sequence[float] = _LEVELS,
 ) -> tf.Tensor:
   r"""Computes the mean pinball loss of several quantiles.
 
@@ -189,7 +190,9 @@ class Regression(task_lib.Task):
           f'{name}_each': columns.each(metric, size)
           for name, metric in list(members.items())
       }
-    members['counts'] = columns.histogram(self._mean, self._std)
+    members['counts'] = columns.histogram(
+        self._mean.tolist(), self._std.tolist()
+    )
     members = {name: self._central(m) for name, m in members.items()}
     baseline = tuple(self._mean.tolist())
     members |= {
@@ -292,8 +295,7 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Regression:
   name = config.loss or DEFAULT_LOSS
   levels: tuple[float, ...] = ()
   if name == QUANTILE:
-    default = quantiles.__kwdefaults__['levels']
-    levels = tuple(config.loss_arg.get('levels', default))
+    levels = tuple(config.loss_arg.get('levels', _LEVELS))
     if not levels or list(levels) != sorted(set(levels)) or not all(
         0 < level < 1 for level in levels
     ):

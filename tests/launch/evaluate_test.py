@@ -83,7 +83,8 @@ class EvaluateTest(parameterized.TestCase):
       ('--checkpoint=/nowhere/ckpt-1', '/nowhere/ckpt-1'),
       ('--workdir=/nowhere', '--workdir=/nowhere: there is no run'),
       ('--workdir=', '--workdir=: expected a path'),
-      ('--split=all', '--split=all: value should be one of'),
+      ('--split=all', '--split=all: it is for another --dataset'),
+      ('--split=some', '--split=some: value should be one of'),
       ('--data_dir=/nowhere', 'tiny_shapes'),
   )
   def test_mistakes(self, argument, message):

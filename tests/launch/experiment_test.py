@@ -1,4 +1,7 @@
-"""Tests of launch.experiment: what the flags of a config change."""
+"""Tests of launch.experiment: what the flags of a config change.
+
+Covers: reading.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Runs of a task that is not of images: a regression of a table.
 
-Covers: houses.
+Covers: checksums.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class RecipesTest(parameterized.TestCase):
       ended = runs.call('train', f'--flagfile={path}')
     self.assertEqual((ended.code, ended.err), (0, ''))
     [config] = run.call_args.args
-    self.assertEqual(run.call_args.kwargs['workdir'], f'runs/{path.stem}')
+    self.assertEqual(config.workdir, f'runs/{path.stem}')
     shape = (32, 32, 3) if 'cifar' in config.dataset else (28, 28, 1)
     data = data_lib.DataSpec(
         spec_lib.of_images(shape, '0123456789'), {'train': 55_000}

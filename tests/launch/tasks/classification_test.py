@@ -1,4 +1,7 @@
-"""Tests of launch.tasks.classification."""
+"""Tests of launch.tasks.classification.
+
+Covers: confusion.
+"""
 
 from __future__ import annotations
 

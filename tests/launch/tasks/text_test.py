@@ -1,4 +1,7 @@
-"""Tests of launch.tasks.text, and of classes of tables."""
+"""Tests of launch.tasks.text, and of classes of tables.
+
+Covers: making.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,39 @@
+"""Tests of the package launch: what an import of it does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from absl.testing import absltest
+
+import launch
+
+_PROGRAM = """
+import sys
+import launch
+assert 'tensorflow' not in sys.modules
+launch.load
+assert 'tensorflow' in sys.modules
+from absl import flags
+own = [m for m in flags.FLAGS.flags_by_module_dict() if m.startswith('launch')]
+assert not own, own
+"""
+
+
+class LaunchTest(absltest.TestCase):
+
+  def test_an_import_takes_no_time_and_defines_no_flag(self):
+    done = subprocess.run(
+        [sys.executable, '-c', _PROGRAM], capture_output=True, text=True
+    )
+    self.assertEqual(done.returncode, 0, done.stderr)
+
+  def test_names(self):
+    self.assertEqual(launch.load.__module__, 'launch.library')
+    with self.assertRaisesRegex(AttributeError, "no attribute 'lode'"):
+      _ = launch.lode
+
+
+if __name__ == '__main__':
+  absltest.main()
