@@ -17,11 +17,6 @@ from core import losses, metrics, models, optimizers
 from . import schedules
 
 
-def names(kind: str) -> list[str]:
-  """Lists the names of our own parts of a kind, such as `optimizer`."""
-  return sorted(of_kind(kind))
-
-
 @functools.cache
 def of_kind(kind: str) -> Mapping[str, Callable[..., Any]]:
   """Returns our own parts of a kind.

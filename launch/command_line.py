@@ -198,26 +198,32 @@ def drop_replaced(
   for token in given:
     kind, former = token.name, named.get(token.name)
     before = former.value if former else defaults.get(kind, token.value)
-    if token.value != before and kind in defaults:
+    if kind in defaults and token.value != before:
       dropped = [
           one
           for one in kept
-          if _belongs(one, kind) and (former or one.place != token.place)
+          if _belongs(one, token) and (former or one.place != token.place)
       ]
       kept = [one for one in kept if not any(one is d for d in dropped)]
       sources = [one.source for one in (*dropped, former) if one]
       replaced.append(
-          Replaced(kind, before, token.value, dropped, any(sources))
+          Replaced(
+              kind, before or 'the default', token.value, dropped, any(sources)
+          )
       )
     kept.append(token)
     named[kind] = token
   return kept, replaced
 
 
-def _belongs(token: Token, kind: str) -> bool:
-  """Returns whether a flag is an argument of what another flag names."""
+def _belongs(token: Token, owner: Token) -> bool:
+  """Returns whether a flag is an argument of what another flag replaces."""
+  kind = owner.name
   if token.name == f'{kind}_arg':
     return True
+  if token.name == f'{kind.removesuffix("s")}_arg':  # NAME.ARGUMENT=VALUE
+    named = [part.rpartition(':')[2] for part in owner.value.split(',')]
+    return token.value.partition('.')[0] not in named
   # Not every loss has it. Given by hand, it is meant for the loss to come.
   is_smoothing = token.name == 'label_smoothing' and kind == 'loss'
   return is_smoothing and bool(token.source)

@@ -114,8 +114,9 @@ class Config(options.Options):
       'of numbers squared_error, absolute_error, huber, log_cosh or quantile, '
       'the first three of classes as well, between probabilities and one-hot '
       'labels; of several classes sigmoid_cross_entropy, sigmoid_focal or '
-      'dice; of masks dice and tversky as well; or one of your own. Default: '
-      "the task's own, such as softmax_cross_entropy.")
+      'dice; of masks dice and tversky as well; another of core.losses that '
+      'fits, or one of your own. Default: the one of the task, such as '
+      'softmax_cross_entropy.')
   loss_arg: options.Arguments = _option(
       {}, 'NAME=VALUE, an argument of the loss.')
   class_weights: tuple[float, ...] | Literal['balanced'] | None = _option(

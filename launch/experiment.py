@@ -301,7 +301,7 @@ def _own_augment(
   function = parts.bind('augment', config.augment, config.augment_arg)
 
   def augment(batch: objectives.Batch, seed: tf.Tensor) -> objectives.Batch:
-    with parts.mistakes_in('augment', config.augment, config.augment_arg):
+    with parts.mistakes_in_own('augment', config.augment):
       result = function(batch, random.fold_in(seed, _OWN_AUGMENTATION))
       if not isinstance(result, Mapping) or batch.keys() - result.keys():
         raise TypeError(

@@ -21,7 +21,12 @@ import sys
 import sysconfig
 import traceback
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+Code = Mapping[str, Mapping[str, str]]
+"""For each file `path` and `sha256`, by what its part is named with, or, for
+those that a part imports, by the name of the module."""
 
 _OWN = {'core', 'pipelines', 'launch', 'quatrain'}
 _OWN_FOLDER = pathlib.Path(__file__).resolve().parents[1]
@@ -89,6 +94,22 @@ def sources(module: types.ModuleType) -> dict[str, pathlib.Path]:
       if beside is not None and each not in found:
         waiting[each] = beside
   return found
+
+
+def read_code(values: Any) -> dict[str, dict[str, str]]:
+  """Reads what config.json has of this.
+
+  Raises:
+    ValueError: If it is not of the form.
+  """
+  if not isinstance(values, dict) or not all(
+      isinstance(file, dict)
+      and file.keys() == {'path', 'sha256'}
+      and all(isinstance(value, str) for value in file.values())
+      for file in values.values()
+  ):
+    raise ValueError(f'its code is {values!r}')
+  return values
 
 
 def digest(path: pathlib.Path) -> str:

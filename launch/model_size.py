@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import parts, programs
+from . import own, parts, programs
 
 # Up to this many times the default, all sizes together, a model is not looked
 # at: that would take the time of tracing it.
@@ -89,7 +89,7 @@ def check(
 
 def _times_default(name: str, arguments: Mapping[str, Any]) -> float:
   """Multiplies how often each size is the default's."""
-  if parts.is_own(name):
+  if own.is_part(name):
     return 1.0  # One of somebody's own, whose sizes have any names.
   known = parts.known_arguments('model', name)
   ratios = [

@@ -11,16 +11,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import pathlib
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import tensorflow as tf
-
 from . import arguments, built_in, imports, programs, trials
+from . import own as own_parts
 
-_FLAGS = {'metric': 'metrics', 'hook': 'hooks'}
 # What is called with a batch's tensors, and not to make something: the program
 # gives the first two.
 _APPLIED = ('loss', 'augment', 'hook')
@@ -53,19 +50,9 @@ class Named(NamedTuple):
   arguments: dict[str, Any]
 
 
-def is_own(part: Any) -> bool:
-  """Returns whether the value of a flag is a user's part, not a name of ours.
-
-  That of --dataset may also begin with a prefix, such as `npz:`.
-  """
-  if not isinstance(part, str):
-    return callable(part)
-  where, _, name = part.rpartition(':')
-  is_name = all(each.isidentifier() for each in name.split('.'))
-  is_module = all(each.isidentifier() for each in where.split('.'))
-  return is_name and (where.endswith('.py') or is_module) and (
-      where not in ('tfds', 'npz', 'csv', 'folder')
-  )
+def names(kind: str) -> list[str]:
+  """Lists the names of our own parts of a kind, such as `optimizer`."""
+  return sorted(built_in.of_kind(kind))
 
 
 def find(kind: str, part: Any, known: _Known | None = None) -> Any:
@@ -83,7 +70,7 @@ def find(kind: str, part: Any, known: _Known | None = None) -> Any:
   Raises:
     UserError: If there is none, or it cannot be imported or called.
   """
-  flag = f'--{_FLAGS.get(kind, kind)}={_shown(part)}'
+  flag = f'--{own_parts.flag_of(kind)}={own_parts.shown(part)}'
   if not isinstance(part, str):
     found = part
   elif ':' in part:
@@ -225,9 +212,9 @@ def call(
   """
   function = find(kind, part, known)
   keywords = _keywords(kind, part, own, known, given)
-  with mistakes_in(kind, part, own):
+  with own_parts.mistakes_in(kind, part, own, function):
     made = function(**keywords)
-    if own or is_own(part):
+    if own or own_parts.is_part(part):
       trials.TRIALS.get(kind, _accept)(made, **given)
   return made
 
@@ -257,11 +244,11 @@ def bind(
   function = find(kind, part, known)
   keywords = _keywords(kind, part, own, known, given)
   bound = functools.partial(function, **keywords) if keywords else function
-  if kind != 'loss' or not is_own(part):
+  if kind != 'loss' or not own_parts.is_part(part):
     return bound
 
   def loss(labels: Any, predictions: Any) -> Any:
-    with mistakes_in(kind, part, own):
+    with own_parts.mistakes_in(kind, part, own, function):
       return bound(labels, predictions)
 
   return loss
@@ -290,8 +277,8 @@ def _keywords(
   if missing and not (kind == 'hook' and isinstance(part, type)):
     offered = f'; it is offered {", ".join(given)}' if given else ''
     raise programs.UserError(
-        f'--{_FLAGS.get(kind, kind)}={_shown(part)}: it needs {missing[0]}, '
-        f'which nobody gives{offered}. Give it a default, or '
+        f'--{own_parts.flag_of(kind)}={own_parts.shown(part)}: it needs '
+        f'{missing[0]}, which nobody gives{offered}. Give it a default, or '
         f'--{kind}_arg={missing[0]}=VALUE.'
     )
   return keywords
@@ -313,11 +300,11 @@ def several(
   Raises:
     UserError: If two have one name, or an argument is of none of them.
   """
-  called = [_name(find(kind, each)) for each in wanted]
+  called = [own_parts.name_of(find(kind, each)) for each in wanted]
   for name in called:
     if called.count(name) > 1:
       raise programs.UserError(
-          f'--{_FLAGS[kind]}: two are called {name}; rename one of them.'
+          f'--{own_parts.flag_of(kind)}: two are called {name}; rename one.'
       )
   for key in own:
     name, dot, _ = key.partition('.')
@@ -362,65 +349,13 @@ def hooks(
 
 
 @contextlib.contextmanager
-def mistakes_in(
-    kind: str, part: Any, own: Mapping[str, Any]
-) -> Iterator[None]:
-  """Names the flags of what raises in the block, in one line.
-
-  Raises:
-    UserError: For errors of the values that are given; and whatever a user's
-      part raises, with file and line.
-  """
-  try:
-    yield
-  except programs.Failure:
-    raise
-  except Exception as error:
-    ours = (ValueError, TypeError, tf.errors.InvalidArgumentError)
-    if not is_own(part) and not isinstance(error, ours):
-      raise
-    given = ' '.join(f'--{kind}_arg={key}={own[key]}' for key in own)
-    flag = f'--{_FLAGS.get(kind, kind)}={_shown(part)} {given}'.rstrip()
-    text = str(error)
-    if is_own(part):
-      if not isinstance(error, ValueError):
-        text = f'{type(error).__name__}: {text}'
-      text = f'{text.rstrip(".")} ({_place(error, find(kind, part))})'
-    raise programs.UserError(f'{flag}: {text}') from error
-
-
-@contextlib.contextmanager
 def mistakes_in_own(kind: str, part: Any) -> Iterator[None]:
   """Is `mistakes_in` for a part of the user's own, and nothing for ours."""
-  if not is_own(part):
+  if not own_parts.is_part(part):
     yield
     return
-  with mistakes_in(kind, part, {}):
+  with own_parts.mistakes_in(kind, part, {}, find(kind, part)):
     yield
-
-
-def _place(error: Exception, function: Any) -> str:
-  """Returns file and line: the last ones beside the file of a function."""
-  while isinstance(function, functools.partial):
-    function = function.func
-  if not isinstance(function, type) and not inspect.isroutine(function):
-    function = type(function)
-  try:
-    folder = pathlib.Path(inspect.getfile(function)).parent
-  except (TypeError, OSError):  # Made in a notebook.
-    folder = pathlib.Path.cwd()
-  return imports.place(error, folder)
-
-
-def _name(function: Any) -> str:
-  """Returns what a function is called."""
-  if isinstance(function, functools.partial):
-    return _name(function.func)
-  return getattr(function, '__name__', type(function).__name__)
-
-
-def _shown(part: Any) -> str:
-  return part if isinstance(part, str) else _name(part)
 
 
 def _accept(made: Any, **given: Any) -> None:

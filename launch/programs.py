@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib.metadata
 import io
 import os
+import pathlib
 import re
 import signal
 import sys
@@ -201,6 +203,16 @@ def _shortened(word: str) -> str:
   return word if len(word) <= _MAX_WORD else f'{word[:_MAX_WORD]}...'
 
 
+def version() -> str:
+  """Returns the version: of the wheel, or of the checkout."""
+  checkout = pathlib.Path(__file__).parents[1] / 'pyproject.toml'
+  if checkout.is_file():
+    found = re.search(r'^version = "(.*)"$', checkout.read_text(), re.M)
+    if found:
+      return found[1]
+  return importlib.metadata.version('quatrain')
+
+
 def _program() -> str:
   """Returns the program's name as a user calls it, such as `launch.train`."""
   spec = sys.modules['__main__'].__spec__
@@ -224,6 +236,9 @@ def parse(
   """
   if any(arg in ('--help', '-help', '-h', '--h') for arg in args[1:]):
     print(_help())
+    sys.exit(0)
+  if any(arg in ('--version', '-version') for arg in args[1:]):
+    print(f'{_program()} of Quatrain {version()}')
     sys.exit(0)
   try:
     given = command_line.tokens(args[1:])
@@ -261,7 +276,7 @@ def say_what_was_dropped() -> None:
 
 def _check_known(given: Sequence[command_line.Token]) -> None:
   """Refuses flags that there are not, with what they may have meant."""
-  ours = {'flagfile', 'help', *(set(flags.FLAGS) - _OF_ABSL)}
+  ours = {'flagfile', 'help', 'version', *(set(flags.FLAGS) - _OF_ABSL)}
   for token in given:
     name = token.name
     if not name or name == 'undefok' or name in ours:
@@ -282,7 +297,11 @@ def _help() -> str:
   """Lists the program's own flags below its docstring."""
   document = (sys.modules['__main__'].__doc__ or '').strip()
   own = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
-  lines = [document, '', 'Flags (and --flagfile=FILE, with one on each line):']
+  lines = [
+      document,
+      '',
+      'Flags (and --flagfile=FILE, with one on each line; --version):',
+  ]
   for flag in own:
     lines += _describe(flag)
   return '\n'.join(lines)

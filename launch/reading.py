@@ -13,7 +13,7 @@ from pipelines import spec as spec_lib
 
 from . import config as config_lib
 from . import data as data_lib
-from . import parts, programs
+from . import own, parts, programs
 
 
 def open_dataset(
@@ -38,7 +38,7 @@ def open_dataset(
   """
   name: Any = config.dataset
   load = None
-  if parts.is_own(name):
+  if own.is_part(name):
     load = parts.bind('dataset', name, config.dataset_arg)
   return sources.open_dataset(
       getattr(name, '__name__', str(name)),

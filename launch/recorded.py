@@ -11,17 +11,14 @@ import dataclasses
 import functools
 import pathlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from . import config as config_lib
-from . import imports, parts, programs
+from . import imports, own, parts, programs
 
 _ONE = ('dataset', 'task', 'model', 'loss', 'optimizer', 'schedule', 'augment')
 _SEVERAL = {'metrics': 'metric', 'hooks': 'hook'}
-Code = Mapping[str, Mapping[str, str]]
-"""For each file `path` and `sha256`, by what its part is named with, or, for
-those that a part imports, by the name of the module."""
 
 
 def sources(config: config_lib.Config) -> dict[str, dict[str, str]]:
@@ -31,7 +28,7 @@ def sources(config: config_lib.Config) -> dict[str, dict[str, str]]:
     config: The config.
 
   Returns:
-    See `Code`.
+    See `imports.Code`.
 
   Raises:
     UserError: If a part cannot be found.
@@ -57,15 +54,17 @@ def sources(config: config_lib.Config) -> dict[str, dict[str, str]]:
 def _own(config: config_lib.Config) -> Iterator[tuple[str, Any]]:
   """Yields kind and value of the parts that are a user's own."""
   for kind in _ONE:
-    if parts.is_own(getattr(config, kind)):
+    if own.is_part(getattr(config, kind)):
       yield kind, getattr(config, kind)
   for name, kind in _SEVERAL.items():
     for part in getattr(config, name):
-      if parts.is_own(part):
+      if own.is_part(part):
         yield kind, part
 
 
-def differences(before: Code, now: Code) -> dict[str, list[Any]]:
+def differences(
+    before: imports.Code, now: imports.Code
+) -> dict[str, list[Any]]:
   """Returns the files that are not as before: `[before, now]`, by name.
 
   One that was moved is as before if its hash is.
@@ -77,7 +76,9 @@ def differences(before: Code, now: Code) -> dict[str, list[Any]]:
   }
 
 
-def is_same(part: Any, other: Any, before: Code, now: Code) -> bool:
+def is_same(
+    part: Any, other: Any, before: imports.Code, now: imports.Code
+) -> bool:
   """Returns whether two values of a flag name the same part of the same file.
 
   Args:
@@ -108,7 +109,7 @@ def is_same(part: Any, other: Any, before: Code, now: Code) -> bool:
 
 def located(
     config: config_lib.Config,
-    code: Code,
+    code: imports.Code,
     workdir: pathlib.Path,
     *,
     accept_changes: bool,
@@ -127,8 +128,7 @@ def located(
   Raises:
     UserError: If a file is missing, or is not what it was.
   """
-  own = list(_own(config))
-  if not own:
+  if not list(_own(config)):
     return config
   known = {}
   for name, file in code.items():
@@ -150,7 +150,7 @@ def located(
       )
 
   def renamed(part: Any) -> Any:
-    if not isinstance(part, str) or not parts.is_own(part):
+    if not isinstance(part, str) or not own.is_part(part):
       return part
     where, _, name = part.rpartition(':')
     if where not in code and not accept_changes:
@@ -166,19 +166,3 @@ def located(
   for name in _SEVERAL:
     changes[name] = tuple(map(renamed, getattr(config, name)))
   return dataclasses.replace(config, **changes)
-
-
-def read(values: Any) -> dict[str, dict[str, str]]:
-  """Reads what config.json has of this.
-
-  Raises:
-    ValueError: If it is not of the form.
-  """
-  if not isinstance(values, dict) or not all(
-      isinstance(file, dict)
-      and file.keys() == {'path', 'sha256'}
-      and all(isinstance(value, str) for value in file.values())
-      for file in values.values()
-  ):
-    raise ValueError(f'its code is {values!r}')
-  return values

@@ -14,7 +14,7 @@ from pipelines import spec as spec_lib
 
 from .. import config as config_lib
 from .. import data as data_lib
-from .. import parts, programs
+from .. import own, parts, programs
 from . import (
   classification,
   making,
@@ -120,7 +120,7 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Task:
     UserError: If a name or an argument in the config is not valid.
   """
   name: Any = config.task or of(data.spec)
-  if parts.is_own(name):
+  if own.is_part(name):
     return _own(data, config)
   if name not in TASKS:
     raise programs.UserError(

@@ -12,7 +12,7 @@ import math
 from absl.testing import absltest, parameterized
 
 from launch import config as config_lib
-from launch import factories, options
+from launch import options, parts
 from tests.launch import runs
 
 
@@ -84,10 +84,10 @@ class ConfigTest(absltest.TestCase):
       self.assertFalse(config.is_free(name), name)
 
   def test_the_length_is_free_unless_a_schedule_stretches_over_it(self):
-    for name in factories.names('schedule'):
+    for name in parts.names('schedule'):
       rates = [
           float(
-              factories.make(
+              parts.call(
                   'schedule', name, {}, learning_rate=1.0, num_steps=num_steps
               )(60)
           )

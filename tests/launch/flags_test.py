@@ -23,9 +23,9 @@ from absl.testing import absltest, parameterized
 
 from launch import (
   arguments,
-  factories,
   flag_types,
   model_size,
+  parts,
   programs,
   training_program,
 )
@@ -51,7 +51,7 @@ _ARGUMENT_VALUES = (
     '1000000,1000000', '{[]:1}', '((1,2),3)', '1j', '1and 2', '[' * 5000,
 )
 _NAMES = {
-    kind: factories.names(kind)
+    kind: parts.names(kind)
     for kind in ('model', 'loss', 'optimizer', 'schedule')
 }
 
@@ -159,7 +159,7 @@ class PathTest(parameterized.TestCase):
 def _cases(*kinds):
   for kind in kinds:
     for name in _NAMES[kind]:
-      known = factories.known_arguments(kind, name)
+      known = parts.known_arguments(kind, name)
       if known:
         yield kind, name, tuple(known)
 

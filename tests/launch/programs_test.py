@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import re
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import time
 
 from absl.testing import absltest, parameterized
 
-from launch import factories, programs
+from launch import parts, programs, tasks
 from tests.launch import runs
 
 _FLAGS = {
@@ -99,11 +100,29 @@ class HelpTest(parameterized.TestCase):
   def test_names_what_there_is(self):
     """The help is written by hand, since it does not wait for TensorFlow."""
     out = ' '.join(runs.finish(runs.start('train', '--help')).out.split())
-    for name in factories.names('model'):
+    for name in parts.names('model'):
       self.assertRegex(out, rf'--model The model: [^:.]*\b{name}\b')
-    for kind in ('loss', 'optimizer', 'schedule'):
-      for name in factories.names(kind):
+    for kind, names in (
+        ('loss', tasks.losses()),
+        ('optimizer', parts.names('optimizer')),
+        ('schedule', parts.names('schedule')),
+    ):
+      for name in names:
         self.assertRegex(out, rf'--{kind} [^(]*\b{name}\b')
+
+  @parameterized.parameters(*_FLAGS)
+  def test_version(self, program):
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        self.assertRaises(SystemExit) as end,
+    ):
+      programs.parse([f'launch.{program}', '--version'])
+    self.assertEqual((end.exception.code, err.getvalue()), (0, ''))
+    text = (runs.ROOT / 'pyproject.toml').read_text()
+    version = re.search('^version = "(.*)"', text, re.M)[1]
+    self.assertEndsWith(out.getvalue(), f'of Quatrain {version}\n')
 
   def test_whoever_reads_it_may_stop_early(self):
     command = f'{sys.executable} -m launch.train --help | head -1'

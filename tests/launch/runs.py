@@ -76,6 +76,12 @@ def scratch(test: unittest.TestCase) -> str:
   return directory.name
 
 
+def forget(*names: str) -> None:
+  """Forgets modules of files that are about to go."""
+  for name in names:
+    sys.modules.pop(name, None)
+
+
 def kept_directory() -> str:
   """Makes a directory that goes when the process ends."""
   directory = tempfile.mkdtemp()

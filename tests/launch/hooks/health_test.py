@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import training, variables
-from launch import arguments, factories
+from launch import arguments, trials
 from launch.hooks import health
 from tests import small_datasets
 from tests.launch import runs
@@ -108,7 +108,7 @@ class NonFiniteTest(parameterized.TestCase):
 
   # More than a user may ask for.
   @mock.patch.object(arguments, '_MAX_FLOAT', math.inf)
-  @mock.patch.object(factories, 'MAX_LEARNING_RATE', math.inf)
+  @mock.patch.object(trials, 'MAX_LEARNING_RATE', math.inf)
   def test_names_the_step_of_the_update_and_its_examples(self):
     workdir, error = self.assert_ends(
         'loss of step .* is not finite', checkpoint_every_steps=5, **_GROWS
@@ -135,7 +135,7 @@ class NonFiniteTest(parameterized.TestCase):
   @parameterized.parameters(1, 2)
   @pytest.mark.slow
   @mock.patch.object(arguments, '_MAX_FLOAT', math.inf)
-  @mock.patch.object(factories, 'MAX_LEARNING_RATE', math.inf)
+  @mock.patch.object(trials, 'MAX_LEARNING_RATE', math.inf)
   def test_the_step_is_the_one_that_saving_each_finds(self, num_replicas):
     changes = dict(resident_gb=0.0, num_replicas=num_replicas, **_GROWS)
     workdir, _ = self.assert_ends(

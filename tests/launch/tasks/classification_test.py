@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from launch import data as data_lib
-from launch import factories, programs, tasks
+from launch import parts, programs, tasks
 from launch.tasks import classification
 from pipelines import spec as spec_lib
 from tests.launch import runs
@@ -148,11 +148,11 @@ class LossTest(parameterized.TestCase):
     np.testing.assert_allclose(values, expected, rtol=1e-5)
 
   def test_arguments_are_the_losses_own(self):
-    self.assertEqual(list(factories.known_arguments('loss', 'huber')),
+    self.assertEqual(list(parts.known_arguments('loss', 'huber')),
                      ['delta'])
-    self.assertEmpty(factories.known_arguments('loss', 'squared_error'))
+    self.assertEmpty(parts.known_arguments('loss', 'squared_error'))
     self.assertEmpty(
-        factories.known_arguments('loss', 'softmax_cross_entropy')
+        parts.known_arguments('loss', 'softmax_cross_entropy')
     )
     loss = self._loss('huber', 2, {'delta': 0.1})
     value = loss(tf.constant([0]), tf.constant([[0.0, 0.0]]))

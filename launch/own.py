@@ -1,0 +1,96 @@
+"""A user's own parts: how they are named, and what is said where they fail."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from . import imports, programs
+
+# The flags of kinds of which there may be several.
+_FLAGS = {'metric': 'metrics', 'hook': 'hooks'}
+_MISTAKES = (ValueError, TypeError, tf.errors.InvalidArgumentError)
+
+
+def flag_of(kind: str) -> str:
+  """Returns the flag of a kind, such as `metrics` of `metric`."""
+  return _FLAGS.get(kind, kind)
+
+
+def is_part(part: Any) -> bool:
+  """Returns whether the value of a flag is a user's part, not a name of ours.
+
+  That of --dataset may also begin with a prefix, such as `npz:`.
+  """
+  if not isinstance(part, str):
+    return callable(part)
+  where, _, name = part.rpartition(':')
+  is_name = all(each.isidentifier() for each in name.split('.'))
+  is_module = all(each.isidentifier() for each in where.split('.'))
+  return is_name and (where.endswith('.py') or is_module) and (
+      where not in ('tfds', 'npz', 'csv', 'folder')
+  )
+
+
+def name_of(function: Any) -> str:
+  """Returns what a function is called, as values of it are."""
+  if isinstance(function, functools.partial):
+    return name_of(function.func)
+  return getattr(function, '__name__', type(function).__name__)
+
+
+def shown(part: Any) -> str:
+  """Returns the value of a flag as text."""
+  return part if isinstance(part, str) else name_of(part)
+
+
+@contextlib.contextmanager
+def mistakes_in(
+    kind: str, part: Any, given: Mapping[str, Any], function: Any
+) -> Iterator[None]:
+  """Names the flags of what raises in the block, in one line.
+
+  Args:
+    kind: The kind of a part.
+    part: The value of its flag.
+    given: The user's arguments.
+    function: The part.
+
+  Raises:
+    UserError: For errors of the values that are given; and whatever a user's
+      part raises, with file and line.
+  """
+  try:
+    yield
+  except programs.Failure:
+    raise
+  except Exception as error:
+    if not is_part(part) and not isinstance(error, _MISTAKES):
+      raise
+    pairs = ' '.join(f'--{kind}_arg={key}={given[key]}' for key in given)
+    flag = f'--{flag_of(kind)}={shown(part)} {pairs}'.rstrip()
+    text = str(error)
+    if is_part(part):
+      if not isinstance(error, ValueError):
+        text = f'{type(error).__name__}: {text}'
+      text = f'{text.rstrip(".")} ({_place(error, function)})'
+    raise programs.UserError(f'{flag}: {text}') from error
+
+
+def _place(error: Exception, function: Any) -> str:
+  """Returns file and line: the last ones beside the file of a function."""
+  while isinstance(function, functools.partial):
+    function = function.func
+  if not isinstance(function, type) and not inspect.isroutine(function):
+    function = type(function)
+  try:
+    folder = pathlib.Path(inspect.getfile(function)).parent
+  except (TypeError, OSError):  # Made in a notebook.
+    folder = pathlib.Path.cwd()
+  return imports.place(error, folder)
