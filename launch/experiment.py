@@ -179,7 +179,9 @@ class Experiment:
       model_size.check(
           self.config.model,
           self.config.model_arg,
-          lambda: forward(tasks.make(self.data, self.config).model, batch),
+          lambda: forward(
+              tasks.make(self.data, self.config).model, self.data.spec.zeros()
+          ),
       )
     # Sonnet's initializers draw from TensorFlow's global generator.
     tf.random.set_seed(self.config.seed)

@@ -73,7 +73,10 @@ def mistakes_in(
   except Exception as error:
     if not is_part(part) and not isinstance(error, _MISTAKES):
       raise
-    pairs = ' '.join(f'--{kind}_arg={key}={given[key]}' for key in given)
+    prefix = f'{name_of(function)}.' if kind in _FLAGS else ''
+    pairs = ' '.join(
+        f'--{kind}_arg={prefix}{key}={value}' for key, value in given.items()
+    )
     flag = f'--{flag_of(kind)}={shown(part)} {pairs}'.rstrip()
     text = str(error)
     if is_part(part):

@@ -244,7 +244,7 @@ def bind(
   function = find(kind, part, known)
   keywords = _keywords(kind, part, own, known, given)
   bound = functools.partial(function, **keywords) if keywords else function
-  if kind != 'loss' or not own_parts.is_part(part):
+  if kind != 'loss' or (known and part in known):
     return bound
 
   def loss(labels: Any, predictions: Any) -> Any:

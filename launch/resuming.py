@@ -89,14 +89,14 @@ def changed(
     before: workdir_lib.Start,
     config: config_lib.Config,
     data: data_lib.DataSpec,
-    code: imports.Code,
+    code: imports.Code | None = None,
 ) -> dict[str, Any]:
   """Returns all that a second start changes, `[before, now]` by name."""
   changes = {
       **config_lib.changes(before.config.to_json(), config.to_json()),
       **data.differences(before.data),
       **config_lib.changes(before.config.place(), config.place()),
-      **recorded.differences(before.code, code),
+      **recorded.differences(before.code, code or {}),
   }
   changes.pop('workdir', None)  # It may be moved, or named in another way.
   return changes

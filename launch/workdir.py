@@ -178,7 +178,7 @@ class Workdir:
       self,
       config: config_lib.Config,
       data: data_lib.DataSpec,
-      code: imports.Code,
+      code: imports.Code | None = None,
   ) -> None:
     """Starts the run: writes config.json.
 
@@ -194,7 +194,7 @@ class Workdir:
           'config': config.to_json(),
           'data': data.to_json(),
           'program': config.place(),
-          'code': dict(code),
+          'code': dict(code or {}),
           'environment': environment.describe(),
           'first_checkpoint': None,
           'stopped': None,
@@ -207,7 +207,7 @@ class Workdir:
       changes: Mapping[str, Any],
       config: config_lib.Config,
       data: data_lib.DataSpec,
-      code: imports.Code,
+      code: imports.Code | None = None,
       stopped: Mapping[str, Any] | None = None,
   ) -> None:
     """Changes config.json, and keeps what changed in its history.
@@ -230,7 +230,7 @@ class Workdir:
           'config': config.to_json(),
           'data': data.to_json(),
           'program': config.place(),
-          'code': dict(code),
+          'code': dict(code or {}),
           'stopped': stopped,
           'history': [*values.get('history', []), event],
       })

@@ -6,7 +6,7 @@ A task of one's own is a function that returns a `Task`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -132,7 +132,21 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Task:
         f'--task={name}: it is for a target of the kind {_KINDS[name]!r}, and '
         f'that of the data set is {kind!r}.'
     )
+  _check_loss(config.loss, TASKS[name].LOSSES)
   return TASKS[name].make(data, config)
+
+
+def _check_loss(name: Any, known: Mapping[str, Any]) -> None:
+  """Refuses the loss of another task; one of no task may fit.
+
+  Raises:
+    UserError: If the task does not have it, and another one has.
+  """
+  if isinstance(name, str) and name not in known and name in losses():
+    raise programs.UserError(
+        f'--loss={name}: it is for another task; there are: '
+        f'{", ".join(sorted(known))}.'
+    )
 
 
 def _own(data: data_lib.DataSpec, config: config_lib.Config) -> Task:

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from core import objectives
+from core import models, objectives
 from pipelines import spec as spec_lib
 
 from .. import config as config_lib
@@ -73,12 +73,31 @@ def model(
   Raises:
     UserError: If the name or an argument is not valid.
   """
+  _check_model(config.model, data.spec)
   return parts.call(
       'model',
       config.model or default_model(data.spec),
       config.model_arg,
       **given(data, num_outputs),
   )
+
+
+def _check_model(name: Any, spec: spec_lib.Spec) -> None:
+  """Refuses a model of ours that is for other data.
+
+  Raises:
+    UserError: If it is.
+  """
+  if not isinstance(name, str) or name not in models.REGISTRY:
+    return
+  wanted = models.REGISTRY[default_model(spec)].task
+  if models.REGISTRY[name].task != wanted:
+    fitting = [n for n, m in models.REGISTRY.items() if m.task == wanted]
+    raise programs.UserError(
+        f'--model={name}: it is for {models.REGISTRY[name].task}, and the data '
+        f'are for {wanted}, by {", ".join(sorted(fitting))}, or one of your '
+        'own.'
+    )
 
 
 def loss(

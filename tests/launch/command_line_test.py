@@ -57,7 +57,7 @@ class DroppedTest(parameterized.TestCase):
       return
     self.assertEqual(getattr(config, f'{kind}_arg'), {})
     self.assertEqual(ended.out.count('\n'), 1, ended.out)
-    former = getattr(before, kind)
+    former = getattr(before, kind) or 'the default'
     self.assertIn(f'--{kind}={name} replaces {former}', ended.out)
     for key, value in getattr(before, f'{kind}_arg').items():
       self.assertIn(f'drops --{kind}_arg={key}={value};', ended.out)

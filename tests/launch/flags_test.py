@@ -129,7 +129,9 @@ class FlagTest(parameterized.TestCase):
           if value.partition('=')[0] in own or not value.isprintable():
             continue
           with mock.patch.object(training_program, 'run') as run:
-            ended = runs.call('train', f'--workdir={root}/x', argument)
+            ended = runs.call(
+                'train', f'--workdir={root}/x', f'--{kind}={own[0]}', argument
+            )
           with _naming(argument[:60]):
             self.assertEqual((ended.code, ended.out), (2, ''))
             self.assertEqual(ended.err.count('\n'), 1, ended.err)

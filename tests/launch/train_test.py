@@ -42,7 +42,9 @@ class MistakesTest(parameterized.TestCase):
       ('--model=unet', '--model=unet: it is for segmentation, and .*convnet, '),
       ('--model=tabular', '--model=tabular: it is for tables, and '),
       ('--model=text_classifier', 'it is for text classification, and '),
-      ('--loss=hinge', '--loss=hinge: unknown; there are: '),
+      ('--loss=hinges', '--loss=hinges: unknown; there are: '),
+      ('--loss=hinge', '--loss=hinge: labels: expected the shape of logits'),
+      ('--loss=dice', '--loss=dice: it is for another task; there are: abs'),
       ('--optimizer=adma', '--optimizer=adma: unknown; there are: '),
       ('--schedule=step', '--schedule=step: unknown; there are: '),
       ('--strategy=tpu', '--strategy=tpu: value should be one of'),
@@ -167,7 +169,7 @@ class ProcessTest(parameterized.TestCase):
     self.assertRegex(
         written,
         r'\repoch \d+/50000  step \d+/1000000  loss \d\.\d{4}  accuracy '
-        r'[01]\.\d{4}  [\d,]+ images/s  ETA [\d:]+',
+        r'[01]\.\d{4}  [\d,]+ examples/s  ETA [\d:]+',
     )
     for line in re.split('[\r\n]', written):
       self.assertLess(len(line), 100, line)

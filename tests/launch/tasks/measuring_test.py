@@ -65,10 +65,10 @@ class MeasuringTest(parameterized.TestCase):
   @parameterized.parameters(
       (['acuracy'], {}, '--metrics=acuracy: unknown; there are: accuracy'),
       (['accuracy', 'accuracy'], {}, 'two are called accuracy'),
-      ([cost], {'price': 1}, '--metric_arg=price.: no such metric'),
+      ([cost], {'price': 1}, '--metric_arg=price: expected NAME.ARG'),
       ([cost], {'cost.prize': 1}, '--metric_arg=prize: no such.*price=2.0'),
       ([lambda: 3], {}, 'expected a function that makes a Metric, got a int'),
-      (['roc_auc'], {'roc_auc.num_bins': 3}, '--metrics=roc_auc: num_bins'),
+      (['roc_auc'], {'roc_auc.num_bins': 3}, '=roc_auc.num_bins=3: num_bins'),
   )
   def test_what_does_not_fit(self, wanted, given, message):
     with self.assertRaisesRegex(programs.UserError, message):
