@@ -24,6 +24,7 @@ import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
+from launch import config, options
 from tests import checkouts, docs_files, small_datasets
 from tests.launch import runs
 
@@ -232,7 +233,11 @@ class FlagTest(absltest.TestCase):
 
   def _defined(self, program):
     text = (docs_files.ROOT / 'launch' / f'{program}.py').read_text()
-    return set(re.findall(r"DEFINE_\w+\(\s*'(\w+)'", text))
+    found = set(re.findall(r"DEFINE_\w+\(\s*'(\w+)'", text))
+    for names in re.findall(r'config_lib\.define_flags\(([^)]*)\)', text):
+      own = re.findall(r"'(\w+)'", names)
+      found.update(own or options.declared(config.Config))
+    return found
 
   def test_flags_that_are_named_exist(self):
     programs = [p.stem for p in (docs_files.ROOT / 'launch').glob('*.py')]
