@@ -28,8 +28,10 @@ Code = Mapping[str, Mapping[str, str]]
 """For each file `path` and `sha256`, by what its part is named with, or, for
 those that a part imports, by the name of the module."""
 
-_OWN = {'core', 'pipelines', 'launch', 'quatrain'}
-_OWN_FOLDER = pathlib.Path(__file__).resolve().parents[1]
+_OURS = tuple(
+    pathlib.Path(__file__).resolve().parents[1] / name
+    for name in ('core', 'pipelines', 'launch')
+)
 _INSTALLED = {
     pathlib.Path(sysconfig.get_path(name)).resolve()
     for name in ('stdlib', 'purelib', 'platlib')
@@ -79,11 +81,9 @@ def sources(module: types.ModuleType) -> dict[str, pathlib.Path]:
     is ours, or that is not written in Python.
   """
   own = _file(module)
-  if own is None:
+  if own is None or _is_ours(own):
     return {}
   root, name = _dotted(own)
-  if root == _OWN_FOLDER and name.partition('.')[0] in _OWN:
-    return {}
   found: dict[str, pathlib.Path] = {}
   waiting = {name: own}
   while waiting:
@@ -282,16 +282,18 @@ def _beside(
     root: pathlib.Path, name: str, importer: str
 ) -> pathlib.Path | None:
   """Finds a file of a module that lies in a folder, if it is the user's."""
-  top = name.partition('.')[0]
-  if root == _OWN_FOLDER and top in _OWN:
-    return None
-  if root in _INSTALLED and top != importer.partition('.')[0]:
+  is_other = name.partition('.')[0] != importer.partition('.')[0]
+  if root in _INSTALLED and is_other:
     return None
   stem = root.joinpath(*name.split('.'))
   for path in (stem.with_name(f'{stem.name}.py'), stem / '__init__.py'):
-    if path.is_file():
+    if path.is_file() and not _is_ours(path.resolve()):
       return path.resolve()
   return None
+
+
+def _is_ours(path: pathlib.Path) -> bool:
+  return any(folder in path.parents for folder in _OURS)
 
 
 def _imports(name: str, path: pathlib.Path) -> Iterator[str]:

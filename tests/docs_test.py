@@ -177,7 +177,7 @@ class SnippetTest(parameterized.TestCase):
         done,
         {
             'first', 'second', 'recipe', 'replaced', 'replicas', 'compiled',
-            'again', 'workers', 'corners',
+            'again', 'own', 'workers', 'corners',
         },
     )
     first, replicas, workers = (
