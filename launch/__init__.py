@@ -1,8 +1,12 @@
-"""Programs: `python -m launch.train`, `launch.evaluate`, `launch.export`."""
+"""Programs, such as `python -m launch.train`, and runs from one's own.
+
+`load(run)` gives a trained run. It imports TensorFlow when it is first used.
+"""
 
 import glob
 import os
 import sys
+from typing import Any
 
 from core import processor
 
@@ -23,3 +27,12 @@ os.environ.setdefault(
 # A JAX operation (chex knows JAX) would claim most of the GPU's memory.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 processor.use_onednn()
+
+
+def __getattr__(name: str) -> Any:
+  """Returns what of `library` is a name of this package."""
+  if name not in ('load', 'Loaded'):
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+  from . import library
+
+  return getattr(library, name)

@@ -31,7 +31,9 @@ class DataSpec:
       something else.
     class_counts: The number of training examples of each class; empty where
       nothing depends on it.
-    fingerprint: What tells these examples from others.
+    fingerprint: What tells the examples of a split in memory from others, by
+      split.
+    checksums: One for each of these examples; a file of its own holds them.
   """
 
   spec: spec_lib.Spec
@@ -41,7 +43,10 @@ class DataSpec:
   target_mean: tuple[float, ...] = ()
   target_std: tuple[float, ...] = ()
   class_counts: tuple[int, ...] = ()
-  fingerprint: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  fingerprint: Mapping[str, str] = dataclasses.field(default_factory=dict)
+  checksums: Mapping[str, Any] = dataclasses.field(
+      default_factory=dict, compare=False, repr=False
+  )
 
   @property
   def target(self) -> spec_lib.Feature:
@@ -70,6 +75,8 @@ class DataSpec:
         'num_examples': dict(self.num_examples),
     }
     for field in dataclasses.fields(self):
+      if not field.compare:
+        continue
       value = getattr(self, field.name)
       if field.name not in values and value:
         values[field.name] = (
@@ -89,7 +96,7 @@ class DataSpec:
       raise ValueError(f'it has {values!r} where data are expected')
     if 'image_shape' in values:
       values = _from_first_version(values)
-    known = [field.name for field in dataclasses.fields(cls)]
+    known = [field.name for field in dataclasses.fields(cls) if field.compare]
     unknown = sorted(values.keys() - set(known))
     if unknown:
       raise ValueError(
@@ -243,5 +250,7 @@ _FITS = {
     'target_mean': _numbers,
     'target_std': _scales,
     'class_counts': _counts,
-    'fingerprint': lambda value: isinstance(value, dict),
+    'fingerprint': lambda value: (
+        isinstance(value, dict) and _words(list(value.values()))
+    ),
 }

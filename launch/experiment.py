@@ -8,12 +8,10 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from core import (
   augmentation,
-  checks,
   compilation,
   distribution,
   loss_scaling,
@@ -24,37 +22,18 @@ from core import (
   precision,
   training,
 )
-from pipelines import datasets, preprocessing, sources, splits, streams
 from pipelines import spec as spec_lib
+from pipelines import splits, streams
 
 from . import arguments, factories, model_size, programs, tasks
 from . import config as config_lib
 from . import data as data_lib
-from .tasks import classification
+from .tasks import measuring
 from .tasks import task as task_lib
 
 # What a model that is initialised from data is given.
-_NUM_INITIAL_EXAMPLES = 5_000
-
-
-def open_dataset(
-    config: config_lib.Config, data_dir: str | None, archives_dir: str | None
-) -> datasets.Dataset:
-  """Opens the data set of a config, preparing it where that is needed.
-
-  Raises:
-    DataError: If the set cannot be had or used.
-  """
-  return sources.open_dataset(
-      config.dataset,
-      data_dir=data_dir,
-      archives_dir=archives_dir,
-      validation_examples=config.validation_examples,
-      validation_split=config.validation_split,
-      test_split=config.test_split,
-      image_size=config.image_size,
-      memory_budget_gb=config.resident_gb,
-  )
+_NUM_INITIAL_IMAGES = 5_000
+_NUM_INITIAL_EXAMPLES = 1_000_000
 
 
 def check_names(config: config_lib.Config) -> None:
@@ -66,74 +45,13 @@ def check_names(config: config_lib.Config) -> None:
   if config.image_size is not None:
     model_size.check_batch(config.global_batch_size, *config.image_size)
   for kind in ('model', 'loss', 'optimizer', 'schedule'):
+    if getattr(config, kind) is None:
+      continue  # The data decide.
     arguments.checked(
         f'{kind}_arg',
         getattr(config, f'{kind}_arg'),
         factories.known_arguments(kind, getattr(config, kind)),
     )
-
-
-def describe_data(
-    config: config_lib.Config, dataset: datasets.Dataset
-) -> data_lib.DataSpec:
-  """Checks a data set and reads off it what the model must know.
-
-  Raises:
-    DataError: If an example is damaged, of whatever split.
-  """
-  dataset.check()
-  train = dataset.split('train')
-  mean: tuple[float, ...] = ()
-  std: tuple[float, ...] = ()
-  if config.normalize:
-    if spec_lib.IMAGE not in dataset.spec.inputs:
-      raise programs.UserError(
-          '--normalize: it is for images, and the data set has '
-          f'{", ".join(dataset.spec.inputs)}.'
-      )
-    mean, std = (
-        tuple(float(number) for number in numbers)
-        for numbers in preprocessing.statistics(train)
-    )
-  target = dataset.spec.get(spec_lib.LABEL)
-  moments: dict[str, Any] = {}
-  if target and target.kind == spec_lib.NUMBERS:
-    labels = _labels(train).astype(np.float64).reshape([train.num_examples, -1])
-    moments = {
-        'target_mean': tuple(labels.mean(axis=0).tolist()),
-        'target_std': tuple(labels.std(axis=0).tolist()),
-    }
-  counts: tuple[int, ...] = ()
-  if target and target.num_classes and config.class_weights == 'balanced':
-    counts = _class_counts(_labels(train), target)
-  return data_lib.DataSpec(
-      spec=dataset.spec,
-      num_examples=dict(dataset.num_examples),
-      mean=mean,
-      std=std,
-      class_counts=counts,
-      **moments,
-  )
-
-
-def _labels(data: splits.Split) -> np.ndarray:
-  """Returns the main target of every example of a split."""
-  loaded = data.keys().batch(1024).map(
-      lambda keys: data.load(keys)[spec_lib.LABEL],
-      num_parallel_calls=tf.data.AUTOTUNE,
-  )
-  with streams.explained(data):
-    return np.concatenate(list(loaded.as_numpy_iterator()))
-
-
-def _class_counts(
-    labels: np.ndarray, target: spec_lib.Feature
-) -> tuple[int, ...]:
-  """Returns how many examples, or pixels of them, are of each class."""
-  if target.kind == spec_lib.CLASSES:
-    return tuple(labels.astype(np.int64).sum(axis=0).tolist())
-  counts = np.bincount(labels.ravel(), minlength=target.num_classes)
-  return tuple(counts.tolist())
 
 
 class Experiment:
@@ -174,11 +92,6 @@ class Experiment:
       ValueError, UserError: If a name or an argument in the config is not
         valid.
     """
-    for name, known in (
-        ('jit', compilation.MODES),
-        ('test_time_augmentation', tuple(classification.VIEWS)),
-    ):  # The flags are checked already, what a config.json has is not.
-      checks.one_of(name, getattr(config, name), known)
     self.config = config
     self.data = data
     self.steps_per_epoch = steps_per_epoch
@@ -187,6 +100,10 @@ class Experiment:
     self.task = task or tasks.make(data, config)
     if self.task.example_batch is None:
       self.task.example_batch = data.spec.zeros()
+    if config_metrics := getattr(config, 'metrics', ()):
+      self.task = measuring.replaced(
+          self.task, config_metrics, config.metric_arg, data
+      )
     self.model = self.task.model
     self.train_metric = self.task.train_metric
     self.eval_metric = self.task.eval_metric
@@ -262,13 +179,16 @@ class Experiment:
     """Runs data-dependent initialization once, at the start of a new run.
 
     Args:
-      data: The training examples: the first 5,000 are given to the model, as
-        the task's inputs and not augmented.
+      data: The training examples: the first 5,000 images, or a million others,
+        are given to the model, as the task's inputs and not augmented.
       strategy: The strategy that the model was built under.
     """
     if not task_lib.wants_data(self.model):
       return  # The model needs no initialization; skip loading examples.
-    keys = data.keys().batch(_NUM_INITIAL_EXAMPLES)
+    has_images = bool(self.data.spec.of_kind(spec_lib.IMAGE))
+    keys = data.keys().batch(
+        _NUM_INITIAL_IMAGES if has_images else _NUM_INITIAL_EXAMPLES
+    )
     with streams.explained(data):
       batch = data.load(next(iter(keys)))
     self.model.initialize(self.task.inputs(batch))

@@ -12,36 +12,28 @@ from __future__ import annotations
 
 from absl import flags
 
+from . import config as config_lib
 from . import flag_types, paths, programs
 from . import workdir as workdir_lib
 
 _FORMATS = ('saved_model', 'tflite')
 
-_WORKDIR = flag_types.DEFINE_path(
-    'workdir', 'The work directory of a run of launch.train.')
+_PLACE = config_lib.define_flags('workdir', 'data_dir', 'archives_dir')
 _FORMAT = flags.DEFINE_list(
     'formats', list(_FORMATS), f'What to write: {" and ".join(_FORMATS)}.')
 _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
-    'The path of a checkpoint. Default: the newest one of the run.')
+    'last, best, or the path of a checkpoint. Default: the last one.')
 _OUTPUT_DIR = flag_types.DEFINE_path(
     'output_dir', 'Where to write. Default: WORKDIR/exports.')
 _QUANTIZE = flags.DEFINE_enum(
     'quantize', None, ['dynamic_range'],
     'Store the weights of model.tflite in 8 bits. A quarter of the size, at '
     'differences beyond rounding, which are reported and not refused.')
-_DATA_DIR = flag_types.DEFINE_path(
-    'data_dir',
-    'The folder of prepared TFDS sets. Default: what the run was trained with.',
-    may_be_remote=True)
-_ARCHIVES_DIR = flag_types.DEFINE_path(
-    'archives_dir',
-    'A folder with the archives that TFDS would download. None is what the run '
-    'was trained with.')
-
 
 def main() -> int:
   """Runs the program; returns its exit code."""
+  place = config_lib.Config.from_flags(*_PLACE)
   unknown = set(_FORMAT.value) - set(_FORMATS)
   if unknown or not _FORMAT.value:
     raise programs.UserError(
@@ -53,7 +45,7 @@ def main() -> int:
         f'--quantize={_QUANTIZE.value}: of tflite only, which is not among '
         '--formats.'
     )
-  directory = workdir_lib.of_run(_WORKDIR.value)
+  directory = workdir_lib.of_run(place.workdir)
   directory.read_start()
   if _OUTPUT_DIR.value:
     output_dir = paths.local('output_dir', _OUTPUT_DIR.value)
@@ -65,10 +57,10 @@ def main() -> int:
   from . import devices, exporting, finished_run
 
   run = finished_run.load(
-      _WORKDIR.value,
+      place.workdir,
       _CHECKPOINT.value,
-      data_dir=_DATA_DIR.value,
-      archives_dir=_ARCHIVES_DIR.value,
+      data_dir=place.data_dir,
+      archives_dir=place.archives_dir,
       strategy=devices.strategy('one_device'),
   )
   return exporting.export(

@@ -172,7 +172,7 @@ def names(kind: str) -> list[str]:
   return sorted(_TABLES[kind][0])
 
 
-def known_arguments(kind: str, name: str) -> dict[str, inspect.Parameter]:
+def known_arguments(kind: str, name: Any) -> dict[str, inspect.Parameter]:
   """Lists what a model, loss, optimizer or schedule takes as `--{kind}_arg`.
 
   Args:
@@ -195,7 +195,7 @@ def known_arguments(kind: str, name: str) -> dict[str, inspect.Parameter]:
   return arguments.parameters(table[name], *given)
 
 
-def make(kind: str, name: str, extra: dict[str, Any], **given: Any) -> Any:
+def make(kind: str, name: Any, extra: dict[str, Any], **given: Any) -> Any:
   """Calls a factory with what the program gives and the user's arguments.
 
   Args:

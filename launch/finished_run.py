@@ -1,18 +1,22 @@
-"""A run's model, out of its work directory, for evaluation and export."""
+"""A run's model, out of its work directory: to score, predict and export."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
+from typing import Any
 
 import tensorflow as tf
 
-from core import checkpoints, distribution, models, variables
+from core import checkpoints, distribution, variables
 from pipelines import batches, datasets
+from pipelines import spec as spec_lib
 
+from . import config as config_lib
 from . import experiment as experiment_lib
-from . import programs
+from . import programs, reading, tasks
 from . import workdir as workdir_lib
 
 
@@ -22,19 +26,77 @@ class Run:
 
   Attributes:
     workdir: Its work directory.
-    experiment: The parts of it.
-    model: The model, restored.
-    dataset: The data set that it was trained on.
+    experiment: The parts of it; the variables of the model are restored.
     checkpoint: The path of the checkpoint that was restored.
     step: The step of it.
+    data_dir: Where prepared data sets are.
+    archives_dir: Where archives are.
   """
 
   workdir: workdir_lib.Workdir
   experiment: experiment_lib.Experiment
-  model: models.Model
-  dataset: datasets.Dataset
   checkpoint: str
   step: int
+  data_dir: str | None = None
+  archives_dir: str | None = None
+
+  @property
+  def model(self) -> Any:
+    """The model."""
+    return self.experiment.model
+
+  @property
+  def task(self) -> tasks.Task:
+    """What was trained."""
+    return self.experiment.task
+
+  @property
+  def config(self) -> config_lib.Config:
+    """The config."""
+    return self.experiment.config
+
+  @functools.cached_property
+  def dataset(self) -> datasets.Dataset:
+    """The data set that it was trained on, opened when it is first wanted.
+
+    Raises:
+      UserError: If it is not there, or another one is.
+    """
+    data = self.experiment.data
+    try:
+      dataset = self.open_dataset(self.config)
+    except ValueError as error:
+      raise programs.UserError(str(error)) from error
+    if dict(dataset.num_examples) != data.num_examples:
+      raise programs.UserError(
+          f'{self.config.dataset} has '
+          f'{json.dumps(dict(dataset.num_examples))} examples here, the run '
+          f'saw {json.dumps(data.num_examples)}.'
+      )
+    return dataset
+
+  def check_split(self, split: str) -> None:
+    """Checks that the data set has a split.
+
+    Raises:
+      UserError: If it has not.
+    """
+    if split in self.dataset.num_examples:
+      return
+    why = self.dataset.left_out.get(split)
+    raise programs.UserError(
+        f'--split={split}: {self.dataset.name} has '
+        f'{", ".join(self.dataset.num_examples)}'
+        f'{f"; {split} is left out: {why}" if why else ""}.'
+    )
+
+  def open_dataset(
+      self, config: config_lib.Config, like: spec_lib.Spec | None = None
+  ) -> datasets.Dataset:
+    """Opens the data set of a config where those of the run are."""
+    return reading.open_dataset(
+        config, self.data_dir, self.archives_dir, like
+    )
 
 
 def load(
@@ -67,16 +129,6 @@ def load(
   start = directory.read_start()
   config, data = start.config, start.data
   try:
-    dataset = experiment_lib.open_dataset(
-        config,
-        data_dir or start.program.get('data_dir'),
-        archives_dir or start.program.get('archives_dir'),
-    )
-    if dict(dataset.num_examples) != data.num_examples:
-      raise programs.UserError(
-          f'{config.dataset} has {json.dumps(dict(dataset.num_examples))} '
-          f'examples here, the run saw {json.dumps(data.num_examples)}.'
-      )
     experiment = experiment_lib.Experiment(
         config,
         data,
@@ -102,10 +154,10 @@ def load(
   return Run(
       workdir=directory,
       experiment=experiment,
-      model=experiment.model,
-      dataset=dataset,
       checkpoint=path,
       step=int(step.numpy()),
+      data_dir=data_dir or config.data_dir,
+      archives_dir=archives_dir or config.archives_dir,
   )
 
 

@@ -81,17 +81,25 @@ class _NumbersParser(flags.ArgumentParser):
   """Parses numbers with commas between them."""
 
   def __init__(
-      self, kind: type, low: float, high: float, names: Sequence[str]
+      self,
+      kind: type,
+      low: float,
+      high: float,
+      names: Sequence[str],
+      words: Sequence[str],
   ):
-    """Parses numbers of a kind and in a range; as many as there are names."""
+    """Parses words, or numbers in a range, as many as there are names."""
     self._kind = kind
     self._low = low
     self._high = high
     self._names = names
+    self._words = words
     self.syntactic_help = ','.join(names) or 'numbers with commas between them'
 
-  def parse(self, argument: str | Sequence[Any]) -> tuple:
-    """Returns the numbers."""
+  def parse(self, argument: str | Sequence[Any]) -> Any:
+    """Returns the numbers, or the word."""
+    if argument in self._words:
+      return argument
     given = argument.split(',') if isinstance(argument, str) else argument
     try:
       numbers = tuple(self._kind(each) for each in given)
@@ -115,8 +123,10 @@ class _NumbersParser(flags.ArgumentParser):
 class _Serializer(flags.ArgumentSerializer):
   """Writes numbers as they are given."""
 
-  def serialize(self, value: Sequence[float]) -> str:
+  def serialize(self, value: str | Sequence[float]) -> str:
     """Returns the text."""
+    if isinstance(value, str):
+      return value
     return ','.join(map(str, value))
 
 
@@ -150,6 +160,7 @@ def DEFINE_numbers(  # pylint: disable=invalid-name
     low: float,
     high: float,
     names: Sequence[str] = (),
+    words: Sequence[str] = (),
 ) -> flags.FlagHolder:
   """Defines a flag of numbers with commas; without the flag it is None.
 
@@ -160,11 +171,12 @@ def DEFINE_numbers(  # pylint: disable=invalid-name
     low: The minimum of each.
     high: The maximum of each.
     names: What each is, where their number is fixed.
+    words: What may be given instead of numbers.
 
   Returns:
-    Its holder; the value is a tuple.
+    Its holder; the value is a tuple, or one of the words.
   """
-  parser = _NumbersParser(kind, low, high, names)
+  parser = _NumbersParser(kind, low, high, names, words)
   return flags.DEFINE(parser, name, None, help, serializer=_Serializer())
 
 

@@ -54,7 +54,7 @@ def check_batch(batch_size: int, height: int, width: int) -> None:
 
 
 def check(
-    name: str, arguments: Mapping[str, Any], forward: Callable[[], Any]
+    name: Any, arguments: Mapping[str, Any], forward: Callable[[], Any]
 ) -> None:
   """Refuses a model that the memory of this machine cannot hold.
 

@@ -31,6 +31,7 @@ _NEEDLESS = ('keras.src.optimizers', 'jax')
 _OF_ABSL = frozenset(flags.FLAGS)
 _MAX_WORD = 500
 _dropped: list[str] = []
+_positional: list[str] = []
 
 
 class Failure(Exception):
@@ -45,11 +46,15 @@ class UserError(Failure):
   exit_code = 2
 
 
-def run(main: Callable[[], int | None]) -> None:
+def run(
+    main: Callable[[], int | None], *, takes_arguments: bool = False
+) -> None:
   """Parses the flags, runs a program and exits.
 
   Args:
     main: The program, see `call`.
+    takes_arguments: Whether there may be arguments besides flags, which are
+      what `positional` returns.
   """
 
   def program(_: Sequence[str]) -> None:
@@ -66,7 +71,10 @@ def run(main: Callable[[], int | None]) -> None:
       stream.reconfigure(errors='backslashreplace')
 
   try:
-    app.run(program, flags_parser=parse)
+    app.run(
+        program,
+        flags_parser=lambda args: parse(args, takes_arguments=takes_arguments),
+    )
   except BrokenPipeError:  # As of `--help | head`.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(128 + signal.SIGPIPE)
@@ -199,7 +207,9 @@ def _program() -> str:
   return spec.name if spec else os.path.basename(sys.argv[0])
 
 
-def parse(args: Sequence[str]) -> list[str]:
+def parse(
+    args: Sequence[str], *, takes_arguments: bool = False
+) -> list[str]:
   """Parses the flags, or exits: for --help, and for what is no flag.
 
   Arguments of another model, loss, optimizer or schedule than the one that
@@ -207,6 +217,7 @@ def parse(args: Sequence[str]) -> list[str]:
 
   Args:
     args: The command line, with the program first.
+    takes_arguments: As for `run`.
 
   Returns:
     The program alone.
@@ -223,18 +234,25 @@ def parse(args: Sequence[str]) -> list[str]:
     }
     given, replaced = command_line.drop_replaced(given, defaults)
     _check_known(given)
+    flags.FLAGS.set_gnu_getopt(takes_arguments)  # In any order.
     rest = flags.FLAGS([args[0], *(token.text for token in given)])
     flag_types.check_finite()
   except (flags.Error, ValueError) as error:
     sys.exit(fail(str(error), UserError.exit_code))
-  if len(rest) > 1:
+  _positional[:] = rest[1:] if takes_arguments else []
+  if len(rest) > 1 and not takes_arguments:
     message = f'unexpected argument {rest[1]!r}; flags begin with --.'
     sys.exit(fail(message, UserError.exit_code))
   _dropped.clear()
   line = command_line.describe(given, replaced)
   if line:
     _dropped.append(line)
-  return rest
+  return rest[:1]
+
+
+def positional() -> list[str]:
+  """Returns the arguments besides flags that `parse` was given."""
+  return list(_positional)
 
 
 def say_what_was_dropped() -> None:

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from . import checksums, programs, tasks
 from . import config as config_lib
 from . import data as data_lib
-from . import programs
 from . import workdir as workdir_lib
 
 # Of the hooks that are not a user's, by name.
@@ -37,15 +37,13 @@ class Resumed:
 def check(
     directory: workdir_lib.Workdir,
     config: config_lib.Config,
-    *,
-    accept_changes: bool,
 ) -> Resumed:
   """Checks the flags of a second start against those of the run.
 
   Args:
     directory: The work directory of the run.
-    config: The flags of this start.
-    accept_changes: Whether what decides the weights may change as well.
+    config: The flags of this start; its `accept_changes` says whether what
+      decides the weights may change as well.
 
   Returns:
     The run.
@@ -54,13 +52,17 @@ def check(
     UserError: If the flags are refused.
   """
   before = directory.read_start()
-  changes = config_lib.changes(before.config.to_json(), config.to_json())
+  spec = before.data.spec
+  changes = config_lib.changes(
+      tasks.with_defaults(before.config, spec).to_json(),
+      tasks.with_defaults(config, spec).to_json(),
+  )
   refused = {
       f'--{name}': values
       for name, values in changes.items()
       if not config.is_free(name)
   }
-  if refused and not accept_changes:
+  if refused and not config.accept_changes:
     raise programs.UserError(
         f'--workdir={directory.path} holds a run with other flags: '
         f'{describe(refused)}. Give the same flags, name another --workdir, '
@@ -85,13 +87,12 @@ def changed(
     before: workdir_lib.Start,
     config: config_lib.Config,
     data: data_lib.DataSpec,
-    program: Mapping[str, Any],
 ) -> dict[str, Any]:
   """Returns all that a second start changes, `[before, now]` by name."""
   changes = {
       **config_lib.changes(before.config.to_json(), config.to_json()),
       **data.differences(before.data),
-      **config_lib.changes(before.program, program),
+      **config_lib.changes(before.config.place(), config.place()),
   }
   changes.pop('workdir', None)  # It may be moved, or named in another way.
   return changes
@@ -117,10 +118,15 @@ def check_data(
   """
   differences = data.differences(before)
   if differences and not accept_changes:
+    first = None
+    if differences.pop('fingerprint', None):
+      first = checksums.first_difference(directory.path, data)
+    what = describe(differences, verb=' is') or (
+        f'the first that differs is {first}' if first else 'examples differ'
+    )
     raise programs.UserError(
-        f'--workdir={directory.path} holds a run on other data: '
-        f'{describe(differences, verb=" is")}. Name another --workdir, or go '
-        'on with the new data under --accept_changes.'
+        f'--workdir={directory.path} holds a run on other data: {what}. Name '
+        'another --workdir, or go on with the new data under --accept_changes.'
     )
 
 

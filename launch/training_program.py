@@ -19,8 +19,10 @@ from . import (
   loop,
   opening,
   programs,
+  reading,
   results,
   resuming,
+  tasks,
 )
 from . import config as config_lib
 from . import experiment as experiment_lib
@@ -30,30 +32,13 @@ from . import workdir as workdir_lib
 def run(
     config: config_lib.Config,
     *,
-    workdir: str,
-    data_dir: str | None,
-    archives_dir: str | None,
-    strategy: str,
-    num_virtual_devices: int | None,
-    steps_per_loop: int | None = None,
     compilations: Callable[[], int] = lambda: 0,
-    accept_changes: bool = False,
-    hooks: building.Hooks = (),
 ) -> int:
   """Trains, or goes on with, the run of a work directory.
 
   Args:
-    config: What the run computes.
-    workdir: Where it is kept.
-    data_dir: Where prepared data sets are.
-    archives_dir: Where archives are.
-    strategy: The name of the strategy.
-    num_virtual_devices: How many devices to split the CPU into.
-    steps_per_loop: How many steps a call of the graph takes at most.
+    config: What the run computes, and where; it has a work directory.
     compilations: Counts what XLA has compiled in this process.
-    accept_changes: Whether a run goes on under flags, or on data, that decide
-      its weights and are not those that it began with.
-    hooks: What else happens in the run: see `hooks.attached`.
 
   Returns:
     The exit code.
@@ -66,33 +51,20 @@ def run(
   # The same bits from the same seed, on GPUs too.
   tf.random.set_seed(config.seed)
   tf.config.experimental.enable_op_determinism()
-  scope = devices.strategy(strategy, num_virtual_devices)
-  place = {
-      'data_dir': data_dir,
-      'archives_dir': archives_dir,
-      'workdir': workdir,
-      'strategy': strategy,
-      'num_virtual_devices': num_virtual_devices,
-      'steps_per_loop': steps_per_loop,
-  }
+  scope = devices.strategy(config.strategy, config.num_virtual_devices)
   with devices.lost_workers(scope):
     # What was chosen is kept: a run must not change it on another machine.
     config = dataclasses.replace(
         config, precision=precision.choose(config.precision, scope)
     )
-    return _run(
-        config, place, scope, started, compilations, accept_changes, hooks
-    )
+    return _run(config, scope, started, compilations)
 
 
 def _run(
     config: config_lib.Config,
-    place: dict[str, Any],
     scope: tf.distribute.Strategy,
     started: float,
     compilations: Callable[[], int],
-    accept_changes: bool,
-    hooks: building.Hooks,
 ) -> int:
   is_chief = distribution.is_chief(scope)
 
@@ -100,25 +72,23 @@ def _run(
     if is_chief:
       print(message, flush=True)
 
-  directory = workdir_lib.Workdir(place['workdir'], is_chief=is_chief)
+  directory = workdir_lib.Workdir(str(config.workdir), is_chief=is_chief)
   directory.check_writable()
   with contextlib.ExitStack() as stack:
     resumed = None
     if directory.exists():
       stack.enter_context(directory.locked(say))
-      resumed = resuming.check(directory, config, accept_changes=accept_changes)
+      resumed = resuming.check(directory, config)
       if resumed.is_complete:
         say(_complete(directory))
         return 0
-    experiment, dataset = _prepare(
-        config, place['data_dir'], place['archives_dir']
-    )
+    experiment, dataset = _prepare(config)
     if resumed:
       resuming.check_data(
           directory,
           resumed.before.data,
           experiment.data,
-          accept_changes=accept_changes,
+          accept_changes=config.accept_changes,
       )
     training = _build(
         experiment,
@@ -127,14 +97,14 @@ def _run(
         directory,
         say,
         started=started,
-        hooks=hooks,
-        steps_per_loop=place['steps_per_loop'],
+        hooks=config.hooks,
+        steps_per_loop=config.steps_per_loop,
         count_compilations=compilations,
     )
     stack.enter_context(_full_disk(directory, training.now))
     notes = []
     if resumed:
-      notes = _go_on(directory, resumed, training, place)
+      notes = _go_on(directory, resumed, training)
     else:
       stack.enter_context(directory.locked(say))
       if is_chief and directory.exists():
@@ -142,7 +112,7 @@ def _run(
             f'--workdir={directory.path}: another process began a run here '
             'meanwhile; start again to go on with it.'
         )
-      directory.write_config(config, experiment.data, place)
+      directory.write_config(experiment.config, experiment.data)
     say(opening.describe(experiment, dataset, scope, training, notes))
     number = training.run()
     if number:
@@ -157,14 +127,15 @@ def _run(
 
 def _prepare(
     config: config_lib.Config,
-    data_dir: str | None,
-    archives_dir: str | None,
 ) -> tuple[experiment_lib.Experiment, datasets.Dataset]:
   """Opens the data and makes the parts, so that mistakes show up first."""
   try:
     experiment_lib.check_names(config)
-    dataset = experiment_lib.open_dataset(config, data_dir, archives_dir)
-    data = experiment_lib.describe_data(config, dataset)
+    dataset = reading.open_dataset(
+        config, config.data_dir, config.archives_dir
+    )
+    data = reading.describe_data(config, dataset)
+    config = tasks.with_defaults(config, data.spec)
     steps_per_epoch = batches.num_train_steps_per_epoch(
         data.num_examples['train'], config.global_batch_size
     )
@@ -187,7 +158,6 @@ def _go_on(
     directory: workdir_lib.Workdir,
     resumed: resuming.Resumed,
     training: building.Training,
-    place: dict[str, Any],
 ) -> list[str]:
   """Records what changes in a run; returns what there is to say of it."""
   experiment, now = training.experiment, training.now
@@ -197,14 +167,13 @@ def _go_on(
   if resumed.stopped and resumed.stopped['step'] == now.step:
     now.stopped = loop.Stopped(**resumed.stopped)
   changes = resuming.changed(
-      resumed.before, experiment.config, experiment.data, place
+      resumed.before, experiment.config, experiment.data
   )
   directory.record(
       now.step,
       changes,
       experiment.config,
       experiment.data,
-      place,
       resumed.stopped,
   )
   notes = [

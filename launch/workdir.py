@@ -16,9 +16,17 @@ from typing import Any
 
 from core import checkpoint_files
 
+from . import (
+  checksums,
+  environment,
+  json_files,
+  locks,
+  metrics_file,
+  paths,
+  programs,
+)
 from . import config as config_lib
 from . import data as data_lib
-from . import environment, json_files, locks, metrics_file, paths, programs
 
 _STOPPED = {'step', 'hook', 'reason'}
 
@@ -46,9 +54,8 @@ class Start:
   """What config.json says of a run.
 
   Attributes:
-    config: The flags that decide what is computed.
+    config: The flags that it was last started with.
     data: What the run's models know of the data.
-    program: The flags that say where.
     first_checkpoint: The step of the first checkpoint; None if there was none
       yet; True if a version that did not keep it wrote the file.
     stopped: The `step`, `hook` and `reason` of the end by a hook, if the
@@ -57,7 +64,6 @@ class Start:
 
   config: config_lib.Config
   data: data_lib.DataSpec
-  program: dict[str, Any]
   first_checkpoint: int | None
   stopped: dict[str, Any] | None = None
 
@@ -169,21 +175,20 @@ class Workdir:
       self,
       config: config_lib.Config,
       data: data_lib.DataSpec,
-      program: Mapping[str, Any],
   ) -> None:
     """Starts the run: writes config.json.
 
     Args:
-      config: The flags that decide the run.
+      config: The flags of the run.
       data: What the run's models know of the data.
-      program: The values of the other flags.
     """
     if self._is_chief:
       self.path.mkdir(parents=True, exist_ok=True)
+      checksums.write(self.path, data)
       json_files.write(self._config, {
           'config': config.to_json(),
           'data': data.to_json(),
-          'program': dict(program),
+          'program': config.place(),
           'environment': environment.describe(),
           'first_checkpoint': None,
           'stopped': None,
@@ -196,7 +201,6 @@ class Workdir:
       changes: Mapping[str, Any],
       config: config_lib.Config,
       data: data_lib.DataSpec,
-      program: Mapping[str, Any],
       stopped: Mapping[str, Any] | None = None,
   ) -> None:
     """Changes config.json, and keeps what changed in its history.
@@ -207,17 +211,17 @@ class Workdir:
         that is nothing.
       config: As for `write_config`.
       data: As for `write_config`.
-      program: As for `write_config`.
       stopped: As for `saving`.
     """
     if self._is_chief and changes:
       values = self._read_config()
+      checksums.write(self.path, data)
       event = {'step': step, 'wall_time': time.time(), 'changes': changes}
       json_files.write(self._config, {
           **values,
           'config': config.to_json(),
           'data': data.to_json(),
-          'program': dict(program),
+          'program': config.place(),
           'stopped': stopped,
           'history': [*values.get('history', []), event],
       })
@@ -229,15 +233,9 @@ class Workdir:
       UserError: If there is none, or it is not that of a run.
     """
     values = self._read_config()
-    program = values.get('program')
     saved = values.get('first_checkpoint', True)
     stopped = values.get('stopped')
     try:
-      if not isinstance(program, dict):
-        raise ValueError(f'its program is {program!r}')
-      for name in ('data_dir', 'archives_dir'):
-        if not isinstance(program.get(name), (str, type(None))):
-          raise ValueError(f'its {name} is {program[name]!r}')
       if not isinstance(saved, (int, type(None))):
         raise ValueError(f'its first_checkpoint is {saved!r}')
       if stopped is not None and not (
@@ -246,10 +244,10 @@ class Workdir:
         raise ValueError(f'its stopped is {stopped!r}')
       if not isinstance(values.get('history', []), list):
         raise ValueError(f'its history is {values["history"]!r}')
+      config = config_lib.Config.from_json(values.get('config'))
       return Start(
-          config_lib.Config.from_json(values.get('config')),
+          config.at(values.get('program')),
           data_lib.DataSpec.from_json(values.get('data')),
-          program,
           saved,
           stopped,
       )

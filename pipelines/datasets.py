@@ -178,13 +178,19 @@ def checksums(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     uint32 ``[num_examples]``.
   """
   length = len(next(iter(arrays.values())))
-  found = [0] * length
-  for name in sorted(arrays):
-    for start in range(0, length, _BLOCK):
-      block = np.ascontiguousarray(arrays[name][start : start + _BLOCK])
-      rows = block.reshape(len(block), -1).view(np.uint8)
-      for index, row in enumerate(rows, start):
-        found[index] = zlib.crc32(row.data, found[index])
+  found = []
+  for start in range(0, length, _BLOCK):
+    parts = [
+        np.ascontiguousarray(arrays[name][start : start + _BLOCK])
+        for name in sorted(arrays)
+    ]
+    rows = np.concatenate(
+        [part.reshape(len(part), -1).view(np.uint8) for part in parts], axis=1
+    )
+    view, width = memoryview(rows.reshape(-1)), rows.shape[1]
+    found += [
+        zlib.crc32(view[at : at + width]) for at in range(0, len(view), width)
+    ]
   return np.array(found, np.uint32)
 
 

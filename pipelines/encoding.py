@@ -350,7 +350,8 @@ class _Encoder:
       given = np.array(None)
     is_float = feature.dtype.startswith('float')
     if given.dtype.kind in 'biuf' and given.shape in (feature.shape, ()):
-      found = given.reshape(feature.shape).astype(feature.dtype)
+      with np.errstate(over='ignore'):  # It is then infinite, and refused.
+        found = given.reshape(feature.shape).astype(feature.dtype)
       if np.isfinite(found).all() if is_float else np.all(found == given):
         return found
     raise _wrong(

@@ -88,14 +88,13 @@ class ImageFiles:
       itself if there is none.
     """
     shape = self.spec[spec.IMAGE].shape
-    broken = images.find_broken(self.paths, shape, self.resizes)
+    broken = images.find_first_broken(self.paths, shape, self.resizes)
     if not broken:
       return error
-    index, why = next(iter(broken.items()))
+    index, why = broken
     return errors.DataError(
-        f'dataset: {self.paths[index]} cannot be decoded: {why}, and '
-        f'{len(broken) - 1:,} others; bring them back from a copy, or pass '
-        'skip_damaged.'
+        f'dataset: {self.paths[index]} cannot be decoded: {why}; bring it back '
+        'from a copy, or leave it out with skip_damaged.'
     )
 
   @functools.cached_property

@@ -234,6 +234,30 @@ def find_broken(
   return _why(paths, found, shape, resizes)
 
 
+def find_first_broken(
+    paths: Sequence[str], shape: tuple[int, ...], resizes: bool
+) -> tuple[int, str] | None:
+  """Reads images up to the first that cannot be read.
+
+  Args:
+    paths: The files.
+    shape: (H, W, C) of each image.
+    resizes: Whether images of other sizes are resized; else they are broken.
+
+  Returns:
+    Its index and why it cannot be read; None if all can.
+  """
+  num_read = 0
+  for indices, _ in _readable(paths, shape, resizes):
+    missing = np.flatnonzero(indices != num_read + np.arange(len(indices)))
+    num_read += int(missing[0]) if missing.size else len(indices)
+    if missing.size:
+      break
+  if num_read == len(paths):
+    return None
+  return num_read, why_broken(paths[num_read], shape, resizes)
+
+
 def _readable(
     paths: Sequence[str],
     shape: tuple[int, ...],

@@ -6,6 +6,7 @@ import dataclasses
 import os
 
 from . import errors
+from . import spec as spec_lib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Options:
     tokenizer: How texts are cut into tokens: 'words', 'characters', 'trigrams'
       or 'bytes'.
     max_tokens: The most tokens of a text that are used.
+    like: The features of a run that the data are to be read for: what columns
+      are, and the vocabulary of a text, are then those of the run.
   """
 
   data_dir: str | os.PathLike[str] | None = None
@@ -40,6 +43,7 @@ class Options:
   skip_damaged: bool = False
   tokenizer: str = 'words'
   max_tokens: int = 256
+  like: spec_lib.Spec | None = None
 
   def __post_init__(self):
     """Checks the size of images.

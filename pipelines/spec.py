@@ -45,11 +45,12 @@ class Feature:
     shape: The shape of one example's value.
     dtype: The name of its NumPy type, such as 'uint8'.
     class_names: The name of each class, of `class`, `classes` and `mask`.
-    columns: The name of each column, of `numbers` and `categories`.
+    columns: The name of each column, of `numbers` and `categories`; of a `text`
+      those that it was joined from.
     vocabularies: The values of each column of `categories`, or the one
       vocabulary of a `text`. The position in it is the integer of a value.
-    tokenizer: How a `text` is cut into tokens: 'words', 'characters' or
-      'bytes'.
+    tokenizer: How a `text` is cut into tokens: 'words', 'characters',
+      'trigrams' or 'bytes'.
   """
 
   kind: str

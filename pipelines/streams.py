@@ -97,7 +97,7 @@ def explained(data: Any) -> Iterator[None]:
   """Turns an error of reading streamed examples into one that names them.
 
   Args:
-    data: What is read in the block; only `Streamed` data can be damaged.
+    data: What is read in the block; only what has `explain` can be damaged.
 
   Returns:
     The context of the block.
@@ -108,9 +108,10 @@ def explained(data: Any) -> Iterator[None]:
   try:
     yield
   except Exception as error:
-    if not isinstance(data, Streamed) or not diagnosis.is_of_data(error):
+    explain = getattr(data, 'explain', None)
+    if explain is None or not diagnosis.is_of_data(error):
       raise
-    explanation = data.explain(error)
+    explanation = explain(error)
     if explanation is error:
       raise
     raise explanation from error

@@ -142,6 +142,7 @@ def feature(
     max_tokens: int = 256,
     columns: tuple[str, ...] = (),
     max_size: int = 20_000,
+    like: spec.Feature | None = None,
 ) -> tuple[spec.Feature, dict[str, np.ndarray], list[str]]:
   """Makes a feature of texts: vocabulary and length are those of training.
 
@@ -151,6 +152,8 @@ def feature(
     max_tokens: The most tokens to keep of a text.
     columns: Where the texts come from, such as a column's name.
     max_size: The most entries of the vocabulary.
+    like: A feature made before, whose tokenizer, vocabulary and length are
+      taken instead.
 
   Returns:
     The feature, the tokens of each split as `encode` gives them, and lines
@@ -160,21 +163,23 @@ def feature(
     DataError: If there is no such tokenizer, or no text of the training split
       has a token.
   """
+  tokenizer = like.tokenizer if like else tokenizer
   cut = {s: [tokens(v, tokenizer) for v in values]
          for s, values in splits.items()}
-  longest = max(map(len, cut['train']), default=0)
+  longest = like.shape[0] if like else max(map(len, cut['train']), default=0)
   where = f'{columns[0]}: ' if columns else 'texts: '
   if not longest:
     raise errors.DataError(
         f'{where}no text of the training split has a token; choose another '
         f'tokenizer than {tokenizer!r}, or another column.'
     )
-  words = (
-      vocabulary((), tokenizer)
-      if tokenizer == 'bytes'
-      else _most_frequent(cut['train'], max_size)
-  )
-  length = min(longest, max_tokens)
+  length = longest if like else min(longest, max_tokens)
+  if like:
+    [words] = like.vocabularies
+  elif tokenizer == 'bytes':
+    words = vocabulary((), tokenizer)
+  else:
+    words = _most_frequent(cut['train'], max_size)
   arrays = {s: _positions(lists, words, length) for s, lists in cut.items()}
   notes = [
       f'{where}text as {tokenizer}, {len(words):,} in the vocabulary, up to '

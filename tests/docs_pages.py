@@ -40,6 +40,8 @@ INTERNAL = (
     'pipelines/diagnosis.py',
     'pipelines/errors.py',
     'pipelines/files.py',
+    'pipelines/image_files.py',
+    'pipelines/images.py',
     'pipelines/labels.py',
     'pipelines/manifests.py',
     'pipelines/parts.py',

@@ -40,6 +40,7 @@ _TRAINING_GUIDE = docs_files.ROOT / 'docs' / 'guide_training.md'
 _PORTING_GUIDE = docs_files.ROOT / 'docs' / 'guide_porting.md'
 _RECIPES = docs_files.ROOT / 'docs' / 'guide_recipes.md'
 _HOOKS = docs_files.ROOT / 'docs' / 'guide_hooks.md'
+_DATA_GUIDE = docs_files.ROOT / 'docs' / 'guide_data.md'
 
 
 @functools.cache
@@ -122,7 +123,9 @@ def _read(path: pathlib.Path) -> dict:
 
 class SnippetTest(parameterized.TestCase):
 
-  @parameterized.parameters(_TRAINING_GUIDE, _PORTING_GUIDE, _RECIPES)
+  @parameterized.parameters(
+      _TRAINING_GUIDE, _PORTING_GUIDE, _RECIPES, _DATA_GUIDE
+  )
   def test_a_guide_runs(self, path):
     _run(path)
 

@@ -31,7 +31,7 @@ class Attached(loop.Hook):
 
   def __init__(
       self,
-      hook: Callable[[int, Mapping[str, float]], str | None],
+      hook: Any,
       now: loop.Now,
       next_validation: Callable[[int], int],
   ):
@@ -49,9 +49,9 @@ class Attached(loop.Hook):
     """
     self.name = name_of(hook)
     self._now = now
-    self._callable: Any = hook
+    self._callable = hook
     with self._explained('at the start'):
-      self._hook: Any = hook() if _is_class(hook) else hook
+      self._hook = hook() if _is_class(hook) else hook
     if not callable(self._hook):
       raise programs.UserError(
           f'hook {self.name}: expected a function of (step, values), or a '

@@ -5,6 +5,7 @@ A task of one's own is a function that returns a `Task`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -16,6 +17,7 @@ from .. import config as config_lib
 from .. import data as data_lib
 from . import (
   classification,
+  making,
   multi_label,
   regression,
   segmentation,
@@ -76,6 +78,31 @@ def of(spec: spec_lib.Spec) -> str:
   raise programs.UserError(
       f'--task: none is known for a target of the kind {kind!r}; there are '
       f'{", ".join(TASKS)}, or name a function of your own.'
+  )
+
+
+def with_defaults(
+    config: config_lib.Config, spec: spec_lib.Spec
+) -> config_lib.Config:
+  """Returns a config with the names that it leaves to the task.
+
+  Args:
+    config: The config.
+    spec: The features of its data.
+
+  Returns:
+    The config; for a task of somebody's own as it is.
+
+  Raises:
+    UserError: If there is no task or model for such data.
+  """
+  name = config.task or of(spec)
+  if not isinstance(name, str) or name not in TASKS:
+    return config
+  return dataclasses.replace(
+      config,
+      model=config.model or making.default_model(spec),
+      loss=config.loss or TASKS[name].DEFAULT_LOSS,
   )
 
 

@@ -40,12 +40,16 @@ class Columns:
   notes: tuple[str, ...]
 
 
-def decide(table: rows.Rows, query: Query) -> Columns:
+def decide(
+    table: rows.Rows, query: Query, like: spec.Spec | None = None
+) -> Columns:
   """Decides what each column is.
 
   Args:
     table: The file.
     query: The names of columns by key of `KEYS`.
+    like: The features that they are to be read for; columns that these have not
+      are left out. By default cells and query tell.
 
   Returns:
     The columns.
@@ -55,6 +59,8 @@ def decide(table: rows.Rows, query: Query) -> Columns:
       by its cells nor by the query.
   """
   _check(table.columns, query)
+  if like:
+    query = _like(table.columns, query, like)
   label = tuple(query.get('label') or query.get('classes', ()))
   taken = {*label, *query.get('ignore', ()), *query.get('split', ())}
   kinds: dict[str, list[str]] = {key: [] for key in _INPUTS}
@@ -65,7 +71,9 @@ def decide(table: rows.Rows, query: Query) -> Columns:
       kinds[kind].append(column)
   if not any(kinds.values()):
     raise errors.DataError('no column is left to predict the label from.')
-  label_kind = _label_kind(table, query, label)
+  label_kind = (
+      like[spec.LABEL].kind if like else _label_kind(table, query, label)
+  )
   notes = [f'{kind}: {", ".join(found)}.' for kind, found in kinds.items()
            if found]
   notes.append(f'label: {", ".join(label)}, {_LABELS[label_kind]}.')
@@ -76,6 +84,8 @@ def decide(table: rows.Rows, query: Query) -> Columns:
 
 
 _INPUTS = ('numbers', 'categories', 'text')
+# The names of their features.
+_NAMES = ('numbers', 'categories', 'tokens')
 _LABELS = {
     spec.CLASS: 'a class (numbers= of the same name makes it a number)',
     spec.CLASSES: 'classes joined by |',
@@ -112,6 +122,27 @@ def _check(columns: Sequence[str], query: Query) -> None:
     raise errors.DataError(
         f'classes: expected one column, got {", ".join(query["classes"])}.'
     )
+
+
+def _like(
+    columns: Sequence[str], query: Query, like: spec.Spec
+) -> dict[str, Sequence[str]]:
+  """Returns the query that makes the features of another table."""
+  wanted = {
+      key: like[name].columns if name in like else ()
+      for key, name in zip(_INPUTS, _NAMES, strict=True)
+  }
+  for key, names in wanted.items():
+    for name in names:
+      if name not in columns:
+        raise errors.DataError(
+            f'{key}: there is no column {name!r}, which was trained on'
+            f'{rows.nearest(name, columns)}'
+        )
+  used = {name for names in wanted.values() for name in names}
+  rest = [name for name in columns if name not in used]
+  kept = {k: v for k, v in query.items() if k in ('label', 'classes', 'split')}
+  return {**kept, **wanted, 'ignore': rest}
 
 
 def _kind(column: str, cells: Sequence[str]) -> str:

@@ -131,9 +131,14 @@ def _input(
     return checks.Values(feature, arrays, [])
   if sort == 'U' and rank == 1:
     lists = {split: array.tolist() for split, array in splits.items()}
-    return checks.Values(
-        *texts.feature(lists, chosen.tokenizer, chosen.max_tokens, (name,))
+    found = texts.feature(
+        lists,
+        chosen.tokenizer,
+        chosen.max_tokens,
+        columns=(name,),
+        like=(chosen.like or {}).get(name),
     )
+    return checks.Values(*found)
   if sort == 'i' and rank == 2 and name == _TOKENS:
     return _tokens(name, splits)
   if rank <= 2:

@@ -102,14 +102,10 @@ def number(text: str) -> float | None:
     >>> rows.number('1e3'), rows.number('NA'), rows.number('red')
     (1000.0, nan, None)
   """
-  if text.strip().lower() in _NO_NUMBERS:
-    return math.nan
-  if '_' in text:  # Python reads 1_000.
-    return None
   try:
-    return float(text)
+    return None if '_' in text else float(text)  # Python reads 1_000.
   except ValueError:
-    return None
+    return math.nan if text.strip().lower() in _NO_NUMBERS else None
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ MEAN, CATEGORY = 'mean', 'category'
 # What a missing category counts as, where it may be missing.
 MISSING = '(missing)'
 BETWEEN_CLASSES = '|'
+_LARGEST = float(np.finfo(np.float32).max)
 _SINGLE = ('split', 'separator', 'tokenizer')
 _KEYS = (*columns.KEYS, 'missing', 'separator', 'tokenizer')
 
@@ -50,7 +51,7 @@ def of_csv(name: str, chosen: options.Options) -> datasets.Dataset:
   file = pathlib.Path(path).expanduser()
   with errors.prefixed(f'dataset: {file}'):
     table = rows.read(file, ''.join(query.get('separator', ())))
-    decided = columns.decide(table, query)
+    decided = columns.decide(table, query, chosen.like)
     tokenizer = ''.join(query.get('tokenizer', ())) or chosen.tokenizer
     made = _Table(table, query, tokenizer, chosen)
     values = made.inputs(decided)
@@ -88,6 +89,7 @@ class _Table:
             f'missing: expected {MEAN}, {CATEGORY} or both, got {value!r}.'
         )
     self._tokenizer, self._max_tokens = tokenizer, chosen.max_tokens
+    self._text = (chosen.like or {}).get('tokens')
     own = self._own_splits(query)
     keys: dict[str, list[bytes]] = {}
     for split, key in zip(own, table.keys, strict=True):
@@ -126,7 +128,7 @@ class _Table:
           *texts.feature(
               {split: [cells[row] for row in places]
                for split, places in self._places.items()},
-              self._tokenizer, self._max_tokens, decided.text,
+              self._tokenizer, self._max_tokens, decided.text, like=self._text,
           )
       )
     return values
@@ -167,11 +169,14 @@ class _Table:
     """Returns numbers, float32 ``[num_rows, num_columns]``."""
     found = np.empty([len(self._rows.cells), len(names)], np.float32)
     for place, column in enumerate(names):
-      for row, cell in enumerate(self._rows.column(column)):
+      cells = self._rows.column(column)
+      read = np.array([rows.number(cell) for cell in cells], np.float64)
+      for row in np.flatnonzero(~(np.abs(read) <= _LARGEST)).tolist():
         try:
-          found[row, place] = number(cell, may_lack)
+          number(cells[row], may_lack)
         except ValueError as error:
           raise self._wrong(row, column, str(error)) from None
+      found[:, place] = read
     return found
 
   def _categories(self, names: Sequence[str]) -> np.ndarray:
@@ -246,7 +251,7 @@ def number(cell: str, may_lack: bool) -> float:
     raise ValueError(
         f'a number is missing; missing={MEAN} counts it as the mean, in inputs'
     )
-  if abs(found) > float(np.finfo(np.float32).max):
+  if abs(found) > _LARGEST:
     raise ValueError('expected a finite number of float32')
   return found
 

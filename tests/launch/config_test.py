@@ -1,4 +1,7 @@
-"""Tests of launch.config."""
+"""Tests of launch.config.
+
+Covers: options, typed_json.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ import dataclasses
 import json
 import math
 
-from absl.testing import absltest
+from absl.testing import absltest, parameterized
 
 from launch import config as config_lib
-from launch import factories
+from launch import factories, options
 from tests.launch import runs
 
 
@@ -33,13 +36,30 @@ class ConfigTest(absltest.TestCase):
 
   def test_each_field_counts_as_a_change(self):
     config = runs.config()
-    for field in dataclasses.fields(config):
-      other = dataclasses.replace(config, **{field.name: 'other'})
-      [[name, (before, now)]] = config_lib.changes(
+    for name in config.to_json():
+      other = runs.changed(config, name)
+      [[changed, values]] = config_lib.changes(
           config.to_json(), other.to_json()
       ).items()
-      self.assertEqual((name, now), (field.name, 'other'))
-      self.assertEqual(before, config.to_json()[field.name])
+      self.assertEqual(changed, name)
+      self.assertEqual(
+          values, [config.to_json()[name], other.to_json()[name]]
+      )
+
+  def test_where_it_is_computed_is_kept_apart(self):
+    config = runs.config(
+        workdir='w', data_dir='d', archives_dir='a', strategy='one_device',
+        num_virtual_devices=2, steps_per_loop=3, compilation_cache_dir='c',
+        accept_changes=True,
+    )
+    self.assertEqual(config.to_json(), runs.config().to_json())
+    self.assertEqual(config.place(), {
+        'workdir': 'w', 'data_dir': 'd', 'archives_dir': 'a',
+        'strategy': 'one_device', 'num_virtual_devices': 2, 'steps_per_loop': 3,
+    })
+    self.assertEqual(runs.config().at(config.place()), dataclasses.replace(
+        config, compilation_cache_dir=None, accept_changes=False
+    ))
 
   def test_every_field_has_a_kind(self):
     config = runs.config()
@@ -47,7 +67,8 @@ class ConfigTest(absltest.TestCase):
         {
             'num_epochs', 'num_steps', 'log_every_steps', 'eval_every_epochs',
             'checkpoint_every_steps', 'keep_checkpoints', 'jit',
-            'test_time_augmentation',
+            'test_time_augmentation', 'metrics', 'metric_arg', 'hooks',
+            'hook_arg', 'steps_per_loop',
         },
         {name for name in vars(config) if config.is_free(name)},
     )
@@ -57,7 +78,8 @@ class ConfigTest(absltest.TestCase):
         'l1_penalty', 'l2_penalty', 'optimizer', 'optimizer_arg',
         'learning_rate', 'schedule', 'schedule_arg', 'clip_global_norm',
         'global_batch_size', 'seed', 'precision', 'average_decay', 'flip',
-        'max_shift', 'random_erasing', 'resident_gb',
+        'max_shift', 'random_erasing', 'resident_gb', 'task', 'task_arg',
+        'dataset_arg',
     ):
       self.assertFalse(config.is_free(name), name)
 
@@ -84,11 +106,17 @@ class ConfigTest(absltest.TestCase):
     """What a field does by default is what was done before there was one."""
     config = runs.config(seed=5)
     values = _through_json(config)
-    for field in dataclasses.fields(config):
-      if field.default is not dataclasses.MISSING:
-        del values[field.name]
+    for name, value in list(values.items()):
+      del values[name]
+      try:
         self.assertEqual(config_lib.Config.from_json(values), config)
-    self.assertLess(len(values), len(vars(config)))
+      except ValueError as error:
+        self.assertEqual(str(error), f'it lacks {name}')
+        values[name] = value
+    golden = runs.ROOT / 'tests/launch/golden/0.1.0/finished/config.json'
+    self.assertContainsSubset(
+        values, json.loads(golden.read_text())['config']
+    )
 
   def test_what_is_not_a_config(self):
     whole = _through_json(runs.config())
@@ -117,6 +145,86 @@ class ConfigTest(absltest.TestCase):
     ):
       with self.assertRaisesRegex(ValueError, message):
         config_lib.Config.from_json(values)
+
+
+class ValueTest(parameterized.TestCase):
+
+  def test_a_config_needs_no_argument(self):
+    config = config_lib.Config()
+    self.assertEqual(
+        config_lib.Config.from_json(_through_json(config)), config
+    )
+    self.assertEqual(config_lib.Config(num_epochs=3).num_epochs, 3)
+
+  @parameterized.parameters(
+      ({'learning_rate': -1}, 'learning_rate: expected a number from 0 to 1e'),
+      ({'learning_rate': math.nan}, 'learning_rate: .* got nan'),
+      ({'learning_rate': '0.1'}, "learning_rate: .* got '0.1'"),
+      ({'num_epochs': 0}, 'num_epochs: expected an integer from 1 to 1000000'),
+      ({'num_epochs': 1.5}, 'num_epochs: .* got 1.5'),
+      ({'num_steps': True}, 'num_steps: .* or None, got True'),
+      ({'seed': 2**31}, 'seed: expected an integer from 0 to 2147483647'),
+      ({'flip': 'twice'}, 'flip: expected one of none, random, alternating'),
+      ({'strategy': 'tpu'}, 'strategy: expected one of auto, mirrored'),
+      ({'normalize': 'yes'}, "normalize: expected True or False, got 'yes'"),
+      ({'image_size': (8,)}, 'image_size: expected HEIGHT,WIDTH from 1'),
+      ({'image_size': (8, 0)}, 'image_size: expected HEIGHT,WIDTH from 1'),
+      ({'class_weights': (-1.0,)}, 'class_weights: expected numbers from 0 to'),
+      ({'class_weights': 'even'}, 'class_weights: .* or balanced or None'),
+      ({'metrics': 'accuracy'}, 'metrics: expected names'),
+      ({'metrics': (3,)}, 'metrics: expected names'),
+      ({'model_arg': [1]}, 'model_arg: expected a mapping of names'),
+      ({'model': 3}, 'model: expected'),
+  )
+  def test_what_does_not_fit_is_refused(self, values, message):
+    with self.assertRaisesRegex(ValueError, f'^{message}'):
+      config_lib.Config(**values)
+
+  def test_bounds_are_those_of_the_flags(self):
+    own = runs.flags_of('train')
+    for name, spec in options.declared(config_lib.Config).items():
+      parser = own[name].parser
+      if own[name].flag_type() in ('int', 'float'):
+        self.assertEqual(parser.lower_bound, spec.low, name)
+        self.assertEqual(parser.upper_bound, spec.high, name)
+        for beyond in (spec.low - 1, spec.high * 10 + 1):
+          with self.assertRaisesRegex(ValueError, name):
+            config_lib.Config(**{name: beyond})
+
+  def test_lists_are_tuples(self):
+    config = config_lib.Config(
+        class_weights=[1, 2], model_arg={'hidden_sizes': [3, 2]},
+        metrics=['accuracy'],
+    )
+    self.assertEqual(config.class_weights, (1, 2))
+    self.assertEqual(config.model_arg, {'hidden_sizes': (3, 2)})
+    self.assertEqual(config.metrics, ('accuracy',))
+
+  def test_an_object_is_kept_under_its_name(self):
+    config = config_lib.Config(loss=math.hypot, metrics=[math.dist])
+    self.assertEqual(config.to_json()['loss'], 'math:hypot')
+    self.assertEqual(config.to_json()['metrics'], ['math:dist'])
+
+  @parameterized.parameters('1,2.5', 'balanced')
+  def test_class_weights(self, text):
+    ended, config = runs.parsed('--workdir=x', f'--class_weights={text}')
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertEqual(
+        config.class_weights, text if text == 'balanced' else (1, 2.5)
+    )
+
+  def test_every_flag_reaches_its_field(self):
+    plain = runs.config()
+    for name in options.declared(config_lib.Config):
+      config = runs.changed(plain, name)
+      arguments = runs.arguments(config)
+      _, parsed = runs.parsed('--workdir=w', *arguments)
+      expected = dataclasses.replace(
+          config,
+          workdir=config.workdir or 'w',
+          data_dir=config.data_dir or runs.data_dir(),
+      )
+      self.assertEqual(parsed, expected)
 
 
 if __name__ == '__main__':

@@ -7,7 +7,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import training
-from launch import evaluation, programs
+from launch import evaluation, programs, reading
 from launch import experiment as experiment_lib
 from tests import virtual_devices
 from tests.launch import runs
@@ -21,8 +21,8 @@ _SIZES = {
 
 def _make(num_replicas, **changes):
   config = runs.config(**changes)
-  dataset = experiment_lib.open_dataset(config, runs.data_dir(), None)
-  data = experiment_lib.describe_data(config, dataset)
+  dataset = reading.open_dataset(config, runs.data_dir(), None)
+  data = reading.describe_data(config, dataset)
   experiment = experiment_lib.Experiment(config, data, 1)
   strategy = virtual_devices.mirrored(num_replicas)
   with strategy.scope():

@@ -15,7 +15,7 @@ from absl.testing import absltest, parameterized
 
 from core import export as export_lib
 from launch import experiment as experiment_lib
-from launch import exporting, finished_run, programs, workdir
+from launch import exporting, finished_run, programs, reading, workdir
 from tests import virtual_devices
 from tests.launch import runs
 
@@ -40,17 +40,16 @@ def _untrained(name):
   config = runs.config(
       model=name, model_arg=_SMALL.get(name, {}), normalize=True
   )
-  dataset = experiment_lib.open_dataset(config, runs.data_dir(), None)
-  data = experiment_lib.describe_data(config, dataset)
+  dataset = reading.open_dataset(config, runs.data_dir(), None)
+  data = reading.describe_data(config, dataset)
   experiment = experiment_lib.Experiment(config, data, 1)
   experiment.build()
   return finished_run.Run(
       workdir=workdir.Workdir('nowhere'),
       experiment=experiment,
-      model=experiment.model,
-      dataset=dataset,
       checkpoint='none',
       step=0,
+      data_dir=runs.data_dir(),
   )
 
 

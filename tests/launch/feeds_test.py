@@ -14,7 +14,7 @@ import pytest
 from absl.testing import absltest, parameterized
 
 from core import training
-from launch import evaluation
+from launch import evaluation, reading
 from launch import experiment as experiment_lib
 from tests import small_datasets, virtual_devices
 from tests.launch import runs
@@ -58,7 +58,7 @@ class CallSizeTest(_TestCase):
 
   @parameterized.parameters(1, 7)
   def test_steps_per_loop_changes_no_bit(self, steps_per_loop):
-    workdir, _ = self.train('run', program={'steps_per_loop': steps_per_loop})
+    workdir, _ = self.train('run', steps_per_loop=steps_per_loop)
     self.assert_same(workdir, runs.finished())
     self.assertEqual(runs.result(workdir)['num_train_step_traces'], 1)
 
@@ -147,8 +147,8 @@ class StreamTest(_TestCase):
     scores = {}
     for resident_gb in (4.0, 0.0):
       config = runs.config(resident_gb=resident_gb, jit=jit)
-      dataset = experiment_lib.open_dataset(config, runs.data_dir(), None)
-      data = experiment_lib.describe_data(config, dataset)
+      dataset = reading.open_dataset(config, runs.data_dir(), None)
+      data = reading.describe_data(config, dataset)
       experiment = experiment_lib.Experiment(config, data, 20)
       strategy = virtual_devices.mirrored(num_replicas)
       with strategy.scope():

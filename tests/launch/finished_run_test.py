@@ -86,7 +86,7 @@ class LoadTest(parameterized.TestCase):
     with self.assertRaisesRegex(
         programs.UserError, 'tiny_shapes has .*5.* here, the run saw .*265|61'
     ):
-      _load(runs.finished(), data_dir=str(self.root / 'data'))
+      _ = _load(runs.finished(), data_dir=str(self.root / 'data')).dataset
 
   def test_config_of_another_model(self):
     workdir = self.copy()

@@ -15,9 +15,6 @@ from tests.launch import runs
 _DATA = data_lib.DataSpec(
     spec_lib.of_images((8, 8, 3), 'ab'), {'train': 50}
 )
-# Another value for each type of field.
-_OTHERS = (None, 'other', 17, 0.37, True, (1.0, 2.0), (3, 4), {'a': 1})
-
 
 class ResumingTest(absltest.TestCase):
 
@@ -26,65 +23,81 @@ class ResumingTest(absltest.TestCase):
     path = pathlib.Path(runs.scratch(self)) / 'run'
     self.directory = workdir.Workdir(str(path))
     self.config = runs.config()
-    self.directory.write_config(self.config, _DATA, {'strategy': 'auto'})
+    self.directory.write_config(self.config, _DATA)
 
   def check(self, config, accept_changes=False):
     return resuming.check(
-        self.directory, config, accept_changes=accept_changes
+        self.directory,
+        dataclasses.replace(config, accept_changes=accept_changes),
     )
 
   def test_the_same(self):
     resumed = self.check(self.config)
     self.assertFalse(resumed.is_complete)
-    self.assertEqual(
-        resuming.changed(
-            resumed.before, self.config, _DATA, {'strategy': 'auto'}
-        ),
-        {},
-    )
+    changes = resuming.changed(resumed.before, self.config, _DATA)
+    self.assertEqual(changes, {})
 
   def test_every_field(self):
     """A free one may change; any other only with --accept_changes."""
-    for field in dataclasses.fields(self.config):
-      before = getattr(self.config, field.name)
-      other = next(
-          each
-          for each in _OTHERS
-          if each != before and (type(each) is type(before) or before is None)
-      ) if not isinstance(before, bool) else not before
-      changed = dataclasses.replace(self.config, **{field.name: other})
-      if not self.config.is_free(field.name):
+    for name in self.config.to_json():
+      changed = runs.changed(self.config, name)
+      if not self.config.is_free(name):
         with self.assertRaisesRegex(
             programs.UserError,
-            f'--{field.name}: .*, not .*. Give the same .* --accept_changes',
+            f'--{name}: .*, not .*. Give the same .* --accept_changes',
         ):
           self.check(changed)
       resumed = self.check(
-          changed, accept_changes=not self.config.is_free(field.name)
+          changed, accept_changes=not self.config.is_free(name)
       )
-      changes = resuming.changed(
-          resumed.before,
-          changed,
-          _DATA,
-          {'strategy': 'mirrored', 'workdir': '/moved'},
+      moved = dataclasses.replace(
+          changed, strategy='mirrored', workdir='/moved'
       )
+      changes = resuming.changed(resumed.before, moved, _DATA)
       self.assertEqual(changes, {
-          field.name: [
-              self.config.to_json()[field.name], changed.to_json()[field.name]
-          ],
+          name: [self.config.to_json()[name], changed.to_json()[name]],
           'strategy': ['auto', 'mirrored'],
       })
 
   def test_the_length_under_a_schedule(self):
     for schedule, is_refused in (('constant', False), ('cosine', True)):
       config = dataclasses.replace(self.config, schedule=schedule)
-      self.directory.write_config(config, _DATA, {})
+      self.directory.write_config(config, _DATA)
       for changes in ({'num_epochs': 9}, {'num_steps': 99}):
         longer = dataclasses.replace(config, **changes)
         if is_refused:
           with self.assertRaisesRegex(programs.UserError, 'other flags: --num'):
             self.check(longer)
         self.check(longer, accept_changes=is_refused)
+  def test_a_monitor_that_decides_the_learning_rate(self):
+    config = dataclasses.replace(self.config, plateau_patience=2)
+    self.directory.write_config(config, _DATA)
+    other = dataclasses.replace(config, monitor='loss')
+    with self.assertRaisesRegex(programs.UserError, 'flags: --monitor: loss,'):
+      self.check(other)
+
+  def test_the_end_by_a_hook(self):
+    """It holds as long as the flags of that hook are the same."""
+    for hook, changes in (
+        ('EarlyStopping', {'early_stopping_patience': 9, 'monitor': 'loss'}),
+        ('MaxMinutes', {'max_minutes': 9.0}),
+        ('mine', {'hooks': ('other',)}),
+    ):
+      stopped = {'step': 3, 'hook': hook, 'reason': 'enough'}
+      self.directory.saving(stopped)
+      self.assertEqual(self.check(self.config).stopped, stopped)
+      self.assertFalse(self.check(self.config).is_complete)
+      self.directory.write_result({'num_steps': 3, 'stopped': stopped})
+      longer = dataclasses.replace(self.config, num_epochs=77)
+      self.assertTrue(self.check(longer).is_complete)
+      for name, value in changes.items():
+        other = dataclasses.replace(self.config, **{name: value})
+        resumed = self.check(other)
+        self.assertIsNone(resumed.stopped)
+        self.assertFalse(resumed.is_complete)
+      (self.directory.path / 'result.json').unlink()
+    self.directory.saving(None)  # It was taken back.
+    self.assertIsNone(self.check(self.config).stopped)
 
   def test_a_complete_run_is_one_of_this_length(self):
     num_steps = self.config.length(50)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import dataclasses
 import functools
 import importlib
 import io
@@ -25,7 +26,13 @@ from unittest import mock
 from absl import flags
 
 from core import distribution, models
-from launch import building, compilation_cache, programs, training_program
+from launch import (
+  building,
+  compilation_cache,
+  options,
+  programs,
+  training_program,
+)
 from launch import config as config_lib
 from tests import small_datasets, virtual_devices
 
@@ -44,30 +51,13 @@ IMAGE_MODELS = sorted(
 _DEFAULTS: dict[str, Any] = dict(
     dataset='tiny_shapes',
     validation_examples=NUM_VALIDATION,
-    image_size=None,
-    normalize=False,
     model='mlp',
     model_arg={'hidden_sizes': (16,), 'dropout_rate': 0.2},
-    loss='softmax_cross_entropy',
-    loss_arg={},
-    class_weights=None,
-    label_smoothing=0.0,
-    l1_penalty=0.0,
-    l2_penalty=0.0,
-    optimizer='adam',
-    optimizer_arg={},
     learning_rate=0.003,
-    schedule='constant',
-    schedule_arg={},
-    clip_global_norm=None,
     global_batch_size=BATCH_SIZE,
     num_epochs=2,
-    num_steps=None,
-    seed=0,
     log_every_steps=7,
-    eval_every_epochs=1,
     checkpoint_every_steps=STEPS_PER_EPOCH,
-    keep_checkpoints=3,
 )
 
 
@@ -115,20 +105,36 @@ def config(**changes: Any) -> config_lib.Config:
   return config_lib.Config(**{**_DEFAULTS, **changes})
 
 
+def changed(config: config_lib.Config, name: str) -> config_lib.Config:
+  """Returns a config in which one field has another value that it may have."""
+  declared = options.declared(config)[name]
+  for value in (*declared.choices, 17, 0.37, True, False, 'other',
+                ('other',), (3, 4), {'a': 1}):
+    with contextlib.suppress(ValueError):
+      other = dataclasses.replace(config, **{name: value})
+      if other != config:
+        return other
+  raise AssertionError(f'no other value for {name}')
+
+
 def arguments(config: config_lib.Config) -> list[str]:
   """Writes a config as the command line of `launch.train`."""
 
   def text(value: Any) -> str:
-    if not isinstance(value, tuple):
-      return str(value)
-    # With a comma after one too, which makes it a tuple for --model_arg.
-    return ','.join(map(str, value)) + ',' * (len(value) == 1)
+    return ','.join(map(str, value)) if isinstance(value, tuple) else str(value)
 
-  result = [f'--data_dir={data_dir()}']
+  def argument(value: Any) -> str:
+    # A comma makes a tuple of one number as well.
+    return text(value) + ',' * (isinstance(value, tuple) and len(value) == 1)
+
+  plain = config_lib.Config()
+  result = [f'--data_dir={config.data_dir or data_dir()}']
   for name, value in vars(config).items():
+    if value == getattr(plain, name) or name == 'data_dir':
+      continue
     if isinstance(value, dict):
-      result += [f'--{name}={key}={text(v)}' for key, v in value.items()]
-    elif value is not None:
+      result += [f'--{name}={key}={argument(v)}' for key, v in value.items()]
+    else:
       result.append(f'--{name}={text(value)}')
   return result
 
@@ -137,8 +143,6 @@ def train(
     workdir: Any,
     num_replicas: int = 1,
     data: str | None = None,
-    program: dict[str, Any] | None = None,
-    hooks: Sequence[Any] = (),
     **changes: Any,
 ) -> Ended:
   """Trains in this process, over logical CPU devices.
@@ -147,8 +151,6 @@ def train(
     workdir: The work directory.
     num_replicas: The number of devices.
     data: The folder of data sets.
-    program: More arguments of `training_program.run`.
-    hooks: Hooks.
     **changes: Changes of the config.
 
   Returns:
@@ -157,14 +159,12 @@ def train(
   return _captured(
       functools.partial(
           training_program.run,
-          config(**changes),
-          workdir=str(workdir),
-          data_dir=data or data_dir(),
-          archives_dir=None,
-          strategy='mirrored',
-          num_virtual_devices=None,
-          hooks=hooks,
-          **(program or {}),
+          config(
+              workdir=str(workdir),
+              data_dir=data or data_dir(),
+              strategy='mirrored',
+              **changes,
+          ),
       ),
       num_replicas,
   )
@@ -182,12 +182,29 @@ def finished(num_replicas: int = 1) -> pathlib.Path:
 
 def call(program: str, *args: str, num_replicas: int = 1) -> Ended:
   """Runs a program with a command line, in this process."""
-  module, own = _load(program)
-  line = [f'launch.{program}', *args]
+  return _called(program, args, _load(program)[0].main, num_replicas)
 
-  def main() -> int | None:
-    programs.parse(line)
-    return module.main()
+
+def parsed(*args: str) -> tuple[Ended, config_lib.Config | None]:
+  """Parses the command line of `launch.train`; nothing is run."""
+  configs = []
+  ended = _called(
+      'train', args, lambda: configs.append(config_lib.Config.from_flags())
+  )
+  return ended, configs[0] if configs else None
+
+
+def _called(
+    program: str, args: Sequence[str], main: Any, num_replicas: int = 1
+) -> Ended:
+  module, own = _load(program)
+
+  def parse_and_run() -> int | None:
+    programs.parse(
+        [f'launch.{program}', *args],
+        takes_arguments=getattr(module, 'POSITIONAL', False),
+    )
+    return main()
 
   for name, flag in own.items():
     flags.FLAGS[name] = flag
@@ -198,7 +215,7 @@ def call(program: str, *args: str, num_replicas: int = 1) -> Ended:
             compilation_cache, 'default_folder', _cache_directory
         ),
     ):
-      return _captured(main, num_replicas)
+      return _captured(parse_and_run, num_replicas)
   finally:
     for name, flag in own.items():
       delattr(flags.FLAGS, name)

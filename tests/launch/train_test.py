@@ -12,11 +12,9 @@ import signal
 import struct
 import termios
 
-import numpy as np
 from absl.testing import absltest, parameterized
 
 from pipelines import archives
-from tests import small_datasets
 from tests.launch import runs
 
 
@@ -119,19 +117,6 @@ class MistakesTest(parameterized.TestCase):
     self.assert_refused(ended, message)
     self.assertFalse((self.root / 'run').exists())
     self.assertEmpty(list((self.root / 'data').rglob('fashion_mnist')))
-
-  def test_a_set_without_an_integer_label(self):
-    small_datasets.write(
-        self.root / 'data', num_train=20, features={'label': np.float32}
-    )
-    ended = runs.call(
-        'train',
-        '--dataset=tiny_shapes',
-        f'--data_dir={self.root}/data',
-        f'--workdir={self.root}/run',
-    )
-    self.assert_refused(ended, 'has no integer `label`; it has image')
-    self.assertFalse((self.root / 'run').exists())
 
 
 class ProcessTest(parameterized.TestCase):

@@ -207,9 +207,7 @@ class SecondStartTest(_TestCase):
 
   def test_accepted_changes(self):
     self.interrupt()
-    ended = runs.train(
-        self.workdir, learning_rate=1e-4, program={'accept_changes': True}
-    )
+    ended = runs.train(self.workdir, learning_rate=1e-4, accept_changes=True)
     self.assertEqual((ended.code, ended.err), (0, ''))
     self.assertIn('changed: learning_rate: 0.0001, not 0.003', ended.out)
     self.assert_refused('other flags: --learning_rate: 0.003, not 0.0001')

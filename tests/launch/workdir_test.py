@@ -36,11 +36,11 @@ class WorkdirTest(parameterized.TestCase):
     self.assertFalse(self.workdir.exists())
     self.assertIsNone(self.workdir.read_result())
     self.assertEqual(self.workdir.read_metrics(), [])
-    self.workdir.write_config(runs.config(seed=3), _DATA, {'data_dir': '/d'})
+    config = runs.config(seed=3, data_dir='/d', metrics=('a', 'b'))
+    self.workdir.write_config(config, _DATA)
     self.assertTrue(self.workdir.exists())
     self.assertEqual(
-        self.workdir.read_start(),
-        workdir.Start(runs.config(seed=3), _DATA, {'data_dir': '/d'}, None),
+        self.workdir.read_start(), workdir.Start(config, _DATA, None)
     )
     for step in (1, 2, 3):
       self.workdir.append_metrics(_row(step))
@@ -56,7 +56,7 @@ class WorkdirTest(parameterized.TestCase):
   def test_rows_of_lost_steps_go_with_the_next_checkpoint(self):
     path = self.path / 'metrics.jsonl'
     for step in (1, 2, 3):
-      self.workdir.write_config(runs.config(), _DATA, {})
+      self.workdir.write_config(runs.config(), _DATA)
       self.workdir.append_metrics(_row(step))
     for _ in range(2):  # Killed before it saved; and then not.
       self.workdir = workdir.Workdir(str(self.path))
@@ -75,27 +75,25 @@ class WorkdirTest(parameterized.TestCase):
     return [row['step'] for row in self.workdir.read_metrics()]
 
   def test_what_changes_is_kept_in_the_history(self):
-    self.workdir.write_config(runs.config(), _DATA, {'data_dir': '/d'})
-    config = runs.config(num_epochs=7, jit='off')
+    self.workdir.write_config(runs.config(data_dir='/d'), _DATA)
+    config = runs.config(num_epochs=7, jit='off', data_dir='/e')
     for step in (30, 40):
-      self.workdir.record(
-          step, {'jit': ['auto', 'off']}, config, _DATA, {'data_dir': '/e'}
-      )
-    self.workdir.record(50, {}, runs.config(), _DATA, {})
+      self.workdir.record(step, {'jit': ['auto', 'off']}, config, _DATA)
+    self.workdir.record(50, {}, runs.config(), _DATA)
     values = json.loads((self.path / 'config.json').read_text())
     self.assertEqual(
         [(each['step'], each['changes']) for each in values['history']],
         [(step, {'jit': ['auto', 'off']}) for step in (30, 40)],
     )
     start = self.workdir.read_start()
-    self.assertEqual((start.config, start.program['data_dir']), (config, '/e'))
+    self.assertEqual(start.config, config)
 
   def test_config_names_the_versions(self):
     self.enter_context(
         mock.patch.dict(os.environ, {'XLA_FLAGS': '--of=mine', 'OTHER': '1'})
     )
     os.environ.pop('TF_ENABLE_ONEDNN_OPTS', None)
-    self.workdir.write_config(runs.config(), _DATA, {})
+    self.workdir.write_config(runs.config(), _DATA)
     environment = json.loads((self.path / 'config.json').read_text())[
         'environment'
     ]
@@ -118,11 +116,11 @@ class WorkdirTest(parameterized.TestCase):
 
   def test_only_the_chief_writes(self):
     worker = workdir.Workdir(str(self.path), is_chief=False)
-    worker.write_config(runs.config(), _DATA, {})
+    worker.write_config(runs.config(), _DATA)
     worker.append_metrics(_row(1))
     worker.go_on_from(0)
     worker.saved(1)
-    worker.record(1, {'seed': [0, 1]}, runs.config(), _DATA, {})
+    worker.record(1, {'seed': [0, 1]}, runs.config(), _DATA)
     worker.write_result({})
     worker.write_report({}, 'loss')
     with worker.locked():
@@ -130,7 +128,7 @@ class WorkdirTest(parameterized.TestCase):
     self.assertFalse(self.path.exists())
 
   def test_a_file_is_written_as_a_whole(self):
-    self.workdir.write_config(runs.config(), _DATA, {})
+    self.workdir.write_config(runs.config(), _DATA)
     self.workdir.write_result({'num_steps': 1})
     with self.assertRaises(TypeError):
       self.workdir.write_result({'num_steps': object()})
@@ -196,9 +194,7 @@ class DamageTest(parameterized.TestCase):
     super().setUp()
     self.path = pathlib.Path(runs.scratch(self)) / 'run'
     self.workdir = workdir.Workdir(str(self.path))
-    self.workdir.write_config(
-        runs.config(), _DATA, {'data_dir': '/d', 'archives_dir': None}
-    )
+    self.workdir.write_config(runs.config(data_dir='/d'), _DATA)
     for step in (1, 2):
       self.workdir.append_metrics({**_row(step), 'loss': 0.5, 'epoch': 1.0})
     self.workdir.write_result({'num_steps': 2, 'test_accuracy': 0.5})
@@ -301,7 +297,7 @@ class ProgressTest(parameterized.TestCase):
     super().setUp()
     self.path = pathlib.Path(runs.scratch(self)) / 'run'
     self.workdir = workdir.Workdir(str(self.path))
-    self.workdir.write_config(runs.config(), _DATA, {})
+    self.workdir.write_config(runs.config(), _DATA)
     self.workdir.append_metrics(_row(1))
 
   def check(self):

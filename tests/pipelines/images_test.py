@@ -129,6 +129,10 @@ class ImagesTest(parameterized.TestCase):
     self.assertEqual(
         images.find_broken(paths, (*_SHAPE, 1), resizes=False), broken
     )
+    for start in (0, 10, 271):
+      found = images.find_first_broken(paths[start:], (*_SHAPE, 1), False)
+      expected = [(i - start, why) for i, why in broken.items() if i >= start]
+      self.assertEqual(found, expected[0] if expected else None)
 
   def test_resizes_as_tensorflow_does_and_rounds(self):
     pixels = image_folders.pixels(1, (8, 8, 3))[0]

@@ -73,6 +73,15 @@ class TextsTest(parameterized.TestCase):
     self.assertEqual(arrays['train'].shape, (3, 1))
     self.assertRegex(notes[1], '2 of 3 texts of train .*max_tokens keeps more')
 
+  def test_a_feature_like_another_takes_its_vocabulary_and_length(self):
+    first, _, _ = texts.feature({'train': ['a b b']}, 'words')
+    again, arrays, notes = texts.feature(
+        {'train': ['b c', 'a a a a']}, 'bytes', like=first
+    )
+    self.assertEqual(again, first)
+    self.assertEqual(arrays['train'].tolist(), [[2, 1, 0], [3, 3, 3]])
+    self.assertRegex(notes[1], '1 of 2 texts of train are cut to 3 tokens')
+
   def test_a_feature_without_tokens_is_refused(self):
     with self.assertRaisesRegex(errors.DataError, '^note: no text of the tr'):
       texts.feature({'train': ['', ' ']}, 'words', columns=('note',))

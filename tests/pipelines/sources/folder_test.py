@@ -198,31 +198,18 @@ class DamageTest(_FolderTest):
 
 class StreamTest(_FolderTest):
 
-  @parameterized.parameters(None, 4)
-  def test_streamed_is_resident_to_the_bit(self, size):
-    self.write(*(f'{"ab"[i % 2]}/{i}.png' for i in range(40)))
-    size = size and (size, size)
-    resident = self.open(image_size=size, **_WHOLE).split('train')
-    streamed = self.open(
-        image_size=size, memory_budget_gb=0.0, **_WHOLE
-    ).split('train')
-    self.assertIsInstance(streamed, image_files.ImageFiles)
-    self.assertFalse(streamed.is_resident)
-    self.assertEqual(streamed.num_examples, resident.num_examples)
-    for seed, epoch in ((0, 0), (3, 2)):
-      rows = [
-          next(iter(split.epochs(seed, epoch, 16).map(split.load)))
-          for split in (resident, streamed)
-      ]
-      self.assertEqual(list(rows[0]), list(rows[1]))
-      for name, values in rows[0].items():
-        self.assertEqual(values.dtype, rows[1][name].dtype)
-        np.testing.assert_array_equal(values, rows[1][name], name)
-    keys = [
-        list(split.keys().as_numpy_iterator())
-        for split in (resident, streamed)
-    ]
-    self.assertEqual(*keys)
+  def test_the_budget_decides(self):
+    self.write('a/1.png', 'a/2.png', 'b/1.png')
+    for budget, is_resident in ((90e-9, True), (89e-9, False)):
+      dataset = self.open(memory_budget_gb=budget, **_WHOLE)
+      self.assertEqual(dataset.is_resident, is_resident)
+      split = dataset.split('train')
+      self.assertEqual(
+          isinstance(split, image_files.ImageFiles), not is_resident
+      )
+      np.testing.assert_array_equal(
+          split.load(np.arange(3))['image'], self.pixels[:3]
+      )
 
 
 class MaskTest(_FolderTest):

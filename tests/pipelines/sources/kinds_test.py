@@ -110,7 +110,7 @@ class KindsTest(parameterized.TestCase):
     self.assertNotIn('\n', str(context.exception))
 
   @parameterized.parameters(
-      ('x', np.ones([2, 3]), r'test is float64 \[2, 3\], that of train float'),
+      ('x', np.ones([2, 3]), r'test is float64 \[2, 3\], that of train'),
       ('x', np.ones([2, 2], int), r'test is int64 \[2, 2\], that of train'),
   )
   def test_refuses_splits_that_differ(self, name, array, words):

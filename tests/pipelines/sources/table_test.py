@@ -140,7 +140,9 @@ class TableTest(_TableTest):
   def test_quoted_line_breaks_and_long_cells(self):
     long = 'word ' * 60_000
     text = f'x,y\n"{long}",a\n"two lines\nand more, ""so""",b\n'
-    self.assert_refused("line 5, column 'y': nothing", f'{text}z z z,', 'label=y')
+    self.assert_refused(
+        "line 5, column 'y': nothing", f'{text}z z z,', 'label=y'
+    )
     dataset = self.open(text, 'label=y&tokenizer=characters')
     self.assertEqual(dataset.spec['tokens'].tokenizer, 'characters')
     self.assertEqual(dataset.spec['tokens'].shape, (256,))
@@ -188,6 +190,26 @@ class TableTest(_TableTest):
         dataset.split('test').arrays['categories'].tolist(), [[0], [0]]
     )
     self.assertRegex(dataset.notes[-1], 'c: 2 of 2 values of test are not in')
+
+  def test_columns_of_a_run_are_read_as_it_did(self):
+    trained = self.open(_ROWS, 'label=age&numbers=age&ignore=kind').spec
+    lines = ['town,age,new,note', 'Rome,7,1,"snow, and fog"', 'Ulm,7,2,']
+    dataset = self.open(
+        lines, 'label=age&missing=category',
+        options.Options(
+            validation_split='none', test_split='none', like=trained
+        ),
+    )
+    self.assertEqual(list(dataset.spec), list(trained))
+    self.assertEqual(dataset.spec['label'], trained['label'])
+    self.assertEqual(dataset.spec['tokens'], trained['tokens'])
+    found = dataset.split('train').arrays
+    words = [trained['tokens'].vocabularies[0][t] for t in found['tokens'][0]]
+    self.assertEqual(words, ['snow', ',', 'and', '?', '', ''])
+    with self.assertRaisesRegex(errors.DataError, "no column 'town', which w"):
+      self.open(
+          ['age,note', '1,a'], 'label=age', options.Options(like=trained)
+      )
 
   @parameterized.parameters(('wine', 'class'), ('diabetes', 'numbers'))
   def test_sets_of_scikit_learn(self, name, kind):

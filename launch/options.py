@@ -1,0 +1,316 @@
+"""Options that are declared once, as the fields of a dataclass.
+
+A field made by `option` has a type, a default, a help text and bounds. From
+these come its flag, the check of values that a program of the user's own gives,
+and what a JSON file may hold.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from absl import flags
+
+from . import arguments, flag_types, programs, typed_json
+
+flags.disclaim_key_flags()  # A flag belongs to the program that asks for it.
+
+Arguments = dict[str, Any]
+"""Arguments of a part, by name."""
+Factors = dict[str, float]
+"""Factors by regular expression."""
+Part = str | Callable[..., Any]
+"""A part of a run: its name, or in a program of the user's own the object."""
+
+KINDS = ('identity', 'free', 'length', 'place', 'start')
+_Options = TypeVar('_Options', bound='Options')
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+  """What is declared of an option besides its type; see `option`."""
+
+  help: str
+  kind: str
+  low: float | None
+  high: float | None
+  choices: tuple[str, ...]
+  names: tuple[str, ...]
+  path: str
+  is_pattern: bool
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    kind: str = 'identity',
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence[str] = (),
+    names: Sequence[str] = (),
+    path: str = '',
+    is_pattern: bool = False,
+) -> Any:
+  """Declares an option.
+
+  Args:
+    default: The default value.
+    help: What it is, in a sentence or two.
+    kind: `identity` for what decides a bit of the weights, which a resumed run
+      must not change; `free` for what may change; `length` for what is free
+      unless a schedule stretches over the run; `place` for where a run is,
+      which is kept apart; `start` for what holds for one start and is not kept.
+    low: The minimum of a number, or of each of several.
+    high: The maximum.
+    choices: The strings there are.
+    names: What each of several numbers is, where their number is fixed.
+    path: For a path: `local`; `remote` if `gs://...` and `s3://...` are read as
+      well; `empty` if an empty one means something.
+    is_pattern: Whether it is a regular expression.
+
+  Returns:
+    A field of a dataclass.
+
+  Example:
+    >>> import dataclasses
+    >>> from launch import options
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Mine(options.Options):
+    ...   rate: float = options.option(0.1, 'How fast.', low=0, high=1)
+    >>> Mine(rate=2.0)
+    Traceback (most recent call last):
+      ...
+    ValueError: rate: expected a number from 0 to 1, got 2.0.
+  """
+  spec = Option(
+      help, kind, low, high, tuple(choices), tuple(names), path, is_pattern
+  )
+  metadata = {'option': spec}
+  if isinstance(default, dict):
+    return dataclasses.field(
+        default_factory=lambda: dict(default), metadata=metadata
+    )
+  return dataclasses.field(default=default, metadata=metadata)
+
+
+def declared(cls: Any) -> dict[str, Option]:
+  """Returns what is declared of each option of a class, by name."""
+  return {
+      field.name: field.metadata['option'] for field in dataclasses.fields(cls)
+  }
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """The base of a dataclass whose fields are options.
+
+  Lists are taken for tuples. Values that do not fit raise a ValueError that
+  names the field.
+  """
+
+  def __post_init__(self) -> None:
+    """Checks the values.
+
+    Raises:
+      ValueError: If one is not of its type or within its bounds.
+    """
+    hints = typing.get_type_hints(type(self))
+    for name, spec in declared(self).items():
+      value = typed_json.tuples(getattr(self, name))
+      object.__setattr__(self, name, value)
+      if not typed_json.fits(value, hints[name]) or not _is_within(value, spec):
+        raise ValueError(
+            f'{name}: expected {_expected(hints[name], spec)}, got {value!r}.'
+        )
+
+  @classmethod
+  def from_flags(cls: type[_Options], *names: str) -> _Options:
+    """Reads the flags that `define_flags` defined, once they are parsed.
+
+    Args:
+      *names: Of which options; by default of all.
+
+    Returns:
+      The options.
+
+    Raises:
+      UserError: If a value does not fit.
+    """
+    hints = typing.get_type_hints(cls)
+    values = {
+        name: _of_flag(name, hints[name], flags.FLAGS[name].value)
+        for name in names or declared(cls)
+    }
+    try:
+      return cls(**values)
+    except ValueError as error:
+      raise programs.UserError(f'--{error}') from None
+
+  def of_kind(self, *kinds: str) -> dict[str, Any]:
+    """Returns the values of options of these kinds, as JSON has them."""
+    return {
+        name: typed_json.lists(getattr(self, name))
+        for name, spec in declared(self).items()
+        if spec.kind in kinds
+    }
+
+
+def define_flags(cls: type[Options], *names: str) -> tuple[str, ...]:
+  """Defines flags of the calling program.
+
+  Args:
+    cls: The options.
+    *names: Which of them; by default all.
+
+  Returns:
+    Their names.
+
+  Raises:
+    ValueError: If there is no such option.
+  """
+  hints = typing.get_type_hints(cls)
+  fields = {field.name: field for field in dataclasses.fields(cls)}
+  unknown = set(names) - set(fields)
+  if unknown:
+    raise ValueError(f'names: there is no option {min(unknown)!r}.')
+  for name, field in fields.items():
+    if not names or name in names:
+      _define(name, hints[name], field.default, field.metadata['option'])
+  return names or tuple(fields)
+
+
+def _define(name: str, hint: Any, default: Any, spec: Option) -> None:
+  """Defines the flag of an option, by its type."""
+  bounds: Any = {'lower_bound': spec.low, 'upper_bound': spec.high}
+  plain, words = _plain(hint)
+  origin, args = typing.get_origin(plain), typing.get_args(plain)
+  if spec.path:
+    flag_types.DEFINE_path(
+        name,
+        spec.help,
+        may_be_empty=spec.path == 'empty',
+        may_be_remote=spec.path == 'remote',
+    )
+  elif plain is bool:
+    flags.DEFINE_bool(name, default, spec.help)
+  elif plain is int:
+    flags.DEFINE_integer(name, default, spec.help, **bounds)
+  elif plain is float:
+    flags.DEFINE_float(name, default, spec.help, **bounds)
+  elif spec.choices:
+    flags.DEFINE_enum(name, default, spec.choices, spec.help)
+  elif plain == Arguments:
+    flags.DEFINE_multi_string(name, [], spec.help)
+  elif origin is tuple and args[0] in (int, float):
+    flag_types.DEFINE_numbers(
+        name,
+        spec.help,
+        kind=args[0],
+        low=typing.cast(float, spec.low),
+        high=typing.cast(float, spec.high),
+        names=spec.names,
+        words=words,
+    )
+  elif origin in (tuple, dict):
+    flags.DEFINE_list(name, [], spec.help)
+  else:
+    flags.DEFINE_string(name, default, spec.help)
+
+
+def _plain(hint: Any) -> tuple[Any, tuple[str, ...]]:
+  """Splits a type into the one that matters to a flag, and single words."""
+  if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+    return hint, ()
+  words: tuple[str, ...] = ()
+  plain = None
+  for each in typing.get_args(hint):
+    if typing.get_origin(each) is typing.Literal:
+      words += typing.get_args(each)
+    elif each is not types.NoneType and plain is None:
+      plain = each
+  return plain, words
+
+
+def _of_flag(name: str, hint: Any, value: Any) -> Any:
+  """Reads the value of a flag as that of its option."""
+  if hint == Arguments:
+    return arguments.parse(name, value)
+  if hint == Factors:
+    return _factors(name, value)
+  return tuple(value) if isinstance(value, list) else value
+
+
+def _factors(name: str, pairs: Sequence[str]) -> Factors:
+  """Reads PATTERN=FACTOR pairs; a pattern may have an equals sign in it."""
+  result = {}
+  for pair in pairs:
+    pattern, _, factor = pair.rpartition('=')
+    try:
+      result[pattern] = float(factor)
+    except ValueError:
+      pattern = ''
+    if not pattern:
+      raise programs.UserError(
+          f'--{name}={pair}: expected PATTERN=FACTOR, with commas between them.'
+      )
+  return result
+
+
+def _is_within(value: Any, spec: Option) -> bool:
+  """Returns whether a value of the right type is within its bounds."""
+  if value is None:
+    return True
+  if spec.choices and value not in spec.choices:
+    return False
+  patterns = [value] if spec.is_pattern else []
+  if isinstance(value, dict):
+    patterns = list(value) if spec.is_pattern else []
+    items = tuple(value.values())
+  else:
+    items = value if isinstance(value, tuple) else (value,)
+  if spec.low is not None and spec.high is not None:
+    numbers = [i for i in items if isinstance(i, (int, float))]
+    if not all(spec.low <= number <= spec.high for number in numbers):
+      return False
+  return all(map(_is_pattern, patterns))
+
+
+def _is_pattern(text: str) -> bool:
+  try:
+    re.compile(text)
+  except (re.error, RecursionError, OverflowError):
+    return False
+  return True
+
+
+def _expected(hint: Any, spec: Option) -> str:
+  """Says what values an option takes."""
+  plain, words = _plain(hint)
+  origin, args = typing.get_origin(plain), typing.get_args(plain)
+  if spec.choices:
+    what = f'one of {", ".join(spec.choices)}'
+  elif spec.names:
+    what = f'{",".join(spec.names)}'
+  elif origin is tuple:
+    numbers = {float: 'numbers', int: 'integers'}
+    what = numbers.get(args[0], 'names')
+  else:
+    what = {
+        bool: 'True or False',
+        int: 'an integer',
+        float: 'a number',
+        str: 'a regular expression' if spec.is_pattern else 'a string',
+    }.get(plain, 'a mapping of names')
+  if spec.is_pattern and origin is dict:
+    what = 'factors by regular expressions'
+  if spec.low is not None:
+    what += f' from {spec.low:.12g} to {spec.high:.12g}'
+  if words:
+    what += f' or {" or ".join(words)}'
+  return what + (' or None' if type(None) in typing.get_args(hint) else '')

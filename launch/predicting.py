@@ -1,0 +1,252 @@
+"""Predictions as tables: of a split, of files, of arrays."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines import batches, errors, splits
+from pipelines import spec as spec_lib
+
+from . import programs, tasks
+
+_BATCH_SIZE = 250
+# More columns than that of a value in a CSV file nobody reads.
+_MAX_CELLS = 1_000
+Columns = dict[str, np.ndarray]
+
+
+class Predictor:
+  """Predicts examples in batches of one size, so that it is traced once."""
+
+  def __init__(self, task: tasks.Task, spec: spec_lib.Spec):
+    """Takes a task whose model is restored.
+
+    Args:
+      task: The task.
+      spec: The features that it was trained on.
+    """
+    self._names = list(spec.inputs)
+    self._predict = tf.function(task.predict, autograph=False)
+
+  def __call__(self, inputs: Mapping[str, Any]) -> Columns:
+    """Predicts.
+
+    Args:
+      inputs: An array ``[num_examples, ...]`` of each input; what else is in
+        the mapping is passed over.
+
+    Returns:
+      Columns ``[num_examples, ...]``, strings as Python's.
+    """
+    arrays = {name: np.asarray(inputs[name]) for name in self._names}
+    size = len(next(iter(arrays.values())))
+    parts = [
+        self._batch({n: a[i : i + _BATCH_SIZE] for n, a in arrays.items()})
+        for i in range(0, size, _BATCH_SIZE)
+    ]
+    return {
+        name: np.concatenate([part[name] for part in parts])
+        for name in parts[0]
+    }
+
+  def _batch(self, arrays: Columns) -> Columns:
+    size = len(next(iter(arrays.values())))
+    missing = _BATCH_SIZE - size
+    padded = {
+        name: np.concatenate([array, np.repeat(array[:1], missing, axis=0)])
+        for name, array in arrays.items()
+    }
+    found = self._predict({n: tf.constant(a) for n, a in padded.items()})
+    return {name: _strings(v.numpy()[:size]) for name, v in found.items()}
+
+
+def of_split(
+    predictor: Predictor, data: splits.Split
+) -> Iterator[tuple[Columns, Columns]]:
+  """Predicts every example of a split once, in its order.
+
+  Args:
+    predictor: Predicts.
+    data: The split.
+
+  Yields:
+    What is known of some examples, `index` and targets, and their predictions.
+  """
+  targets = data.spec.targets
+  for batch in batches.eval_batches(data, global_batch_size=_BATCH_SIZE):
+    is_real = batch['weight'].numpy() > 0
+    arrays = {name: value.numpy()[is_real] for name, value in batch.items()}
+    known = {
+        name: decoded(data.spec[name], arrays[name])
+        for name in targets
+        if name in data.spec and data.spec[name].kind != spec_lib.MASK
+    }
+    yield {'index': arrays['index'], **known}, predictor(arrays)
+
+
+def decoded(feature: spec_lib.Feature, values: np.ndarray) -> np.ndarray:
+  """Returns values as people read them: classes by name.
+
+  Args:
+    feature: The feature.
+    values: ``[num_examples, ...]``.
+
+  Returns:
+    The names of classes, with commas between several; other values as they are.
+  """
+  names = np.asarray(feature.class_names, object)
+  if feature.kind == spec_lib.CLASS and len(names):
+    return names[values]
+  if feature.kind == spec_lib.CLASSES and len(names):
+    return np.asarray([','.join(names[row > 0]) for row in values], object)
+  return values
+
+
+def checked(
+    inputs: Mapping[str, Any], spec: spec_lib.Spec
+) -> dict[str, np.ndarray]:
+  """Checks arrays of a caller against the features of the training data.
+
+  Args:
+    inputs: An array ``[num_examples, ...]`` of each input. Images are bytes, or
+      floats in [0, 1].
+    spec: The features.
+
+  Returns:
+    The arrays, in the types of the features.
+
+  Raises:
+    DataError: If one is missing, or does not fit.
+  """
+  arrays = {}
+  for name, feature in spec.inputs.items():
+    if name not in inputs:
+      raise errors.DataError(
+          f'inputs: there is no {name!r} ({feature.kind} '
+          f'{list(feature.shape)}), but {", ".join(inputs) or "nothing"}.'
+      )
+    array = np.asarray(inputs[name])
+    if array.shape[1:] != feature.shape or not array.ndim or not len(array):
+      raise errors.DataError(
+          f'inputs: {name} is {list(array.shape)}; expected [num_examples'
+          f'{"".join(f", {size}" for size in feature.shape)}].'
+      )
+    is_scaled = feature.kind == spec_lib.IMAGE and array.dtype.kind == 'f'
+    dtype = np.dtype(np.float32 if is_scaled else feature.dtype)
+    cast = array.astype(dtype)
+    if dtype.kind in 'iu' and not np.array_equal(cast, array):
+      raise errors.DataError(
+          f'inputs: {name} has values that {dtype.name} does not hold.'
+      )
+    arrays[name] = cast
+  if len({len(array) for array in arrays.values()}) > 1:
+    shown = ', '.join(f'{len(a):,} of {n}' for n, a in arrays.items())
+    raise errors.DataError(f'inputs: expected as many of each, got {shown}.')
+  return arrays
+
+
+class Table:
+  """Writes rows to a file, which is there as a whole or not at all."""
+
+  def __init__(self, path: str):
+    """Names the file; its ending is its form.
+
+    Args:
+      path: A path that ends in .jsonl or .csv.
+
+    Raises:
+      UserError: If it has another ending.
+    """
+    self._path = pathlib.Path(path)
+    suffix = self._path.suffix
+    if suffix not in ('.jsonl', '.csv'):
+      raise programs.UserError(
+          f'--output={path}: expected a file that ends in .jsonl or .csv.'
+      )
+    self._is_csv = suffix == '.csv'
+
+  def write(self, parts: Iterable[tuple[Columns, Columns]]) -> int:
+    """Writes all rows.
+
+    Args:
+      parts: What is known of some examples, and their predictions.
+
+    Returns:
+      The number of rows.
+
+    Raises:
+      UserError: If a value has too many numbers for a CSV file.
+      OSError: If the file cannot be written.
+    """
+    count = 0
+    temporary = self._path.with_name(f'{self._path.name}.tmp')
+    self._path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+      with open(temporary, 'w', encoding='utf-8', newline='') as file:
+        for known, predicted in parts:
+          columns = {**predicted, **known}  # A target is what it was.
+          columns = {name: columns[name] for name in {**known, **predicted}}
+          self._write(file, columns, is_first=not count)
+          count += len(next(iter(columns.values())))
+      os.replace(temporary, self._path)
+    finally:
+      temporary.unlink(missing_ok=True)
+    return count
+
+  def _write(self, file: io.TextIOBase, columns: Columns, is_first: bool):
+    if not self._is_csv:
+      for row in range(len(next(iter(columns.values())))):
+        values = {n: _plain(column[row]) for n, column in columns.items()}
+        file.write(json.dumps(values, ensure_ascii=False) + '\n')
+      return
+    flat = _flat(columns)
+    writer = csv.writer(file)
+    if is_first:
+      writer.writerow(flat)
+    writer.writerows(zip(*(c.tolist() for c in flat.values()), strict=True))
+
+
+def _flat(columns: Columns) -> Columns:
+  """Returns a column for each number of values that have several."""
+  flat = {}
+  for name, column in columns.items():
+    if column.ndim == 1:
+      flat[name] = column
+      continue
+    cells = column.reshape([len(column), -1])
+    if cells.shape[1] > _MAX_CELLS:
+      raise programs.UserError(
+          f'--output: each {name} has {cells.shape[1]:,} numbers, too many for '
+          'columns of a CSV file; write a .jsonl.'
+      )
+    flat |= {f'{name}_{i}': cells[:, i] for i in range(cells.shape[1])}
+  return flat
+
+
+def _plain(value: Any) -> Any:
+  return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _strings(values: np.ndarray) -> np.ndarray:
+  """Returns Python's strings for TensorFlow's."""
+  if values.dtype != object:
+    return values
+  decode = np.vectorize(lambda text: text.decode(errors='replace'), [object])
+  return decode(values)
+
+
+def named(names: Sequence[str]) -> Columns:
+  """Returns what is known of examples of files: where they come from."""
+  return {
+      'index': np.arange(len(names)),
+      'source': np.asarray(names, object),
+  }

@@ -1,0 +1,121 @@
+"""Opens the data set of a config, and reads off it what a run keeps."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines import datasets, preprocessing, sources, splits, streams
+from pipelines import spec as spec_lib
+
+from . import config as config_lib
+from . import data as data_lib
+from . import programs
+
+
+def open_dataset(
+    config: config_lib.Config,
+    data_dir: str | None,
+    archives_dir: str | None,
+    like: spec_lib.Spec | None = None,
+) -> datasets.Dataset:
+  """Opens the data set of a config, preparing it where that is needed.
+
+  Args:
+    config: The config; its data set is a name, or a function that returns one.
+    data_dir: Where prepared sets are.
+    archives_dir: Where archives are.
+    like: The features of a run that the data are to be read for.
+
+  Returns:
+    The data set.
+
+  Raises:
+    DataError: If the set cannot be had or used.
+  """
+  name: Any = config.dataset
+  load = name if callable(name) else None
+  return sources.open_dataset(
+      getattr(name, '__name__', str(name)),
+      load,
+      like=like,
+      data_dir=data_dir,
+      archives_dir=archives_dir,
+      validation_examples=config.validation_examples,
+      validation_split=config.validation_split,
+      test_split=config.test_split,
+      image_size=config.image_size,
+      memory_budget_gb=config.resident_gb,
+  )
+
+
+def describe_data(
+    config: config_lib.Config, dataset: datasets.Dataset
+) -> data_lib.DataSpec:
+  """Checks a data set and reads off it what the model must know.
+
+  Raises:
+    DataError: If an example is damaged, of whatever split.
+  """
+  dataset.check()
+  train = dataset.split('train')
+  checksums = dataset.checksums()
+  mean: tuple[float, ...] = ()
+  std: tuple[float, ...] = ()
+  if config.normalize:
+    if spec_lib.IMAGE not in dataset.spec.inputs:
+      raise programs.UserError(
+          '--normalize: it is for images, and the data set has '
+          f'{", ".join(dataset.spec.inputs)}.'
+      )
+    mean, std = (
+        tuple(float(number) for number in numbers)
+        for numbers in preprocessing.statistics(train)
+    )
+  target = dataset.spec.get(spec_lib.LABEL)
+  moments: dict[str, Any] = {}
+  if target and target.kind == spec_lib.NUMBERS:
+    labels = _labels(train).astype(np.float64).reshape([train.num_examples, -1])
+    moments = {
+        'target_mean': tuple(labels.mean(axis=0).tolist()),
+        'target_std': tuple(labels.std(axis=0).tolist()),
+    }
+  counts: tuple[int, ...] = ()
+  if target and target.num_classes and config.class_weights == 'balanced':
+    counts = _class_counts(_labels(train), target)
+  return data_lib.DataSpec(
+      spec=dataset.spec,
+      num_examples=dict(dataset.num_examples),
+      mean=mean,
+      std=std,
+      class_counts=counts,
+      fingerprint={
+          name: hashlib.sha256(each.tobytes()).hexdigest()
+          for name, each in checksums.items()
+      },
+      checksums=checksums,
+      **moments,
+  )
+
+
+def _labels(data: splits.Split) -> np.ndarray:
+  """Returns the main target of every example of a split."""
+  loaded = data.keys().batch(1024).map(
+      lambda keys: data.load(keys)[spec_lib.LABEL],
+      num_parallel_calls=tf.data.AUTOTUNE,
+  )
+  with streams.explained(data):
+    return np.concatenate(list(loaded.as_numpy_iterator()))
+
+
+def _class_counts(
+    labels: np.ndarray, target: spec_lib.Feature
+) -> tuple[int, ...]:
+  """Returns how many examples, or pixels of them, are of each class."""
+  if target.kind == spec_lib.CLASSES:
+    return tuple(labels.astype(np.int64).sum(axis=0).tolist())
+  counts = np.bincount(labels.ravel(), minlength=target.num_classes)
+  return tuple(counts.tolist())

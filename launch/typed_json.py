@@ -1,0 +1,127 @@
+"""Dataclasses and their values as JSON: what is written, and what is read.
+
+JSON has lists for tuples and names for objects; what is read is checked against
+the types of the fields.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import math
+import sys
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def lists(value: Any) -> Any:
+  """Returns a value as JSON has it: lists, not tuples; names, not objects."""
+  if isinstance(value, Mapping):
+    return {name: lists(item) for name, item in value.items()}
+  if isinstance(value, (list, tuple)):
+    return [lists(item) for item in value]
+  return name_of(value) if callable(value) else value
+
+
+def tuples(value: Any) -> Any:
+  """Returns a value with tuples for lists."""
+  if isinstance(value, dict):
+    return {name: tuples(item) for name, item in value.items()}
+  if isinstance(value, (list, tuple)):
+    return tuple(tuples(item) for item in value)
+  return value
+
+
+def name_of(part: Any) -> str:
+  """Names a part as a flag does.
+
+  Args:
+    part: A name, which is returned as it is, or an object.
+
+  Returns:
+    `package.module:name`, or `path/file.py:name` for what the program that is
+    run defines itself.
+  """
+  if isinstance(part, str):
+    return part
+  named = part if hasattr(part, '__qualname__') else type(part)
+  module = named.__module__
+  main = sys.modules.get('__main__')
+  if module == '__main__' and main:
+    spec = getattr(main, '__spec__', None)
+    module = spec.name if spec else getattr(main, '__file__', module)
+  return f'{module}:{named.__qualname__}'
+
+
+def from_json(cls: Any, values: Any, required: Sequence[str] = ()) -> Any:
+  """Reads a dataclass that was written as JSON.
+
+  Args:
+    cls: The dataclass.
+    values: What the file holds.
+    required: Fields that must be there, besides those without a default.
+
+  Returns:
+    An object of the class.
+
+  Raises:
+    ValueError: If a field is unknown, missing, or of another type.
+  """
+  if not isinstance(values, dict):
+    raise ValueError(f'it has {values!r} where a mapping of names is expected')
+  fields = {field.name: field for field in dataclasses.fields(cls)}
+  unknown = sorted(values.keys() - fields)
+  if unknown:
+    raise ValueError(
+        f'it has {", ".join(unknown)}, which this version of Quatrain does not '
+        'know: a newer one wrote it'
+    )
+  missing = [
+      name
+      for name, field in fields.items()
+      if name not in values and (name in required or not _has_default(field))
+  ]
+  if missing:
+    raise ValueError(f'it lacks {", ".join(missing)}')
+  hints = typing.get_type_hints(cls)
+  read = {name: tuples(value) for name, value in values.items()}
+  for name, value in read.items():
+    if not fits(value, hints[name]):
+      raise ValueError(f'its {name} is {values[name]!r}')
+  return cls(**read)
+
+
+def _has_default(field: dataclasses.Field) -> bool:
+  missing = dataclasses.MISSING
+  return field.default is not missing or field.default_factory is not missing
+
+
+def fits(value: Any, hint: Any) -> bool:
+  """Returns whether a value is of a field's type, and finite if a number."""
+  origin, args = typing.get_origin(hint), typing.get_args(hint)
+  if origin in (typing.Union, types.UnionType):
+    return any(fits(value, each) for each in args)
+  if origin is typing.Literal:
+    return value in args
+  if origin is collections.abc.Callable:
+    return callable(value)
+  if origin is tuple:
+    if not isinstance(value, tuple):
+      return False
+    if args[-1] is Ellipsis:
+      return all(fits(item, args[0]) for item in value)
+    return len(value) == len(args) and all(map(fits, value, args))
+  if origin is dict:
+    return isinstance(value, dict) and all(
+        isinstance(name, str) and fits(item, args[1])
+        for name, item in value.items()
+    )
+  if hint is Any:
+    return True
+  if isinstance(value, bool) or hint is bool:
+    return isinstance(value, bool) and hint is bool
+  if isinstance(value, float) and not math.isfinite(value):
+    return False  # JSON has no such numbers, Python reads them all the same.
+  return isinstance(value, (int, float) if hint is float else hint)

@@ -1,0 +1,164 @@
+"""Data that a run has not seen, in the features that it has."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pipelines import datasets
+from pipelines import spec as spec_lib
+
+from . import finished_run, programs
+
+ALL = 'all'
+
+
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+  """A split to score.
+
+  Attributes:
+    dataset: The data set, in the features of the run.
+    split: The name of the split.
+    name: What to call it in the name of a file.
+  """
+
+  dataset: datasets.Dataset
+  split: str
+  name: str
+
+
+def chosen(
+    run: finished_run.Run,
+    dataset: datasets.Dataset | str | None,
+    split: str,
+) -> Chosen:
+  """Opens a split to score.
+
+  Args:
+    run: The run.
+    dataset: The data set, or its name; None is the run's own.
+    split: The name of a split, or `all` of another data set.
+
+  Returns:
+    The split.
+
+  Raises:
+    UserError: If there is no such split, or a feature does not fit.
+  """
+  if dataset is None:
+    if split == ALL:
+      raise programs.UserError(
+          f'--split={ALL}: it is for another --dataset; the run has trained on '
+          'a part of its own.'
+      )
+    run.check_split(split)
+    return Chosen(run.dataset, split, split)
+  if isinstance(dataset, str):
+    whole: Any = {'validation_split': 'none', 'test_split': 'none'}
+    config = dataclasses.replace(
+        run.config, dataset=dataset, **(whole if split == ALL else {})
+    )
+    dataset = run.open_dataset(config, run.experiment.data.spec)
+  splits = list(dataset.num_examples) if split == ALL else [split]
+  if splits[0] not in dataset.num_examples:
+    raise programs.UserError(
+        f'--split={split}: {dataset.name} has '
+        f'{", ".join(dataset.num_examples)}; or give {ALL}.'
+    )
+  return Chosen(_adapted(run, dataset, splits), 'train', split)
+
+
+def _adapted(
+    run: finished_run.Run, dataset: datasets.Dataset, splits: Sequence[str]
+) -> datasets.Dataset:
+  """Returns splits as one, with integers that mean what they did in training.
+
+  Raises:
+    UserError: If a feature does not fit.
+  """
+  before = run.experiment.data.spec
+  translate: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
+  for name, feature in before.items():
+    if name not in dataset.spec:
+      raise programs.UserError(
+          f'--dataset: {dataset.name} has no {name!r}, which the run was '
+          f'trained on; it has {", ".join(dataset.spec)}.'
+      )
+    translate[name] = _translation(name, feature, dataset.spec[name])
+  opened = [dataset.split(name) for name in splits]
+  if dataset.spec == before and len(opened) == 1:
+    return datasets.Dataset(dataset.name, before, {'train': opened[0]})
+  if not all(data.is_resident for data in opened):
+    raise programs.UserError(
+        f'--dataset: {dataset.name} is too large for --resident_gb, and its '
+        'features differ from those of the run; name one of its splits that '
+        'has the same.'
+    )
+  arrays = {
+      name: function(np.concatenate([d.arrays[name] for d in opened]))
+      for name, function in translate.items()
+  }
+  return datasets.of_arrays(dataset.name, {'train': arrays}, before)
+
+
+def _translation(
+    name: str, before: spec_lib.Feature, now: spec_lib.Feature
+) -> Callable[[np.ndarray], np.ndarray]:
+  """Returns a function of values to what they were in training.
+
+  Raises:
+    UserError: If there is none.
+  """
+  if now == before:
+    return lambda values: values
+
+  def refuse(what: str) -> None:
+    old, new = getattr(before, what), getattr(now, what)
+    raise programs.UserError(
+        f'--dataset: {what.replace("_", " ")} of {name}: {_shown(new)}, and '
+        f'the run was trained on {_shown(old)}.'
+    )
+
+  for what in ('kind', 'columns', 'shape', 'tokenizer'):
+    if getattr(before, what) != getattr(now, what):
+      refuse(what)
+  if now.kind == spec_lib.CATEGORIES and now.vocabularies:
+    return _by_column(before.vocabularies, now.vocabularies)
+  if before.vocabularies != now.vocabularies:
+    refuse('vocabularies')
+  if before.class_names != now.class_names:
+    if set(now.class_names) - set(before.class_names):
+      refuse('class_names')
+    if now.kind == spec_lib.CLASSES:
+      refuse('class_names')
+    places = np.array([before.class_names.index(n) for n in now.class_names])
+    return lambda values: places[values].astype(before.dtype)
+  return lambda values: values.astype(before.dtype)
+
+
+def _by_column(
+    before: Sequence[Sequence[str]], now: Sequence[Sequence[str]]
+) -> Callable[[np.ndarray], np.ndarray]:
+  """Translates the integers of categories; those not in training are 0."""
+  known: list[Mapping[str, int]] = [
+      {value: index for index, value in enumerate(each)} for each in before
+  ]
+  places = [
+      np.array([old.get(value, 0) for value in new])
+      for old, new in zip(known, now, strict=True)
+  ]
+
+  def translate(values: np.ndarray) -> np.ndarray:
+    columns = [places[i][values[:, i]] for i in range(values.shape[1])]
+    return np.stack(columns, axis=1).astype(values.dtype)
+
+  return translate
+
+
+def _shown(value: object) -> str:
+  text = ', '.join(map(str, value)) if isinstance(value, tuple) else str(value)
+  return f'{text[:77]}...' if len(text) > 80 else text or 'none'
