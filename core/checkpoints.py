@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -129,8 +130,7 @@ class Checkpointer:
       raise ValueError(f'max_to_keep: expected at least 1, got {max_to_keep}.')
     self._directory = directory
     self._variables = dict(variables)
-    self._optional = frozenset(optional)
-    self._ignored = ignored
+    self._allowed: dict[str, Any] = {'optional': optional, 'ignored': ignored}
     self._max_to_keep = max_to_keep
     strategy = strategy or tf.distribute.get_strategy()
     self._strategy = strategy
@@ -198,12 +198,7 @@ class Checkpointer:
     return path
 
   def _read(self, path: str) -> None:
-    restore(
-        path,
-        self._variables,
-        optional=self._optional,
-        ignored=self._ignored,
-    )
+    restore(path, self._variables, **self._allowed)
 
   def _clear(self) -> None:
     """Removes what is unfinished, and moves what is damaged out of the way."""

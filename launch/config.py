@@ -344,6 +344,8 @@ class Config(options.Options):
     kind = options.declared(self)[name].kind
     if kind == 'length':
       return self.schedule == _ENDLESS
+    if name == 'monitor':  # It decides when the learning rate goes down.
+      return self.plateau_patience is None
     return kind != 'identity'
 
   def length(self, num_train_examples: int) -> int:

@@ -35,14 +35,12 @@ def run(
     config: config_lib.Config,
     *,
     compilations: Callable[[], int] = lambda: 0,
-    hooks: building.Hooks = (),
 ) -> int:
   """Trains, or goes on with, the run of a work directory.
 
   Args:
     config: What the run computes, and where; it has a work directory.
     compilations: Counts what XLA has compiled in this process.
-    hooks: What else happens in the run: see `hooks.attached`.
 
   Returns:
     The exit code.
@@ -61,7 +59,7 @@ def run(
     config = dataclasses.replace(
         config, precision=precision.choose(config.precision, scope)
     )
-    return _run(config, scope, started, compilations, hooks)
+    return _run(config, scope, started, compilations)
 
 
 def _run(
@@ -69,7 +67,6 @@ def _run(
     scope: tf.distribute.Strategy,
     started: float,
     compilations: Callable[[], int],
-    hooks: building.Hooks,
 ) -> int:
   is_chief = distribution.is_chief(scope)
 

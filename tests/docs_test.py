@@ -40,6 +40,7 @@ _LAUNCH_GUIDE = docs_files.ROOT / 'docs' / 'guide_launch.md'
 _TRAINING_GUIDE = docs_files.ROOT / 'docs' / 'guide_training.md'
 _PORTING_GUIDE = docs_files.ROOT / 'docs' / 'guide_porting.md'
 _RECIPES = docs_files.ROOT / 'docs' / 'guide_recipes.md'
+_HOOKS = docs_files.ROOT / 'docs' / 'guide_hooks.md'
 _DATA_GUIDE = docs_files.ROOT / 'docs' / 'guide_data.md'
 _TASKS_GUIDE = docs_files.ROOT / 'docs' / 'guide_tasks.md'
 
@@ -186,6 +187,17 @@ class SnippetTest(parameterized.TestCase):
     )
     for other in (replicas, workers):
       self.assertAlmostEqual(other['loss'], first['loss'], places=4)
+
+  @pytest.mark.slow
+  def test_the_guide_of_hooks_runs(self):
+    folder, _ = _run(_HOOKS)
+    stopped = {
+        path.parent.name: _read(path)['stopped']['hook']
+        for path in folder.glob('runs/*/result.json')
+    }
+    self.assertEqual(stopped, {
+        'stopped_early': 'EarlyStopping', 'my_hooks': 'good_enough',
+    })
 
   @pytest.mark.slow
   def test_examples_run_with_what_their_page_says_is_imported(self):

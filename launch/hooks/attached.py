@@ -31,14 +31,15 @@ class Attached(loop.Hook):
 
   def __init__(
       self,
-      hook: Callable[[int, Mapping[str, float]], str | None],
+      hook: Any,
       now: loop.Now,
       next_validation: Callable[[int], int],
   ):
     """Attaches it.
 
     Args:
-      hook: The callable; a class is called without arguments.
+      hook: The callable; of a class, with arguments bound or not, an instance
+        is made.
       now: Where the run is.
       next_validation: A function of a step to that of the next validation,
         after which it is called unless it has a `next` of its own.
@@ -48,9 +49,9 @@ class Attached(loop.Hook):
     """
     self.name = name_of(hook)
     self._now = now
-    self._callable: Any = hook
+    self._callable = hook
     with self._explained('at the start'):
-      self._hook: Any = hook() if isinstance(hook, type) else hook
+      self._hook = hook() if _is_class(hook) else hook
     if not callable(self._hook):
       raise programs.UserError(
           f'hook {self.name}: expected a function of (step, values), or a '
@@ -208,6 +209,12 @@ def _variable(value: Any) -> tf.Variable:
     return tf.Variable(array, trainable=False)
   value.assign(array)
   return value
+
+
+def _is_class(hook: Any) -> bool:
+  while isinstance(hook, functools.partial):
+    hook = hook.func
+  return isinstance(hook, type)
 
 
 def _code(hook: Any) -> types.CodeType | None:

@@ -66,9 +66,9 @@ class Saving(loop.Hook):
   def _save(self, step: int) -> None:
     if step == self._now.saved_step:
       return
+    self._directory.check_held()
     for hook in self._hooks:
       hook.before_save()
-    self._directory.check_held()
     stopped = self._now.stopped
     self._directory.saving(dataclasses.asdict(stopped) if stopped else None)
     try:

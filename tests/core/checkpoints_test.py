@@ -176,6 +176,21 @@ class MismatchTest(parameterized.TestCase):
     self.assertEqual(float(targets['new']), 5)
     self.assertEqual(float(targets['old']), 1)
 
+  def test_names_that_may_be_in_the_checkpoint_alone(self):
+    targets = _variables()
+    message = self._refused(self.path, targets, ignored=('older', 'x'))
+    self.assertIn('old is only in the checkpoint', message)
+    self.assertNotIn('older', message)
+    checkpoints.restore(self.path, targets, ignored=('ol',))
+    directory = self.enter_context(tempfile.TemporaryDirectory())
+    checkpoints.Checkpointer(directory, self.saved).save(1)
+    targets = _variables()
+    checkpointer = checkpoints.Checkpointer(directory, targets, ignored=('ol',))
+    self.assertTrue(checkpointer.restore())
+    self.assertEqual(variables.digest(targets), variables.digest({
+        name: self.saved[name] for name in targets
+    }))
+
   def test_every_difference_is_listed(self):
     targets = _variables(
         half=tf.Variable([1.0, 2.0]),

@@ -69,6 +69,35 @@ class ResumingTest(absltest.TestCase):
           with self.assertRaisesRegex(programs.UserError, 'other flags: --num'):
             self.check(longer)
         self.check(longer, accept_changes=is_refused)
+  def test_a_monitor_that_decides_the_learning_rate(self):
+    config = dataclasses.replace(self.config, plateau_patience=2)
+    self.directory.write_config(config, _DATA)
+    other = dataclasses.replace(config, monitor='loss')
+    with self.assertRaisesRegex(programs.UserError, 'flags: --monitor: loss,'):
+      self.check(other)
+
+  def test_the_end_by_a_hook(self):
+    """It holds as long as the flags of that hook are the same."""
+    for hook, changes in (
+        ('EarlyStopping', {'early_stopping_patience': 9, 'monitor': 'loss'}),
+        ('MaxMinutes', {'max_minutes': 9.0}),
+        ('mine', {'hooks': ('other',)}),
+    ):
+      stopped = {'step': 3, 'hook': hook, 'reason': 'enough'}
+      self.directory.saving(stopped)
+      self.assertEqual(self.check(self.config).stopped, stopped)
+      self.assertFalse(self.check(self.config).is_complete)
+      self.directory.write_result({'num_steps': 3, 'stopped': stopped})
+      longer = dataclasses.replace(self.config, num_epochs=77)
+      self.assertTrue(self.check(longer).is_complete)
+      for name, value in changes.items():
+        other = dataclasses.replace(self.config, **{name: value})
+        resumed = self.check(other)
+        self.assertIsNone(resumed.stopped)
+        self.assertFalse(resumed.is_complete)
+      (self.directory.path / 'result.json').unlink()
+    self.directory.saving(None)  # It was taken back.
+    self.assertIsNone(self.check(self.config).stopped)
 
   def test_a_complete_run_is_one_of_this_length(self):
     num_steps = self.config.length(50)

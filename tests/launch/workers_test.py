@@ -43,7 +43,8 @@ class WorkersTest(absltest.TestCase):
   def test_two_processes_give_what_one_gives(self):
     """25 validation examples in batches of 12: one worker ends without any."""
     changes = dict(
-        num_steps=50, log_every_steps=1, optimizer='sgd', learning_rate=0.1
+        num_steps=50, log_every_steps=1, optimizer='sgd', learning_rate=0.1,
+        early_stopping_patience=9, plateau_patience=1, max_minutes=60.0,
     )
     processes = _start(self.workdir, runs.config(**changes))
     with runs.ending(*processes):

@@ -74,7 +74,7 @@ class AttachedTest(parameterized.TestCase):
       def __call__(self, step, values):
         return f'at {step}'
 
-    for hook in (Every3, Every3()):
+    for hook in (Every3, Every3(), functools.partial(Every3)):
       one = self.attach(hook)
       self.assertEqual(one.name, 'Every3')
       self.assertEqual([one.next(step) for step in (0, 2, 3)], [3, 3, 6])
