@@ -112,13 +112,17 @@ class Dataset:
 
     Returns:
       uint32 ``[num_examples]`` of each split in memory, CRC-32 of the bytes of
-      its features in the order of their names. Streamed splits have none.
+      its features in the order of their names; of others what `checksums` of
+      the split gives, if it has that.
     """
-    return {
-        name: checksums(split.arrays)  # type: ignore[attr-defined]
-        for name in self._splits
-        if (split := self.split(name)).is_resident
-    }
+    found = {}
+    for name in self._splits:
+      split = self.split(name)
+      if split.is_resident:
+        found[name] = checksums(split.arrays)  # type: ignore[attr-defined]
+      elif hasattr(split, 'checksums'):
+        found[name] = split.checksums()
+    return found
 
 
 def in_memory(

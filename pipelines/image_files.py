@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
+import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -76,6 +78,22 @@ class ImageFiles:
         fn_output_signature=tf.TensorSpec(shape, tf.uint8),
     )
     return {name: loaded[name] for name in (*self.spec, 'index')}
+
+  def checksums(self) -> np.ndarray:
+    """Returns a checksum of each example, without reading its image.
+
+    Returns:
+      uint32 ``[num_examples]``, CRC-32 of the names of the file and its folder,
+      of its size and of the other features.
+    """
+    names = sorted(self.arrays)
+    found = []
+    for index, path in enumerate(self.paths):
+      folder, name = os.path.split(path)
+      known = f'{os.path.basename(folder)}/{name}:{os.path.getsize(path)}'
+      values = (self.arrays[each][index].tobytes() for each in names)
+      found.append(zlib.crc32(b''.join((os.fsencode(known), *values))))
+    return np.array(found, np.uint32)
 
   def explain(self, error: Exception) -> Exception:
     """Returns the error to raise for one that reading has raised.

@@ -219,8 +219,8 @@ class _Folder:
     if not self._skips:
       others = f' and {len(wrong) - 1:,} others' if len(wrong) > 1 else ''
       raise errors.DataError(
-          f'split {split}: {named[0]}{others} cannot be used; bring them back '
-          'from a copy, or leave them out with skip_damaged.'
+          f'split {split}: {named[0]}{others} cannot be used; put whole '
+          'files in their place, or leave them out with skip_damaged.'
       )
     self._notes.append(
         f'{len(wrong):,} of {len(files):,} examples of {split} cannot be read '

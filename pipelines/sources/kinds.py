@@ -136,7 +136,7 @@ def _input(
         chosen.tokenizer,
         chosen.max_tokens,
         columns=(name,),
-        like=(chosen.like or {}).get(name),
+        like=chosen.like.get(name) if chosen.like else None,
     )
     return checks.Values(*found)
   if sort == 'i' and rank == 2 and name == _TOKENS:

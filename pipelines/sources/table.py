@@ -89,7 +89,7 @@ class _Table:
             f'missing: expected {MEAN}, {CATEGORY} or both, got {value!r}.'
         )
     self._tokenizer, self._max_tokens = tokenizer, chosen.max_tokens
-    self._text = (chosen.like or {}).get('tokens')
+    self._text = chosen.like.get('tokens') if chosen.like else None
     own = self._own_splits(query)
     keys: dict[str, list[bytes]] = {}
     for split, key in zip(own, table.keys, strict=True):

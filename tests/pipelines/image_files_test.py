@@ -9,7 +9,15 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from pipelines import errors, examples, image_files, images, spec, streams
+from pipelines import (
+  datasets,
+  errors,
+  examples,
+  image_files,
+  images,
+  spec,
+  streams,
+)
 from tests.pipelines import image_folders
 
 _LABEL = spec.Feature('class', (), 'int64', ('a', 'b'))
@@ -68,6 +76,23 @@ class ImageFilesTest(parameterized.TestCase):
         streams.explained(on_disk),
     ):
       list(batches)
+
+  def test_checksums_tell_what_changed(self):
+    _, on_disk = self.splits(None)
+    dataset = datasets.Dataset('on disk', on_disk.spec, {'train': on_disk})
+    before = dataset.checksums()
+    self.assertIsNone(datasets.first_difference(before, dataset.checksums()))
+    content = pathlib.Path(self.paths[7]).read_bytes()
+    pathlib.Path(self.paths[7]).write_bytes(content + b'more')
+    self.assertEqual(
+        datasets.first_difference(before, dataset.checksums()),
+        'example 7 of train',
+    )
+    self.labels[3] += 1
+    self.assertEqual(
+        datasets.first_difference(before, dataset.checksums()),
+        'example 3 of train',
+    )
 
   def test_an_error_of_something_else_stays(self):
     _, on_disk = self.splits(None)
