@@ -125,12 +125,13 @@ def check_data(
     first = None
     if differences.pop('fingerprint', None):
       first = checksums.first_difference(directory.path, data)
-    what = describe(differences, verb=' is') or (
-        f'the first that differs is {first}' if first else 'examples differ'
-    )
+    what = describe(differences, verb=' is')
+    if first:
+      what += f'{"; " if what else ""}the first that differs is {first}'
     raise programs.UserError(
-        f'--workdir={directory.path} holds a run on other data: {what}. Name '
-        'another --workdir, or go on with the new data under --accept_changes.'
+        f'--workdir={directory.path} holds a run on other data: '
+        f'{what or "examples differ"}. Name another --workdir, or go on with '
+        'the new data under --accept_changes.'
     )
 
 

@@ -120,15 +120,26 @@ class Dataset:
       split = self.split(name)
       if split.is_resident:
         found[name] = checksums(split.arrays)  # type: ignore[attr-defined]
-      elif hasattr(split, 'checksums'):
-        found[name] = split.checksums()
+      elif known := getattr(split, 'checksums', None):
+        found[name] = known()
     return found
 
 
 def in_memory(
     arrays: Mapping[str, np.ndarray], spec: spec_lib.Spec
 ) -> examples.Examples:
-  """Returns a split of arrays by feature, each ``[num_examples, ...]``."""
+  """Makes a split of arrays.
+
+  Args:
+    arrays: An array ``[num_examples, ...]`` per feature.
+    spec: The features.
+
+  Returns:
+    The split.
+
+  Raises:
+    DataError: If arrays and features do not fit each other.
+  """
   return examples.Examples(arrays, spec)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import pathlib
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -148,6 +151,7 @@ class Store:
         lambda error: decoding.find_damage(folder) or error,
         part.num_examples,
         spec,
+        checksums=functools.partial(_checksums, self.builder, part),
     )
 
   def _records(
@@ -179,6 +183,7 @@ class Store:
         ) or error,
         part.num_examples,
         spec,
+        checksums=functools.partial(_checksums, self.builder, part),
     )
 
   def _check_files(self, split: str) -> None:
@@ -191,6 +196,24 @@ class Store:
             f'dataset: {self.builder.name}, split {split}: {path} is missing'
             f'{diagnosis.remedy(split)}'
         )
+
+
+def _checksums(
+    builder: tfds.core.DatasetBuilder, part: parts.Part
+) -> np.ndarray:
+  """Returns what TFDS knows of each example's file, ``[num_examples]``.
+
+  It is the same where the images were decoded before, and where they are not.
+  """
+  split = builder.info.splits[part.split]
+  is_local = files.is_local(builder.data_dir)
+  known = []
+  for path, length in zip(split.filepaths, split.shard_lengths, strict=True):
+    size = os.path.getsize(path) if is_local else split.num_bytes
+    line = f'{builder.info.full_name} {path.name} {size} {length}'
+    known.append(zlib.crc32(line.encode()))
+  each = np.repeat(np.array(known, np.uint32), split.shard_lengths)
+  return each[part.start : part.stop]
 
 
 def _example(

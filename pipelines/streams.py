@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from . import diagnosis, examples
@@ -33,6 +34,8 @@ class Streamed:
     shuffle_buffer: The number of encoded examples to draw from at random. A
       buffer smaller than the split shuffles locally, and what an epoch drops
       for not filling a batch is then mostly from the split's end.
+    checksums: Returns a checksum of each example, uint32 ``[num_examples]``,
+      without reading them. Default: there are none.
   """
 
   read: Callable[[], tf.data.Dataset]
@@ -41,6 +44,7 @@ class Streamed:
   num_examples: int
   spec: spec_lib.Spec
   shuffle_buffer: int = 10_000
+  checksums: Callable[[], np.ndarray] | None = None
   is_resident: bool = dataclasses.field(default=False, init=False)
 
   def keys(self) -> tf.data.Dataset:

@@ -122,7 +122,23 @@ class SecondStartTest(_TestCase):
     small_datasets.write(data, num_train=61, num_test=5)
     self.assert_refused(
         "holds a run on other data: num_examples is {'train': 36, .*, not "
-        "{'train': 35",
+        "{'train': 35, .*}; the first that differs is example [0-9]+ of train",
+        data=data,
+        num_steps=1,
+    )
+    shutil.rmtree(data)
+    real = small_datasets.arrays
+
+    def changed(num_examples, *arguments):
+      images, labels = real(num_examples, *arguments)
+      images[0, 0, 0, 0] ^= num_examples == 60
+      return images, labels
+
+    with mock.patch.object(small_datasets, 'arrays', changed):
+      small_datasets.write(data, num_train=60, num_test=5)
+    self.assert_refused(
+        'holds a run on other data: the first that differs is example [0-9]+ '
+        r'of (train|validation)\. Name another',
         data=data,
         num_steps=1,
     )

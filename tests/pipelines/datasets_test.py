@@ -1,4 +1,7 @@
-"""Tests of data sets of arrays, and of what tells them apart."""
+"""Tests of data sets of arrays, and of what tells them apart.
+
+Covers: splits.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl.testing import absltest, parameterized
 
-from pipelines import examples, sources, streams
+from pipelines import datasets, examples, sources, streams
 from tests import small_datasets
 
 
@@ -93,6 +93,29 @@ class OpenDatasetTest(parameterized.TestCase):
     loaded = next(iter(data.keys().batch(99).map(data.load)))
     np.testing.assert_array_equal(loaded['image'], whole.arrays['image'])
     np.testing.assert_array_equal(loaded['label'], whole.arrays['label'])
+
+  def test_streamed_sets_are_known_by_their_files(self):
+    small_datasets.write(self.folder, num_train=24, num_test=6, num_shards=2)
+
+    def checksums(free=1 << 40, **arguments):
+      usage = mock.Mock(free=free)
+      with mock.patch.object(shutil, 'disk_usage', return_value=usage):
+        return self.open(memory_budget_gb=0.0, **arguments).checksums()
+
+    before = checksums(free=0)
+    self.assertEqual(
+        {split: len(known) for split, known in before.items()},
+        {'train': 22, 'validation': 2, 'test': 6},
+    )
+    self.assertLen(set(before['train']), 2)
+    self.assertIsNone(datasets.first_difference(before, checksums()))
+    prepared = pathlib.Path(self.folder, 'tiny_shapes', '1.0.0')
+    [second] = prepared.glob('*-train.*-00001-of-00002')
+    second.write_bytes(second.read_bytes() + b'more')
+    self.assertEqual(
+        datasets.first_difference(before, checksums(free=0)),
+        f'example {np.flatnonzero(np.diff(before["train"]))[0] + 1} of train',
+    )
 
   def test_examples_are_opened_once(self):
     small_datasets.write(self.folder, num_train=12, num_test=0)
