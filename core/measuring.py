@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from . import checks, metrics, objectives
+from . import checks, metrics, objectives, padding
+from . import rows as rows_lib
 
 Sums = Any  # A nest of additive tensors: the loss's, and those of the metric.
 
@@ -27,6 +29,11 @@ def check_batch(batch: Any) -> None:
         f'batch: expected a mapping of names to tensors, got a '
         f'{type(batch).__name__}; name its parts, as in dataset.map(lambda '
         "image, label: {'image': image, 'label': label})."
+    )
+  if not isinstance(batch.get(padding.IS_PADDED, True), bool):
+    raise TypeError(
+        f'batch: {padding.IS_PADDED!r} is no tensor, but a Python bool that '
+        'says whether weights may be 0; rename it.'
     )
   if batch.get('weight') is not None:
     _check_weights('weight', batch['weight'])
@@ -53,7 +60,8 @@ def without_garbage(
 
   A weight of 0 keeps them out of the sums, but not out of the gradients: there
   0 times NaN is NaN. Finite numbers stay, for objectives that learn from
-  examples without a label. Integers, sparse and ragged values stay, too.
+  examples without a label. Integers stay, too, but for eager calls: there
+  losses would raise for a label that is out of range.
 
   Args:
     batch: A batch. Without a `weight` ``[batch_size, ...]`` it stays as it is.
@@ -73,6 +81,8 @@ def without_garbage(
     is_counted = tf.reduce_any(counted, axis=places)
 
   def cleared(value: Any, is_counted: tf.Tensor = is_counted) -> Any:
+    if isinstance(value, tf.RaggedTensor | tf.SparseTensor):
+      return _cleared_rows(value, is_counted)
     if not _holds(value, is_counted):
       return value
     rank = is_counted.shape.rank
@@ -80,7 +90,7 @@ def without_garbage(
         is_counted,
         checks.sizes_of(is_counted) + [1] * (value.shape.rank - rank),
     )
-    is_kept = column | tf.math.is_finite(value)
+    is_kept = column | _is_harmless(value)
     # The shape is known to be the value's, and is not broadcast.
     return tf.reshape(
         tf.where(is_kept, value, tf.zeros_like(value)), checks.sizes_of(value)
@@ -95,12 +105,37 @@ def without_garbage(
   return batch
 
 
+def _cleared_rows(
+    value: tf.RaggedTensor | tf.SparseTensor, is_counted: tf.Tensor
+) -> tf.RaggedTensor | tf.SparseTensor:
+  """Puts zeros for what is not finite in rows of weight 0."""
+  if not value.dtype.is_floating or is_counted.shape.rank != 1:
+    return value
+  numbers, rows = rows_lib.values_of(value)
+  column = tf.reshape(
+      tf.gather(is_counted, rows), [-1] + [1] * (len(numbers.shape) - 1)
+  )
+  is_kept = column | tf.math.is_finite(numbers)
+  kept = tf.where(is_kept, numbers, tf.zeros_like(numbers))
+  return rows_lib.with_values(value, kept)
+
+
+def _is_harmless(value: tf.Tensor) -> tf.Tensor:
+  """Returns which values may stay where the weight is 0."""
+  if value.dtype.is_floating:
+    return tf.math.is_finite(value)
+  return tf.equal(value, 0)
+
+
 def _holds(value: Any, is_counted: tf.Tensor) -> bool:
   """Returns whether a value is a tensor of floats, with numbers for each."""
   rank = is_counted.shape.rank
   return (
       isinstance(value, tf.Tensor)
-      and value.dtype.is_floating
+      and (
+          value.dtype.is_floating
+          or (value.dtype.is_integer and tf.executing_eagerly())
+      )
       and bool(value.shape.rank)
       and rank is not None
       and value.shape.rank >= rank
@@ -139,7 +174,7 @@ def measure(
   weights = _weights(
       evaluation, batch.get('weight') if is_padded else None, values
   )
-  weights = tf.cast(weights, values.dtype)
+  weights = _nan_if_negative(tf.cast(weights, values.dtype))
   penalty = tf.convert_to_tensor(evaluation.penalty, dtype_hint=values.dtype)
   penalty = tf.cast(checks.shape('penalty', penalty, []), values.dtype)
   label = evaluation.labels
@@ -202,6 +237,14 @@ def _weights(
     return tf.ones_like(values) if of_batch is None else of_batch
   # Padding stays padding, whatever the objective makes of it.
   return own if of_batch is None else tf.math.multiply_no_nan(own, of_batch)
+
+
+def _nan_if_negative(weights: tf.Tensor) -> tf.Tensor:
+  """Has a step of negative weights fail, which would learn the opposite."""
+  if tf.get_static_value(weights) is not None:  # Such as ones.
+    return weights
+  nan = tf.constant(math.nan, weights.dtype)
+  return tf.where(weights < 0, nan, weights)
 
 
 def _constant(predictions: Any) -> Any:

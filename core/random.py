@@ -39,6 +39,31 @@ _PLACE: contextvars.ContextVar[Place | None] = contextvars.ContextVar(
 )
 
 
+_START: contextvars.ContextVar[tuple[tf.Tensor, int | tf.Tensor] | None] = (
+    contextvars.ContextVar('start', default=None)
+)
+
+
+@contextlib.contextmanager
+def starting(
+    start: tuple[tf.Tensor, int | tf.Tensor] | None
+) -> Iterator[None]:
+  """Lets `uniform` draw where replicas have different numbers of examples.
+
+  Args:
+    start: How many examples the replicas before this one have, and how many
+      this one has; None if all replicas have equally many.
+
+  Yields:
+    Nothing.
+  """
+  token = _START.set(start)
+  try:
+    yield
+  finally:
+    _START.reset(token)
+
+
 @contextlib.contextmanager
 def at(place: Place | None) -> Iterator[None]:
   """Lets `uniform` draw for a micro-batch the rows that are the batch's.
@@ -96,7 +121,8 @@ def uniform(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:
   Args:
     seed: Integers ``[2]``.
     shape: The shape ``[batch_size, ...]`` on this replica; sizes may be
-      tensors. It must be the same on all replicas.
+      tensors. It must be the same on all replicas, but for the batch sizes in
+      a train step.
 
   Returns:
     float32 numbers in [0, 1) of the given shape.
@@ -129,13 +155,21 @@ def _first_row(batch_size: int | tf.Tensor) -> tf.Tensor:
   replica = tf.cast(
       context.replica_id_in_sync_group if context else 0, tf.uint64
   )
-  place = _PLACE.get()
+  batch_size = tf.cast(batch_size, tf.uint64)
+  place, start = _PLACE.get(), _START.get()
+  if place is None and start is None:
+    return replica * batch_size
   if place is None:
-    return replica * tf.cast(batch_size, tf.uint64)
-  first, size, local_batch_size = (tf.cast(n, tf.uint64) for n in place)
+    first, size = start
+    size = tf.maximum(size, 1)  # Of no example nothing is drawn.
+  else:
+    first, size, local_size = place
+    before = replica * tf.cast(local_size, tf.uint64)
+    if start is not None:
+      before = tf.cast(start[0], tf.uint64)
+    first = before + tf.cast(first, tf.uint64)
   # What has two rows an example, such as two views of it, has them here too.
-  first = replica * local_batch_size + first
-  return first * tf.cast(batch_size, tf.uint64) // size
+  return tf.cast(first, tf.uint64) * batch_size // tf.cast(size, tf.uint64)
 
 
 def normal(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:

@@ -104,6 +104,35 @@ def with_empty(batch: Any) -> Any:
   return _map(_with_empty, batch)
 
 
+def values_of(
+    leaf: tf.RaggedTensor | tf.SparseTensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+  """Returns the values of a tensor, and the example that each belongs to.
+
+  Args:
+    leaf: A ragged or sparse tensor ``[num_examples, ...]``.
+
+  Returns:
+    Its values ``[num_values, ...]``, and int64 ``[num_values]``.
+  """
+  if isinstance(leaf, tf.SparseTensor):
+    return leaf.values, leaf.indices[:, 0]
+  examples, values = leaf.value_rowids(), leaf.values
+  while isinstance(values, tf.RaggedTensor):
+    examples = tf.gather(examples, values.value_rowids())
+    values = values.values
+  return values, examples
+
+
+def with_values(
+    leaf: tf.RaggedTensor | tf.SparseTensor, values: tf.Tensor
+) -> tf.RaggedTensor | tf.SparseTensor:
+  """Returns the same tensor with other values, in the order of `values_of`."""
+  if isinstance(leaf, tf.SparseTensor):
+    return leaf.with_values(values)
+  return leaf.with_flat_values(values)
+
+
 def _map(function: Callable[[Any], Any], batch: Any) -> Any:
   def applied(leaf: Any) -> Any:
     return leaf if len(leaf.shape) == 0 else function(leaf)

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from . import (
   assignments,
+  belonging,
   checks,
   compilation,
   distribution,
@@ -103,7 +104,9 @@ def make_train_step(
 
   Raises:
     TypeError: If the metric or the optimizer is none of ours.
-    ValueError: If the size of micro-batches is not positive.
+    ValueError: If the size of micro-batches is not positive. The step raises it
+      if the state or the batch is none of the strategy's, if the model has made
+      more parameters since, or if the loss depends on none.
   """
   foreign.check_transformation('optimizer', optimizer)
   _check_metric(metric)
@@ -116,6 +119,7 @@ def make_train_step(
       state: TrainState,
       batch: objectives.Batch,
       is_padded: bool,
+      start: Any,
       place: Any,
       assigned: Any,
   ) -> tuple[Any, Any]:
@@ -123,6 +127,7 @@ def make_train_step(
     batch = measuring.without_garbage(batch, is_padded)
     untrained = variables.untrained(state.model)
     with (
+        random.starting(start),
         random.at(place),
         padding.of(batch.get('weight') if is_padded else None),
         assignments.collected(untrained, assigned) as assigned,
@@ -130,14 +135,15 @@ def make_train_step(
     ):
       evaluation = objective(state.model, batch, seed, is_training=True)
       loss, sums = measuring.measure(metric, evaluation, batch, is_padded)
+      belonging.check_parameters(state.model, state.parameters)
       if state.loss_scale is not None:
         loss = loss_scaling.scale(loss, state.loss_scale)
-    gradients = tape.gradient(
-        loss, state.parameters, unconnected_gradients='zero'
-    )
-    # Sparse gradients are summed as dense.
-    gradients = tf.nest.map_structure(tf.convert_to_tensor, gradients)
     statistics = updating.values(evaluation.statistics)
+    gradients = updating.dense(
+        tape.gradient(loss, state.parameters),
+        state.parameters,
+        may_be_none=bool(tf.nest.flatten(statistics)),
+    )
     return (gradients, sums, statistics), assigned
 
   @_compiled_if(extent in (compilation.Extent.UPDATE, compilation.Extent.PARTS))
@@ -154,15 +160,18 @@ def make_train_step(
         after,
     )
 
-  def replica_step(state: TrainState, batch: objectives.Batch) -> Sums:
+  def replica_step(
+      state: TrainState, batch: objectives.Batch, is_even: bool
+  ) -> Sums:
     measuring.check_batch(batch)
     batch, is_padded = padding.split(batch)
+    start = None if is_even else belonging.first_row(batch)
     untrained = updating.before_forward(state)
     if micro_batch_size is None:
-      added, assigned = gradients_of(state, batch, is_padded, None, None)
+      added, assigned = gradients_of(state, batch, is_padded, start, None, None)
     else:
       added, assigned = micro_batches.add_up(
-          lambda part, *place: gradients_of(state, part, True, *place),
+          lambda part, *place: gradients_of(state, part, True, start, *place),
           batch,
           micro_batch_size,
           reduces=strategy.num_replicas_in_sync > 1
@@ -177,7 +186,10 @@ def make_train_step(
 
   @_graph(jit_compile=extent == compilation.Extent.STEP)
   def train_step(state: TrainState, batch: objectives.Batch) -> Sums:
-    sums = strategy.run(replica_step, (state, batch))
+    belonging.check_state(state, strategy)
+    belonging.check_batch(batch, strategy)
+    is_even = belonging.is_even(batch, strategy)
+    sums = strategy.run(replica_step, (state, batch, is_even))
     return distribution.first_replica(strategy, sums)
 
   return train_step
@@ -223,7 +235,9 @@ def make_eval_step(
     measuring.check_batch(batch)
     batch, is_padded = padding.split(batch)
     batch = measuring.without_garbage(batch, is_padded)
-    evaluation = objective(model, batch, None, is_training=False)
+    # What it would assign is dropped.
+    with assignments.collected(variables.untrained(model)):
+      evaluation = objective(model, batch, None, is_training=False)
     return measuring.measure(metric, evaluation, batch, is_padded)[1]
 
   def replica_step(state: TrainState, batch: objectives.Batch) -> Sums:
@@ -231,6 +245,8 @@ def make_eval_step(
 
   @_graph(jit_compile=extent == compilation.Extent.STEP)
   def eval_step(state: TrainState, batch: objectives.Batch) -> Sums:
+    belonging.check_state(state.model, strategy)
+    belonging.check_batch(batch, strategy)
     sums = strategy.run(replica_step, (state, batch))
     return distribution.first_replica(strategy, sums)
 

@@ -29,6 +29,39 @@ def before_forward(state: train_state.TrainState) -> dict[str, tf.Tensor]:
   return values(variables.untrained(state.model))
 
 
+def dense(
+    gradients: Mapping[str, Any],
+    parameters: Mapping[str, tf.Variable],
+    *,
+    may_be_none: bool = False,
+) -> dict[str, tf.Tensor]:
+  """Makes dense gradients of sparse ones, and zeros where there are none.
+
+  Args:
+    gradients: What a tape returned, by path.
+    parameters: The parameters.
+    may_be_none: Whether a loss may depend on no parameter at all.
+
+  Returns:
+    A tensor like each parameter.
+
+  Raises:
+    ValueError: If the loss depends on no parameter.
+  """
+  if not may_be_none and all(g is None for g in gradients.values()):
+    raise ValueError(
+        'objective: the loss depends on no parameter of the state, so that '
+        'nothing would be learned; compute it by the model that the objective '
+        'is given, without tf.stop_gradient.'
+    )
+  return {
+      path: tf.zeros_like(parameters[path])
+      if gradient is None
+      else tf.convert_to_tensor(gradient)
+      for path, gradient in gradients.items()
+  }
+
+
 def update(
     state: train_state.TrainState,
     optimizer: optimizers.GradientTransformation,

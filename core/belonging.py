@@ -1,0 +1,142 @@
+"""Whether a state and a batch are those of the strategy that a step runs under.
+
+TensorFlow takes others too: a batch that is not distributed goes to every
+replica as a whole, and a variable that is not mirrored is updated by each of
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from . import distribution, variables
+from . import rows as rows_lib
+
+
+def check_state(state: Any, strategy: tf.distribute.Strategy) -> None:
+  """Checks that variables were made under the scope of a strategy.
+
+  Args:
+    state: A module, or a nest of modules and variables.
+    strategy: The strategy of a step.
+
+  Raises:
+    ValueError: If one was not, and there are several replicas.
+  """
+  if strategy.num_replicas_in_sync == 1:
+    return
+  for path, variable in variables.named({'state': state}).items():
+    if not strategy.extended.variable_created_in_scope(variable):
+      raise ValueError(
+          f'state: {path.removeprefix("state/")} was not made under the '
+          f'strategy of the step, which has {strategy.num_replicas_in_sync} '
+          'replicas; build the model and make its TrainState in '
+          '`with strategy.scope():`.'
+      )
+
+
+def check_parameters(model: Any, parameters: Mapping[str, Any]) -> None:
+  """Checks that a state has all variables of its model that are trained.
+
+  Args:
+    model: The model, after a forward pass.
+    parameters: Those of the state.
+
+  Raises:
+    ValueError: If the model has made more.
+  """
+  late = [path for path in variables.trainable(model) if path not in parameters]
+  if late:
+    raise ValueError(
+        f'model: its state lacks {", ".join(late)}, which were made after it: '
+        'nothing would train or save them. Build the model, or call it once, '
+        'before its TrainState.'
+    )
+
+
+def check_batch(batch: Any, strategy: tf.distribute.Strategy) -> None:
+  """Checks that a batch is in parts, one for each replica.
+
+  Args:
+    batch: A batch.
+    strategy: The strategy of a step.
+
+  Raises:
+    ValueError: If it is not, and there are several replicas.
+  """
+  num_replicas = strategy.num_replicas_in_sync
+  if num_replicas == 1:
+    return
+  num_local = len(strategy.extended.worker_devices)
+  parts = [_num_parts(leaf) for _, leaf in rows_lib.leaves(batch)]
+  if not any(parts):
+    raise ValueError(
+        f'batch: each of the {num_replicas} replicas would take all of it; '
+        'distribute it, as strategy.experimental_distribute_dataset(dataset) '
+        'does.'
+    )
+  if wrong := next((n for n in parts if n not in (0, num_local)), None):
+    raise ValueError(
+        f'batch: it is in {wrong} parts, and the step has {num_local} replicas '
+        'here; distribute it by the strategy of the step.'
+    )
+
+
+def sizes(batch: Any) -> list[int | None]:
+  """Returns how many examples each replica of this process has.
+
+  Args:
+    batch: A distributed batch.
+
+  Returns:
+    The numbers, None where they are unknown while tracing.
+  """
+  for _, leaf in rows_lib.leaves(batch):
+    if _num_parts(leaf):
+      shapes = [part.shape for part in leaf.values]
+      if all(shape.rank is None or shape.rank for shape in shapes):
+        return [shape[0] if shape.rank else None for shape in shapes]
+  return [None]
+
+
+def is_even(batch: Any, strategy: tf.distribute.Strategy) -> bool:
+  """Returns whether all replicas are known to have equally many examples.
+
+  Args:
+    batch: A distributed batch.
+    strategy: The strategy of a step.
+  """
+  if strategy.num_replicas_in_sync == 1:
+    return True
+  found = set(sizes(batch))
+  # All workers have to agree; what is known while tracing may differ.
+  is_alone = strategy.num_replicas_in_sync == len(
+      strategy.extended.worker_devices
+  )
+  return None not in found and (len(found) == 1 or not is_alone)
+
+
+def first_row(batch: Any) -> tuple[tf.Tensor, int | tf.Tensor]:
+  """Finds out where a replica's part of a batch begins, by a sum over replicas.
+
+  Args:
+    batch: The part.
+
+  Returns:
+    How many examples the replicas before this one have, int32 ``[]``, and how
+    many this one has.
+  """
+  context = tf.distribute.get_replica_context()
+  replica, number = context.replica_id_in_sync_group, rows_lib.count(batch)
+  own = tf.one_hot(replica, context.num_replicas_in_sync, dtype=tf.int32)
+  all_sizes = distribution.all_reduce_sum(own * number)
+  return tf.cumsum(all_sizes, exclusive=True)[replica], number
+
+
+def _num_parts(leaf: Any) -> int:
+  if not isinstance(leaf, tf.distribute.DistributedValues):
+    return 0
+  return len(leaf.values)
