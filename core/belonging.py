@@ -103,11 +103,14 @@ def sizes(batch: Any) -> list[int | None]:
 
 
 def is_even(batch: Any, strategy: tf.distribute.Strategy) -> bool:
-  """Returns whether all replicas are known to have equally many examples.
+  """Tells whether replicas have equally many examples.
 
   Args:
     batch: A distributed batch.
     strategy: The strategy of a step.
+
+  Returns:
+    Whether that is known while tracing.
   """
   if strategy.num_replicas_in_sync == 1:
     return True

@@ -157,17 +157,14 @@ def _first_row(batch_size: int | tf.Tensor) -> tf.Tensor:
   )
   batch_size = tf.cast(batch_size, tf.uint64)
   place, start = _PLACE.get(), _START.get()
-  if place is None and start is None:
-    return replica * batch_size
-  if place is None:
-    first, size = start
-    size = tf.maximum(size, 1)  # Of no example nothing is drawn.
-  else:
+  if place is not None:
     first, size, local_size = place
-    before = replica * tf.cast(local_size, tf.uint64)
-    if start is not None:
-      before = tf.cast(start[0], tf.uint64)
-    first = before + tf.cast(first, tf.uint64)
+    before = start[0] if start else replica * tf.cast(local_size, tf.uint64)
+    first = tf.cast(before, tf.uint64) + tf.cast(first, tf.uint64)
+  elif start is not None:
+    first, size = start[0], tf.maximum(start[1], 1)  # Of none none is drawn.
+  else:
+    return replica * batch_size
   # What has two rows an example, such as two views of it, has them here too.
   return tf.cast(first, tf.uint64) * batch_size // tf.cast(size, tf.uint64)
 

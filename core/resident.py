@@ -84,6 +84,8 @@ def batched(
     [[4, 2], [0, -1]]
   """
   checks.sizes('global_batch_size', global_batch_size)
+  order = tf.convert_to_tensor(order)
+  checks.integers('order', order)
   order = tf.cast(order, tf.int32)
   missing = -order.shape[0] % global_batch_size
   order = tf.pad(order, [[0, missing]], constant_values=-1)
@@ -337,6 +339,7 @@ def _over(
       for is_full in (False, True)
   ]
   data = place(tensors, strategy)
+  num_examples = rows_lib.count(tensors)
 
   def over(
       rows: tf.Tensor,
@@ -348,10 +351,22 @@ def _over(
   ) -> tuple[training.Sums, tf.Tensor]:
     if num_steps is None:
       num_steps = len(rows) - start
-    is_full = bool(tf.reduce_all(tf.greater_equal(rows, 0)))
-    first, number, count = map(tf.constant, (start, epoch, num_steps))
+    # XLA would take the nearest that there is.
+    if start < 0 or num_steps < 0 or start + num_steps > len(rows):
+      raise ValueError(
+          f'start, num_steps: expected some of the {len(rows)} rows, got '
+          f'{start} and {num_steps}.'
+      )
+    first, last = int(tf.reduce_min(rows)), int(tf.reduce_max(rows))
+    if first < -1 or last >= num_examples:
+      raise ValueError(
+          f'rows: expected positions in [0, {num_examples}), and -1 for '
+          f'padding, got {first if first < -1 else last}.'
+      )
+    is_full = first >= 0
+    start, number, count = map(tf.constant, (start, epoch, num_steps))
     return loops[is_full](
-        state, data, rows, first, number,
+        state, data, rows, start, number,
         zeros if sums is None else sums, count,
     )
 

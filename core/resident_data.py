@@ -22,7 +22,8 @@ def tensors(arrays: Mapping[str, Any]) -> dict[str, Any]:
     The tensors.
 
   Raises:
-    ValueError: If they are of different numbers of examples.
+    ValueError: If they are of different numbers of examples, or a name is one
+      that batches have a meaning for.
   """
 
   def convert(part: Any) -> Any:
@@ -33,6 +34,11 @@ def tensors(arrays: Mapping[str, Any]) -> dict[str, Any]:
 
   with tf.device('CPU:0'):
     converted = convert(arrays)
+  for name in ('index', 'epoch', padding.IS_PADDED):
+    if name in converted:
+      raise ValueError(
+          f'arrays: {name!r} is what a batch says of its examples; rename it.'
+      )
   sizes = {path: int(x.shape[0]) for path, x in rows_lib.leaves(converted)}
   if len(set(sizes.values())) > 1:
     # XLA would take the last row of a short one again and again.

@@ -127,7 +127,15 @@ def values_of(
 def with_values(
     leaf: tf.RaggedTensor | tf.SparseTensor, values: tf.Tensor
 ) -> tf.RaggedTensor | tf.SparseTensor:
-  """Returns the same tensor with other values, in the order of `values_of`."""
+  """Returns the same tensor with other values.
+
+  Args:
+    leaf: A ragged or sparse tensor.
+    values: Values in the order of `values_of`.
+
+  Returns:
+    The tensor.
+  """
   if isinstance(leaf, tf.SparseTensor):
     return leaf.with_values(values)
   return leaf.with_flat_values(values)

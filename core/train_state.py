@@ -60,7 +60,8 @@ class TrainState(tf.Module):
     Raises:
       ValueError: If the model has no trainable variables, or the rate is out of
         range.
-      TypeError: If the model or the optimizer is of another library.
+      TypeError: If the model or the optimizer is of another library, or a
+        trainable variable is not floating point.
     """
     super().__init__(name='train_state')
     hidden_variables.refuse_keras('model', model)
@@ -72,6 +73,12 @@ class TrainState(tf.Module):
           'model: it has no trainable variables; call model.build(input_shape) '
           'before making its TrainState, or the model itself, once.'
       )
+    for path, variable in self.parameters.items():
+      if not variable.dtype.is_floating:
+        raise TypeError(
+            f'model: {path} is {variable.dtype.name}; expected floating point '
+            'of what is trained. Make it with trainable=False.'
+        )
     optimizer_state = optimizer.init(self.parameters)
     self.optimizer_state = tf.nest.map_structure(_variable, optimizer_state)
     self.step = tf.Variable(0, dtype=tf.int64, trainable=False)

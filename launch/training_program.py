@@ -99,7 +99,7 @@ def _run(
         directory,
         say,
         started=started,
-        hooks=(*hooks, *parts.hooks(config.hooks, config.hook_arg)),
+        hooks=parts.hooks(config.hooks, config.hook_arg),
         steps_per_loop=config.steps_per_loop,
         count_compilations=compilations,
     )
