@@ -199,7 +199,10 @@ def _replica_batches(
     return tf.nest.map_structure(part, filled(*row) if missing else row)
 
   def batch(keys, weights, epochs):
-    loaded = data.load(keys)
+    loaded = {
+        name: tf.ensure_shape(value, [batch_size, *value.shape[1:]])
+        for name, value in data.load(keys).items()
+    }
     if is_full:
       return {**loaded, 'epoch': epochs}
     index = tf.where(weights > 0, loaded.pop('index'), -1)
