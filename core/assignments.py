@@ -93,6 +93,10 @@ def assign(variable: tf.Variable, new_value: tf.Tensor) -> None:
   Inside of a loop, a condition or a function of the module's own a value cannot
   be collected; there the assignment takes place.
 
+  Each replica assigns its own value: what is made of a batch has to be summed
+  over all of them first, by `distribution.all_reduce_sum`, or their copies of
+  the variable differ from then on.
+
   Args:
     variable: The variable.
     new_value: A tensor of its shape and dtype.

@@ -57,7 +57,7 @@ def average(
     m, w = map(tf.convert_to_tensor, (m, w))
     m, w = checks.same_shape(mean=m, parameters=w)
     m = tf.where(count > 1, m, w)  # Not rate 1: 0 times infinity is NaN.
-    return m + rate * (w - m)
+    return m + tf.cast(rate, m.dtype) * (w - m)
 
   return tf.nest.map_structure(updated, mean, parameters)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import distribution, variables
+from . import compilation, distribution, variables
 from . import rows as rows_lib
 
 
@@ -120,6 +120,56 @@ def is_even(batch: Any, strategy: tf.distribute.Strategy) -> bool:
       strategy.extended.worker_devices
   )
   return None not in found and (len(found) == 1 or not is_alone)
+
+
+def check_micro_batches(
+    batch: Any, micro_batch_size: int, strategy: tf.distribute.Strategy
+) -> None:
+  """Checks that replicas have equally many micro-batches.
+
+  Args:
+    batch: A distributed batch.
+    micro_batch_size: The examples of a micro-batch.
+    strategy: The strategy of a step whose model sums over replicas.
+
+  Raises:
+    ValueError: If they have not, or their numbers are unknown while tracing.
+  """
+  if strategy.num_replicas_in_sync == 1:
+    return
+  found = sizes(batch)
+  numbers = {-(-n // micro_batch_size) for n in found if n is not None}
+  if None in found or len(numbers) > 1:
+    raise ValueError(
+        'micro_batch_size: the model sums over replicas in each micro-batch, '
+        f'of which they have to have equally many; they have {found} examples. '
+        'Batch with drop_remainder=True, or pad.'
+    )
+
+
+def check_extent(
+    extent: compilation.Extent, strategy: tf.distribute.Strategy
+) -> None:
+  """Checks that what is to be compiled can be.
+
+  Args:
+    extent: What of a step XLA compiles.
+    strategy: The strategy of the step.
+
+  Raises:
+    TypeError: If the extent is none.
+    ValueError: If it is for one replica, and there are several.
+  """
+  if not isinstance(extent, compilation.Extent):
+    raise TypeError(
+        f'extent: expected a compilation.Extent, got {extent!r}; '
+        'compilation.choose_for chooses one.'
+    )
+  if strategy.num_replicas_in_sync > 1 and extent >= compilation.Extent.STEP:
+    raise ValueError(
+        f'extent: {extent.name} is for one replica, and the strategy has '
+        f'{strategy.num_replicas_in_sync}; PARTS compiles more than UPDATE.'
+    )
 
 
 def first_row(batch: Any) -> tuple[tf.Tensor, int | tf.Tensor]:

@@ -30,13 +30,22 @@ _SLOW_ON_CPU = (
 
 
 class Extent(enum.IntEnum):
-  """How much of training is one compiled program, from nothing to all."""
+  """How much of training is one compiled program, from nothing to all.
+
+  Attributes:
+    NONE: Nothing is compiled.
+    UPDATE: The optimizer's update: one pass over the parameters.
+    PARTS: Gradients and update, each its own program, on each replica. On
+      several replicas the model must not sum over them, as batch norm does.
+    STEP: A step, of one replica.
+    LOOP: The loop over steps, of one replica.
+  """
 
   NONE = 0
-  UPDATE = 1  # The optimizer's update: one pass over the parameters.
-  PARTS = 2  # Gradients and update, each its own program, on each replica.
-  STEP = 3  # A step.
-  LOOP = 4  # The loop over steps.
+  UPDATE = 1
+  PARTS = 2
+  STEP = 3
+  LOOP = 4
 
 
 def operations(function: tf.types.experimental.ConcreteFunction) -> set[str]:

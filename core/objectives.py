@@ -18,8 +18,10 @@ import tensorflow as tf
 from . import augmentation, checks, hidden_variables, random
 
 Batch = Mapping[str, Any]
-"""Names to tensors, sparse or ragged ones, or mappings of them. Two names have
-a meaning, and both may be absent: `label` and `weight`, see `Evaluation`."""
+"""Names to tensors, sparse or ragged ones, or mappings of them.
+
+Two names have a meaning, and both may be absent: `label` and `weight`, see
+`Evaluation`."""
 
 Loss = Callable[[Any, Any], tf.Tensor]
 Penalty = Callable[[Any], tf.Tensor]

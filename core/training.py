@@ -110,9 +110,10 @@ def make_train_step(
   """
   foreign.check_transformation('optimizer', optimizer)
   _check_metric(metric)
+  strategy = strategy or tf.distribute.get_strategy()
+  belonging.check_extent(extent, strategy)
   if micro_batch_size is not None:
     checks.sizes('micro_batch_size', micro_batch_size)
-  strategy = strategy or tf.distribute.get_strategy()
 
   @_compiled_if(extent == compilation.Extent.PARTS)
   def gradients_of(
@@ -189,6 +190,10 @@ def make_train_step(
     belonging.check_state(state, strategy)
     belonging.check_batch(batch, strategy)
     is_even = belonging.is_even(batch, strategy)
+    if micro_batch_size is not None and compilation.reduces_over_replicas(
+        state.model
+    ):
+      belonging.check_micro_batches(batch, micro_batch_size, strategy)
     sums = strategy.run(replica_step, (state, batch, is_even))
     return distribution.first_replica(strategy, sums)
 
@@ -221,6 +226,7 @@ def make_eval_step(
   """
   _check_metric(metric)
   strategy = strategy or tf.distribute.get_strategy()
+  belonging.check_extent(extent, strategy)
 
   @_compiled_if(extent == compilation.Extent.PARTS)
   def measure(state: TrainState, batch: objectives.Batch) -> Sums:

@@ -70,8 +70,8 @@ class UNet(model.Model):
   With its default arguments, images of one channel and 2 classes: 117,042
   parameters, of which no number depends on the image's size.
 
-  Batch normalisation uses the statistics of the global batch, padding included:
-  the batches of training have none.
+  Batch normalisation uses the statistics of the global batch; in a train step
+  examples of weight 0 do not count.
 
   Reference:
     `Ronneberger et al. 2015 <https://arxiv.org/abs/1505.04597>`_, U-Net:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
+  compilation,
   layers,
   losses,
   objectives,
@@ -202,6 +203,49 @@ class BelongingTest(parameterized.TestCase):
       drawn[number] = model.found.numpy()
     np.testing.assert_array_equal(drawn[1], drawn[num_replicas])
     self.assertLen({tuple(row) for row in drawn[1]}, 6)  # One of zeros.
+
+  def test_micro_batches_of_unequal_parts(self):
+
+    class Net(tf.Module):
+
+      def __init__(self):
+        super().__init__()
+        self.dense, self.norm = layers.Dense(2), layers.BatchNorm()
+        self(tf.zeros([1, 3]), False)
+
+      def __call__(self, x, is_training):
+        return self.norm(self.dense(x), is_training)
+
+    strategy, optimizer = virtual_devices.mirrored(2), optimizers.sgd(0.1)
+    with strategy.scope():
+      state = training.TrainState(Net(), optimizer)
+    step = training.make_train_step(
+        _OBJECTIVE, optimizer, None, strategy, micro_batch_size=2
+    )
+    five = {name: value[:5] for name, value in _BATCH.items()}
+    with self.assertRaisesRegex(ValueError, 'micro_batch_size: .*equally many'):
+      step(state, _parts(strategy, five, 5))
+
+  def test_extents_of_one_replica(self):
+    strategy, optimizer = virtual_devices.mirrored(2), optimizers.sgd(0.1)
+    for extent in (compilation.Extent.STEP, compilation.Extent.LOOP):
+      with self.assertRaisesRegex(ValueError, 'extent: .* one replica'):
+        training.make_eval_step(_OBJECTIVE, None, strategy, extent=extent)
+      with self.assertRaisesRegex(ValueError, 'extent: .* one replica'):
+        training.make_train_step(_OBJECTIVE, optimizer, None, strategy, extent)
+    with self.assertRaisesRegex(TypeError, "extent: .*'step'"):
+      training.make_eval_step(_OBJECTIVE, None, strategy, extent='step')
+
+  def test_what_is_trained_is_floating_point(self):
+
+    class Net(tf.Module):
+
+      def __init__(self):
+        super().__init__()
+        self.count = tf.Variable([1, 2])
+
+    with self.assertRaisesRegex(TypeError, 'model: count is int32'):
+      training.TrainState(Net(), optimizers.sgd(0.1))
 
 
 if __name__ == '__main__':
