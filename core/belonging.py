@@ -20,7 +20,7 @@ def check_state(state: Any, strategy: tf.distribute.Strategy) -> None:
   """Checks that variables were made under the scope of a strategy.
 
   Args:
-    state: A module, or a nest of modules and variables.
+    state: A train state, or a module.
     strategy: The strategy of a step.
 
   Raises:
@@ -28,13 +28,17 @@ def check_state(state: Any, strategy: tf.distribute.Strategy) -> None:
   """
   if strategy.num_replicas_in_sync == 1:
     return
-  for path, variable in variables.named({'state': state}).items():
+  parts = {
+      name: getattr(state, name)
+      for name in ('model', 'optimizer_state', 'step', 'average')
+      if hasattr(state, name)
+  }
+  for path, variable in variables.named(parts or {'model': state}).items():
     if not strategy.extended.variable_created_in_scope(variable):
       raise ValueError(
-          f'state: {path.removeprefix("state/")} was not made under the '
-          f'strategy of the step, which has {strategy.num_replicas_in_sync} '
-          'replicas; build the model and make its TrainState in '
-          '`with strategy.scope():`.'
+          f'state: {path} was not made under the strategy of the step, which '
+          f'has {strategy.num_replicas_in_sync} replicas; build the model and '
+          'make its TrainState in `with strategy.scope():`.'
       )
 
 

@@ -32,6 +32,8 @@ from . import (
 )
 from . import rows as rows_lib
 
+# Of one example alone, what compares examples has nothing to compare.
+_NUM_TRACED = 256
 Data = Mapping[str, Any]  # Of tensors [num_examples, ...], a copy a replica.
 
 
@@ -308,9 +310,9 @@ def _traced(
     jit: str,
     is_deterministic: bool,
 ) -> tuple[tf.types.experimental.ConcreteFunction, compilation.Extent]:
-  """Traces the forward pass of one example, and chooses what is compiled."""
-  one = tf.zeros([1], tf.int32)
-  example = resident_data.batch(rows_lib.take(tensors, one), one, epoch=0)
+  """Traces the forward pass of some examples; chooses what is compiled."""
+  rows = tf.range(min(rows_lib.count(tensors), _NUM_TRACED))
+  example = resident_data.batch(rows_lib.take(tensors, rows), rows, epoch=0)
   with strategy.scope():  # Layers may ask what they are computed on.
     forward = training.trace(objective, state.model, example)
   extent = compilation.choose_for(

@@ -137,7 +137,9 @@ def with_values(
     The tensor.
   """
   if isinstance(leaf, tf.SparseTensor):
-    return leaf.with_values(values)
+    changed = leaf.with_values(values)
+    changed.set_shape(leaf.shape)  # Sizes that are known stay known.
+    return changed
   return leaf.with_flat_values(values)
 
 

@@ -41,7 +41,13 @@ def _step(after, num_replicas=1):
   step = training.make_train_step(
       _objective, optimizer, metric, strategy, after=after
   )
-  return state, lambda: step(state, _BATCH)
+  batch = {  # The whole of it for each replica.
+      name: strategy.experimental_distribute_values_from_function(
+          lambda _, value=value: value
+      )
+      for name, value in _BATCH.items()
+  }
+  return state, lambda: step(state, batch)
 
 
 class AfterTest(parameterized.TestCase, tf.test.TestCase):

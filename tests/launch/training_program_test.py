@@ -275,14 +275,16 @@ class PartsTest(_TestCase):
     )
     self.assertEqual((ended.code, ended.err), (0, ''))
     config = json.loads((self.workdir / 'config.json').read_text())
-    self.assertEqual(config['data']['image_shape'], [6, 5, 3])
+    image = config['data']['spec']['features']['image']
+    self.assertEqual(image['shape'], [6, 5, 3])
 
   def test_what_is_said_first(self):
     ended = runs.train(self.workdir, num_steps=1, num_replicas=2)
     lines = ended.out.splitlines()
     self.assertIn(
         f'tiny_shapes 1.0.0: {runs.NUM_TRAIN} train, {runs.NUM_VALIDATION} '
-        f'validation, {runs.NUM_TEST} test; 4 classes',
+        f'validation, {runs.NUM_TEST} test; image: image 8 x 8 x 3; '
+        'label: 4 classes',
         lines,
     )
     self.assertIn(
