@@ -69,16 +69,17 @@ def check_batch(batch: Any, strategy: tf.distribute.Strategy) -> None:
     strategy: The strategy of a step.
 
   Raises:
-    ValueError: If it is not, and there are several replicas.
+    ValueError: If it is not, and this process has several replicas.
   """
-  num_replicas = strategy.num_replicas_in_sync
-  if num_replicas == 1:
+  if strategy.num_replicas_in_sync == 1:
     return
   num_local = len(strategy.extended.worker_devices)
+  if num_local == 1:  # What is in one part is not told from the part.
+    return
   parts = [_num_parts(leaf) for _, leaf in rows_lib.leaves(batch)]
   if not any(parts):
     raise ValueError(
-        f'batch: each of the {num_replicas} replicas would take all of it; '
+        f'batch: each of the {num_local} replicas would take all of it; '
         'distribute it, as strategy.experimental_distribute_dataset(dataset) '
         'does.'
     )
@@ -99,8 +100,9 @@ def sizes(batch: Any) -> list[int | None]:
     The numbers, None where they are unknown while tracing.
   """
   for _, leaf in rows_lib.leaves(batch):
-    if _num_parts(leaf):
-      shapes = [part.shape for part in leaf.values]
+    values = leaf.values if _num_parts(leaf) else [leaf]
+    if hasattr(values[0], 'shape'):
+      shapes = [part.shape for part in values]
       if all(shape.rank is None or shape.rank for shape in shapes):
         return [shape[0] if shape.rank else None for shape in shapes]
   return [None]
