@@ -9,12 +9,15 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
+  averaging,
   compilation,
   layers,
   losses,
+  metrics,
   objectives,
   optimizers,
   random,
+  resident,
   training,
 )
 from tests import virtual_devices
@@ -246,6 +249,60 @@ class BelongingTest(parameterized.TestCase):
 
     with self.assertRaisesRegex(TypeError, 'model: count is int32'):
       training.TrainState(Net(), optimizers.sgd(0.1))
+
+
+class ResidentTest(parameterized.TestCase):
+
+  def loop(self, arrays, metric=None):
+    optimizer = optimizers.sgd(0.1)
+    state = training.TrainState(_model(), optimizer)
+    return resident.make_train_loop(
+        state, _OBJECTIVE, optimizer, metric, arrays
+    )
+
+  @parameterized.parameters(
+      ([[0, 6]], {}, r'rows: .*\[0, 6\).*got 6'),
+      ([[0, -2]], {}, 'rows: .*got -2'),
+      ([[0, 1]], {'start': -1}, 'start, num_steps: .*1 rows, got -1 and 2'),
+      ([[0, 1]], {'num_steps': 2}, 'start, num_steps: .*got 0 and 2'),
+  )
+  def test_what_is_beyond_the_data_is_refused(self, rows, options, message):
+    loop = self.loop(_BATCH)
+    with self.assertRaisesRegex(ValueError, message):
+      loop(tf.constant(rows), 0, **options)
+
+  @parameterized.parameters('index', 'epoch', 'is_padded')
+  def test_names_of_a_batch_are_refused(self, name):
+    with self.assertRaisesRegex(ValueError, f"arrays: '{name}' is what"):
+      self.loop({**_BATCH, name: np.zeros(6)})
+
+  def test_positions_are_integers(self):
+    with self.assertRaisesRegex(TypeError, 'order: expected integers'):
+      resident.batched([0.5, 1.5], 2)
+
+  def test_a_metric_may_compare_the_examples_of_a_batch(self):
+    pairs = metrics.Metric(
+        lambda labels, predictions, weights: tf.math.top_k(
+            tf.transpose(predictions), k=3
+        ).values,
+        lambda sums: sums,
+    )
+    metric = metrics.collection({'best': pairs})
+    sums, taken = self.loop(_BATCH, metric)(tf.constant([[0, 1, 2, 3]]), 0)
+    self.assertEqual(int(taken), 1)
+    self.assertEqual(
+        training.summarize(metric, sums)['best'].shape.as_list(), [2, 3]
+    )
+
+
+class DtypeTest(absltest.TestCase):
+
+  def test_averages_of_a_float64_model(self):
+    mean = {'w': tf.constant([1.0], tf.float64)}
+    now = {'w': tf.constant([3.0], tf.float64)}
+    after = averaging.average(mean, now, count=2, decay=0.5)['w']
+    self.assertEqual(after.dtype, tf.float64)
+    np.testing.assert_allclose(after, [1 + 2 * 0.5 / 0.75], rtol=1e-6)
 
 
 if __name__ == '__main__':
