@@ -16,24 +16,21 @@ from . import compilation, distribution, variables
 from . import rows as rows_lib
 
 
-def check_state(state: Any, strategy: tf.distribute.Strategy) -> None:
+def check_state(
+    parts: Mapping[str, Any], strategy: tf.distribute.Strategy
+) -> None:
   """Checks that variables were made under the scope of a strategy.
 
   Args:
-    state: A train state, or a module.
-    strategy: The strategy of a step.
+    parts: The parts of a state that a step computes with, by name.
+    strategy: The strategy of the step.
 
   Raises:
     ValueError: If one was not, and there are several replicas.
   """
   if strategy.num_replicas_in_sync == 1:
     return
-  parts = {
-      name: getattr(state, name)
-      for name in ('model', 'optimizer_state', 'step', 'average')
-      if hasattr(state, name)
-  }
-  for path, variable in variables.named(parts or {'model': state}).items():
+  for path, variable in variables.named(parts).items():
     if not strategy.extended.variable_created_in_scope(variable):
       raise ValueError(
           f'state: {path} was not made under the strategy of the step, which '
@@ -109,14 +106,14 @@ def sizes(batch: Any) -> list[int | None]:
 
 
 def is_even(batch: Any, strategy: tf.distribute.Strategy) -> bool:
-  """Tells whether replicas have equally many examples.
+  """Returns whether all replicas are known to have equally many examples.
 
   Args:
     batch: A distributed batch.
     strategy: The strategy of a step.
 
   Returns:
-    Whether that is known while tracing.
+    False also if it is unknown while tracing.
   """
   if strategy.num_replicas_in_sync == 1:
     return True
@@ -128,35 +125,41 @@ def is_even(batch: Any, strategy: tf.distribute.Strategy) -> bool:
   return None not in found and (len(found) == 1 or not is_alone)
 
 
-def check_micro_batches(
-    batch: Any, micro_batch_size: int, strategy: tf.distribute.Strategy
+def check_reducing(
+    batch: Any, extent: compilation.Extent, micro_batch_size: int | None
 ) -> None:
-  """Checks that replicas have equally many micro-batches.
+  """Checks that a model which sums over replicas can do so.
 
   Args:
     batch: A distributed batch.
-    micro_batch_size: The examples of a micro-batch.
-    strategy: The strategy of a step whose model sums over replicas.
+    extent: What of the step XLA compiles.
+    micro_batch_size: The examples of a micro-batch, or None.
 
   Raises:
-    ValueError: If they have not, or their numbers are unknown while tracing.
+    ValueError: If gradients are to be compiled, or replicas have different
+      numbers of micro-batches, or numbers that are unknown while tracing.
   """
-  if strategy.num_replicas_in_sync == 1:
+  if extent == compilation.Extent.PARTS:
+    raise ValueError(
+        'extent: PARTS compiles the gradients, and this model sums over '
+        'replicas there, as batch norm does; UPDATE does not.'
+    )
+  if micro_batch_size is None:
     return
   found = sizes(batch)
   numbers = {-(-n // micro_batch_size) for n in found if n is not None}
   if None in found or len(numbers) > 1:
     raise ValueError(
         'micro_batch_size: the model sums over replicas in each micro-batch, '
-        f'of which they have to have equally many; they have {found} examples. '
+        f'so they need equally many of them; they have {found} examples. '
         'Batch with drop_remainder=True, or pad.'
     )
 
 
-def check_extent(
+def check_compiled(
     extent: compilation.Extent, strategy: tf.distribute.Strategy
 ) -> None:
-  """Checks that what is to be compiled can be.
+  """Checks that replicas can have an extent.
 
   Args:
     extent: What of a step XLA compiles.

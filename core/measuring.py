@@ -174,7 +174,7 @@ def measure(
   weights = _weights(
       evaluation, batch.get('weight') if is_padded else None, values
   )
-  weights = _nan_if_negative(tf.cast(weights, values.dtype))
+  weights = tf.cast(weights, values.dtype)
   penalty = tf.convert_to_tensor(evaluation.penalty, dtype_hint=values.dtype)
   penalty = tf.cast(checks.shape('penalty', penalty, []), values.dtype)
   label = evaluation.labels
@@ -233,16 +233,16 @@ def _weights(
     own = tf.convert_to_tensor(own)
     _check_weights('weights', own)
     own = checks.same_shape(values=values, weights=own)[1]
-  if own is None:
-    return tf.ones_like(values) if of_batch is None else of_batch
+  if own is None and of_batch is None:
+    return tf.ones_like(values)
+  if own is None or of_batch is None:
+    return _nan_if_negative(of_batch if own is None else own)
   # Padding stays padding, whatever the objective makes of it.
-  return own if of_batch is None else tf.math.multiply_no_nan(own, of_batch)
+  return _nan_if_negative(tf.math.multiply_no_nan(own, of_batch))
 
 
 def _nan_if_negative(weights: tf.Tensor) -> tf.Tensor:
-  """Has a step of negative weights fail, which would learn the opposite."""
-  if tf.get_static_value(weights) is not None:  # Such as ones.
-    return weights
+  """Returns NaN for negative weights: a step would learn the opposite."""
   nan = tf.constant(math.nan, weights.dtype)
   return tf.where(weights < 0, nan, weights)
 

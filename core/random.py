@@ -48,11 +48,11 @@ _START: contextvars.ContextVar[tuple[tf.Tensor, int | tf.Tensor] | None] = (
 def starting(
     start: tuple[tf.Tensor, int | tf.Tensor] | None
 ) -> Iterator[None]:
-  """Lets `uniform` draw where replicas have different numbers of examples.
+  """Makes `uniform` draw for replicas with different numbers of examples.
 
   Args:
-    start: How many examples the replicas before this one have, and how many
-      this one has; None if all replicas have equally many.
+    start: The number of examples on the replicas before this one, and on this
+      one. If None, all replicas have equally many.
 
   Yields:
     Nothing.

@@ -111,7 +111,7 @@ def make_train_step(
   foreign.check_transformation('optimizer', optimizer)
   _check_metric(metric)
   strategy = strategy or tf.distribute.get_strategy()
-  belonging.check_extent(extent, strategy)
+  belonging.check_compiled(extent, strategy)
   if micro_batch_size is not None:
     checks.sizes('micro_batch_size', micro_batch_size)
 
@@ -162,7 +162,7 @@ def make_train_step(
     )
 
   def replica_step(
-      state: TrainState, batch: objectives.Batch, is_even: bool
+      state: TrainState, batch: objectives.Batch, is_even: bool, reduces: bool
   ) -> Sums:
     measuring.check_batch(batch)
     batch, is_padded = padding.split(batch)
@@ -175,8 +175,7 @@ def make_train_step(
           lambda part, *place: gradients_of(state, part, True, start, *place),
           batch,
           micro_batch_size,
-          reduces=strategy.num_replicas_in_sync > 1
-          and compilation.reduces_over_replicas(state.model),
+          reduces=reduces,
       )
     # One collective for everything.
     gradients, sums, statistics = distribution.all_reduce_sum(added)
@@ -187,14 +186,22 @@ def make_train_step(
 
   @_graph(jit_compile=extent == compilation.Extent.STEP)
   def train_step(state: TrainState, batch: objectives.Batch) -> Sums:
-    belonging.check_state(state, strategy)
+    parts = {
+        'model': state.model,
+        'optimizer': state.optimizer_state,
+        'average': state.average,
+        'step': state.step,
+    }
+    belonging.check_state(parts, strategy)
     belonging.check_batch(batch, strategy)
     is_even = belonging.is_even(batch, strategy)
-    if micro_batch_size is not None and compilation.reduces_over_replicas(
-        state.model
-    ):
-      belonging.check_micro_batches(batch, micro_batch_size, strategy)
-    sums = strategy.run(replica_step, (state, batch, is_even))
+    reduces = (
+        strategy.num_replicas_in_sync > 1
+        and compilation.reduces_over_replicas(state.model)
+    )
+    if reduces:
+      belonging.check_reducing(batch, extent, micro_batch_size)
+    sums = strategy.run(replica_step, (state, batch, is_even, reduces))
     return distribution.first_replica(strategy, sums)
 
   return train_step
@@ -226,7 +233,7 @@ def make_eval_step(
   """
   _check_metric(metric)
   strategy = strategy or tf.distribute.get_strategy()
-  belonging.check_extent(extent, strategy)
+  belonging.check_compiled(extent, strategy)
 
   @_compiled_if(extent == compilation.Extent.PARTS)
   def measure(state: TrainState, batch: objectives.Batch) -> Sums:
@@ -251,7 +258,7 @@ def make_eval_step(
 
   @_graph(jit_compile=extent == compilation.Extent.STEP)
   def eval_step(state: TrainState, batch: objectives.Batch) -> Sums:
-    belonging.check_state(state.model, strategy)
+    belonging.check_state({'model': state.model}, strategy)
     belonging.check_batch(batch, strategy)
     sums = strategy.run(replica_step, (state, batch))
     return distribution.first_replica(strategy, sums)

@@ -57,7 +57,8 @@ class Config(options.Options):
   dataset: options.Part = _option(
       'fashion_mnist',
       'The data set: a name of TFDS, or of a set that is prepared in '
-      '--data_dir.')
+      '--data_dir; folder:DIR, npz:FILE or csv:FILE?label=COLUMN; or '
+      'package.module:function or path/file.py:function, which returns one.')
   dataset_arg: options.Arguments = _option(
       {}, 'NAME=VALUE, an argument of the function that makes the data set.')
   data_dir: str | None = _option(
@@ -73,8 +74,8 @@ class Config(options.Options):
       kind='place', path='local')
   task: options.Part | None = _option(
       None,
-      'The task: a function of your own that makes one. Default: what the '
-      'targets of the data set say.')
+      'The task: classification, multi_label, regression, segmentation, text, '
+      'or a function of your own. Default: by the target of the data set.')
   task_arg: options.Arguments = _option(
       {}, 'NAME=VALUE, an argument of the task.')
   validation_examples: int | None = _option(

@@ -51,14 +51,7 @@ def main() -> int:
 
   strategy = devices.strategy(place.strategy, place.num_virtual_devices)
   with devices.lost_workers(strategy):
-    run = finished_run.load(
-        place.workdir,
-        _CHECKPOINT.value,
-        data_dir=place.data_dir,
-        archives_dir=place.archives_dir,
-        strategy=strategy,
-        accept_changes=place.accept_changes,
-    )
+    run = finished_run.load(place, _CHECKPOINT.value, strategy)
     chosen = unseen.chosen(run, _DATASET.value, _SPLIT.value)
     chosen.dataset.split(chosen.split)  # What is damaged shows up first.
     evaluator = evaluation.Evaluator(run.experiment, chosen.dataset, strategy)

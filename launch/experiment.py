@@ -60,7 +60,8 @@ def check_names(config: config_lib.Config) -> None:
         known=tasks.losses() if kind == 'loss' else None,
     )
   parts.several('metric', config.metrics, config.metric_arg)
-  parts.hooks(config.hooks, config.hook_arg)
+  for each in parts.several('hook', config.hooks, config.hook_arg):
+    parts.check('hook', each.part, each.arguments)
 
 
 class Experiment:
@@ -242,7 +243,7 @@ class Experiment:
     )
 
   def is_slow_on_cpu(self, strategy: tf.distribute.Strategy) -> bool:
-    """Tells whether the run is on a CPU and its model slow under XLA there."""
+    """Returns whether the run is on a CPU and its model slow under XLA."""
     return not distribution.on_gpu(strategy) and compilation.is_slow_on_cpu(
         compilation.operations(self._forward)
     )

@@ -59,12 +59,7 @@ def main() -> int:
   from . import devices, exporting, finished_run
 
   run = finished_run.load(
-      place.workdir,
-      _CHECKPOINT.value,
-      data_dir=place.data_dir,
-      archives_dir=place.archives_dir,
-      strategy=devices.strategy('one_device'),
-      accept_changes=place.accept_changes,
+      place, _CHECKPOINT.value, devices.strategy('one_device')
   )
   return exporting.export(
       run,

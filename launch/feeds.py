@@ -31,7 +31,7 @@ class Feed(Protocol):
 
 
 def is_resident(data: splits.Split) -> bool:
-  """Tells whether a split lies on the devices."""
+  """Returns whether a split lies on the devices."""
   return data.is_resident
 
 

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from core import checkpoints, distribution, variables
 from pipelines import batches, datasets
-from pipelines import spec as spec_lib
 
 from . import config as config_lib
 from . import experiment as experiment_lib
@@ -29,16 +28,12 @@ class Run:
     experiment: The parts of it; the variables of the model are restored.
     checkpoint: The path of the checkpoint that was restored.
     step: The step of it.
-    data_dir: Where prepared data sets are.
-    archives_dir: Where archives are.
   """
 
   workdir: workdir_lib.Workdir
   experiment: experiment_lib.Experiment
   checkpoint: str
   step: int
-  data_dir: str | None = None
-  archives_dir: str | None = None
 
   @property
   def model(self) -> Any:
@@ -64,7 +59,7 @@ class Run:
     """
     data = self.experiment.data
     try:
-      dataset = self.open_dataset(self.config)
+      dataset = reading.open_dataset(self.config)
     except ValueError as error:
       raise programs.UserError(str(error)) from error
     if dict(dataset.num_examples) != data.num_examples:
@@ -90,34 +85,21 @@ class Run:
         f'{f"; {split} is left out: {why}" if why else ""}.'
     )
 
-  def open_dataset(
-      self, config: config_lib.Config, like: spec_lib.Spec | None = None
-  ) -> datasets.Dataset:
-    """Opens the data set of a config where those of the run are."""
-    return reading.open_dataset(
-        config, self.data_dir, self.archives_dir, like
-    )
-
 
 def load(
-    workdir: str | None,
+    place: config_lib.Config,
     checkpoint: str | None,
-    *,
-    data_dir: str | None,
-    archives_dir: str | None,
     strategy: tf.distribute.Strategy,
-    accept_changes: bool = False,
 ) -> Run:
   """Rebuilds a run's model and restores its weights.
 
   Args:
-    workdir: The work directory.
+    place: Its work directory, and where data sets and archives are, if they are
+      not where they were in training; with `accept_changes`, files of the
+      user's parts are taken as they are now.
     checkpoint: `last`, `best`, or the path of a checkpoint or of a folder of
       them, of which the newest is taken.
-    data_dir: Where prepared data sets are; None is where they were in training.
-    archives_dir: Where archives are; None likewise.
     strategy: The strategy to make the variables under.
-    accept_changes: Whether files of the user's parts are taken as they are now.
 
   Returns:
     The run.
@@ -126,12 +108,20 @@ def load(
     UserError: If there is no such run or checkpoint, or they do not fit.
   """
   directory = workdir_lib.of_run(
-      workdir, is_chief=distribution.is_chief(strategy)
+      place.workdir, is_chief=distribution.is_chief(strategy)
   )
   start = directory.read_start()
   data = start.data
   config = recorded.located(
-      start.config, start.code, directory.path, accept_changes=accept_changes
+      start.config,
+      start.code,
+      directory.path,
+      accept_changes=place.accept_changes,
+  )
+  config = dataclasses.replace(
+      config,
+      data_dir=place.data_dir or config.data_dir,
+      archives_dir=place.archives_dir or config.archives_dir,
   )
   try:
     experiment = experiment_lib.Experiment(
@@ -161,8 +151,6 @@ def load(
       experiment=experiment,
       checkpoint=path,
       step=int(step.numpy()),
-      data_dir=data_dir or config.data_dir,
-      archives_dir=archives_dir or config.archives_dir,
   )
 
 

@@ -3,7 +3,7 @@
 A file is imported under the name by which Python would import it from its
 folder, or, where another module has that name, under a name of its own. Its
 folder is the last on `sys.path` meanwhile, and stays there if the file imports
-others that lie beside it, which may happen at any time. A file that was edited
+others next to it, which may happen at any time. A file that was edited
 since is read again, so that what is recorded is what runs.
 """
 
@@ -71,7 +71,7 @@ def module_of(where: str) -> types.ModuleType:
 
 
 def sources(module: types.ModuleType) -> dict[str, pathlib.Path]:
-  """Finds the files of a module: its own, and those beside it that it imports.
+  """Finds the files of a module: its own, and those next to it that it imports.
 
   Args:
     module: A module.
@@ -185,7 +185,7 @@ def _own_name(path: pathlib.Path) -> types.ModuleType:
 
 @contextlib.contextmanager
 def _on_path(root: pathlib.Path) -> Iterator:
-  """Has a folder last on the path, for a block or for good."""
+  """Puts a folder last on the path, for a block or for good."""
   entry = str(root)
   is_there = any(pathlib.Path(each).resolve() == root for each in sys.path)
   kept = is_there
@@ -208,7 +208,7 @@ def _on_path(root: pathlib.Path) -> Iterator:
 
 @contextlib.contextmanager
 def _explained(root: pathlib.Path, name: str) -> Iterator[None]:
-  """Says in one line where code cannot be imported.
+  """Names, in one line, the place where code cannot be imported.
 
   Raises:
     Mistake: If the block raises anything of the kind.

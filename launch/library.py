@@ -114,9 +114,8 @@ def load(run: str, checkpoint: str | None = None) -> Loaded:
     UserError: If there is no such run or checkpoint, or they do not fit.
   """
   strategy = tf.distribute.get_strategy()
-  loaded = finished_run.load(
-      str(run), checkpoint, data_dir=None, archives_dir=None, strategy=strategy
-  )
+  place = config_lib.Config(workdir=str(run))
+  loaded = finished_run.load(place, checkpoint, strategy)
   return Loaded(loaded, strategy)
 
 

@@ -18,7 +18,7 @@ def describe(
     run: building.Training,
     notes: list[str],
 ) -> str:
-  """Says what is about to be trained, on what, and from where on.
+  """Describes what is about to be trained, on what, from which step.
 
   Args:
     experiment: The parts of the run.

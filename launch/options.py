@@ -290,7 +290,7 @@ def _is_pattern(text: str) -> bool:
 
 
 def _expected(hint: Any, spec: Option) -> str:
-  """Says what values an option takes."""
+  """Describes the values that an option takes."""
   plain, words = _plain(hint)
   origin, args = typing.get_origin(plain), typing.get_args(plain)
   if spec.choices:

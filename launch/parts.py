@@ -21,7 +21,7 @@ from . import own as own_parts
 # What is called with a batch's tensors, and not to make something: the program
 # gives the first two.
 _APPLIED = ('loss', 'augment', 'hook')
-# What a flag of its own gives, or nobody, besides what a call is given.
+# Arguments that other flags give, or that no flag gives.
 _NOT_THE_USERS = {
     'model': ('num_classes', 'name'),
     'loss': (
@@ -350,7 +350,7 @@ def hooks(
 
 @contextlib.contextmanager
 def mistakes_in_own(kind: str, part: Any) -> Iterator[None]:
-  """Is `mistakes_in` for a part of the user's own, and nothing for ours."""
+  """Does what `mistakes_in` does, for a part of the user's own only."""
   if not own_parts.is_part(part):
     yield
     return

@@ -62,12 +62,7 @@ def main() -> int:
 
   table = predicting.Table(str(output))
   run = finished_run.load(
-      place.workdir,
-      _CHECKPOINT.value,
-      data_dir=place.data_dir,
-      archives_dir=place.archives_dir,
-      strategy=devices.strategy('one_device'),
-      accept_changes=place.accept_changes,
+      place, _CHECKPOINT.value, devices.strategy('one_device')
   )
   spec = run.experiment.data.spec
   predictor = predicting.Predictor(run.task, spec)

@@ -19,7 +19,7 @@ from pipelines import spec as spec_lib
 from . import programs, tasks
 
 _BATCH_SIZE = 250
-# More columns than that of a value in a CSV file nobody reads.
+# A value of more numbers than this is no set of columns of a CSV file.
 _MAX_CELLS = 1_000
 Columns = dict[str, np.ndarray]
 

@@ -17,17 +17,12 @@ from . import own, parts, programs
 
 
 def open_dataset(
-    config: config_lib.Config,
-    data_dir: str | None,
-    archives_dir: str | None,
-    like: spec_lib.Spec | None = None,
+    config: config_lib.Config, like: spec_lib.Spec | None = None
 ) -> datasets.Dataset:
   """Opens the data set of a config, preparing it where that is needed.
 
   Args:
     config: The config; its data set is a name, or a function that returns one.
-    data_dir: Where prepared sets are.
-    archives_dir: Where archives are.
     like: The features of a run that the data are to be read for.
 
   Returns:
@@ -44,8 +39,8 @@ def open_dataset(
       getattr(name, '__name__', str(name)),
       load,
       like=like,
-      data_dir=data_dir,
-      archives_dir=archives_dir,
+      data_dir=config.data_dir,
+      archives_dir=config.archives_dir,
       validation_examples=config.validation_examples,
       validation_split=config.validation_split,
       test_split=config.test_split,

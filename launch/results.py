@@ -91,7 +91,7 @@ def _validation(
 
 
 def headline(result: Mapping[str, Any]) -> str:
-  """Says in a few words what a run came to.
+  """Sums up a result in a few words.
 
   Args:
     result: The result.

@@ -1,4 +1,4 @@
-"""Trains a model on a TFDS data set of images.
+"""Trains a model on a data set: of images, a table, texts, or your own.
 
   python -m launch.train --flagfile=launch/recipes/fashion_mnist_convnet.flags
 
@@ -28,13 +28,8 @@ def main() -> int:
   )
   # Imported here, so that --help and mistyped flags need not wait for it.
   programs.import_tensorflow()
-  from . import experiment, training_program
+  from . import training_program
 
-  try:
-    experiment.check_names(config)
-  except ValueError as error:
-    raise programs.UserError(str(error)) from error
-  programs.say_what_was_dropped()
   return training_program.run(config, compilations=cache.count)
 
 

@@ -50,6 +50,11 @@ def run(
     Failure: If the run cannot go on.
   """
   started = time.monotonic()
+  try:
+    experiment_lib.check_names(config)
+  except ValueError as error:
+    raise programs.UserError(str(error)) from error
+  programs.say_what_was_dropped()
   # The same bits from the same seed, on GPUs too.
   tf.random.set_seed(config.seed)
   tf.config.experimental.enable_op_determinism()
@@ -134,10 +139,7 @@ def _prepare(
 ) -> tuple[experiment_lib.Experiment, datasets.Dataset]:
   """Opens the data and makes the parts, so that mistakes show up first."""
   try:
-    experiment_lib.check_names(config)
-    dataset = reading.open_dataset(
-        config, config.data_dir, config.archives_dir
-    )
+    dataset = reading.open_dataset(config)
     data = reading.describe_data(config, dataset)
     config = tasks.with_defaults(config, data.spec)
     steps_per_epoch = batches.num_train_steps_per_epoch(
@@ -199,7 +201,7 @@ def _go_on(
 def _full_disk(
     directory: workdir_lib.Workdir, now: loop.Now
 ) -> Iterator[None]:
-  """Tells in one line what is saved where a file cannot be written."""
+  """Names the step that is saved, if a file cannot be written."""
   try:
     yield
   except OSError as error:

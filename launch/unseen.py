@@ -11,7 +11,7 @@ import numpy as np
 from pipelines import datasets
 from pipelines import spec as spec_lib
 
-from . import finished_run, programs
+from . import finished_run, programs, reading
 
 ALL = 'all'
 
@@ -40,7 +40,7 @@ def chosen(
 
   Args:
     run: The run.
-    dataset: The data set, or its name; None is the run's own.
+    dataset: The data set, or its name; Default: the run's own.
     split: The name of a split, or `all` of another data set.
 
   Returns:
@@ -61,7 +61,7 @@ def chosen(
     whole: dict[str, Any] = {'validation_split': 'none', 'test_split': 'none'}
     changes = whole if split == ALL else {}
     config = dataclasses.replace(run.config, dataset=dataset, **changes)
-    dataset = run.open_dataset(config, run.experiment.data.spec)
+    dataset = reading.open_dataset(config, run.experiment.data.spec)
   splits = list(dataset.num_examples) if split == ALL else [split]
   if splits[0] not in dataset.num_examples:
     raise programs.UserError(

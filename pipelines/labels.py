@@ -163,14 +163,33 @@ def counted_classes(
     DataError: If the numbers reach beyond 1,000 and ten times the number of
       different ones, or beyond 100,000.
   """
+  with errors.prefixed(f'dataset: {builder.name}'):
+    return numbered_classes(labels, 'and prepare the set again')
+
+
+def numbered_classes(
+    labels: Iterable[np.ndarray], remedy: str = 'or give floats for numbers'
+) -> list[str]:
+  """Returns the names of the classes that integers stand for.
+
+  Args:
+    labels: The labels of each split.
+    remedy: What else to do about integers that are too many for classes.
+
+  Returns:
+    The numbers as names, 0 to the largest.
+
+  Raises:
+    DataError: If the numbers reach beyond 1,000 and ten times the number of
+      different ones, or beyond 100,000.
+  """
   ids = np.unique(np.concatenate([np.unique(some) for some in labels]))
   num_classes = max(int(ids[-1]) + 1, 0)
   bound = min(max(_FEW_CLASSES, _MAX_IDS_PER_CLASS * ids.size), MAX_CLASSES)
   if num_classes > bound:
     raise errors.DataError(
-        f'dataset: {builder.name} has {ids.size:,} different labels up to '
-        f'{ids[-1]:,}, which would be as many classes and one more; number '
-        f'the labels from 0 on, without gaps, {MAX_CLASSES:,} at most, and '
-        'prepare the set again.'
+        f'{ids.size:,} different labels up to {ids[-1]:,} would be as many '
+        'classes and one more; number the labels from 0 on, without gaps, '
+        f'{MAX_CLASSES:,} at most, {remedy}.'
     )
   return [str(index) for index in range(num_classes)]

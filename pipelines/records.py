@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from . import errors
+from . import errors, images
 
 
 def encoded(
@@ -105,9 +105,4 @@ def decode(
   """
   feature = builder.info.features['image']
   image = tf.ensure_shape(feature.decode_example(image), feature.shape)
-  if image_size is None:
-    return image
-  resized = tf.image.resize(image, image_size, antialias=True)
-  channels = feature.shape[-1]
-  rounded = tf.saturate_cast(tf.round(resized), tf.uint8)
-  return tf.ensure_shape(rounded, [*image_size, channels])
+  return image if image_size is None else images.resize(image, image_size)

@@ -26,6 +26,7 @@ DOCS = ROOT / 'docs'
 COMMAND = 'python -m tests.docs_pages --write'
 # Helpers of the packages themselves, which a user has no call for.
 INTERNAL = (
+    'core/belonging.py',
     'core/checkpoint_files.py',
     'core/checks.py',
     'core/hidden_variables.py',

@@ -23,7 +23,7 @@ import tensorflow as tf
 
 from core import distribution, training
 
-from .. import loop, programs
+from .. import loop, own, programs
 
 
 class Attached(loop.Hook):
@@ -47,7 +47,7 @@ class Attached(loop.Hook):
     Raises:
       UserError: If it cannot be called.
     """
-    self.name = name_of(hook)
+    self.name = own.name_of(hook)
     self._now = now
     self._callable = hook
     with self._explained('at the start'):
@@ -65,11 +65,11 @@ class Attached(loop.Hook):
     Args:
       state: The train state.
     """
-    own = getattr(self._hook, 'init', None)
-    if own is None:
+    init = getattr(self._hook, 'init', None)
+    if init is None:
       return
     with self._explained('at the start'):
-      self._hook.state = variables_of(own())
+      self._hook.state = variables_of(init())
       state.hooks[self.name] = self._hook.state
 
   def next(self, step: int) -> int:
@@ -89,12 +89,12 @@ class Attached(loop.Hook):
     return reason
 
   def before_save(self) -> None:
-    """Tells the callable, if it has a method for it."""
+    """Calls the method of that name, if there is one."""
     getattr(self._hook, 'before_save', lambda: None)()
 
   @contextlib.contextmanager
   def _explained(self, when: str) -> Iterator[None]:
-    """Tells in one line where a callable failed.
+    """Names, in one line, the place where a callable failed.
 
     Raises:
       Failure: If the block raised anything.
@@ -117,9 +117,9 @@ class Attached(loop.Hook):
     frames = traceback.extract_tb(error.__traceback__)
     code = _code(self._callable)
     if code is not None:
-      own = [each for each in frames if each.filename == code.co_filename]
-      if own:
-        return f'{own[-1].filename}, line {own[-1].lineno}'
+      inside = [each for each in frames if each.filename == code.co_filename]
+      if inside:
+        return f'{inside[-1].filename}, line {inside[-1].lineno}'
       if frames[-1].filename == __file__:  # What it returned is wrong.
         return f'{code.co_filename}, line {code.co_firstlineno}'
     return f'{frames[-1].filename}, line {frames[-1].lineno}'
@@ -171,13 +171,6 @@ def check_names(hooks: Sequence[loop.Hook]) -> None:
       raise programs.UserError(
           f'two hooks are called {name}; rename one of them.'
       )
-
-
-def name_of(hook: Any) -> str:
-  """Returns what a callable is called: the name of a function or a class."""
-  if isinstance(hook, functools.partial):
-    return name_of(hook.func)
-  return getattr(hook, '__name__', type(hook).__name__)
 
 
 def variables_of(nest: Any) -> Any:

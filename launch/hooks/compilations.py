@@ -1,4 +1,4 @@
-"""Says where a run compiles over and over."""
+"""Warns of a run that compiles over and over."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Compilations(loop.Hook):
     return self._now.at.next_epochs(step)
 
   def __call__(self, step: int, values: Mapping[str, float]) -> None:
-    """Says how many programs were compiled."""
+    """Warns of programs that were compiled since the last epoch."""
     if self._late:
       self._now.say(
           f'XLA compiled {self._late} more program(s) after the first step, '

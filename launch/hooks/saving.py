@@ -37,7 +37,7 @@ class Saving(loop.Hook):
       checkpointer: Saves the variables.
       directory: The work directory.
       hooks: All others: they are told before it saves.
-      health: Says what is wrong with variables that are not finite.
+      health: Explains variables that are not finite.
       every_steps: The steps between checkpoints. None saves at the end of an
         epoch, if the steps since the last time took long enough.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -75,7 +74,7 @@ VIEWS: dict[str, Callable[[], Sequence[augmentation.View]]] = {
 
 
 class Classification(task_lib.Task):
-  """Tells which of several classes an example is of."""
+  """Assigns one of several classes to each example."""
 
   def __init__(self, data: data_lib.DataSpec, **parts: Any):
     """Takes the features of the data, and the parts of a task."""
@@ -92,7 +91,7 @@ class Classification(task_lib.Task):
     self._names = data.target.class_names
 
   def report(self, values: Mapping[str, Any]) -> task_lib.Report:
-    """Tells precision, recall and F1 of each class, and its confusions."""
+    """Reports precision, recall and F1 per class, and confusions."""
     if not {'confusion_matrix', *_PER_CLASS} <= values.keys():
       return super().report(values)  # Other metrics were asked for.
     vectors = {name: v for name, v in values.items() if np.ndim(v) == 1}
@@ -104,11 +103,7 @@ class Classification(task_lib.Task):
     return task_lib.Report(
         table=table(per_class, values),
         values={'per_class': per_class, 'confusion_matrix': counts},
-        figures={
-            'confusion.png': functools.partial(
-                confusion.figure, counts, list(self._names)
-            )
-        },
+        figures=confusion.figures(counts, self._names),
     )
 
   def predict(self, batch: objectives.Batch) -> dict[str, tf.Tensor]:
@@ -121,8 +116,7 @@ class Classification(task_lib.Task):
       `prediction`, strings, `class`, int64, and `probability`, float32, each
       ``[batch_size]``; and `probabilities`, ``[batch_size, num_classes]``.
     """
-    inputs = self.inputs(batch)
-    logits = logits_of(objectives.call(self.model, inputs, False, None))
+    logits = logits_of(self.outputs(batch))
     probabilities = tf.nn.softmax(logits)
     best = tf.argmax(logits, axis=-1)
     return {
@@ -133,7 +127,7 @@ class Classification(task_lib.Task):
     }
 
   def export(self) -> task_lib.Export:
-    """Says what a file takes: images in the form of a `Classifier`."""
+    """Describes an export; that of images has the form of a `Classifier`."""
     export = dataclasses.replace(super().export(), label_names=self._names)
     if list(export.signature) != [features.IMAGE]:
       return export
@@ -166,9 +160,7 @@ def make(
         f'num_classes: expected at least 2, got {data.target.num_classes}.'
     )
   model = making.model(config, data, data.target.num_classes)
-  inputs = features.of(
-      model, list(data.spec.inputs), mean=data.mean, std=data.std
-  )
+  inputs = features.of_data(model, data)
   objective = objectives.supervised(
       make_loss(data, config),
       inputs=inputs,

@@ -177,7 +177,7 @@ def counted(
   Args:
     formula: A function of the counts, such as `rates.precision`.
     average: 'macro' is the mean over classes, 'micro' counts all classes
-      together, None is a value per class.
+      together. If None, there is one value per class.
 
   Returns:
     A metric of labels, 0 or 1, and logits ``[batch_size, num_classes]``; a

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,6 +52,13 @@ def from_json(rows: Sequence[Sequence[int]], num_classes: int) -> np.ndarray:
   true, predicted, counts = np.reshape(np.asarray(rows), [-1, 3]).T
   np.add.at(matrix, (true // width, predicted // width), counts)
   return matrix
+
+
+def figures(
+    counts: Sequence[Sequence[int]], names: Sequence[str]
+) -> dict[str, Any]:
+  """Returns the figure of a report, by its file, drawn when it is wanted."""
+  return {'confusion.png': functools.partial(figure, counts, list(names))}
 
 
 def figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Any:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from core import objectives
 from pipelines import preprocessing
 
+from .. import data as data_lib
 from .. import programs
 
 IMAGE = 'image'
@@ -61,6 +62,13 @@ def of(
     return found if len(wanted) > 1 else found[wanted[0]]
 
   return inputs
+
+
+def of_data(
+    model: Any, data: data_lib.DataSpec
+) -> Callable[[objectives.Batch], Any]:
+  """Does the same for all inputs of the data of a run, see `of`."""
+  return of(model, list(data.spec.inputs), mean=data.mean, std=data.std)
 
 
 def _sources(

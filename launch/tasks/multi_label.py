@@ -35,7 +35,7 @@ _MAX_CURVES = 50
 
 
 class MultiLabel(task_lib.Task):
-  """Tells which of several classes apply to an example."""
+  """Predicts which of several classes apply to each example."""
 
   def __init__(self, data: data_lib.DataSpec, **parts: Any):
     """Takes the features of the data, and the parts of a task."""
@@ -57,7 +57,7 @@ class MultiLabel(task_lib.Task):
     self._names = data.target.class_names
 
   def report(self, values: Mapping[str, Any]) -> task_lib.Report:
-    """Tells precision, recall and F1 of each class, and averages."""
+    """Reports precision, recall and F1 per class, and averages."""
     if not {*_PER_CLASS, 'macro_f1', 'micro_f1'} <= values.keys():
       return super().report(values)  # Other metrics were asked for.
     vectors = [n for n in values if np.ndim(values[n]) == 1]
@@ -91,9 +91,7 @@ class MultiLabel(task_lib.Task):
       them; `classes`, 0 or 1, and `probabilities`, both ``[batch_size,
       num_classes]``.
     """
-    logits = classification.logits_of(
-        objectives.call(self.model, self.inputs(batch), False, None)
-    )
+    logits = classification.logits_of(self.outputs(batch))
     applies = logits > 0
     named = tf.where(applies, [f'{name},' for name in self._names], '')
     joined = tf.strings.reduce_join(named, axis=1)
@@ -104,7 +102,7 @@ class MultiLabel(task_lib.Task):
     }
 
   def export(self) -> task_lib.Export:
-    """Says what a file takes and gives."""
+    """Describes the inputs and outputs of an export."""
     return dataclasses.replace(super().export(), label_names=self._names)
 
 
@@ -125,9 +123,7 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> MultiLabel:
   """
   num_classes = data.target.num_classes
   model = making.model(config, data, num_classes)
-  inputs = features.of(
-      model, list(data.spec.inputs), mean=data.mean, std=data.std
-  )
+  inputs = features.of_data(model, data)
   options = {}
   weights = _positive_weights(data, config)
   if weights is not None:

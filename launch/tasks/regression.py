@@ -205,7 +205,7 @@ class Regression(task_lib.Task):
     return members
 
   def report(self, values: Mapping[str, Any]) -> task_lib.Report:
-    """Tells the errors, beside those of the training split's mean."""
+    """Reports the errors next to those of the training split's mean."""
     if not {'mae', 'rmse', 'r2', 'counts', 'baseline_mae'} <= values.keys():
       return super().report(values)  # Other metrics were asked for.
     counts = np.asarray(values['counts'])
@@ -260,11 +260,7 @@ class Regression(task_lib.Task):
       ``[batch_size]``; with quantiles, one for each level as well, such as
       `prediction_0.9`.
     """
-    outputs = self._scaled(
-        self._outputs(
-            objectives.call(self.model, self.inputs(batch), False, None)
-        )
-    )
+    outputs = self._scaled(self._outputs(self.outputs(batch)))
     found = {}
     for index in range(len(self._mean)):
       is_one = len(self._mean) == 1
@@ -307,9 +303,7 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Regression:
       config, data, len(data.target_mean) * (len(levels) or 1)
   )
   loss = making.loss(config, LOSSES, DEFAULT_LOSS)
-  inputs = features.of(
-      model, list(data.spec.inputs), mean=data.mean, std=data.std
-  )
+  inputs = features.of_data(model, data)
   return Regression(data, model, loss, inputs, levels)
 
 

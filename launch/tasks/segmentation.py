@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,7 +27,7 @@ LOSSES: dict[str, Callable[..., tf.Tensor]] = {
 
 
 class Segmentation(task_lib.Task):
-  """Tells which class each pixel of an image is of."""
+  """Assigns a class to each pixel of an image."""
 
   def __init__(self, data: data_lib.DataSpec, **parts: Any):
     """Takes the features of the data, and the parts of a task."""
@@ -51,7 +50,7 @@ class Segmentation(task_lib.Task):
     self._names = data.target.class_names
 
   def report(self, values: Mapping[str, Any]) -> task_lib.Report:
-    """Tells how far regions overlap, by class."""
+    """Reports intersection over union per class."""
     if not {'iou', 'mean_iou', 'confusion_matrix'} <= values.keys():
       return super().report(values)  # Other metrics were asked for.
     per_class = {
@@ -70,11 +69,7 @@ class Segmentation(task_lib.Task):
             disable_numparse=[0],
         ),
         values={'per_class': per_class, 'confusion_matrix': counts},
-        figures={
-            'confusion.png': functools.partial(
-                confusion.figure, counts, list(self._names)
-            )
-        },
+        figures=confusion.figures(counts, self._names),
     )
 
   def predict(self, batch: objectives.Batch) -> dict[str, tf.Tensor]:
@@ -86,9 +81,7 @@ class Segmentation(task_lib.Task):
     Returns:
       `mask`, int32 ``[batch_size, height, width]``.
     """
-    logits = classification.logits_of(
-        objectives.call(self.model, self.inputs(batch), False, None)
-    )
+    logits = classification.logits_of(self.outputs(batch))
     return {'mask': tf.argmax(logits, axis=-1, output_type=tf.int32)}
 
 
@@ -108,9 +101,7 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Segmentation:
   making.refuse_views(config, 'the mask of a view would be moved as well')
   num_classes = data.target.num_classes
   model = making.model(config, data, num_classes)
-  inputs = features.of(
-      model, list(data.spec.inputs), mean=data.mean, std=data.std
-  )
+  inputs = features.of_data(model, data)
   loss = classification.weighted(
       making.loss(
           config,

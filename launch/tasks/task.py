@@ -143,8 +143,14 @@ class Task:
       return self._inputs(batch)
     return features.of(self.model, list(self._given(batch)))(batch)
 
+  def outputs(self, batch: objectives.Batch) -> Any:
+    """Returns what the model makes of a batch, as after training."""
+    return objectives.call(
+        self.model, self.inputs(batch), is_training=False, seed=None
+    )
+
   def report(self, values: Mapping[str, Any]) -> Report:
-    """Tells what an evaluation found.
+    """Makes the report of an evaluation.
 
     Args:
       values: Numbers, arrays and nests of arrays by name: the loss and those of
@@ -184,7 +190,7 @@ class Task:
     return _columns(evaluation.predictions)
 
   def export(self) -> Export:
-    """Says what a file that is exported takes and gives.
+    """Describes the inputs and outputs of an export.
 
     Returns:
       By default a function of the inputs of `example_batch` that predicts.

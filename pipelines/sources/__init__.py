@@ -61,13 +61,13 @@ def route(
     data_dir: str | os.PathLike[str] | None = None,
     archives_dir: str | os.PathLike[str] | None = None,
 ) -> str | None:
-  """Says by which way a set would be had, within about 5 s.
+  """Returns how a set would be obtained, within about 5 s.
 
   Args:
     name: A name of TFDS, or of a set prepared in `data_dir`.
-    data_dir: The folder of prepared sets; None means TFDS's default.
-    archives_dir: A folder with the set's archives under upstream's names;
-      None means the one of Debian's package, for Fashion-MNIST.
+    data_dir: The folder of prepared sets. Default: that of TFDS.
+    archives_dir: A folder with the set's archives under upstream's names.
+      Default: that of Debian's package, for Fashion-MNIST.
 
   Returns:
     'prepared', 'archives' or 'download', the first that serves, or None.

@@ -6,14 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .. import errors, spec
+from .. import errors, labels, spec
 from . import checks, hashing
-
-# A class needs weights, a name and a row of the confusion matrix.
-MAX_CLASSES = 100_000
-# Integers up to this need not all be used to be classes.
-_FEW_CLASSES = 1_000
-_MAX_IDS_PER_CLASS = 10
 
 
 def of_names(
@@ -68,7 +62,7 @@ def of_integers(
 
 
 def unseen(feature: spec.Feature, splits: checks.Splits) -> list[str]:
-  """Says which classes are scored but not trained.
+  """Notes the classes that are scored but not trained.
 
   Args:
     feature: The classes.
@@ -106,15 +100,8 @@ def _names(
     if len(set(class_names)) != len(class_names):
       raise errors.DataError('class_names: a name is there twice.')
     return class_names
-  ids = np.unique(np.concatenate([np.unique(a) for a in splits.values()]))
-  bound = max(_FEW_CLASSES, _MAX_IDS_PER_CLASS * ids.size)
-  if ids[-1] >= min(bound, MAX_CLASSES):
-    raise errors.DataError(
-        f'array {name!r}: {ids.size:,} different integers up to {ids[-1]:,} '
-        'would be as many classes and one more; number the classes from 0 '
-        f'without gaps, {MAX_CLASSES:,} at most, or give floats for numbers.'
-    )
-  return tuple(str(index) for index in range(int(ids[-1]) + 1))
+  with errors.prefixed(f'array {name!r}'):
+    return tuple(labels.numbered_classes(splits.values()))
 
 
 def of_flags(

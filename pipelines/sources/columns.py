@@ -146,7 +146,7 @@ def _like(
 
 
 def _kind(column: str, cells: Sequence[str]) -> str:
-  """Tells what the cells of an input are."""
+  """Returns the kind of an input column, by its cells."""
   found = [rows.number(cell) for cell in cells]
   read = [each for each in found if each is not None]
   if len(read) == len(cells) and not all(map(math.isnan, read)):
@@ -168,7 +168,7 @@ def _kind(column: str, cells: Sequence[str]) -> str:
 def _label_kind(
     table: rows.Rows, query: Query, label: tuple[str, ...]
 ) -> str:
-  """Tells whether the label is a class, classes or numbers."""
+  """Returns the kind of the label: a class, classes or numbers."""
   if 'classes' in query:
     return spec.CLASSES
   said = {

@@ -190,7 +190,7 @@ class _Folder:
       self._leave_out(split, {**broken, **wrong}, masks=True)
 
   def _wrong_mask(self, file: listing.File, path: str) -> str:
-    """Says why a mask does not serve; the header tells."""
+    """Returns why a mask cannot be used, by its header."""
     try:
       header = images.read_header(path)
       image = images.read_header(self._folder / file.path)

@@ -80,7 +80,7 @@ class Parts(NamedTuple):
   notes: list[str]
 
   def place(self, split: str, index: int) -> str:
-    """Says which example of the data an example of a split is."""
+    """Describes where an example of a split is in the data."""
     part = self.parts[split]
     return f'example {part.indices[index]} of {part.own}'
 

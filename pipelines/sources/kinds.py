@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .. import errors, options, spec, texts
+from .. import errors, labels, options, spec, texts
 from . import checks, classes, hashing
 
 _TOKENS = 'tokens'
@@ -19,7 +19,7 @@ def infer(
     chosen: options.Options | None = None,
     place: Callable[[str, int], str] | None = None,
 ) -> checks.Values:
-  """Tells what an array means.
+  """Infers what an array means.
 
   What is named `label`:
 
@@ -44,7 +44,7 @@ def infer(
     splits: The array of each split, one of them 'train'.
     class_names: The names of the classes of a label.
     chosen: How texts are cut; None for the defaults.
-    place: Says where the example of a split and an index in it lies.
+    place: Describes where an example is, by its split and index.
 
   Returns:
     The feature and its values.
@@ -226,10 +226,10 @@ def categories(
   for column in range(width):
     called = columns[column] if columns else f'{name}, column {column}'
     values = np.unique(splits[hashing.TRAIN][:, column])
-    if values.size > classes.MAX_CLASSES:
+    if values.size > labels.MAX_CLASSES:
       raise errors.DataError(
           f'{called}: {values.size:,} different values; expected at most '
-          f'{classes.MAX_CLASSES:,} of categories. Give numbers as floats.'
+          f'{labels.MAX_CLASSES:,} of categories. Give numbers as floats.'
       )
     vocabularies.append(('', *map(str, values.tolist())))
     for split, array in splits.items():

@@ -188,7 +188,7 @@ def _parsed(
   except csv.Error as error:
     raise errors.DataError(
         f'line {line} cannot be read: {errors.one_line(error)}; double the '
-        'quotation marks inside of a quoted cell.'
+        'quotation marks inside a quoted cell.'
     ) from None
   finally:
     csv.field_size_limit(limit)

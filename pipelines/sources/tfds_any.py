@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from .. import datasets, errors, options, parts, records, spec
+from .. import datasets, errors, images, options, parts, records, spec
 from . import checks, kinds
 
 KEYS = ('label', 'inputs')
@@ -49,7 +49,7 @@ class _Column:
   ) -> tf.Tensor:
     """Gives a value the shape that all examples have."""
     if isinstance(self.feature, _features.Image) and image_size is not None:
-      return _resized(value, image_size, is_mask=self.is_label)
+      return images.resize(value, image_size, is_mask=self.is_label)
     if _is_set(self.feature):
       size = self.feature.feature.num_classes
       return tf.reduce_max(tf.one_hot(value, size, dtype=tf.uint8), axis=0)
@@ -225,7 +225,7 @@ def _choose(
 def _why_useless(
     column: _Column, image_size: tuple[int, int] | None
 ) -> str | None:
-  """Says why a feature cannot be an array, if so."""
+  """Returns why a feature cannot be an array; None if it can."""
   feature = column.feature
   if _is_set(feature):
     return None if column.is_label else 'is a list of any length'
@@ -351,13 +351,3 @@ def _stack(arrays: Sequence[np.ndarray]) -> np.ndarray:
   if any(array.dtype.kind == 'U' for array in arrays):
     arrays = [array.astype(str) for array in arrays]
   return np.stack(arrays, axis=1)
-
-
-def _resized(
-    image: tf.Tensor, image_size: tuple[int, int], *, is_mask: bool
-) -> tf.Tensor:
-  """Resizes an image as `records.decode` does; of a mask no class is mixed."""
-  if is_mask:
-    return tf.image.resize(image, image_size, method='nearest')
-  resized = tf.image.resize(image, image_size, antialias=True)
-  return tf.saturate_cast(tf.round(resized), image.dtype)

@@ -21,7 +21,7 @@ _SIZES = {
 
 def _make(num_replicas, **changes):
   config = runs.config(**changes)
-  dataset = reading.open_dataset(config, runs.data_dir(), None)
+  dataset = runs.dataset(config)
   data = reading.describe_data(config, dataset)
   experiment = experiment_lib.Experiment(config, data, 1)
   strategy = virtual_devices.mirrored(num_replicas)

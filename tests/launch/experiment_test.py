@@ -126,7 +126,7 @@ class InputTest(absltest.TestCase):
 
   def test_normalize(self):
     config = runs.config(normalize=True)
-    dataset = reading.open_dataset(config, runs.data_dir(), None)
+    dataset = runs.dataset(config)
     data = reading.describe_data(config, dataset)
     images = dataset.split('train').arrays['image'] / 255
     np.testing.assert_allclose(data.mean, images.mean((0, 1, 2)), rtol=1e-5)

@@ -14,6 +14,7 @@ import pytest
 from absl.testing import absltest, parameterized
 
 from core import export as export_lib
+from launch import config as config_lib
 from launch import experiment as experiment_lib
 from launch import exporting, finished_run, programs, reading, workdir
 from pipelines import datasets
@@ -28,13 +29,8 @@ _SMALL = {
 
 
 def _load():
-  return finished_run.load(
-      str(runs.finished()),
-      None,
-      data_dir=None,
-      archives_dir=None,
-      strategy=virtual_devices.mirrored(1),
-  )
+  place = config_lib.Config(workdir=str(runs.finished()))
+  return finished_run.load(place, None, virtual_devices.mirrored(1))
 
 
 def _untrained(name):
@@ -42,7 +38,7 @@ def _untrained(name):
   config = runs.config(
       model=name, model_arg=_SMALL.get(name, {}), normalize=True
   )
-  dataset = reading.open_dataset(config, runs.data_dir(), None)
+  dataset = runs.dataset(config)
   data = reading.describe_data(config, dataset)
   experiment = experiment_lib.Experiment(config, data, 1)
   experiment.build()

@@ -147,7 +147,7 @@ class StreamTest(_TestCase):
     scores = {}
     for resident_gb in (4.0, 0.0):
       config = runs.config(resident_gb=resident_gb, jit=jit)
-      dataset = reading.open_dataset(config, runs.data_dir(), None)
+      dataset = runs.dataset(config)
       data = reading.describe_data(config, dataset)
       experiment = experiment_lib.Experiment(config, data, 20)
       strategy = virtual_devices.mirrored(num_replicas)

@@ -11,19 +11,17 @@ import shutil
 from absl.testing import absltest, parameterized
 
 from core import variables
+from launch import config as config_lib
 from launch import finished_run, programs
 from tests import small_datasets, virtual_devices
 from tests.launch import runs
 
 
 def _load(workdir, checkpoint=None, data_dir=None):
-  return finished_run.load(
-      str(workdir) if workdir else workdir,
-      checkpoint,
-      data_dir=data_dir,
-      archives_dir=None,
-      strategy=virtual_devices.mirrored(1),
+  place = config_lib.Config(
+      workdir=str(workdir) if workdir else workdir, data_dir=data_dir
   )
+  return finished_run.load(place, checkpoint, virtual_devices.mirrored(1))
 
 
 class LoadTest(parameterized.TestCase):

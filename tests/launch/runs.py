@@ -31,9 +31,11 @@ from launch import (
   compilation_cache,
   options,
   programs,
+  reading,
   training_program,
 )
 from launch import config as config_lib
+from pipelines import datasets
 from tests import small_datasets, virtual_devices
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -109,6 +111,13 @@ def data_dir() -> str:
 def config(**changes: Any) -> config_lib.Config:
   """Makes the config of a run of 40 steps."""
   return config_lib.Config(**{**_DEFAULTS, **changes})
+
+
+def dataset(config: config_lib.Config) -> datasets.Dataset:
+  """Opens the data set of a config."""
+  return reading.open_dataset(
+      dataclasses.replace(config, data_dir=data_dir())
+  )
 
 
 def changed(config: config_lib.Config, name: str) -> config_lib.Config:

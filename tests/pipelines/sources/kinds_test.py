@@ -91,7 +91,7 @@ class KindsTest(parameterized.TestCase):
 
   @parameterized.parameters(
       ('label', [0, -1, 2, -1], r"'label' of train, example 1: -1; .*2 of 4"),
-      ('label', [0, 5_000], '2 different integers up to 5,000'),
+      ('label', [0, 5_000], '2 different labels up to 5,000'),
       ('label', [1.5, np.nan], 'example 1: nan; expected a finite number'),
       ('label', [[1.5], [np.inf]], 'example 1: inf; expected a finite'),
       ('label', [1e39, 1], 'example 0: 1e.39; expected a finite number'),
