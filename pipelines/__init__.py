@@ -1,4 +1,4 @@
-"""Quatrain's input: image sets of TensorFlow Datasets as static batches.
+"""Quatrain's input: data sets, wherever they lie, as static batches.
 
 ``sources.open_dataset`` finds or prepares a set and gives a
 ``Dataset``; its ``split(name)`` feeds ``batches.train_batches`` and

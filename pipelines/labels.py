@@ -163,18 +163,20 @@ def counted_classes(
     DataError: If the numbers reach beyond 1,000 and ten times the number of
       different ones, or beyond 100,000.
   """
-  with errors.prefixed(f'dataset: {builder.name}'):
-    return numbered_classes(labels, 'and prepare the set again')
+  return numbered_classes(
+      f'dataset: {builder.name}', labels, 'and prepare the set again'
+  )
 
 
 def numbered_classes(
-    labels: Iterable[np.ndarray], remedy: str = 'or give floats for numbers'
+    what: str, labels: Iterable[np.ndarray], remedy: str
 ) -> list[str]:
   """Returns the names of the classes that integers stand for.
 
   Args:
+    what: What has the labels, for the message.
     labels: The labels of each split.
-    remedy: What else to do about integers that are too many for classes.
+    remedy: What else to do where they are too many for classes.
 
   Returns:
     The numbers as names, 0 to the largest.
@@ -188,8 +190,8 @@ def numbered_classes(
   bound = min(max(_FEW_CLASSES, _MAX_IDS_PER_CLASS * ids.size), MAX_CLASSES)
   if num_classes > bound:
     raise errors.DataError(
-        f'{ids.size:,} different labels up to {ids[-1]:,} would be as many '
-        'classes and one more; number the labels from 0 on, without gaps, '
-        f'{MAX_CLASSES:,} at most, {remedy}.'
+        f'{what} has {ids.size:,} different labels up to {ids[-1]:,}, which '
+        'would be as many classes and one more; number the labels from 0 on, '
+        f'without gaps, {MAX_CLASSES:,} at most, {remedy}.'
     )
   return [str(index) for index in range(num_classes)]

@@ -202,7 +202,8 @@ def counted(
 def exact_match() -> metrics.Metric:
   """Returns the share of examples of which every class is right."""
   return metrics.Metric(
-      _measure_exact, lambda sums: _ratio(sums['right'], sums['weight'])
+      _measure_exact,
+      lambda sums: tf.math.divide_no_nan(sums['right'], sums['weight']),
   )
 
 
@@ -238,7 +239,3 @@ def _binary(
   if weights is None:
     weights = tf.ones_like(labels[:, 0])
   return labels, predicted, tf.cast(weights, tf.float32)[:, tf.newaxis]
-
-
-def _ratio(part: tf.Tensor, whole: tf.Tensor) -> tf.Tensor:
-  return tf.math.divide_no_nan(part, whole)

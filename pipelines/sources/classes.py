@@ -100,8 +100,11 @@ def _names(
     if len(set(class_names)) != len(class_names):
       raise errors.DataError('class_names: a name is there twice.')
     return class_names
-  with errors.prefixed(f'array {name!r}'):
-    return tuple(labels.numbered_classes(splits.values()))
+  return tuple(
+      labels.numbered_classes(
+          f'array {name!r}', splits.values(), 'or give floats for numbers'
+      )
+  )
 
 
 def of_flags(

@@ -35,6 +35,21 @@ def _model():
   return model
 
 
+def _normalised():
+
+  class Net(tf.Module):
+
+    def __init__(self):
+      super().__init__()
+      self.dense, self.norm = layers.Dense(2), layers.BatchNorm()
+      self(tf.zeros([1, 3]), False)
+
+    def __call__(self, x, is_training):
+      return self.norm(self.dense(x), is_training)
+
+  return Net()
+
+
 def _tensors(batch):
   return {name: tf.constant(value) for name, value in batch.items()}
 
@@ -208,26 +223,25 @@ class BelongingTest(parameterized.TestCase):
     self.assertLen({tuple(row) for row in drawn[1]}, 6)  # One of zeros.
 
   def test_micro_batches_of_unequal_parts(self):
-
-    class Net(tf.Module):
-
-      def __init__(self):
-        super().__init__()
-        self.dense, self.norm = layers.Dense(2), layers.BatchNorm()
-        self(tf.zeros([1, 3]), False)
-
-      def __call__(self, x, is_training):
-        return self.norm(self.dense(x), is_training)
-
     strategy, optimizer = virtual_devices.mirrored(2), optimizers.sgd(0.1)
     with strategy.scope():
-      state = training.TrainState(Net(), optimizer)
+      state = training.TrainState(_normalised(), optimizer)
     step = training.make_train_step(
         _OBJECTIVE, optimizer, None, strategy, micro_batch_size=2
     )
     five = {name: value[:5] for name, value in _BATCH.items()}
     with self.assertRaisesRegex(ValueError, 'micro_batch_size: .*equally many'):
       step(state, _parts(strategy, five, 5))
+
+  def test_gradients_of_batch_norm_are_not_compiled_on_replicas(self):
+    strategy, optimizer = virtual_devices.mirrored(2), optimizers.sgd(0.1)
+    with strategy.scope():
+      state = training.TrainState(_normalised(), optimizer)
+    step = training.make_train_step(
+        _OBJECTIVE, optimizer, None, strategy, compilation.Extent.PARTS
+    )
+    with self.assertRaisesRegex(ValueError, 'extent: PARTS .* UPDATE'):
+      step(state, _parts(strategy, _BATCH))
 
   def test_extents_of_one_replica(self):
     strategy, optimizer = virtual_devices.mirrored(2), optimizers.sgd(0.1)
