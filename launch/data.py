@@ -65,7 +65,8 @@ class DataSpec:
   def describe(self) -> str:
     """Describes the features in a line."""
     return '; '.join(
-        f'{name}: {_describe(feature)}' for name, feature in self.spec.items()
+        f'{name}: {_describe(name, feature)}'
+        for name, feature in self.spec.items()
     )
 
   def to_json(self) -> dict[str, Any]:
@@ -156,13 +157,14 @@ def _features_that_differ(
   return differing
 
 
-def _describe(feature: spec_lib.Feature) -> str:
+def _describe(name: str, feature: spec_lib.Feature) -> str:
   if feature.class_names:
     return f'{feature.num_classes} classes'
   if feature.vocabularies and feature.kind == spec_lib.TEXT:
     return f'{len(feature.vocabularies[0]):,} different tokens'
   shape = ' x '.join(map(str, feature.shape)) or '1'
-  return f'{feature.kind} {shape}' if feature.kind != 'array' else shape
+  is_said = feature.kind in (name, spec_lib.ARRAY)
+  return shape if is_said else f'{feature.kind} {shape}'
 
 
 def _from_first_version(values: Mapping[str, Any]) -> dict[str, Any]:

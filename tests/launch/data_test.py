@@ -142,7 +142,7 @@ class DataSpecTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, "no 'label', but x"):
       _ = data_lib.DataSpec(spec, {'train': 3}).target
     self.assertEqual(
-        _DATA.describe(), 'image: image 8 x 8 x 3; label: 2 classes'
+        _DATA.describe(), 'image: 8 x 8 x 3; label: 2 classes'
     )
 
 

@@ -283,7 +283,7 @@ class PartsTest(_TestCase):
     lines = ended.out.splitlines()
     self.assertIn(
         f'tiny_shapes 1.0.0: {runs.NUM_TRAIN} train, {runs.NUM_VALIDATION} '
-        f'validation, {runs.NUM_TEST} test; image: image 8 x 8 x 3; '
+        f'validation, {runs.NUM_TEST} test; image: 8 x 8 x 3; '
         'label: 4 classes',
         lines,
     )
