@@ -6,14 +6,11 @@ Training, evaluation, prediction and export all build their model here.
 from __future__ import annotations
 
 import functools
-import re
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from core import (
-  augmentation,
   compilation,
   distribution,
   loss_scaling,
@@ -22,21 +19,26 @@ from core import (
   objectives,
   optimizers,
   precision,
-  random,
   training,
   variables,
 )
 from pipelines import spec as spec_lib
 from pipelines import splits, streams
 
+from . import (
+  augmenting,
+  model_size,
+  optimizing,
+  parts,
+  programs,
+  schedules,
+  tasks,
+)
 from . import config as config_lib
 from . import data as data_lib
-from . import model_size, parts, programs, schedules, tasks
 from .tasks import measuring
 from .tasks import task as task_lib
 
-# Folded into the seed of the augmentations: a user's own draws other numbers.
-_OWN_AUGMENTATION = 1
 # What a model that is initialised from data is given.
 _NUM_INITIAL_IMAGES = 5_000
 _NUM_INITIAL_EXAMPLES = 1_000_000
@@ -123,7 +125,9 @@ class Experiment:
     )
     self.objective = self._plain
     # The last one that is put on comes first.
-    for augment in (_own_augment(config), _augment(config, data.spec)):
+    for augment in (
+        augmenting.own(config), augmenting.built_in(config, data.spec)
+    ):
       if augment is not None:
         self.objective = objectives.augmented(self.objective, augment)
     if config.precision != 'float32':
@@ -148,7 +152,7 @@ class Experiment:
   @functools.cached_property
   def optimizer(self) -> optimizers.GradientTransformation:
     """The optimizer; training alone needs it."""
-    return _optimizer(self.config, self.schedule)
+    return optimizing.make(self.config, self.schedule)
 
   def make_state(self) -> training.TrainState:
     """Builds the model and its state; call it under the strategy's scope.
@@ -157,7 +161,8 @@ class Experiment:
       UserError: If the config's average_decay is out of range.
     """
     self.build()
-    _check_patterns(self.config, list(variables.trainable(self.model)))
+    names = list(variables.trainable(self.model))
+    optimizing.check_patterns(self.config, names)
     if self.config.plateau_patience is not None:
       self.rate_factor = tf.Variable(1.0, trainable=False)
     is_float16 = self.config.precision == 'float16'
@@ -293,109 +298,3 @@ def penalised(
     return evaluation._replace(penalty=evaluation.penalty + penalty)
 
   return penalised_objective
-
-
-def _own_augment(
-    config: config_lib.Config,
-) -> augmentation.Augmenter | None:
-  """Finds the augmentation of the user's own; None if there is none."""
-  if config.augment is None:
-    return None
-  function = parts.bind('augment', config.augment, config.augment_arg)
-
-  def augment(batch: objectives.Batch, seed: tf.Tensor) -> objectives.Batch:
-    with parts.mistakes_in_own('augment', config.augment):
-      result = function(batch, random.fold_in(seed, _OWN_AUGMENTATION))
-      if not isinstance(result, Mapping) or batch.keys() - result.keys():
-        raise TypeError(
-            f'expected a batch with {", ".join(batch)}, got {result!r}'
-        )
-    return result
-
-  return augment
-
-
-def _augment(
-    config: config_lib.Config, spec: spec_lib.Spec
-) -> augmentation.Augmenter | None:
-  """Makes the augmentation of the flags; None without images."""
-  wanted = {
-      '--flip': config.flip != 'none',
-      '--max_shift': config.max_shift > 0,
-      '--random_erasing': config.random_erasing > 0,
-  }
-  asked = [flag for flag, is_asked in wanted.items() if is_asked]
-  if not asked:
-    return None
-  if spec_lib.IMAGE not in spec.inputs:
-    raise programs.UserError(
-        f'{asked[0]}: it is for images, and the data set has '
-        f'{", ".join(spec.inputs)}; --augment takes a function of your own.'
-    )
-  masks = [name for name, f in spec.items() if f.kind == spec_lib.MASK]
-  if masks:
-    raise programs.UserError(
-        f'{asked[0]}: it would move the image and not its {masks[0]}; '
-        '--augment takes a function of your own that moves both.'
-    )
-  smallest = min(spec[spec_lib.IMAGE].shape[:2])
-  if config.max_shift >= smallest:
-    raise programs.UserError(
-        f'--max_shift={config.max_shift}: expected less than the {smallest} '
-        'pixels of an image.'
-    )
-  return augmentation.augment(
-      flip=config.flip,
-      max_shift=config.max_shift,
-      erasing_probability=config.random_erasing,
-      salt=config.seed,
-  )
-
-
-def _optimizer(
-    config: config_lib.Config, schedule: schedules.Schedule
-) -> optimizers.GradientTransformation:
-  optimizer = parts.call(
-      'optimizer',
-      config.optimizer,
-      config.optimizer_arg,
-      learning_rate=schedule,
-  )
-  if config.clip_global_norm is not None:
-    clip = optimizers.clip_by_global_norm(config.clip_global_norm)
-    optimizer = optimizers.chain(clip, optimizer)
-  if config.learning_rates:
-    factors: dict[Any, optimizers.GradientTransformation] = {
-        pattern: optimizers.scale(factor)
-        for pattern, factor in config.learning_rates.items()
-    }
-    factors.setdefault('.*', optimizers.identity())
-    optimizer = optimizers.chain(optimizer, optimizers.partition(factors))
-  if config.freeze is not None:
-    optimizer = optimizers.partition(
-        {config.freeze: optimizers.set_to_zero(), '.*': optimizer}
-    )
-  return optimizer
-
-
-def _check_patterns(config: config_lib.Config, names: Sequence[str]) -> None:
-  """Checks that there is something that each pattern is about.
-
-  Raises:
-    UserError: If one matches nothing, or all is frozen.
-  """
-  frozen = [] if config.freeze is None else [config.freeze]
-  for flag, patterns in (
-      ('freeze', frozen), ('learning_rates', list(config.learning_rates))
-  ):
-    for pattern in patterns:
-      matched = [name for name in names if re.fullmatch(pattern, name)]
-      if not matched:
-        raise programs.UserError(
-            f'--{flag}={pattern}: no variable has a name that it matches as a '
-            f'whole; there are: {", ".join(names)}.'
-        )
-      if flag == 'freeze' and len(matched) == len(names):
-        raise programs.UserError(
-            f'--freeze={pattern}: all variables match; none is left to train.'
-        )
