@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -90,6 +91,7 @@ def load(
     place: config_lib.Config,
     checkpoint: str | None,
     strategy: tf.distribute.Strategy,
+    given: Mapping[str, Any] | None = None,
 ) -> Run:
   """Rebuilds a run's model and restores its weights.
 
@@ -100,6 +102,8 @@ def load(
     checkpoint: `last`, `best`, or the path of a checkpoint or of a folder of
       them, of which the newest is taken.
     strategy: The strategy to make the variables under.
+    given: Fields of the config, such as the task, that are objects of the
+      program and cannot be found by name.
 
   Returns:
     The run.
@@ -122,6 +126,7 @@ def load(
       config,
       data_dir=place.data_dir or config.data_dir,
       archives_dir=place.archives_dir or config.archives_dir,
+      **(given or {}),
   )
   try:
     experiment = experiment_lib.Experiment(

@@ -15,6 +15,22 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+GIVEN = 'given by a program'
+"""The name of a part that is an object, and no function that makes one."""
+
+
+class Given:
+  """A part that is there already, as what makes it."""
+
+  def __init__(self, part: Any):
+    """Keeps the part."""
+    self.part = part
+    self.__name__ = GIVEN
+
+  def __call__(self) -> Any:
+    """Returns the part."""
+    return self.part
+
 
 def lists(value: Any) -> Any:
   """Returns a value as JSON has it: lists, not tuples; names, not objects."""
@@ -46,6 +62,8 @@ def name_of(part: Any) -> str:
   """
   if isinstance(part, str):
     return part
+  if isinstance(part, Given):
+    return GIVEN
   named = part if hasattr(part, '__qualname__') else type(part)
   module = named.__module__
   main = sys.modules.get('__main__')
