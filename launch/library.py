@@ -154,17 +154,11 @@ def run(
       saved.
 
   Example:
-    >>> import numpy as np
-    >>> import launch
-    >>> x = np.linspace(0.0, 1.0, 200, dtype=np.float32)
-    >>> result = launch.run(
-    ...     'regression',
-    ...     {'x': x, 'label': 2 * x + 1},
-    ...     launch.Config(num_epochs=1, global_batch_size=32),
-    ... )  # doctest: +ELLIPSIS
-    tabular ...
-    >>> sorted(result.values['test'])[:1]
-    ['absolute_error']
+    x = np.linspace(0.0, 1.0, 200, dtype=np.float32)
+    result = launch.run(
+        'regression', {'x': x, 'label': 2 * x + 1}, launch.Config(num_epochs=9)
+    )
+    result.values['test_rmse']
   """
   if config is None:
     config = Config()
@@ -185,31 +179,30 @@ def run(
 def load(
     run: str,
     checkpoint: str | None = None,
-    *,
-    task: Task | None = None,
-    dataset: Dataset | None = None,
+    **given: Any,
 ) -> Loaded:
   """Loads a trained run.
 
   Args:
     run: Its work directory.
     checkpoint: `last`, `best`, or the path of a checkpoint. Default: the last.
-    task: The task, if it was given to `run` as an object.
-    dataset: The data set, likewise; needed for `evaluate` alone.
+    **given: Options, such as `task`, `dataset` (for `evaluate` alone) or
+      `model`, that were objects without a name in the program that trained.
 
   Returns:
     The run.
 
   Raises:
+    TypeError: If there is no such option, or it is of another type.
     UserError: If there is no such run or checkpoint, or they do not fit.
   """
   strategy = tf.distribute.get_strategy()
   place = Config(workdir=str(run))
-  given = {
-      name: _of_config(name, part)
-      for name, part in (('task', task), ('dataset', dataset))
-      if part is not None
-  }
+  known = {field.name for field in dataclasses.fields(Config)}
+  if unknown := given.keys() - known:
+    raise TypeError(f'{min(unknown)}: there is no such option of a run.')
+  for name in given.keys() & {'task', 'dataset'}:
+    given[name] = _of_config(name, given[name])
   loaded = finished_run.load(place, checkpoint, strategy, given)
   return Loaded(loaded, strategy)
 

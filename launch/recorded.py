@@ -42,8 +42,9 @@ def sources(config: config_lib.Config) -> dict[str, dict[str, str]]:
     else:
       while isinstance(function, functools.partial):
         function = function.func
+      where = typed_json.name_of(function).rpartition(':')[0]
       name = getattr(function, '__module__', None) or type(function).__module__
-      where, module = name, sys.modules[name]
+      module = sys.modules[name]
     for index, (name, path) in enumerate(imports.sources(module).items()):
       found[name if index else where] = {
           'path': str(path), 'sha256': imports.digest(path)

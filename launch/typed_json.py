@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import functools
 import math
 import sys
 import types
@@ -58,11 +59,11 @@ def name_of(part: Any) -> str:
 
   Returns:
     `package.module:name`, or `path/file.py:name` for what the program that is
-    run defines itself.
+    run defines itself; `GIVEN` of what has no name.
   """
   if isinstance(part, str):
     return part
-  if isinstance(part, Given):
+  if isinstance(part, (Given, functools.partial)):
     return GIVEN
   named = part if hasattr(part, '__qualname__') else type(part)
   module = named.__module__

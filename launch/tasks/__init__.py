@@ -14,7 +14,7 @@ from pipelines import spec as spec_lib
 
 from .. import config as config_lib
 from .. import data as data_lib
-from .. import own, parts, programs, typed_json
+from .. import own, parts, programs
 from . import (
   classification,
   making,
@@ -122,11 +122,6 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Task:
   name: Any = config.task or of(data.spec)
   if own.is_part(name):
     return _own(data, config)
-  if name == typed_json.GIVEN:
-    raise programs.UserError(
-        '--task: the task of the run was an object of a program, which no '
-        'other can make; give it to launch.load, or name a function.'
-    )
   if name not in TASKS:
     raise programs.UserError(
         f'--task={name}: unknown; there are: {", ".join(TASKS)}.'
