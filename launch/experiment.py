@@ -32,6 +32,7 @@ from . import (
   parts,
   programs,
   schedules,
+  several,
   tasks,
 )
 from . import config as config_lib
@@ -61,8 +62,8 @@ def check_names(config: config_lib.Config) -> None:
         getattr(config, f'{kind}_arg'),
         known=tasks.losses() if kind == 'loss' else None,
     )
-  parts.several('metric', config.metrics, config.metric_arg)
-  for each in parts.several('hook', config.hooks, config.hook_arg):
+  several.named('metric', config.metrics, config.metric_arg)
+  for each in several.named('hook', config.hooks, config.hook_arg):
     parts.check('hook', each.part, each.arguments)
 
 

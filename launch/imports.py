@@ -9,7 +9,6 @@ since is read again, so that what is recorded is what runs.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import difflib
 import hashlib
@@ -18,24 +17,12 @@ import importlib.util
 import os
 import pathlib
 import sys
-import sysconfig
 import traceback
 import types
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-Code = Mapping[str, Mapping[str, str]]
-"""For each file `path` and `sha256`, by what its part is named with, or, for
-those that a part imports, by the name of the module."""
+from . import code_files
 
-_OURS = tuple(
-    pathlib.Path(__file__).resolve().parents[1] / name
-    for name in ('core', 'pipelines', 'launch')
-)
-_INSTALLED = {
-    pathlib.Path(sysconfig.get_path(name)).resolve()
-    for name in ('stdlib', 'purelib', 'platlib')
-}
 # Hashes of files when they were read, and the modules that were read here.
 _hashes: dict[pathlib.Path, str] = {}
 _read: set[str] = set()
@@ -63,53 +50,11 @@ def module_of(where: str) -> types.ModuleType:
     path = pathlib.Path(where).expanduser().resolve()
     if not path.is_file():
       raise Mistake(f'there is no file {where}{_near_file(path)}')
-    module = _loaded(path) or _imported(*_dotted(path), path)
+    module = _loaded(path) or _imported(*code_files.dotted(path), path)
   else:
     module = sys.modules.get(where) or _imported(pathlib.Path.cwd(), where)
   _read_again_if_edited(module)
   return module
-
-
-def sources(module: types.ModuleType) -> dict[str, pathlib.Path]:
-  """Finds the files of a module: its own, and those next to it that it imports.
-
-  Args:
-    module: A module.
-
-  Returns:
-    Paths by the names of modules, the module's own first; none of a module that
-    is ours, or that is not written in Python.
-  """
-  own = _file(module)
-  if own is None or _is_ours(own):
-    return {}
-  root, name = _dotted(own)
-  found: dict[str, pathlib.Path] = {}
-  waiting = {name: own}
-  while waiting:
-    name, path = waiting.popitem()
-    found[name] = path
-    for each in _imports(name, path):
-      beside = _beside(root, each, name)
-      if beside is not None and each not in found:
-        waiting[each] = beside
-  return found
-
-
-def read_code(values: Any) -> dict[str, dict[str, str]]:
-  """Reads what config.json has of this.
-
-  Raises:
-    ValueError: If it is not of the form.
-  """
-  if not isinstance(values, dict) or not all(
-      isinstance(file, dict)
-      and file.keys() == {'path', 'sha256'}
-      and all(isinstance(value, str) for value in file.values())
-      for file in values.values()
-  ):
-    raise ValueError(f'its code is {values!r}')
-  return values
 
 
 def digest(path: pathlib.Path) -> str:
@@ -159,7 +104,7 @@ def _imported(
     else:
       # It may be the program itself, whose name is __main__.
       module = (origin and _loaded(origin)) or importlib.import_module(name)
-    files = sources(module)
+    files = code_files.sources(module)
     keep(len(files) > 1)
   _read.update([module.__name__, *files])
   for file in files.values():
@@ -230,7 +175,7 @@ def _explained(root: pathlib.Path, name: str) -> Iterator[None]:
 
 def _read_again_if_edited(module: types.ModuleType) -> None:
   """Reads again the files of a module that were edited since."""
-  files = sources(module)
+  files = code_files.sources(module)
   edited = [
       name
       for name, path in files.items()
@@ -238,15 +183,12 @@ def _read_again_if_edited(module: types.ModuleType) -> None:
   ]
   if not edited or module.__name__ not in _read:
     return
-  root = _dotted(next(iter(files.values())))[0]
-  others = [
-      sys.modules[name]
-      for name in edited
-      if name in sys.modules and _file(sys.modules[name]) == files[name]
-  ]
+  root = code_files.dotted(next(iter(files.values())))[0]
+  known = [(sys.modules[n], files[n]) for n in edited if n in sys.modules]
+  others = [each for each, path in known if code_files.file(each) == path]
   with _explained(root, module.__name__), _on_path(root):
     for each in [m for m in others if m is not module] + [module]:
-      file = _file(each)
+      file = code_files.file(each)
       assert file is not None
       exec(compile(file.read_bytes(), str(file), 'exec'), vars(each))
   for path in files.values():
@@ -256,70 +198,10 @@ def _read_again_if_edited(module: types.ModuleType) -> None:
 def _loaded(path: pathlib.Path) -> types.ModuleType | None:
   """Finds the module that a file was imported as."""
   for module in list(sys.modules.values()):
-    file = getattr(module, '__file__', None)
-    if file and os.path.basename(file) == path.name and _file(module) == path:
+    name = os.path.basename(getattr(module, '__file__', None) or '')
+    if name == path.name and code_files.file(module) == path:
       return module
   return None
-
-
-def _file(module: types.ModuleType) -> pathlib.Path | None:
-  file = getattr(module, '__file__', None)
-  path = pathlib.Path(file).resolve() if file else None
-  return path if path and path.suffix == '.py' and path.is_file() else None
-
-
-def _dotted(path: pathlib.Path) -> tuple[pathlib.Path, str]:
-  """Returns the folder that a file is imported from, and its name there."""
-  names = [] if path.name == '__init__.py' else [path.stem]
-  folder = path.parent
-  while (folder / '__init__.py').is_file():
-    names.insert(0, folder.name)
-    folder = folder.parent
-  return folder, '.'.join(names)
-
-
-def _beside(
-    root: pathlib.Path, name: str, importer: str
-) -> pathlib.Path | None:
-  """Finds a file of a module that lies in a folder, if it is the user's."""
-  is_other = name.partition('.')[0] != importer.partition('.')[0]
-  if root in _INSTALLED and is_other:
-    return None
-  stem = root.joinpath(*name.split('.'))
-  for path in (stem.with_name(f'{stem.name}.py'), stem / '__init__.py'):
-    if path.is_file() and not _is_ours(path.resolve()):
-      return path.resolve()
-  return None
-
-
-def _is_ours(path: pathlib.Path) -> bool:
-  return any(folder in path.parents for folder in _OURS)
-
-
-def _imports(name: str, path: pathlib.Path) -> Iterator[str]:
-  """Yields the names that a file imports, of modules and what is in them."""
-  package = name if path.name == '__init__.py' else name.rpartition('.')[0]
-  try:
-    tree = ast.parse(path.read_bytes())
-  except (SyntaxError, ValueError):
-    return
-  for node in ast.walk(tree):
-    if isinstance(node, ast.Import):
-      named = [alias.name for alias in node.names]
-    elif isinstance(node, ast.ImportFrom):
-      base = node.module or ''
-      if node.level:
-        parents = package.split('.')[: 1 - node.level or None]
-        base = '.'.join([*filter(None, parents), *filter(None, [base])])
-      named = [base, *(f'{base}.{alias.name}' for alias in node.names)]
-      if not base:
-        named = [alias.name for alias in node.names]
-    else:
-      continue
-    for each in named:
-      parts = each.split('.')
-      for size in range(1, len(parts) + 1):  # Packages are read as well.
-        yield '.'.join(parts[:size])
 
 
 def _near_file(path: pathlib.Path) -> str:

@@ -13,7 +13,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from . import arguments, built_in, imports, programs, trials
 from . import own as own_parts
@@ -34,20 +34,6 @@ _NOT_THE_USERS = {
     'metric': ('num_classes',),
 }
 _Known = Mapping[str, Callable[..., Any]]
-
-
-class Named(NamedTuple):
-  """One of several parts of a flag.
-
-  Attributes:
-    name: What values of it are called: the name of the function.
-    part: The value of the flag.
-    arguments: The user's arguments for it.
-  """
-
-  name: str
-  part: Any
-  arguments: dict[str, Any]
 
 
 def names(kind: str) -> list[str]:
@@ -282,70 +268,6 @@ def _keywords(
         f'--{kind}_arg={missing[0]}=VALUE.'
     )
   return keywords
-
-
-def several(
-    kind: str, wanted: Sequence[Any], own: Mapping[str, Any]
-) -> list[Named]:
-  """Splits the arguments NAME.ARGUMENT of several parts.
-
-  Args:
-    kind: `metric` or `hook`.
-    wanted: The parts.
-    own: The user's arguments by NAME.ARGUMENT.
-
-  Returns:
-    The parts, with their own arguments.
-
-  Raises:
-    UserError: If two have one name, or an argument is of none of them.
-  """
-  called = [own_parts.name_of(find(kind, each)) for each in wanted]
-  for name in called:
-    if called.count(name) > 1:
-      raise programs.UserError(
-          f'--{own_parts.flag_of(kind)}: two are called {name}; rename one.'
-      )
-  for key in own:
-    name, dot, _ = key.partition('.')
-    if name not in called or not dot:
-      raise programs.UserError(
-          f'--{kind}_arg={key}: expected NAME.ARGUMENT=VALUE, NAME one of '
-          f'{", ".join(called) or "none"}{imports.near(name, called)}'
-      )
-  return [
-      Named(name, part, {
-          key.partition('.')[2]: value
-          for key, value in own.items()
-          if key.partition('.')[0] == name
-      })
-      for name, part in zip(called, wanted, strict=True)
-  ]
-
-
-def hooks(
-    wanted: Sequence[Any], own: Mapping[str, Any]
-) -> list[Callable[..., Any]]:
-  """Finds the hooks of a config, and gives them their arguments.
-
-  Args:
-    wanted: The value of --hooks.
-    own: The value of --hook_arg.
-
-  Returns:
-    Functions of (step, values), and objects that can be called like them.
-
-  Raises:
-    UserError: If one is not valid.
-  """
-  found = []
-  for each in several('hook', wanted, own):
-    function = find('hook', each.part)
-    if isinstance(function, type):
-      found.append(call('hook', function, each.arguments))
-    else:
-      found.append(bind('hook', each.part, each.arguments))
-  return found
 
 
 @contextlib.contextmanager

@@ -14,8 +14,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from . import code_files, imports, own, parts, programs, typed_json
 from . import config as config_lib
-from . import imports, own, parts, programs, typed_json
 
 _ONE = ('dataset', 'task', 'model', 'loss', 'optimizer', 'schedule', 'augment')
 _SEVERAL = {'metrics': 'metric', 'hooks': 'hook'}
@@ -28,7 +28,7 @@ def sources(config: config_lib.Config) -> dict[str, dict[str, str]]:
     config: The config.
 
   Returns:
-    See `imports.Code`.
+    See `code_files.Code`.
 
   Raises:
     UserError: If a part cannot be found.
@@ -45,7 +45,7 @@ def sources(config: config_lib.Config) -> dict[str, dict[str, str]]:
       where = typed_json.name_of(function).rpartition(':')[0]
       name = getattr(function, '__module__', None) or type(function).__module__
       module = sys.modules[name]
-    for index, (name, path) in enumerate(imports.sources(module).items()):
+    for index, (name, path) in enumerate(code_files.sources(module).items()):
       found[name if index else where] = {
           'path': str(path), 'sha256': imports.digest(path)
       }
@@ -65,7 +65,7 @@ def _own(config: config_lib.Config) -> Iterator[tuple[str, Any]]:
 
 
 def differences(
-    before: imports.Code, now: imports.Code
+    before: code_files.Code, now: code_files.Code
 ) -> dict[str, list[Any]]:
   """Returns the files that are not as before: `[before, now]`, by name.
 
@@ -79,7 +79,7 @@ def differences(
 
 
 def is_same(
-    part: Any, other: Any, before: imports.Code, now: imports.Code
+    part: Any, other: Any, before: code_files.Code, now: code_files.Code
 ) -> bool:
   """Returns whether two values of a flag name the same part of the same file.
 
@@ -111,7 +111,7 @@ def is_same(
 
 def located(
     config: config_lib.Config,
-    code: imports.Code,
+    code: code_files.Code,
     workdir: pathlib.Path,
     *,
     accept_changes: bool,

@@ -121,3 +121,19 @@ def headline(result: Mapping[str, Any]) -> str:
     if name in result:
       return f'{name} {result[name]:.4f}'
   return f'{result["num_steps"]} steps'
+
+
+def complete(directory: workdir.Workdir) -> str:
+  """Says that there is nothing left to do, and what was found."""
+  result = directory.read_result() or {}
+  text = (
+      f'The run in {directory.path} is complete: {headline(result)}.'
+  )
+  if stopped := result.get('stopped'):
+    return (
+        f'{text} {stopped["hook"]} ended it at step {stopped["step"]}: '
+        f'{stopped["reason"]}. Other flags for that go on with it.'
+    )
+  return (
+      f'{text} Name another --workdir to train again, or more epochs to go on.'
+  )

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from . import checksums, imports, programs, recorded, tasks
+from . import checksums, code_files, programs, recorded, tasks
 from . import config as config_lib
 from . import data as data_lib
 from . import workdir as workdir_lib
@@ -89,7 +89,7 @@ def changed(
     before: workdir_lib.Start,
     config: config_lib.Config,
     data: data_lib.DataSpec,
-    code: imports.Code | None = None,
+    code: code_files.Code | None = None,
 ) -> dict[str, Any]:
   """Returns all that a second start changes, `[before, now]` by name."""
   changes = {

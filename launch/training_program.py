@@ -19,12 +19,12 @@ from . import (
   interruption,
   loop,
   opening,
-  parts,
   programs,
   reading,
   recorded,
   results,
   resuming,
+  several,
   tasks,
 )
 from . import config as config_lib
@@ -114,7 +114,7 @@ def _run(
       stack.enter_context(directory.locked(say))
       resumed = resuming.check(directory, config)
       if resumed.is_complete:
-        say(_complete(directory))
+        say(results.complete(directory))
         if not needs_state:
           return _result(directory, None)
     experiment, dataset = _prepare(config)
@@ -132,7 +132,7 @@ def _run(
         directory,
         say,
         started=started,
-        hooks=parts.hooks(config.hooks, config.hook_arg),
+        hooks=several.hooks(config.hooks, config.hook_arg),
         steps_per_loop=config.steps_per_loop,
         count_compilations=compilations,
     )
@@ -290,18 +290,3 @@ def _finish(
     say(f'report/ is not complete: {programs.reason(error)}')
   say(f'{results.headline(result)}; {directory.path}/result.json')
   return result
-
-
-def _complete(directory: workdir_lib.Workdir) -> str:
-  result = directory.read_result() or {}
-  text = (
-      f'The run in {directory.path} is complete: {results.headline(result)}.'
-  )
-  if stopped := result.get('stopped'):
-    return (
-        f'{text} {stopped["hook"]} ended it at step {stopped["step"]}: '
-        f'{stopped["reason"]}. Other flags for that go on with it.'
-    )
-  return (
-      f'{text} Name another --workdir to train again, or more epochs to go on.'
-  )

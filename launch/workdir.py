@@ -18,8 +18,8 @@ from core import checkpoint_files
 
 from . import (
   checksums,
+  code_files,
   environment,
-  imports,
   json_files,
   locks,
   metrics_file,
@@ -68,7 +68,7 @@ class Start:
   data: data_lib.DataSpec
   first_checkpoint: int | None
   stopped: dict[str, Any] | None = None
-  code: imports.Code = dataclasses.field(default_factory=dict)
+  code: code_files.Code = dataclasses.field(default_factory=dict)
 
 
 class Workdir:
@@ -178,7 +178,7 @@ class Workdir:
       self,
       config: config_lib.Config,
       data: data_lib.DataSpec,
-      code: imports.Code | None = None,
+      code: code_files.Code | None = None,
   ) -> None:
     """Starts the run: writes config.json.
 
@@ -207,7 +207,7 @@ class Workdir:
       changes: Mapping[str, Any],
       config: config_lib.Config,
       data: data_lib.DataSpec,
-      code: imports.Code | None = None,
+      code: code_files.Code | None = None,
       stopped: Mapping[str, Any] | None = None,
   ) -> None:
     """Changes config.json, and keeps what changed in its history.
@@ -259,7 +259,7 @@ class Workdir:
           data_lib.DataSpec.from_json(values.get('data')),
           saved,
           stopped,
-          imports.read_code(values.get('code', {})),
+          code_files.read_code(values.get('code', {})),
       )
     except ValueError as error:
       raise programs.UserError(

@@ -17,7 +17,7 @@ from core import export as export_lib
 from .. import config as config_lib
 from .. import data as data_lib
 from .. import programs
-from . import confusion, features, making
+from . import class_weights, confusion, features, making
 from . import task as task_lib
 
 HEADLINE = (
@@ -183,66 +183,7 @@ def make_loss(
   loss = making.loss(config, LOSSES, DEFAULT_LOSS, **options)
   if config.loss_arg:
     _try(loss, config)
-  return weighted(loss, class_weights(data, config))
-
-
-def class_weights(
-    data: data_lib.DataSpec, config: config_lib.Config
-) -> Sequence[float] | None:
-  """Returns the factor of the loss of each class.
-
-  `balanced` is in inverse proportion to the training examples of each class,
-  1 on average over them.
-
-  Raises:
-    UserError: If there is not one for each class, or none counts.
-  """
-  weights, num_classes = config.class_weights, data.target.num_classes
-  if weights is None:
-    return None
-  if weights == 'balanced':
-    total = sum(data.class_counts)
-    return [total / (num_classes * max(n, 1)) for n in data.class_counts]
-  if len(weights) != num_classes:
-    raise programs.UserError(
-        f'--class_weights: {len(weights)} weights for {num_classes} classes; '
-        'give one for each class.'
-    )
-  # float32 would take what is nearer to 0 for 0, and what is larger for inf.
-  if not all(w == 0 or 1e-30 <= w <= 1e30 for w in weights) or not any(weights):
-    raise programs.UserError(
-        f'--class_weights: {",".join(map(str, weights))}: expected 0 or '
-        'numbers in [1e-30, 1e30], and not all of them 0.'
-    )
-  return weights
-
-
-def weighted(
-    loss: objectives.Loss, weights: Sequence[float] | None
-) -> objectives.Loss:
-  """Multiplies the loss of each label by the factor of its class.
-
-  Args:
-    loss: A function of labels, integers, and logits to losses of their shape.
-    weights: The factor of each class; None leaves the loss as it is.
-
-  Returns:
-    The loss. It raises UserError if the losses have another shape.
-  """
-  if weights is None:
-    return loss
-
-  def weighted_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    values = loss(labels, logits)
-    if len(values.shape) != len(labels.shape):
-      raise programs.UserError(
-          '--class_weights: the loss is one for each example, not for each of '
-          'its labels.'
-      )
-    factors = tf.constant(weights, values.dtype)
-    return values * tf.gather(factors, labels)
-
-  return weighted_loss
+  return class_weights.weighted(loss, class_weights.of(data, config))
 
 
 def _try(loss: objectives.Loss, config: config_lib.Config) -> None:

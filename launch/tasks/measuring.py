@@ -9,7 +9,7 @@ from typing import Any
 from core import metrics as metrics_lib
 
 from .. import data as data_lib
-from .. import parts
+from .. import parts, several
 from . import task as task_lib
 
 
@@ -39,7 +39,7 @@ def replaced(
     offered['num_classes'] = target.num_classes
   members = {
       each.name: parts.call('metric', each.part, each.arguments, **offered)
-      for each in parts.several('metric', wanted, given)
+      for each in several.named('metric', wanted, given)
   }
   result = copy.copy(task)
   result.train_metric = result.eval_metric = metrics_lib.collection(members)

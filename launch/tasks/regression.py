@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,46 +15,18 @@ from core import losses, metrics, objectives
 from .. import config as config_lib
 from .. import data as data_lib
 from .. import programs
-from . import columns, features, making
+from . import columns, features, making, quantiles, scatter
 from . import task as task_lib
 
 QUANTILE = 'quantile'
 DEFAULT_LOSS = 'squared_error'
-_LEVELS = (0.1, 0.5, 0.9)
-
-
-def quantiles(
-    labels: tf.Tensor,
-    predictions: tf.Tensor,
-    *,
-    levels: Sequence[float] = _LEVELS,
-) -> tf.Tensor:
-  r"""Computes the mean pinball loss of several quantiles.
-
-  Args:
-    labels: ``[batch_size, num_numbers]``.
-    predictions: ``[batch_size, num_numbers, num_levels]``.
-    levels: Which quantiles are predicted, in (0, 1), ascending.
-
-  Returns:
-    ``[batch_size]``.
-
-  Reference:
-    Koenker and Bassett, `Regression Quantiles
-    <https://doi.org/10.2307/1913643>`_, 1978, equation 3.1.
-  """
-  each = [
-      losses.quantile(labels, predictions[..., i], level=level)
-      for i, level in enumerate(levels)
-  ]
-  return tf.add_n(each) / len(each)
 
 
 LOSSES: dict[str, Callable[..., tf.Tensor]] = {
     'absolute_error': losses.absolute_error,
     'huber': losses.huber,
     'log_cosh': losses.log_cosh,
-    QUANTILE: quantiles,
+    QUANTILE: quantiles.loss,
     'squared_error': losses.squared_error,
 }
 
@@ -244,7 +216,7 @@ class Regression(task_lib.Task):
         values=numbers,
         figures={
             'predictions.png': functools.partial(
-                figure, counts, self._names, self._mean, self._std
+                scatter.draw, counts, self._names, self._mean, self._std
             )
         },
     )
@@ -291,7 +263,7 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Regression:
   name = config.loss or DEFAULT_LOSS
   levels: tuple[float, ...] = ()
   if name == QUANTILE:
-    levels = tuple(config.loss_arg.get('levels', _LEVELS))
+    levels = tuple(config.loss_arg.get('levels', quantiles.LEVELS))
     if not levels or list(levels) != sorted(set(levels)) or not all(
         0 < level < 1 for level in levels
     ):
@@ -305,43 +277,3 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Regression:
   loss = making.loss(config, LOSSES, DEFAULT_LOSS)
   inputs = features.of_data(model, data)
   return Regression(data, model, loss, inputs, levels)
-
-
-def figure(
-    counts: np.ndarray,
-    names: Sequence[str],
-    mean: np.ndarray,
-    std: np.ndarray,
-) -> Any:
-  """Plots predictions against labels, a panel for each target.
-
-  Args:
-    counts: How many examples lie in each bin, ``[num_targets, num_bins,
-      num_bins]``, a row for each bin of labels.
-    names: The name of each target.
-    mean: The mean of each in training.
-    std: Their standard deviations.
-
-  Returns:
-    A Figure of matplotlib.
-  """
-  from matplotlib import figure as figure_lib  # Slow, and needed at the end.
-
-  shown = min(len(counts), 4)
-  plot = figure_lib.Figure(figsize=(4.5 * shown, 4), layout='constrained')
-  panels = np.ravel(plot.subplots(1, shown))
-  for index, panel in enumerate(panels):
-    low, high = (
-        mean[index] + std[index] * edge
-        for edge in (-columns.NUM_DEVIATIONS, columns.NUM_DEVIATIONS)
-    )
-    panel.imshow(
-        np.log1p(counts[index].T), origin='lower', cmap='Blues', aspect='auto',
-        extent=(low, high, low, high),
-    )
-    panel.plot([low, high], [low, high], color='gray', linewidth=0.8)
-    panel.set(xlabel='label', ylabel='prediction')
-    panel.set_title(
-        names[index] if len(counts) > 1 else 'test', parse_math=False
-    )
-  return plot

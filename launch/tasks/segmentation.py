@@ -14,7 +14,7 @@ from core.metrics import rates
 
 from .. import config as config_lib
 from .. import data as data_lib
-from . import classification, confusion, features, making
+from . import class_weights, classification, confusion, features, making
 from . import task as task_lib
 
 DEFAULT_LOSS = 'softmax_cross_entropy'
@@ -102,14 +102,14 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Segmentation:
   num_classes = data.target.num_classes
   model = making.model(config, data, num_classes)
   inputs = features.of_data(model, data)
-  loss = classification.weighted(
+  loss = class_weights.weighted(
       making.loss(
           config,
           LOSSES,
           DEFAULT_LOSS,
           **making.smoothing(config, LOSSES, DEFAULT_LOSS),
       ),
-      classification.class_weights(data, config),
+      class_weights.of(data, config),
   )
   return Segmentation(
       data,

@@ -1,4 +1,7 @@
-"""Tests of launch.imports."""
+"""Tests of launch.imports.
+
+Covers: code_files.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import sys
 
 from absl.testing import absltest, parameterized
 
-from launch import imports
+from launch import code_files, imports
 from tests.launch import runs
 
 _NAMES = ('mine_a', 'mine_b', 'mine_pkg', 'mine_pkg.inner', 'mine_pkg.other')
@@ -46,7 +49,7 @@ class ImportsTest(parameterized.TestCase):
     self.assertEqual(module.__name__, 'mine_pkg.inner')
     self.assertIs(imports.module_of('mine_pkg.inner'), module)
     self.assertEqual(
-        set(imports.sources(module)),
+        set(code_files.sources(module)),
         {'mine_pkg', 'mine_pkg.inner', 'mine_pkg.other'},
     )
 
@@ -58,17 +61,17 @@ class ImportsTest(parameterized.TestCase):
     self.assertTrue(module.mine)
     self.assertIs(sys.modules['numpy'], numpy)
     self.assertIs(imports.module_of('./numpy.py'), module)
-    self.assertLen(imports.sources(module), 1)
+    self.assertLen(code_files.sources(module), 1)
 
   def test_one_of_ours_is_the_one_that_is_loaded(self):
     for name in ('launch.imports', imports.__file__):
       self.assertIs(imports.module_of(name), imports)
-    self.assertEmpty(imports.sources(imports))
+    self.assertEmpty(code_files.sources(imports))
 
   def test_the_folder_stays_on_the_path_for_neighbours_alone(self):
     folder = self.root / 'alone'
     alone = self.write('alone/mine_a.py', 'import os, numpy')
-    self.assertEqual(list(imports.sources(imports.module_of(str(alone)))),
+    self.assertEqual(list(code_files.sources(imports.module_of(str(alone)))),
                      ['mine_a'])
     self.assertNotIn(str(folder), sys.path)
     runs.forget('mine_a')
@@ -78,7 +81,7 @@ class ImportsTest(parameterized.TestCase):
     module = imports.module_of(str(two))
     self.assertEqual(module.late(), 2)
     self.assertEqual(sys.path[-1], str(self.root / 'two'))
-    self.assertEqual(set(imports.sources(module)), {'mine_a', 'mine_b'})
+    self.assertEqual(set(code_files.sources(module)), {'mine_a', 'mine_b'})
 
   def test_an_edited_file_is_read_again(self):
     path = self.write('mine_a.py', 'import mine_b\ny = 1 + mine_b.x')

@@ -1,6 +1,6 @@
 """Tests of launch.parts: names to objects, and what is said of mistakes.
 
-Covers: built_in, own, trials.
+Covers: built_in, own, several, trials.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import losses, models, optimizers
-from launch import parts, programs, tasks
+from launch import parts, programs, several, tasks
 from tests.launch import runs
 
 _CODE = """
@@ -201,28 +201,28 @@ class OwnTest(_TestCase):
     self.assertIsInstance(optimizer, optimizers.GradientTransformation)
 
   def test_several(self):
-    named = parts.several(
+    named = several.named(
         'metric', ['accuracy', 'my_parts.py:cost'], {'cost.factor': 3.0}
     )
     self.assertEqual([(each.name, each.arguments) for each in named],
                      [('accuracy', {}), ('cost', {'factor': 3.0})])
     with self.assertRaisesRegex(programs.UserError, 'two are called accuracy'):
-      parts.several('metric', ['accuracy', 'core.metrics:accuracy'], {})
+      several.named('metric', ['accuracy', 'core.metrics:accuracy'], {})
     for key in ('cots.factor', 'factor', 'cost'):
       with self.assertRaisesRegex(
           programs.UserError, f'--metric_arg={key}: expected NAME.ARGUMENT=VAL'
       ):
-        parts.several('metric', ['my_parts.py:cost'], {key: 3.0})
+        several.named('metric', ['my_parts.py:cost'], {key: 3.0})
 
   def test_hooks(self):
-    function, counts = parts.hooks(
+    function, counts = several.hooks(
         ['my_parts:hook', 'my_parts:Counts'], {'hook.at': 7, 'Counts.limit': 4}
     )
     self.assertIsNone(function(6, {}))
     self.assertEqual(function(7, {}), 'enough')
     self.assertEqual(counts.limit, 4)
     with self.assertRaisesRegex(programs.UserError, '--hook_arg=step: no such'):
-      parts.hooks(['my_parts:hook'], {'hook.step': 7})
+      several.hooks(['my_parts:hook'], {'hook.step': 7})
 
   @parameterized.parameters(
       ('model', 'my_parts.py:Ned', 'my_parts.py has no Ned; it has Net, .*'

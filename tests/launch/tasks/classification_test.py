@@ -1,6 +1,6 @@
 """Tests of launch.tasks.classification.
 
-Covers: confusion.
+Covers: class_weights, confusion.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Tests of launch.tasks.regression.
 
-Covers: columns.
+Covers: columns, quantiles, scatter.
 """
 
 from __future__ import annotations

@@ -1,0 +1,125 @@
+"""The files of a user's code: what a module is made of."""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import sysconfig
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Code = Mapping[str, Mapping[str, str]]
+"""For each file `path` and `sha256`, by what its part is named with, or, for
+those that a part imports, by the name of the module."""
+_OURS = tuple(
+    pathlib.Path(__file__).resolve().parents[1] / name
+    for name in ('core', 'pipelines', 'launch')
+)
+_INSTALLED = {
+    pathlib.Path(sysconfig.get_path(name)).resolve()
+    for name in ('stdlib', 'purelib', 'platlib')
+}
+
+
+def sources(module: types.ModuleType) -> dict[str, pathlib.Path]:
+  """Finds the files of a module: its own, and those next to it that it imports.
+
+  Args:
+    module: A module.
+
+  Returns:
+    Paths by the names of modules, the module's own first; none of a module that
+    is ours, or that is not written in Python.
+  """
+  own = file(module)
+  if own is None or _is_ours(own):
+    return {}
+  root, name = dotted(own)
+  found: dict[str, pathlib.Path] = {}
+  waiting = {name: own}
+  while waiting:
+    name, path = waiting.popitem()
+    found[name] = path
+    for each in _imports(name, path):
+      beside = _beside(root, each, name)
+      if beside is not None and each not in found:
+        waiting[each] = beside
+  return found
+
+
+def read_code(values: Any) -> dict[str, dict[str, str]]:
+  """Reads what config.json has of this.
+
+  Raises:
+    ValueError: If it is not of the form.
+  """
+  if not isinstance(values, dict) or not all(
+      isinstance(file, dict)
+      and file.keys() == {'path', 'sha256'}
+      and all(isinstance(value, str) for value in file.values())
+      for file in values.values()
+  ):
+    raise ValueError(f'its code is {values!r}')
+  return values
+
+
+def file(module: types.ModuleType) -> pathlib.Path | None:
+  """Returns the file of a module, if it is one of Python's."""
+  file = getattr(module, '__file__', None)
+  path = pathlib.Path(file).resolve() if file else None
+  return path if path and path.suffix == '.py' and path.is_file() else None
+
+
+def dotted(path: pathlib.Path) -> tuple[pathlib.Path, str]:
+  """Returns the folder that a file is imported from, and its name there."""
+  names = [] if path.name == '__init__.py' else [path.stem]
+  folder = path.parent
+  while (folder / '__init__.py').is_file():
+    names.insert(0, folder.name)
+    folder = folder.parent
+  return folder, '.'.join(names)
+
+
+def _beside(
+    root: pathlib.Path, name: str, importer: str
+) -> pathlib.Path | None:
+  """Finds a file of a module that lies in a folder, if it is the user's."""
+  is_other = name.partition('.')[0] != importer.partition('.')[0]
+  if root in _INSTALLED and is_other:
+    return None
+  stem = root.joinpath(*name.split('.'))
+  for path in (stem.with_name(f'{stem.name}.py'), stem / '__init__.py'):
+    if path.is_file() and not _is_ours(path.resolve()):
+      return path.resolve()
+  return None
+
+
+def _is_ours(path: pathlib.Path) -> bool:
+  return any(folder in path.parents for folder in _OURS)
+
+
+def _imports(name: str, path: pathlib.Path) -> Iterator[str]:
+  """Yields the names that a file imports, of modules and what is in them."""
+  package = name if path.name == '__init__.py' else name.rpartition('.')[0]
+  try:
+    tree = ast.parse(path.read_bytes())
+  except (SyntaxError, ValueError):
+    return
+  for node in ast.walk(tree):
+    if isinstance(node, ast.Import):
+      named = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+      base = node.module or ''
+      if node.level:
+        parents = package.split('.')[: 1 - node.level or None]
+        base = '.'.join([*filter(None, parents), *filter(None, [base])])
+      named = [base, *(f'{base}.{alias.name}' for alias in node.names)]
+      if not base:
+        named = [alias.name for alias in node.names]
+    else:
+      continue
+    for each in named:
+      parts = each.split('.')
+      for size in range(1, len(parts) + 1):  # Packages are read as well.
+        yield '.'.join(parts[:size])

@@ -1,0 +1,86 @@
+"""Several parts of one flag, and which argument is whose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from . import imports, own, parts, programs
+
+
+class Named(NamedTuple):
+  """One of several parts of a flag.
+
+  Attributes:
+    name: What values of it are called: the name of the function.
+    part: The value of the flag.
+    arguments: The user's arguments for it.
+  """
+
+  name: str
+  part: Any
+  arguments: dict[str, Any]
+
+
+def named(
+    kind: str, wanted: Sequence[Any], given: Mapping[str, Any]
+) -> list[Named]:
+  """Splits the arguments NAME.ARGUMENT of several parts.
+
+  Args:
+    kind: `metric` or `hook`.
+    wanted: The parts.
+    given: The user's arguments by NAME.ARGUMENT.
+
+  Returns:
+    The parts, with their own arguments.
+
+  Raises:
+    UserError: If two have one name, or an argument is of none of them.
+  """
+  called = [own.name_of(parts.find(kind, each)) for each in wanted]
+  for name in called:
+    if called.count(name) > 1:
+      raise programs.UserError(
+          f'--{own.flag_of(kind)}: two are called {name}; rename one.'
+      )
+  for key in given:
+    name, dot, _ = key.partition('.')
+    if name not in called or not dot:
+      raise programs.UserError(
+          f'--{kind}_arg={key}: expected NAME.ARGUMENT=VALUE, NAME one of '
+          f'{", ".join(called) or "none"}{imports.near(name, called)}'
+      )
+  return [
+      Named(name, part, {
+          key.partition('.')[2]: value
+          for key, value in given.items()
+          if key.partition('.')[0] == name
+      })
+      for name, part in zip(called, wanted, strict=True)
+  ]
+
+
+def hooks(
+    wanted: Sequence[Any], given: Mapping[str, Any]
+) -> list[Callable[..., Any]]:
+  """Finds the hooks of a config, and gives them their arguments.
+
+  Args:
+    wanted: The value of --hooks.
+    given: The value of --hook_arg.
+
+  Returns:
+    Functions of (step, values), and objects that can be called like them.
+
+  Raises:
+    UserError: If one is not valid.
+  """
+  found = []
+  for each in named('hook', wanted, given):
+    function = parts.find('hook', each.part)
+    if isinstance(function, type):
+      found.append(parts.call('hook', function, each.arguments))
+    else:
+      found.append(parts.bind('hook', each.part, each.arguments))
+  return found
