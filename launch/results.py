@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import html
+import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -28,6 +31,15 @@ class Result(NamedTuple):
   values: dict[str, Any]
   workdir: str
   stopped: loop.Stopped | None
+
+  def _repr_html_(self) -> str:
+    """Shows in a notebook what the run came to, with the plots of report/."""
+    plots = ''.join(
+        '<img src="data:image/png;base64,'
+        f'{base64.b64encode(path.read_bytes()).decode()}">'
+        for path in sorted(pathlib.Path(self.workdir).glob('report/*.png'))
+    )
+    return f'<p>{html.escape(headline(self.values))}</p>{plots}'
 
 
 def summarize(

@@ -1,4 +1,4 @@
-"""The line that tells how far a run is, live where there is a terminal.
+"""The line that tells how far a run is, live in a terminal or a notebook.
 
 The epoch is that of the step taken last: its last step is still in it.
 """
@@ -14,6 +14,8 @@ from typing import TextIO
 from .. import loop, periods
 
 PLAIN_EVERY_SECS = 5.0
+# The package of what is the standard output there.
+_NOTEBOOK = 'ipykernel'
 
 
 class Progress(loop.Hook):
@@ -39,7 +41,8 @@ class Progress(loop.Hook):
       stream: Where to write, by default the standard output.
     """
     self._stream = stream or sys.stdout
-    self._is_live = self._stream.isatty()
+    kind = type(self._stream).__module__.partition('.')[0]
+    self._is_live = self._stream.isatty() or kind == _NOTEBOOK
     self._is_silent = silent
     self._at = at
     self._batch_size = global_batch_size
@@ -96,11 +99,17 @@ class Progress(loop.Hook):
       self._stream.flush()
       self._width = 0
 
+  def _columns(self) -> int:
+    """Returns the width of the line."""
+    if not self._stream.isatty():
+      return 80
+    # A terminal may not know its width, and says 0.
+    return os.get_terminal_size(self._stream.fileno()).columns or 80
+
   def _write(self, parts: list[str]) -> None:
     line = '  '.join(parts)
     if self._is_live:
-      # A terminal may not know its width, and says 0.
-      columns = os.get_terminal_size(self._stream.fileno()).columns or 80
+      columns = self._columns()
       # Where it is narrow, the epoch goes first, and what is last of the rest.
       shorter = (line, ' '.join(parts), ' '.join(parts[1:]))
       line = next((s for s in shorter if len(s) < columns), shorter[-1])

@@ -5,6 +5,7 @@ Covers: library.
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import functools
 import json
@@ -108,6 +109,10 @@ class RunTest(parameterized.TestCase):
     self.assertIsInstance(result.state.model, Net)
     self.assertIsNone(result.stopped)
     self.assertGreater(values['test_accuracy'], 0.4)
+    shown = result._repr_html_()  # As a notebook asks for it.
+    self.assertIn(f'test_accuracy {values["test_accuracy"]:.4f}', shown)
+    curves = pathlib.Path(result.workdir, 'report', 'curves.png').read_bytes()
+    self.assertIn(base64.b64encode(curves).decode(), shown)
 
   @parameterized.named_parameters(
       ('arrays', lambda: _arrays()),

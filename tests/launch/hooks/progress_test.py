@@ -156,6 +156,18 @@ class TerminalTest(parameterized.TestCase):
 
 class PlainTest(absltest.TestCase):
 
+  def test_one_line_in_a_notebook(self):
+    """Its standard output is no terminal, and yet takes lines back."""
+    kind = type('OutStream', (io.StringIO,), {'__module__': 'ipykernel.iostream'})
+    line = _progress(3, 50, 8, 4.0, stream=kind())
+    for step in (1, 2, 3):
+      line(step, {'loss': 1.0})
+    shown = line._stream.getvalue()
+    self.assertNotIn('\n', shown)
+    self.assertLen(re.findall(r'\repoch 1/1  step \d/3', shown), 3)
+    line.close()
+    self.assertRegex(line._stream.getvalue(), r'\r +\r$')
+
   def test_whole_lines_every_few_seconds(self):
     clock = _Clock(self)
     stream = io.StringIO()
