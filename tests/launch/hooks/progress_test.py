@@ -158,8 +158,9 @@ class PlainTest(absltest.TestCase):
 
   def test_one_line_in_a_notebook(self):
     """Its standard output is no terminal, and yet takes lines back."""
-    kind = type('OutStream', (io.StringIO,), {'__module__': 'ipykernel.iostream'})
-    line = _progress(3, 50, 8, 4.0, stream=kind())
+    of_notebook = {'__module__': 'ipykernel.iostream'}
+    stream = type('OutStream', (io.StringIO,), of_notebook)()
+    line = _progress(3, 50, 8, 4.0, stream=stream)
     for step in (1, 2, 3):
       line(step, {'loss': 1.0})
     shown = line._stream.getvalue()
