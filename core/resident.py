@@ -55,12 +55,13 @@ def place(
     ValueError: If the arrays are of different numbers of examples.
   """
   strategy = strategy or tf.distribute.get_strategy()
-  return _copy(strategy, resident_data.tensors(arrays))
 
+  # One for each call: TensorFlow warns of a function that is traced often.
+  @tf.function(autograph=False)
+  def copy(tensors: Data) -> Data:
+    return strategy.run(lambda mine: _map(tf.identity, mine), (tensors,))
 
-@tf.function(autograph=False)
-def _copy(strategy: tf.distribute.Strategy, tensors: Data) -> Data:
-  return strategy.run(lambda mine: _map(tf.identity, mine), (tensors,))
+  return copy(resident_data.tensors(arrays))
 
 
 def _map(function: Callable[[tf.Tensor], tf.Tensor], data: Any) -> Any:

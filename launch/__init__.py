@@ -1,6 +1,8 @@
 """Programs, such as `python -m launch.train`, and runs from one's own.
 
-`load(run)` gives a trained run. It imports TensorFlow when it is first used.
+In a program of one's own `run(task, dataset, config)` trains, and `load(run)`
+gives a trained run; `Config` has the options. TensorFlow is imported when one
+of them is first used, and no flag is defined.
 """
 
 import glob
@@ -14,9 +16,10 @@ from . import interruption
 
 # While Python looks for a program of ours, and imports what it needs, the first
 # argument is this. Whoever imports the package keeps their signals.
-if sys.argv[:1] == ['-m'] and any(
+_is_module = sys.argv[:1] == ['-m'] and any(
     argument.startswith(f'{__name__}.') for argument in sys.orig_argv
-):
+)
+if _is_module or os.path.basename(sys.argv[0]).startswith('quatrain-'):
   interruption.leave_at_once()
 
 # Set before TensorFlow is imported. Without a GPU it reports each missing CUDA
@@ -31,8 +34,13 @@ processor.use_onednn()
 
 def __getattr__(name: str) -> Any:
   """Returns what of `library` is a name of this package."""
-  if name not in ('load', 'Loaded'):
+  if name not in ('Config', 'Loaded', 'Result', 'load', 'run'):
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-  from . import library
+  try:
+    from . import library
+  except ModuleNotFoundError as error:
+    from . import about
 
+    error.msg += about.how_to_get(error.name)
+    raise
   return getattr(library, name)

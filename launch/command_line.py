@@ -9,6 +9,7 @@ what they belong to.
 from __future__ import annotations
 
 import os
+import pathlib
 import stat
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from absl import flags
 
 _MAX_FILE_BYTES = 2**20
 _MAX_TOKENS = 10_000
+_RECIPES = 'launch/recipes/'
 
 
 class Mistake(flags.Error):
@@ -123,7 +125,7 @@ class _Reader:
 def _text(path: str) -> str:
   """Reads a flag file."""
   try:
-    with open(os.path.expanduser(path), 'rb') as file:
+    with open(_located(path), 'rb') as file:
       if stat.S_ISCHR(os.fstat(file.fileno()).st_mode):
         raise Mistake(f'--flagfile={path}: not a file.')
       content = file.read(_MAX_FILE_BYTES + 1)
@@ -138,6 +140,13 @@ def _text(path: str) -> str:
     raise Mistake(
         f'--flagfile={path}: expected text in UTF-8, one flag per line.'
     ) from None
+
+
+def _located(path: str) -> str:
+  """Returns where a flag file is: a recipe of ours is found from any folder."""
+  if path.startswith(_RECIPES) and not os.path.exists(path):
+    return str(pathlib.Path(__file__).parents[1] / path)
+  return os.path.expanduser(path)
 
 
 def _takes_value(name: str) -> bool:

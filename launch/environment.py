@@ -9,6 +9,8 @@ import platform
 import subprocess
 from typing import Any
 
+from . import about
+
 _PACKAGES = (
     'tensorflow', 'dm-sonnet', 'tensorflow-datasets', 'absl-py', 'chex', 'numpy'
 )
@@ -19,6 +21,7 @@ _VARIABLES = ('TF_ENABLE_ONEDNN_OPTS', 'XLA_FLAGS')
 def describe() -> dict[str, Any]:
   """Describes the environment of this process, for config.json."""
   return {
+      'quatrain': about.version(),
       'python': platform.python_version(),
       'machine': platform.machine(),
       'packages': {
@@ -32,8 +35,10 @@ def describe() -> dict[str, Any]:
 
 
 def _git_revision() -> str | None:
-  """Returns the revision of the source, with a + for uncommitted changes."""
+  """Returns the revision of a checkout, with a + for uncommitted changes."""
   here = pathlib.Path(__file__).parent
+  if not (here.parent / 'pyproject.toml').is_file():
+    return None  # The wheel may lie in a repository of its user.
   command = ['git', 'describe', '--always', '--abbrev=40', '--dirty=+']
   try:
     done = subprocess.run(

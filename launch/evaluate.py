@@ -81,5 +81,10 @@ def _file_name(dataset: str | None) -> str:
   return re.sub('[^A-Za-z0-9]+', '_', f'{dataset}_') if dataset else ''
 
 
-if __name__ == '__main__':
+def program() -> None:
+  """Runs the program as a command: it ends the process."""
   programs.run(main)
+
+
+if __name__ == '__main__':
+  program()

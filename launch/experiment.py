@@ -90,7 +90,6 @@ class Experiment:
       config: config_lib.Config,
       data: data_lib.DataSpec,
       steps_per_epoch: int,
-      task: tasks.Task | None = None,
   ):
     """Makes the parts; no variable is made yet.
 
@@ -98,7 +97,6 @@ class Experiment:
       config: The config.
       data: What the data set is.
       steps_per_epoch: The number of steps of an epoch.
-      task: The task; by default what the config and the data say.
 
     Raises:
       ValueError, UserError: If a name or an argument in the config is not
@@ -108,8 +106,7 @@ class Experiment:
     self.data = data
     self.steps_per_epoch = steps_per_epoch
     self.num_steps = config.num_steps or config.num_epochs * steps_per_epoch
-    self._is_given = task is not None
-    self.task = task or tasks.make(data, config)
+    self.task = tasks.make(data, config)
     if self.task.example_batch is None:
       self.task.example_batch = data.spec.zeros()
     self._example_batch: objectives.Batch = self.task.example_batch
@@ -181,7 +178,7 @@ class Experiment:
     """Makes the model's variables; call it under the strategy's scope."""
     batch = self._example_batch
     forward = functools.partial(self._plain, seed=None, is_training=False)
-    if not self._is_given and self.config.model is not None:
+    if self.config.model is not None:
       model_size.check(
           self.config.model,
           self.config.model_arg,
@@ -191,7 +188,7 @@ class Experiment:
       )
     # Sonnet's initializers draw from TensorFlow's global generator.
     tf.random.set_seed(self.config.seed)
-    if not self._is_given and variables.named(self.model):
+    if variables.named(self.model):
       # Its constructor makes them: by the seed, and under the scope.
       self.model = tasks.make(self.data, self.config).model
       self.task.model = self.model

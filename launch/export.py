@@ -70,5 +70,10 @@ def main() -> int:
   )
 
 
-if __name__ == '__main__':
+def program() -> None:
+  """Runs the program as a command: it ends the process."""
   programs.run(main)
+
+
+if __name__ == '__main__':
+  program()

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -15,8 +16,11 @@ from pipelines import batches, datasets
 
 from . import config as config_lib
 from . import experiment as experiment_lib
-from . import programs, reading, recorded, tasks
+from . import programs, reading, recorded, tasks, typed_json
 from . import workdir as workdir_lib
+
+# What a run is trained with, and neither scored nor used.
+_NOT_NEEDED = ('dataset', 'optimizer', 'schedule', 'augment', 'hooks')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +94,7 @@ def load(
     place: config_lib.Config,
     checkpoint: str | None,
     strategy: tf.distribute.Strategy,
+    given: Mapping[str, Any] | None = None,
 ) -> Run:
   """Rebuilds a run's model and restores its weights.
 
@@ -100,6 +105,8 @@ def load(
     checkpoint: `last`, `best`, or the path of a checkpoint or of a folder of
       them, of which the newest is taken.
     strategy: The strategy to make the variables under.
+    given: Fields of the config, such as the task, that are objects of the
+      program and cannot be found by name.
 
   Returns:
     The run.
@@ -122,7 +129,9 @@ def load(
       config,
       data_dir=place.data_dir or config.data_dir,
       archives_dir=place.archives_dir or config.archives_dir,
+      **(given or {}),
   )
+  _check_not_given(config)
   try:
     experiment = experiment_lib.Experiment(
         config,
@@ -152,6 +161,23 @@ def load(
       checkpoint=path,
       step=int(step.numpy()),
   )
+
+
+def _check_not_given(config: config_lib.Config) -> None:
+  """Refuses a run whose parts no name finds; its data are not needed yet.
+
+  Raises:
+    UserError: If there is such a part.
+  """
+  for field in dataclasses.fields(config):
+    value = getattr(config, field.name)
+    values = value if isinstance(value, tuple) else (value,)
+    if typed_json.GIVEN in values and field.name not in _NOT_NEEDED:
+      raise programs.UserError(
+          f'--workdir={config.workdir}: its {field.name} was an object of the '
+          f'program that trained it: launch.load(..., {field.name}=...) takes '
+          'it, and a function at the top of a file is found by its name.'
+      )
 
 
 def _find(directory: workdir_lib.Workdir, checkpoint: str) -> str:

@@ -17,18 +17,24 @@ from typing import Any
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class Interrupted(BaseException):
-  """A signal came where nothing has to be saved first.
+class Interrupted(KeyboardInterrupt):
+  """A signal came.
 
   Attributes:
     number: The number of the signal.
   """
 
-  def __init__(self, number: int):
-    """Names the signal."""
+  def __init__(
+      self, number: int, what_next: str = 'give the same command again'
+  ):
+    """Names the signal, and what there is to do."""
     name = signal.Signals(number).name
-    super().__init__(f'interrupted by {name}; give the same command again')
+    super().__init__(f'interrupted by {name}; {what_next}')
     self.number = number
+
+
+class Saved(Interrupted):
+  """A signal came in training, and what was trained is saved."""
 
 
 class Interruption:
@@ -46,7 +52,7 @@ class Interruption:
     self._previous: dict[int, Any] = {}
 
   def __enter__(self) -> Interruption:
-    """Begins to catch the signals."""
+    """Begins to catch the signals, which the main thread alone can."""
     for number in _caught():
       self._previous[number] = signal.signal(number, self._remember)
     return self
@@ -84,9 +90,6 @@ def leaving() -> Iterator[None]:
   Raises:
     Interrupted: If a signal comes.
   """
-  if threading.current_thread() is not threading.main_thread():
-    yield
-    return
   previous = {}
 
   def leave(number: int, _: FrameType | None) -> None:
@@ -104,6 +107,8 @@ def leaving() -> Iterator[None]:
 
 def _caught() -> list[signal.Signals]:
   """Lists the signals to catch: under nohup, SIGHUP stays ignored."""
+  if threading.current_thread() is not threading.main_thread():
+    return []
   is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
   return [
       number

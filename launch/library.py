@@ -1,14 +1,18 @@
 """Runs from a program of one's own.
 
+config = launch.Config(num_epochs=20, workdir='runs/houses')
+launch.run('regression', {'rooms': rooms, 'area': area, 'label': price}, config)
+
 run = launch.load('runs/houses')
-run.predict({'numbers': [[3.0, 120.0]], 'categories': [[1]]})['prediction']
-run.predict([{'rooms': 3, 'area': 120, 'kind': 'flat'}])['prediction']
+run.predict([{'rooms': 3, 'area': 120}])['prediction']
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +21,24 @@ import tensorflow as tf
 from pipelines import datasets, encoding
 
 from . import config as config_lib
-from . import evaluation, finished_run, predicting, tasks, unseen
+from . import (
+  evaluation,
+  finished_run,
+  predicting,
+  results,
+  tasks,
+  training_program,
+  typed_json,
+  unseen,
+)
+
+Config = config_lib.Config
+Result = results.Result
+Task = tasks.Task | Callable[..., tasks.Task] | str
+"""A task, a function that makes one of a spec, or the name of either."""
+Dataset = datasets.Dataset | Mapping[str, Any] | Callable[[], Any] | str
+"""A data set, arrays by name or by split and name, a function that returns
+either, or a name as --dataset takes it."""
 
 
 class Loaded:
@@ -77,13 +98,13 @@ class Loaded:
     return self._predictor(predicting.checked(inputs, spec))
 
   def evaluate(
-      self, dataset: datasets.Dataset | str | None = None, split: str = 'test'
+      self, dataset: Dataset | None = None, split: str = 'test'
   ) -> evaluation.Scored:
     """Scores a split of a data set: every example exactly once.
 
     Args:
-      dataset: The data set, or its name as --dataset takes it. Default: that
-        which the run was trained on.
+      dataset: The data set, as `run` takes it. Default: that which the run was
+        trained on.
       split: `train`, `validation`, `test`; or `all` of one that the run has not
         seen.
 
@@ -94,29 +115,120 @@ class Loaded:
       UserError: If there is no such split, or features do not fit those that
         the run was trained on.
     """
-    chosen = unseen.chosen(self._run, dataset, split)
+    other = None if dataset is None else _of_config('dataset', dataset)
+    chosen = unseen.chosen(self._run, other, split)
     return evaluation.Evaluator(
         self._run.experiment, chosen.dataset, self._strategy
     ).run(self._run, chosen.split)
 
 
-def load(run: str, checkpoint: str | None = None) -> Loaded:
+def run(
+    task: Task | None = None,
+    dataset: Dataset | None = None,
+    config: Config | None = None,
+) -> Result:
+  """Trains, or goes on with, a run, as `launch.train` does.
+
+  What it prints is what the program prints. Every option that names a part,
+  such as `model`, takes the object as well. Of a function config.json has the
+  name and the hash of its file, of other objects only that a program gave them:
+  a function that makes a task is better than a task, whose model would begin
+  with the weights that it happens to have.
+
+  TensorFlow's global seed is set, and its operations are made deterministic.
+
+  Args:
+    task: What is trained. Default: what the config, or else the data, say.
+    dataset: The examples. Default: those of the config.
+    config: The options. Without a work directory, a new temporary one is made.
+
+  Returns:
+    What the run came to; of one that is complete already, what it had come to.
+
+  Raises:
+    ValueError: If an option, a part or the data are not valid; nothing is
+      written then.
+    TypeError: If an argument is of another type.
+    launch.programs.Failure: If the run cannot go on.
+    KeyboardInterrupt: If a signal interrupts it, once what it has trained is
+      saved.
+
+  Example:
+    x = np.linspace(0.0, 1.0, 200, dtype=np.float32)
+    result = launch.run(
+        'regression', {'x': x, 'label': 2 * x + 1}, launch.Config(num_epochs=9)
+    )
+    result.values['test_rmse']
+  """
+  if config is None:
+    config = Config()
+  if not isinstance(config, Config):
+    raise TypeError(
+        f'config: expected a launch.Config, got {type(config).__name__}.'
+    )
+  changes: dict[str, Any] = {}
+  if task is not None:
+    changes['task'] = _of_config('task', task)
+  if dataset is not None:
+    changes['dataset'] = _of_config('dataset', dataset)
+  if not config.workdir:
+    changes['workdir'] = tempfile.mkdtemp(prefix='quatrain-')
+  return training_program.run(dataclasses.replace(config, **changes))
+
+
+def load(
+    run: str,
+    checkpoint: str | None = None,
+    **given: Any,
+) -> Loaded:
   """Loads a trained run.
 
   Args:
     run: Its work directory.
     checkpoint: `last`, `best`, or the path of a checkpoint. Default: the last.
+    **given: Options, such as `task`, `dataset` (for `evaluate` alone) or
+      `model`, that were objects without a name in the program that trained.
 
   Returns:
     The run.
 
   Raises:
+    TypeError: If there is no such option, or it is of another type.
     UserError: If there is no such run or checkpoint, or they do not fit.
   """
   strategy = tf.distribute.get_strategy()
-  place = config_lib.Config(workdir=str(run))
-  loaded = finished_run.load(place, checkpoint, strategy)
+  place = Config(workdir=str(run))
+  known = {field.name for field in dataclasses.fields(Config)}
+  if unknown := given.keys() - known:
+    raise TypeError(f'{min(unknown)}: there is no such option of a run.')
+  for name in given.keys() & {'task', 'dataset'}:
+    given[name] = _of_config(name, given[name])
+  loaded = finished_run.load(place, checkpoint, strategy, given)
   return Loaded(loaded, strategy)
+
+
+def _of_config(name: str, part: Any) -> Any:
+  """Returns a task or a data set as an option of a config.
+
+  Raises:
+    TypeError: If it is none.
+  """
+  if isinstance(part, str) or (callable(part) and not hasattr(part, 'model')):
+    return part
+  is_right = {
+      'task': hasattr(part, 'objective'),
+      'dataset': isinstance(part, datasets.Dataset | Mapping),
+  }
+  if not is_right[name]:
+    kinds = {
+        'task': 'a launch.tasks.Task, a function that makes one, or a name',
+        'dataset': 'a Dataset, arrays by name, a function that returns them, '
+                   'or a name',
+    }
+    raise TypeError(
+        f'{name}: expected {kinds[name]}, got {type(part).__name__}.'
+    )
+  return typed_json.Given(part)
 
 
 def _are_records(inputs: Any) -> bool:

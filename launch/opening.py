@@ -33,11 +33,12 @@ def describe(
   counts = ', '.join(
       f'{number:,} {split}' for split, number in dataset.num_examples.items()
   )
+  name = f'{dataset.name} {dataset.version}'.rstrip()
   kind = 'GPU' if distribution.on_gpu(strategy) else 'CPU'
   lines = [
       tables.parameters(run.state.parameters),
       '',
-      f'{dataset.name} {dataset.version}: {counts}; '
+      f'{name}: {counts}; '
       f'{experiment.data.describe()}',
       f'{type(strategy).__name__} over {strategy.num_replicas_in_sync} '
       f'{kind} replica(s) in {experiment.config.precision}, '

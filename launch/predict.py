@@ -85,5 +85,10 @@ def main() -> int:
   return 0
 
 
-if __name__ == '__main__':
+def program() -> None:
+  """Runs the program as a command: it ends the process."""
   programs.run(main, takes_arguments=POSITIONAL)
+
+
+if __name__ == '__main__':
+  program()

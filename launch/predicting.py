@@ -135,6 +135,8 @@ def checked(
           f'{list(feature.shape)}), but {", ".join(inputs) or "nothing"}.'
       )
     array = np.asarray(inputs[name])
+    if array.ndim == 1 and feature.shape == (1,):
+      array = array[:, np.newaxis]  # As a data set may have given it.
     if array.shape[1:] != feature.shape or not array.ndim or not len(array):
       raise errors.DataError(
           f'inputs: {name} is {list(array.shape)}; expected [num_examples'

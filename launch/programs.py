@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib.metadata
 import io
 import os
-import pathlib
 import re
 import signal
 import sys
@@ -24,7 +22,7 @@ from absl import app, flags, logging
 
 from pipelines import errors
 
-from . import command_line, flag_names, flag_types, interruption
+from . import about, command_line, flag_names, flag_types, interruption
 
 # What TensorFlow imports, if it is there, for uses that are not ours.
 _NEEDLESS = ('keras.src.optimizers', 'jax')
@@ -42,7 +40,7 @@ class Failure(Exception):
   exit_code = 1
 
 
-class UserError(Failure):
+class UserError(Failure, ValueError):
   """A mistake that the user can mend."""
 
   exit_code = 2
@@ -75,7 +73,9 @@ def run(
   try:
     app.run(
         program,
-        flags_parser=lambda args: parse(args, takes_arguments=takes_arguments),
+        flags_parser=lambda args: parse(
+            args, takes_arguments=takes_arguments, module=main.__module__
+        ),
     )
   except BrokenPipeError:  # As of `--help | head`.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -106,6 +106,10 @@ def call(main: Callable[[], int | None]) -> int:
     return fail('interrupted.', 128 + signal.SIGINT)
   except BrokenPipeError:  # `run` ends as other programs do.
     raise
+  except ModuleNotFoundError as error:
+    if not (remedy := about.how_to_get(error.name)):
+      raise
+    return fail(f'{error}{remedy}.', UserError.exit_code)
   except OSError as error:  # As on a full disk.
     return fail(f'{reason(error)}.', Failure.exit_code)
   except Exception as error:
@@ -183,13 +187,13 @@ def _quick_import() -> Iterator[None]:
 
 def note(message: str) -> None:
   """Prints one line about how a program goes on."""
-  print(f'{_program()}: {" ".join(message.split())}', flush=True)
+  print(f'{about.name()}: {" ".join(message.split())}', flush=True)
 
 
 def fail(message: str, exit_code: int) -> int:
   """Prints why a program ends, as one line, and returns the exit code."""
   line = ' '.join(map(_shortened, message.split()))
-  print(f'{_program()}: {line}', file=sys.stderr)
+  print(f'{about.name()}: {line}', file=sys.stderr)
   return exit_code
 
 
@@ -203,24 +207,11 @@ def _shortened(word: str) -> str:
   return word if len(word) <= _MAX_WORD else f'{word[:_MAX_WORD]}...'
 
 
-def version() -> str:
-  """Returns the version: of the wheel, or of the checkout."""
-  checkout = pathlib.Path(__file__).parents[1] / 'pyproject.toml'
-  if checkout.is_file():
-    found = re.search(r'^version = "(.*)"$', checkout.read_text(), re.M)
-    if found:
-      return found[1]
-  return importlib.metadata.version('quatrain')
-
-
-def _program() -> str:
-  """Returns the program's name as a user calls it, such as `launch.train`."""
-  spec = sys.modules['__main__'].__spec__
-  return spec.name if spec else os.path.basename(sys.argv[0])
-
-
 def parse(
-    args: Sequence[str], *, takes_arguments: bool = False
+    args: Sequence[str],
+    *,
+    takes_arguments: bool = False,
+    module: str = '__main__',
 ) -> list[str]:
   """Parses the flags, or exits: for --help, and for what is no flag.
 
@@ -230,15 +221,16 @@ def parse(
   Args:
     args: The command line, with the program first.
     takes_arguments: As for `run`.
+    module: The name of the program's module.
 
   Returns:
     The program alone.
   """
   if any(arg in ('--help', '-help', '-h', '--h') for arg in args[1:]):
-    print(_help())
+    print(about.help_text(module))
     sys.exit(0)
   if any(arg in ('--version', '-version') for arg in args[1:]):
-    print(f'{_program()} of Quatrain {version()}')
+    print(f'{about.name()} of Quatrain {about.version()}')
     sys.exit(0)
   try:
     given = command_line.tokens(args[1:])
@@ -291,29 +283,3 @@ def _check_known(given: Sequence[command_line.Token]) -> None:
         f"{where}Unknown command line flag '{name}'."
         f'{flag_names.hint(name, ours)}'
     )
-
-
-def _help() -> str:
-  """Lists the program's own flags below its docstring."""
-  document = (sys.modules['__main__'].__doc__ or '').strip()
-  own = flags.FLAGS.get_key_flags_for_module(sys.argv[0])
-  lines = [
-      document,
-      '',
-      'Flags (and --flagfile=FILE, with one on each line; --version):',
-  ]
-  for flag in own:
-    lines += _describe(flag)
-  return '\n'.join(lines)
-
-
-def _describe(flag: flags.Flag) -> list[str]:
-  name, text = f'--{flag.name}', flag.help
-  if isinstance(flag, flags.EnumFlag):  # absl writes <a|b>: before the help.
-    values, _, text = text.partition(': ')
-    name += f'={values.strip("<>")}'
-  if isinstance(flag, flags.MultiFlag):
-    text = f'{text.rpartition(";")[0]} May be repeated.'
-  if flag.default not in (None, []):
-    text += f' (default: {flag.default_as_str})'
-  return [f'  {name}', *flags.text_wrap(text, 78, '      ').splitlines()]

@@ -13,7 +13,7 @@ from pipelines import spec as spec_lib
 
 from . import config as config_lib
 from . import data as data_lib
-from . import own, parts, programs
+from . import own, parts, programs, typed_json
 
 
 def open_dataset(
@@ -30,8 +30,14 @@ def open_dataset(
 
   Raises:
     DataError: If the set cannot be had or used.
+    UserError: If it was an object of the program that trained the run.
   """
   name: Any = config.dataset
+  if name == typed_json.GIVEN:
+    raise programs.UserError(
+        '--dataset: the run was trained on an object of a program, which no '
+        'other can open; name a data set, or give the object to launch.load.'
+    )
   load = None
   if own.is_part(name):
     load = parts.bind('dataset', name, config.dataset_arg)

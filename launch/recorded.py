@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import config as config_lib
-from . import imports, own, parts, programs
+from . import imports, own, parts, programs, typed_json
 
 _ONE = ('dataset', 'task', 'model', 'loss', 'optimizer', 'schedule', 'augment')
 _SEVERAL = {'metrics': 'metric', 'hooks': 'hook'}
@@ -42,8 +42,9 @@ def sources(config: config_lib.Config) -> dict[str, dict[str, str]]:
     else:
       while isinstance(function, functools.partial):
         function = function.func
+      where = typed_json.name_of(function).rpartition(':')[0]
       name = getattr(function, '__module__', None) or type(function).__module__
-      where, module = name, sys.modules[name]
+      module = sys.modules[name]
     for index, (name, path) in enumerate(imports.sources(module).items()):
       found[name if index else where] = {
           'path': str(path), 'sha256': imports.digest(path)
@@ -54,8 +55,9 @@ def sources(config: config_lib.Config) -> dict[str, dict[str, str]]:
 def _own(config: config_lib.Config) -> Iterator[tuple[str, Any]]:
   """Yields kind and value of the parts that are a user's own."""
   for kind in _ONE:
-    if own.is_part(getattr(config, kind)):
-      yield kind, getattr(config, kind)
+    part = getattr(config, kind)
+    if own.is_part(part) and not isinstance(part, typed_json.Given):
+      yield kind, part
   for name, kind in _SEVERAL.items():
     for part in getattr(config, name):
       if own.is_part(part):

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from core import variables
+from core import training, variables
 
-from . import building, evaluation, workdir
+from . import building, evaluation, loop, workdir
 
 # What each run was judged by before results said so.
 _OLDER = 'accuracy'
+
+
+class Result(NamedTuple):
+  """What a run came to.
+
+  Attributes:
+    state: The train state, with the model; None if a program had no use for it.
+    values: The fields of result.json, such as `test_accuracy`.
+    workdir: The work directory.
+    stopped: The end by a hook, if one asked for it.
+  """
+
+  state: training.TrainState | None
+  values: dict[str, Any]
+  workdir: str
+  stopped: loop.Stopped | None
 
 
 def summarize(

@@ -30,8 +30,13 @@ def main() -> int:
   programs.import_tensorflow()
   from . import training_program
 
-  return training_program.run(config, compilations=cache.count)
+  return training_program.exit_code(config, cache.count)
+
+
+def program() -> None:
+  """Runs the program as a command: it ends the process."""
+  programs.run(main)
 
 
 if __name__ == '__main__':
-  programs.run(main)
+  program()

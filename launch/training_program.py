@@ -1,4 +1,4 @@
-"""What `launch.train` does once its flags are read: a run, start to end."""
+"""A run, from start to end: what `launch.train` and `launch.run` do."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from . import (
   building,
   devices,
   init_from,
+  interruption,
   loop,
   opening,
   parts,
@@ -35,20 +36,23 @@ from . import workdir as workdir_lib
 def run(
     config: config_lib.Config,
     *,
+    needs_state: bool = True,
     compilations: Callable[[], int] = lambda: 0,
-) -> int:
+) -> results.Result:
   """Trains, or goes on with, the run of a work directory.
 
   Args:
     config: What the run computes, and where; it has a work directory.
+    needs_state: Whether the state of a run that is complete is wanted.
     compilations: Counts what XLA has compiled in this process.
 
   Returns:
-    The exit code.
+    What it came to.
 
   Raises:
     UserError: If the flags or the data are not valid; nothing is written then.
     Failure: If the run cannot go on.
+    Saved: If a signal interrupts it, once what it has trained is saved.
   """
   started = time.monotonic()
   try:
@@ -65,15 +69,38 @@ def run(
     config = dataclasses.replace(
         config, precision=precision.choose(config.precision, scope)
     )
-    return _run(config, scope, started, compilations)
+    return _run(config, scope, needs_state, started, compilations)
+
+
+def exit_code(
+    config: config_lib.Config, compilations: Callable[[], int] = lambda: 0
+) -> int:
+  """Does the same for a program.
+
+  Args:
+    config: As for `run`.
+    compilations: As for `run`.
+
+  Returns:
+    0, or 128 and the number of the signal that interrupted the run.
+
+  Raises:
+    UserError, Failure: As `run` does.
+  """
+  try:
+    run(config, needs_state=False, compilations=compilations)
+  except interruption.Saved as error:  # It has been said.
+    return 128 + error.number
+  return 0
 
 
 def _run(
     config: config_lib.Config,
     scope: tf.distribute.Strategy,
+    needs_state: bool,
     started: float,
     compilations: Callable[[], int],
-) -> int:
+) -> results.Result:
   is_chief = distribution.is_chief(scope)
 
   def say(message: str) -> None:
@@ -89,7 +116,8 @@ def _run(
       resumed = resuming.check(directory, config)
       if resumed.is_complete:
         say(_complete(directory))
-        return 0
+        if not needs_state:
+          return _result(directory, None)
     else:
       init_from.find(config)  # Before the data are prepared.
     experiment, dataset = _prepare(config)
@@ -111,6 +139,8 @@ def _run(
         steps_per_loop=config.steps_per_loop,
         count_compilations=compilations,
     )
+    if resumed and resumed.is_complete:
+      return _result(directory, training.state)
     stack.enter_context(_full_disk(directory, training.now))
     notes = []
     if resumed:
@@ -131,13 +161,30 @@ def _run(
     say(opening.describe(experiment, dataset, scope, training, notes))
     number = training.run()
     if number:
-      say(
-          f'Interrupted: saved step {training.now.step} of '
-          f'{experiment.num_steps}; the same command goes on from there.'
+      saved = (
+          f'saved step {training.now.step} of {experiment.num_steps}; the same '
+          'command goes on from there'
       )
-      return 128 + number
-    _finish(training, directory, say, started, compilations)
-  return 0
+      say(f'Interrupted: {saved}.')
+      raise interruption.Saved(number, saved)
+    values = _finish(training, directory, say, started, compilations)
+    return results.Result(
+        training.state, values, str(directory.path), training.now.stopped
+    )
+
+
+def _result(
+    directory: workdir_lib.Workdir, state: Any
+) -> results.Result:
+  """Returns what a run that is complete came to."""
+  values = directory.read_result() or {}
+  stopped = values.get('stopped')
+  return results.Result(
+      state,
+      values,
+      str(directory.path),
+      loop.Stopped(**stopped) if stopped else None,
+  )
 
 
 def _prepare(
@@ -239,8 +286,8 @@ def _finish(
     say: Callable[[str], None],
     started: float,
     compilations: Callable[[], int],
-) -> None:
-  """Scores the test split and writes the result."""
+) -> dict[str, Any]:
+  """Scores the test split, and writes and returns the result."""
   training.health.check_trained(training.now.step)
   if stopped := training.now.stopped:
     say(f'{stopped.hook} ended the run at step {stopped.step}: '
@@ -259,6 +306,7 @@ def _finish(
   except Exception as error:  # Plots are no reason to lose a run.
     say(f'report/ is not complete: {programs.reason(error)}')
   say(f'{results.headline(result)}; {directory.path}/result.json')
+  return result
 
 
 def _complete(directory: workdir_lib.Workdir) -> str:

@@ -8,12 +8,29 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import functools
 import math
 import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+GIVEN = 'given by a program'
+"""The name of a part that is an object, and no function that makes one."""
+
+
+class Given:
+  """A part that is there already, as what makes it."""
+
+  def __init__(self, part: Any):
+    """Keeps the part."""
+    self.part = part
+    self.__name__ = GIVEN
+
+  def __call__(self) -> Any:
+    """Returns the part."""
+    return self.part
 
 
 def lists(value: Any) -> Any:
@@ -42,10 +59,12 @@ def name_of(part: Any) -> str:
 
   Returns:
     `package.module:name`, or `path/file.py:name` for what the program that is
-    run defines itself.
+    run defines itself; `GIVEN` of what has no name.
   """
   if isinstance(part, str):
     return part
+  if isinstance(part, (Given, functools.partial)):
+    return GIVEN
   named = part if hasattr(part, '__qualname__') else type(part)
   module = named.__module__
   main = sys.modules.get('__main__')

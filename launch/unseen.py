@@ -11,7 +11,7 @@ import numpy as np
 from pipelines import datasets
 from pipelines import spec as spec_lib
 
-from . import finished_run, programs, reading
+from . import finished_run, options, programs, reading
 
 ALL = 'all'
 
@@ -33,14 +33,15 @@ class Chosen:
 
 def chosen(
     run: finished_run.Run,
-    dataset: datasets.Dataset | str | None,
+    dataset: options.Part | None,
     split: str,
 ) -> Chosen:
   """Opens a split to score.
 
   Args:
     run: The run.
-    dataset: The data set, or its name; Default: the run's own.
+    dataset: A name, or a function that returns the set. Default: the run's
+      own.
     split: The name of a split, or `all` of another data set.
 
   Returns:
@@ -57,18 +58,19 @@ def chosen(
       )
     run.check_split(split)
     return Chosen(run.dataset, split, split)
-  if isinstance(dataset, str):
-    whole: dict[str, Any] = {'validation_split': 'none', 'test_split': 'none'}
-    changes = whole if split == ALL else {}
-    config = dataclasses.replace(run.config, dataset=dataset, **changes)
-    dataset = reading.open_dataset(config, run.experiment.data.spec)
-  splits = list(dataset.num_examples) if split == ALL else [split]
-  if splits[0] not in dataset.num_examples:
+  whole: dict[str, Any] = {'validation_split': 'none', 'test_split': 'none'}
+  changes = whole if split == ALL else {}
+  config = dataclasses.replace(
+      run.config, dataset=dataset, dataset_arg={}, **changes
+  )
+  other = reading.open_dataset(config, run.experiment.data.spec)
+  splits = list(other.num_examples) if split == ALL else [split]
+  if splits[0] not in other.num_examples:
     raise programs.UserError(
-        f'--split={split}: {dataset.name} has '
-        f'{", ".join(dataset.num_examples)}; or give {ALL}.'
+        f'--split={split}: {other.name} has '
+        f'{", ".join(other.num_examples)}; or give {ALL}.'
     )
-  return Chosen(_adapted(run, dataset, splits), 'train', split)
+  return Chosen(_adapted(run, other, splits), 'train', split)
 
 
 def _adapted(

@@ -30,7 +30,9 @@ DATA: dict[str, tuple[str, ...]] = {
     'tests/benchmarks/environments.py': ('//:requirements-benchmark.txt',),
     'tests/launch/golden_test.py': ('//tests/launch:golden',),
     'tests/readme.py': ('//:README.md',),
-    'tests/wheel_test.py': ('//:pyproject.toml', '//:requirements.txt'),
+    'tests/wheel_test.py': (
+        '//:pyproject.toml', '//:requirements.txt', '//:setup.py'
+    ),
 }
 # Packages whose modules a file imports by names that it computes.
 COMPUTED_IMPORTS: dict[str, tuple[str, ...]] = {

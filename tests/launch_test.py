@@ -30,7 +30,10 @@ class LaunchTest(absltest.TestCase):
     self.assertEqual(done.returncode, 0, done.stderr)
 
   def test_names(self):
-    self.assertEqual(launch.load.__module__, 'launch.library')
+    for name in ('load', 'run', 'Loaded'):
+      self.assertEqual(getattr(launch, name).__module__, 'launch.library')
+    self.assertEqual(launch.Config.__module__, 'launch.config')
+    self.assertEqual(launch.Result.__module__, 'launch.results')
     with self.assertRaisesRegex(AttributeError, "no attribute 'lode'"):
       _ = launch.lode
 

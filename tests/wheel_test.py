@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -17,16 +20,65 @@ from absl.testing import absltest
 from tests import readme
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
-_LIBRARIES = ('core', 'pipelines')
+_LIBRARIES = ('core', 'launch', 'pipelines')
 _BUILT_FROM = (
-    'LICENSE', 'README.md', 'pyproject.toml', 'requirements.txt', *_LIBRARIES
+    'LICENSE', 'README.md', 'pyproject.toml', 'requirements.txt', 'setup.py',
+    *_LIBRARIES,
 )
+# Flags are of one program in a process.
+_PROGRAMS = ('evaluate', 'export', 'predict', 'train')
 _IMPORT_ALL = """
 import importlib, sys
 for name in sys.argv[1:]:
   module = importlib.import_module(name)
   print(module.__file__)
 assert not {'core', 'pipelines', 'launch'} & sys.modules.keys()
+"""
+_PARTS = """
+import numpy as np
+import sonnet as snt
+import tensorflow as tf
+from quatrain.core import metrics
+
+
+class Net(snt.Module):
+  def __init__(self, num_classes, width=8):
+    super().__init__()
+    self.layers = snt.nets.MLP([width, num_classes])
+
+  def __call__(self, points):
+    return self.layers(points)
+
+
+def margin(labels, logits):
+  right = tf.gather(logits, labels, batch_dims=1)
+  return tf.reduce_sum(tf.nn.relu(1 + logits - right[:, None]), axis=1)
+
+
+def own_accuracy():
+  return metrics.accuracy()
+
+
+def hook(step, values):
+  print('hook:', step, sorted(values))
+
+
+def data():
+  points = np.random.default_rng(0).normal(size=[300, 2]).astype('float32')
+  return {'points': points, 'label': (points[:, 0] > points[:, 1]).astype(int)}
+"""
+_OWN = (
+    '--dataset=parts:data', '--model=parts.py:Net', '--loss=parts:margin',
+    '--metrics=accuracy,parts:own_accuracy', '--hooks=parts:hook',
+)
+_NOTEBOOK = """
+from quatrain import launch
+import parts
+
+config = launch.Config(model=parts.Net, workdir='other', num_epochs=1)
+result = launch.run('classification', parts.data, config)
+run = launch.load('other')
+assert run.evaluate().values['accuracy'] == result.values['test_accuracy']
 """
 
 
@@ -92,31 +144,59 @@ class WheelTest(absltest.TestCase):
         for path in (_ROOT / library).rglob('*.py')
     }
     typed = {f'quatrain/{library}/py.typed' for library in _LIBRARIES}
+    recipes = {
+        f'quatrain/{path.relative_to(_ROOT).as_posix()}'
+        for path in (_ROOT / 'launch' / 'recipes').iterdir()
+    }
+    self.assertNotEmpty(recipes)
     self.assertSameElements(
         self.names,
-        expected | typed,
+        expected | typed | recipes,
         'List each package in [tool.setuptools] of pyproject.toml.',
     )
 
-  def test_it_depends_on_what_requirements_txt_lists(self):
-    requirements = [
-        line.split('>=')[0]
+  def test_with_its_extra_it_depends_on_what_requirements_txt_lists(self):
+    listed = [
+        line.replace('"', "'").replace(' ', '')
         for line in (_ROOT / 'requirements.txt').read_text().splitlines()
         if line and not line.startswith('#')
     ]
-    self.assertNotEmpty(requirements)
-    for requirement in requirements:
-      self.assertIn(f'Requires-Dist: {requirement}', self.metadata)
+    required = [
+        re.sub(r" and extra == '?launch'?|; extra == '?launch'?", '', line)
+        for line in self.metadata.replace('"', "'").splitlines()
+        if line.startswith('Requires-Dist: ')
+    ]
+    names = [re.split('[><;]', line)[0] for line in listed]
+    self.assertSameElements(
+        names, [re.split('[><;]', line[15:])[0] for line in required]
+    )
+    for line in listed:
+      _, *bounds = re.split('[,;]', line.replace(names[listed.index(line)], ''))
+      of_name = [
+          each for each in required if names[listed.index(line)] in each
+      ]
+      for bound in bounds:
+        self.assertIn(bound, of_name[0].replace(' ', ''), line)
+    extra = [line for line in self.metadata.splitlines() if 'extra ==' in line]
+    self.assertLen(extra, 3)
 
-  def test_every_module_is_imported_from_another_directory(self):
-    target = os.path.join(self.folder, 'site')
+  @classmethod
+  @functools.cache
+  def _site(cls) -> str:
+    """Installs the wheel beside the packages of this environment."""
+    target = os.path.join(cls.folder, 'site')
     _pip(
         sys.executable, 'install', '--no-deps', '--target', target,
-        str(self.wheel), cwd=self.folder,
+        str(cls.wheel), cwd=cls.folder,
     )
+    return target
+
+  def test_every_module_is_imported_from_another_directory(self):
+    target = self._site()
+    programs = {f'quatrain/launch/{name}.py' for name in _PROGRAMS}
     modules = [
         name.removesuffix('.py').removesuffix('/__init__').replace('/', '.')
-        for name in sorted(self.names)
+        for name in sorted(self.names - programs)
         if name.endswith('.py')
     ]
     printed = _run(
@@ -125,6 +205,58 @@ class WheelTest(absltest.TestCase):
     )
     paths = [line for line in printed.splitlines() if line.startswith(target)]
     self.assertLen(paths, len(modules))
+
+  def test_a_script_for_each_program(self):
+    scripts = pathlib.Path(self._site(), 'bin')
+    self.assertSameElements(
+        [f'quatrain-{name}' for name in _PROGRAMS],
+        [path.name for path in scripts.iterdir()],
+    )
+    for path in scripts.iterdir():
+      said = _run(str(path), '--help', cwd=self.folder, PYTHONPATH=self._site())
+      self.assertIn(f'  {path.name} --', said)
+      self.assertIn('\n  --workdir\n', said)
+
+  def test_a_run_of_parts_in_one_file(self):
+    """Trained, resumed, scored, predicted, exported; and the same in Python."""
+    folder = pathlib.Path(self._make_folder())
+    (folder / 'parts.py').write_text(_PARTS)
+
+    def script(name: str, *flags: str) -> str:
+      return _run(
+          f'{self._site()}/bin/quatrain-{name}', '--workdir=run', *flags,
+          cwd=str(folder), PYTHONPATH=self._site(), CUDA_VISIBLE_DEVICES='-1',
+      )
+
+    script('train', *_OWN, '--num_epochs=1')
+    said = script('train', *_OWN, '--num_epochs=2')
+    self.assertIn('resumed from', said)
+    self.assertIn('hook: 2 [', said)
+    script('evaluate')
+    result, scored = (
+        json.loads((folder / 'run' / f'{name}.json').read_text())
+        for name in ('result', 'evaluation_test')
+    )
+    self.assertEqual(
+        result['test']['values']['own_accuracy'],
+        scored['values']['own_accuracy'],
+    )
+    script('predict', '--output=predicted.jsonl')
+    lines = (folder / 'predicted.jsonl').read_text().splitlines()
+    self.assertLen(lines, result['num_test_examples'])
+    self.assertIn('yes', script('export', '--formats=saved_model'))
+    (folder / 'notebook.py').write_text(_NOTEBOOK)
+    _run(
+        sys.executable, 'notebook.py', cwd=str(folder), PYTHONPATH=self._site()
+    )
+
+  def test_a_recipe_is_found_from_any_folder(self):
+    with self.assertRaisesRegex(AssertionError, "command line flag 'fast'"):
+      _run(
+          sys.executable, '-m', 'quatrain.launch.train',
+          '--flagfile=launch/recipes/fashion_mnist_mlp.flags', '--fast',
+          cwd=self.folder, PYTHONPATH=self._site(),
+      )
 
   @pytest.mark.slow
   def test_alone_in_an_empty_environment_it_runs_the_program_of_readme(self):
@@ -135,6 +267,19 @@ class WheelTest(absltest.TestCase):
     program = os.path.join(self.folder, 'program.py')
     pathlib.Path(program).write_text(readme.program())
     _run(python, program, cwd=self.folder)
+    # Its programs say what they lack.
+    with self.assertRaisesRegex(AssertionError, r'pip install .quatrain\[laun'):
+      _run(
+          os.path.join(environment, 'bin', 'quatrain-train'), '--workdir=run',
+          cwd=self.folder,
+      )
+    wheel = f'{self.wheel}[launch]'
+    _pip(python, 'install', '--quiet', wheel, cwd=self.folder)
+    pathlib.Path(self.folder, 'parts.py').write_text(_PARTS)
+    _run(
+        os.path.join(environment, 'bin', 'quatrain-train'), '--workdir=run',
+        *_OWN, '--num_epochs=1', cwd=self.folder,
+    )
 
 
 if __name__ == '__main__':

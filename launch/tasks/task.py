@@ -161,7 +161,7 @@ class Task:
     """
     numbers = {n: v for n, v in values.items() if isinstance(v, float)}
     table = tabulate.tabulate(
-        list(numbers.items()), headers=['value', ''], floatfmt='.4f'
+        list(numbers.items()), headers=['metric', 'value'], floatfmt='.4f'
     )
     others = {n: v for n, v in values.items() if n not in numbers}
     return Report(table, to_json(others))

@@ -30,7 +30,7 @@ _OTHERS = [
 
 def _parse(*arguments):
   """Returns how a command line ends, and the config that it makes, if any."""
-  with mock.patch.object(training_program, 'run', return_value=0) as run:
+  with mock.patch.object(training_program, '_run') as run:
     ended = runs.call('train', *arguments)
   return ended, run.call_args and run.call_args.args[0]
 

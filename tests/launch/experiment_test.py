@@ -1,6 +1,6 @@
 """Tests of launch.experiment: what the flags of a config change.
 
-Covers: reading.
+Covers: augmenting, optimizing, reading.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ class FlagTest(parameterized.TestCase):
                          f'--{kind}_arg=a={value}'):
           if value.partition('=')[0] in own or not value.isprintable():
             continue
-          with mock.patch.object(training_program, 'run') as run:
+          with mock.patch.object(training_program, '_run') as run:
             ended = runs.call(
                 'train', f'--workdir={root}/x', f'--{kind}={own[0]}', argument
             )

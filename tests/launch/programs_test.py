@@ -1,4 +1,7 @@
-"""Tests of launch.programs: how a program starts and ends."""
+"""Tests of launch.programs: how a program starts and ends.
+
+Covers: about.
+"""
 
 from __future__ import annotations
 

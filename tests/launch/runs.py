@@ -173,7 +173,7 @@ def train(
   """
   return _captured(
       functools.partial(
-          training_program.run,
+          training_program.exit_code,
           config(
               workdir=str(workdir),
               data_dir=data or data_dir(),

@@ -11,26 +11,7 @@ import numpy as np
 import pytest
 from absl.testing import absltest
 
-from tests.launch import runs
-
-
-def _start(workdir, config, program='train'):
-  """Starts two workers, a process each."""
-  arguments = runs.arguments(config) if program == 'train' else []
-  addresses = [f'localhost:{port}' for port in runs.free_ports(2)]
-  return [
-      runs.start(
-          program,
-          *arguments,
-          f'--workdir={workdir}',
-          '--strategy=multi_worker',
-          environment={'TF_CONFIG': json.dumps({
-              'cluster': {'worker': addresses},
-              'task': {'type': 'worker', 'index': index},
-          })},
-      )
-      for index in range(2)
-  ]
+from tests.launch import runs, workers
 
 
 class WorkersTest(absltest.TestCase):
@@ -47,7 +28,7 @@ class WorkersTest(absltest.TestCase):
         early_stopping_patience=9, plateau_patience=1, max_minutes=60.0,
         init_from=str(runs.finished()),
     )
-    processes = _start(self.workdir, runs.config(**changes))
+    processes = workers.start(self.workdir, runs.config(**changes))
     with runs.ending(*processes):
       runs.train(self.root / 'one', **changes)
       chief, other = map(runs.finish, processes)
@@ -95,7 +76,7 @@ class WorkersTest(absltest.TestCase):
         eval_every_epochs=100,
         checkpoint_every_steps=300,
     )
-    with runs.ending(*(processes := _start(self.workdir, config))):
+    with runs.ending(*(processes := workers.start(self.workdir, config))):
       # Whichever worker is told, both save the same step and leave.
       runs.wait_for_step(processes[0], self.workdir, 100)
       processes[1].send_signal(signal.SIGTERM)
@@ -105,7 +86,7 @@ class WorkersTest(absltest.TestCase):
     self.assertEqual((chief.err, other.err), ('', ''))
     step = runs.rows(self.workdir)[-1]['step']
     for victim in (1, 0):
-      with runs.ending(*(processes := _start(self.workdir, config))):
+      with runs.ending(*(processes := workers.start(self.workdir, config))):
         step += 600
         runs.wait_for_step(processes[0], self.workdir, step)
         processes[victim].kill()
@@ -116,16 +97,16 @@ class WorkersTest(absltest.TestCase):
       ]
       self.assertIn('a worker was lost', line)
       self.assertNotIn('Traceback', left.err)
-    with runs.ending(*(processes := _start(self.workdir, config))):
+    with runs.ending(*(processes := workers.start(self.workdir, config))):
       chief, other = map(runs.finish, processes)
     self.assertEqual((chief.code, other.code), (0, 0), chief.err)
     whole = self.root / 'whole'
-    with runs.ending(*(processes := _start(whole, config))):
+    with runs.ending(*(processes := workers.start(whole, config))):
       for process in processes:
         runs.finish(process)
     self.assertEqual(runs.digest(self.workdir), runs.digest(whole))
     self.assertEqual(runs.rows(self.workdir), runs.rows(whole))
-    with runs.ending(*(processes := _start(whole, config, 'evaluate'))):
+    with runs.ending(*(processes := workers.start(whole, config, 'evaluate'))):
       chief, other = map(runs.finish, processes)
     self.assertEqual((chief.code, chief.err), (0, ''))
     self.assertEqual(tuple(other), (0, '', ''))

@@ -1,0 +1,82 @@
+"""What a program says of itself: its name, its version, its help."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import pathlib
+import re
+import sys
+
+from absl import flags
+
+_SCRIPT = 'quatrain-'
+# What the extra `launch` of the wheel brings.
+_EXTRA = ('matplotlib', 'tabulate', 'tensorboard')
+
+
+def how_to_get(package: str | None) -> str:
+  """Returns `; ...` with what brings a missing package of ours, or nothing."""
+  if package not in _EXTRA:
+    return ''
+  return "; pip install 'quatrain[launch]' brings it"
+
+
+def version() -> str:
+  """Returns the version: of the wheel, or of the checkout."""
+  checkout = pathlib.Path(__file__).parents[1] / 'pyproject.toml'
+  if checkout.is_file():
+    found = re.search(r'^version = "(.*)"$', checkout.read_text(), re.M)
+    if found:
+      return found[1]
+  return importlib.metadata.version('quatrain')
+
+
+def name() -> str:
+  """Returns the name that a user calls this program by.
+
+  Returns:
+    Such as `launch.train` or `quatrain-train`; `quatrain` in a program of the
+    user's own.
+  """
+  spec = sys.modules['__main__'].__spec__
+  if spec:
+    return spec.name
+  script = os.path.basename(sys.argv[0])
+  return script if script.startswith(_SCRIPT) else 'quatrain'
+
+
+def help_text(module: str) -> str:
+  """Lists a program's own flags below its docstring.
+
+  Args:
+    module: The name of its module.
+
+  Returns:
+    The text, with commands as the program itself was called.
+  """
+  document = (sys.modules[module].__doc__ or '').strip()
+  if name().startswith(_SCRIPT):
+    document = re.sub(r'python -m launch\.', _SCRIPT, document)
+  of = sys.argv[0] if module == '__main__' else module
+  own = flags.FLAGS.get_key_flags_for_module(of)
+  lines = [
+      document,
+      '',
+      'Flags (and --flagfile=FILE, with one on each line; --version):',
+  ]
+  for flag in own:
+    lines += _describe(flag)
+  return '\n'.join(lines)
+
+
+def _describe(flag: flags.Flag) -> list[str]:
+  shown, text = f'--{flag.name}', flag.help
+  if isinstance(flag, flags.EnumFlag):  # absl writes <a|b>: before the help.
+    values, _, text = text.partition(': ')
+    shown += f'={values.strip("<>")}'
+  if isinstance(flag, flags.MultiFlag):
+    text = f'{text.rpartition(";")[0]} May be repeated.'
+  if flag.default not in (None, []):
+    text += f' (default: {flag.default_as_str})'
+  return [f'  {shown}', *flags.text_wrap(text, 78, '      ').splitlines()]

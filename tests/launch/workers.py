@@ -1,0 +1,40 @@
+"""Workers for tests: processes of a program on this machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+from launch import config as config_lib
+from tests.launch import runs
+
+
+def start(
+    workdir: Any, config: config_lib.Config, program: str = 'train'
+) -> list[subprocess.Popen]:
+  """Starts two workers, a process each.
+
+  Args:
+    workdir: The work directory.
+    config: The config of `launch.train`; other programs take none.
+    program: The program.
+
+  Returns:
+    Their processes, the chief's first.
+  """
+  arguments = runs.arguments(config) if program == 'train' else []
+  addresses = [f'localhost:{port}' for port in runs.free_ports(2)]
+  return [
+      runs.start(
+          program,
+          *arguments,
+          f'--workdir={workdir}',
+          '--strategy=multi_worker',
+          environment={'TF_CONFIG': json.dumps({
+              'cluster': {'worker': addresses},
+              'task': {'type': 'worker', 'index': index},
+          })},
+      )
+      for index in range(2)
+  ]
