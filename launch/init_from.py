@@ -250,13 +250,11 @@ def _differing(experiment: experiment_lib.Experiment, path: str) -> list[str]:
   run = _run_of(path)
   if run is None:
     return []
-  flags = [
-      f'--{name}'
-      for name in ('model', 'model_arg')
-      if getattr(run.config, name) != getattr(experiment.config, name)
-  ]
+  # As JSON has them: an object by its name.
+  flags = config_lib.changes(run.config.to_json(), experiment.config.to_json())
+  differing = [f'--{name}' for name in ('model', 'model_arg') if name in flags]
   data = experiment.data.differences(run.data)
-  return flags + [name for name in data if name not in _COUNTS]
+  return differing + [name for name in data if name not in _COUNTS]
 
 
 def _run_of(path: str) -> starts.Start | None:

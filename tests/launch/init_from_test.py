@@ -168,6 +168,9 @@ class InitFromTest(parameterized.TestCase):
         '  not used: second/b, second/w',
         '  differs from that run in --model_arg',
     ])
+    changes['model'] = Normalized  # The object itself is no other model.
+    initial, _, _ = _load(5, **changes)
+    self.assertIn('  differs from that run in --model_arg', initial.lines())
 
   def test_averages_are_what_is_taken(self):
     """Of a run in float16, whose checkpoint has the last weights as well."""
