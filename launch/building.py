@@ -12,7 +12,7 @@ import tensorflow as tf
 from core import checkpoints, compilation, distribution, training, variables
 from pipelines import datasets
 
-from . import calls, evaluation, feeds, loop, periods, programs
+from . import calls, evaluation, feeds, init_from, loop, periods, programs
 from . import experiment as experiment_lib
 from . import workdir as workdir_lib
 from .hooks import attached, flagged, health, saving, standard
@@ -37,6 +37,7 @@ class Training:
     hooks: All that happens between the steps.
     now: Where the run is.
     restored: The path of the checkpoint that was restored, if there was one.
+    initial: What another run gave it to begin with, if it begins so.
     damaged: The newer checkpoints, which could not be read.
   """
 
@@ -51,6 +52,7 @@ class Training:
   hooks: Sequence[loop.Hook]
   now: loop.Now
   restored: str | None
+  initial: init_from.Initial | None
   damaged: Sequence[checkpoints.DamagedError]
 
   def run(self) -> int:
@@ -165,8 +167,10 @@ def build(
   )
   restored = checkpointer.restore()
   _check_same_step(state, strategy, directory)
+  initial = None
   if not restored:
     experiment.initialize(data, strategy)
+    initial = init_from.load(experiment, state, strategy)
   now.step = int(state.step.numpy())
   now.saved_step = now.step if restored else -1
   first.health.check_restored(restored)
@@ -193,6 +197,7 @@ def build(
       hooks=[*before, save],
       now=now,
       restored=restored,
+      initial=initial,
       damaged=checkpointer.damaged,
   )
 

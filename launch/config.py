@@ -230,6 +230,23 @@ class Config(options.Options):
       'PATTERN=FACTOR, with commas between them: what the learning rate is '
       'multiplied by for variables whose whole name matches; the first pattern '
       'counts.', low=0, high=1e30, is_pattern=True)
+  init_from: str | None = _option(
+      None,
+      'A run, by its work directory, whose last weights a new run begins with; '
+      'or a checkpoint, or a folder of them, such as RUN/checkpoints/best. '
+      'Variables that are not there, or of another shape, keep their initial '
+      'values, which is said. Default: all begin with initial values.',
+      path='local')
+  init_pattern: str | None = _option(
+      None,
+      'A regular expression: of --init_from, only variables whose whole name '
+      'matches it are taken. Default: all.', is_pattern=True)
+  init_map: options.Names = _option(
+      {},
+      'NEW=OLD, with commas between them: variables of the part NEW of the '
+      'model are those of the part OLD of --init_from, such as '
+      'backbone=encoder; the most specific NEW counts, and an empty one is the '
+      'whole model.')
   micro_batch_size: int | None = _option(
       None,
       'How many examples of its part of a batch a replica takes at a time, to '

@@ -40,6 +40,12 @@ _ALSO_CALLED = {
     'image_size': (
         'crop_size im_size img_size imgsz input_size resize resolution size'
     ),
+    'init_from': (
+        'checkpoint_path ckpt ckpt_path finetune_from from_pretrained '
+        'init_checkpoint initial_checkpoint load load_from load_weights '
+        'pretrained pretrained_model pretrained_path pretrained_weights '
+        'restore restore_from warm_start weights'
+    ),
     'jit': 'compile jit_compile torch_compile use_xla xla',
     'keep_checkpoints': (
         'checkpoints_total_limit keep keep_checkpoint_max max_to_keep '

@@ -47,6 +47,8 @@ def describe(
       f'{experiment.steps_per_epoch:,} an epoch',
   ]
   lines += dataset.notes
+  if run.initial:
+    lines += run.initial.lines()
   lines += _emulated(experiment.config.precision, strategy)
   lines += _slow(experiment, strategy, run.extent)
   lines += notes

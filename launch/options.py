@@ -24,6 +24,8 @@ Arguments = dict[str, Any]
 """Arguments of a part, by name."""
 Factors = dict[str, float]
 """Factors by regular expression."""
+Names = dict[str, str]
+"""Other names of variables, or of parts of a model."""
 Part = str | Callable[..., Any]
 """A part of a run: its name, or in a program of the user's own the object."""
 
@@ -243,6 +245,8 @@ def _of_flag(name: str, hint: Any, value: Any) -> Any:
     return arguments.parse(name, value)
   if hint == Factors:
     return _factors(name, value)
+  if hint == Names:
+    return _names(name, value)
   return tuple(value) if isinstance(value, list) else value
 
 
@@ -259,6 +263,20 @@ def _factors(name: str, pairs: Sequence[str]) -> Factors:
       raise programs.UserError(
           f'--{name}={pair}: expected PATTERN=FACTOR, with commas between them.'
       )
+  return result
+
+
+def _names(name: str, pairs: Sequence[str]) -> Names:
+  """Reads NEW=OLD pairs."""
+  result: Names = {}
+  for pair in pairs:
+    new, equals, old = pair.partition('=')
+    if not equals or new == old or new in result:
+      raise programs.UserError(
+          f'--{name}={pair}: expected NEW=OLD, with commas between them and '
+          'each NEW once.'
+      )
+    result[new] = old
   return result
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from . import checksums, code_files, programs, recorded, tasks
+from . import checksums, code_files, programs, recorded, starts, tasks
 from . import config as config_lib
 from . import data as data_lib
 from . import workdir as workdir_lib
@@ -29,7 +29,7 @@ class Resumed:
       of before: the checkpoint of its step is the last one.
   """
 
-  before: workdir_lib.Start
+  before: starts.Start
   is_complete: bool
   stopped: dict[str, Any] | None
 
@@ -86,7 +86,7 @@ def _flags(hook: str) -> set[str]:
 
 
 def changed(
-    before: workdir_lib.Start,
+    before: starts.Start,
     config: config_lib.Config,
     data: data_lib.DataSpec,
     code: code_files.Code | None = None,

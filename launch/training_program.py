@@ -16,6 +16,7 @@ from pipelines import batches, datasets
 from . import (
   building,
   devices,
+  init_from,
   interruption,
   loop,
   opening,
@@ -117,6 +118,8 @@ def _run(
         say(results.complete(directory))
         if not needs_state:
           return _result(directory, None)
+    else:
+      init_from.find(config)  # Before the data are prepared.
     experiment, dataset = _prepare(config)
     if resumed:
       resuming.check_data(
@@ -150,7 +153,10 @@ def _run(
             'meanwhile; start again to go on with it.'
         )
       directory.write_config(
-          experiment.config, experiment.data, recorded.sources(config)
+          experiment.config,
+          experiment.data,
+          recorded.sources(config),
+          training.initial.to_json() if training.initial else None,
       )
     say(opening.describe(experiment, dataset, scope, training, notes))
     number = training.run()
@@ -220,8 +226,16 @@ def _go_on(
   if resumed.stopped and resumed.stopped['step'] == now.step:
     now.stopped = loop.Stopped(**resumed.stopped)
   code = recorded.sources(experiment.config)
+  initial = resumed.before.initial if training.restored else None
+  if training.initial:
+    initial = training.initial.to_json()
   changes = resuming.changed(
       resumed.before, experiment.config, experiment.data, code
+  ) | init_from.check(
+      directory,
+      resumed.before.initial,
+      training.initial,
+      accept_changes=experiment.config.accept_changes,
   )
   directory.record(
       now.step,
@@ -230,6 +244,7 @@ def _go_on(
       experiment.data,
       code,
       resumed.stopped,
+      initial,
   )
   notes = [
       f'{error} It is kept aside, as damaged-*, from the next checkpoint on.'
@@ -241,6 +256,8 @@ def _go_on(
     notes.append('no checkpoint was saved before; the run begins anew')
   if changes:
     notes.append(f'changed: {resuming.describe(changes)}')
+  if training.restored and 'init_from' in changes:
+    notes.append('--init_from: only a new run begins with it, this one goes on')
   return notes
 
 

@@ -8,7 +8,6 @@ it is deleted or emptied before the first new checkpoint is saved.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -25,11 +24,10 @@ from . import (
   metrics_file,
   paths,
   programs,
+  starts,
 )
 from . import config as config_lib
 from . import data as data_lib
-
-_STOPPED = {'step', 'hook', 'reason'}
 
 
 def of_run(path: str | None, *, is_chief: bool = True) -> Workdir:
@@ -48,27 +46,6 @@ def of_run(path: str | None, *, is_chief: bool = True) -> Workdir:
   if not path:
     raise programs.UserError('--workdir is missing: name that of a run.')
   return Workdir(path, is_chief=is_chief)
-
-
-@dataclasses.dataclass(frozen=True)
-class Start:
-  """What config.json says of a run.
-
-  Attributes:
-    config: The flags that it was last started with.
-    data: What the run's models know of the data.
-    first_checkpoint: The step of the first checkpoint; None if there was none
-      yet; True if a version that did not keep it wrote the file.
-    stopped: The `step`, `hook` and `reason` of the end by a hook, if the
-      checkpoint of that step is the end of the run.
-    code: The files of the user's parts.
-  """
-
-  config: config_lib.Config
-  data: data_lib.DataSpec
-  first_checkpoint: int | None
-  stopped: dict[str, Any] | None = None
-  code: code_files.Code = dataclasses.field(default_factory=dict)
 
 
 class Workdir:
@@ -179,6 +156,7 @@ class Workdir:
       config: config_lib.Config,
       data: data_lib.DataSpec,
       code: code_files.Code | None = None,
+      initial: Mapping[str, Any] | None = None,
   ) -> None:
     """Starts the run: writes config.json.
 
@@ -186,6 +164,7 @@ class Workdir:
       config: The flags of the run.
       data: What the run's models know of the data.
       code: The files of the user's parts.
+      initial: What `--init_from` gave it.
     """
     if self._is_chief:
       self.path.mkdir(parents=True, exist_ok=True)
@@ -196,6 +175,7 @@ class Workdir:
           'program': config.place(),
           'code': dict(code or {}),
           'environment': environment.describe(),
+          'initial': initial,
           'first_checkpoint': None,
           'stopped': None,
           'history': [],
@@ -209,6 +189,7 @@ class Workdir:
       data: data_lib.DataSpec,
       code: code_files.Code | None = None,
       stopped: Mapping[str, Any] | None = None,
+      initial: Mapping[str, Any] | None = None,
   ) -> None:
     """Changes config.json, and keeps what changed in its history.
 
@@ -220,6 +201,7 @@ class Workdir:
       data: As for `write_config`.
       code: As for `write_config`.
       stopped: As for `saving`.
+      initial: As for `write_config`.
     """
     if self._is_chief and changes:
       values = self._read_config()
@@ -231,42 +213,26 @@ class Workdir:
           'data': data.to_json(),
           'program': config.place(),
           'code': dict(code or {}),
+          'initial': initial,
           'stopped': stopped,
           'history': [*values.get('history', []), event],
       })
 
-  def read_start(self) -> Start:
+  def read_start(self) -> starts.Start:
     """Reads config.json.
 
     Raises:
       UserError: If there is none, or it is not that of a run.
     """
     values = self._read_config()
-    saved = values.get('first_checkpoint', True)
-    stopped = values.get('stopped')
     try:
-      if not isinstance(saved, (int, type(None))):
-        raise ValueError(f'its first_checkpoint is {saved!r}')
-      if stopped is not None and not (
-          isinstance(stopped, dict) and stopped.keys() == _STOPPED
-      ):
-        raise ValueError(f'its stopped is {stopped!r}')
-      if not isinstance(values.get('history', []), list):
-        raise ValueError(f'its history is {values["history"]!r}')
-      config = config_lib.Config.from_json(values.get('config'))
-      return Start(
-          config.at(values.get('program')),
-          data_lib.DataSpec.from_json(values.get('data')),
-          saved,
-          stopped,
-          code_files.read_code(values.get('code', {})),
-      )
+      return starts.Start.from_json(values)
     except ValueError as error:
       raise programs.UserError(
           f'{self._config} is not that of a run: {error}; {json_files.COPY}.'
       ) from None
 
-  def check_progress(self, start: Start) -> None:
+  def check_progress(self, start: starts.Start) -> None:
     """Checks that a run without a checkpoint has lost none.
 
     A run may be killed before its first checkpoint; it then begins again.

@@ -14,8 +14,8 @@ import tempfile
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _LINKS = (
-    '.ci', 'core', 'launch', 'pipelines', 'requirements-test.txt',
-    'requirements.txt', 'run.sh', 'test.sh',
+    '.ci', 'core', 'launch', 'pipelines', 'pyproject.toml',
+    'requirements-test.txt', 'requirements.txt', 'run.sh', 'test.sh',
 )
 # Runs what it is given, as the Python of .venv does.
 _PYTHON = """#!/bin/sh

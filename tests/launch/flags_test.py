@@ -88,7 +88,7 @@ class FlagTest(parameterized.TestCase):
         with self.subTest(name):
           self.assertTrue(math.isfinite(flag.parser.lower_bound))
           self.assertTrue(math.isfinite(flag.parser.upper_bound))
-      is_folder = name.endswith(('dir', 'checkpoint'))
+      is_folder = name.endswith(('dir', 'checkpoint', 'init_from'))
       self.assertEqual(flag.flag_type() == 'path', is_folder, name)
 
   @parameterized.parameters(*_PROGRAMS)

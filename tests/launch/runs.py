@@ -124,7 +124,7 @@ def changed(config: config_lib.Config, name: str) -> config_lib.Config:
   """Returns a config in which one field has another value that it may have."""
   declared = options.declared(config)[name]
   for value in (*declared.choices, 17, 0.37, True, False, 'other',
-                ('other',), (3, 4), {'a': 1}):
+                ('other',), (3, 4), {'a': 1}, {'a': 'b'}):
     with contextlib.suppress(ValueError):
       other = dataclasses.replace(config, **{name: value})
       if other != config:

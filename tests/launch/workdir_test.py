@@ -1,4 +1,7 @@
-"""Tests of a work directory. Covers: environment, json_files, metrics_file."""
+"""Tests of a work directory.
+
+Covers: environment, json_files, metrics_file, starts.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from unittest import mock
 from absl.testing import absltest, parameterized
 
 from launch import data as data_lib
-from launch import programs, workdir
+from launch import programs, starts, workdir
 from pipelines import spec as spec_lib
 from tests.launch import runs
 
@@ -40,7 +43,7 @@ class WorkdirTest(parameterized.TestCase):
     self.workdir.write_config(config, _DATA)
     self.assertTrue(self.workdir.exists())
     self.assertEqual(
-        self.workdir.read_start(), workdir.Start(config, _DATA, None)
+        self.workdir.read_start(), starts.Start(config, _DATA, None)
     )
     for step in (1, 2, 3):
       self.workdir.append_metrics(_row(step))

@@ -26,6 +26,7 @@ class WorkersTest(absltest.TestCase):
     changes = dict(
         num_steps=50, log_every_steps=1, optimizer='sgd', learning_rate=0.1,
         early_stopping_patience=9, plateau_patience=1, max_minutes=60.0,
+        init_from=str(runs.finished()),
     )
     processes = workers.start(self.workdir, runs.config(**changes))
     with runs.ending(*processes):
@@ -48,6 +49,14 @@ class WorkersTest(absltest.TestCase):
       self.assertEqual(result['test'][name], same['test'][name])
     self.assertEqual(result['num_validation_examples'], runs.NUM_VALIDATION)
     self.assertEqual(result['num_train_step_traces'], 1)
+    configs = [
+        json.loads((workdir / 'config.json').read_text())
+        for workdir in (self.workdir, self.root / 'one')
+    ]
+    self.assertEqual(*(each['initial'] for each in configs))
+    self.assertEqual(
+        configs[0]['initial']['sha256'], runs.digest(runs.finished())
+    )
     # Only the chief wrote: no second summary, no scratch of the other's.
     self.assertCountEqual(
         os.listdir(self.workdir), os.listdir(self.root / 'one')

@@ -1,0 +1,74 @@
+"""How a run started: what its config.json says."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from . import code_files
+from . import config as config_lib
+from . import data as data_lib
+
+_STOPPED = {'step', 'hook', 'reason'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+  """What config.json says of a run.
+
+  Attributes:
+    config: The flags that it was last started with.
+    data: What the run's models know of the data.
+    first_checkpoint: The step of the first checkpoint; None if there was none
+      yet; True if a version that did not keep it wrote the file.
+    stopped: The `step`, `hook` and `reason` of the end by a hook, if the
+      checkpoint of that step is the end of the run.
+    code: The files of the user's parts.
+    initial: What `--init_from` gave it, see `init_from.Initial`; None without.
+  """
+
+  config: config_lib.Config
+  data: data_lib.DataSpec
+  first_checkpoint: int | None
+  stopped: dict[str, Any] | None = None
+  code: code_files.Code = dataclasses.field(default_factory=dict)
+  initial: dict[str, Any] | None = None
+
+  @classmethod
+  def from_json(cls, values: Mapping[str, Any]) -> Start:
+    """Reads what config.json holds, as any version wrote it.
+
+    Args:
+      values: The object of the file.
+
+    Returns:
+      The start.
+
+    Raises:
+      ValueError: If a field is not what a run writes.
+    """
+    saved = values.get('first_checkpoint', True)
+    stopped = values.get('stopped')
+    initial = values.get('initial')
+    if not isinstance(saved, (int, type(None))):
+      raise ValueError(f'its first_checkpoint is {saved!r}')
+    if stopped is not None and not (
+        isinstance(stopped, dict) and stopped.keys() == _STOPPED
+    ):
+      raise ValueError(f'its stopped is {stopped!r}')
+    if initial is not None and not (
+        isinstance(initial, dict) and isinstance(initial.get('sha256'), str)
+    ):
+      raise ValueError(f'its initial is {initial!r}')
+    if not isinstance(values.get('history', []), list):
+      raise ValueError(f'its history is {values["history"]!r}')
+    config = config_lib.Config.from_json(values.get('config'))
+    return cls(
+        config.at(values.get('program')),
+        data_lib.DataSpec.from_json(values.get('data')),
+        saved,
+        stopped,
+        code_files.read_code(values.get('code', {})),
+        initial,
+    )
