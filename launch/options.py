@@ -12,13 +12,9 @@ import re
 import types
 import typing
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-from absl import flags
-
-from . import arguments, flag_types, programs, typed_json
-
-flags.disclaim_key_flags()  # A flag belongs to the program that asks for it.
+from . import typed_json
 
 Arguments = dict[str, Any]
 """Arguments of a part, by name."""
@@ -30,7 +26,6 @@ Part = str | Callable[..., Any]
 """A part of a run: its name, or in a program of the user's own the object."""
 
 KINDS = ('identity', 'free', 'length', 'place', 'start')
-_Options = TypeVar('_Options', bound='Options')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,29 +126,6 @@ class Options:
             f'{name}: expected {_expected(hints[name], spec)}, got {value!r}.'
         )
 
-  @classmethod
-  def from_flags(cls: type[_Options], *names: str) -> _Options:
-    """Reads the flags that `define_flags` defined, once they are parsed.
-
-    Args:
-      *names: Of which options; by default of all.
-
-    Returns:
-      The options.
-
-    Raises:
-      UserError: If a value does not fit.
-    """
-    hints = typing.get_type_hints(cls)
-    values = {
-        name: _of_flag(name, hints[name], flags.FLAGS[name].value)
-        for name in names or declared(cls)
-    }
-    try:
-      return cls(**values)
-    except ValueError as error:
-      raise programs.UserError(f'--{error}') from None
-
   def of_kind(self, *kinds: str) -> dict[str, Any]:
     """Returns the values of options of these kinds, as JSON has them."""
     return {
@@ -163,70 +135,15 @@ class Options:
     }
 
 
-def define_flags(cls: type[Options], *names: str) -> tuple[str, ...]:
-  """Defines flags of the calling program.
+def plain(hint: Any) -> tuple[Any, tuple[str, ...]]:
+  """Splits a type.
 
   Args:
-    cls: The options.
-    *names: Which of them; by default all.
+    hint: The type of a field.
 
   Returns:
-    Their names.
-
-  Raises:
-    ValueError: If there is no such option.
+    What of it matters to a flag, and the single words that it takes besides.
   """
-  hints = typing.get_type_hints(cls)
-  fields = {field.name: field for field in dataclasses.fields(cls)}
-  unknown = set(names) - set(fields)
-  if unknown:
-    raise ValueError(f'names: there is no option {min(unknown)!r}.')
-  for name, field in fields.items():
-    if not names or name in names:
-      _define(name, hints[name], field.default, field.metadata['option'])
-  return names or tuple(fields)
-
-
-def _define(name: str, hint: Any, default: Any, spec: Option) -> None:
-  """Defines the flag of an option, by its type."""
-  bounds: Any = {'lower_bound': spec.low, 'upper_bound': spec.high}
-  plain, words = _plain(hint)
-  origin, args = typing.get_origin(plain), typing.get_args(plain)
-  if spec.path:
-    flag_types.DEFINE_path(
-        name,
-        spec.help,
-        may_be_empty=spec.path == 'empty',
-        may_be_remote=spec.path == 'remote',
-    )
-  elif plain is bool:
-    flags.DEFINE_bool(name, default, spec.help)
-  elif plain is int:
-    flags.DEFINE_integer(name, default, spec.help, **bounds)
-  elif plain is float:
-    flags.DEFINE_float(name, default, spec.help, **bounds)
-  elif spec.choices:
-    flags.DEFINE_enum(name, default, spec.choices, spec.help)
-  elif plain == Arguments:
-    flags.DEFINE_multi_string(name, [], spec.help)
-  elif origin is tuple and args[0] in (int, float):
-    flag_types.DEFINE_numbers(
-        name,
-        spec.help,
-        kind=args[0],
-        low=typing.cast(float, spec.low),
-        high=typing.cast(float, spec.high),
-        names=spec.names,
-        words=words,
-    )
-  elif origin in (tuple, dict):
-    flags.DEFINE_list(name, [], spec.help)
-  else:
-    flags.DEFINE_string(name, default, spec.help)
-
-
-def _plain(hint: Any) -> tuple[Any, tuple[str, ...]]:
-  """Splits a type into the one that matters to a flag, and single words."""
   if typing.get_origin(hint) not in (typing.Union, types.UnionType):
     return hint, ()
   words: tuple[str, ...] = ()
@@ -237,47 +154,6 @@ def _plain(hint: Any) -> tuple[Any, tuple[str, ...]]:
     elif each is not types.NoneType and plain is None:
       plain = each
   return plain, words
-
-
-def _of_flag(name: str, hint: Any, value: Any) -> Any:
-  """Reads the value of a flag as that of its option."""
-  if hint == Arguments:
-    return arguments.parse(name, value)
-  if hint == Factors:
-    return _factors(name, value)
-  if hint == Names:
-    return _names(name, value)
-  return tuple(value) if isinstance(value, list) else value
-
-
-def _factors(name: str, pairs: Sequence[str]) -> Factors:
-  """Reads PATTERN=FACTOR pairs; a pattern may have an equals sign in it."""
-  result = {}
-  for pair in pairs:
-    pattern, _, factor = pair.rpartition('=')
-    try:
-      result[pattern] = float(factor)
-    except ValueError:
-      pattern = ''
-    if not pattern:
-      raise programs.UserError(
-          f'--{name}={pair}: expected PATTERN=FACTOR, with commas between them.'
-      )
-  return result
-
-
-def _names(name: str, pairs: Sequence[str]) -> Names:
-  """Reads NEW=OLD pairs."""
-  result: Names = {}
-  for pair in pairs:
-    new, equals, old = pair.partition('=')
-    if not equals or new == old or new in result:
-      raise programs.UserError(
-          f'--{name}={pair}: expected NEW=OLD, with commas between them and '
-          'each NEW once.'
-      )
-    result[new] = old
-  return result
 
 
 def _is_within(value: Any, spec: Option) -> bool:
@@ -309,8 +185,8 @@ def _is_pattern(text: str) -> bool:
 
 def _expected(hint: Any, spec: Option) -> str:
   """Describes the values that an option takes."""
-  plain, words = _plain(hint)
-  origin, args = typing.get_origin(plain), typing.get_args(plain)
+  kind, words = plain(hint)
+  origin, args = typing.get_origin(kind), typing.get_args(kind)
   if spec.choices:
     what = f'one of {", ".join(spec.choices)}'
   elif spec.names:
@@ -324,7 +200,7 @@ def _expected(hint: Any, spec: Option) -> str:
         int: 'an integer',
         float: 'a number',
         str: 'a regular expression' if spec.is_pattern else 'a string',
-    }.get(plain, 'a mapping of names')
+    }.get(kind, 'a mapping of names')
   if spec.is_pattern and origin is dict:
     what = 'factors by regular expressions'
   if spec.low is not None:

@@ -1,6 +1,6 @@
 """Tests of launch.config.
 
-Covers: options, typed_json.
+Covers: data_options, option_flags, options, training_options, typed_json.
 """
 
 from __future__ import annotations
