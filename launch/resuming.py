@@ -6,7 +6,17 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from . import checksums, code_files, programs, recorded, starts, tasks
+from . import (
+  building,
+  checksums,
+  code_files,
+  init_from,
+  loop,
+  programs,
+  recorded,
+  starts,
+  tasks,
+)
 from . import config as config_lib
 from . import data as data_lib
 from . import workdir as workdir_lib
@@ -162,3 +172,63 @@ def describe(changes: Mapping[str, Any], verb: str = ':') -> str:
       f'{name}{verb} {now}, not {before}'
       for name, (before, now) in changes.items()
   )
+
+
+def go_on(
+    directory: workdir_lib.Workdir,
+    resumed: Resumed,
+    training: building.Training,
+) -> list[str]:
+  """Begins to go on with a run: its state, and the record of what changes.
+
+  Args:
+    directory: The work directory of the run.
+    resumed: The run.
+    training: The run as it is gone on with.
+
+  Returns:
+    What there is to say of it.
+
+  Raises:
+    UserError: If it is longer already, or its checkpoints are gone.
+  """
+  experiment, now = training.experiment, training.now
+  check_length(directory, now.step, experiment.num_steps)
+  if not training.restored:
+    directory.check_progress(resumed.before)
+  if resumed.stopped and resumed.stopped['step'] == now.step:
+    now.stopped = loop.Stopped(**resumed.stopped)
+  code = recorded.sources(experiment.config)
+  initial = resumed.before.initial if training.restored else None
+  if training.initial:
+    initial = training.initial.to_json()
+  changes = changed(
+      resumed.before, experiment.config, experiment.data, code
+  ) | init_from.check(
+      directory,
+      resumed.before.initial,
+      training.initial,
+      accept_changes=experiment.config.accept_changes,
+  )
+  directory.record(
+      now.step,
+      changes,
+      experiment.config,
+      experiment.data,
+      code,
+      resumed.stopped,
+      initial,
+  )
+  notes = [
+      f'{error} It is kept aside, as damaged-*, from the next checkpoint on.'
+      for error in training.damaged
+  ]
+  if training.restored:
+    notes.append(f'resumed from {training.restored}')
+  else:
+    notes.append('no checkpoint was saved before; the run begins anew')
+  if changes:
+    notes.append(f'changed: {describe(changes)}')
+  if training.restored and 'init_from' in changes:
+    notes.append('--init_from: only a new run begins with it, this one goes on')
+  return notes

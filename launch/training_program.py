@@ -144,7 +144,7 @@ def _run(
     stack.enter_context(_full_disk(directory, training.now))
     notes = []
     if resumed:
-      notes = _go_on(directory, resumed, training)
+      notes = resuming.go_on(directory, resumed, training)
     else:
       stack.enter_context(directory.locked(say))
       if is_chief and directory.exists():
@@ -211,54 +211,6 @@ def _build(*args: Any, **options: Any) -> building.Training:
     return building.build(*args, **options)
   except (TypeError, ValueError) as error:
     raise programs.UserError(str(error)) from error
-
-
-def _go_on(
-    directory: workdir_lib.Workdir,
-    resumed: resuming.Resumed,
-    training: building.Training,
-) -> list[str]:
-  """Records what changes in a run; returns what there is to say of it."""
-  experiment, now = training.experiment, training.now
-  resuming.check_length(directory, now.step, experiment.num_steps)
-  if not training.restored:
-    directory.check_progress(resumed.before)
-  if resumed.stopped and resumed.stopped['step'] == now.step:
-    now.stopped = loop.Stopped(**resumed.stopped)
-  code = recorded.sources(experiment.config)
-  initial = resumed.before.initial if training.restored else None
-  if training.initial:
-    initial = training.initial.to_json()
-  changes = resuming.changed(
-      resumed.before, experiment.config, experiment.data, code
-  ) | init_from.check(
-      directory,
-      resumed.before.initial,
-      training.initial,
-      accept_changes=experiment.config.accept_changes,
-  )
-  directory.record(
-      now.step,
-      changes,
-      experiment.config,
-      experiment.data,
-      code,
-      resumed.stopped,
-      initial,
-  )
-  notes = [
-      f'{error} It is kept aside, as damaged-*, from the next checkpoint on.'
-      for error in training.damaged
-  ]
-  if training.restored:
-    notes.append(f'resumed from {training.restored}')
-  else:
-    notes.append('no checkpoint was saved before; the run begins anew')
-  if changes:
-    notes.append(f'changed: {resuming.describe(changes)}')
-  if training.restored and 'init_from' in changes:
-    notes.append('--init_from: only a new run begins with it, this one goes on')
-  return notes
 
 
 @contextlib.contextmanager
