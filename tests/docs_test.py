@@ -3,7 +3,7 @@
 Every ```python and ```sh block of README and of the guides runs, in the order
 of its page, in a folder like a checkout. Commands run as they stand there: a
 small set stands in for Fashion-MNIST, and free ports for `_PORTS`. The examples
-of the pages made from docstrings (```pycon) run as well; ```text does not. In the
+of the pages made from docstrings (```pycon) run too; ```text does not. In the
 tutorial it is what the program above it prints.
 """
 
