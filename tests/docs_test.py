@@ -3,7 +3,8 @@
 Every ```python and ```sh block of README and of the guides runs, in the order
 of its page, in a folder like a checkout. Commands run as they stand there: a
 small set stands in for Fashion-MNIST, and free ports for `_PORTS`. The examples
-of the pages made from docstrings (```pycon) run as well; ```text does not.
+of the pages made from docstrings (```pycon) run too; ```text does not. In the
+tutorial it is what the program above it prints.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from launch import config, options
+from pipelines import sources
 from tests import checkouts, docs_files, small_datasets
 from tests.launch import runs
 
@@ -34,6 +36,7 @@ _EXEMPT = './test.sh'
 # Other tests on this machine may run two workers as well.
 _PORTS = ('12345', '23456')
 _NUMBER = re.compile(r'\d+\.\d+')
+_END_OF_A_CELL = '\x1e'
 # What programs other than those of launch are given.
 _OTHER_FLAGS = ('all', 'logdir')
 _LAUNCH_GUIDE = docs_files.ROOT / 'docs' / 'guide_launch.md'
@@ -42,6 +45,7 @@ _PORTING_GUIDE = docs_files.ROOT / 'docs' / 'guide_porting.md'
 _RECIPES = docs_files.ROOT / 'docs' / 'guide_recipes.md'
 _HOOKS = docs_files.ROOT / 'docs' / 'guide_hooks.md'
 _DATA_GUIDE = docs_files.ROOT / 'docs' / 'guide_data.md'
+_TUTORIAL = docs_files.ROOT / 'docs' / 'guide_tutorial.md'
 _TASKS_GUIDE = docs_files.ROOT / 'docs' / 'guide_tasks.md'
 
 
@@ -219,6 +223,76 @@ class SnippetTest(parameterized.TestCase):
     self.assertEqual(2 * len(found), text.count('```'))
     for block in found:
       self.assertIn(block.language, _LANGUAGES, block.text)
+
+
+class TutorialTest(absltest.TestCase):
+
+  def _run_cells(self, data_dir):
+    """Runs the page as one program; yields each cell and what it printed."""
+    folder = _make_folder()
+    cells = docs_files.cells(_TUTORIAL)
+    ended = subprocess.run(
+        [sys.executable, '-c', ''.join(
+            f'{cell.code}\nprint({_END_OF_A_CELL!r}, end="")\n'
+            for cell in cells
+        )],
+        cwd=folder, env=checkouts.environment(data_dir), capture_output=True,
+        timeout=600,
+    )
+    self.assertEqual(ended.returncode, 0, ended.stderr.decode())
+    printed = re.sub(r'[^\n]*\r', '', ended.stdout.decode())
+    return folder, zip(cells, printed.split(_END_OF_A_CELL)[:-1], strict=True)
+
+  def _assert_printed(self, cell, printed):
+    with self.subTest(cell.code.splitlines()[0]):
+      words, numbers = (
+          [pattern(text) for text in (cell.shown, printed)]
+          for pattern in (functools.partial(_NUMBER.sub, ''), _NUMBER.findall)
+      )
+      self.assertEqual(*words)
+      numbers = [[float(number) for number in each] for each in numbers]
+      np.testing.assert_allclose(*numbers, atol=0.05)
+
+  def _assert_drawn(self, folder, name, pixels):
+    """Compares the words of a picture, and its curves to rounding."""
+    shown, drawn = (
+        (parent / name).read_text()
+        for parent in (docs_files.ROOT / 'docs', folder)
+    )
+    self.assertIn(f'({name})', _TUTORIAL.read_text())
+    curves = []
+    for text in (shown, drawn):
+      paths = re.findall(r'<path d="([^"]+)" clip-path', text)
+      curves.append([float(x) for x in re.findall(r'-?\d+\.?\d*', str(paths))])
+    self.assertNotEmpty(curves[0])
+    self.assertEqual(*(re.findall('<text.*?>(.*)</text>', text)
+                       for text in (shown, drawn)))
+    np.testing.assert_allclose(*curves, atol=pixels)
+
+  def test_each_cell_prints_what_stands_below_it(self):
+    folder, ran = self._run_cells(_tiny_fashion_mnist())
+    for cell, printed in ran:
+      if 'Fashion-MNIST' in cell.heading:  # Here a small set of its name.
+        cell = cell._replace(shown=re.sub(r'\d+', 'N', cell.shown))
+        printed = re.sub(r'\d+', 'N', printed)
+      self._assert_printed(cell, printed)
+    self._assert_drawn(folder, 'tutorial_housing.svg', pixels=4)
+    self.assertIn('<svg', (folder / 'tutorial_fashion_mnist.svg').read_text())
+
+  @pytest.mark.slow
+  @absltest.skipIf(
+      small_datasets.FASHION_MNIST_DIR is None, small_datasets.NO_ARCHIVES
+  )
+  def test_so_it_does_on_fashion_mnist(self):
+    with tempfile.TemporaryDirectory() as data_dir:
+      sources.open_dataset(
+          'fashion_mnist', data_dir=data_dir,
+          archives_dir=small_datasets.FASHION_MNIST_DIR,
+      )
+      folder, ran = self._run_cells(data_dir)
+      for cell, printed in ran:
+        self._assert_printed(cell, printed)
+      self._assert_drawn(folder, 'tutorial_fashion_mnist.svg', pixels=15)
 
 
 class LinkTest(parameterized.TestCase):

@@ -88,4 +88,4 @@ def _rubbish(model: models.Model) -> dict[str, float]:
   return {source: 1e2} if source else {model.input_names[-1]: 2}
 
 
-MEMBERS = {name: _model(name) for name in cases.ARGUMENTS}
+MEMBERS = {name: _model(name) for name in models.REGISTRY}
