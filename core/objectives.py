@@ -153,8 +153,8 @@ def supervised(
     The objective. Its predictions are those that the loss scores; with several
     outputs they, and the labels, are mappings of the outputs' names. It raises
     ValueError if an output or a label is missing, if losses are not numbers per
-    example or the penalty is not one number, and TypeError for a model of
-    Keras.
+    example, or have other axes than labels and predictions begin with, or the
+    penalty is not one number, and TypeError for a model of Keras.
 
   Raises:
     ValueError: If the weights or labels name an output that has no loss.
@@ -200,7 +200,7 @@ def supervised(
     functions = scored or dict.fromkeys(of_head, cast(Loss, loss))
     values = {
         f'loss: {name}': of_head.get(name, 1.0)
-        * _float32(function(targets[name], heads[name]))
+        * _losses(function, targets[name], heads[name])
         for name, function in functions.items()
     } | {f'losses: {name}': _float32(value) for name, value in inner.items()}
     return Evaluation(
@@ -282,6 +282,35 @@ def _target(
     labels = 'label'
   label = read('labels', labels, batch)
   return label.get(name, label) if isinstance(label, Mapping) else label
+
+
+def _losses(function: Loss, labels: Any, predictions: Any) -> tf.Tensor:
+  """Computes the losses of an output.
+
+  Raises:
+    ValueError: If they have axes that neither labels nor predictions have: what
+      TensorFlow makes of ``[n]`` and ``[n, 1]`` is ``[n, n]``.
+  """
+  values = _float32(function(labels, predictions))
+  known = [x.shape for x in (labels, predictions) if isinstance(x, tf.Tensor)]
+  if len(known) < 2 or any(_begins(values.shape, shape) for shape in known):
+    return values
+  raise ValueError(
+      f'loss: labels {known[0]} and predictions {known[1]} gave losses '
+      f'{values.shape}; expected the first axes of one of them. An axis of '
+      'size 1 that only one has is broadcast: take it away, or give both one.'
+  )
+
+
+def _begins(values: tf.TensorShape, shape: tf.TensorShape) -> bool:
+  """Returns whether values may be of the first axes of a shape."""
+  if shape.rank is None or values.rank is None:
+    return True
+  # A size that is not known may be any, but 1, which broadcasts, is known.
+  return values.rank <= shape.rank and all(
+      size is None or size == value or (value is None and size != 1)
+      for size, value in zip(shape, values, strict=False)
+  )
 
 
 def _float32(values: tf.Tensor) -> tf.Tensor:

@@ -102,6 +102,51 @@ class SupervisedTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, 'loss: '):
       objectives.supervised(loss)(Fixed(self.logits), self.batch, None, False)
 
+  @parameterized.product(
+      labels=([3], [3, 3]),
+      more=(0, 1),
+      batch_size=(3, None),
+      swapped=(False, True),
+  )
+  def test_nothing_is_broadcast_in_silence(
+      self, labels, more, batch_size, swapped
+  ):
+    """A difference of plain TensorFlow; equal shapes alone are taken."""
+    predictions = [*labels, *([1] * more)]
+    if swapped:
+      labels, predictions = predictions, labels
+    objective = objectives.supervised(
+        lambda labels, predictions: (labels - predictions) ** 2, inputs='x'
+    )
+
+    @tf.function(input_signature=[
+        tf.TensorSpec([batch_size, *shape[1:]])
+        for shape in (labels, predictions)
+    ])
+    def evaluate(labels, predictions):
+      batch = {'x': labels, 'label': labels}
+      return objective(lambda _: predictions, batch, None, False).values
+
+    arrays = tf.ones(labels), tf.ones(predictions)
+    if not more:
+      self.assertEqual(evaluate(*arrays).shape, labels)
+      return
+    with self.assertRaisesRegex(ValueError, 'loss: labels .* is broadcast'):
+      evaluate(*arrays)
+
+  def test_losses_of_places_or_of_whole_examples(self):
+    labels, logits = tf.zeros([2, 5], tf.int32), tf.zeros([2, 5, 3])
+    for rank in (1, 2):
+      objective = objectives.supervised(
+          lambda labels, logits, rank=rank: tf.reduce_mean(
+              logits, axis=list(range(rank, 3))
+          ),
+          inputs='x',
+      )
+      batch = {'x': labels, 'label': labels}
+      values = objective(Fixed(logits), batch, None, False).values
+      self.assertEqual(values.shape, [2, 5][:rank])
+
   def test_class_weights_and_smoothing_reach_the_loss(self):
     loss = functools.partial(
         losses.softmax_cross_entropy,
