@@ -131,6 +131,17 @@ def right(rows: list[dict[str, Any]]) -> np.ndarray:
   return np.array([row['label'] == row['prediction'] for row in rows])
 
 
+def train(test: absltest.TestCase, flags: list[str]) -> pathlib.Path:
+  """Trains where the files of `sets` are; returns the work directory."""
+  back = os.getcwd()
+  os.chdir(sets.folder())
+  test.addCleanup(os.chdir, back)
+  workdir = pathlib.Path(runs.scratch(test)) / 'whole'
+  ended = runs.call('train', f'--workdir={workdir}', *flags)
+  test.assertEqual(ended.code, 0, ended)
+  return workdir
+
+
 def run(
     test: absltest.TestCase,
     flags: list[str],
@@ -149,17 +160,14 @@ def run(
   Returns:
     What came of it.
   """
-  back = os.getcwd()
-  os.chdir(sets.folder())
-  test.addCleanup(os.chdir, back)
   root = pathlib.Path(runs.scratch(test))
-  whole, killed = root / 'whole', root / 'killed'
+  killed = root / 'killed'
+  whole = train(test, flags)
 
   def call(program: str, workdir: pathlib.Path, *args: str) -> None:
     ended = runs.call(program, f'--workdir={workdir}', *args)
     test.assertEqual(ended.code, 0, ended)
 
-  call('train', whole, *flags)
   with runs.signal_at(killed_at, signal.SIGTERM):
     ended = runs.call('train', f'--workdir={killed}', *flags)
   test.assertEqual(ended.code, 128 + signal.SIGTERM, ended)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
-from absl.testing import absltest, parameterized
+import pytest
+from absl.testing import absltest
 from sklearn import linear_model, pipeline, preprocessing
 
 from tests.launch.real import cycle, sets
 
 
-class TablesTest(parameterized.TestCase):
+class TablesTest(absltest.TestCase):
 
-  @parameterized.parameters(
-      ('breast cancer', 'breast_cancer'), ('wine', 'wine')
-  )
-  def test_classes(self, row, name):
+  def test_breast_cancer(self):
+    self._classify('breast cancer', 'breast_cancer')
+
+  @pytest.mark.slow
+  def test_wine(self):
+    self._classify('wine', 'wine')
+
+  def _classify(self, row, name):
     sets.write_table(name)
     ran = cycle.run(self, cycle.told(row).flags)
     train, test = ran.data['train'], ran.data['test']

@@ -95,10 +95,10 @@ def _unpacked() -> pathlib.Path:
   kept = _KEPT / 'unpacked'
   if not kept.exists():
     _KEPT.mkdir(parents=True, exist_ok=True)
-    packages = ' '.join(package for package, _, _ in _LISTS.values())
+    packages = [package for package, _, _ in _LISTS.values()]
     subprocess.run(
-        ['bash', '-c',
-         f'source "{runs.ROOT}/.ci/environment.sh"; unpack_packages {packages}'],
+        ['bash', '-c', 'source "$0"; unpack_packages "$@"',
+         str(runs.ROOT / '.ci' / 'environment.sh'), *packages],
         cwd=_KEPT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
