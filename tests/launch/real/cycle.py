@@ -100,6 +100,7 @@ def assert_not_worse(
     baseline: The score of another library on the same examples.
     sign: 1 where more is better, -1 where less is.
   """
+  print(f'{test.id()}: {ours}; baseline {baseline}')  # For the page.
   error = max(ours.standard_error, baseline.standard_error)
   test.assertGreaterEqual(
       sign * ours.value, sign * baseline.value - error, (ours, baseline)
