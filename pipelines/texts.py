@@ -15,7 +15,6 @@ PADDING = ''
 UNKNOWN = '?'
 # What every vocabulary begins with.
 _FIRST = (PADDING, UNKNOWN)
-_WORDS = 'words'
 # Texts of which a larger share is unknown are told.
 _MOST_UNKNOWN = 0.2
 _WORD = re.compile(r'\w+|[^\w\s]')
@@ -45,7 +44,7 @@ def _bytes(text: str) -> list[str]:
 
 
 TOKENIZERS: Mapping[str, Callable[[str], list[str]]] = {
-    _WORDS: _words,
+    'words': _words,
     'characters': _characters,
     'trigrams': _trigrams,
     'bytes': _bytes,
@@ -200,7 +199,7 @@ def feature(
     num_unknown = int((arrays[split] == 1).sum())
     num_tokens = int((arrays[split] != 0).sum())
     if num_unknown > _MOST_UNKNOWN * num_tokens:
-      remedy = '; tokenizer=trigrams knows parts' if tokenizer == _WORDS else ''
+      remedy = '; tokenizer=trigrams knows parts' if tokenizer == 'words' else ''
       notes.append(
           f'{where}{num_unknown:,} of {num_tokens:,} tokens of {split} are not '
           f'in the vocabulary{remedy}.'
