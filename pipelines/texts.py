@@ -199,7 +199,8 @@ def feature(
     num_unknown = int((arrays[split] == 1).sum())
     num_tokens = int((arrays[split] != 0).sum())
     if num_unknown > _MOST_UNKNOWN * num_tokens:
-      remedy = '; tokenizer=trigrams knows parts' if tokenizer == 'words' else ''
+      is_whole = tokenizer == 'words'
+      remedy = '; tokenizer=trigrams knows parts' if is_whole else ''
       notes.append(
           f'{where}{num_unknown:,} of {num_tokens:,} tokens of {split} are not '
           f'in the vocabulary{remedy}.'
