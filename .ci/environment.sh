@@ -114,19 +114,23 @@ prepare_environment() {
   exec 9<&-
 }
 
-# Downloads Debian's package of Fashion-MNIST into the current, empty folder and
-# unpacks it. Needs no root: where the machine's lists of packages do not serve,
-# it fetches lists of its own.
-unpack_package() {
+# Downloads packages of Debian into the current, empty folder and unpacks them.
+# Needs no root: where the machine's lists of packages do not serve, it fetches
+# lists of its own.
+unpack_packages() {
   local options=(-qq -o APT::Sandbox::User=root -o Acquire::Retries=1
     -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20)
   local get=(timeout 300 apt-get "${options[@]}")
-  "${get[@]}" download dataset-fashion-mnist || {
+  "${get[@]}" download "$@" || {
     mkdir -p lists/partial cache/archives/partial &&
       get+=(-o "Dir::State::Lists=$PWD/lists" -o "Dir::Cache=$PWD/cache") &&
       "${get[@]}" update &&
-      "${get[@]}" download dataset-fashion-mnist
-  } && dpkg-deb -x dataset-fashion-mnist*.deb unpacked
+      "${get[@]}" download "$@"
+  } || return 1
+  local package
+  for package in *.deb; do
+    dpkg-deb -x "$package" unpacked || return 1
+  done
 }
 
 # Makes sure that .data holds the archives of Debian's package.
@@ -137,7 +141,8 @@ prepare_archives() {
   echo 'Downloading the package dataset-fashion-mnist (31 MB).' >&2
   mkdir -p .data
   folder=$(mktemp -d "$PWD/.data/download.XXXXXX")
-  if (cd "$folder" && unpack_package) >.data/download.log 2>&1; then
+  if (cd "$folder" && unpack_packages dataset-fashion-mnist) \
+    >.data/download.log 2>&1; then
     mv -T "$folder/unpacked" "$unpacked"
   else
     echo 'That failed; .data/download.log says why.' >&2

@@ -61,7 +61,8 @@ def checked(
     known: The parameters there are, by name, with their default values.
 
   Returns:
-    The keyword arguments; a single value where a tuple is wanted is in one.
+    The keyword arguments; a single value where a tuple is wanted is in one, and
+    nothing at all is an empty one.
 
   Raises:
     UserError: If a name is unknown, or a value is not finite, too large, or not
@@ -76,7 +77,7 @@ def checked(
       )
     default = known[name].default
     if isinstance(default, (tuple, list)) and not isinstance(value, tuple):
-      value = (value,)
+      value = () if value == '' else (value,)
     _check_size(f'--{flag}={name}', value, default)
     wrong = _unlike(value, known[name])
     if wrong:

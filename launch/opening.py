@@ -10,6 +10,10 @@ from pipelines import datasets
 from . import building, tables
 from . import experiment as experiment_lib
 
+# With fewer, what a run comes to says more of its length than of its parts.
+_FEW_STEPS = 200
+
+
 
 def describe(
     experiment: experiment_lib.Experiment,
@@ -51,8 +55,20 @@ def describe(
     lines += run.initial.lines()
   lines += _emulated(experiment.config.precision, strategy)
   lines += _slow(experiment, strategy, run.extent)
+  lines += _short(experiment)
   lines += notes
   return '\n'.join(lines) + '\n'
+
+
+def _short(experiment: experiment_lib.Experiment) -> list[str]:
+  """Warns of a small data set that defaults hardly train on."""
+  config, steps = experiment.config, experiment.num_steps
+  if config.num_steps or steps >= _FEW_STEPS:
+    return []
+  return [
+      f'few steps: {steps} in all, of {config.global_batch_size} examples each; '
+      'more --num_epochs or a smaller --global_batch_size train longer.'
+  ]
 
 
 def _emulated(dtype: str, strategy: tf.distribute.Strategy) -> list[str]:

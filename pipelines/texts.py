@@ -15,6 +15,8 @@ PADDING = ''
 UNKNOWN = '?'
 # What every vocabulary begins with.
 _FIRST = (PADDING, UNKNOWN)
+# Texts of which a larger share is unknown are told.
+_MOST_UNKNOWN = 0.2
 _WORD = re.compile(r'\w+|[^\w\s]')
 _BYTES = tuple(f'\\x{value:02x}' for value in range(256))
 
@@ -193,6 +195,15 @@ def feature(
           if length == max_tokens
           else f'{where}{num_cut:,} of {len(lists):,} texts of {split} are cut '
           f'to {length} tokens, the longest text of the training split.'
+      )
+    num_unknown = int((arrays[split] == 1).sum())
+    num_tokens = int((arrays[split] != 0).sum())
+    if num_unknown > _MOST_UNKNOWN * num_tokens:
+      is_whole = tokenizer == 'words'
+      remedy = '; tokenizer=trigrams knows parts' if is_whole else ''
+      notes.append(
+          f'{where}{num_unknown:,} of {num_tokens:,} tokens of {split} are not '
+          f'in the vocabulary{remedy}.'
       )
   made = spec.Feature(
       spec.TEXT, (length,), 'int32', columns=columns, vocabularies=(words,),

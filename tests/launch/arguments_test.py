@@ -55,6 +55,7 @@ class CheckedTest(parameterized.TestCase):
       ('sizes', (1, 2, 3), (1, 2, 3)),
       ('sizes', 5, (5,)),
       ('sizes', (), ()),
+      ('sizes', '', ()),
       ('rate', 1, 1),
       ('name', 'tanh', 'tanh'),
       ('on', True, True),

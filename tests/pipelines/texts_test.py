@@ -66,6 +66,21 @@ class TextsTest(parameterized.TestCase):
     self.assertRegex(notes[0], '^words: text as words, 4 in the vocab')
     self.assertRegex(notes[1], '1 of 2 texts of test are cut to 2 tokens, the')
 
+  @parameterized.parameters(
+      ('words', '; tokenizer=trigrams knows parts'), ('characters', '')
+  )
+  def test_a_feature_tells_what_is_mostly_unknown(self, tokenizer, remedy):
+    splits = {'train': ['a a b'], 'test': ['c d', 'a']}
+    _, arrays, notes = texts.feature(splits, tokenizer, columns=('x',))
+    unknown, known = (arrays['test'] == 1).sum(), (arrays['test'] > 1).sum()
+    self.assertEqual(
+        notes[-1],
+        f'x: {unknown} of {unknown + known} tokens of test are not in the '
+        f'vocabulary{remedy}.',
+    )
+    *_, notes = texts.feature({'train': ['a b'], 'test': ['a b']}, tokenizer)
+    self.assertLen(notes, 1)
+
   def test_a_feature_counts_what_is_cut(self):
     splits = {'train': ['a b c', 'b', 'a b']}
     feature, arrays, notes = texts.feature(splits, 'words', max_tokens=1)
