@@ -14,7 +14,6 @@ from . import experiment as experiment_lib
 _FEW_STEPS = 200
 
 
-
 def describe(
     experiment: experiment_lib.Experiment,
     dataset: datasets.Dataset,
@@ -62,12 +61,12 @@ def describe(
 
 def _short(experiment: experiment_lib.Experiment) -> list[str]:
   """Warns of a small data set that defaults hardly train on."""
-  config, steps = experiment.config, experiment.num_steps
-  if config.num_steps or steps >= _FEW_STEPS:
+  steps, size = experiment.num_steps, experiment.config.global_batch_size
+  if experiment.config.num_steps or steps >= _FEW_STEPS:
     return []
   return [
-      f'few steps: {steps} in all, of {config.global_batch_size} examples each; '
-      'more --num_epochs or a smaller --global_batch_size train longer.'
+      f'few steps: {steps} in all, of {size} examples each; more --num_epochs '
+      'or a smaller --global_batch_size train longer.'
   ]
 
 

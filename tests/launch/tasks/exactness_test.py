@@ -115,6 +115,7 @@ class ExactnessTest(parameterized.TestCase):
     ended = runs.train(self.workdir, number, **_changes(task))
     self.assertEqual((ended.code, ended.err), (0, ''))
     self.assertIn(f'over {number} CPU replica(s)', ended.out)
+    self.assertIn(f'few steps: {_NUM_STEPS} in all, of 13 examples', ended.out)
     self.assert_same(self.workdir, _whole(task))
 
   # The network of masks has batch norm, which sees a micro-batch alone.
