@@ -7,12 +7,12 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from . import compilation, distribution, variables
+from . import compilation, distribution, effects, variables
 from . import rows as rows_lib
 
 
@@ -56,6 +56,69 @@ def check_parameters(model: Any, parameters: Mapping[str, Any]) -> None:
         'nothing would train or save them. Build the model, or call it once, '
         'before its TrainState.'
     )
+
+
+def check_assigned(
+    model: Any,
+    operations: Iterable[tf.Operation],
+    collected: Collection[str],
+    num_replicas: int,
+) -> None:
+  """Checks what a forward pass assigns by itself.
+
+  Args:
+    model: The model.
+    operations: Those of the forward pass.
+    collected: The paths of what it leaves to the step, see `assignments`.
+    num_replicas: How many replicas there are.
+
+  Raises:
+    ValueError: If it assigns a variable that is trained, or one whose copies
+      would come to differ between replicas.
+  """
+  writing = effects.writing(operations)
+  if not writing and (num_replicas == 1 or not collected):
+    return
+  named = variables.named(model)
+  written = effects.assigned(writing, named)
+  trained = [path for path in written if named[path].trainable]
+  if trained:
+    raise ValueError(
+        f'model: its forward pass assigns {", ".join(trained)}, which is '
+        'trained: a step that is skipped could not undo it. Leave it to the '
+        'optimizer, or make it with trainable=False.'
+    )
+  if num_replicas == 1:
+    return
+  allowed = {
+      id(variable)
+      for part in (model, *model.submodules)
+      if getattr(part, 'reduces_over_replicas', False)
+      for variable in variables.named(part).values()
+  }
+  differing = [
+      path
+      for path in dict.fromkeys([*written, *collected])
+      if id(named[path]) not in allowed and _is_mirrored(named[path])
+  ]
+  if differing:
+    raise ValueError(
+        f'model: its forward pass assigns {", ".join(differing)}, of which each'
+        f' of the {num_replicas} replicas has a copy, and its own examples: the'
+        ' copies would differ. Return what the new value is made of as '
+        'Evaluation.statistics, which are summed over replicas, and assign it '
+        'by make_train_step(..., after=...); or sum it by '
+        'distribution.all_reduce_sum, and say so by reduces_over_replicas = '
+        'True in the class of the module. layers.BatchNorm does.'
+    )
+
+
+def _is_mirrored(variable: tf.Variable) -> bool:
+  """Returns whether a replica assigns to its own copy, which all should have."""
+  return (
+      variable.synchronization != tf.VariableSynchronization.ON_READ
+      and variable.aggregation == tf.VariableAggregation.NONE
+  )
 
 
 def check_batch(batch: Any, strategy: tf.distribute.Strategy) -> None:

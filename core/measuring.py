@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from . import checks, metrics, objectives, padding
 from . import rows as rows_lib
+from .metrics import inputs as metric_inputs
 
 Sums = Any  # A nest of additive tensors: the loss's, and those of the metric.
 
@@ -194,7 +195,8 @@ def measure(
   loss = tf.reduce_sum(values * weights) + penalty * weight
   measured = {}
   if metric is not None:
-    measured = metric.measure(label, predictions, weights)
+    with metric_inputs.of_batch(lambda: _of_batch(batch, is_padded, values)):
+      measured = metric.measure(label, predictions, weights)
   return loss, {'loss': loss, 'weight': weight, 'metrics': measured}
 
 
@@ -239,6 +241,16 @@ def _weights(
     return _nan_if_negative(of_batch if own is None else own)
   # Padding stays padding, whatever the objective makes of it.
   return _nan_if_negative(tf.math.multiply_no_nan(own, of_batch))
+
+
+def _of_batch(
+    batch: objectives.Batch, is_padded: bool, values: tf.Tensor
+) -> tf.Tensor:
+  """Returns the weights of the batch itself, one for each example or more."""
+  weight = batch.get('weight') if is_padded else None
+  if weight is None:
+    return tf.ones(checks.sizes_of(values)[:1])
+  return _nan_if_negative(tf.convert_to_tensor(weight))
 
 
 def _nan_if_negative(weights: tf.Tensor) -> tf.Tensor:

@@ -48,7 +48,9 @@ class Evaluation(NamedTuple):
       what is left out. By default 1. The batch's `weight`, ``[batch_size]`` or
       of more of the values' axes, multiplies it, so that padding stays padding.
     labels: What metrics compare the predictions with, by default the batch's
-      `label`, None where it has none.
+      `label`, None where it has none. Metrics weigh them as the values are; of
+      labels with fewer axes, such as the class of a text next to losses of its
+      tokens, an example counts by the batch's `weight`, or 1.
     statistics: A nest of tensors, which the step sums over all replicas and
       gives to `after`, see `training.make_train_step`. What of the batch has
       weight 0 is the objective's own to leave out.

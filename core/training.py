@@ -22,6 +22,7 @@ from . import (
   checks,
   compilation,
   distribution,
+  effects,
   loss_scaling,
   measuring,
   metrics,
@@ -127,6 +128,7 @@ def make_train_step(
     seed = random.fold_in(state.seed, state.step)
     batch = measuring.without_garbage(batch, is_padded)
     untrained = variables.untrained(state.model)
+    num_before = effects.count()
     with (
         random.starting(start),
         random.at(place),
@@ -145,6 +147,14 @@ def make_train_step(
         state.parameters,
         may_be_none=bool(tf.nest.flatten(statistics)),
     )
+    operations = effects.since(num_before)
+    belonging.check_assigned(
+        state.model, operations, assigned, strategy.num_replicas_in_sync
+    )
+    if failing := effects.assertions(operations):
+      # All that the step assigns waits for the weight, see `updating.update`.
+      with tf.control_dependencies(failing):
+        sums = {**sums, 'weight': tf.identity(sums['weight'])}
     return (gradients, sums, statistics), assigned
 
   @_compiled_if(extent in (compilation.Extent.UPDATE, compilation.Extent.PARTS))
@@ -155,10 +165,11 @@ def make_train_step(
       untrained: Any,
       assigned: Any,
       statistics: Any,
+      is_asserted: bool,
   ) -> tf.Tensor | None:
     return updating.update(
         state, optimizer, gradients, weight, untrained, assigned, statistics,
-        after,
+        after, is_asserted,
     )
 
   def replica_step(
@@ -168,6 +179,7 @@ def make_train_step(
     batch, is_padded = padding.split(batch)
     start = None if is_even else belonging.first_row(batch)
     untrained = updating.before_forward(state)
+    num_before = effects.count()
     if micro_batch_size is None:
       added, assigned = gradients_of(state, batch, is_padded, start, None, None)
     else:
@@ -177,10 +189,12 @@ def make_train_step(
           micro_batch_size,
           reduces=reduces,
       )
+    is_asserted = bool(effects.assertions(effects.since(num_before)))
     # One collective for everything.
     gradients, sums, statistics = distribution.all_reduce_sum(added)
     is_skipped = update(
-        state, gradients, sums['weight'], untrained, assigned, statistics
+        state, gradients, sums['weight'], untrained, assigned, statistics,
+        is_asserted,
     )
     return sums if is_skipped is None else skipping.measured(sums, is_skipped)
 
@@ -248,9 +262,13 @@ def make_eval_step(
     measuring.check_batch(batch)
     batch, is_padded = padding.split(batch)
     batch = measuring.without_garbage(batch, is_padded)
+    num_before = effects.count()
     # What it would assign is dropped.
     with assignments.collected(variables.untrained(model)):
       evaluation = objective(model, batch, None, is_training=False)
+    belonging.check_assigned(
+        model, effects.since(num_before), (), strategy.num_replicas_in_sync
+    )
     return measuring.measure(metric, evaluation, batch, is_padded)[1]
 
   def replica_step(state: TrainState, batch: objectives.Batch) -> Sums:

@@ -71,6 +71,7 @@ def update(
     collected: Mapping[str, tf.Tensor],
     statistics: Any = (),
     after: After | None = None,
+    is_asserted: bool = False,
 ) -> tf.Tensor | None:
   """Takes a step, in place, unless it is to be skipped.
 
@@ -83,6 +84,8 @@ def update(
     collected: What the forward pass is to assign, by path.
     statistics: The sums of the objective's statistics.
     after: What makes new values of them.
+    is_asserted: Whether `weight` waits for assertions. If so, all that is
+      assigned waits for it.
 
   Returns:
     Whether the step was skipped, bool ``[]``, or None if none can be.
@@ -106,11 +109,18 @@ def update(
       gradients, optimizer_state, parameters
   )
   parameters = optimizers.apply_updates(parameters, updates)
-  is_skipped = None
+  is_skipped = is_undone = is_wrong = None
+  if is_asserted:
+    # It never is; but what is assigned by it waits for the weight. By data: of
+    # variables that are read under control inputs of ours, TensorFlow's
+    # optimizer of graphs has lost the order before a write.
+    is_undone = is_wrong = tf.square(weight) < 0
+    optimizer_state = nests.where(is_wrong, before[1], optimizer_state)
   if state.skipped is not None:
     is_skipped, loss_scale = skipping.decide(
         gradients, optimizer_state, state.loss_scale
     )
+    is_undone = is_skipped
     assign(state.loss_scale or (), loss_scale)
     assign(state.skipped, skipping.count(state.skipped, is_skipped))
     parameters = nests.where(is_skipped, before[0], parameters)
@@ -119,13 +129,15 @@ def update(
     assign(now, nests.where(is_skipped, untrained, now))
   assign(state.parameters, parameters)
   assign(state.optimizer_state, optimizer_state)
-  _assign_by_path(state.model, 'collected', collected, is_skipped)
+  _assign_by_path(state.model, 'collected', collected, is_undone)
   if after is not None:
     followed = after(state, statistics)
-    _assign_by_path(state.model, 'after', followed, is_skipped)
+    _assign_by_path(state.model, 'after', followed, is_undone)
   if state.average is not None:
-    state.average.update(parameters, is_skipped)
-  state.step.assign_add(1)
+    state.average.update(parameters, is_undone)
+  state.step.assign_add(
+      1 if is_wrong is None else 1 - tf.cast(is_wrong, state.step.dtype)
+  )
   return is_skipped
 
 
@@ -133,9 +145,9 @@ def _assign_by_path(
     model: Any,
     argument: str,
     new_values: Mapping[str, tf.Tensor],
-    is_skipped: tf.Tensor | None,
+    is_undone: tf.Tensor | None,
 ) -> None:
-  """Assigns to variables that are not trained, unless the step is skipped."""
+  """Assigns to variables that are not trained, unless the step is undone."""
   if not isinstance(new_values, Mapping):
     raise TypeError(
         f'{argument}: expected a mapping of paths to values, got a '
@@ -160,8 +172,8 @@ def _assign_by_path(
       )
     converted[path] = value
   for path, value in converted.items():
-    if is_skipped is not None:
-      value = tf.where(is_skipped, known[path], value)
+    if is_undone is not None:
+      value = tf.where(is_undone, known[path], value)
     known[path].assign(value)
 
 

@@ -3,7 +3,9 @@
 Labels have any rank from 1 on, and each of their places counts as an example.
 Weights are of the labels' shape or of its leading axes: a weight of an example
 is that of all its places. Whatever else has another shape is refused: nothing
-is broadcast. What a metric gets is flattened, ``[size]``.
+is broadcast. What a metric gets is flattened, ``[size]``. In a step whose loss
+is of an example's places, such as tokens, labels of whole examples have those
+of the batch, see `of_batch`.
 
 Examples of weight 0 may hold anything, NaN and infinity and labels out of
 range included: they are replaced before any arithmetic. At any other weight a
@@ -15,9 +17,11 @@ a logit of minus infinity: a wrong example is never dropped in silence.
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -25,6 +29,60 @@ import tensorflow as tf
 from .. import checks
 
 Examples = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+_OF_BATCH: contextvars.ContextVar[Callable[[], tf.Tensor] | None] = (
+    contextvars.ContextVar('of_batch', default=None)
+)
+
+
+@contextlib.contextmanager
+def of_batch(weights: Callable[[], tf.Tensor]) -> Iterator[None]:
+  """Sets the weights of labels that have fewer axes than a step's values.
+
+  Args:
+    weights: Returns those of the batch, ``[batch_size, ...]``. Where they have
+      more axes than labels, what counts in any place counts 1.
+
+  Yields:
+    Nothing.
+  """
+  token = _OF_BATCH.set(weights)
+  try:
+    yield
+  finally:
+    _OF_BATCH.reset(token)
+
+
+def fitting(weights: Any, like: Any) -> Any:
+  """Returns the weights of a step for labels, of `of_batch` if they have to be.
+
+  Args:
+    weights: The values' weights ``[batch_size, ...]``, or None.
+    like: Labels or predictions ``[batch_size, ...]``.
+
+  Returns:
+    Weights of no more axes, or the given ones where there are none.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core.metrics import inputs
+    >>> of_tokens, labels = tf.ones([2, 3]), tf.constant([5, 6])
+    >>> with inputs.of_batch(lambda: tf.constant([1.0, 0.0])):
+    ...   print(inputs.fitting(of_tokens, labels).numpy().tolist())
+    [1.0, 0.0]
+  """
+  read = _OF_BATCH.get()
+  if weights is None or read is None or _is_no_array(like):
+    return weights
+  rank = tf.convert_to_tensor(like).shape.rank
+  own = tf.convert_to_tensor(weights).shape.rank
+  if not rank or own is None or own <= rank:
+    return weights
+  others = read()
+  further = list(range(rank, others.shape.rank or 0))
+  if further:
+    counts = tf.reduce_any(tf.not_equal(others, 0), axis=further)
+    return tf.cast(counts, others.dtype)
+  return others
 
 
 def at_least(argument: str, value: int, low: int) -> int:
@@ -201,6 +259,11 @@ def product(
   return tf.where(is_zero, 0.0, weights * factor)
 
 
+def _is_no_array(values: Any) -> bool:
+  nests = (Mapping, tf.RaggedTensor, tf.SparseTensor)
+  return values is None or isinstance(values, nests)
+
+
 def _batched(argument: str, values: Any) -> tf.Tensor:
   """Converts to a tensor of known rank, at least 1."""
   if isinstance(values, Mapping):
@@ -253,6 +316,7 @@ def _flatten(values: tf.Tensor, rank: int) -> tf.Tensor:
 
 def _leading(weights: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
   """Checks that weights are of a tensor's shape or of its leading axes."""
+  weights = fitting(weights, like)
   weights = tf.cast(_batched('weights', weights), tf.float32)
   rank = weights.shape.rank
   if rank > like.shape.rank:
@@ -275,6 +339,7 @@ def _spread(weights: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
   """Gives each place of a tensor its weight."""
   if weights is None:
     return tf.ones_like(like, tf.float32)
+  weights = fitting(weights, like)
   weights = tf.cast(_batched('weights', weights), tf.float32)
   return checks.leading('weights', weights, like)
 

@@ -23,6 +23,12 @@ def of(
   metrics that share a measure go on sharing it over the same output, labels and
   weights.
 
+  A step hands on the weights of its values. An output whose labels have fewer
+  axes than the values, such as the class of a text next to losses of its
+  tokens, gets the batch's own `weight` instead, so that padding stays padding;
+  1 where it has none. Weights of the `Evaluation` do not reach it: give them
+  as an entry of the predictions and `weights=`.
+
   Args:
     metric: What is measured, such as `accuracy()`, or a collection.
     name: The entry of the predictions.
@@ -83,6 +89,10 @@ class _Of:
       )
     if self.weights is not None:
       factor = _entry('weights', self.weights, predictions, labels)
+      like = self._labels(labels)
+      if like is None:
+        like = predictions.get(self.name)
+      weights = inputs.fitting(weights, like)
       weights = inputs.product(weights, f'weights: {self.weights}', factor)
     return self.measure(
         self._labels(labels),

@@ -1,0 +1,178 @@
+"""What the operations of a graph do besides computing: assert, and assign.
+
+A train step has to know both of the forward pass that it is handed: nothing of
+the state may change before an assertion that fails, and what a module assigns
+by itself is each replica's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+# Operations that run functions with effects. Those without have other names.
+_CALLS = frozenset(('Case', 'If', 'StatefulPartitionedCall', 'While'))
+_WRITES = ('Assign', 'Resource')  # ResourceScatterAdd, ResourceApplyAdam, ...
+_READS = frozenset(('ResourceGather', 'ResourceGatherNd'))
+
+
+def count() -> int:
+  """Counts the operations of the graph that is being traced.
+
+  Returns:
+    Their number, 0 when called eagerly.
+  """
+  return len(since(0))
+
+
+def since(number: int) -> list[tf.Operation]:
+  """Lists the operations that were added to the graph that is being traced.
+
+  Args:
+    number: How many there were before.
+
+  Returns:
+    The operations, none when called eagerly.
+  """
+  if tf.executing_eagerly():
+    return []
+  return tf.compat.v1.get_default_graph().get_operations()[number:]
+
+
+def assertions(operations: Iterable[tf.Operation]) -> list[tf.Operation]:
+  """Finds assertions, of any library.
+
+  Args:
+    operations: Operations of a graph.
+
+  Returns:
+    Those that assert something, or call a function that does, such as a loop.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import effects
+    >>> @tf.function
+    ... def checked(x):
+    ...   tf.debugging.assert_positive(tf.size(x))
+    ...   return x
+    >>> graph = checked.get_concrete_function(tf.TensorSpec([None])).graph
+    >>> len(effects.assertions(graph.get_operations()))
+    1
+  """
+  return [
+      op
+      for op in operations
+      if op.type == 'Assert'
+      or any(assertions(f.graph.get_operations()) for f in _functions(op))
+  ]
+
+
+def writing(operations: Iterable[tf.Operation]) -> list[tf.Operation]:
+  """Finds what writes to resources, such as variables.
+
+  Args:
+    operations: Operations of a graph.
+
+  Returns:
+    Those that write to one, or call a function that does.
+  """
+  return [op for op in operations if _written(op)]
+
+
+def assigned(
+    operations: Iterable[tf.Operation], variables: Mapping[str, tf.Variable]
+) -> list[str]:
+  """Finds out which variables are assigned, in whatever way.
+
+  Args:
+    operations: Operations of a graph.
+    variables: The variables to look for, by path.
+
+  Returns:
+    The paths of those that an operation assigns, or a function that it calls.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import effects
+    >>> total, other = tf.Variable(0.0), tf.Variable(1.0)
+    >>> @tf.function
+    ... def add():
+    ...   total.assign_add(other)
+    >>> operations = add.get_concrete_function().graph.get_operations()
+    >>> effects.assigned(operations, {'total': total, 'other': other})
+    ['total']
+  """
+  written = [
+      (op.graph, handle) for op in operations for handle in _written(op)
+  ]
+  if not written:
+    return []
+  handles = {id(_captured(graph, handle)) for graph, handle in written}
+  return [
+      path
+      for path, variable in variables.items()
+      # A mirrored variable has a copy for each replica.
+      if any(
+          id(copy.handle) in handles
+          for copy in getattr(variable, 'values', (variable,))
+      )
+  ]
+
+
+def _functions(op: tf.Operation) -> Iterator[Any]:
+  """Finds the functions with effects that an operation calls."""
+  if op.type not in _CALLS:
+    return
+  for attribute in op.op_def.attr:
+    if attribute.type not in ('func', 'list(func)'):
+      continue
+    value = op.get_attr(attribute.name)
+    for function in value if isinstance(value, list) else [value]:
+      # The only way to a function by its name that does not copy the graph.
+      found = op.graph._get_function(function.name)
+      if found is not None:
+        yield found
+
+
+def _written(op: tf.Operation) -> list[tf.Tensor]:
+  """Returns the handles of the resources that an operation writes to."""
+  is_write = op.type.startswith(_WRITES) and op.type not in _READS
+  if not is_write and op.type not in _CALLS:
+    return []
+  resources = [
+      (place, handle)
+      for place, handle in enumerate(op.inputs)
+      if handle.dtype == tf.resource
+  ]
+  if is_write or not resources:
+    return [handle for _, handle in resources]
+  found = []
+  for function in _functions(op):
+    graph = function.graph
+    first = len(op.inputs) - len(graph.inputs)  # A condition comes before.
+    names = {
+        handle.name
+        for inner in graph.get_operations()
+        for handle in _written(inner)
+    }
+    found += [
+        handle
+        for place, handle in resources
+        if place >= first and graph.inputs[place - first].name in names
+    ]
+  return found
+
+
+def _captured(graph: Any, handle: tf.Tensor) -> Any:
+  """Returns what a graph, and those around it, captured a tensor of."""
+  while hasattr(graph, 'captures'):
+    outer = {inner.name: outer for outer, inner in graph.captures}
+    if handle.name not in outer:
+      break
+    handle = outer[handle.name]
+    if not tf.is_symbolic_tensor(handle):
+      break
+    graph = handle.graph
+  return handle
