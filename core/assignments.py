@@ -95,7 +95,8 @@ def assign(variable: tf.Variable, new_value: tf.Tensor) -> None:
 
   Each replica assigns its own value: what is made of a batch has to be summed
   over all of them first, by `distribution.all_reduce_sum`, or their copies of
-  the variable differ from then on.
+  the variable would differ from then on. A train step on several replicas takes
+  it only of a module that says so, by `reduces_over_replicas = True`.
 
   Args:
     variable: The variable.

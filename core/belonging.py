@@ -114,7 +114,7 @@ def check_assigned(
 
 
 def _is_mirrored(variable: tf.Variable) -> bool:
-  """Returns whether a replica assigns to its own copy, which all should have."""
+  """Returns whether a replica assigns to a copy of what all should have."""
   return (
       variable.synchronization != tf.VariableSynchronization.ON_READ
       and variable.aggregation == tf.VariableAggregation.NONE

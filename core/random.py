@@ -12,7 +12,7 @@ import contextlib
 import contextvars
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -111,7 +111,9 @@ def split(seed: tf.Tensor, num: int) -> list[tf.Tensor]:
   return tf.unstack(seeds, num)
 
 
-def uniform(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:
+def uniform(
+    seed: tf.Tensor, shape: Sequence[int | tf.Tensor] | tf.Tensor
+) -> tf.Tensor:
   """Draws this replica's rows of the global batch's uniform numbers.
 
   The numbers are those of Philox 4x32-10 with the seed as its key, eager, in a
@@ -120,17 +122,20 @@ def uniform(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:
 
   Args:
     seed: Integers ``[2]``.
-    shape: The shape ``[batch_size, ...]`` on this replica; sizes may be
-      tensors. It must be the same on all replicas, but for the batch sizes in
-      a train step.
+    shape: The shape ``[batch_size, ...]`` on this replica, such as
+      `tf.shape(x)`; sizes may be tensors. It must be the same on all replicas,
+      but for the batch sizes in a train step.
 
   Returns:
     float32 numbers in [0, 1) of the given shape.
 
+  Raises:
+    ValueError: If the shape is a tensor of unknown length.
+
   Reference:
     Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3.
   """
-  batch_size, *rest = shape
+  batch_size, *rest = shape = _sizes(shape)
   size = math.prod(rest)
   blocks = -(-size // _BLOCK)
   offset = _first_row(batch_size) * tf.cast(blocks, tf.uint64)
@@ -147,6 +152,18 @@ def uniform(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:
   mantissa = tf.bitwise.bitwise_and(bits, 2**23 - 1)
   numbers = tf.cast(mantissa, tf.float32) * 2.0**-23
   return tf.reshape(numbers[:, :size], shape)
+
+
+def _sizes(shape: Any) -> Sequence[int | tf.Tensor]:
+  """Returns the sizes of a shape, which may be one tensor."""
+  if not tf.is_tensor(shape):
+    return shape
+  if shape.shape.rank != 1 or shape.shape[0] is None:
+    raise ValueError(
+        f'shape: expected sizes, or a tensor of a known number of them, got '
+        f'one of shape {shape.shape}.'
+    )
+  return tf.unstack(shape)
 
 
 def _first_row(batch_size: int | tf.Tensor) -> tf.Tensor:
@@ -169,7 +186,9 @@ def _first_row(batch_size: int | tf.Tensor) -> tf.Tensor:
   return tf.cast(first, tf.uint64) * batch_size // tf.cast(size, tf.uint64)
 
 
-def normal(seed: tf.Tensor, shape: Sequence[int | tf.Tensor]) -> tf.Tensor:
+def normal(
+    seed: tf.Tensor, shape: Sequence[int | tf.Tensor] | tf.Tensor
+) -> tf.Tensor:
   """Draws this replica's rows of the global batch's normal numbers.
 
   The inverse of the normal distribution function, at uniform numbers: one for

@@ -47,6 +47,25 @@ class UniformTest(parameterized.TestCase):
           _over_replicas(num_replicas, shape, jit_compile), one
       )
 
+  @parameterized.parameters(random.uniform, random.normal)
+  def test_a_shape_that_is_one_tensor(self, numbers):
+    expected = numbers(tf.constant(_SEED), [6, 5])
+
+    @tf.function
+    def draw(x):
+      return numbers(tf.constant(_SEED), tf.shape(x))
+
+    for shape in ([6, 5], [None, 5], [None, None]):
+      spec = tf.TensorSpec(shape)
+      np.testing.assert_array_equal(
+          draw.get_concrete_function(spec)(tf.zeros([6, 5])), expected
+      )
+    np.testing.assert_array_equal(
+        numbers(tf.constant(_SEED), tf.constant([6, 5])), expected
+    )
+    with self.assertRaisesRegex(ValueError, 'shape: expected sizes, or a tens'):
+      draw.get_concrete_function(tf.TensorSpec(None))
+
   def test_outside_of_a_strategy_it_is_the_only_replica(self):
     np.testing.assert_array_equal(
         random.uniform(_SEED, [6, 5]), _over_replicas(3, (6, 5))
