@@ -62,3 +62,12 @@ class DataOptions(options.Options):
       False,
       'Whether to shift and scale the pixels in [0, 1] to mean 0 and standard '
       'deviation 1, channel by channel, as measured on the training images.')
+  skip_damaged: bool = _option(
+      False,
+      'Whether images of a folder that cannot be decoded are left out, and '
+      'counted. Default: the first is named, and ends the program.')
+  tokenizer: str = _option(
+      'words', 'How texts are cut into tokens.',
+      choices=('words', 'characters', 'trigrams', 'bytes'))
+  max_tokens: int = _option(
+      256, 'The most tokens of a text that are used.', low=1, high=10**6)

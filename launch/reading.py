@@ -41,7 +41,7 @@ def open_dataset(
   load = None
   if own.is_part(name):
     load = parts.bind('dataset', name, config.dataset_arg)
-  return sources.open_dataset(
+  dataset = sources.open_dataset(
       getattr(name, '__name__', str(name)),
       load,
       like=like,
@@ -52,7 +52,12 @@ def open_dataset(
       test_split=config.test_split,
       image_size=config.image_size,
       memory_budget_gb=config.resident_gb,
+      skip_damaged=config.skip_damaged,
+      tokenizer=config.tokenizer,
+      max_tokens=config.max_tokens,
   )
+  _check_texts(config, dataset)
+  return dataset
 
 
 def describe_data(
@@ -102,6 +107,26 @@ def describe_data(
       checksums=checksums,
       **moments,
   )
+
+
+def _check_texts(
+    config: config_lib.Config, dataset: datasets.Dataset
+) -> None:
+  """Refuses what is about texts where there are none.
+
+  Raises:
+    UserError: If there are none.
+  """
+  if dataset.spec.of_kind(spec_lib.TEXT):
+    return
+  default = config_lib.Config()
+  for name in ('tokenizer', 'max_tokens'):
+    value = getattr(config, name)
+    if value != getattr(default, name):
+      raise programs.UserError(
+          f'--{name}={value}: it is for texts, and the data set has '
+          f'{", ".join(dataset.spec.inputs)}.'
+      )
 
 
 def _labels(data: splits.Split) -> np.ndarray:

@@ -31,7 +31,8 @@ DATA: dict[str, tuple[str, ...]] = {
     'tests/launch/golden_test.py': ('//tests/launch:golden',),
     'tests/readme.py': ('//:README.md',),
     'tests/wheel_test.py': (
-        '//:pyproject.toml', '//:requirements.txt', '//:setup.py'
+        '//:pyproject.toml', '//:requirements-test.txt', '//:requirements.txt',
+        '//:setup.py',
     ),
 }
 # Packages whose modules a file imports by names that it computes.

@@ -104,6 +104,19 @@ def _pip(python: str, *arguments: str, cwd: str) -> None:
   _run(python, '-m', 'pip', '--disable-pip-version-check', *arguments, cwd=cwd)
 
 
+def _parts(requirement: str) -> frozenset[str]:
+  """Returns the name, the bounds and the condition of a requirement."""
+  text = requirement.replace('"', "'").replace(' ', '').replace(';', ',')
+  bounds = re.sub(r'([a-zA-Z])([<>])', r'\1,\2', text, count=1)
+  return frozenset(bounds.split(','))
+
+
+def _listed(name: str) -> set[frozenset[str]]:
+  """Reads what a file of requirements lists itself."""
+  lines = (_ROOT / name).read_text().splitlines()
+  return {_parts(line) for line in lines if line[:1] not in ('', '#', '-')}
+
+
 class WheelTest(absltest.TestCase):
 
   @classmethod
@@ -155,30 +168,20 @@ class WheelTest(absltest.TestCase):
         'List each package in [tool.setuptools] of pyproject.toml.',
     )
 
-  def test_with_its_extra_it_depends_on_what_requirements_txt_lists(self):
-    listed = [
-        line.replace('"', "'").replace(' ', '')
-        for line in (_ROOT / 'requirements.txt').read_text().splitlines()
-        if line and not line.startswith('#')
-    ]
-    required = [
-        re.sub(r" and extra == '?launch'?|; extra == '?launch'?", '', line)
-        for line in self.metadata.replace('"', "'").splitlines()
-        if line.startswith('Requires-Dist: ')
-    ]
-    names = [re.split('[><;]', line)[0] for line in listed]
-    self.assertSameElements(
-        names, [re.split('[><;]', line[15:])[0] for line in required]
+  def test_it_depends_on_what_the_files_of_requirements_list(self):
+    """Packages and bounds, in any order, without and with its extras."""
+    wanted = {}
+    for line in self.metadata.replace('"', "'").splitlines():
+      if line.startswith('Requires-Dist: '):
+        line = line.removeprefix('Requires-Dist: ')
+        extra = re.search(r"extra == '(\w+)'", line)
+        line = re.sub(r"( and|;) extra == '\w+'", '', line)
+        wanted.setdefault(extra and extra[1], set()).add(_parts(line))
+    self.assertSameElements(wanted, [None, 'launch', 'test'])
+    self.assertEqual(
+        wanted[None] | wanted['launch'], _listed('requirements.txt')
     )
-    for line in listed:
-      _, *bounds = re.split('[,;]', line.replace(names[listed.index(line)], ''))
-      of_name = [
-          each for each in required if names[listed.index(line)] in each
-      ]
-      for bound in bounds:
-        self.assertIn(bound, of_name[0].replace(' ', ''), line)
-    extra = [line for line in self.metadata.splitlines() if 'extra ==' in line]
-    self.assertLen(extra, 3)
+    self.assertEqual(wanted['test'], _listed('requirements-test.txt'))
 
   @classmethod
   @functools.cache

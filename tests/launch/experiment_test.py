@@ -1,6 +1,6 @@
 """Tests of launch.experiment: what the flags of a config change.
 
-Covers: augmenting, optimizing, reading.
+Covers: augmenting, optimizing.
 """
 
 from __future__ import annotations
