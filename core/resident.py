@@ -56,12 +56,13 @@ def place(
   """
   strategy = strategy or tf.distribute.get_strategy()
 
-  # One for each call: TensorFlow warns of a function that is traced often.
   @tf.function(autograph=False)
   def copy(tensors: Data) -> Data:
     return strategy.run(lambda mine: _map(tf.identity, mine), (tensors,))
 
-  return copy(resident_data.tensors(arrays))
+  tensors = resident_data.tensors(arrays)
+  # Called as a graph: TensorFlow warns of what it traces for each of its calls.
+  return copy.get_concrete_function(tensors)(tensors)
 
 
 def _map(function: Callable[[tf.Tensor], tf.Tensor], data: Any) -> Any:
