@@ -148,6 +148,38 @@ class AssertionTest(parameterized.TestCase):
       for name, value in state.named_variables().items():
         np.testing.assert_array_equal(value, before[name], name)
 
+  @parameterized.parameters(2, 3)
+  def test_nor_on_any_replica(self, num_replicas):
+    strategy = virtual_devices.mirrored(num_replicas)
+    with strategy.scope():
+      model = layers.Dense(2)
+      model.build([None, 3])
+      optimizer = optimizers.apply_if_finite(optimizers.adam(0.1), 3)
+      state = training.TrainState(model, optimizer, average_decay=0.9)
+    step = training.make_train_step(_filtered, optimizer, None, strategy)
+    # The one that fails has a label of 0 on the first replica alone.
+    labels = tf.constant([1] * 6 + [0] + [1] * 5)
+    data = tf.data.Dataset.from_tensor_slices(
+        {'x': tf.ones([12, 3]), 'label': labels}
+    )
+    batches = strategy.experimental_distribute_dataset(data.batch(6))
+    run = tf.function(
+        lambda batch: step(state, batch), input_signature=[batches.element_spec]
+    )
+    good, bad = batches
+    run(good)
+    copies = [
+        copy
+        for variable in state.named_variables().values()
+        for copy in getattr(variable, 'values', [variable])
+    ]
+    before = [copy.numpy() for copy in copies]
+    self.assertEqual(int(state.step.numpy()), 1)
+    with self.assertRaises(tf.errors.InvalidArgumentError):
+      run(bad)
+    for copy, value in zip(copies, before):
+      np.testing.assert_array_equal(copy, value, copy.name)
+
   def test_known_shapes_cost_nothing(self):
     model = layers.Dense(2)
     model.build([None, 3])
