@@ -30,13 +30,14 @@ def write(directory: pathlib.Path, data: data_lib.DataSpec) -> None:
 
 
 def first_difference(
-    directory: pathlib.Path, data: data_lib.DataSpec
+    directory: pathlib.Path, data: data_lib.DataSpec, *names: str
 ) -> str | None:
   """Names the first example that is not the one that the run began with.
 
   Args:
     directory: The work directory.
     data: The data of this start.
+    *names: Of which splits; by default of all.
 
   Returns:
     A description, such as 'example 7 of train'; None if it is not known.
@@ -45,6 +46,7 @@ def first_difference(
 
   try:
     with np.load(directory / _NAME) as before:
-      return datasets.first_difference(dict(before), data.checksums)
+      kept = {n: before[n] for n in before if not names or n in names}
+      return datasets.first_difference(kept, data.checksums)
   except (OSError, ValueError, zipfile.BadZipFile):
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -123,9 +124,37 @@ def strategy(
   if not num_virtual_devices:
     _say_if_gpus_are_left_out()
   else:
-    tf.config.set_visible_devices([], 'GPU')
-    distribution.set_virtual_devices(num_virtual_devices)
+    _set_virtual_devices(num_virtual_devices)
+  devices = tuple(device.name for device in tf.config.list_logical_devices())
   try:
-    return distribution.create(name)
+    # One for all runs of a process: variables of two do not mix.
+    return _created(name, devices)
   except (ValueError, KeyError, TypeError) as error:
     raise programs.UserError(f'--strategy={name}: {error!r}') from error
+
+
+@functools.cache
+def _created(name: str, devices: tuple[str, ...]) -> tf.distribute.Strategy:
+  """Creates a strategy over the devices that there are."""
+  del devices  # Tests have now more of them, now fewer.
+  return distribution.create(name)
+
+
+def _set_virtual_devices(number: int) -> None:
+  """Splits the CPU.
+
+  Raises:
+    UserError: If it is split otherwise already.
+  """
+  if len(tf.config.list_logical_devices('CPU')) == number and (
+      not tf.config.get_visible_devices('GPU')
+  ):
+    return
+  try:
+    tf.config.set_visible_devices([], 'GPU')
+    distribution.set_virtual_devices(number)
+  except RuntimeError as error:
+    raise programs.UserError(
+        f'--num_virtual_devices={number}: TensorFlow has begun to use its '
+        'devices in this process; give it in a new one.'
+    ) from error

@@ -14,6 +14,7 @@ import tensorflow as tf
 from core import checkpoints, distribution, variables
 from pipelines import batches, datasets
 
+from . import checksums as checksums_lib
 from . import config as config_lib
 from . import experiment as experiment_lib
 from . import programs, reading, recorded, tasks, typed_json
@@ -32,12 +33,14 @@ class Run:
     experiment: The parts of it; the variables of the model are restored.
     checkpoint: The path of the checkpoint that was restored.
     step: The step of it.
+    accept_changes: Whether data may differ from those that the run began with.
   """
 
   workdir: workdir_lib.Workdir
   experiment: experiment_lib.Experiment
   checkpoint: str
   step: int
+  accept_changes: bool = False
 
   @property
   def model(self) -> Any:
@@ -75,12 +78,13 @@ class Run:
     return dataset
 
   def check_split(self, split: str) -> None:
-    """Checks that the data set has a split.
+    """Checks that the data set has a split, with the examples that it had.
 
     Raises:
       UserError: If it has not.
     """
     if split in self.dataset.num_examples:
+      self._check_same(split)
       return
     why = self.dataset.left_out.get(split)
     raise programs.UserError(
@@ -88,6 +92,26 @@ class Run:
         f'{", ".join(self.dataset.num_examples)}'
         f'{f"; {split} is left out: {why}" if why else ""}.'
     )
+
+
+  def _check_same(self, split: str) -> None:
+    """Refuses other examples than those that the run began with."""
+    before = self.experiment.data.fingerprint.get(split)
+    checksums = self.dataset.checksums(split)
+    if before is None or reading.fingerprint(checksums)[split] == before:
+      return
+    now = dataclasses.replace(self.experiment.data, checksums=checksums)
+    example = checksums_lib.first_difference(self.workdir.path, now, split)
+    message = (
+        f'--workdir={self.workdir.path}: {example or f"split {split}"} of '
+        f'{self.config.dataset} is not what it was when the run began'
+    )
+    if not self.accept_changes:
+      raise programs.UserError(
+          f'{message}; bring it back, or take the data as they are now with '
+          '--accept_changes.'
+      )
+    programs.note(f'{message}.')
 
 
 def load(
@@ -160,6 +184,7 @@ def load(
       experiment=experiment,
       checkpoint=path,
       step=int(step.numpy()),
+      accept_changes=place.accept_changes,
   )
 
 

@@ -66,7 +66,9 @@ class Loaded:
   def _predictor(self) -> predicting.Predictor:
     return predicting.Predictor(self.task, self._run.experiment.data.spec)
 
-  def predict(self, inputs: Any) -> dict[str, np.ndarray]:
+  def predict(
+      self, inputs: Any, *, may_lack: bool = False
+  ) -> dict[str, np.ndarray]:
     """Predicts.
 
     Args:
@@ -74,6 +76,8 @@ class Loaded:
         data set has them; the array alone if there is one input; or a list of
         raw examples, each a mapping of columns or features to values, as
         `pipelines.encoding` takes them.
+      may_lack: Whether a number of a raw example may be missing; it then counts
+        as the mean.
 
     Returns:
       Columns ``[num_examples, ...]``, as the task's `predict` gives them.
@@ -87,7 +91,8 @@ class Loaded:
           encoding.Record(f'example {index}', values)
           for index, values in enumerate(inputs)
       ]
-      return self._predictor(encoding.encode(records, spec).arrays)
+      encoded = encoding.encode(records, spec, may_lack=may_lack)
+      return self._predictor(encoded.arrays)
     if not isinstance(inputs, Mapping):
       if len(spec.inputs) != 1:
         raise ValueError(

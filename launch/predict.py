@@ -66,6 +66,11 @@ def main() -> int:
   )
   spec = run.experiment.data.spec
   predictor = predicting.Predictor(run.task, spec)
+  if run.config.test_time_augmentation != 'none':
+    programs.note(
+        'predictions are of the examples as they are, those of launch.evaluate '
+        f'with --test_time_augmentation={run.config.test_time_augmentation}.'
+    )
   if files:
     encoded = encoding.encode(
         encoding.read(files, spec),

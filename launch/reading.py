@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -100,13 +101,18 @@ def describe_data(
       mean=mean,
       std=std,
       class_counts=counts,
-      fingerprint={
-          name: hashlib.sha256(each.tobytes()).hexdigest()
-          for name, each in checksums.items()
-      },
+      fingerprint=fingerprint(checksums),
       checksums=checksums,
       **moments,
   )
+
+
+def fingerprint(checksums: Mapping[str, np.ndarray]) -> dict[str, str]:
+  """Returns a hash of the checksums of each split."""
+  return {
+      name: hashlib.sha256(each.tobytes()).hexdigest()
+      for name, each in checksums.items()
+  }
 
 
 def _check_texts(

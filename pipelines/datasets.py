@@ -107,8 +107,11 @@ class Dataset:
     for name in self._splits:
       self.split(name)
 
-  def checksums(self) -> dict[str, np.ndarray]:
+  def checksums(self, *names: str) -> dict[str, np.ndarray]:
     """Returns a checksum of each example, by split.
+
+    Args:
+      *names: Of which splits; by default of all.
 
     Returns:
       uint32 ``[num_examples]`` of each split in memory, CRC-32 of the bytes of
@@ -116,7 +119,7 @@ class Dataset:
       the split gives, if it has that.
     """
     found = {}
-    for name in self._splits:
+    for name in names or self._splits:
       split = self.split(name)
       if split.is_resident:
         found[name] = checksums(split.arrays)  # type: ignore[attr-defined]

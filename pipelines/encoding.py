@@ -245,7 +245,8 @@ class _Encoder:
 
   def _number(self, record: Record, column: str, value: Any) -> float:
     try:
-      return table.number('' if value is None else str(value), self._may_lack)
+      cell = '' if value is None else str(value)
+      return table.number(cell, self._may_lack, 'may_lack')
     except ValueError as error:
       raise _wrong(record, column, value, str(error)) from None
 

@@ -157,7 +157,8 @@ def make(
   """
   if data.target.num_classes < 2:
     raise programs.UserError(
-        f'num_classes: expected at least 2, got {data.target.num_classes}.'
+        'label: expected at least 2 classes, and every example is of '
+        f'{", ".join(data.target.class_names)}.'
     )
   model = making.model(config, data, data.target.num_classes)
   inputs = features.of_data(model, data)
@@ -183,7 +184,8 @@ def make_loss(
   loss = making.loss(config, LOSSES, DEFAULT_LOSS, **options)
   if config.loss_arg:
     _try(loss, config)
-  return class_weights.weighted(loss, class_weights.of(data, config))
+  loss = class_weights.weighted(loss, class_weights.of(data, config))
+  return making.for_classes(loss, data.target.num_classes)
 
 
 def _try(loss: objectives.Loss, config: config_lib.Config) -> None:

@@ -125,6 +125,31 @@ def loss(
   )
 
 
+def for_classes(loss: objectives.Loss, num_classes: int) -> objectives.Loss:
+  """Checks that a loss of classes is handed an output for each of them.
+
+  Args:
+    loss: A function of labels and logits.
+    num_classes: The number of classes.
+
+  Returns:
+    The loss. It raises UserError for other outputs.
+  """
+
+  def checked(labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+    shape = outputs.shape
+    if shape.rank is not None and (
+        shape.rank < 2 or shape[-1] not in (None, num_classes)
+    ):
+      raise programs.UserError(
+          f'--model: it predicts {shape.as_list()}; expected an output for '
+          f'each of the {num_classes} classes, [..., {num_classes}].'
+      )
+    return loss(labels, outputs)
+
+  return checked
+
+
 def smoothing(
     config: config_lib.Config, known: Losses, default: str
 ) -> dict[str, Any]:

@@ -114,7 +114,9 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Segmentation:
   return Segmentation(
       data,
       model=model,
-      objective=objectives.supervised(_over_pixels(loss), inputs=inputs),
+      objective=objectives.supervised(
+          making.for_classes(_over_pixels(loss), num_classes), inputs=inputs
+      ),
       inputs=inputs,
   )
 

@@ -89,3 +89,34 @@ def count(wrong: np.ndarray) -> int:
     The number.
   """
   return int(wrong.reshape(len(wrong), -1).any(axis=1).sum())
+
+
+def told_apart(what: str, numbers: np.ndarray) -> None:
+  """Refuses numbers that float32 rounds by more than they differ.
+
+  Args:
+    what: What the numbers are, for the message.
+    numbers: Numbers ``[num_examples, ...]`` in whatever type; NaN is missing.
+
+  Raises:
+    DataError: If float32 moves one of a column by more than a hundredth of the
+      column's standard deviation.
+
+  Example:
+    >>> import numpy as np
+    >>> from pipelines.sources import checks
+    >>> checks.told_apart('x', np.array([1.0, 2.0]))
+  """
+  columns = numbers.reshape([len(numbers), -1]).astype(np.float64)
+  moved = np.abs(columns - columns.astype(np.float32))
+  known = np.isfinite(moved)
+  for column, error, is_known in zip(columns.T, moved.T, known.T, strict=True):
+    if not is_known.any():
+      continue
+    std = float(column[is_known].std())
+    if std > 0 and error[is_known].max() > std / 100:
+      raise errors.DataError(
+          f'{what}: numbers around {column[is_known].mean():.3g} that differ '
+          f'by {std:.3g} are rounded by up to {error[is_known].max():.3g} in '
+          'float32; subtract what they have in common.'
+      )

@@ -72,7 +72,15 @@ def unseen(feature: spec.Feature, splits: checks.Splits) -> list[str]:
     A line for each split that has such.
   """
   trained = np.unique(splits[hashing.TRAIN])
+  num_classes = len(feature.class_names)
+  is_numbered = feature.class_names == tuple(map(str, range(num_classes)))
   notes = []
+  if is_numbered and 2 * trained.size < num_classes:
+    notes.append(
+        f'of {num_classes} classes only {trained.size} occur in training, such '
+        f'as {feature.class_names[trained[-1]]}; labels from 0 on without gaps '
+        'make no more classes than there are.'
+    )
   for split, array in splits.items():
     missing = np.setdiff1d(array, trained)
     if missing.size:

@@ -169,8 +169,6 @@ def _finite(name: str, split: str, array: np.ndarray) -> np.ndarray:
   return cast
 
 
-
-
 def _numbers(
     name: str, splits: checks.Splits, *, may_lack: bool
 ) -> checks.Values:
@@ -180,6 +178,7 @@ def _numbers(
     lacking = np.isnan(array) if may_lack else np.zeros(array.shape, bool)
     filled = np.where(lacking, 0, array) if lacking.any() else array
     arrays[split] = _finite(name, split, filled)
+    checks.told_apart(f'array {name!r}', array)
     if lacking.any():
       arrays[split] = np.where(lacking, np.float32('nan'), arrays[split])
       notes.append(

@@ -148,8 +148,9 @@ class _Table:
     if decided.label_kind == spec.CLASSES:
       return self._classes(cells)
     for row, cell in enumerate(cells):
-      if not cell:
-        raise self._wrong(row, column, 'a label cannot be missing')
+      value = rows.number(cell)
+      if value is not None and math.isnan(value):
+        raise self._wrong(row, column, _LACKS_LABEL)
     names = sorted(set(cells), key=_by_value)
     return classes.of_names(spec.LABEL, self._cut(np.array(cells)), names)
 
@@ -176,6 +177,7 @@ class _Table:
           number(cells[row], may_lack)
         except ValueError as error:
           raise self._wrong(row, column, str(error)) from None
+      checks.told_apart(f'column {column!r}', read)
       found[:, place] = read
     return found
 
@@ -228,15 +230,19 @@ class _Table:
     )
 
 
+_LACKS_LABEL = 'a label cannot be missing; a class needs another name'
 _LACKS_CATEGORY = f'missing={CATEGORY} counts it as a category of its own'
 
 
-def number(cell: str, may_lack: bool) -> float:
+def number(
+    cell: str, may_lack: bool, remedy: str = f'missing={MEAN}'
+) -> float:
   """Reads a number that fits float32.
 
   Args:
     cell: Its text.
     may_lack: Whether it may be missing.
+    remedy: What lets it be missing, for the message.
 
   Returns:
     The number, NaN where it is missing.
@@ -249,7 +255,7 @@ def number(cell: str, may_lack: bool) -> float:
     raise ValueError('expected a number')
   if math.isnan(found) and not may_lack:
     raise ValueError(
-        f'a number is missing; missing={MEAN} counts it as the mean, in inputs'
+        f'a number is missing; {remedy} counts it as the mean, in inputs'
     )
   if abs(found) > _LARGEST:
     raise ValueError('expected a finite number of float32')

@@ -144,6 +144,12 @@ class RunTest(parameterized.TestCase):
       self.assertEqual(
           run.evaluate().values['accuracy'], result.values['test_accuracy']
       )
+    task = make_task(spec)
+    for name in ('one', 'two'):  # It trains on, on all devices.
+      config = _config(
+          f'{self.workdir}/{name}', strategy='mirrored', num_steps=2
+      )
+      launch.run(task, _points, config)
     with self.assertRaisesRegex(ValueError, 'its task was an object of'):
       launch.load(f'{self.workdir}/made')
 
@@ -190,6 +196,32 @@ class RunTest(parameterized.TestCase):
         )
     )
 
+  def test_other_examples_are_not_scored_as_its_own(self):
+    path = f'{self.workdir}.npz'
+    arrays = _arrays()
+
+    def write():
+      np.savez(path, **{
+          f'{split}_{name}': array
+          for split, some in arrays.items()
+          for name, array in some.items()
+      })
+
+    write()
+    launch.run(None, f'npz:{path}', _config(self.workdir, num_steps=2))
+    launch.load(self.workdir).evaluate()
+    arrays['test']['points'][3] += 1
+    write()
+    run = launch.load(self.workdir)
+    with self.assertRaisesRegex(ValueError, 'example 3 of test of npz.* not w'):
+      run.evaluate()
+    run.evaluate(split='validation')
+    ended = runs.call(
+        'evaluate', f'--workdir={self.workdir}', '--accept_changes'
+    )
+    self.assertEqual(ended.code, 0, ended.err)
+    self.assertIn('example 3 of test', ended.out)
+
   def test_a_hook_ends_it_in_another_thread(self):
     def enough(step, values):
       return f'{values["accuracy"]:.0f} is enough' if step >= 6 else None
@@ -235,6 +267,11 @@ class RunTest(parameterized.TestCase):
     with self.assertRaisesRegex(error, message):
       launch.run(task, dataset, config)
     self.assertFalse(os.path.exists(self.workdir))
+
+  def test_devices_that_are_in_use(self):
+    config = _config(self.workdir, model=Net, num_virtual_devices=7)
+    with self.assertRaisesRegex(ValueError, 'num_virtual_devices=7: TensorFl'):
+      launch.run(None, _points, config)
 
   def test_without_a_work_directory(self):
     result = launch.run(None, _points, _config(None, model=Net))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import sonnet as snt
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -27,6 +28,36 @@ def _task(names=_NAMES, **changes):
   task = tasks.make(data, runs.config(**changes))
   task.predict(data.spec.zeros())  # Makes the variables.
   return task
+
+
+class _Other(snt.Module):
+  """A model of another number of outputs than there are classes."""
+
+  def __init__(self, num_classes, more=1):
+    super().__init__()
+    self._layer = snt.Linear(num_classes + more)
+
+  def __call__(self, image):
+    return self._layer(snt.flatten(image))
+
+
+class OutputsTest(parameterized.TestCase):
+
+  @parameterized.product(
+      more=(1, -1, -2), loss=('softmax_cross_entropy', 'squared_error')
+  )
+  def test_one_for_each_class(self, more, loss):
+    data = data_lib.DataSpec(
+        spec_lib.of_images((4, 4, 1), _NAMES), {'train': 10}
+    )
+    config = runs.config(
+        model=_Other, model_arg={'more': more}, loss=loss, metrics=('accuracy',)
+    )
+    task = tasks.make(data, config)
+    with self.assertRaisesRegex(
+        programs.UserError, r'--model: it predicts .* each of the 3 classes'
+    ):
+      task.objective(task.model, data.spec.zeros(), None, is_training=False)
 
 
 class ReportTest(absltest.TestCase):

@@ -53,6 +53,24 @@ class KindsTest(parameterized.TestCase):
     self.assertEqual(arrays['train'].dtype.name, dtype)
     self.assertEqual(arrays['train'].shape, (len(array), *shape))
 
+  @parameterized.parameters('label', 'x')
+  def test_numbers_that_float32_cannot_tell_apart(self, name):
+    numbers = np.array([[0.0, 1e9], [1.0, 1e9 + 1], [2.0, 1e9 + 2]])
+    with self.assertRaisesRegex(
+        errors.DataError, f'array .{name}.: numbers around 1e.09 that differ by'
+    ):
+      _infer(name, numbers)
+    for known in (numbers[:, :1], numbers - [0, 1e9], numbers[:1]):
+      _infer(name, known)
+
+  def test_gaps_between_classes_are_told(self):
+    mask = np.zeros([2, 3, 3], int)
+    mask[:, 1] = 255
+    for values in (mask, [0, 255, 0]):
+      _, _, notes = _infer('label', values)
+      self.assertRegex(' '.join(notes), 'of 256 classes only 2 occur.* as 255')
+      self.assertEmpty(_infer('label', np.asarray(values) // 255)[2])
+
   def test_strings_are_sorted_classes_of_all_splits(self):
     feature, arrays, notes = _infer(
         'label', ['b', 'c', 'b'], test=np.array(['long', 'a', 'c'])
