@@ -7,7 +7,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -61,7 +61,8 @@ def check_parameters(model: Any, parameters: Mapping[str, Any]) -> None:
 def check_assigned(
     model: Any,
     operations: Iterable[tf.Operation],
-    collected: Collection[str],
+    collected: Mapping[str, tf.Tensor],
+    batch: Any,
     num_replicas: int,
 ) -> None:
   """Checks what a forward pass assigns by itself.
@@ -69,12 +70,14 @@ def check_assigned(
   Args:
     model: The model.
     operations: Those of the forward pass.
-    collected: The paths of what it leaves to the step, see `assignments`.
+    collected: What it leaves to the step by path, see `assignments`.
+    batch: What it is made of.
     num_replicas: How many replicas there are.
 
   Raises:
-    ValueError: If it assigns a variable that is trained, or one whose copies
-      would come to differ between replicas.
+    ValueError: If it assigns a variable that is trained; or, on several
+      replicas, one whose copies would come to differ, since the value is
+      computed from the batch.
   """
   writing = effects.writing(operations)
   if not writing and (num_replicas == 1 or not collected):
@@ -96,9 +99,13 @@ def check_assigned(
       if getattr(part, 'reduces_over_replicas', False)
       for variable in variables.named(part).values()
   }
+  # A counter of calls, say, is the same on all replicas.
+  of_batch = effects.assigned(
+      [op for op in writing if effects.depends(op.inputs, batch)], named
+  ) + [path for path in collected if effects.depends([collected[path]], batch)]
   differing = [
       path
-      for path in dict.fromkeys([*written, *collected])
+      for path in dict.fromkeys(of_batch)
       if id(named[path]) not in allowed and _is_mirrored(named[path])
   ]
   if differing:

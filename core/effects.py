@@ -121,6 +121,39 @@ def assigned(
   ]
 
 
+def depends(tensors: Iterable[Any], sources: Any) -> bool:
+  """Returns whether tensors of a graph are computed from others.
+
+  Args:
+    tensors: Tensors of the graph that is being traced.
+    sources: A nest of tensors of the same graph.
+
+  Returns:
+    Whether one of them is, or is computed from, one of the sources. What
+    variables hold is not followed.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import effects
+    >>> @tf.function
+    ... def doubled(x, y):
+    ...   print(effects.depends([2 * x], x), effects.depends([2 * y], x))
+    >>> doubled(tf.ones([]), tf.ones([]))
+    True False
+  """
+  ends = {id(each) for each in tf.nest.flatten(sources, expand_composites=True)}
+  waiting = [tensor for tensor in tensors if tf.is_symbolic_tensor(tensor)]
+  seen: set[int] = set()
+  while waiting:
+    tensor = waiting.pop()
+    if id(tensor) in ends:
+      return True
+    if id(tensor.op) not in seen:
+      seen.add(id(tensor.op))
+      waiting += tensor.op.inputs
+  return False
+
+
 def _functions(op: tf.Operation) -> Iterator[Any]:
   """Finds the functions with effects that an operation calls."""
   if op.type not in _CALLS:

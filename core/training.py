@@ -149,7 +149,11 @@ def make_train_step(
     )
     operations = effects.since(num_before)
     belonging.check_assigned(
-        state.model, operations, assigned, strategy.num_replicas_in_sync
+        state.model,
+        operations,
+        assigned,
+        batch,
+        strategy.num_replicas_in_sync,
     )
     if failing := effects.assertions(operations):
       # All that the step assigns waits for the weight, see `updating.update`.
@@ -267,7 +271,11 @@ def make_eval_step(
     with assignments.collected(variables.untrained(model)):
       evaluation = objective(model, batch, None, is_training=False)
     belonging.check_assigned(
-        model, effects.since(num_before), (), strategy.num_replicas_in_sync
+        model,
+        effects.since(num_before),
+        {},
+        batch,
+        strategy.num_replicas_in_sync,
     )
     return measuring.measure(metric, evaluation, batch, is_padded)[1]
 

@@ -219,6 +219,9 @@ class _Net(tf.Module):
       elif self.way == 'sums':
         summed = tf.distribute.get_replica_context().all_reduce('sum', mean)
         assignments.assign(self.mean, summed)
+      elif self.way == 'counted':
+        self.mean.assign_add(2.0)
+        assignments.assign(self.mean, 0.5 * self.mean + 1.0)
       elif self.way == 'trained':
         self.dense.linear.w.assign(0.5 * self.dense.linear.w)
     if self.way == 'sonnet':
@@ -255,6 +258,12 @@ class AssignedTest(parameterized.TestCase):
     self.assertAlmostEqual(float(one.numpy()), 8.5)
     for copy in two.values:
       self.assertAlmostEqual(float(copy.numpy()), 4.0 + 13.0)
+
+  @parameterized.parameters(1, 2)
+  def test_what_no_example_decides_is_taken(self, num_replicas):
+    mean = self.take('counted', num_replicas).mean
+    for copy in getattr(mean, 'values', [mean]):
+      self.assertEqual(float(copy.numpy()), 2.0)
 
   @parameterized.parameters(1, 2)
   def test_what_is_trained_is_refused(self, num_replicas):

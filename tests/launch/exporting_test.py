@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -39,6 +40,8 @@ def _untrained(name):
       model=name, model_arg=_SMALL.get(name, {}), normalize=True
   )
   dataset = runs.dataset(config)
+  # Where its data set is, for the examples of the parity.
+  config = dataclasses.replace(config, data_dir=runs.data_dir())
   data = reading.describe_data(config, dataset)
   experiment = experiment_lib.Experiment(config, data, 1)
   experiment.build()
@@ -47,7 +50,6 @@ def _untrained(name):
       experiment=experiment,
       checkpoint='none',
       step=0,
-      data_dir=runs.data_dir(),
   )
 
 
