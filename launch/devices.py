@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import pathlib
@@ -15,6 +14,7 @@ from core import distribution
 
 from . import programs
 
+_mirrored: dict[tuple[str, ...], tf.distribute.Strategy] = {}
 # What the operations of a worker raise when another one is gone.
 _LOST_WORKER = (
     tf.errors.AbortedError,
@@ -125,19 +125,21 @@ def strategy(
     _say_if_gpus_are_left_out()
   else:
     _set_virtual_devices(num_virtual_devices)
-  devices = tuple(device.name for device in tf.config.list_logical_devices())
   try:
-    # One for all runs of a process: variables of two do not mix.
-    return _created(name, devices)
+    return _first_like(distribution.create(name))
   except (ValueError, KeyError, TypeError) as error:
     raise programs.UserError(f'--strategy={name}: {error!r}') from error
 
 
-@functools.cache
-def _created(name: str, devices: tuple[str, ...]) -> tf.distribute.Strategy:
-  """Creates a strategy over the devices that there are."""
-  del devices  # Tests have now more of them, now fewer.
-  return distribution.create(name)
+def _first_like(created: tf.distribute.Strategy) -> tf.distribute.Strategy:
+  """Returns the first strategy of the process over the same devices.
+
+  Variables of two do not mix, and a second run may have those of the first.
+  """
+  if not isinstance(created, tf.distribute.MirroredStrategy):
+    return created
+  devices = tuple(created.extended.worker_devices)
+  return _mirrored.setdefault(devices, created)
 
 
 def _set_virtual_devices(number: int) -> None:
