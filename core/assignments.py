@@ -96,7 +96,9 @@ def assign(variable: tf.Variable, new_value: tf.Tensor) -> None:
   Each replica assigns its own value: what is made of a batch has to be summed
   over all of them first, by `distribution.all_reduce_sum`, or their copies of
   the variable would differ from then on. A train step on several replicas takes
-  it only of a module that says so, by `reduces_over_replicas = True`.
+  what is made of a batch only of a module that says that it sums, by
+  `reduces_over_replicas = True`. On one replica, whatever a module assigns by
+  itself is assigned in its forward pass, and once for each micro-batch.
 
   Args:
     variable: The variable.

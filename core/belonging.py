@@ -79,11 +79,8 @@ def check_assigned(
       replicas, one whose copies would come to differ, since the value is
       computed from the batch.
   """
-  writing = effects.writing(operations)
-  if not writing and (num_replicas == 1 or not collected):
-    return
   named = variables.named(model)
-  written = effects.assigned(writing, named)
+  written = effects.assigned(operations, named)
   trained = [path for path in written if named[path].trainable]
   if trained:
     raise ValueError(
@@ -100,9 +97,16 @@ def check_assigned(
       for variable in variables.named(part).values()
   }
   # A counter of calls, say, is the same on all replicas.
-  of_batch = effects.assigned(
-      [op for op in writing if effects.depends(op.inputs, batch)], named
-  ) + [path for path in collected if effects.depends([collected[path]], batch)]
+  of_batch = [
+      path
+      for path, writing in written.items()
+      if any(effects.depends(op.inputs, batch) for op in writing)
+  ]
+  of_batch += [
+      path
+      for path, value in collected.items()
+      if effects.depends([value], batch)
+  ]
   differing = [
       path
       for path in dict.fromkeys(of_batch)

@@ -69,21 +69,9 @@ def assertions(operations: Iterable[tf.Operation]) -> list[tf.Operation]:
   ]
 
 
-def writing(operations: Iterable[tf.Operation]) -> list[tf.Operation]:
-  """Finds what writes to resources, such as variables.
-
-  Args:
-    operations: Operations of a graph.
-
-  Returns:
-    Those that write to one, or call a function that does.
-  """
-  return [op for op in operations if _written(op)]
-
-
 def assigned(
     operations: Iterable[tf.Operation], variables: Mapping[str, tf.Variable]
-) -> list[str]:
+) -> dict[str, list[tf.Operation]]:
   """Finds out which variables are assigned, in whatever way.
 
   Args:
@@ -91,7 +79,8 @@ def assigned(
     variables: The variables to look for, by path.
 
   Returns:
-    The paths of those that an operation assigns, or a function that it calls.
+    By the path of each that is, the operations that assign it, or that call a
+    function which does.
 
   Example:
     >>> import tensorflow as tf
@@ -101,24 +90,23 @@ def assigned(
     ... def add():
     ...   total.assign_add(other)
     >>> operations = add.get_concrete_function().graph.get_operations()
-    >>> effects.assigned(operations, {'total': total, 'other': other})
+    >>> list(effects.assigned(operations, {'total': total, 'other': other}))
     ['total']
   """
-  written = [
-      (op.graph, handle) for op in operations for handle in _written(op)
-  ]
-  if not written:
-    return []
-  handles = {id(_captured(graph, handle)) for graph, handle in written}
-  return [
-      path
-      for path, variable in variables.items()
-      # A mirrored variable has a copy for each replica.
-      if any(
-          id(copy.handle) in handles
+  written: dict[int, list[tf.Operation]] = {}
+  for op in operations:
+    for handle in _written(op):
+      written.setdefault(id(_captured(op.graph, handle)), []).append(op)
+  found = {
+      path: [
+          op
+          # A mirrored variable has a copy for each replica.
           for copy in getattr(variable, 'values', (variable,))
-      )
-  ]
+          for op in written.get(id(copy.handle), ())
+      ]
+      for path, variable in (variables.items() if written else ())
+  }
+  return {path: writing for path, writing in found.items() if writing}
 
 
 def depends(tensors: Iterable[Any], sources: Any) -> bool:

@@ -12,12 +12,12 @@ from absl import flags
 
 _SCRIPT = 'quatrain-'
 # What the extra `launch` of the wheel brings.
-_EXTRA = ('matplotlib', 'tabulate', 'tensorboard')
+EXTRA = ('matplotlib', 'tabulate', 'tensorboard')
 
 
 def how_to_get(package: str | None) -> str:
   """Returns `; ...` with what brings a missing package of ours, or nothing."""
-  if package not in _EXTRA:
+  if package not in EXTRA:
     return ''
   return "; pip install 'quatrain[launch]' brings it"
 

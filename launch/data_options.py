@@ -65,7 +65,7 @@ class DataOptions(options.Options):
   skip_damaged: bool = _option(
       False,
       'Whether images of a folder that cannot be decoded are left out, and '
-      'counted. Default: the first is named, and ends the program.')
+      'counted; other data that are damaged are refused in any case.')
   tokenizer: str = _option(
       'words', 'How texts are cut into tokens.',
       choices=('words', 'characters', 'trigrams', 'bytes'))

@@ -143,20 +143,19 @@ def _first_like(created: tf.distribute.Strategy) -> tf.distribute.Strategy:
 
 
 def _set_virtual_devices(number: int) -> None:
-  """Splits the CPU.
+  """Splits the CPU, and leaves GPUs alone.
 
   Raises:
-    UserError: If it is split otherwise already.
+    UserError: If TensorFlow uses its devices already, and they are others.
   """
-  if len(tf.config.list_logical_devices('CPU')) == number and (
-      not tf.config.get_visible_devices('GPU')
-  ):
-    return
   try:
     tf.config.set_visible_devices([], 'GPU')
     distribution.set_virtual_devices(number)
   except RuntimeError as error:
-    raise programs.UserError(
-        f'--num_virtual_devices={number}: TensorFlow has begun to use its '
-        'devices in this process; give it in a new one.'
-    ) from error
+    # Asked for at last, since asking begins to use the devices.
+    devices = tf.config.list_logical_devices()
+    if [device.device_type for device in devices] != ['CPU'] * number:
+      raise programs.UserError(
+          f'--num_virtual_devices={number}: TensorFlow has begun to use its '
+          'devices in this process; give it in a new one.'
+      ) from error

@@ -93,7 +93,6 @@ class Run:
         f'{f"; {split} is left out: {why}" if why else ""}.'
     )
 
-
   def _check_same(self, split: str) -> None:
     """Refuses other examples than those that the run began with."""
     before = self.experiment.data.fingerprint.get(split)

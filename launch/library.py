@@ -39,6 +39,16 @@ Task = tasks.Task | Callable[..., tasks.Task] | str
 Dataset = datasets.Dataset | Mapping[str, Any] | Callable[[], Any] | str
 """A data set, arrays by name or by split and name, a function that returns
 either, or a name as --dataset takes it."""
+# What has no name of its own, and what is said of anything else.
+_OBJECTS: dict[str, tuple[Any, str]] = {
+    'task': (
+        tasks.Task, 'a launch.tasks.Task, a function that makes one, or a name',
+    ),
+    'dataset': (
+        (datasets.Dataset, Mapping),
+        'a Dataset, arrays by name, a function that returns them, or a name',
+    ),
+}
 
 
 class Loaded:
@@ -198,8 +208,9 @@ def load(
     The run.
 
   Raises:
-    TypeError: If there is no such option, or it is of another type.
-    UserError: If there is no such run or checkpoint, or they do not fit.
+    TypeError: If there is no such option.
+    ValueError: If there is no such run or checkpoint, or something does not
+      fit.
   """
   strategy = tf.distribute.get_strategy()
   place = Config(workdir=str(run))
@@ -218,22 +229,12 @@ def _of_config(name: str, part: Any) -> Any:
   Raises:
     TypeError: If it is none.
   """
-  if isinstance(part, str) or (callable(part) and not hasattr(part, 'model')):
+  objects, expected = _OBJECTS[name]
+  if isinstance(part, objects):
+    return typed_json.Given(part)
+  if isinstance(part, str) or callable(part):
     return part
-  is_right = {
-      'task': hasattr(part, 'objective'),
-      'dataset': isinstance(part, datasets.Dataset | Mapping),
-  }
-  if not is_right[name]:
-    kinds = {
-        'task': 'a launch.tasks.Task, a function that makes one, or a name',
-        'dataset': 'a Dataset, arrays by name, a function that returns them, '
-                   'or a name',
-    }
-    raise TypeError(
-        f'{name}: expected {kinds[name]}, got {type(part).__name__}.'
-    )
-  return typed_json.Given(part)
+  raise TypeError(f'{name}: expected {expected}, got {type(part).__name__}.')
 
 
 def _are_records(inputs: Any) -> bool:

@@ -42,7 +42,7 @@ def open_dataset(
   load = None
   if own.is_part(name):
     load = parts.bind('dataset', name, config.dataset_arg)
-  dataset = sources.open_dataset(
+  return sources.open_dataset(
       getattr(name, '__name__', str(name)),
       load,
       like=like,
@@ -57,8 +57,6 @@ def open_dataset(
       tokenizer=config.tokenizer,
       max_tokens=config.max_tokens,
   )
-  _check_texts(config, dataset)
-  return dataset
 
 
 def describe_data(
@@ -69,17 +67,13 @@ def describe_data(
   Raises:
     DataError: If an example is damaged, of whatever split.
   """
+  _check_inputs(config, dataset)
   dataset.check()
   train = dataset.split('train')
   checksums = dataset.checksums()
   mean: tuple[float, ...] = ()
   std: tuple[float, ...] = ()
   if config.normalize:
-    if spec_lib.IMAGE not in dataset.spec.inputs:
-      raise programs.UserError(
-          '--normalize: it is for images, and the data set has '
-          f'{", ".join(dataset.spec.inputs)}.'
-      )
     mean, std = (
         tuple(float(number) for number in numbers)
         for numbers in preprocessing.statistics(train)
@@ -115,22 +109,26 @@ def fingerprint(checksums: Mapping[str, np.ndarray]) -> dict[str, str]:
   }
 
 
-def _check_texts(
+def _check_inputs(
     config: config_lib.Config, dataset: datasets.Dataset
 ) -> None:
-  """Refuses what is about texts where there are none.
+  """Refuses options of inputs that there are none of.
 
   Raises:
-    UserError: If there are none.
+    UserError: If there is such an option.
   """
-  if dataset.spec.of_kind(spec_lib.TEXT):
-    return
   default = config_lib.Config()
-  for name in ('tokenizer', 'max_tokens'):
+  has_image = spec_lib.IMAGE in dataset.spec.inputs
+  has_text = bool(dataset.spec.of_kind(spec_lib.TEXT))
+  for name, is_there, what in (
+      ('normalize', has_image, 'images'),
+      ('tokenizer', has_text, 'texts'),
+      ('max_tokens', has_text, 'texts'),
+  ):
     value = getattr(config, name)
-    if value != getattr(default, name):
+    if value != getattr(default, name) and not is_there:
       raise programs.UserError(
-          f'--{name}={value}: it is for texts, and the data set has '
+          f'--{name}={value}: it is for {what}, and the data set has '
           f'{", ".join(dataset.spec.inputs)}.'
       )
 

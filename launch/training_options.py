@@ -116,7 +116,7 @@ class TrainingOptions(data_options.DataOptions):
       'none',
       'What logits are averages over in validation, test and launch.evaluate: '
       'an image and its mirror image, or these also moved by a pixel, six '
-      'views in all. Exports are of the model without.',
+      'views in all. Exports, and what launch.predict writes, are without.',
       kind='free', choices=('none', 'flip', 'flip_shift'))
   augment: options.Part | None = _option(
       None,

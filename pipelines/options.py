@@ -25,7 +25,8 @@ class Options:
     image_size: The (height, width) to resize images to. Needed where they
       differ in size.
     memory_budget_gb: A set that takes more (in 10^9 bytes) is streamed.
-    skip_damaged: Whether to leave out, and count, what cannot be decoded.
+    skip_damaged: Whether to leave out, and count, the images of a folder that
+      cannot be decoded. What is damaged elsewhere is refused in any case.
     tokenizer: How texts are cut into tokens: 'words', 'characters', 'trigrams'
       or 'bytes'.
     max_tokens: The most tokens of a text that are used.

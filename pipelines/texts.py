@@ -196,8 +196,10 @@ def feature(
           else f'{where}{num_cut:,} of {len(lists):,} texts of {split} are cut '
           f'to {length} tokens, the longest text of the training split.'
       )
-    num_unknown = int((arrays[split] == 1).sum())
-    num_tokens = int((arrays[split] != 0).sum())
+    is_unknown, is_padding = (
+        arrays[split] == _FIRST.index(each) for each in (UNKNOWN, PADDING)
+    )
+    num_unknown, num_tokens = int(is_unknown.sum()), int((~is_padding).sum())
     if num_unknown > _MOST_UNKNOWN * num_tokens:
       is_whole = tokenizer == 'words'
       remedy = '; tokenizer=trigrams knows parts' if is_whole else ''

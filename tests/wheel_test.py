@@ -17,6 +17,7 @@ import zipfile
 import pytest
 from absl.testing import absltest
 
+from launch import about
 from tests import readme
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -178,6 +179,9 @@ class WheelTest(absltest.TestCase):
         line = re.sub(r"( and|;) extra == '\w+'", '', line)
         wanted.setdefault(extra and extra[1], set()).add(_parts(line))
     self.assertSameElements(wanted, [None, 'launch', 'test'])
+    for package in about.EXTRA:  # The programs say where to get it.
+      self.assertTrue(any(package in parts for parts in wanted['launch']))
+    self.assertLen(wanted['launch'], len(about.EXTRA))
     self.assertEqual(
         wanted[None] | wanted['launch'], _listed('requirements.txt')
     )

@@ -206,6 +206,8 @@ def _try(loss: objectives.Loss, config: config_lib.Config) -> None:
     ):
       if not bool(tf.reduce_all(tf.math.is_finite(tensor))):
         raise ValueError(f'{what} is not finite with these arguments.')
+  except programs.Failure:  # Of a part of the user's own: it has all that.
+    raise
   except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
     raise programs.UserError(
         f'--loss={config.loss} {shown}: {error}'

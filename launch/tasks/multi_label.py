@@ -133,14 +133,15 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> MultiLabel:
           f'{DEFAULT_LOSS} has.'
       )
     options['positive_weights'] = weights
+  loss = _smoothed(
+      making.loss(config, LOSSES, DEFAULT_LOSS, **options),
+      config.label_smoothing,
+  )
   return MultiLabel(
       data,
       model=model,
       objective=objectives.supervised(
-          _smoothed(
-              making.loss(config, LOSSES, DEFAULT_LOSS, **options),
-              config.label_smoothing,
-          ),
+          making.for_classes(loss, num_classes),
           inputs=inputs,
           views=classification.VIEWS[config.test_time_augmentation](),
       ),

@@ -48,13 +48,9 @@ def open_dataset(
     train = dataset.split('train')
   """
   asked = options.Options(**chosen)
-  prefix, _, rest = name.partition(':')
-  if asked.skip_damaged and (load is not None or prefix != 'folder'):
-    raise errors.DataError(
-        f'skip_damaged: expected a folder: of images, got {name}.'
-    )
   if load is not None:
     return arrays.of_function(name, load, asked)
+  prefix, _, rest = name.partition(':')
   if prefix in _SOURCES:
     return _SOURCES[prefix](rest, asked)
   return tfds_sets.of_tfds(name, asked)

@@ -58,18 +58,18 @@ def of_integers(
   names = _names(name, splits, class_names)
   feature = spec.Feature(spec.CLASS, (), 'int64', names)
   arrays = {s: a.astype(np.int64, copy=False) for s, a in splits.items()}
-  return checks.Values(feature, arrays, unseen(feature, arrays))
+  return checks.Values(feature, arrays, untrained(feature, arrays))
 
 
-def unseen(feature: spec.Feature, splits: checks.Splits) -> list[str]:
-  """Notes the classes that are scored but not trained.
+def untrained(feature: spec.Feature, splits: checks.Splits) -> list[str]:
+  """Notes the classes that no training example has.
 
   Args:
     feature: The classes.
-    splits: The class of each example of each split.
+    splits: The class of each example, or pixel, of each split.
 
   Returns:
-    A line for each split that has such.
+    A line for each split that has such; one if numbers have gaps between them.
   """
   trained = np.unique(splits[hashing.TRAIN])
   num_classes = len(feature.class_names)
@@ -174,4 +174,4 @@ def of_pixels(
   arrays = {split: mask.astype(dtype) for split, mask in masks.items()}
   shape = arrays[hashing.TRAIN].shape[1:]
   feature = spec.Feature(spec.MASK, shape, dtype, names)
-  return checks.Values(feature, arrays, unseen(feature, arrays))
+  return checks.Values(feature, arrays, untrained(feature, arrays))

@@ -6,6 +6,8 @@ import contextlib
 import io
 import os
 import pathlib
+import subprocess
+import sys
 import tempfile
 from unittest import mock
 
@@ -13,6 +15,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from launch import devices, programs
+from tests.launch import runs
 
 
 class StrategyTest(parameterized.TestCase):
@@ -62,6 +65,29 @@ class StrategyTest(parameterized.TestCase):
         os.environ.pop('TF_CONFIG', None)
       with self.assertRaisesRegex(programs.UserError, message):
         devices.strategy('multi_worker')
+
+
+class VirtualDevicesTest(absltest.TestCase):
+
+  def test_in_a_new_process(self):
+    """Twice the same is taken, other devices are not."""
+    program = """
+from launch import devices, programs
+from tests.launch import runs
+for _ in range(2):
+  strategy = devices.strategy('mirrored', 2)
+  assert strategy.num_replicas_in_sync == 2, strategy
+try:
+  devices.strategy('mirrored', 3)
+except programs.UserError as error:
+  print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, '-c', program], cwd=runs.ROOT, capture_output=True,
+        text=True,
+    )
+    self.assertEqual(done.returncode, 0, done.stderr)
+    self.assertStartsWith(done.stdout, '--num_virtual_devices=3: TensorFlow')
 
 
 class DriverTest(parameterized.TestCase):

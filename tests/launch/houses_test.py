@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import pathlib
 import shutil
-import signal
 
 import numpy as np
 from absl.testing import absltest
@@ -41,30 +40,6 @@ class HousesTest(absltest.TestCase):
     data = data_lib.DataSpec.from_json(config['data'])
     self.assertEqual(data.spec['numbers'].columns, ('rooms', 'area'))
     self.assertBetween(data.target_mean[0], 100_000, 300_000)
-
-  def test_stopped_and_resumed_is_the_same_to_the_bit(self):
-    whole = houses.train(self.root / 'whole', num_epochs=2)
-    self.assertEqual(whole.code, 0, whole.err)
-    with runs.signal_at(15, signal.SIGTERM):
-      ended = houses.train(self.root / 'stopped', num_epochs=2)
-    self.assertEqual(ended.code, 128 + signal.SIGTERM, ended.err)
-    ended = houses.train(self.root / 'stopped', num_epochs=2)
-    self.assertEqual((ended.code, ended.err), (0, ''))
-    self.assertEqual(
-        runs.digest(self.root / 'stopped'), runs.digest(self.root / 'whole')
-    )
-    self.assertEqual(
-        runs.rows(self.root / 'stopped'), runs.rows(self.root / 'whole')
-    )
-
-  def test_replicas(self):
-    for number in (1, 2):
-      ended = houses.train(self.root / f'{number}', number, num_steps=6)
-      self.assertEqual(ended.code, 0, ended.err)
-    one, two = (runs.result(self.root / f'{n}')['test'] for n in (1, 2))
-    for name, value in one['values'].items():
-      np.testing.assert_allclose(two['values'][name], value, rtol=1e-4)
-    self.assertEqual(one['num_examples'], two['num_examples'])
 
   def test_another_example_is_named(self):
     generator = np.random.default_rng(0)

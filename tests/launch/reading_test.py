@@ -54,11 +54,15 @@ class OpenDatasetTest(parameterized.TestCase):
   def test_nothing_else_is_cut(self):
     path = self.folder / 'numbers.npz'
     np.savez(path, numbers=np.ones([60, 2]), label=np.arange(60) % 2)
-    for name, value in (('tokenizer', 'bytes'), ('max_tokens', 3)):
+    for name, value, what in (
+        ('tokenizer', 'bytes', 'texts'), ('max_tokens', 3, 'texts'),
+        ('normalize', True, 'images'),
+    ):
       with self.assertRaisesRegex(
-          programs.UserError, f'{name}={value}: it is for texts, and .* numbers'
+          programs.UserError, f'{name}={value}: it is for {what}, .* numbers'
       ):
-        _open(f'npz:{path}', **{name: value})
+        config = config_lib.Config(**{name: value})
+        reading.describe_data(config, _open(f'npz:{path}'))
 
   def test_what_is_damaged(self):
     generator = np.random.default_rng(0)
@@ -77,8 +81,6 @@ class OpenDatasetTest(parameterized.TestCase):
     dataset.check()
     self.assertEqual(dataset.split('train').num_examples, 15)
     self.assertIn('dog/5.png', ' '.join(dataset.notes))
-    with self.assertRaisesRegex(errors.DataError, 'skip_damaged: expected a f'):
-      _open(self._texts(), skip_damaged=True)
 
 
 if __name__ == '__main__':

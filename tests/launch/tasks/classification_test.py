@@ -60,6 +60,20 @@ class OutputsTest(parameterized.TestCase):
       task.objective(task.model, data.spec.zeros(), None, is_training=False)
 
 
+def _fails(labels, logits, *, rate=1.0):
+  del labels, logits
+  raise ValueError(f'no rate like {rate}')
+
+
+class OwnLossTest(absltest.TestCase):
+
+  def test_its_flags_are_named_once(self):
+    with self.assertRaises(programs.UserError) as context:
+      _task(loss=_fails, loss_arg={'rate': 2.0})
+    self.assertEqual(str(context.exception).count('--loss='), 1)
+    self.assertIn('no rate like 2.0', str(context.exception))
+
+
 class ReportTest(absltest.TestCase):
 
   def test_table_and_values(self):

@@ -32,9 +32,12 @@ def multi_label():
 
 
 def regression():
+  """Two numbers of four others and of a category."""
   points = _points()
+  kind = np.arange(len(points)) % 3
   label = points @ np.array([[1.0, 0.5], [-2.0, 0], [0, 1], [1, 1]])
-  return _split({'points': points, 'label': label.astype(np.float32)})
+  label = (label + kind[:, np.newaxis]).astype(np.float32)
+  return _split({'numbers': points, 'categories': kind, 'label': label})
 
 
 def text():
