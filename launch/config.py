@@ -101,9 +101,10 @@ class Config(training_options.TrainingOptions):
       kind='place', path='local')
   strategy: str = _option(
       'auto',
-      'auto and mirrored: replicas on all GPUs, else on the CPU. one_device: '
-      'the first of these. multi_worker: the workers of TF_CONFIG, each of '
-      'which runs this program with the same flags.',
+      'auto: the workers that TF_CONFIG or Slurm names, if there are several, '
+      'each of which runs this program with the same flags; else as mirrored: '
+      'replicas on all GPUs, or on the CPU. one_device: the first of these. '
+      'multi_worker: the workers, and an error where none are named.',
       kind='place',
       choices=('auto', 'mirrored', 'one_device', 'multi_worker'))
   num_virtual_devices: int | None = _option(

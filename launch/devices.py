@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pathlib
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import tensorflow as tf
 from core import distribution
 
 from . import programs
+from .cluster import resolving
 
 _mirrored: dict[tuple[str, ...], tf.distribute.Strategy] = {}
 # What the operations of a worker raise when another one is gone.
@@ -74,29 +74,6 @@ def lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
     ) from error
 
 
-def _check_workers(text: str) -> None:
-  """Checks what TensorFlow would fail at, wait for, or take for one worker."""
-  start = '--strategy=multi_worker: TF_CONFIG'
-  try:
-    value = json.loads(text)
-  except ValueError as error:
-    raise programs.UserError(f'{start} is no JSON: {error}.') from None
-  cluster = value.get('cluster') if isinstance(value, dict) else None
-  if not isinstance(cluster, dict) or not cluster.get('worker'):
-    raise programs.UserError(f'{start} names no workers.')
-  workers = cluster['worker']
-  if not isinstance(workers, list):
-    return  # Ports by index, which TensorFlow checks.
-  for worker in workers:
-    host, _, port = str(worker).rpartition(':')
-    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-      raise programs.UserError(
-          f'{start} has the worker {worker!r}: expected HOST:PORT.'
-      )
-  if len({str(worker) for worker in workers}) < len(workers):
-    raise programs.UserError(f'{start} names a worker twice.')
-
-
 def strategy(
     name: str, num_virtual_devices: int | None = None
 ) -> tf.distribute.Strategy:
@@ -111,22 +88,18 @@ def strategy(
     The strategy.
 
   Raises:
-    UserError: If the workers are not, or wrongly, described in TF_CONFIG.
+    UserError: If the workers are not, or wrongly, described, or the flags do
+      not go with them.
   """
-  # Without it every machine would take itself for the chief of a run of one.
-  if name == 'multi_worker' and not os.environ.get('TF_CONFIG'):
-    raise programs.UserError(
-        '--strategy=multi_worker: the environment variable TF_CONFIG is to '
-        'name the workers, and which of them this is.'
-    )
-  if name == 'multi_worker':
-    _check_workers(os.environ['TF_CONFIG'])
+  members = resolving.resolve(name, num_virtual_devices)
   if not num_virtual_devices:
     _say_if_gpus_are_left_out()
   else:
     _set_virtual_devices(num_virtual_devices)
   try:
-    return _first_like(distribution.create(name))
+    return _first_like(
+        distribution.create('multi_worker' if members else name)
+    )
   except (ValueError, KeyError, TypeError) as error:
     raise programs.UserError(f'--strategy={name}: {error!r}') from error
 

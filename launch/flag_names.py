@@ -108,7 +108,7 @@ _MEANINGS = {
         'chooses, --strategy=one_device takes the first'
     ),
     'nodes num_nodes num_workers workers world_size rank local_rank': (
-        'each worker is started with its TF_CONFIG and --strategy=multi_worker'
+        'each worker is started with its TF_CONFIG, or all of them by `srun`'
     ),
     'momentum b1 b2 beta beta1 beta2 eps epsilon nesterov weight_decay wd '
     'adam_beta1 adam_beta2': (

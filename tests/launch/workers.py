@@ -30,7 +30,6 @@ def start(
           program,
           *arguments,
           f'--workdir={workdir}',
-          '--strategy=multi_worker',
           environment={'TF_CONFIG': json.dumps({
               'cluster': {'worker': addresses},
               'task': {'type': 'worker', 'index': index},

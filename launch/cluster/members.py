@@ -1,0 +1,163 @@
+"""Who the workers of a run are: what TF_CONFIG says, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from typing import Any
+
+from .. import programs
+
+VARIABLE = 'TF_CONFIG'
+# The jobs whose tasks train, in the order in which TensorFlow counts them.
+_JOBS = ('chief', 'worker')
+_HOST = r'[^\s:/]+|\[[0-9A-Fa-f:.]+\]'  # IPv6 is in brackets.
+_EXPECTED = (
+    '{"cluster": {"worker": ["HOST:PORT", ...]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Members:
+  """The workers of a run, and which of them this process is.
+
+  Attributes:
+    addresses: HOST:PORT of each; the first one writes the run's files.
+    index: The place of this process among them.
+    has_chief: Whether the first one is called chief, the others being workers
+      from 0 on.
+  """
+
+  addresses: tuple[str, ...]
+  index: int
+  has_chief: bool = False
+
+  @property
+  def size(self) -> int:
+    """The number of workers."""
+    return len(self.addresses)
+
+  @property
+  def others(self) -> list[int]:
+    """The places of all but this process."""
+    return [place for place in range(self.size) if place != self.index]
+
+  def name(self, place: int) -> str:
+    """Returns what a worker is called, with its address."""
+    job, index = self._task(place)
+    title = job if job == 'chief' else f'{job} {index}'
+    return f'{title} ({self.addresses[place]})'
+
+  def names(self, places: list[int]) -> str:
+    """Returns what several are called."""
+    return ', '.join(map(self.name, places))
+
+  def to_tf_config(self) -> str:
+    """Returns this as the value of TF_CONFIG."""
+    first = self.has_chief
+    cluster = {'worker': list(self.addresses[first:])}
+    if first:
+      cluster = {'chief': list(self.addresses[:1]), **cluster}
+    cluster = {job: each for job, each in cluster.items() if each}
+    job, index = self._task(self.index)
+    return json.dumps(
+        {'cluster': cluster, 'task': {'type': job, 'index': index}}
+    )
+
+  def _task(self, place: int) -> tuple[str, int]:
+    if not self.has_chief:
+      return 'worker', place
+    return ('worker', place - 1) if place else ('chief', 0)
+
+
+def of_tf_config(text: str) -> Members:
+  """Reads TF_CONFIG, and checks what TensorFlow would fail at or wait for.
+
+  Args:
+    text: The value of the environment variable.
+
+  Returns:
+    The workers.
+
+  Raises:
+    UserError: If it does not name workers, and which of them this is.
+  """
+  try:
+    value = json.loads(text)
+  except ValueError as error:
+    raise programs.UserError(f'{VARIABLE} is no JSON: {error}.') from None
+  if not isinstance(value, dict):
+    raise _error(f'is {value!r}')
+  jobs = _jobs(value.get('cluster'))
+  addresses = [address for job in _JOBS for address in jobs.get(job, ())]
+  for address in addresses:
+    _check_address(address)
+  for address in addresses:
+    if addresses.count(address) > 1:
+      raise programs.UserError(f'{VARIABLE} names {address!r} twice.')
+  index = _index(value.get('task'), jobs)
+  return Members(tuple(addresses), index, 'chief' in jobs)
+
+
+def _jobs(cluster: Any) -> dict[str, list[Any]]:
+  """Returns the addresses of each job that trains."""
+  if not isinstance(cluster, dict):
+    raise _error(f'names no cluster, but {cluster!r}')
+  for job, addresses in cluster.items():
+    if job not in _JOBS:
+      raise programs.UserError(
+          f'{VARIABLE} names the job {job!r}: there are only chief and worker.'
+      )
+    if not isinstance(addresses, list):
+      raise programs.UserError(
+          f'{VARIABLE} has {addresses!r} for {job}: expected a list of '
+          'HOST:PORT.'
+      )
+  jobs = {job: each for job, each in cluster.items() if each}
+  if not jobs:
+    raise _error('names no workers')
+  if len(jobs.get('chief', ())) > 1:
+    raise programs.UserError(
+        f'{VARIABLE} names {len(jobs["chief"])} chiefs: there is one at most.'
+    )
+  return jobs
+
+
+def _check_address(address: Any) -> None:
+  match = re.fullmatch(rf'({_HOST}):(\d+)', str(address), re.ASCII)
+  if match is None or not 0 < int(match.group(2)) < 2**16:
+    raise programs.UserError(
+        f'{VARIABLE} has the worker {address!r}: expected HOST:PORT.'
+    )
+
+
+def _index(task: Any, jobs: dict[str, list[Any]]) -> int:
+  """Returns the place of this process."""
+  if not isinstance(task, dict) or not task.keys() >= {'type', 'index'}:
+    raise _error(f'does not say which task this is, but {task!r}')
+  job, index = task['type'], task['index']
+  if job not in _JOBS:
+    raise programs.UserError(
+        f'{VARIABLE} has a task of type {job!r}: this program is a chief or a '
+        'worker.'
+    )
+  if isinstance(index, str) and index.isdecimal():
+    index = int(index)  # As of a variable of the shell.
+  if not isinstance(index, int) or isinstance(index, bool):
+    raise programs.UserError(
+        f'{VARIABLE} has the index {index!r}: expected an integer.'
+    )
+  size = len(jobs.get(job, ()))
+  if not 0 <= index < size:
+    raise programs.UserError(
+        f'{VARIABLE} has the index {index} of {job}, of which there '
+        f'{"is" if size == 1 else "are"} {size}: expected '
+        f'{f"0 to {size - 1}" if size else "another type"}.'
+    )
+  return index + (job == 'worker' and len(jobs.get('chief', ())))
+
+
+def _error(what: str) -> programs.UserError:
+  return programs.UserError(f'{VARIABLE} {what}: expected {_EXPECTED}.')
