@@ -123,6 +123,22 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
   )
 
 
+def num_workers(strategy: tf.distribute.Strategy) -> int:
+  """Returns how many processes share the strategy, this one included.
+
+  Args:
+    strategy: The strategy.
+
+  Returns:
+    The workers, with the chief; 1 where it is that of one process.
+  """
+  resolver = strategy.cluster_resolver
+  if resolver is None or not resolver.cluster_spec():
+    return 1
+  spec = resolver.cluster_spec().as_dict()
+  return sum(len(spec.get(name, ())) for name in ('chief', 'worker'))
+
+
 @contextlib.contextmanager
 def watched() -> Iterator[list[Any]]:
   """Watches what is reduced over replicas while a graph is traced.

@@ -79,6 +79,8 @@ def summarize(
       'num_train_examples': experiment.data.num_examples['train'],
       'monitor': run.monitor.metric,
   }
+  if shapes := directory.read_shapes():
+    result['shapes'] = shapes
   if now.stopped:
     result['stopped'] = dataclasses.asdict(now.stopped)
   if run.state.skipped is not None:

@@ -63,6 +63,8 @@ class Start:
       raise ValueError(f'its initial is {initial!r}')
     if not isinstance(values.get('history', []), list):
       raise ValueError(f'its history is {values["history"]!r}')
+    if not isinstance(values.get('shapes', []), list):
+      raise ValueError(f'its shapes is {values["shapes"]!r}')
     config = config_lib.Config.from_json(values.get('config'))
     return cls(
         config.at(values.get('program')),

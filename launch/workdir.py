@@ -179,6 +179,7 @@ class Workdir:
           'first_checkpoint': None,
           'stopped': None,
           'history': [],
+          'shapes': [],
       })
 
   def record(
@@ -217,6 +218,31 @@ class Workdir:
           'stopped': stopped,
           'history': [*values.get('history', []), event],
       })
+
+  def note_shape(self, step: int, num_workers: int, num_replicas: int) -> None:
+    """Takes note of how many train from now on, if they are others than before.
+
+    Args:
+      step: The step from which on.
+      num_workers: How many workers.
+      num_replicas: How many replicas all of them have together.
+
+    Raises:
+      OSError: If config.json cannot be written.
+    """
+    if not self._is_chief:
+      return
+    shape = {'num_workers': num_workers, 'num_replicas': num_replicas}
+    shapes = self.read_shapes()
+    if not shapes or {**shapes[-1], **shape} != shapes[-1]:
+      shapes.append({'step': step, **shape})
+      json_files.write(
+          self._config, {**self._read_config(), 'shapes': shapes}
+      )
+
+  def read_shapes(self) -> list[dict[str, Any]]:
+    """Returns what `note_shape` was told; a run before it has none."""
+    return list(self._read_config().get('shapes', []))
 
   def read_start(self) -> starts.Start:
     """Reads config.json.

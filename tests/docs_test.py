@@ -38,11 +38,12 @@ _PORTS = ('12345', '23456')
 _NUMBER = re.compile(r'\d+\.\d+')
 _END_OF_A_CELL = '\x1e'
 # What programs other than those of launch are given.
-_OTHER_FLAGS = ('all', 'logdir')
+_OTHER_FLAGS = ('all', 'filename', 'file', 'logdir', 'tag')
 _LAUNCH_GUIDE = docs_files.ROOT / 'docs' / 'guide_launch.md'
 _TRAINING_GUIDE = docs_files.ROOT / 'docs' / 'guide_training.md'
 _PORTING_GUIDE = docs_files.ROOT / 'docs' / 'guide_porting.md'
 _RECIPES = docs_files.ROOT / 'docs' / 'guide_recipes.md'
+_CLUSTER_GUIDE = docs_files.ROOT / 'docs' / 'guide_cluster.md'
 _HOOKS = docs_files.ROOT / 'docs' / 'guide_hooks.md'
 _DATA_GUIDE = docs_files.ROOT / 'docs' / 'guide_data.md'
 _TUTORIAL = docs_files.ROOT / 'docs' / 'guide_tutorial.md'
@@ -193,6 +194,17 @@ class SnippetTest(parameterized.TestCase):
       self.assertAlmostEqual(other['loss'], first['loss'], places=4)
 
   @pytest.mark.slow
+  def test_the_guide_of_clusters_runs(self):
+    folder, printed = _run(_CLUSTER_GUIDE)
+    self.assertEqual(printed, '')
+    result = _read(folder / 'runs' / 'two' / 'result.json')
+    self.assertEqual(
+        result['shapes'], [{'step': 0, 'num_workers': 2, 'num_replicas': 2}]
+    )
+    for name in ('Dockerfile.workers', 'first.yaml'):
+      self.assertNotEmpty((folder / name).read_text())
+
+  @pytest.mark.slow
   def test_the_guide_of_hooks_runs(self):
     folder, _ = _run(_HOOKS)
     stopped = {
@@ -326,7 +338,11 @@ class FlagTest(absltest.TestCase):
     return found
 
   def test_flags_that_are_named_exist(self):
-    programs = [p.stem for p in (docs_files.ROOT / 'launch').glob('*.py')]
+    launch = docs_files.ROOT / 'launch'
+    programs = [
+        str(path.relative_to(launch).with_suffix(''))
+        for path in launch.rglob('*.py')
+    ]
     known = {'flagfile', 'help', *_OTHER_FLAGS}
     known = known.union(*map(self._defined, programs))
     for path in (docs_files.README, *docs_files.GUIDES):

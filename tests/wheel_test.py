@@ -28,6 +28,7 @@ _BUILT_FROM = (
 )
 # Flags are of one program in a process.
 _PROGRAMS = ('evaluate', 'export', 'predict', 'train')
+_LAUNCHERS = ('cluster/local', 'cluster/render')
 _IMPORT_ALL = """
 import importlib, sys
 for name in sys.argv[1:]:
@@ -200,7 +201,9 @@ class WheelTest(absltest.TestCase):
 
   def test_every_module_is_imported_from_another_directory(self):
     target = self._site()
-    programs = {f'quatrain/launch/{name}.py' for name in _PROGRAMS}
+    programs = {
+        f'quatrain/launch/{name}.py' for name in (*_PROGRAMS, *_LAUNCHERS)
+    }
     modules = [
         name.removesuffix('.py').removesuffix('/__init__').replace('/', '.')
         for name in sorted(self.names - programs)
@@ -223,6 +226,14 @@ class WheelTest(absltest.TestCase):
       said = _run(str(path), '--help', cwd=self.folder, PYTHONPATH=self._site())
       self.assertIn(f'  {path.name} --', said)
       self.assertIn('\n  --workdir\n', said)
+
+  def test_a_launcher_starts_the_programs_of_the_wheel(self):
+    said = _run(
+        sys.executable, '-m', 'quatrain.launch.cluster.render', '--kind=jobset',
+        '--image=a', '--num_workers=2', '--', '--workdir=/runs/a',
+        cwd=self.folder, PYTHONPATH=self._site(),
+    )
+    self.assertIn('- quatrain.launch.train\n', said)
 
   def test_a_run_of_parts_in_one_file(self):
     """Trained, resumed, scored, predicted, exported; and the same in Python."""

@@ -1,0 +1,66 @@
+"""The flags behind `--`, which a launcher passes on to a program.
+
+They are parsed before anything is started with them: a mistake costs one line,
+once, and exit code 2.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+
+from absl import flags
+
+from .. import programs
+
+PROGRAMS = ('train', 'evaluate')
+_PACKAGE = __name__.rpartition('.cluster.')[0]
+_given: list[str] = []
+
+
+def run(main: Callable[[], int | None]) -> None:
+  """Runs a launcher, as `programs.run` does, with the flags before `--`.
+
+  Args:
+    main: The launcher.
+  """
+  at = sys.argv.index('--') if '--' in sys.argv else len(sys.argv)
+  _given[:] = sys.argv[at + 1 :]
+  del sys.argv[at:]
+  programs.run(main)
+
+
+def module_of(program: str) -> str:
+  """Returns the module of a program: of the checkout, or of the wheel."""
+  return f'{_PACKAGE}.{program}'
+
+
+def parse(program: str) -> list[str]:
+  """Parses the flags as the program does, or exits as it would.
+
+  Args:
+    program: One of `PROGRAMS`.
+
+  Returns:
+    The flags, as they were given.
+
+  Raises:
+    UserError: If a value does not fit.
+  """
+  importlib.import_module(module_of(program))  # Defines its flags.
+  programs.parse([program, *_given])
+  if program == 'train':
+    from .. import config
+
+    config.Config.from_flags()
+  if not flags.FLAGS.workdir:
+    raise programs.UserError(
+        '--workdir is missing behind --: name that of the run.'
+    )
+  return list(_given)
+
+
+def workdir() -> str:
+  """Returns the value of --workdir, once `parse` has read it."""
+  return flags.FLAGS.workdir

@@ -1,0 +1,130 @@
+r"""Writes what Kubernetes needs to run workers, or a Dockerfile for them.
+
+  python -m launch.cluster.render --kind=jobset --num_workers=4 \
+    --image=registry.example/quatrain -- --workdir=/runs/first > first.yaml
+
+What follows -- are the flags of launch.train. The work directory has to be on
+the volume that all workers share, that of --claim, below --mount_path. After a
+loss all are started again and go on from the last checkpoint, but not after
+exit code 2, a mistake.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+
+from absl import flags
+
+from .. import about, programs
+from . import manifests, passed_on, yaml_text
+
+_KIND = flags.DEFINE_enum(
+    'kind', None, [*manifests.KINDS, 'dockerfile'],
+    'What to write. A jobset needs the JobSet controller, a trainjob Kubeflow '
+    'Trainer 2, an indexed_job nothing but Kubernetes. A dockerfile is written '
+    'without flags behind --.')
+_NAME = flags.DEFINE_string('name', 'quatrain', 'The name of the job.')
+_IMAGE = flags.DEFINE_string('image', None, 'The image of the containers.')
+_NUM_WORKERS = flags.DEFINE_integer(
+    'num_workers', None, 'How many workers, a pod each.', lower_bound=1,
+    upper_bound=1000)
+_GPUS = flags.DEFINE_integer(
+    'gpus_per_worker', 0, 'How many GPUs each worker gets.', lower_bound=0,
+    upper_bound=64)
+_MAX_RESTARTS = flags.DEFINE_integer(
+    'max_restarts', 3, 'How often all are started again after a loss.',
+    lower_bound=0, upper_bound=10**4)
+_CLAIM = flags.DEFINE_string(
+    'claim', 'quatrain-runs',
+    'The claim of a volume that all workers may write (ReadWriteMany).')
+_MOUNT_PATH = flags.DEFINE_string(
+    'mount_path', '/runs', 'Where the workers find that volume.')
+
+# A pod's name ends with -worker-0-999, and has 63 characters at most.
+_MAX_NAME = 50
+_CUDA = (
+    "RUN sed -i 's/^tensorflow\\([<>=]\\)/tensorflow[and-cuda]\\1/' "
+    'requirements.txt\n'
+)
+_DOCKERFILE = """\
+# The image of the workers: build it where the repository is.
+FROM python:3.12-slim
+WORKDIR /quatrain
+COPY requirements.txt pyproject.toml .
+{cuda}RUN pip install --no-cache-dir -r requirements.txt
+COPY core core
+COPY pipelines pipelines
+COPY launch launch
+ENV PYTHONUNBUFFERED=1
+"""
+_DOCKERFILE_OF_WHEEL = """\
+# The image of the workers: build it where the wheel is.
+FROM python:3.12-slim
+COPY {wheel} /tmp/
+RUN pip install --no-cache-dir {cuda}'/tmp/{wheel}[launch]'
+ENV PYTHONUNBUFFERED=1
+"""
+
+
+def main() -> int:
+  """Runs the program; returns its exit code."""
+  if _KIND.value is None:
+    raise programs.UserError(
+        f'--kind is missing: one of {", ".join(manifests.KINDS)}, dockerfile.'
+    )
+  if _KIND.value == 'dockerfile':
+    print(_dockerfile(), end='')
+    return 0
+  number, image = _NUM_WORKERS.value, _IMAGE.value
+  if number is None or image is None:
+    missing = 'num_workers' if number is None else 'image'
+    raise programs.UserError(f'--{missing} is missing.')
+  for flag in (_NAME, _CLAIM):
+    if not re.fullmatch(r'[a-z]([a-z0-9-]*[a-z0-9])?', flag.value) or (
+        len(flag.value) > _MAX_NAME
+    ):
+      raise programs.UserError(
+          f'--{flag.name}={flag.value}: expected a-z, 0-9 and -, beginning '
+          f'with a letter, {_MAX_NAME} characters at most.'
+      )
+  job = manifests.Job(
+      name=_NAME.value,
+      image=image,
+      module=passed_on.module_of('train'),
+      arguments=passed_on.parse('train'),
+      num_workers=number,
+      gpus_per_worker=_GPUS.value,
+      max_restarts=_MAX_RESTARTS.value,
+      claim=_CLAIM.value,
+      mount_path=_MOUNT_PATH.value,
+  )
+  workdir = pathlib.PurePosixPath(os.path.normpath(passed_on.workdir()))
+  if not workdir.is_relative_to(job.mount_path):
+    raise programs.UserError(
+        f'--workdir={passed_on.workdir()}: expected a directory below '
+        f'--mount_path={job.mount_path}, where the volume is that all share.'
+    )
+  print(yaml_text.dump(manifests.KINDS[_KIND.value](job)), end='')
+  return 0
+
+
+def _dockerfile() -> str:
+  """Returns a Dockerfile: of the checkout, or of the wheel if this is one."""
+  has_gpus = _GPUS.value > 0
+  if passed_on.module_of('train') == 'launch.train':
+    return _DOCKERFILE.format(cuda=_CUDA if has_gpus else '')
+  return _DOCKERFILE_OF_WHEEL.format(
+      wheel=f'quatrain-{about.version()}-py3-none-any.whl',
+      cuda="'tensorflow[and-cuda]' " if has_gpus else '',
+  )
+
+
+def program() -> None:
+  """Runs the program as a command: it ends the process."""
+  passed_on.run(main)
+
+
+if __name__ == '__main__':
+  program()

@@ -1,0 +1,120 @@
+"""When a launcher starts all workers again after a failure.
+
+Exit codes decide: 1 and 128 + n are tried again, 0 and 2 are not. A failure at
+the step of the one before would only repeat itself, so that it ends the job.
+Where it may go on with fewer workers, the one that was the first to go both
+times is left out instead.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+from core import checkpoint_files
+
+from .. import metrics_file, programs
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+  """The end of a start that was not the end of the run.
+
+  Attributes:
+    code: The exit code of the worker that was the first to go, 128 + n if
+      signal n ended it.
+    worker: That worker, by the place that it was started at.
+    step: The last step of the run that is known; None before the first.
+  """
+
+  code: int
+  worker: int
+  step: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Decision:
+  """What is done about a failure.
+
+  Attributes:
+    again: Whether to start all again.
+    without: The worker that is left out from now on, if one is.
+    reason: Why, as the end of a sentence.
+  """
+
+  again: bool
+  without: int | None
+  reason: str
+
+
+class Policy:
+  """Decides what is done about the failures of one job, one after another."""
+
+  def __init__(self, num_workers: int, min_workers: int, max_restarts: int):
+    """Starts without a failure.
+
+    Args:
+      num_workers: How many workers the job is started with.
+      min_workers: How many it may go on with.
+      max_restarts: How often all may be started again.
+    """
+    self._num_workers = num_workers
+    self._min_workers = min_workers
+    self._max_restarts = max_restarts
+    self._num_restarts = 0
+    self._last: Failure | None = None
+
+  def decide(self, failure: Failure) -> Decision:
+    """Decides whether to start again.
+
+    Args:
+      failure: What has happened.
+
+    Returns:
+      What is to be done about it.
+    """
+    last, self._last = self._last, failure
+    if failure.code == programs.UserError.exit_code:
+      return Decision(False, None, 'that is a mistake to mend')
+    if self._num_restarts >= self._max_restarts:
+      return Decision(False, None, f'--max_restarts={self._max_restarts}')
+    without = None
+    if last and last.step == failure.step:
+      is_same = last.worker == failure.worker
+      if not is_same or self._num_workers <= self._min_workers:
+        return Decision(False, None, 'the second time at this step')
+      without = failure.worker
+      self._num_workers -= 1
+      self._last = None  # Of another shape.
+    self._num_restarts += 1
+    count = f'{self._num_restarts} of {self._max_restarts}'
+    if without is None:
+      return Decision(True, None, f'starting all again ({count})')
+    return Decision(
+        True,
+        without,
+        f'the second time at this step: going on with {self._num_workers} '
+        f'workers, without it ({count})',
+    )
+
+
+def last_step(workdir: str | None) -> int | None:
+  """Returns the last step of a run that its files tell.
+
+  Args:
+    workdir: Its work directory, which need not exist.
+
+  Returns:
+    The step of the last row of metrics, or of the newest checkpoint if that is
+    later; None without either.
+
+  Raises:
+    UserError: If metrics.jsonl is damaged.
+  """
+  if not workdir:
+    return None
+  folder = pathlib.Path(workdir).expanduser()
+  steps = [metrics_file.MetricsFile(folder / 'metrics.jsonl').last_step()]
+  for path in checkpoint_files.ordered(str(folder / 'checkpoints'))[:1]:
+    steps.append(int(path.rpartition('-')[2]))
+  return max((step for step in steps if step is not None), default=None)
