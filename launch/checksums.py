@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
-import zipfile
 
 import numpy as np
 
+from . import array_files
 from . import data as data_lib
 
 _NAME = 'examples.npz'
@@ -24,9 +23,20 @@ def write(directory: pathlib.Path, data: data_lib.DataSpec) -> None:
     OSError: If the file cannot be written.
   """
   if data.checksums:
-    temporary = directory / f'tmp_{_NAME}'
-    np.savez(temporary, **data.checksums)
-    os.replace(temporary, directory / _NAME)
+    array_files.write(directory / _NAME, data.checksums)
+
+
+def read(directory: pathlib.Path) -> dict[str, np.ndarray] | None:
+  """Reads the checksums that a run began with.
+
+  Args:
+    directory: The work directory.
+
+  Returns:
+    Those of the examples of each split; None if there are none, or they cannot
+    be read.
+  """
+  return array_files.read(directory / _NAME)
 
 
 def first_difference(
@@ -44,9 +54,8 @@ def first_difference(
   """
   from pipelines import datasets  # A work directory is read before TensorFlow.
 
-  try:
-    with np.load(directory / _NAME) as before:
-      kept = {n: before[n] for n in before if not names or n in names}
-      return datasets.first_difference(kept, data.checksums)
-  except (OSError, ValueError, zipfile.BadZipFile):
+  before = read(directory)
+  if before is None:
     return None
+  kept = {n: each for n, each in before.items() if not names or n in names}
+  return datasets.first_difference(kept, data.checksums)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import pathlib
+import re
 import sysconfig
 import types
 from collections.abc import Iterator, Mapping
@@ -20,6 +22,31 @@ _INSTALLED = {
     pathlib.Path(sysconfig.get_path(name)).resolve()
     for name in ('stdlib', 'purelib', 'platlib')
 }
+
+
+def origin(path: pathlib.Path) -> str:
+  """Says whose file a path is, if not the user's own.
+
+  A file that anybody has, with functions that do anything, is no part of a run
+  only because the run names it with its hash.
+
+  Args:
+    path: The path of a file, absolute and without links.
+
+  Returns:
+    'Quatrain', 'Python', 'an installed package', or '' for the user's own.
+  """
+  if _is_ours(path):
+    return 'Quatrain'
+  if {'site-packages', 'dist-packages'} & set(path.parts):
+    return 'an installed package'
+  is_of_python = any(
+      folder.startswith('lib') and re.fullmatch(r'python\d[\d.]*t?', name)
+      for folder, name in itertools.pairwise(path.parts)
+  )
+  if is_of_python or any(folder in path.parents for folder in _INSTALLED):
+    return 'Python'
+  return ''
 
 
 def sources(module: types.ModuleType) -> dict[str, pathlib.Path]:

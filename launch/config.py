@@ -63,6 +63,11 @@ class Config(training_options.TrainingOptions):
   log_every_steps: int = _option(
       100, 'The steps between rows of metrics.jsonl.', kind='free', low=1,
       high=_MAX_INT)
+  hash_every_steps: int = _option(
+      0,
+      'The steps between rows of metrics.jsonl that have a hash of the '
+      'weights, by which launch.diff finds the first step at which two runs '
+      'differ. 0: none has.', kind='free', low=0, high=_MAX_INT)
   eval_every_epochs: int = _option(
       1, 'The epochs between validations.', kind='free', low=1, high=10**6)
   checkpoint_every_steps: int | None = _option(

@@ -2,9 +2,10 @@
 
   python -m launch.evaluate --workdir=runs/fashion_mnist_convnet --split=test
 
-Every example is scored exactly once, on any number of replicas and workers.
-Writes evaluation_SPLIT.json into the work directory. Of a --dataset that the
-run has not seen, classes and categories are taken by their names.
+Every example is scored exactly once, on any number of replicas and workers:
+--verify proves it. Writes evaluation_SPLIT.json into the work directory. Of a
+--dataset that the run has not seen, classes and categories are taken by their
+names.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
     'last, best, or the path of a checkpoint, such as '
     'RUN/checkpoints/ckpt-429. Default: the last one.')
+_VERIFY = flags.DEFINE_bool(
+    'verify', False,
+    'Whether to write what is predicted of each example, to '
+    'predictions_SPLIT.npz, and to compute all metrics again from that, with '
+    'NumPy alone. A difference ends the program with 1.')
 
 
 def main() -> int:
@@ -45,7 +51,7 @@ def main() -> int:
       config.global_batch_size, place.compilation_cache_dir
   )
   programs.import_tensorflow()
-  from core import distribution, variables
+  from core import distribution
 
   from . import devices, evaluation, finished_run, unseen
 
@@ -58,20 +64,27 @@ def main() -> int:
     scored = dataclasses.replace(
         evaluator.run(run, chosen.split), split=chosen.name
     )
-  if distribution.is_chief(strategy):
-    print(scored.table())
-  name = f'evaluation_{_file_name(_DATASET.value)}{_SPLIT.value}.json'
+    is_chief = distribution.is_chief(strategy)
+    if is_chief:
+      print(scored.table())
+    of = f'{_file_name(_DATASET.value)}{_SPLIT.value}'
+    if _VERIFY.value:
+      from . import verifying
+
+      path = run.workdir.path / f'predictions_{of}.npz'
+      line = verifying.verify(path, run, chosen, scored, is_chief=is_chief)
+      if is_chief:
+        print(line)
+  name = f'evaluation_{of}.json'
   run.workdir.write_json(name, {
       'dataset': _DATASET.value or str(run.config.dataset),
       'checkpoint': run.checkpoint,
       'step': run.step,
-      'weights_sha256': variables.digest(
-          variables.named({'model': run.model})
-      ),
+      'weights_sha256': run.experiment.digest(),
       'num_compilations': cache.count(),
       **scored.to_json(),
   })
-  if distribution.is_chief(strategy):
+  if is_chief:
     print(f'{run.checkpoint}; {run.workdir.path / name}')
   return 0
 

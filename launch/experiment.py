@@ -256,6 +256,10 @@ class Experiment:
     """Whether the loss is one of several places of each example."""
     return self._forward.structured_outputs.values.shape.rank > 1
 
+  def digest(self) -> str:
+    """Hashes the model's variables as they are now."""
+    return variables.digest(variables.named({'model': self.model}))
+
   def zero_sums(self, metric: metrics.Metric | None) -> training.Sums:
     """Returns the sums that a loop with this metric starts from."""
     return training.zero_sums(metric, self._forward)

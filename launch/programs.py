@@ -13,6 +13,7 @@ import io
 import os
 import re
 import signal
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -94,7 +95,7 @@ def call(main: Callable[[], int | None]) -> int:
     stderr.
   """
   try:
-    with interruption.leaving():
+    with interruption.leaving(), _not_world_writable():
       return main() or 0
   except Failure as error:
     return fail(str(error), error.exit_code)
@@ -121,6 +122,17 @@ def call(main: Callable[[], int | None]) -> int:
         'model takes less.',
         Failure.exit_code,
     )
+
+
+@contextlib.contextmanager
+def _not_world_writable() -> Iterator[None]:
+  """Makes no file that every user may write, whatever the umask is."""
+  before = os.umask(0o077)
+  os.umask(before | stat.S_IWOTH)
+  try:
+    yield
+  finally:
+    os.umask(before)
 
 
 def reason(error: BaseException) -> str:

@@ -140,6 +140,17 @@ def located(
           f'--workdir={workdir}: its {name} is in the work directory itself, '
           'from where no code is taken; it was trained with a file elsewhere.'
       )
+    whose = code_files.origin(path)
+    if whose and not (accept_changes and whose == 'an installed package'):
+      remedy = (
+          'if you trust the run, take it with --accept_changes'
+          if whose == 'an installed package'
+          else 'no part of a run is a function of that'
+      )
+      raise programs.UserError(
+          f'--workdir={workdir}: {name} is {path}, a file of {whose}, which a '
+          f'run could name to call whatever it likes; {remedy}.'
+      )
     is_there = path.is_file()
     if is_there and (imports.digest(path) == file['sha256'] or accept_changes):
       known[name] = path

@@ -9,7 +9,7 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from core import training, variables
+from core import training
 
 from . import building, evaluation, loop, workdir
 
@@ -90,9 +90,7 @@ def summarize(
     result['test'] = scored.to_json()
     result |= {f'test_{name}': each for name, each in scored.values.items()}
     result['num_test_examples'] = scored.num_examples
-  result['weights_sha256'] = variables.digest(
-      variables.named({'model': experiment.model})
-  )
+  result['weights_sha256'] = experiment.digest()
   return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import code_files
@@ -26,6 +26,8 @@ class Start:
       checkpoint of that step is the end of the run.
     code: The files of the user's parts.
     initial: What `--init_from` gave it, see `init_from.Initial`; None without.
+    environment: Versions and variables, see `environment.describe`.
+    history: What later starts changed: `step`, `wall_time` and `changes`.
   """
 
   config: config_lib.Config
@@ -34,6 +36,8 @@ class Start:
   stopped: dict[str, Any] | None = None
   code: code_files.Code = dataclasses.field(default_factory=dict)
   initial: dict[str, Any] | None = None
+  environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  history: Sequence[Mapping[str, Any]] = ()
 
   @classmethod
   def from_json(cls, values: Mapping[str, Any]) -> Start:
@@ -61,10 +65,14 @@ class Start:
         isinstance(initial, dict) and isinstance(initial.get('sha256'), str)
     ):
       raise ValueError(f'its initial is {initial!r}')
-    if not isinstance(values.get('history', []), list):
-      raise ValueError(f'its history is {values["history"]!r}')
     if not isinstance(values.get('shapes', []), list):
       raise ValueError(f'its shapes is {values["shapes"]!r}')
+    history = values.get('history', [])
+    if not isinstance(history, list) or not all(map(_is_event, history)):
+      raise ValueError(f'its history is {history!r}')
+    environment = values.get('environment', {})
+    if not isinstance(environment, dict):
+      raise ValueError(f'its environment is {environment!r}')
     config = config_lib.Config.from_json(values.get('config'))
     return cls(
         config.at(values.get('program')),
@@ -73,4 +81,19 @@ class Start:
         stopped,
         code_files.read_code(values.get('code', {})),
         initial,
+        environment,
+        history,
     )
+
+
+def _is_event(value: Any) -> bool:
+  """Returns whether a value is what a later start changed."""
+  return (
+      isinstance(value, dict)
+      and isinstance(value.get('step'), int)
+      and isinstance(value.get('changes'), dict)
+      and all(
+          isinstance(pair, list) and len(pair) == 2
+          for pair in value['changes'].values()
+      )
+  )

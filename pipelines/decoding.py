@@ -144,9 +144,12 @@ def stream(folder: pathlib.Path, start: int, stop: int) -> tf.data.Dataset:
     A dataset of dicts: `image`, the bytes of the pixels, `label` [], and
     `fingerprint` [], what `fingerprints` gives for the image.
   """
-  images = np.load(folder / 'images.npy', mmap_mode='r')
-  labels = np.load(folder / 'labels.npy')[start:stop]
-  expected = np.load(folder / 'fingerprints.npy')[start:stop]
+  images = np.load(
+      folder / 'images.npy', mmap_mode='r', allow_pickle=False
+  )
+  labels = np.load(folder / 'labels.npy', allow_pickle=False)[start:stop]
+  expected = np.load(folder / 'fingerprints.npy', allow_pickle=False)
+  expected = expected[start:stop]
   record_bytes = math.prod(images.shape[1:])
   return tf.data.Dataset.zip({
       'image': tf.data.FixedLengthRecordDataset(
@@ -185,8 +188,10 @@ def find_damage(folder: pathlib.Path) -> errors.DataError | None:
     The error that names the image; None if all fit.
   """
   try:
-    expected = np.load(folder / 'fingerprints.npy')
-    images = np.load(folder / 'images.npy', mmap_mode='r')
+    expected = np.load(folder / 'fingerprints.npy', allow_pickle=False)
+    images = np.load(
+        folder / 'images.npy', mmap_mode='r', allow_pickle=False
+    )
     found = (
         fingerprints(tf.constant([image.tobytes() for image in some]))
         for some in _in_batches(images)
@@ -243,8 +248,10 @@ def _read(
     cache: pathlib.Path, shape: tuple[int, ...]
 ) -> Decoded | None:
   try:
-    images = np.load(cache / 'images.npy', mmap_mode='r')
-    labels = np.load(cache / 'labels.npy')
+    images = np.load(
+        cache / 'images.npy', mmap_mode='r', allow_pickle=False
+    )
+    labels = np.load(cache / 'labels.npy', allow_pickle=False)
   except (OSError, ValueError, EOFError):  # Absent, or cut short by a crash.
     return None
   if images.shape != shape or labels.shape != shape[:1]:

@@ -76,7 +76,7 @@ class Store:
       if self.is_resident:
         self._labels[split] = self._whole(split).labels
       elif folder := self._folder(split):
-        self._labels[split] = np.load(folder / 'labels.npy')
+        self._labels[split] = np.load(folder / 'labels.npy', allow_pickle=False)
       else:
         self._labels[split] = labels.read(self.builder, split)
     return self._labels[split][part.start : part.stop]

@@ -32,6 +32,7 @@ _TOP_LEVEL = {
     'LICENSE',
     'MODULE.bazel',
     'README.md',
+    'SECURITY.md',
     'WORKSPACE',
     'core',
     'docs',

@@ -34,12 +34,18 @@ class Rows:
     self._board = board
     self._now = now
 
-  def write(self, split: str, values: Mapping[str, float]) -> None:
+  def write(
+      self,
+      split: str,
+      values: Mapping[str, float],
+      weights_sha256: str | None = None,
+  ) -> None:
     """Writes a row of the present step.
 
     Args:
       split: What was measured.
       values: Values by name, the same on every worker.
+      weights_sha256: A hash of the weights, if it is known.
     """
     step = self._now.step
     row = {
@@ -49,7 +55,8 @@ class Rows:
         'wall_time': time.time(),
         **values,
     }
-    self._directory.append_metrics(row)
+    hashed = {'weights_sha256': weights_sha256} if weights_sha256 else {}
+    self._directory.append_metrics(row | hashed)
     self._board.write(step, split, values)
     self._now.values = {
         name: value
@@ -76,6 +83,8 @@ class Log(loop.Hook):
       learning_rate: Callable[[int], float],
       global_batch_size: int,
       every_steps: int,
+      digest: Callable[[], str],
+      hash_every_steps: int = 0,
   ):
     """Makes the variables that hold sums in a checkpoint.
 
@@ -87,6 +96,9 @@ class Log(loop.Hook):
         the last of them.
       global_batch_size: The examples of a step.
       every_steps: The steps between rows.
+      digest: Hashes the weights.
+      hash_every_steps: The steps between rows, more of them if need be, that
+        have such a hash; 0 for none.
     """
     self._rows = rows
     self._now = now
@@ -95,6 +107,8 @@ class Log(loop.Hook):
     self._learning_rate = learning_rate
     self._global_batch_size = global_batch_size
     self._every_steps = every_steps
+    self._digest = digest
+    self._hash_every_steps = hash_every_steps
     self._saved = {
         name: tf.nest.map_structure(_variable, zeros)
         for name in ('row', 'epoch')
@@ -115,19 +129,26 @@ class Log(loop.Hook):
   def next(self, step: int) -> int:
     """Returns the next step of a row."""
     at = self._now.at
-    return min(at.next(step, self._every_steps), at.next_epochs(step))
+    due = [at.next(step, self._every_steps), at.next_epochs(step)]
+    if self._hash_every_steps:
+      due.append(at.next(step, self._hash_every_steps))
+    return min(due)
 
   def __call__(self, step: int, values: Mapping[str, float]) -> None:
     """Writes the row of the steps since the one before."""
     speed = self._now.calls.speed() * self._global_batch_size
     taken = step - self._health.num_skipped()  # A skipped step moves no rate.
-    self._rows.write('train', {
+    row = {
         **values,
         'learning_rate': self._learning_rate(taken),
         'examples_per_second': round(speed, 1),
         'images_per_second': round(speed, 1),  # Its older name.
         **self._count_skipped(step),
-    })
+    }
+    is_hashed = self._hash_every_steps and (
+        not step % self._hash_every_steps or step == self._now.at.num_steps
+    )
+    self._rows.write('train', row, self._digest() if is_hashed else None)
     before = self._zeros if self._is_epoch_over else self._epoch
     self._epoch = tf.nest.map_structure(tf.add, before, self._now.sums)
     self._is_epoch_over = self._now.at.is_epoch_end(step)

@@ -85,6 +85,8 @@ def make(
       ),
       global_batch_size=config.global_batch_size,
       every_steps=config.log_every_steps,
+      digest=experiment.digest,
+      hash_every_steps=config.hash_every_steps,
   )
   validate = validation.Validation(
       now,

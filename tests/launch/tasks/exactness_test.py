@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import pathlib
+import shutil
 import signal
 
 import numpy as np
@@ -101,6 +102,24 @@ class ExactnessTest(parameterized.TestCase):
     self.assertEqual(
         runs.result(self.workdir)['test'], runs.result(whole)['test']
     )
+
+  @parameterized.parameters(*_TASKS)
+  def test_an_evaluation_over_replicas_is_verified(self, task):
+    shutil.copytree(_whole(task), self.workdir)
+    ended = runs.call(
+        'evaluate', f'--workdir={self.workdir}', '--verify', num_replicas=3
+    )
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    [line] = [
+        each for each in ended.out.splitlines() if each[:9] == 'verified:'
+    ]
+    self.assertStartsWith(line, 'verified: 16 examples, each once; loss, ')
+    self.assertNotIn('not verifiable', line)
+    told = json.loads((self.workdir / 'evaluation_test.json').read_text())
+    for name in told['values']:
+      self.assertIn(name, line)
+    with np.load(self.workdir / 'predictions_test.npz') as predictions:
+      self.assertLen(predictions['index'], 16)
 
   @parameterized.parameters(*_TASKS)
   def test_three_replicas(self, task):

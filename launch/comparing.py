@@ -1,0 +1,299 @@
+"""Two runs side by side: what they are, and the first place where they part.
+
+What a run *is* (flags, code, packages, data, history) may differ without any
+effect. What it *computed* is the rows of metrics.jsonl, hashes of weights in
+them, and result.json: these say whether two runs are equal.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from . import checksums, options, programs, workdir
+from . import config as config_lib
+from . import starts as starts_lib
+
+# What of a row, or of a result, is of the clock or of the process alone.
+_NOT_COMPUTED = frozenset({
+    'wall_time', 'seconds', 'train_seconds', 'examples_per_second',
+    'images_per_second', 'num_compilations', 'num_train_step_traces',
+    'compiled',
+})
+# Rows that are means since the row before, not of one moment.
+_OF_A_WHILE = 'train'
+_KINDS = {
+    'identity': 'decides the weights',
+    'length': 'decides the length',
+    'free': 'may change',
+    'place': 'where',
+}
+WEIGHTS = 'weights_sha256'
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+  """Something that two runs do not have in common.
+
+  Attributes:
+    about: What kind of thing it is.
+    name: What it is called.
+    values: What each of the two has.
+  """
+
+  about: str
+  name: str
+  values: tuple[Any, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+  """Two runs side by side.
+
+  Attributes:
+    settings: What they are that differs.
+    computed: What they computed that differs, the first step first.
+    num_rows: How many rows of metrics were compared.
+    num_hashes: How many hashes of weights.
+    largest: The largest relative difference of two numbers in rows, and where.
+  """
+
+  settings: Sequence[Difference]
+  computed: Sequence[Difference]
+  num_rows: int
+  num_hashes: int
+  largest: tuple[float, str]
+
+  @property
+  def is_equal(self) -> bool:
+    """Whether what they computed is equal, to the bit."""
+    return not self.computed and bool(self.num_rows or self.num_hashes)
+
+
+def compare(one: workdir.Workdir, other: workdir.Workdir) -> Comparison:
+  """Compares two runs.
+
+  Args:
+    one: The work directory of one.
+    other: That of the other.
+
+  Returns:
+    What differs.
+
+  Raises:
+    UserError: If one of them is no run, or damaged.
+  """
+  settings = [*_settings(one, other)]
+  computed: list[Difference] = []
+  num_rows, num_hashes, largest = 0, 0, (0.0, '')
+  for row, same in _pairs(one.read_metrics(), other.read_metrics()):
+    where = f'step {row["step"]}, {row["split"]}'
+    num_rows += WEIGHTS not in row
+    num_hashes += WEIGHTS in row
+    for difference in _values(where, row, same, only_common=True):
+      computed.append(difference)
+      gap = relative(*difference.values)
+      if gap is not None and gap > largest[0]:
+        largest = (gap, f'{difference.name} at {where}')
+  results = one.read_result(), other.read_result()
+  if results[0] and results[1]:
+    computed += _results(results[0], results[1])
+    num_hashes += WEIGHTS in results[0] and WEIGHTS in results[1]
+  else:
+    computed += _ends(one, other, results)
+  return Comparison(settings, computed, num_rows, num_hashes, largest)
+
+
+def _results(
+    one: Mapping[str, Any], other: Mapping[str, Any]
+) -> Iterator[Difference]:
+  """Yields what differs of two results, less what flags chose to measure."""
+  for difference in _values('result', one, other):
+    name = difference.name
+    is_of_a_row = name.partition('.')[0] in ('last_validation',
+                                             'best_validation', 'monitor')
+    is_measured = None not in difference.values or not (
+        name.startswith(('test', 'validation_'))
+    )
+    if is_measured and not is_of_a_row:
+      yield difference
+
+
+def relative(one: Any, other: Any) -> float | None:
+  """Returns how far two numbers are apart, as a share of the larger."""
+  if not all(type(each) in (int, float) for each in (one, other)):
+    return None
+  return abs(one - other) / max(abs(one), abs(other), 1e-300)
+
+
+def _pairs(
+    rows: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+  """Yields the rows that both runs have, those of equal meaning."""
+  theirs = dict(_keyed(others))
+  for key, row in _keyed(rows):
+    if key in theirs:
+      yield row, theirs[key]
+
+
+def _keyed(
+    rows: Sequence[dict[str, Any]],
+) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+  """Yields rows by split and step, and by that since which they are means.
+
+  A hash is of one moment, and a row of its own here.
+  """
+  before = 0
+  for row in rows:
+    step, split = row['step'], row['split']
+    values = {name: row[name] for name in row if name != WEIGHTS}
+    if split != _OF_A_WHILE:
+      yield (split, step), values
+    else:
+      yield (split, before, step), values
+      before = step
+    if WEIGHTS in row:
+      kept = ('step', 'split', WEIGHTS)
+      yield (WEIGHTS, step), {name: row[name] for name in kept}
+
+
+def _ends(
+    one: workdir.Workdir,
+    other: workdir.Workdir,
+    results: tuple[dict[str, Any] | None, dict[str, Any] | None],
+) -> Iterator[Difference]:
+  """Yields how two runs of which one or both are not complete end."""
+  last = [
+      rows[-1]['step'] if rows else 0
+      for rows in (one.read_metrics(), other.read_metrics())
+  ]
+  shown = [
+      f'complete at step {result["num_steps"]}' if result
+      else f'not complete, at step {step}'
+      for result, step in zip(results, last, strict=True)
+  ]
+  if shown[0] != shown[1]:
+    yield Difference('result', 'end', (shown[0], shown[1]))
+
+
+def _values(
+    about: str,
+    one: Mapping[str, Any],
+    other: Mapping[str, Any],
+    *,
+    only_common: bool = False,
+) -> Iterator[Difference]:
+  """Yields the values of two nests that differ, leaf by leaf."""
+  flat, others = dict(_leaves(one)), dict(_leaves(other))
+  for name in {**flat, **others}:
+    if only_common and not (name in flat and name in others):
+      continue
+    pair = flat.get(name), others.get(name)
+    if pair[0] != pair[1] and not all(each != each for each in pair):  # NaN
+      yield Difference(about, name, pair)
+
+
+def _leaves(
+    values: Mapping[str, Any], prefix: str = ''
+) -> Iterator[tuple[str, Any]]:
+  for name, value in values.items():
+    if name in _NOT_COMPUTED:
+      continue
+    if isinstance(value, Mapping):
+      yield from _leaves(value, f'{prefix}{name}.')
+    else:
+      yield f'{prefix}{name}', value
+
+
+def _settings(
+    one: workdir.Workdir, other: workdir.Workdir
+) -> Iterator[Difference]:
+  """Yields what the two runs are that differs."""
+  starts = one.read_start(), other.read_start()
+  for name, spec in options.declared(config_lib.Config).items():
+    pair = [
+        {**start.config.to_json(), **start.config.place()}.get(name)
+        for start in starts
+    ]
+    if name != 'workdir' and not _is_same(pair, starts):
+      kind = _KINDS.get(spec.kind, spec.kind)
+      if spec.kind == 'length' and not starts[0].config.is_free(name):
+        kind = _KINDS['identity']
+      yield Difference(f'flag, {kind}', f'--{name}', (pair[0], pair[1]))
+  yield from _files(*starts)
+  environments = [dict(start.environment) for start in starts]
+  yield from _values('environment', environments[0], environments[1])
+  differences = starts[1].data.differences(starts[0].data)
+  if differences.pop('fingerprint', None):
+    prints = [{'fingerprint': start.data.fingerprint} for start in starts]
+    yield from _values('data', prints[0], prints[1])
+    if first := _first_example(one, other):
+      yield Difference('data', 'the first that differs', (first, first))
+  for name, (before, now) in differences.items():
+    yield Difference('data', name, (before, now))
+  loaded = [(start.initial or {}).get('sha256') for start in starts]
+  if loaded[0] != loaded[1]:
+    yield Difference('init_from', 'sha256', (loaded[0], loaded[1]))
+  told = ['; '.join(history(start)) or 'no change' for start in starts]
+  if told[0] != told[1]:
+    yield Difference('history', 'changes', (told[0], told[1]))
+
+
+def _is_same(pair: Sequence[Any], starts: Sequence[starts_lib.Start]) -> bool:
+  """Returns whether two values of a flag are equal, or name equal files."""
+  one, other = pair
+  if isinstance(one, list) and isinstance(other, list):
+    return len(one) == len(other) and all(
+        _is_same(each, starts) for each in zip(one, other, strict=True)
+    )
+  if one == other or not (isinstance(one, str) and isinstance(other, str)):
+    return one == other
+  files = [
+      (start.code.get(part.rpartition(':')[0], {}).get('sha256'),
+       part.rpartition(':')[2])
+      for part, start in zip(pair, starts, strict=True)
+  ]
+  return files[0] == files[1] and files[0][0] is not None
+
+
+def _files(
+    one: starts_lib.Start, other: starts_lib.Start
+) -> Iterator[Difference]:
+  """Yields the files of the user's code that differ, wherever they lie."""
+  hashes, others = (
+      {name: file['sha256'] for name, file in start.code.items()}
+      for start in (one, other)
+  )
+  for name in {**hashes, **others}:
+    mine, theirs = hashes.get(name), others.get(name)
+    is_moved = (
+        (mine is None and theirs in hashes.values())
+        or (theirs is None and mine in others.values())
+    )
+    if mine != theirs and not is_moved:
+      yield Difference('code', name, (mine, theirs))
+
+
+def history(start: starts_lib.Start) -> list[str]:
+  """Describes the changes of a run by later starts, a line for each."""
+  return [
+      f'step {event["step"]}: {name} {json.dumps(pair[1])}, '
+      f'not {json.dumps(pair[0])}'
+      for event in start.history
+      for name, pair in event['changes'].items()
+  ]
+
+
+def _first_example(
+    one: workdir.Workdir, other: workdir.Workdir
+) -> str | None:
+  """Names the first example that differs, where both runs know theirs."""
+  before, now = checksums.read(one.path), checksums.read(other.path)
+  if before is None or now is None:
+    return None
+  programs.import_tensorflow()
+  from pipelines import datasets
+
+  return datasets.first_difference(before, now)

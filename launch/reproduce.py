@@ -1,0 +1,200 @@
+"""Runs a run again elsewhere, to see whether it comes to the same bits.
+
+  python -m launch.reproduce runs/first
+
+Takes flags, files of code and data as the run recorded them, and trains in
+another work directory. Exits with 0 if the weights and all metrics are equal to
+the bit; else with 1, and says what differs as launch.diff does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+
+from absl import flags
+
+from . import (
+  comparing,
+  compilation_cache,
+  diff,
+  interruption,
+  options,
+  programs,
+  starts,
+  typed_json,
+)
+from . import config as config_lib
+from . import workdir as workdir_lib
+
+# Whether there are arguments besides flags.
+POSITIONAL = True
+# What ended a run by the clock, which no second run can follow.
+_BY_THE_CLOCK = 'MaxMinutes'
+# These may change; they round differently all the same.
+_ROUNDING = ('jit', 'strategy', 'num_virtual_devices')
+
+_PLACE = config_lib.define_flags(
+    'workdir', 'data_dir', 'archives_dir', 'strategy', 'num_virtual_devices',
+    'compilation_cache_dir', 'accept_changes')
+
+
+class Until:
+  """A hook that ends a run at a step, as the clock ended the one before."""
+
+  def __init__(self, step: int, reason: str):
+    """Takes the step, and why the run ended there."""
+    self._step = step
+    self._reason = reason
+
+  def next(self, step: int) -> int:
+    """Returns that step."""
+    return max(step, self._step)
+
+  def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
+    """Asks for the end."""
+    return self._reason if step >= self._step else None
+
+
+def main() -> int:
+  """Runs the program; returns its exit code."""
+  place = config_lib.Config.from_flags(*_PLACE)
+  given = programs.positional()
+  if len(given) != 1:
+    raise programs.UserError(
+        f'expected the work directory of one run, got {len(given)}; as in '
+        'launch.reproduce runs/first.'
+    )
+  before = workdir_lib.Workdir(given[0])
+  start = before.read_start()
+  _check(before, start)
+  # XLA is told how to compile before TensorFlow is imported.
+  cache = compilation_cache.prepare(
+      start.config.global_batch_size, place.compilation_cache_dir
+  )
+  programs.import_tensorflow()
+  from . import recorded, training_program
+
+  config = recorded.located(
+      start.config,
+      start.code,
+      before.path,
+      accept_changes=place.accept_changes,
+  )
+  config, again, is_temporary = _elsewhere(config, place)
+  try:
+    training_program.run(
+        _ending(config, start), needs_state=False, compilations=cache.count
+    )
+  except interruption.Saved as error:  # It has been said.
+    return 128 + error.number
+  finally:
+    with contextlib.suppress(OSError):
+      again.path.rmdir()  # Unless files were written.
+  comparison = comparing.compare(before, again)
+  computed = [
+      each for each in comparison.computed
+      if not each.name.startswith('stopped.')  # Perhaps by another hook.
+  ]
+  comparison = dataclasses.replace(comparison, computed=computed)
+  print(diff.table(comparison, str(before.path), str(again.path)))
+  if not comparison.is_equal:
+    return 1
+  if is_temporary:
+    shutil.rmtree(again.path, ignore_errors=True)
+  return 0
+
+
+def _check(before: workdir_lib.Workdir, start: starts.Start) -> None:
+  """Refuses a run that can not be run again, or not compared.
+
+  Raises:
+    UserError: If it is one.
+  """
+  if before.read_result() is None:
+    raise programs.UserError(
+        f'{before.path}: the run is not complete, so there is nothing to '
+        'compare with; launch.train goes on with it.'
+    )
+  for field in dataclasses.fields(start.config):
+    value = getattr(start.config, field.name)
+    if typed_json.GIVEN in (value if isinstance(value, tuple) else (value,)):
+      raise programs.UserError(
+          f'{before.path}: its {field.name} was an object of the program that '
+          'trained it, which no other has; a function at the top of a file is '
+          'found by its name.'
+      )
+  for step, name in _changes(start):
+    if name in _ROUNDING:
+      programs.note(
+          f'--{name} changed at step {step}; the steps before may round '
+          'differently now.'
+      )
+    elif name not in options.declared(start.config) or not (
+        start.config.is_free(name)
+    ):
+      raise programs.UserError(
+          f'{before.path}: {name} changed at step {step}, so no single start '
+          'computes it; launch.diff shows its history.'
+      )
+
+
+def _changes(start: starts.Start) -> Iterator[tuple[int, str]]:
+  """Yields what changed after the first step, and when."""
+  for event in start.history:
+    if event['step'] > 0:  # Else the run began anew.
+      for name in event['changes']:
+        yield event['step'], name
+
+
+def _elsewhere(
+    config: config_lib.Config, place: config_lib.Config
+) -> tuple[config_lib.Config, workdir_lib.Workdir, bool]:
+  """Chooses where to run again; the last says whether that is temporary.
+
+  Raises:
+    UserError: If a run is complete there.
+  """
+  changes = {
+      name: getattr(place, name)
+      for name in _PLACE
+      if flags.FLAGS[name].present
+  }
+  is_temporary = not place.workdir
+  if is_temporary:
+    if changes.get('strategy', config.strategy) == 'multi_worker':
+      raise programs.UserError(
+          '--workdir is missing: several workers need one that they share.'
+      )
+    changes['workdir'] = tempfile.mkdtemp(prefix='quatrain-')
+  again = workdir_lib.Workdir(changes['workdir'])
+  if again.exists() and again.read_result():
+    raise programs.UserError(
+        f'--workdir={again.path} has a run that is complete; launch.diff '
+        'compares two, and another directory runs it again.'
+    )
+  return dataclasses.replace(config, **changes), again, is_temporary
+
+
+def _ending(
+    config: config_lib.Config, start: starts.Start
+) -> config_lib.Config:
+  """Returns a config that ends where the clock ended the run before."""
+  if config.max_minutes is None:
+    return config
+  hooks = config.hooks
+  if start.stopped and start.stopped['hook'] == _BY_THE_CLOCK:
+    hooks += (Until(start.stopped['step'], start.stopped['reason']),)
+  return dataclasses.replace(config, max_minutes=None, hooks=hooks)
+
+
+def program() -> None:
+  """Runs the program as a command: it ends the process."""
+  programs.run(main, takes_arguments=POSITIONAL)
+
+
+if __name__ == '__main__':
+  program()
