@@ -20,7 +20,7 @@ from . import starts as starts_lib
 _NOT_COMPUTED = frozenset({
     'wall_time', 'seconds', 'train_seconds', 'examples_per_second',
     'images_per_second', 'num_compilations', 'num_train_step_traces',
-    'compiled',
+    'compiled', 'shapes',
 })
 # Rows that are means since the row before, not of one moment.
 _OF_A_WHILE = 'train'
@@ -30,6 +30,8 @@ _KINDS = {
     'free': 'may change',
     'place': 'where',
 }
+# Rows once more in a result, and which of them is the best by a flag.
+_OF_A_ROW = ('last_validation', 'best_validation', 'monitor')
 WEIGHTS = 'weights_sha256'
 
 
@@ -88,11 +90,14 @@ def compare(one: workdir.Workdir, other: workdir.Workdir) -> Comparison:
   settings = [*_settings(one, other)]
   computed: list[Difference] = []
   num_rows, num_hashes, largest = 0, 0, (0.0, '')
-  for row, same in _pairs(one.read_metrics(), other.read_metrics()):
+  theirs = dict(_keyed(other.read_metrics()))
+  for key, row in _keyed(one.read_metrics()):
+    if key not in theirs:  # Of other steps.
+      continue
     where = f'step {row["step"]}, {row["split"]}'
     num_rows += WEIGHTS not in row
     num_hashes += WEIGHTS in row
-    for difference in _values(where, row, same, only_common=True):
+    for difference in _values(where, row, theirs[key], only_common=True):
       computed.append(difference)
       gap = relative(*difference.values)
       if gap is not None and gap > largest[0]:
@@ -112,8 +117,7 @@ def _results(
   """Yields what differs of two results, less what flags chose to measure."""
   for difference in _values('result', one, other):
     name = difference.name
-    is_of_a_row = name.partition('.')[0] in ('last_validation',
-                                             'best_validation', 'monitor')
+    is_of_a_row = name.partition('.')[0] in _OF_A_ROW
     is_measured = None not in difference.values or not (
         name.startswith(('test', 'validation_'))
     )
@@ -126,16 +130,6 @@ def relative(one: Any, other: Any) -> float | None:
   if not all(type(each) in (int, float) for each in (one, other)):
     return None
   return abs(one - other) / max(abs(one), abs(other), 1e-300)
-
-
-def _pairs(
-    rows: Sequence[dict[str, Any]], others: Sequence[dict[str, Any]]
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-  """Yields the rows that both runs have, those of equal meaning."""
-  theirs = dict(_keyed(others))
-  for key, row in _keyed(rows):
-    if key in theirs:
-      yield row, theirs[key]
 
 
 def _keyed(
@@ -222,6 +216,9 @@ def _settings(
       if spec.kind == 'length' and not starts[0].config.is_free(name):
         kind = _KINDS['identity']
       yield Difference(f'flag, {kind}', f'--{name}', (pair[0], pair[1]))
+  shapes = ['; '.join(map(_shape, start.shapes)) for start in starts]
+  if shapes[0] != shapes[1]:
+    yield Difference('where', 'replicas', (shapes[0], shapes[1]))
   yield from _files(*starts)
   environments = [dict(start.environment) for start in starts]
   yield from _values('environment', environments[0], environments[1])
@@ -239,6 +236,13 @@ def _settings(
   told = ['; '.join(history(start)) or 'no change' for start in starts]
   if told[0] != told[1]:
     yield Difference('history', 'changes', (told[0], told[1]))
+
+
+def _shape(shape: Mapping[str, Any]) -> str:
+  return (
+      f'{shape["num_replicas"]} on {shape["num_workers"]} worker(s) from step '
+      f'{shape["step"]}'
+  )
 
 
 def _is_same(pair: Sequence[Any], starts: Sequence[starts_lib.Start]) -> bool:

@@ -13,7 +13,8 @@ import contextlib
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
@@ -84,7 +85,7 @@ def main() -> int:
       before.path,
       accept_changes=place.accept_changes,
   )
-  config, again, is_temporary = _elsewhere(config, place)
+  config, again, is_temporary = _elsewhere(config, place, start.shapes)
   try:
     training_program.run(
         _ending(config, start), needs_state=False, compilations=cache.count
@@ -127,6 +128,12 @@ def _check(before: workdir_lib.Workdir, start: starts.Start) -> None:
           'trained it, which no other has; a function at the top of a file is '
           'found by its name.'
       )
+  for shape in start.shapes[1:]:
+    programs.note(
+        f'from step {shape["step"]} on it was trained on '
+        f'{shape["num_replicas"]} replica(s); other numbers of them round '
+        'differently.'
+    )
   for step, name in _changes(start):
     if name in _ROUNDING:
       programs.note(
@@ -151,7 +158,9 @@ def _changes(start: starts.Start) -> Iterator[tuple[int, str]]:
 
 
 def _elsewhere(
-    config: config_lib.Config, place: config_lib.Config
+    config: config_lib.Config,
+    place: config_lib.Config,
+    shapes: Sequence[Mapping[str, Any]],
 ) -> tuple[config_lib.Config, workdir_lib.Workdir, bool]:
   """Chooses where to run again; the last says whether that is temporary.
 
@@ -165,7 +174,7 @@ def _elsewhere(
   }
   is_temporary = not place.workdir
   if is_temporary:
-    if changes.get('strategy', config.strategy) == 'multi_worker':
+    if shapes and shapes[-1]['num_workers'] > 1:
       raise programs.UserError(
           '--workdir is missing: several workers need one that they share.'
       )

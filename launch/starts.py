@@ -28,6 +28,7 @@ class Start:
     initial: What `--init_from` gave it, see `init_from.Initial`; None without.
     environment: Versions and variables, see `environment.describe`.
     history: What later starts changed: `step`, `wall_time` and `changes`.
+    shapes: On how many workers and replicas it was trained, from which step on.
   """
 
   config: config_lib.Config
@@ -38,6 +39,7 @@ class Start:
   initial: dict[str, Any] | None = None
   environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   history: Sequence[Mapping[str, Any]] = ()
+  shapes: Sequence[Mapping[str, Any]] = ()
 
   @classmethod
   def from_json(cls, values: Mapping[str, Any]) -> Start:
@@ -65,8 +67,9 @@ class Start:
         isinstance(initial, dict) and isinstance(initial.get('sha256'), str)
     ):
       raise ValueError(f'its initial is {initial!r}')
-    if not isinstance(values.get('shapes', []), list):
-      raise ValueError(f'its shapes is {values["shapes"]!r}')
+    shapes = values.get('shapes', [])
+    if not isinstance(shapes, list) or not all(map(_is_shape, shapes)):
+      raise ValueError(f'its shapes is {shapes!r}')
     history = values.get('history', [])
     if not isinstance(history, list) or not all(map(_is_event, history)):
       raise ValueError(f'its history is {history!r}')
@@ -83,6 +86,7 @@ class Start:
         initial,
         environment,
         history,
+        shapes,
     )
 
 
@@ -96,4 +100,12 @@ def _is_event(value: Any) -> bool:
           isinstance(pair, list) and len(pair) == 2
           for pair in value['changes'].values()
       )
+  )
+
+
+def _is_shape(value: Any) -> bool:
+  """Returns whether a value tells on how many replicas a run was trained."""
+  names = ('step', 'num_workers', 'num_replicas')
+  return isinstance(value, dict) and all(
+      isinstance(value.get(name), int) for name in names
   )

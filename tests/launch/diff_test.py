@@ -67,6 +67,9 @@ class DiffTest(_TestCase):
        ('data', 'num_examples')),
       (lambda v: v.update(initial={'sha256': 'ab'}),
        ('init_from', 'sha256', 'null', 'ab')),
+      (lambda v: v.update(shapes=[
+          {'step': 3, 'num_workers': 2, 'num_replicas': 4}]),
+       ('where', 'replicas', '4 on 2 worker(s) from step 3')),
       (lambda v: v['history'].append(
           {'step': 7, 'changes': {'seed': [1, 2]}}),
        ('history', 'changes', 'no change', 'step 7: seed 2, not 1')),
