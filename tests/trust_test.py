@@ -218,7 +218,8 @@ class PoisonTest(parameterized.TestCase):
     is_several = kind in ('metrics', 'hooks')
     values['config'][kind] = [f'{part}:{name}'] if is_several else (
         f'{part}:{name}')
-    values['config'].update({f'{kind.removesuffix("s")}_arg': {}})
+    argument = kind.removesuffix('s') if is_several else kind
+    values['config'][f'{argument}_arg'] = {}
     values['code'] = {part: {
         'path': str(path),
         'sha256': digest or imports._digest(pathlib.Path(path)),

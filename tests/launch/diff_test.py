@@ -10,6 +10,7 @@ import pathlib
 import shutil
 
 import numpy as np
+import pytest
 from absl.testing import absltest, parameterized
 
 from launch import comparing, workdir
@@ -202,6 +203,7 @@ class HashTest(_TestCase):
     self.assertEqual(comparison.computed, [])
     self.assertGreaterEqual(comparison.num_hashes, 3)
 
+  @pytest.mark.slow
   def test_the_first_step_that_differs(self):
     one = self.train('one', num_steps=12)
     two = self.train('two', num_steps=12, clip_global_norm=1e-3)

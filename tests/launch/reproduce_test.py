@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from unittest import mock
 
+import pytest
 from absl.testing import absltest, parameterized
 
 from launch import workdir
@@ -73,6 +74,7 @@ class ReproduceTest(parameterized.TestCase):
         {p: p.read_bytes() for p in run.rglob('*') if p.is_file()}, before
     )
 
+  @pytest.mark.slow
   def test_not_the_same(self):
     run = self.train()
     path = run / 'config.json'
@@ -88,6 +90,7 @@ class ReproduceTest(parameterized.TestCase):
     ended = self.reproduce(run, f'--workdir={again}', code=2)
     self.assertIn('has a run that is complete; launch.diff', ended.err)
 
+  @pytest.mark.slow
   def test_other_replicas_differ_by_rounding(self):
     run = self.train()
     ended = self.reproduce(run, code=1, num_replicas=2)
@@ -123,6 +126,7 @@ class ReproduceTest(parameterized.TestCase):
     self.assertLess(result['num_steps'], 100)
     self.assertIn('equal: ', self.reproduce(run).out)
 
+  @pytest.mark.slow
   def test_what_was_stopped_and_gone_on_with(self):
     run = self.root / 'run'
     with runs.signal_at(5, 15):
