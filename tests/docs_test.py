@@ -44,6 +44,7 @@ _TRAINING_GUIDE = docs_files.ROOT / 'docs' / 'guide_training.md'
 _PORTING_GUIDE = docs_files.ROOT / 'docs' / 'guide_porting.md'
 _RECIPES = docs_files.ROOT / 'docs' / 'guide_recipes.md'
 _CLUSTER_GUIDE = docs_files.ROOT / 'docs' / 'guide_cluster.md'
+_REPRODUCIBILITY = docs_files.ROOT / 'docs' / 'guide_reproducibility.md'
 _HOOKS = docs_files.ROOT / 'docs' / 'guide_hooks.md'
 _DATA_GUIDE = docs_files.ROOT / 'docs' / 'guide_data.md'
 _TUTORIAL = docs_files.ROOT / 'docs' / 'guide_tutorial.md'
@@ -203,6 +204,15 @@ class SnippetTest(parameterized.TestCase):
     )
     for name in ('Dockerfile.workers', 'first.yaml'):
       self.assertNotEmpty((folder / name).read_text())
+
+  @pytest.mark.slow
+  def test_the_guide_of_reproducibility_runs(self):
+    folder, _ = _run(_REPRODUCIBILITY)
+    first, again = (
+        _read(folder / 'runs' / name / 'result.json')['weights_sha256']
+        for name in ('first', 'again')
+    )
+    self.assertEqual(first, again)
 
   @pytest.mark.slow
   def test_the_guide_of_hooks_runs(self):
