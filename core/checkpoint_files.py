@@ -1,8 +1,15 @@
 """The files of a directory of checkpoints: their order, their names, the list.
 
-A checkpoint is `ckpt-STEP.index` and `ckpt-STEP.data-*`. TensorFlow's list of
-checkpoints, the file `checkpoint`, is written for its own tools and for the
-order of saves; where it is lost or damaged, the steps decide.
+A checkpoint is `ckpt-STEP.index`, `ckpt-STEP.data-*` and, unless an older
+version wrote it, its manifest. The index comes last: without it there is no
+checkpoint, but files that a process left which was killed while it saved.
+
+TensorFlow's list of checkpoints, the file `checkpoint`, is written for its own
+tools and for the order of saves; where it is lost or damaged, the steps decide.
+A checkpoint that it names, and whose index is gone, is damaged.
+
+A checkpoint that is saved again is linked to `replaced-ckpt-STEP` until the new
+one is there.
 """
 
 from __future__ import annotations
@@ -15,7 +22,16 @@ import re
 import shutil
 from collections.abc import Sequence
 
-_FILE = re.compile(r'^ckpt-(\d+)\.(index|data-\d+-of-\d+)$')
+from . import checkpoint_manifests
+
+_FILE = re.compile(
+    r'^(replaced-)?ckpt-(\d+)\.(index|data-\d+-of-\d+|manifest\.json)$'
+)
+# What a checkpoint is called that was set aside.
+_ASIDE = re.compile(r'^damaged-((?:replaced-)?ckpt-\d+)(-\d+)?')
+_TEMPORARY = re.compile(r'^(checkpoint|(replaced-)?ckpt-\d+)\.tmp$')
+_INDEX = '.index'
+_REPLACED = 'replaced-'
 _KEY = re.compile(r'^variables/(.*)/\.ATTRIBUTES/VARIABLE_VALUE$')
 _LIST = 'checkpoint'
 _LISTED = re.compile(
@@ -58,24 +74,31 @@ def ordered(directory: str) -> list[str]:
     directory: The directory, which need not exist.
 
   Returns:
-    The paths of all checkpoints that have a file or are in the list.
+    The paths of all checkpoints that have an index or are in the list.
   """
   listed = _listed(directory)
-  try:
-    names = os.listdir(directory)
-  except (FileNotFoundError, NotADirectoryError):
-    names = []
-  found = {int(match[1]) for name in names if (match := _FILE.match(name))}
+  found: set[int] = set()
+  replaced: set[int] = set()
+  for name in _names(directory):
+    if (match := _FILE.match(name)) and match[3] == 'index':
+      (replaced if match[1] else found).add(int(match[2]))
   # A process may be killed between its last checkpoint and the list of it.
   last = listed[-1] if listed else -1
   after = {step for step in found - {*listed} if step > last}
-  before = found - {*listed} - after
+  before = (found | replaced) - {*listed} - after
   steps = [
       *sorted(after, reverse=True),
       *reversed(listed),
       *sorted(before, reverse=True),
   ]
-  return [os.path.join(directory, f'ckpt-{step}') for step in steps]
+  paths = []
+  for step in steps:
+    path = os.path.join(directory, f'ckpt-{step}')
+    if step in found or step not in replaced:
+      paths.append(path)
+    if step in replaced:
+      paths.append(_replaced(path))
+  return paths
 
 
 def publish(written: str, path: str, max_to_keep: int) -> None:
@@ -87,16 +110,40 @@ def publish(written: str, path: str, max_to_keep: int) -> None:
     max_to_keep: How many checkpoints stay, this one included.
   """
   directory = os.path.dirname(path)
+  checkpoint_manifests.write(written, files(written))
   others = [each for each in ordered(directory) if each != path]
-  others = [each for each in others if _files(each)]
+  others = [each for each in others if files(each)]
+  if os.path.exists(path + _INDEX):
+    _copy(path, _replaced(path))
+    os.remove(path + _INDEX)
   # The index goes last: without it there is no checkpoint.
-  for file in sorted(_files(written), key=_is_index):
+  for file in sorted(files(written), key=_is_index):
     os.replace(file, path + file.removeprefix(written))
-  kept = others[: max_to_keep - 1]
-  _write_list(directory, [*reversed(kept), path])
-  for each in others[len(kept) :]:
-    for file in sorted(_files(each), key=_is_index, reverse=True):
-      os.remove(file)
+  checkpoint_manifests.flush(directory)
+  keep(directory, [path, *others[: max_to_keep - 1]])
+
+
+def keep(directory: str, paths: Sequence[str]) -> None:
+  """Removes all checkpoints but some.
+
+  Args:
+    directory: The directory of checkpoints.
+    paths: Those that stay, from the newest on; at least one.
+  """
+  others = [each for each in ordered(directory) if each not in paths]
+  _write_list(directory, paths[::-1])
+  for each in others:
+    remove(each)
+
+
+def remove(path: str) -> None:
+  """Removes the files of a checkpoint, its index first.
+
+  Args:
+    path: The path of the checkpoint.
+  """
+  for file in sorted(files(path), key=_is_index, reverse=True):
+    os.remove(file)
 
 
 def set_aside(path: str) -> None:
@@ -106,23 +153,58 @@ def set_aside(path: str) -> None:
     path: The path of the checkpoint, whose files may be gone.
   """
   directory, name = os.path.split(path)
+  here = sorted(files(path), key=_is_index)
   for number in itertools.count(1):
     suffix = f'-{number}' if number > 1 else ''
     target = os.path.join(directory, f'damaged-{name}{suffix}')
-    if not glob.glob(f'{glob.escape(target)}.*'):
+    names = [target + file.removeprefix(path) for file in here]
+    # Some may be there already, if a process was killed here.
+    if not any(map(os.path.lexists, names)):
       break
-  for file in _files(path):
-    os.replace(file, target + file.removeprefix(path))
+  for file, moved in zip(here, names, strict=True):
+    os.replace(file, moved)
+  if left := [each for each in ordered(directory) if each != path]:
+    _write_list(directory, left[::-1])
 
 
-def remove_temporary(directory: str) -> None:
-  """Removes the folders that TensorFlow leaves if it is killed while it saves.
+def kept_aside(directory: str) -> list[str]:
+  """Lists the damaged checkpoints of a directory that were set aside.
+
+  Args:
+    directory: The directory of checkpoints.
+
+  Returns:
+    Their paths.
+  """
+  stems = {
+      name.partition('.')[0]
+      for name in _names(directory)
+      if _ASIDE.match(name)
+  }
+  return [os.path.join(directory, stem) for stem in sorted(stems)]
+
+
+def remove_unfinished(directory: str) -> None:
+  """Removes what a process left that was killed while it saved.
 
   Args:
     directory: The directory of checkpoints, into which nobody else writes.
   """
   for folder in glob.glob(os.path.join(glob.escape(directory), 'ckpt-*_temp')):
     shutil.rmtree(folder, ignore_errors=True)
+  there = ordered(directory)
+  for path in there:
+    name = os.path.basename(path)
+    if name.startswith(_REPLACED):
+      own = os.path.join(directory, name.removeprefix(_REPLACED))
+      if own not in there:  # The new one is not complete.
+        _copy(path, own)
+      remove(path)
+  there = ordered(directory)
+  for name in _names(directory):
+    path = os.path.join(directory, name.partition('.')[0])
+    if _TEMPORARY.match(name) or (_FILE.match(name) and path not in there):
+      os.remove(os.path.join(directory, name))
 
 
 def _listed(directory: str) -> list[int]:
@@ -146,13 +228,46 @@ def _write_list(directory: str, paths: Sequence[str]) -> None:
   os.replace(temporary, os.path.join(directory, _LIST))
 
 
-def _files(path: str) -> list[str]:
+def files(path: str) -> list[str]:
+  """Lists the files of a checkpoint.
+
+  Args:
+    path: The path of the checkpoint, or of one that was set aside.
+
+  Returns:
+    Their paths.
+  """
   return [
       name
       for name in glob.glob(f'{glob.escape(path)}.*')
-      if _FILE.match(os.path.basename(name))
+      if _FILE.match(_ASIDE.sub(r'\1', os.path.basename(name)))
   ]
 
 
+def _names(directory: str) -> list[str]:
+  try:
+    return os.listdir(directory)
+  except (FileNotFoundError, NotADirectoryError):
+    return []
+
+
+def _copy(path: str, target: str) -> None:
+  """Copies a checkpoint within a directory, its index last."""
+  for file in sorted(files(path), key=_is_index):
+    temporary = f'{target}.tmp'
+    if os.path.lexists(temporary):
+      os.remove(temporary)
+    try:
+      os.link(file, temporary)
+    except OSError:  # Not every file system has links.
+      shutil.copy2(file, temporary)
+    os.replace(temporary, target + file.removeprefix(path))
+
+
+def _replaced(path: str) -> str:
+  directory, name = os.path.split(path)
+  return os.path.join(directory, _REPLACED + name)
+
+
 def _is_index(name: str) -> bool:
-  return name.endswith('.index')
+  return name.endswith(_INDEX)

@@ -5,82 +5,40 @@ TensorFlow's format. Names, shapes and types are compared before anything is
 read: there is no silent partial restore.
 
 The files decide which checkpoints there are; the list that TensorFlow keeps
-beside them, `checkpoint`, may be lost or damaged.
+beside them, `checkpoint`, may be lost or damaged. Each has a manifest with the
+size and the SHA-256 of its files, which are compared before they are read.
 """
 
 from __future__ import annotations
 
-import contextlib
+import concurrent.futures
+import functools
 import os
-import re
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from . import checkpoint_files, distribution
+from . import background as background_lib
+from . import (
+  checkpoint_contents,
+  checkpoint_errors,
+  checkpoint_files,
+  distribution,
+)
 from . import variables as variables_lib
 
 # Where a checkpoint is written before it gets its name.
 _UNFINISHED = 'unfinished'
-# These say nothing about the files: reading them may succeed the next time.
-_NO_DAMAGE = (
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.PermissionDeniedError,
-    tf.errors.ResourceExhaustedError,
-    tf.errors.UnavailableError,
-)
-# What a full, missing or forbidden disk raises. Other errors are those of
-# workers that were lost.
-_DISK = (
-    tf.errors.DataLossError,
-    tf.errors.FailedPreconditionError,
-    tf.errors.NotFoundError,
-    tf.errors.PermissionDeniedError,
-    tf.errors.ResourceExhaustedError,
-    tf.errors.UnknownError,
-)
 
-
-class CheckpointError(ValueError):
-  """A checkpoint that is missing, unreadable, or does not fit the variables."""
-
-
-class NonFiniteError(CheckpointError):
-  """Nothing was saved, because a variable holds a NaN or an infinity.
-
-  Attributes:
-    names: The names of the variables; none if they are another worker's.
-  """
-
-  def __init__(self, names: list[str]):
-    """Names the variables."""
-    super().__init__(
-        'these variables are not finite: '
-        f'{", ".join(names) or "those of another worker"}; nothing was saved.'
-    )
-    self.names = names
-
-
-class DamagedError(CheckpointError):
-  """A checkpoint whose files are missing, cut off, or fail their checksums.
-
-  Attributes:
-    path: The path of the checkpoint.
-    reason: What TensorFlow says of it.
-  """
-
-  def __init__(self, path: str, reason: str):
-    """Names the checkpoint and what is wrong with it."""
-    super().__init__(f'{path}: cannot be read ({reason}).')
-    self.path = path
-    self.reason = reason
-
-
-class SaveError(OSError):
-  """A checkpoint could not be written, as on a full disk."""
+CheckpointError = checkpoint_errors.CheckpointError
+NonFiniteError = checkpoint_errors.NonFiniteError
+DamagedError = checkpoint_errors.DamagedError
+SaveError = checkpoint_errors.SaveError
+contents = checkpoint_contents.contents
+restore = checkpoint_contents.restore
 
 
 class Checkpointer:
@@ -91,7 +49,12 @@ class Checkpointer:
   `damaged-`, and clears what a process that was killed left unfinished.
 
   With several workers each of them must make the same calls: all take part in
-  reading the variables, the chief's files are kept, the others' are scratch.
+  reading the variables, and the chief writes.
+
+  Given a `background`, `save` returns once the variables are copied, and files
+  are written while training goes on, one checkpoint at a time: a save waits for
+  the one before. A checkpoint whose writing failed raises its SaveError at the
+  next `save`, `poll` or `wait`.
 
   What is saved is finite: training cannot go on from anything else. A variable
   that stands for "no value yet" begins with the least finite number of its
@@ -100,6 +63,8 @@ class Checkpointer:
   Attributes:
     damaged: The damaged checkpoints that the last `restore` passed over, from
       the newest on.
+    saved_step: The step of the last checkpoint that was saved here and is
+      complete; None if there is none yet.
   """
 
   def __init__(
@@ -111,6 +76,7 @@ class Checkpointer:
       strategy: tf.distribute.Strategy | None = None,
       optional: Collection[str] = (),
       ignored: tuple[str, ...] = (),
+      background: background_lib.Background | None = None,
   ):
     """Opens, or starts, a directory of checkpoints.
 
@@ -122,6 +88,8 @@ class Checkpointer:
       strategy: The strategy that the variables were made under.
       optional: As for `restore`.
       ignored: As for `restore`.
+      background: Writes the files; several may share one, which writes in the
+        order of the calls. Default: `save` returns once all is written.
 
     Raises:
       ValueError: If max_to_keep is not positive.
@@ -135,22 +103,36 @@ class Checkpointer:
     strategy = strategy or tf.distribute.get_strategy()
     self._strategy = strategy
     self._is_chief = distribution.is_chief(strategy)
-    name = _UNFINISHED
-    if not self._is_chief:
-      name = f'scratch_of_worker_{strategy.cluster_resolver.task_id}'
-    self._scratch = os.path.join(directory, name)
-    self._checkpoint = tf.train.Checkpoint(variables=self._variables)
+    self._scratch = os.path.join(directory, _UNFINISHED)
+    self._is_asynchronous = background is not None
+    self._background = background or background_lib.Background()
+    # What was saved last, whether or not it is complete.
+    self._begun: int | None = None
+    self._writing: concurrent.futures.Future[None] | None = None
+    self.saved_step: int | None = None
     self.damaged: Sequence[DamagedError] = ()
 
   def latest(self) -> str | None:
     """Returns the path of the newest checkpoint that was saved, or None."""
     return latest(self._directory)
 
-  def save(self, step: int) -> str:
+  def copy(self) -> dict[str, np.ndarray]:
+    """Copies the values of the variables into the memory of the host.
+
+    Returns:
+      The values by name, for a later `save`.
+    """
+    return {name: each.numpy() for name, each in self._variables.items()}
+
+  def save(
+      self, step: int, values: Mapping[str, np.ndarray] | None = None
+  ) -> str:
     """Saves the variables; a reader sees the whole checkpoint or none of it.
 
     Args:
       step: The number in the checkpoint's name.
+      values: What `copy` returned, to save that. Default: the values that the
+        variables have now.
 
     Returns:
       The path of the checkpoint.
@@ -160,23 +142,64 @@ class Checkpointer:
         Nothing is written then.
       SaveError: If the files cannot be written; those before are untouched.
     """
-    _check_finite(self._variables, self._strategy)
+    if self._writing:
+      concurrent.futures.wait([self._writing])
+    self._background.poll()
+    tensors = values and {n: tf.convert_to_tensor(values[n]) for n in values}
+    _check_finite(tensors or self._variables, self._strategy)
+    self._trust_the_chief()
     path = os.path.join(self._directory, f'ckpt-{step}')
-    try:
-      self._clear()
-      os.makedirs(self._scratch, exist_ok=True)
-      written = self._checkpoint.write(
-          os.path.join(self._scratch, os.path.basename(path))
+    values = dict(values or self.copy())
+    damaged, self.damaged = self.damaged, ()
+    self._begun = step
+    if self._is_chief:
+      self._writing = self._background.run(
+          functools.partial(self._write, path, step, values, damaged)
       )
-      if self._is_chief:
-        checkpoint_files.publish(written, path, self._max_to_keep)
-    except (*_DISK, OSError) as error:
-      # TensorFlow names a temporary file first.
-      reason = _reason(error).rpartition('; ')[2]
-      raise SaveError(f'{path}: {reason}') from None
-    finally:
-      shutil.rmtree(self._scratch, ignore_errors=True)
+    if not self._is_asynchronous:
+      self._background.close()
+      self._background.poll()
+      self._trust_the_chief()
     return path
+
+  def poll(self) -> int | None:
+    """Looks whether what was saved is complete, and waits for nothing.
+
+    Returns:
+      `saved_step`. Workers other than the chief learn of a checkpoint by the
+      next `save`, `wait` or `restore`.
+
+    Raises:
+      SaveError: If the files could not be written.
+    """
+    self._background.poll()
+    return self.saved_step
+
+  def wait(self, *, alone: bool = False) -> int | None:
+    """Waits until what was saved is complete.
+
+    Args:
+      alone: Whether other workers need not make this call; one that is not the
+        chief knows no more after it then.
+
+    Returns:
+      `saved_step`.
+
+    Raises:
+      SaveError: If the files could not be written.
+    """
+    self._background.wait()
+    if not alone and self._begun is not None:
+      distribution.mean_over_workers(self._strategy, [0.0])
+      self._trust_the_chief()
+    return self.saved_step
+
+  def close(self) -> None:
+    """Waits until what was saved is complete, and ends the thread.
+
+    Errors are those of `poll`; a later `save` begins another thread.
+    """
+    self._background.close()
 
   def restore(self, path: str | None = None) -> str | None:
     """Restores all variables, from the newest whole checkpoint or a given one.
@@ -190,24 +213,50 @@ class Checkpointer:
     Raises:
       CheckpointError: If a name, shape or type differs, or no checkpoint can be
         read; nothing is assigned then.
+      SaveError: If the files of the last `save` could not be written.
     """
+    self.wait()
     if path:
       self._read(path)
       return path
     path, self.damaged = newest_whole(self._directory, self._read)
     return path
 
+  def _trust_the_chief(self) -> None:
+    """Takes what was saved as complete: the chief has waited for its files."""
+    if not self._is_chief:
+      self.saved_step = self._begun
+
   def _read(self, path: str) -> None:
     restore(path, self._variables, **self._allowed)
 
-  def _clear(self) -> None:
-    """Removes what is unfinished, and moves what is damaged out of the way."""
-    shutil.rmtree(self._scratch, ignore_errors=True)
-    if self._is_chief:
-      checkpoint_files.remove_temporary(self._directory)
-      for each in self.damaged:
-        checkpoint_files.set_aside(each.path)
-    self.damaged = ()
+  def _write(
+      self,
+      path: str,
+      step: int,
+      values: dict[str, np.ndarray],
+      damaged: Sequence[DamagedError],
+  ) -> None:
+    """Writes a checkpoint, and moves what is damaged out of the way before."""
+    with checkpoint_errors.writing(path):
+      try:
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        for each in damaged:
+          checkpoint_files.set_aside(each.path)
+        checkpoint_files.remove_unfinished(self._directory)
+        os.makedirs(self._scratch, exist_ok=True)
+        with tf.device('CPU'):
+          kept = {  # As few copies as can be.
+              name: tf.Variable(values.pop(name), trainable=False)
+              for name in list(values)
+          }
+        written = tf.train.Checkpoint(variables=kept).write(
+            os.path.join(self._scratch, os.path.basename(path))
+        )
+        checkpoint_files.publish(written, path, self._max_to_keep)
+      finally:
+        shutil.rmtree(self._scratch, ignore_errors=True)
+    self.saved_step = step
 
 
 def latest(directory: str) -> str | None:
@@ -243,7 +292,7 @@ def newest_whole(
   damaged: list[DamagedError] = []
   for path in checkpoint_files.ordered(directory):
     try:
-      (read or _read_all)(path)
+      (read or checkpoint_contents.read)(path)
     except DamagedError as error:
       damaged.append(error)
       continue
@@ -257,143 +306,11 @@ def newest_whole(
   return None, ()
 
 
-def contents(path: str) -> dict[str, tf.TensorSpec]:
-  """Reads what a checkpoint holds.
-
-  Args:
-    path: The path of a checkpoint, as `Checkpointer.save` returns it.
-
-  Returns:
-    Shape and type of each variable by name.
-
-  Raises:
-    CheckpointError: If there is no checkpoint, or it is damaged.
-  """
-  with _damage_of(path):
-    reader = tf.train.load_checkpoint(path)
-    dtypes = reader.get_variable_to_dtype_map()
-    return {
-        name: tf.TensorSpec(shape, dtypes[key])
-        for key, shape in reader.get_variable_to_shape_map().items()
-        if (name := checkpoint_files.name_of(key)) is not None
-    }
-
-
-def restore(
-    path: str,
-    variables: Mapping[str, tf.Variable],
-    *,
-    prefix: str = '',
-    partial: bool = False,
-    optional: Collection[str] = (),
-    ignored: tuple[str, ...] = (),
-) -> list[str]:
-  """Restores variables by name.
-
-  Args:
-    path: The path of a checkpoint.
-    variables: What to restore, by name.
-    prefix: Names in the checkpoint that do not begin with it are not looked at;
-      `model/` reads a model out of a train state's checkpoint.
-    partial: Whether names that are on one side only are left alone. The shapes
-      and types of those on both must agree in any case, and there must be
-      some.
-    optional: Names that the checkpoint may lack, as those of an older version
-      do: these variables stay as they are then.
-    ignored: What the names begin with that may be in the checkpoint alone, as
-      those of a part that a run has no more: they are left alone then.
-
-  Returns:
-    The names that were restored.
-
-  Raises:
-    CheckpointError: If the checkpoint does not fit; it lists what differs. Also
-      if `partial` leaves nothing to restore.
-  """
-  saved = {
-      name: spec
-      for name, spec in contents(path).items()
-      if name.startswith(prefix)
-  }
-  common = sorted(saved.keys() & variables.keys())
-  differences = [
-      f'{name} is {_describe(saved[name])} in the checkpoint and '
-      f'{_describe(variables[name])} here'
-      for name in common
-      if _describe(saved[name]) != _describe(variables[name])
-  ]
-  if not partial:
-    differences += [
-        f'{name} is not in the checkpoint'
-        for name in sorted(variables.keys() - saved.keys() - set(optional))
-    ]
-    differences += [
-        f'{name} is only in the checkpoint'
-        for name in sorted(saved.keys() - variables.keys())
-        if not name.startswith(ignored)
-    ]
-  if not common and not differences:
-    differences = [
-        f'no name is on both sides; the checkpoint has {_some(saved)} and '
-        f'here is {_some(variables)}'
-    ]
-  if differences:
-    raise CheckpointError(
-        f'{path} does not fit the variables: {"; ".join(differences)}.'
-    )
-  # All is read, and its checksums compared, before anything is assigned.
-  with _damage_of(path):
-    reader = tf.train.load_checkpoint(path)
-    values = {
-        name: reader.get_tensor(checkpoint_files.key_of(name))
-        for name in common
-    }
-  for name, value in values.items():
-    variables[name].assign(value)
-  return common
-
-
 def _check_finite(
-    variables: Mapping[str, tf.Variable], strategy: tf.distribute.Strategy
+    variables: Mapping[str, Any], strategy: tf.distribute.Strategy
 ) -> None:
   """Refuses what no training can go on from, on all workers alike."""
   names = variables_lib.non_finite(variables)
   (share,) = distribution.mean_over_workers(strategy, [float(bool(names))])
   if share:
     raise NonFiniteError(names)
-
-
-@contextlib.contextmanager
-def _damage_of(path: str) -> Iterator[None]:
-  """Turns what TensorFlow raises for a damaged file into one line."""
-  try:
-    yield
-  except _NO_DAMAGE as error:
-    raise CheckpointError(
-        f'{path}: cannot be read now ({_reason(error)}).'
-    ) from None
-  except (tf.errors.OpError, IndexError, RuntimeError, ValueError) as error:
-    raise DamagedError(path, _reason(error)) from None
-
-
-def _reason(error: Exception) -> str:
-  """Returns what an error says, in one line without TensorFlow's notes."""
-  text = re.sub(r'^\{\{.*?\}\} |\n(.|\n)*| \[Op:.*', '', str(error).strip())
-  return text or type(error).__name__
-
-
-def _read_all(path: str) -> None:
-  """Reads all variables of a checkpoint, which compares their checksums."""
-  names = contents(path)
-  with _damage_of(path):
-    reader = tf.train.load_checkpoint(path)
-    for name in names:
-      reader.get_tensor(checkpoint_files.key_of(name))
-
-
-def _some(names: Mapping[str, object]) -> str:
-  return next(iter(sorted(names)), 'nothing')
-
-
-def _describe(spec: tf.TensorSpec | tf.Variable) -> str:
-  return f'{spec.dtype.name} {spec.shape.as_list()}'

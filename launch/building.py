@@ -9,7 +9,14 @@ from typing import Any
 
 import tensorflow as tf
 
-from core import checkpoints, compilation, distribution, training, variables
+from core import (
+  background,
+  checkpoints,
+  compilation,
+  distribution,
+  training,
+  variables,
+)
 from pipelines import datasets
 
 from . import calls, evaluation, feeds, init_from, loop, periods, programs
@@ -139,11 +146,13 @@ def build(
       count_compilations=count_compilations,
   )
   monitor = _monitor(experiment, dataset)
+  # One writes all, so that the best is on the disk before what remembers it.
+  writer = background.Background() if config.async_checkpoints else None
   others = [
       attached.Attached(hook, now, first.validation.next)
       for hook in flagged.make(
           config, monitor, state, experiment.rate_factor, directory, now,
-          started,
+          started, writer,
       )
   ]
   others += [
@@ -164,6 +173,7 @@ def build(
       # Older versions did not save them, nor a run that had other hooks.
       optional={**counts, **variables.named({'hooks': state.hooks})},
       ignored=('hooks/',),
+      background=writer,
   )
   restored = checkpointer.restore()
   _check_same_step(state, strategy, directory)
@@ -185,6 +195,7 @@ def build(
       first.health,
       every_steps=config.checkpoint_every_steps,
   )
+  now.settle = save.settle
   return Training(
       experiment=experiment,
       state=state,
@@ -194,7 +205,7 @@ def build(
       evaluator=evaluator,
       health=first.health,
       monitor=monitor or _own_monitor(experiment),
-      hooks=[*before, save],
+      hooks=[*before, saving.Looking(save), save],
       now=now,
       restored=restored,
       initial=initial,

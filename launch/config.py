@@ -78,6 +78,10 @@ class Config(training_options.TrainingOptions):
   keep_checkpoints: int = _option(
       3, 'How many of the last checkpoints are kept.', kind='free', low=1,
       high=10**6)
+  async_checkpoints: bool = _option(
+      True,
+      'Whether checkpoints are written while training goes on. A step then '
+      'waits for a copy of the state only.', kind='free')
   monitor: str | None = _option(
       None,
       'The metric of validations that tells which weights are the best. '

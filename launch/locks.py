@@ -18,7 +18,7 @@ import pathlib
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import programs
@@ -46,6 +46,18 @@ class Lock:
     """Returns whether the lock is still there, and still this process's."""
     return _is_file_at(self._file, self._path)
 
+  def check_held(self) -> None:
+    """Checks that it is.
+
+    Raises:
+      OSError: If it was removed, or the directory was.
+    """
+    if not self.is_held():
+      raise FileNotFoundError(
+          f'{self._path.parent}, or the lock in it, was removed while the run '
+          'was on'
+      )
+
   def release(self) -> None:
     """Removes the lock."""
     self._ended.set()
@@ -59,6 +71,37 @@ class Lock:
     while not self._ended.wait(RENEW_SECS):
       with contextlib.suppress(OSError):
         os.utime(self._file)
+
+
+@contextlib.contextmanager
+def held(
+    directory: pathlib.Path, say: Callable[[str], None] = lambda message: None
+) -> Iterator[Lock]:
+  """Locks a directory for a block.
+
+  Args:
+    directory: The directory. One that is made for the block goes again, unless
+      files were written.
+    say: As for `acquire`.
+
+  Yields:
+    The lock.
+
+  Raises:
+    UserError, OSError: As `acquire` does.
+  """
+  is_new = not directory.exists()
+  directory.mkdir(parents=True, exist_ok=True)
+  try:
+    lock = acquire(directory, say)
+    try:
+      yield lock
+    finally:
+      lock.release()
+  finally:
+    if is_new:
+      with contextlib.suppress(OSError):
+        directory.rmdir()
 
 
 def acquire(

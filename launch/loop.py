@@ -86,8 +86,13 @@ class Now:
     say: Prints a message, on the chief.
     step: The steps taken so far.
     values: See `Hook.__call__`.
-    saved_step: The step of the last checkpoint; -1 if there is none.
-    unsaved_secs: How long the steps since then took, or since the start.
+    saved_step: The step of the last checkpoint that is on the disk; -1 if there
+      is none.
+    unsaved_secs: How long the steps since the last save took, or since the
+      start.
+    settle: Waits until what was saved is on the disk, so that `saved_step` says
+      so. Every worker must call it, unless with `alone=True`; it raises OSError
+      if a file could not be written.
     stopped: The end by a hook, if one has asked for it.
   """
 
@@ -100,7 +105,16 @@ class Now:
   values: dict[str, float] = dataclasses.field(default_factory=dict)
   saved_step: int = -1
   unsaved_secs: float = 0.0
+  settle: Callable[..., None] = lambda alone=False: None
   stopped: Stopped | None = None
+
+  def what_is_saved(self) -> str:
+    """Says, for the message of an error, what is on the disk."""
+    with contextlib.suppress(OSError):  # The error that is told came first.
+      self.settle(alone=True)
+    if self.saved_step < 0:
+      return 'nothing is saved yet'
+    return f'step {self.saved_step} of {self.at.num_steps} is saved'
 
 
 def run(

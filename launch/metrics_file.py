@@ -1,7 +1,8 @@
 """metrics.jsonl: a row, a JSON object, for each line.
 
 A run that goes on from a checkpoint takes the steps after it again. Their rows
-are void from then on, and leave the file with the next checkpoint.
+are void from then on, and leave the file with the next checkpoint. Where a
+process was killed before they left, those that were written again count.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ class MetricsFile:
     Raises:
       UserError: If the file is damaged.
     """
-    return [
+    return _last_written([
         row
         for index, row in enumerate(self._all())
         if index >= self._num_old or row['step'] <= self._step
-    ]
+    ])
 
   def last_step(self) -> int | None:
     """Returns the step of the last row, a void one included; None without."""
@@ -74,6 +75,7 @@ class MetricsFile:
     """
     rows = self._all()
     is_void = any(row['step'] > step for row in rows)
+    is_void |= len(_last_written(rows)) < len(rows)
     self._num_old = len(rows) if is_void else 0
     self._step = step
 
@@ -95,3 +97,20 @@ class MetricsFile:
         for line in text.splitlines(True)
         if line.endswith('\n')
     ]
+
+
+def _last_written(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+  """Leaves out rows that were written again: the steps go back there."""
+  kept: list[dict[str, Any]] = []
+  for row in rows:
+    step = row['step']
+    while kept and kept[-1]['step'] > step:
+      kept.pop()
+    first = len(kept)
+    while first and kept[first - 1]['step'] == step:
+      first -= 1
+    splits = [each['split'] for each in kept[first:]]
+    if row['split'] in splits:
+      del kept[first + splits.index(row['split']) :]
+    kept.append(row)
+  return kept

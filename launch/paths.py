@@ -60,3 +60,21 @@ def check_writable(flag: str, path: pathlib.Path) -> None:
         f'--{flag}={path}: {nearest} is not writable; choose another '
         'directory or change its permissions.'
     )
+
+
+def check_folder(flag: str, path: pathlib.Path, remedy: str) -> None:
+  """Checks that a folder of a directory can be written to, if it is there.
+
+  Args:
+    flag: The flag that names the directory.
+    path: The folder in it.
+    remedy: What to do if it is something else.
+
+  Raises:
+    UserError: If it cannot.
+  """
+  # A link to what is not mounted is there, and does not exist.
+  if os.path.lexists(path):
+    if not path.is_dir():
+      raise programs.UserError(f'{path} is not a directory; {remedy}.')
+    check_writable(flag, path)

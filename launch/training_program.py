@@ -226,14 +226,10 @@ def _full_disk(
   try:
     yield
   except OSError as error:
-    saved = (
-        f'step {now.saved_step} of {now.at.num_steps} is saved'
-        if now.saved_step >= 0
-        else 'nothing is saved yet'
-    )
     raise programs.Failure(
-        f'--workdir={directory.path}: {programs.reason(error)}; {saved}. Once '
-        'that is mended, the same command goes on from there.'
+        f'--workdir={directory.path}: {programs.reason(error)}; '
+        f'{now.what_is_saved()}. Once that is mended, the same command goes on '
+        'from there.'
     ) from error
 
 

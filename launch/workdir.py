@@ -8,17 +8,15 @@ it is deleted or emptied before the first new checkpoint is saved.
 from __future__ import annotations
 
 import contextlib
-import os
-import time
+import pathlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from core import checkpoint_files
 
 from . import (
-  checksums,
   code_files,
-  environment,
+  config_file,
   json_files,
   locks,
   metrics_file,
@@ -68,7 +66,7 @@ class Workdir:
     self.checkpoints = str(self.path / 'checkpoints')
     self.best = str(self.path / 'checkpoints' / 'best')
     self.summaries = str(self.path / 'summaries')
-    self._config = self.path / 'config.json'
+    self._config = config_file.ConfigFile(self.path)
     self._metrics = metrics_file.MetricsFile(self.path / 'metrics.jsonl')
     self._is_chief = is_chief
     self._lock: locks.Lock | None = None
@@ -82,13 +80,7 @@ class Workdir:
     """
     paths.check_writable('workdir', self.path)
     for folder in (self.checkpoints, self.summaries):
-      # A link to what is not mounted is there, and does not exist.
-      if os.path.lexists(folder):
-        if not os.path.isdir(folder):
-          raise programs.UserError(
-              f'{folder} is not a directory; {json_files.COPY}.'
-          )
-        paths.check_writable('workdir', self.path / os.path.basename(folder))
+      paths.check_folder('workdir', pathlib.Path(folder), json_files.COPY)
 
   def exists(self) -> bool:
     """Returns whether a run was started here.
@@ -127,18 +119,11 @@ class Workdir:
     if not self._is_chief:
       yield
       return
-    is_new = not self.path.exists()
-    self.path.mkdir(parents=True, exist_ok=True)
     try:
-      self._lock = locks.acquire(self.path, say)
-      yield
+      with locks.held(self.path, say) as self._lock:
+        yield
     finally:
-      if self._lock:
-        self._lock.release()
       self._lock = None
-      if is_new:  # Unless files were written.
-        with contextlib.suppress(OSError):
-          self.path.rmdir()
 
   def check_held(self) -> None:
     """Checks that the directory is still this process's.
@@ -146,10 +131,8 @@ class Workdir:
     Raises:
       OSError: If it was removed, or its lock was.
     """
-    if self._lock and not self._lock.is_held():
-      raise FileNotFoundError(
-          f'{self.path}, or the lock in it, was removed while the run was on'
-      )
+    if self._lock:
+      self._lock.check_held()
 
   def write_config(
       self,
@@ -167,20 +150,7 @@ class Workdir:
       initial: What `--init_from` gave it.
     """
     if self._is_chief:
-      self.path.mkdir(parents=True, exist_ok=True)
-      checksums.write(self.path, data)
-      json_files.write(self._config, {
-          'config': config.to_json(),
-          'data': data.to_json(),
-          'program': config.place(),
-          'code': dict(code or {}),
-          'environment': environment.describe(),
-          'initial': initial,
-          'first_checkpoint': None,
-          'stopped': None,
-          'history': [],
-          'shapes': [],
-      })
+      self._config.write(config, data, code, initial)
 
   def record(
       self,
@@ -205,19 +175,7 @@ class Workdir:
       initial: As for `write_config`.
     """
     if self._is_chief and changes:
-      values = self._read_config()
-      checksums.write(self.path, data)
-      event = {'step': step, 'wall_time': time.time(), 'changes': changes}
-      json_files.write(self._config, {
-          **values,
-          'config': config.to_json(),
-          'data': data.to_json(),
-          'program': config.place(),
-          'code': dict(code or {}),
-          'initial': initial,
-          'stopped': stopped,
-          'history': [*values.get('history', []), event],
-      })
+      self._config.record(step, changes, config, data, code, stopped, initial)
 
   def note_shape(self, step: int, num_workers: int, num_replicas: int) -> None:
     """Takes note of how many train from now on, if they are others than before.
@@ -230,19 +188,14 @@ class Workdir:
     Raises:
       OSError: If config.json cannot be written.
     """
-    if not self._is_chief:
-      return
-    shape = {'num_workers': num_workers, 'num_replicas': num_replicas}
-    shapes = self.read_shapes()
-    if not shapes or {**shapes[-1], **shape} != shapes[-1]:
-      shapes.append({'step': step, **shape})
-      json_files.write(
-          self._config, {**self._read_config(), 'shapes': shapes}
+    if self._is_chief:
+      self._config.note_shape(
+          step, {'num_workers': num_workers, 'num_replicas': num_replicas}
       )
 
   def read_shapes(self) -> list[dict[str, Any]]:
     """Returns what `note_shape` was told; a run before it has none."""
-    return list(self._read_config().get('shapes', []))
+    return self._config.shapes()
 
   def read_start(self) -> starts.Start:
     """Reads config.json.
@@ -250,13 +203,8 @@ class Workdir:
     Raises:
       UserError: If there is none, or it is not that of a run.
     """
-    values = self._read_config()
-    try:
-      return starts.Start.from_json(values)
-    except ValueError as error:
-      raise programs.UserError(
-          f'{self._config} is not that of a run: {error}; {json_files.COPY}.'
-      ) from None
+    self.exists()  # Says so if only config.json is gone.
+    return self._config.start()
 
   def check_progress(self, start: starts.Start) -> None:
     """Checks that a run without a checkpoint has lost none.
@@ -315,12 +263,8 @@ class Workdir:
     Raises:
       OSError: If a file cannot be written.
     """
-    if not self._is_chief or (self._has_saved and not stopped):
-      return
-    if self._config.exists():
-      values = self._read_config()
-      if values.get('stopped') != stopped:
-        json_files.write(self._config, {**values, 'stopped': stopped})
+    if self._is_chief and (stopped or not self._has_saved):
+      self._config.put('stopped', stopped)
 
   def saved(self, step: int) -> None:
     """Takes note of a checkpoint that was saved: lost rows can go.
@@ -328,14 +272,11 @@ class Workdir:
     Raises:
       OSError: If a file cannot be written.
     """
-    if not self._is_chief:
-      return
-    self._metrics.drop_void()
-    if not self._has_saved and self._config.exists():
-      values = self._read_config()
-      if values.get('first_checkpoint', True) is None:
-        json_files.write(self._config, {**values, 'first_checkpoint': step})
-    self._has_saved = True
+    if self._is_chief:
+      self._metrics.drop_void()
+      if not self._has_saved:
+        self._config.note_first_checkpoint(step)
+      self._has_saved = True
 
   def read_result(self) -> dict[str, Any] | None:
     """Reads result.json, which a complete run has.
@@ -377,12 +318,3 @@ class Workdir:
     if self._is_chief:
       self.check_held()
       json_files.write(self.path / name, value)
-
-  def _read_config(self) -> dict[str, Any]:
-    text = json_files.read(self._config)
-    if text is None:
-      self.exists()  # Says so if only config.json is gone.
-      raise programs.UserError(
-          f'--workdir={self.path}: there is no run; launch.train starts one.'
-      )
-    return json_files.decode(self._config, text)

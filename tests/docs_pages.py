@@ -27,7 +27,10 @@ COMMAND = 'python -m tests.docs_pages --write'
 # Helpers of the packages themselves, which a user has no call for.
 INTERNAL = (
     'core/belonging.py',
+    'core/checkpoint_contents.py',
+    'core/checkpoint_errors.py',
     'core/checkpoint_files.py',
+    'core/checkpoint_manifests.py',
     'core/checks.py',
     'core/hidden_variables.py',
     'core/measuring.py',

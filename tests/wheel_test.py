@@ -28,7 +28,8 @@ _BUILT_FROM = (
 )
 # Flags are of one program in a process.
 _PROGRAMS = (
-    'diff', 'evaluate', 'export', 'predict', 'reproduce', 'train'
+    'checkpoints', 'diff', 'evaluate', 'export', 'predict', 'reproduce',
+    'train',
 )
 _LAUNCHERS = ('cluster/local', 'cluster/render')
 _IMPORT_ALL = """

@@ -104,12 +104,11 @@ class Attached(loop.Hook):
     except programs.Failure:
       raise
     except Exception as error:
-      saved = self._now.saved_step
-      last = f'step {saved} is saved' if saved >= 0 else 'nothing is saved yet'
       raise programs.Failure(
           f'hook {self.name} failed {when}: {type(error).__name__}: '
-          f'{programs.reason(error)} ({self._place(error)}); {last}. Once that '
-          'is mended, the same command goes on from there.'
+          f'{programs.reason(error)} ({self._place(error)}); '
+          f'{self._now.what_is_saved()}. Once that is mended, the same command '
+          'goes on from there.'
       ) from error
 
   def _place(self, error: Exception) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from core import background as background_lib
 from core import checkpoints, training
 
 from . import monitor as monitor_lib
@@ -28,6 +29,7 @@ class KeepBest:
       monitor: monitor_lib.Monitor,
       state: training.TrainState,
       strategy: tf.distribute.Strategy,
+      background: background_lib.Background | None = None,
   ):
     """Names what is kept where.
 
@@ -37,15 +39,22 @@ class KeepBest:
       state: The train state. Its weights are kept, their average, and the step:
         all that evaluation and export read.
       strategy: The strategy that it was made under.
+      background: Writes the files, before those of the checkpoint that it is
+        written with. Default: they are written at once.
     """
-    self._folder = folder
     self._monitor = monitor
-    self._weights = {
+    weights = {
         name: variable
         for name, variable in state.named_variables().items()
         if name.startswith(('model/', 'average/')) or name == 'step'
     }
-    self._strategy = strategy
+    self._checkpointer = checkpoints.Checkpointer(
+        folder,
+        weights,
+        max_to_keep=1,
+        strategy=strategy,
+        background=background,
+    )
     self._copies: dict[str, np.ndarray] = {}
 
   def init(self) -> dict[str, Any]:
@@ -58,14 +67,10 @@ class KeepBest:
     if self._monitor.is_better(value, float(self.state['best'])):
       self.state['best'].assign(value)
       self.state['step'].assign(step)
-      self._copies = {n: v.numpy() for n, v in self._weights.items()}
+      self._copies = self._checkpointer.copy()
 
   def before_save(self) -> None:
     """Writes what was copied; a reader sees the best before or this one."""
     if self._copies:
-      with tf.device('CPU'):
-        kept = {n: tf.Variable(v) for n, v in self._copies.items()}
-      checkpoints.Checkpointer(
-          self._folder, kept, max_to_keep=1, strategy=self._strategy
-      ).save(int(self.state['step']))
+      self._checkpointer.save(int(self.state['step']), self._copies)
       self._copies = {}

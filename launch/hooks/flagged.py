@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from core import background as background_lib
 from core import training
 
 from .. import config as config_lib
@@ -23,6 +24,7 @@ def make(
     directory: workdir.Workdir,
     now: loop.Now,
     started: float,
+    background: background_lib.Background | None,
 ) -> list[Callable[..., Any]]:
   """Makes the hooks of a config, to be attached in this order.
 
@@ -34,6 +36,7 @@ def make(
     directory: The work directory.
     now: Where the run is.
     started: When this start began, on the monotonic clock.
+    background: Writes checkpoints; None if they are written at once.
 
   Returns:
     The hooks.
@@ -44,7 +47,9 @@ def make(
   strategy = now.calls.strategy
   hooks: list[Callable[..., Any]] = []
   if config.keep_best and monitor:
-    hooks.append(best.KeepBest(directory.best, monitor, state, strategy))
+    hooks.append(
+        best.KeepBest(directory.best, monitor, state, strategy, background)
+    )
   if config.early_stopping_patience is not None:
     hooks.append(
         stopping.EarlyStopping(

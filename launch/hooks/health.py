@@ -182,6 +182,7 @@ class Health(loop.Hook):
     Args:
       step: A step after which they are not finite.
     """
+    self.now.settle()
     saved = self.now.saved_step
     first = max(saved, 0) + 1  # A new run begins with finite variables.
     if first == step:

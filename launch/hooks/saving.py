@@ -1,7 +1,14 @@
-"""Saves what a run needs to go on."""
+"""Saves what a run needs to go on.
+
+Files are written while training goes on, unless `--noasync_checkpoints` is
+given: a step waits for a copy of the state, and for the writing of the
+checkpoint before if that is not over. What is on the disk is noted after the
+next call of the graph.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 
@@ -47,6 +54,7 @@ class Saving(loop.Hook):
     self._hooks = hooks
     self._health = health
     self._every_steps = every_steps
+    self._begun = now.saved_step
 
   def next(self, step: int) -> int:
     """Returns the next step after which to save."""
@@ -60,13 +68,38 @@ class Saving(loop.Hook):
       self._save(step)
 
   def end(self, step: int) -> None:
-    """Saves the last step."""
+    """Saves the last step, and waits until that is on the disk."""
     self._save(step)
+    self.settle()
+
+  def close(self) -> None:
+    """Waits for what is being written; of errors, the first one counts."""
+    self._checkpointer.close()
+    with contextlib.suppress(OSError):
+      self.look()
+
+  def settle(self, *, alone: bool = False) -> None:
+    """Waits until what was saved is on the disk; see `loop.Now.settle`."""
+    self._note(self._checkpointer.wait(alone=alone))
+
+  def look(self) -> None:
+    """Takes note of what has come to be on the disk.
+
+    Raises:
+      OSError: If it could not be written.
+    """
+    self._note(self._checkpointer.poll())
+
+  def _note(self, step: int | None) -> None:
+    if step is not None and step != self._now.saved_step:
+      self._now.saved_step = step
+      self._directory.saved(step)
 
   def _save(self, step: int) -> None:
-    if step == self._now.saved_step:
+    if step == self._begun:
       return
     self._directory.check_held()
+    self.settle(alone=True)
     for hook in self._hooks:
       hook.before_save()
     stopped = self._now.stopped
@@ -75,6 +108,20 @@ class Saving(loop.Hook):
       self._checkpointer.save(step)
     except checkpoints.NonFiniteError as error:
       self._health.check_variables(step, error.names)
-    self._now.saved_step = step
+    self._begun = step
     self._now.unsaved_secs = 0.0
-    self._directory.saved(step)
+    self.look()
+
+
+class Looking(loop.Hook):
+  """Takes note of checkpoints after each call of the graph."""
+
+  name = 'looking'
+
+  def __init__(self, saving: Saving):
+    """Names what saves."""
+    self._saving = saving
+
+  def __call__(self, step: int, values: Mapping[str, float]) -> None:
+    """Looks what is on the disk."""
+    self._saving.look()

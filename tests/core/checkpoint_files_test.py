@@ -28,7 +28,10 @@ _DAMAGE = {
     'flipped': _flip,
     'other': lambda path: path.write_bytes(b'something else\n' * 20),
 }
-_FILES = ('ckpt-30.index', 'ckpt-30.data-00000-of-00001', 'checkpoint')
+_FILES = (
+    'ckpt-30.index', 'ckpt-30.data-00000-of-00001', 'ckpt-30.manifest.json',
+    'checkpoint',
+)
 
 
 @functools.cache
@@ -78,7 +81,8 @@ class DamageTest(parameterized.TestCase):
     _DAMAGE[how](self.directory / file)
     before = self.contents()
     path = self.checkpointer.restore()
-    step = 30 if file == 'checkpoint' else 20
+    is_old = file == 'ckpt-30.manifest.json' and how == 'missing'
+    step = 30 if file == 'checkpoint' or is_old else 20
     self.assertEqual(path, str(self.directory / f'ckpt-{step}'))
     self.assertEqual(int(self.variables['step']), step)
     damaged = self.checkpointer.damaged

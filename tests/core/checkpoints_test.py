@@ -1,4 +1,7 @@
-"""Tests of checkpoints by variable name."""
+"""Tests of checkpoints by variable name.
+
+Covers: checkpoint_contents, checkpoint_errors.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Tests of a work directory.
 
-Covers: environment, json_files, metrics_file, starts.
+Covers: config_file, environment, json_files, metrics_file, starts.
 """
 
 from __future__ import annotations
@@ -73,6 +73,30 @@ class WorkdirTest(parameterized.TestCase):
     self.workdir.append_metrics(_row(3))
     self.assertEqual(self.steps(), [1, 2, 3])
     self.assertLen(path.read_text().splitlines(), 3)
+
+  def test_killed_between_a_checkpoint_and_the_note_of_it(self):
+    """Rows that were written again count once, in any reader of the file."""
+    self.workdir.write_config(runs.config(), _DATA)
+    for step, split in ((1, 'train'), (2, 'train'), (2, 'validation'),
+                        (3, 'train')):
+      self.workdir.append_metrics({'step': step, 'split': split, 'start': 1})
+    again = workdir.Workdir(str(self.path))
+    again.go_on_from(1)
+    for split in ('train', 'validation'):
+      again.append_metrics({'step': 2, 'split': split, 'start': 2})
+    for reader in (workdir.Workdir(str(self.path)), again):
+      self.assertEqual(
+          [(row['step'], row['start']) for row in reader.read_metrics()],
+          [(1, 1), (2, 2), (2, 2)],
+      )
+    reader = workdir.Workdir(str(self.path))
+    reader.go_on_from(2)  # The checkpoint is that of step 2.
+    reader.append_metrics({'step': 3, 'split': 'train', 'start': 3})
+    reader.saved(3)
+    lines = (self.path / 'metrics.jsonl').read_text().splitlines()
+    self.assertEqual(
+        [json.loads(line)['start'] for line in lines], [1, 2, 2, 3]
+    )
 
   def steps(self):
     return [row['step'] for row in self.workdir.read_metrics()]

@@ -1,0 +1,132 @@
+"""What can be wrong with a checkpoint, and which errors say so."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import re
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+# These say nothing about the files: reading them may succeed the next time.
+_NO_DAMAGE = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.UnavailableError,
+)
+_NO_DAMAGE_NUMBERS = (
+    errno.EACCES, errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE,
+    errno.ENOMEM, errno.EPERM, errno.ESTALE, errno.ETIMEDOUT,
+)
+# What a full, missing or forbidden disk raises. Other errors are those of
+# workers that were lost.
+_DISK = (
+    OSError,
+    tf.errors.DataLossError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.NotFoundError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.UnknownError,
+)
+
+
+class CheckpointError(ValueError):
+  """A checkpoint that is missing, unreadable, or does not fit the variables."""
+
+
+class NonFiniteError(CheckpointError):
+  """Nothing was saved, because a variable holds a NaN or an infinity.
+
+  Attributes:
+    names: The names of the variables; none if they are another worker's.
+  """
+
+  def __init__(self, names: list[str]):
+    """Names the variables."""
+    super().__init__(
+        'these variables are not finite: '
+        f'{", ".join(names) or "those of another worker"}; nothing was saved.'
+    )
+    self.names = names
+
+
+class DamagedError(CheckpointError):
+  """A checkpoint whose files are missing, cut off, or fail their checksums.
+
+  Attributes:
+    path: The path of the checkpoint.
+    reason: Which file it is, and what is wrong with it.
+  """
+
+  def __init__(self, path: str, reason: str):
+    """Names the checkpoint and what is wrong with it."""
+    super().__init__(f'{path}: cannot be read ({reason}).')
+    self.path = path
+    self.reason = reason
+
+
+class SaveError(OSError):
+  """A checkpoint could not be written, as on a full disk."""
+
+
+@contextlib.contextmanager
+def reading(path: str) -> Iterator[None]:
+  """Turns what is raised for a damaged file into one line.
+
+  Args:
+    path: The path of the checkpoint that the block reads.
+
+  Yields:
+    Nothing.
+
+  Raises:
+    DamagedError: If a file is damaged.
+    CheckpointError: If it cannot be read now, which says nothing about it.
+  """
+  try:
+    yield
+  except CheckpointError:
+    raise
+  except _NO_DAMAGE as error:
+    raise _not_now(path, error) from None
+  except OSError as error:
+    if error.errno in _NO_DAMAGE_NUMBERS:
+      raise _not_now(path, error) from None
+    raise DamagedError(path, _reason(error)) from None
+  except (tf.errors.OpError, IndexError, RuntimeError, ValueError) as error:
+    raise DamagedError(path, _reason(error)) from None
+
+
+@contextlib.contextmanager
+def writing(path: str) -> Iterator[None]:
+  """Turns what a full disk raises into one line.
+
+  Args:
+    path: The path of the checkpoint that the block writes.
+
+  Yields:
+    Nothing.
+
+  Raises:
+    SaveError: If a file cannot be written.
+  """
+  try:
+    yield
+  except _DISK as error:
+    # TensorFlow names a temporary file first.
+    reason = _reason(error).rpartition('; ')[2]
+    raise SaveError(f'{path}: {reason}') from None
+
+
+def _not_now(path: str, error: Exception) -> CheckpointError:
+  return CheckpointError(f'{path}: cannot be read now ({_reason(error)}).')
+
+
+def _reason(error: Exception) -> str:
+  """Returns what an error says, in one line without TensorFlow's notes."""
+  text = re.sub(r'^\{\{.*?\}\} |\n(.|\n)*| \[Op:.*', '', str(error).strip())
+  return text or type(error).__name__

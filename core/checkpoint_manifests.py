@@ -1,0 +1,132 @@
+"""The manifest of a checkpoint: the size and the SHA-256 of each of its files.
+
+`ckpt-STEP.manifest.json` names the files by what follows the checkpoint's own
+name, so that a checkpoint can be copied and renamed. It is written once the
+others are complete. Versions that wrote none are read without: there, only the
+checksums of TensorFlow tell whether a file is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+SUFFIX = '.manifest.json'
+_CHUNK = 2**20
+
+
+def write(path: str, files: Sequence[str]) -> None:
+  """Writes the manifest of a checkpoint, and has the disk hold all of it.
+
+  Args:
+    path: The path of the checkpoint, which nobody else knows yet.
+    files: The paths of its files.
+
+  Raises:
+    OSError: If a file cannot be read or written.
+  """
+  entries = {}
+  for file in sorted(files):
+    flush(file)
+    entries[file.removeprefix(path)] = _describe(file)
+  name = path + SUFFIX
+  with open(name, 'w') as manifest:
+    manifest.write(_text({'files': entries}))
+  flush(name)
+
+
+def find_damage(path: str) -> str | None:
+  """Compares the files of a checkpoint with its manifest.
+
+  Args:
+    path: The path of the checkpoint.
+
+  Returns:
+    The file that is not what it was, and what is wrong with it; None if there
+    is no such file, or no manifest.
+
+  Raises:
+    OSError: If a file cannot be read.
+  """
+  name = path + SUFFIX
+  try:
+    with open(name, 'rb') as file:
+      text = file.read()
+  except FileNotFoundError:
+    return None
+  entries = _entries(text)
+  if entries is None:
+    return f'{os.path.basename(name)} is damaged'
+  for suffix, expected in entries.items():
+    file_name = os.path.basename(path) + suffix
+    try:
+      size = os.path.getsize(path + suffix)
+      if size != expected['bytes']:
+        return f'{file_name} has {size} bytes, not {expected["bytes"]}'
+      if _describe(path + suffix) != expected:
+        return f'{file_name} has not the SHA-256 that its manifest names'
+    except FileNotFoundError:
+      return f'{file_name} is missing'
+  return None
+
+
+def has(path: str) -> bool:
+  """Returns whether a checkpoint has a manifest.
+
+  Args:
+    path: The path of the checkpoint.
+
+  Returns:
+    False for one of an older version.
+  """
+  return os.path.exists(path + SUFFIX)
+
+
+def flush(path: str) -> None:
+  """Has the disk hold a file, or the names in a directory, before it returns.
+
+  Args:
+    path: Its path.
+
+  Raises:
+    OSError: If it cannot be written.
+  """
+  descriptor = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(descriptor)
+  finally:
+    os.close(descriptor)
+
+
+def _entries(text: bytes) -> dict[str, dict[str, Any]] | None:
+  """Reads a manifest; None if it is not what `write` writes, to the byte."""
+  try:
+    value = json.loads(text)
+    if _text(value).encode() != text:
+      return None
+    entries = dict(value['files'])
+    is_whole = bool(entries) and all(
+        suffix.startswith('.')
+        and '/' not in suffix
+        and entry.keys() == {'bytes', 'sha256'}
+        for suffix, entry in entries.items()
+    )
+  except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+    return None
+  return entries if is_whole else None
+
+
+def _text(value: Any) -> str:
+  return json.dumps(value, indent=2, sort_keys=True) + '\n'
+
+
+def _describe(path: str) -> dict[str, Any]:
+  sha, size = hashlib.sha256(), 0
+  with open(path, 'rb') as file:
+    while chunk := file.read(_CHUNK):
+      sha.update(chunk)
+      size += len(chunk)
+  return {'bytes': size, 'sha256': sha.hexdigest()}
