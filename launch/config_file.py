@@ -103,12 +103,18 @@ class ConfigFile:
     if self.exists() and self.values().get('first_checkpoint', True) is None:
       self.put('first_checkpoint', step)
 
-  def note_shape(self, step: int, shape: Mapping[str, int]) -> None:
-    """Keeps how many train from a step on, if they are others than before.
+  def note_shape(self, step: int, num_workers: int, num_replicas: int) -> None:
+    """Keeps how many train from now on, if they are others than before.
+
+    Args:
+      step: The step from which on.
+      num_workers: How many workers.
+      num_replicas: How many replicas all of them have together.
 
     Raises:
       OSError: If the file cannot be written.
     """
+    shape = {'num_workers': num_workers, 'num_replicas': num_replicas}
     shapes = self.shapes()
     if not shapes or {**shapes[-1], **shape} != shapes[-1]:
       self.put('shapes', [*shapes, {'step': step, **shape}])

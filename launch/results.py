@@ -79,7 +79,7 @@ def summarize(
       'num_train_examples': experiment.data.num_examples['train'],
       'monitor': run.monitor.metric,
   }
-  if shapes := directory.read_shapes():
+  if shapes := directory.config_file.shapes():
     result['shapes'] = shapes
   if now.stopped:
     result['stopped'] = dataclasses.asdict(now.stopped)

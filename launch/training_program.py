@@ -158,11 +158,12 @@ def _run(
           recorded.sources(config),
           training.initial.to_json() if training.initial else None,
       )
-    directory.note_shape(
-        training.now.step,
-        distribution.num_workers(scope),
-        scope.num_replicas_in_sync,
-    )
+    if is_chief:
+      directory.config_file.note_shape(
+          training.now.step,
+          distribution.num_workers(scope),
+          scope.num_replicas_in_sync,
+      )
     say(opening.describe(experiment, dataset, scope, training, notes))
     number = training.run()
     if number:

@@ -51,6 +51,7 @@ class Workdir:
 
   Attributes:
     path: The directory.
+    config_file: Its config.json, as far as the methods here do not change it.
     checkpoints: The directory of checkpoints in it.
     best: The directory of the best one.
     summaries: The directory of TensorBoard's files in it.
@@ -66,7 +67,7 @@ class Workdir:
     self.checkpoints = str(self.path / 'checkpoints')
     self.best = str(self.path / 'checkpoints' / 'best')
     self.summaries = str(self.path / 'summaries')
-    self._config = config_file.ConfigFile(self.path)
+    self.config_file = config_file.ConfigFile(self.path)
     self._metrics = metrics_file.MetricsFile(self.path / 'metrics.jsonl')
     self._is_chief = is_chief
     self._lock: locks.Lock | None = None
@@ -88,13 +89,10 @@ class Workdir:
     Raises:
       UserError: If one was, and its config.json is gone.
     """
-    if self._config.exists():
+    if self.config_file.exists():
       return True
-    left = [
-        name
-        for name in ('metrics.jsonl', 'result.json')
-        if (self.path / name).exists()
-    ]
+    names = ('metrics.jsonl', 'result.json')
+    left = [name for name in names if (self.path / name).exists()]
     if checkpoint_files.ordered(self.checkpoints):
       left.append('checkpoints')
     if left:
@@ -150,7 +148,7 @@ class Workdir:
       initial: What `--init_from` gave it.
     """
     if self._is_chief:
-      self._config.write(config, data, code, initial)
+      self.config_file.write(config, data, code, initial)
 
   def record(
       self,
@@ -175,27 +173,9 @@ class Workdir:
       initial: As for `write_config`.
     """
     if self._is_chief and changes:
-      self._config.record(step, changes, config, data, code, stopped, initial)
-
-  def note_shape(self, step: int, num_workers: int, num_replicas: int) -> None:
-    """Takes note of how many train from now on, if they are others than before.
-
-    Args:
-      step: The step from which on.
-      num_workers: How many workers.
-      num_replicas: How many replicas all of them have together.
-
-    Raises:
-      OSError: If config.json cannot be written.
-    """
-    if self._is_chief:
-      self._config.note_shape(
-          step, {'num_workers': num_workers, 'num_replicas': num_replicas}
+      self.config_file.record(
+          step, changes, config, data, code, stopped, initial
       )
-
-  def read_shapes(self) -> list[dict[str, Any]]:
-    """Returns what `note_shape` was told; a run before it has none."""
-    return self._config.shapes()
 
   def read_start(self) -> starts.Start:
     """Reads config.json.
@@ -204,7 +184,7 @@ class Workdir:
       UserError: If there is none, or it is not that of a run.
     """
     self.exists()  # Says so if only config.json is gone.
-    return self._config.start()
+    return self.config_file.start()
 
   def check_progress(self, start: starts.Start) -> None:
     """Checks that a run without a checkpoint has lost none.
@@ -264,7 +244,7 @@ class Workdir:
       OSError: If a file cannot be written.
     """
     if self._is_chief and (stopped or not self._has_saved):
-      self._config.put('stopped', stopped)
+      self.config_file.put('stopped', stopped)
 
   def saved(self, step: int) -> None:
     """Takes note of a checkpoint that was saved: lost rows can go.
@@ -275,7 +255,7 @@ class Workdir:
     if self._is_chief:
       self._metrics.drop_void()
       if not self._has_saved:
-        self._config.note_first_checkpoint(step)
+        self.config_file.note_first_checkpoint(step)
       self._has_saved = True
 
   def read_result(self) -> dict[str, Any] | None:
