@@ -66,7 +66,8 @@ class ConfigTest(absltest.TestCase):
     self.assertContainsSubset(
         {
             'num_epochs', 'num_steps', 'log_every_steps', 'eval_every_epochs',
-            'checkpoint_every_steps', 'keep_checkpoints', 'jit',
+            'checkpoint_every_steps', 'keep_checkpoints', 'async_checkpoints',
+            'jit',
             'test_time_augmentation', 'metrics', 'metric_arg', 'hooks',
             'hook_arg', 'steps_per_loop',
         },
