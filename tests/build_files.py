@@ -22,12 +22,14 @@ _PACKAGES = ('core', 'pipelines', 'launch', 'tests')
 # Files beside the modules, by folder: the name of a group, and its patterns.
 FILE_GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     'launch': {'recipes': ('recipes/**',)},
+    'launch/cluster': {'scripts': ('*.sbatch',)},
     'tests/launch': {'golden': ('golden/**',)},
 }
 # Files that a target reads.
 DATA: dict[str, tuple[str, ...]] = {
     'launch/train.py': ('//launch:recipes',),
     'tests/benchmarks/environments.py': ('//:requirements-benchmark.txt',),
+    'tests/launch/cluster/sbatch_test.py': ('//launch/cluster:scripts',),
     'tests/launch/golden_test.py': ('//tests/launch:golden',),
     'tests/readme.py': ('//:README.md',),
     'tests/wheel_test.py': (

@@ -38,7 +38,10 @@ _PORTS = ('12345', '23456')
 _NUMBER = re.compile(r'\d+\.\d+')
 _END_OF_A_CELL = '\x1e'
 # What programs other than those of launch are given.
-_OTHER_FLAGS = ('all', 'filename', 'file', 'logdir', 'tag')
+_OTHER_FLAGS = (
+    'all', 'file', 'filename', 'gpus', 'logdir', 'nodes', 'ntasks', 'signal',
+    'tag', 'time',
+)
 _LAUNCH_GUIDE = docs_files.ROOT / 'docs' / 'guide_launch.md'
 _TRAINING_GUIDE = docs_files.ROOT / 'docs' / 'guide_training.md'
 _PORTING_GUIDE = docs_files.ROOT / 'docs' / 'guide_porting.md'

@@ -167,9 +167,10 @@ class WheelTest(absltest.TestCase):
         for path in (_ROOT / 'launch' / 'recipes').iterdir()
     }
     self.assertNotEmpty(recipes)
+    scripts = {'quatrain/launch/cluster/slurm.sbatch'}
     self.assertSameElements(
         self.names,
-        expected | typed | recipes,
+        expected | typed | recipes | scripts,
         'List each package in [tool.setuptools] of pyproject.toml.',
     )
 

@@ -1,0 +1,136 @@
+"""Tests of launch/cluster/slurm.sbatch, on a Slurm with two nodes here.
+
+Covers: slurm.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import signal
+import sys
+
+import numpy as np
+import pytest
+from absl.testing import absltest
+
+from tests.launch import runs
+from tests.launch.cluster import slurm_cluster
+
+_SCRIPT = runs.ROOT / 'launch' / 'cluster' / 'slurm.sbatch'
+_CHANGES = dict(
+    num_steps=1500, log_every_steps=50, checkpoint_every_steps=50,
+    eval_every_epochs=100,
+)
+_WHY_NOT = slurm_cluster.why_not()
+
+
+@absltest.skipIf(_WHY_NOT is not None, _WHY_NOT or '')
+class SbatchTest(absltest.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.root = pathlib.Path(runs.scratch(self))
+    self.workdir = self.root / 'run'
+    (self.root / 'slurm').mkdir()
+    self.slurm = self.enter_context(
+        slurm_cluster.running(self.root / 'slurm')
+    )
+
+  def _submit(self, *options, **changes):
+    config = runs.config(
+        **{**_CHANGES, **changes}, workdir=str(self.workdir),
+        compilation_cache_dir='',
+    )
+    return self.slurm.run(
+        'sbatch', '--parsable', f'--output={self.root}/log',
+        f'--chdir={self.root}',
+        f'--export=ALL,PYTHON={sys.executable},PYTHONPATH={runs.ROOT}',
+        *options, str(_SCRIPT),
+        *runs.arguments(config),
+    )
+
+  def _wait_for_step(self, step):
+    self.slurm.wait_until(
+        lambda: any(row['step'] >= step for row in runs.rows(self.workdir)),
+        self._log,
+    )
+
+  def _log(self):
+    path = self.root / 'log'
+    return path.read_text() if path.exists() else ''
+
+  def _assert_equal_to_one(self, **changes):
+    one = self.root / 'one'
+    runs.train(one, **{**_CHANGES, **changes})
+    for row, same in zip(
+        runs.rows(self.workdir), runs.rows(one), strict=True
+    ):
+      self.assertEqual(row['step'], same['step'])
+      np.testing.assert_allclose(row['loss'], same['loss'], rtol=1e-5)
+    self.assertEqual(
+        runs.result(self.workdir)['test']['confusion_matrix'],
+        runs.result(one)['test']['confusion_matrix'],
+    )
+
+  @pytest.mark.slow
+  def test_preempted_it_is_queued_again_and_ends_like_one_process(self):
+    job = self._submit()
+    self._wait_for_step(100)
+    self.slurm.run('scontrol', 'requeue', job)  # As preemption does.
+    self.slurm.wait_for(job, 'PENDING')
+    self.slurm.start_now(job)
+    self.slurm.wait_for(job, 'COMPLETED')
+    log = self._log()
+    self.assertIn('Interrupted: saved step', log)
+    self.assertIn('resumed from', log)
+    self.assertIn('over 2 CPU replica(s)', log)
+    self.assertNotIn('slurm.sbatch:', log)  # Slurm itself queued it.
+    self.assertEqual(
+        runs.result(self.workdir)['shapes'],
+        [{'step': 0, 'num_workers': 2, 'num_replicas': 2}],
+    )
+    self._assert_equal_to_one()
+
+  @pytest.mark.slow
+  def test_after_its_time_and_after_losses_it_goes_on(self):
+    # So long that it cannot be over before its time.
+    (self.root / 'parts.py').write_text(
+        'import time\n\ndef wait(step, values):\n  time.sleep(1.0)\n'
+    )
+    longer = dict(num_steps=2000, checkpoint_every_steps=200)
+    waiting = dict(hooks=(f'{self.root}/parts.py:wait',), eval_every_epochs=1)
+    job = self._submit('--signal=B:TERM@85', **longer, **waiting)
+    self._wait_for_step(20)
+    limit = (self.slurm.seconds(job) + 90) // 60  # 30 to 90 seconds are left.
+    self.slurm.run('scontrol', 'update', f'JobId={job}', f'TimeLimit={limit}')
+    self.slurm.wait_for(job, 'PENDING')
+    self.assertRegex(self._log(), r'the time is up, and step \d+ is saved')
+    self.slurm.run('scontrol', 'update', f'JobId={job}', 'TimeLimit=60')
+    for _ in range(2):  # Nothing is saved between the two.
+      self.slurm.start_now(job)
+      self.slurm.wait_for(job, 'RUNNING')
+      self.slurm.wait_until(lambda: self.slurm.worker(job, 1), self._log)
+      os.kill(self.slurm.worker(job, 1), signal.SIGKILL)
+      state = self.slurm.wait_for(job, 'PENDING', 'FAILED')
+    self.assertEqual(state, 'FAILED')
+    log = self._log()
+    self.assertIn('lost a worker (exit code', log)
+    self.assertIn('not tried again', log)
+    # A start with other nodes goes on.
+    job = self._submit('--nodes=1', **longer, **waiting)
+    self.slurm.wait_for(job, 'COMPLETED')
+    shapes = runs.result(self.workdir)['shapes']
+    self.assertEqual([each['num_workers'] for each in shapes], [2, 1])
+    self._assert_equal_to_one(**longer, eval_every_epochs=1)
+
+  @pytest.mark.slow
+  def test_a_mistake_is_not_tried_again(self):
+    job = self._submit(model='mlq')
+    self.slurm.wait_for(job, 'FAILED')
+    self.assertEqual(self.slurm.job(job)['ExitCode'], '2:0')
+    self.assertEqual(self.slurm.job(job)['Restarts'], '0')
+
+
+if __name__ == '__main__':
+  absltest.main()
