@@ -276,11 +276,12 @@ class ResumeTest(_TestCase):
     killed = runs.finish(runs.start_python('-c', _KILLED.format(arguments)))
     self.assertEqual(killed.code, -signal.SIGKILL, killed.err)
     # Rows of lost steps are there, and some of them in the next window.
-    self.assertEqual(self.checkpoints(workdir), [10, 20, 30])
+    saved = self.checkpoints(workdir)  # The last may not have been complete.
+    self.assertIn(saved, ([10, 20], [10, 20, 30]))
     self.assertEqual(runs.rows(workdir)[-1]['step'], 35)
     self.assertFalse((workdir / 'result.json').exists())
     ended = runs.train(workdir, checkpoint_every_steps=10)
-    self.assertIn('ckpt-30\n', ended.out)
+    self.assertIn(f'ckpt-{saved[-1]}\n', ended.out)
     self.assertEqual(runs.digest(workdir), runs.digest(whole))
     self.assertEqual(runs.rows(workdir), runs.rows(whole))
 
