@@ -7,6 +7,7 @@ beside them was compiled here. It is then kept too.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import glob
 import hashlib
@@ -16,9 +17,9 @@ import pathlib
 import platform
 import stat
 
-from core import processor, xla_flags
+from core import processor, scratch, xla_flags
 
-from . import programs, scratch
+from . import programs
 
 _PREFIX = 'quatrain-xla-'
 _MAX_BYTES = 2**30  # Some thousands of programs.
@@ -53,7 +54,9 @@ class CompilationCache:
     Args:
       folder: Where programs are kept; '' keeps none.
     """
-    self._mine = scratch.make(_PREFIX)
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)  # It stays to the end of the process.
+    self._mine = stack.enter_context(scratch.folder(_PREFIX))
     self._kept = _make_kept(folder) if folder else None
     for path in self._kept.glob('*.pb') if self._kept else ():
       if _is_whole(path):

@@ -70,7 +70,9 @@ class Classifier(tf.Module):
     self._check_names()
     self.predict_float = self._function(self._label_float, tf.float32)
     self.predict_uint8 = self._function(self._label_uint8, tf.uint8)
-    self.labels = tf.function(self._labels, input_signature=[])
+    self.labels = tf.function(
+        self._labels, input_signature=[], autograph=False
+    )
 
   def signatures(self) -> dict[str, Any]:
     """Returns the functions `float`, the default, `uint8` and `labels`."""
@@ -90,7 +92,7 @@ class Classifier(tf.Module):
 
   def _function(self, method: Callable[..., Any], dtype: tf.DType) -> Any:
     image = tf.TensorSpec([None, *self._image_shape], dtype, name='image')
-    return tf.function(method, input_signature=[image])
+    return tf.function(method, input_signature=[image], autograph=False)
 
   def _check_names(self) -> None:
     logits = self._score_float(tf.zeros([1, *self._image_shape]))['logits']

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
+
+from .. import scratch
 
 
 @contextlib.contextmanager
@@ -14,7 +15,7 @@ def replaced(path: str) -> Iterator[str]:
 
   An old file is replaced in one step. An old directory is moved away first: in
   between there is none, but at no time half of one. If the block fails, what
-  was there stays.
+  was there stays; what a process that is killed leaves, the next one removes.
 
   Args:
     path: The file or directory to make; parents are made as well.
@@ -25,9 +26,9 @@ def replaced(path: str) -> Iterator[str]:
   path = os.path.abspath(path)
   parent = os.path.dirname(path)
   os.makedirs(parent, exist_ok=True)
-  with tempfile.TemporaryDirectory(prefix='.export_', dir=parent) as scratch:
-    new = os.path.join(scratch, 'new')
+  with scratch.folder('.export_', parent) as folder:
+    new = os.path.join(folder, 'new')
     yield new
     if os.path.isdir(new) and os.path.isdir(path):
-      os.rename(path, os.path.join(scratch, 'old'))
+      os.rename(path, os.path.join(folder, 'old'))
     os.replace(new, path)

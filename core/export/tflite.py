@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import os
 import re
-import tempfile
 import warnings
 import zipfile
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from .. import checks
+from .. import scratch as scratch_lib
 from . import classifier as classifier_lib
 from . import files, function
 
@@ -142,10 +142,11 @@ def _convert(
   # By way of a SavedModel, since only from there does the converter take the
   # names of signatures and the variables of a MirroredStrategy.
   functions = classifier.numeric_signatures()
-  with tempfile.TemporaryDirectory() as scratch:
-    tf.saved_model.save(classifier, scratch, signatures=functions)
+  with scratch_lib.folder('quatrain-tflite-') as folder:
+    saved = str(folder / 'saved_model')
+    tf.saved_model.save(classifier, saved, signatures=functions)
     converter = tf.lite.TFLiteConverter.from_saved_model(
-        scratch, signature_keys=list(functions)
+        saved, signature_keys=list(functions)
     )
     if quantize == 'dynamic_range':
       converter.optimizations = [tf.lite.Optimize.DEFAULT]

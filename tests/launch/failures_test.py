@@ -69,6 +69,22 @@ class FailingMachineTest(_TestCase):
     self.assertIn('report/ is not complete: full\n', ended.out)
     self.assertEqual(runs.digest(self.workdir), runs.digest(runs.finished()))
 
+  def test_a_run_that_is_killed_in_its_plots_makes_them_again(self):
+    with mock.patch.object(
+        workdir.Workdir,
+        'write_report',
+        side_effect=lambda *_: signal.raise_signal(signal.SIGTERM),
+    ):
+      ended = runs.train(self.workdir)
+    self.assertEqual(ended.code, 128 + signal.SIGTERM)
+    self.assertFalse((self.workdir / 'result.json').exists())
+    ended = runs.train(self.workdir)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertTrue((self.workdir / 'report' / 'curves.png').exists())
+    self.assertEqual(
+        runs.result(self.workdir)['test'], runs.result(runs.finished())['test']
+    )
+
   def test_the_work_directory_is_removed(self):
     def remove(hook, step):
       shutil.rmtree(self.workdir)

@@ -166,6 +166,17 @@ class SavedModelTest(parameterized.TestCase):
         atol=1e-6,
     )
 
+  def test_what_a_killed_process_left_is_removed(self):
+    left = os.path.join(os.path.dirname(self.directory), '.export_left')
+    os.makedirs(os.path.join(left, 'new', 'variables'))
+    with open(os.path.join(left, '.owner'), 'w'):
+      export.save_saved_model(
+          cases.wrap(cases.build('mlp')), self.directory
+      )
+    self.assertSequenceEqual(
+        os.listdir(os.path.dirname(self.directory)), ['saved_model']
+    )
+
 
 if __name__ == '__main__':
   absltest.main()

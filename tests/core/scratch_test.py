@@ -1,4 +1,4 @@
-"""Tests of launch.scratch: temporary folders go with their process."""
+"""Tests of core.scratch: temporary folders go with their process."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from unittest import mock
 
 from absl.testing import absltest
 
-from launch import scratch
+from core import scratch
 from tests.launch import runs
 
 _HOLDER = """
 import sys, time
-from launch import scratch
-print(scratch.make('quatrain-test-'), flush=True)
-time.sleep(float(sys.argv[1]))
+from core import scratch
+with scratch.folder('quatrain-test-') as folder:
+  print(folder, flush=True)
+  time.sleep(float(sys.argv[1]))
 """
 
 
@@ -45,13 +46,16 @@ class ScratchTest(absltest.TestCase):
     (dead / 'program.pb').write_text('compiled')
     other = root / 'quatrain-test-of-an-unknown-owner'
     other.mkdir()
-    with mock.patch.object(tempfile, 'tempdir', str(root)):
-      mine = scratch.make('quatrain-test-')
-    self.assertEqual(mine.parent, root)
-    self.assertEqual(mine.stat().st_mode & 0o777, 0o700)
-    self.assertCountEqual(
-        os.listdir(root), [alive.name, other.name, mine.name]
-    )
+    with (
+        mock.patch.object(tempfile, 'tempdir', str(root)),
+        scratch.folder('quatrain-test-') as mine,
+    ):
+      self.assertEqual(mine.parent, root)
+      self.assertEqual(mine.stat().st_mode & 0o777, 0o700)
+      self.assertCountEqual(
+          os.listdir(root), [alive.name, other.name, mine.name]
+      )
+    self.assertCountEqual(os.listdir(root), [alive.name, other.name])
 
 
 if __name__ == '__main__':
