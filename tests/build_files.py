@@ -40,6 +40,7 @@ DATA: dict[str, tuple[str, ...]] = {
 # Packages whose modules a file imports by names that it computes.
 COMPUTED_IMPORTS: dict[str, tuple[str, ...]] = {
     'tests/core/doctest_test.py': ('core', 'pipelines'),
+    'tests/faults/processes.py': ('launch',),
     'tests/launch/runs.py': ('launch',),
 }
 # Tests of the checkout itself: run by name only, since Bazel shows them a part.

@@ -36,6 +36,7 @@ INTERNAL = (
     'core/measuring.py',
     'core/micro_batches.py',
     'core/rows.py',
+    'core/scratch.py',
     'core/tracing.py',
     'core/train_state.py',
     'core/updating.py',
@@ -53,11 +54,19 @@ INTERNAL = (
     'pipelines/records.py',
     'pipelines/stores.py',
 )
-# Written by tests/benchmarks/report.py, where somebody ran it.
-PERFORMANCE = {
-    'performance.md': 'how fast training is, beside its peers on the same work',
-    'performance_avx2.md': 'the same on a CPU with AVX2 alone',
-    'performance_floor.md': 'what of a step is products and convolutions',
+# Written by tests/benchmarks/report.py and tests/faults, where somebody ran
+# them: title and text by name.
+MEASURED = {
+    'performance.md': (
+        'Performance', 'how fast training is, beside its peers on the same work'
+    ),
+    'performance_avx2.md': ('Performance', 'the same on a CPU with AVX2 alone'),
+    'performance_floor.md': (
+        'Performance', 'what of a step is products and convolutions'
+    ),
+    'reliability.md': (
+        'Reliability', 'what runs survive, and how often that was tried'
+    ),
 }
 _NOTE = f'<!-- Made from the docstrings by `{COMMAND}`. -->\n'
 
@@ -281,8 +290,8 @@ def write_index(all_pages: list[Page], links: Mapping[str, str]) -> str:
     text = ' '.join(text.split())
     parts.append(f'- [{title.removeprefix("# ")}]({path.name}): {text}')
   parts += [
-      f'- [Performance]({name}): {text}.'
-      for name, text in PERFORMANCE.items()
+      f'- [{title}]({name}): {text}.'
+      for name, (title, text) in MEASURED.items()
       if (DOCS / name).exists()
   ]
   parts.append('\nThe reference, made from the docstrings:\n')
@@ -309,7 +318,7 @@ def differences() -> Iterator[str]:
   wanted = build()
   found = {path.name for path in DOCS.glob('*.md')}
   for name in sorted(found - wanted.keys()):
-    if not name.startswith('guide_') and name not in PERFORMANCE:
+    if not name.startswith('guide_') and name not in MEASURED:
       yield f'docs/{name}: of no package any more; delete it.'
   for name, text in wanted.items():
     path = DOCS / name

@@ -1,0 +1,230 @@
+"""Programs as processes: how they are started, watched and ended."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Longer than any of these programs takes on a machine that does other things.
+HANG_SECS = 240.0
+_WAIT_SECS = 0.01
+
+
+class Process:
+  """A program on this machine, in a session of its own.
+
+  Attributes:
+    started: When it was started, by the monotonic clock.
+  """
+
+  def __init__(
+      self,
+      arguments: Sequence[str],
+      environment: Mapping[str, str],
+      log: pathlib.Path,
+      *,
+      forks: bool = False,
+  ):
+    """Starts it.
+
+    Args:
+      arguments: A module and its arguments.
+      environment: Variables to add.
+      log: Where stdout and stderr go, with suffixes.
+      forks: Whether the process begins as one that has imported TensorFlow.
+    """
+    self._log = log
+    self.started = time.monotonic()
+    self._process: subprocess.Popen[bytes] | None = None
+    if forks:
+      self._number = _forker().start(arguments, environment, log)
+      return
+    with (
+        open(log.with_suffix('.out'), 'wb') as out,
+        open(log.with_suffix('.err'), 'wb') as err,
+    ):
+      self._process = subprocess.Popen(
+          [sys.executable, '-m', *arguments],
+          cwd=ROOT,
+          env={**_inherited(), **environment},
+          stdin=subprocess.DEVNULL,
+          stdout=out,
+          stderr=err,
+          start_new_session=True,
+      )
+    self._number = self._process.pid
+
+  def send(self, number: signal.Signals) -> None:
+    """Sends it, and all that it started, a signal."""
+    if self.code is None:
+      with contextlib.suppress(ProcessLookupError):
+        os.killpg(self._number, number)
+
+  @property
+  def code(self) -> int | None:
+    """The exit code; None while it is on, below 0 if a signal ended it."""
+    if self._process:
+      return self._process.poll()
+    try:
+      return int(self._log.with_suffix('.code').read_text())
+    except FileNotFoundError:
+      return None
+
+  def wait(self, timeout_s: float) -> bool:
+    """Waits for its end; returns whether that came in time."""
+    end = time.monotonic() + timeout_s
+    while self.code is None and time.monotonic() < end:
+      time.sleep(_WAIT_SECS)
+    return self.code is not None
+
+  def out(self) -> str:
+    """Returns what it has printed on stdout."""
+    return self._log.with_suffix('.out').read_text(errors='replace')
+
+  def err(self) -> str:
+    """Returns what it has printed on stderr."""
+    return self._log.with_suffix('.err').read_text(errors='replace')
+
+
+class _Forker:
+  """A process that becomes programs, see forking.py."""
+
+  def __init__(self) -> None:
+    """Starts it, and waits until it has imported what it imports."""
+    self._process = subprocess.Popen(
+        [sys.executable, '-m', 'tests.faults.forking'],
+        cwd=ROOT,
+        env=_inherited(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    self._read()
+    atexit.register(self._process.kill)
+
+  def start(
+      self,
+      arguments: Sequence[str],
+      environment: Mapping[str, str],
+      log: pathlib.Path,
+  ) -> int:
+    """Starts a program; returns the number of its process."""
+    assert self._process.stdin
+    self._process.stdin.write(json.dumps({
+        'arguments': list(arguments),
+        'environment': dict(environment),
+        'log': str(log),
+    }) + '\n')
+    self._process.stdin.flush()
+    return int(self._read())
+
+  def _read(self) -> str:
+    assert self._process.stdout
+    line = self._process.stdout.readline()
+    if not line:
+      raise RuntimeError('the process that becomes programs has ended.')
+    return line
+
+
+@functools.cache
+def _forker() -> _Forker:
+  return _Forker()
+
+
+class Group:
+  """The processes of one program: one, or one for each worker.
+
+  Attributes:
+    processes: The processes, the chief's first.
+  """
+
+  def __init__(
+      self,
+      arguments: Sequence[str],
+      environment: Mapping[str, str],
+      log: pathlib.Path,
+      num_workers: int = 1,
+      *,
+      forks: bool = False,
+  ):
+    """Starts them; see `Process`."""
+    ports = _free_ports(num_workers) if num_workers > 1 else []
+    self.processes = []
+    for index in range(num_workers):
+      mine = dict(environment)
+      if ports:
+        mine['TF_CONFIG'] = json.dumps({
+            'cluster': {'worker': [f'localhost:{port}' for port in ports]},
+            'task': {'type': 'worker', 'index': index},
+        })
+      name = log.with_name(f'{log.name}_{index}')
+      self.processes.append(Process(arguments, mine, name, forks=forks))
+
+  @property
+  def started(self) -> float:
+    """When the first was started."""
+    return self.processes[0].started
+
+  @property
+  def codes(self) -> list[int | None]:
+    """The exit codes."""
+    return [process.code for process in self.processes]
+
+  @property
+  def is_on(self) -> bool:
+    """Whether all of them are on."""
+    return all(code is None for code in self.codes)
+
+  def send(self, number: signal.Signals) -> None:
+    """Sends all of them a signal."""
+    for process in self.processes:
+      process.send(number)
+
+  def wait(self, timeout_s: float = HANG_SECS) -> bool:
+    """Waits for the end of all; those that are on then are killed.
+
+    Returns:
+      Whether all ended by themselves.
+    """
+    deadline = time.monotonic() + timeout_s
+    ended = [
+        each.wait(deadline - time.monotonic()) for each in self.processes
+    ]
+    self.end()
+    return all(ended)
+
+  def end(self) -> None:
+    """Kills what is still on."""
+    self.send(signal.SIGKILL)
+    for process in self.processes:
+      process.wait(HANG_SECS)
+
+
+def _inherited() -> dict[str, str]:
+  """Returns the environment of this process, less what decides bits."""
+  kept = {
+      name: value
+      for name, value in os.environ.items()
+      if not name.startswith(('TF_', 'XLA_', 'PYTEST_'))
+  }
+  # As many threads as there are programs at a time: one, or one a worker.
+  return {**kept, 'OMP_NUM_THREADS': '1', 'TF_NUM_INTRAOP_THREADS': '1'}
+
+
+def _free_ports(number: int) -> list[int]:
+  with contextlib.ExitStack() as stack:
+    sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+    for each in sockets:
+      each.bind(('localhost', 0))
+    return [each.getsockname()[1] for each in sockets]

@@ -1,0 +1,111 @@
+"""The table of what was done, and where it stands in the documentation."""
+
+from __future__ import annotations
+
+import collections
+import os
+import pathlib
+import platform
+import statistics
+from collections.abc import Sequence
+
+from tests.faults import processes, trial
+
+DOCS = processes.ROOT / 'docs' / 'reliability.md'
+_BEGIN = '<!-- Written by `python -m tests.faults --write_docs`. -->'
+_END = '<!-- The end of what is written. -->'
+_HEADER = (
+    'fault', 'what the program was at', 'tries', 'what the user saw',
+    'exit codes', 'seconds until it ended: median, longest', 'bits lost',
+)
+
+
+def rows(outcomes: Sequence[trial.Outcome]) -> list[tuple[str, ...]]:
+  """Returns the lines of the table, without its header.
+
+  Args:
+    outcomes: What trials came to. What one has lost counts in each line that
+      it is in.
+  """
+  groups: dict[tuple[str, str], list[tuple[trial.Hurt, trial.Outcome]]] = {}
+  for outcome in outcomes:
+    for hurt in outcome.hurts:
+      # Each range of bytes is a try; a line for each would be a page.
+      phase = hurt.phase
+      if 'ranges' in phase:
+        phase = phase.partition(',')[0]
+      groups.setdefault((hurt.fault, phase), []).append((hurt, outcome))
+  found = []
+  for (fault, phase), members in sorted(groups.items()):
+    seconds = [hurt.seconds for hurt, _ in members]
+    saw = collections.Counter(hurt.saw for hurt, _ in members)
+    codes = collections.Counter(
+        code for hurt, _ in members for code in hurt.codes
+    )
+    found.append((
+        fault,
+        phase,
+        str(len(members)),
+        saw.most_common(1)[0][0] or 'nothing',
+        ', '.join(str(code) for code, _ in codes.most_common()),
+        f'{statistics.median(seconds):.1f}, {max(seconds):.1f}',
+        str(sum(outcome.bits for _, outcome in members)),
+    ))
+  return found
+
+
+def text(outcomes: Sequence[trial.Outcome]) -> str:
+  """Returns the table, and what went wrong."""
+  lines = [markdown(outcomes), '', _sum(outcomes)]
+  for outcome in outcomes:
+    if outcome.problems:
+      lines.append(
+          f'trial {outcome.number}, {outcome.case}: '
+          f'{"; ".join(outcome.problems)}'
+      )
+  return '\n'.join(lines)
+
+
+def markdown(outcomes: Sequence[trial.Outcome]) -> str:
+  """Returns the table as Markdown."""
+  lines = [_row(_HEADER), _row(['---'] * len(_HEADER))]
+  lines += [_row(each) for each in rows(outcomes)]
+  return '\n'.join(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+  return f'| {" | ".join(cell.replace("|", "/") for cell in cells)} |'
+
+
+def _sum(outcomes: Sequence[trial.Outcome]) -> str:
+  tries = sum(len(each.hurts) for each in outcomes)
+  names = {each.case for each in outcomes if each.hurts}
+  wrong = sum(bool(each.problems) for each in outcomes)
+  return (
+      f'{tries} faults in {len(outcomes)} runs of {len(names)} kinds; '
+      f'{sum(each.bits for each in outcomes)} bits lost; '
+      f'{wrong} runs with something to complain of.'
+  )
+
+
+def write(
+    outcomes: Sequence[trial.Outcome], path: pathlib.Path = DOCS
+) -> None:
+  """Writes the table into the page, between its marks."""
+  page = path.read_text()
+  before, _, rest = page.partition(_BEGIN)
+  _, _, after = rest.partition(_END)
+  path.write_text(
+      f'{before}{_BEGIN}\n\n{_sum(outcomes)} {_machine()}\n\n'
+      f'{markdown(outcomes)}\n\n{_END}{after}'
+  )
+
+
+def _machine() -> str:
+  """Describes the machine in general words."""
+  cores = len(os.sched_getaffinity(0))
+  return (
+      f'The machine: {cores} {"core" if cores == 1 else "cores"} of a '
+      f'{platform.machine()} CPU, {platform.system()}, Python '
+      f'{platform.python_version()}; other work went on beside it.'
+  )
