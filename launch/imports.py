@@ -60,8 +60,13 @@ def module_of(where: str) -> types.ModuleType:
 def digest(path: pathlib.Path) -> str:
   """Returns the SHA-256 of a file as it was when it was read."""
   if path not in _hashes:
-    _hashes[path] = _digest(path)
+    _hashes[path] = digest_now(path)
   return _hashes[path]
+
+
+def digest_now(path: pathlib.Path) -> str:
+  """Returns the SHA-256 of a file as it is, which may be edited since."""
+  return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def near(name: str, known: Iterable[str]) -> str:
@@ -179,7 +184,7 @@ def _read_again_if_edited(module: types.ModuleType) -> None:
   edited = [
       name
       for name, path in files.items()
-      if path in _hashes and _digest(path) != _hashes[path]
+      if path in _hashes and digest_now(path) != _hashes[path]
   ]
   if not edited or module.__name__ not in _read:
     return
@@ -192,7 +197,7 @@ def _read_again_if_edited(module: types.ModuleType) -> None:
       assert file is not None
       exec(compile(file.read_bytes(), str(file), 'exec'), vars(each))
   for path in files.values():
-    _hashes[path] = _digest(path)
+    _hashes[path] = digest_now(path)
 
 
 def _loaded(path: pathlib.Path) -> types.ModuleType | None:
@@ -209,7 +214,3 @@ def _near_file(path: pathlib.Path) -> str:
   if not folder.is_dir():
     return ''
   return near(path.name, [each.name for each in folder.glob('*.py')])
-
-
-def _digest(path: pathlib.Path) -> str:
-  return hashlib.sha256(path.read_bytes()).hexdigest()

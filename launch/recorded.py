@@ -152,7 +152,9 @@ def located(
           f'run could name to call whatever it likes; {remedy}.'
       )
     is_there = path.is_file()
-    if is_there and (imports.digest(path) == file['sha256'] or accept_changes):
+    # An edited file is read again: what it was when it was read is no matter.
+    is_unchanged = is_there and imports.digest_now(path) == file['sha256']
+    if is_there and (is_unchanged or accept_changes):
       known[name] = path
     elif not accept_changes:
       what = 'is not what it was' if is_there else 'is missing'

@@ -222,7 +222,7 @@ class PoisonTest(parameterized.TestCase):
     values['config'][f'{argument}_arg'] = {}
     values['code'] = {part: {
         'path': str(path),
-        'sha256': digest or imports._digest(pathlib.Path(path)),
+        'sha256': digest or imports.digest_now(pathlib.Path(path)),
     }}
     config.write_text(json.dumps(values))
 
@@ -248,7 +248,7 @@ class PoisonTest(parameterized.TestCase):
   def test_code_in_the_work_directory(self, kind):
     path = self.module(self.run_dir / 'poison.py')
     for named in (path, self.root / 'elsewhere' / '..' / 'run' / 'poison.py'):
-      self.name(named, kind, digest=imports._digest(path))
+      self.name(named, kind, digest=imports.digest_now(path))
       self.refused('is in the work directory itself')
 
   def test_code_that_is_not_what_is_recorded(self):
