@@ -26,6 +26,7 @@ from . import (
   checkpoint_contents,
   checkpoint_errors,
   checkpoint_files,
+  checks,
   distribution,
 )
 from . import variables as variables_lib
@@ -94,8 +95,7 @@ class Checkpointer:
     Raises:
       ValueError: If max_to_keep is not positive.
     """
-    if max_to_keep < 1:
-      raise ValueError(f'max_to_keep: expected at least 1, got {max_to_keep}.')
+    checks.size('max_to_keep', max_to_keep)
     self._directory = directory
     self._variables = dict(variables)
     self._allowed: dict[str, Any] = {'optional': optional, 'ignored': ignored}

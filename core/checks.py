@@ -11,7 +11,7 @@ all shapes are known, it is the tensor itself, and the graph gets nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import tensorflow as tf
@@ -179,13 +179,6 @@ def leading(argument: str, weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
 
   Raises:
     ValueError: If the weights have no axes, or others than the values.
-
-  Example:
-    >>> import tensorflow as tf
-    >>> from core import checks
-    >>> weights = tf.constant([0.0, 1.0])
-    >>> checks.leading('weights', weights, tf.ones([2, 3])).numpy().tolist()
-    [[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
   """
   own, wanted = weights.shape.rank, values.shape.rank
   if wanted is None or not own or own > wanted:
@@ -235,8 +228,11 @@ def number(argument: str, value: Any) -> None:
     value: A Python or NumPy number, or a tensor ``[]``.
 
   Raises:
+    TypeError: If it is None or a string.
     ValueError: If it is a `tf.Variable` or has axes.
   """
+  if value is None or isinstance(value, str):
+    raise TypeError(f'{argument}: expected a number, got {value!r}.')
   if isinstance(value, tf.Variable):
     raise ValueError(
         f'{argument}: expected a number, got a tf.Variable, which would be '
@@ -247,20 +243,6 @@ def number(argument: str, value: Any) -> None:
   axes = getattr(value, 'shape', ())
   if tf.TensorShape(axes).rank != 0:
     raise ValueError(f'{argument}: expected one number, got shape {axes}.')
-
-
-def numbers(**values: Any) -> None:
-  """Checks several hyper-parameters by `number`, but for those that are None.
-
-  Args:
-    **values: The values by the name of their argument.
-
-  Raises:
-    ValueError: If one is a `tf.Variable` or has axes.
-  """
-  for argument, value in values.items():
-    if value is not None:
-      number(argument, value)
 
 
 def integers(argument: str, tensor: tf.Tensor) -> None:
@@ -301,19 +283,39 @@ def in_range(
   )
 
 
-def sizes(argument: str, *numbers: int) -> None:
-  """Checks that sizes are at least 1.
+def size(argument: str, number: int, low: int = 1) -> None:
+  """Checks that a size is an integer, and large enough.
 
   Args:
     argument: The name of the argument, for the message.
-    *numbers: The sizes.
+    number: The size.
+    low: The least that will do.
 
   Raises:
-    ValueError: If one is not.
+    TypeError: If it is no integer.
+    ValueError: If it is less.
   """
-  if min(numbers, default=1) < 1:
-    given = numbers[0] if len(numbers) == 1 else numbers
-    raise ValueError(f'{argument}: expected at least 1, got {given}.')
+  if not hasattr(number, '__index__'):
+    raise TypeError(f'{argument}: expected an integer, got {number!r}.')
+  if number < low:
+    raise ValueError(f'{argument}: expected at least {low}, got {number}.')
+
+
+def sizes(argument: str, numbers: Sequence[int]) -> None:
+  """Checks several sizes: integers that are at least 1.
+
+  Args:
+    argument: The name of the argument, for the message.
+    numbers: The sizes.
+
+  Raises:
+    TypeError, ValueError: As `size` does.
+  """
+  if isinstance(numbers, str) or not isinstance(numbers, Iterable):
+    what = 'a sequence of integers'
+    raise TypeError(f'{argument}: expected {what}, got {numbers!r}.')
+  for each in numbers:
+    size(argument, each)
 
 
 def rate(argument: str, value: float) -> None:
@@ -396,4 +398,3 @@ def static(argument: str, value: Any) -> Any:
         ' number (with inject_hyperparams, name it in static_args).'
     )
   return value.numpy()
-

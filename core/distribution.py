@@ -35,8 +35,7 @@ def set_virtual_devices(num_devices: int) -> None:
     ValueError: If num_devices is not positive.
     RuntimeError: If TensorFlow has already initialized its devices.
   """
-  if num_devices < 1:
-    raise ValueError(f'num_devices: expected at least 1, got {num_devices}.')
+  checks.size('num_devices', num_devices)
   cpu = tf.config.list_physical_devices('CPU')[0]
   tf.config.set_logical_device_configuration(
       cpu, [tf.config.LogicalDeviceConfiguration()] * num_devices

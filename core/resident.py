@@ -87,7 +87,7 @@ def batched(
     >>> resident.batched([4, 2, 0], global_batch_size=2).numpy().tolist()
     [[4, 2], [0, -1]]
   """
-  checks.sizes('global_batch_size', global_batch_size)
+  checks.size('global_batch_size', global_batch_size)
   order = tf.convert_to_tensor(order)
   checks.integers('order', order)
   order = tf.cast(order, tf.int32)

@@ -22,9 +22,15 @@ def tensors(arrays: Mapping[str, Any]) -> dict[str, Any]:
     The tensors.
 
   Raises:
+    TypeError: If they are no mapping.
     ValueError: If they are of different numbers of examples, or a name is one
       that batches have a meaning for.
   """
+  if not isinstance(arrays, Mapping):
+    raise TypeError(
+        "arrays: expected a mapping of names to arrays, such as {'image': "
+        f"images, 'label': labels}}, got a {type(arrays).__name__}."
+    )
 
   def convert(part: Any) -> Any:
     if isinstance(part, Mapping):

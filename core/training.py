@@ -114,7 +114,7 @@ def make_train_step(
   strategy = strategy or tf.distribute.get_strategy()
   belonging.check_compiled(extent, strategy)
   if micro_batch_size is not None:
-    checks.sizes('micro_batch_size', micro_batch_size)
+    checks.size('micro_batch_size', micro_batch_size)
 
   @_compiled_if(extent == compilation.Extent.PARTS)
   def gradients_of(

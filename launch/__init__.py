@@ -12,7 +12,7 @@ from typing import Any
 
 from core import processor
 
-from . import interruption
+from . import aliases, interruption
 
 # While Python looks for a program of ours, and imports what it needs, the first
 # argument is this. Whoever imports the package keeps their signals.
@@ -21,6 +21,9 @@ _is_module = sys.argv[:1] == ['-m'] and any(
 )
 if _is_module or os.path.basename(sys.argv[0]).startswith('quatrain-'):
   interruption.leave_at_once()
+
+if __name__ == 'launch':
+  aliases.install()
 
 # Set before TensorFlow is imported. Without a GPU it reports each missing CUDA
 # library as an error; with one, its errors are the user's business.

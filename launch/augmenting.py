@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -10,6 +11,7 @@ from core import augmentation, objectives, random
 from pipelines import spec as spec_lib
 
 from . import config as config_lib
+from . import own as own_parts
 from . import parts, programs
 
 # Folded into the seed of the augmentations: a user's own draws other numbers.
@@ -28,17 +30,36 @@ def own(config: config_lib.Config) -> augmentation.Augmenter | None:
   if config.augment is None:
     return None
   function = parts.bind('augment', config.augment, config.augment_arg)
+  flag = f'--augment={own_parts.shown(config.augment)}'
 
   def augment(batch: objectives.Batch, seed: tf.Tensor) -> objectives.Batch:
     with parts.mistakes_in_own('augment', config.augment):
       result = function(batch, random.fold_in(seed, _OWN_AUGMENTATION))
-      if not isinstance(result, Mapping) or batch.keys() - result.keys():
-        raise TypeError(
-            f'expected a batch with {", ".join(batch)}, got {result!r}'
-        )
+    if not isinstance(result, Mapping) or batch.keys() - result.keys():
+      raise programs.UserError(
+          f'{flag}: expected a batch with {", ".join(batch)}, got {result!r}.'
+      )
+    for name, before in batch.items():
+      _check_size(flag, name, before, result[name])
     return result
 
   return augment
+
+
+def _check_size(flag: str, name: str, before: Any, now: Any) -> None:
+  """Refuses another number of examples than before, where both are known.
+
+  Raises:
+    UserError: If it is another.
+  """
+  if isinstance(before, Mapping) or isinstance(now, Mapping):
+    return
+  old, new = tf.TensorShape(before.shape), tf.TensorShape(now.shape)
+  if not new[:1].is_compatible_with(old[:1]):
+    raise programs.UserError(
+        f'{flag}: expected as many examples as in the batch, {name} {old}, got '
+        f'{new}.'
+    )
 
 
 def built_in(

@@ -20,6 +20,7 @@ class Calls:
   Attributes:
     size: How many steps the next call takes.
     strategy: The strategy of the run.
+    is_alone: Whether there is no other worker.
     last_seconds: How long the last call took, the mean over workers.
     is_warm: Whether there was a call: the first one traces and compiles.
     timed_seconds: How long all calls took but the first.
@@ -37,6 +38,9 @@ class Calls:
     """
     self.size = 1
     self.strategy = strategy
+    self.is_alone = not isinstance(
+        strategy, tf.distribute.MultiWorkerMirroredStrategy
+    )
     self.last_seconds = 0.0
     self.is_warm = False
     self.timed_seconds = 0.0

@@ -19,6 +19,8 @@ from . import option_flags, options, training_options, typed_json
 flags.disclaim_key_flags()
 
 _MAX_INT = 2**31 - 1
+# Mappings of which the first entry that fits counts.
+_ORDERED = ('learning_rates',)
 # The schedule that is the same however long the run is.
 _ENDLESS = 'constant'
 # What version 0.1.0 wrote: a file without these is not that of a run. Any other
@@ -200,5 +202,11 @@ def changes(
   return {
       name: [before.get(name), now.get(name)]
       for name in {**before, **now}
-      if before.get(name) != now.get(name)
+      if _ordered(name, before.get(name)) != _ordered(name, now.get(name))
   }
+
+
+def _ordered(name: str, value: Any) -> Any:
+  """Returns a value of which the order counts where it decides something."""
+  is_ordered = name in _ORDERED and isinstance(value, Mapping)
+  return list(value.items()) if is_ordered else value

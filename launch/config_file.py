@@ -41,6 +41,7 @@ class ConfigFile:
       data: data_lib.DataSpec,
       code: code_files.Code | None,
       initial: Mapping[str, Any] | None,
+      files: str | None,
   ) -> None:
     """Writes that of a new run; see `workdir.Workdir.write_config`.
 
@@ -51,6 +52,7 @@ class ConfigFile:
     checksums.write(self._directory, data)
     json_files.write(self.path, {
         **_fields(config, data, code, initial),
+        'files': files,
         'environment': environment.describe(),
         'first_checkpoint': None,
         'stopped': None,
@@ -67,6 +69,7 @@ class ConfigFile:
       code: code_files.Code | None,
       stopped: Mapping[str, Any] | None,
       initial: Mapping[str, Any] | None,
+      files: str | None,
   ) -> None:
     """Takes what changes into the history; see `workdir.Workdir.record`.
 
@@ -79,6 +82,7 @@ class ConfigFile:
     json_files.write(self.path, {
         **values,
         **_fields(config, data, code, initial),
+        'files': files,
         'stopped': stopped,
         'history': [*values.get('history', []), event],
     })

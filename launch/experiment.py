@@ -161,6 +161,7 @@ class Experiment:
     self.build()
     names = list(variables.trainable(self.model))
     optimizing.check_patterns(self.config, names)
+    optimizing.freeze_statistics(self.config, self.model)
     if self.config.plateau_patience is not None:
       self.rate_factor = tf.Variable(1.0, trainable=False)
     is_float16 = self.config.precision == 'float16'

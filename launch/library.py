@@ -12,13 +12,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from pipelines import datasets, encoding
+from pipelines import datasets
 
 from . import config as config_lib
 from . import (
@@ -31,6 +31,7 @@ from . import (
   typed_json,
   unseen,
 )
+from . import inputs as inputs_lib
 
 Config = config_lib.Config
 Result = results.Result
@@ -82,10 +83,11 @@ class Loaded:
     """Predicts.
 
     Args:
-      inputs: An array ``[num_examples, ...]`` of each input by name, as the
-        data set has them; the array alone if there is one input; or a list of
-        raw examples, each a mapping of columns or features to values, as
-        `pipelines.encoding` takes them.
+      inputs: A list of records, each a mapping of columns or features to
+        values, as `pipelines.encoding` takes them; a mapping of columns to
+        lists; an array ``[num_examples, ...]`` of each input by name, as the
+        data set has them; or, of a run with one input, a list or an array of
+        its values alone. See `inputs.encoded`.
       may_lack: Whether a number of a raw example may be missing; it then counts
         as the mean.
 
@@ -94,23 +96,12 @@ class Loaded:
 
     Raises:
       DataError: If something is missing or does not fit.
+      ValueError: If it is none of these.
     """
     spec = self._run.experiment.data.spec
-    if _are_records(inputs):
-      records = [
-          encoding.Record(f'example {index}', values)
-          for index, values in enumerate(inputs)
-      ]
-      encoded = encoding.encode(records, spec, may_lack=may_lack)
-      return self._predictor(encoded.arrays)
-    if not isinstance(inputs, Mapping):
-      if len(spec.inputs) != 1:
-        raise ValueError(
-            f'inputs: expected a mapping of {", ".join(spec.inputs)}, got a '
-            f'{type(inputs).__name__}.'
-        )
-      inputs = {next(iter(spec.inputs)): inputs}
-    return self._predictor(predicting.checked(inputs, spec))
+    return self._predictor(
+        inputs_lib.encoded(inputs, spec, may_lack=may_lack)
+    )
 
   def evaluate(
       self, dataset: Dataset | None = None, split: str = 'test'
@@ -235,12 +226,3 @@ def _of_config(name: str, part: Any) -> Any:
   if isinstance(part, str) or callable(part):
     return part
   raise TypeError(f'{name}: expected {expected}, got {type(part).__name__}.')
-
-
-def _are_records(inputs: Any) -> bool:
-  return (
-      isinstance(inputs, Sequence)
-      and not isinstance(inputs, str)
-      and bool(inputs)
-      and all(isinstance(each, Mapping) for each in inputs)
-  )

@@ -151,15 +151,25 @@ def run(
       seconds = time.monotonic() - started
       is_interrupted = now.calls.agree(seconds, size, interrupted.signal)
       now.unsaved_secs += now.calls.last_seconds
+      is_cut = now.step in ahead
       for hook, at in zip(hooks, due, strict=True):
         if at <= now.step:
           reason = hook(now.step, now.values)
           if reason is not None and now.stopped is None:
             now.stopped = Stopped(now.step, hook.name, reason)
+      # A hook may take long. Several workers ask where all have called one.
+      if not is_interrupted and (is_cut or now.calls.is_alone):
+        is_interrupted = _anywhere(now, interrupted.signal)
     for hook in hooks:
       hook.end(now.step)
   # One that came after the last step, in its validation or save, counts too.
+  is_interrupted = _anywhere(now, interrupted.signal)
+  return interrupted.signal or is_interrupted * signal.SIGTERM
+
+
+def _anywhere(now: Now, number: int) -> bool:
+  """Returns whether a signal came to any worker; every worker must ask."""
   (signals,) = distribution.mean_over_workers(
-      now.calls.strategy, [float(interrupted.signal > 0)]
+      now.calls.strategy, [float(number > 0)]
   )
-  return interrupted.signal or (signals > 0) * signal.SIGTERM
+  return signals > 0

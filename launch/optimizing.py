@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from core import optimizers
+from core import layers, optimizers, variables
 
 from . import config as config_lib
 from . import parts, programs, schedules
@@ -45,6 +45,29 @@ def make(
         {config.freeze: optimizers.set_to_zero(), '.*': optimizer}
     )
   return optimizer
+
+
+def freeze_statistics(config: config_lib.Config, model: Any) -> None:
+  """Freezes each batch norm all of whose variables `--freeze` matches.
+
+  It is then normalised by its moving statistics in training too: by those of
+  the batch, the layers behind it would see other numbers in evaluation.
+
+  Args:
+    config: The config.
+    model: The model; its variables are made.
+  """
+  if config.freeze is None:
+    return
+  frozen = {
+      id(variable)
+      for name, variable in variables.named(model).items()
+      if re.fullmatch(config.freeze, name)
+  }
+  for layer in model.submodules:
+    if isinstance(layer, layers.BatchNorm):
+      own = {id(variable) for variable in layer.variables}
+      layer.is_frozen = bool(own) and own <= frozen
 
 
 def check_patterns(config: config_lib.Config, names: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ and what a JSON file may hold.
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import re
 import types
@@ -119,7 +120,7 @@ class Options:
     """
     hints = typing.get_type_hints(type(self))
     for name, spec in declared(self).items():
-      value = typed_json.tuples(getattr(self, name))
+      value = typed_json.tuples(_several(getattr(self, name), hints[name]))
       object.__setattr__(self, name, value)
       if not typed_json.fits(value, hints[name]) or not _is_within(value, spec):
         raise ValueError(
@@ -133,6 +134,16 @@ class Options:
         for name, spec in declared(self).items()
         if spec.kind in kinds
     }
+
+
+def _several(value: Any, hint: Any) -> Any:
+  """Returns parts in a tuple, for one alone or names with commas between."""
+  if hint == tuple[Part, ...]:
+    if isinstance(value, str):  # As a flag has them.
+      return tuple(filter(None, map(str.strip, value.split(','))))
+    if callable(value):
+      return (value,)
+  return value
 
 
 def plain(hint: Any) -> tuple[Any, tuple[str, ...]]:
@@ -193,7 +204,12 @@ def _expected(hint: Any, spec: Option) -> str:
     what = f'{",".join(spec.names)}'
   elif origin is tuple:
     numbers = {float: 'numbers', int: 'integers'}
-    what = numbers.get(args[0], 'names')
+    what = numbers.get(args[0], 'names, or functions')
+  elif any(
+      typing.get_origin(each) is collections.abc.Callable
+      for each in typing.get_args(hint)
+  ):
+    what = 'a name, or a function that makes one'
   else:
     what = {
         bool: 'True or False',

@@ -15,6 +15,8 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import tensorflow as tf
+
 from . import arguments, built_in, imports, programs, trials
 from . import own as own_parts
 
@@ -78,6 +80,11 @@ def find(kind: str, part: Any, known: _Known | None = None) -> Any:
   if not callable(found):
     raise programs.UserError(
         f'{flag}: expected what can be called, got {type(found).__name__}.'
+    )
+  if kind == 'model' and isinstance(found, tf.Module):
+    raise programs.UserError(
+        f'{flag}: expected what makes a model, such as its class, got one that '
+        'is made; a run makes it by its seed, on its devices. A Task takes one.'
     )
   return found
 

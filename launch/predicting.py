@@ -21,6 +21,8 @@ from . import programs, tasks
 _BATCH_SIZE = 250
 # A value of more numbers than this is no set of columns of a CSV file.
 _MAX_CELLS = 1_000
+# By how much pixels in [0, 1] may lie beyond, such as after a resize.
+_ROUNDING = 1e-3
 Columns = dict[str, np.ndarray]
 
 
@@ -134,7 +136,13 @@ def checked(
           f'inputs: there is no {name!r} ({feature.kind} '
           f'{list(feature.shape)}), but {", ".join(inputs) or "nothing"}.'
       )
-    array = np.asarray(inputs[name])
+    try:
+      array = np.asarray(inputs[name])
+    except ValueError as error:  # Lists of different lengths.
+      raise errors.DataError(
+          f'inputs: {name}: {errors.one_line(error)}; expected the same shape '
+          'of every example.'
+      ) from None
     if array.ndim == 1 and feature.shape == (1,):
       array = array[:, np.newaxis]  # As a data set may have given it.
     if array.shape[1:] != feature.shape or not array.ndim or not len(array):
@@ -144,6 +152,16 @@ def checked(
       )
     is_scaled = feature.kind == spec_lib.IMAGE and array.dtype.kind == 'f'
     dtype = np.dtype(np.float32 if is_scaled else feature.dtype)
+    if array.dtype.kind not in 'biuf':
+      raise errors.DataError(
+          f'inputs: {name} is {array.dtype}; expected {dtype.name}.'
+      )
+    if is_scaled and not np.all(np.abs(array - 0.5) <= 0.5 + _ROUNDING):
+      raise errors.DataError(
+          f'inputs: {name} is {array.dtype} from {array.min():g} to '
+          f'{array.max():g}; expected uint8 from 0 to 255, or floats from 0 '
+          'to 1.'
+      )
     cast = array.astype(dtype)
     if dtype.kind in 'iu' and not np.array_equal(cast, array):
       raise errors.DataError(

@@ -10,6 +10,7 @@ from . import (
   building,
   checksums,
   code_files,
+  data_files,
   init_from,
   loop,
   programs,
@@ -218,6 +219,7 @@ def go_on(
       code,
       resumed.stopped,
       initial,
+      data_files.stamp(experiment.config),
   )
   notes = [
       f'{error} It is kept aside, as damaged-*, from the next checkpoint on.'

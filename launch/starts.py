@@ -29,6 +29,7 @@ class Start:
     environment: Versions and variables, see `environment.describe`.
     history: What later starts changed: `step`, `wall_time` and `changes`.
     shapes: On how many workers and replicas it was trained, from which step on.
+    files: What `data_files.stamp` was of its data.
   """
 
   config: config_lib.Config
@@ -40,6 +41,7 @@ class Start:
   environment: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   history: Sequence[Mapping[str, Any]] = ()
   shapes: Sequence[Mapping[str, Any]] = ()
+  files: str | None = None
 
   @classmethod
   def from_json(cls, values: Mapping[str, Any]) -> Start:
@@ -76,6 +78,8 @@ class Start:
     environment = values.get('environment', {})
     if not isinstance(environment, dict):
       raise ValueError(f'its environment is {environment!r}')
+    if not isinstance(values.get('files'), str | None):
+      raise ValueError(f'its files is {values["files"]!r}')
     config = config_lib.Config.from_json(values.get('config'))
     return cls(
         config.at(values.get('program')),
@@ -87,6 +91,7 @@ class Start:
         environment,
         history,
         shapes,
+        values.get('files'),
     )
 
 

@@ -15,6 +15,7 @@ from pipelines import batches, datasets
 
 from . import (
   building,
+  data_files,
   devices,
   init_from,
   interruption,
@@ -114,10 +115,11 @@ def _run(
     if directory.exists():
       stack.enter_context(directory.locked(say))
       resumed = resuming.check(directory, config)
-      if resumed.is_complete:
+      if resumed.is_complete and not (
+          needs_state or data_files.may_differ(resumed.before, config)
+      ):
         say(results.complete(directory))
-        if not needs_state:
-          return _result(directory, None)
+        return _result(directory, None)
     else:
       init_from.find(config)  # Before the data are prepared.
     experiment, dataset = _prepare(config)
@@ -128,6 +130,10 @@ def _run(
           experiment.data,
           accept_changes=config.accept_changes,
       )
+      if resumed.is_complete:
+        say(results.complete(directory))
+        if not needs_state:
+          return _result(directory, None)
     training = _build(
         experiment,
         dataset,
@@ -157,6 +163,7 @@ def _run(
           experiment.data,
           recorded.sources(config),
           training.initial.to_json() if training.initial else None,
+          data_files.stamp(config),
       )
     if is_chief:
       directory.config_file.note_shape(

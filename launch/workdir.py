@@ -138,6 +138,7 @@ class Workdir:
       data: data_lib.DataSpec,
       code: code_files.Code | None = None,
       initial: Mapping[str, Any] | None = None,
+      files: str | None = None,
   ) -> None:
     """Starts the run: writes config.json.
 
@@ -146,9 +147,10 @@ class Workdir:
       data: What the run's models know of the data.
       code: The files of the user's parts.
       initial: What `--init_from` gave it.
+      files: What `data_files.stamp` is of its data.
     """
     if self._is_chief:
-      self.config_file.write(config, data, code, initial)
+      self.config_file.write(config, data, code, initial, files)
 
   def record(
       self,
@@ -159,6 +161,7 @@ class Workdir:
       code: code_files.Code | None = None,
       stopped: Mapping[str, Any] | None = None,
       initial: Mapping[str, Any] | None = None,
+      files: str | None = None,
   ) -> None:
     """Changes config.json, and keeps what changed in its history.
 
@@ -171,10 +174,11 @@ class Workdir:
       code: As for `write_config`.
       stopped: As for `saving`.
       initial: As for `write_config`.
+      files: As for `write_config`.
     """
     if self._is_chief and changes:
       self.config_file.record(
-          step, changes, config, data, code, stopped, initial
+          step, changes, config, data, code, stopped, initial, files
       )
 
   def read_start(self) -> starts.Start:

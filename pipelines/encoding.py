@@ -86,6 +86,8 @@ def encode(
   A feature takes the value of its own name: of an image a path or nested
   integers, of a text a string, of others numbers, nested as the feature's shape
   says. One with columns takes their values by name where its own is not there.
+  Values are read as the cells of a table are: without spaces around them, and
+  missing by `rows.is_missing`.
 
   Args:
     records: The examples; values that no input asks for are passed over.
@@ -229,8 +231,12 @@ class _Encoder:
   ) -> list[tuple[str, Any]]:
     """Returns the value of each column of a feature."""
     value = record.values.get(name)
-    if isinstance(value, list) and len(value) == len(columns):
-      return list(zip(columns, value, strict=True))
+    if len(columns) == 1 and _is_cell(value):
+      value = [value]
+    if isinstance(value, list | tuple | np.ndarray) and (
+        len(value) == len(columns)
+    ):
+      return [(c, _cell(v)) for c, v in zip(columns, value, strict=True)]
     return [(column, self._value(record, column)) for column in columns]
 
   def _value(self, record: Record, column: str) -> Any:
@@ -240,13 +246,12 @@ class _Encoder:
           f'{record.name}: there is no column {column!r}'
           f'{rows.nearest(column, list(record.values))}'
       )
-    value = record.values[column]
-    return None if value == '' else value
+    return _cell(record.values[column])
 
   def _number(self, record: Record, column: str, value: Any) -> float:
     try:
       cell = '' if value is None else str(value)
-      return table.number(cell, self._may_lack, 'may_lack')
+      return table.number(cell, '' if self._may_lack else _LACKS_NUMBER)
     except ValueError as error:
       raise _wrong(record, column, value, str(error)) from None
 
@@ -260,12 +265,15 @@ class _Encoder:
     for row, record in enumerate(self._records):
       cells = self._cells(record, name, columns)
       for place, (column, value) in enumerate(cells):
-        if value is None and table.MISSING not in known[place]:
+        text = '' if value is None else str(value)
+        # One that training had by that name, as arrays may, is none missing.
+        is_missing = rows.is_missing(text) and text not in known[place]
+        if is_missing and table.MISSING not in known[place]:
           raise _wrong(
               record, column, value,
               'a category is missing, and none was in training',
           )
-        text = table.MISSING if value is None else str(value)
+        text = table.MISSING if is_missing else text
         found[row, place] = known[place].get(text, 0)
     for place, column in enumerate(columns):
       self._tell_unknown(column, found[:, place])
@@ -311,7 +319,7 @@ class _Encoder:
     files = {}
     for index, record in enumerate(self._records):
       value = self._value(record, name)
-      if isinstance(value, str):
+      if isinstance(value, str | os.PathLike):
         files[index] = os.path.join(record.folder, os.path.expanduser(value))
       else:
         array[index] = self._array(record, name, feature)
@@ -360,10 +368,26 @@ class _Encoder:
     )
 
 
+_LACKS_NUMBER = 'a number is missing; may_lack counts it as the mean'
+
+
+def _is_cell(value: Any) -> bool:
+  """Returns whether a value is one number or text, and there."""
+  return isinstance(value, str | bool | int | float | np.generic)
+
+
+def _cell(value: Any) -> Any:
+  """Returns a value as a table has it: None if it is nothing."""
+  if isinstance(value, np.generic):
+    value = value.item()
+  value = value.strip() if isinstance(value, str) else value
+  return None if isinstance(value, str) and not value else value
+
+
 def _wrong(
     record: Record, column: str, value: Any, what: str
 ) -> errors.DataError:
-  shown = repr(value)
+  shown = ' '.join(repr(value).split())
   shown = shown if len(shown) < 40 else f'{shown[:40]}...'
   return errors.DataError(
       f'{record.name}, column {column!r}: '

@@ -53,6 +53,9 @@ def prefixed(where: str) -> Iterator[None]:
   try:
     yield
   except DataError as error:
-    if str(error).startswith(where):
+    text = str(error)
+    if text.startswith(where):
       raise
-    raise DataError(f'{where}: {error}') from error.__cause__
+    # What is said of the set as a whole begins with the same word.
+    start = f'{where.partition(":")[0]}: '
+    raise DataError(f'{where}: {text.removeprefix(start)}') from error.__cause__

@@ -26,6 +26,8 @@ class ImageFiles:
     arrays: The other features, ``[num_examples, ...]``.
     spec: The features; `image` is read from the files.
     resizes: Whether images are resized to the shape of the spec.
+    orientations: How the pixels of each file are stored, see `images.upright`.
+      If None, all are upright.
     is_resident: False.
   """
 
@@ -33,6 +35,7 @@ class ImageFiles:
   arrays: Mapping[str, np.ndarray]
   spec: spec.Spec
   resizes: bool = False
+  orientations: np.ndarray | None = None
   is_resident: bool = dataclasses.field(default=False, init=False)
 
   @property
@@ -71,10 +74,14 @@ class ImageFiles:
     """
     shape = self.spec[spec.IMAGE].shape
     loaded = self._order.load(keys)
-    paths = tf.gather(self._path_tensor, keys)
+    files = [tf.gather(self._path_tensor, keys)]
+    if self.orientations is not None:
+      files.append(tf.gather(self.orientations, keys))
     loaded[spec.IMAGE] = tf.map_fn(
-        lambda path: images.read(path, shape, self.resizes),
-        paths,
+        lambda file: images.read(
+            file[0], shape, self.resizes, orientation=[*file, None][1]
+        ),
+        files,
         fn_output_signature=tf.TensorSpec(shape, tf.uint8),
     )
     return {name: loaded[name] for name in (*self.spec, 'index')}

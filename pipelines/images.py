@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -19,6 +20,9 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 # Markers of a JPEG's frame, and those without a length.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ALONE = frozenset((0x01, *range(0xD0, 0xD9)))
+# Where a JPEG has its Exif; and the orientations that lie on a side.
+_APP1, _EXIF, _ORIENTATION_TAG = 0xE1, b'Exif\0\0', 0x0112
+_LYING = (5, 6, 7, 8)
 _BATCH_SIZE = 256
 # Nothing here is for AutoGraph, which would take most of the time of a start.
 _not_converted = tf.autograph.experimental.do_not_convert
@@ -32,12 +36,15 @@ class Header(NamedTuple):
     width: The number of columns.
     channels: 1 grey, 3 colours; 2 and 4 are these with transparency.
     bits: The number of bits of a channel.
+    orientation: How the pixels are stored, 1 to 8 as Exif says; height and
+      width are those of the upright image.
   """
 
   height: int
   width: int
   channels: int
   bits: int
+  orientation: int = 1
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
@@ -106,6 +113,7 @@ def _bmp_header(file: BinaryIO, start: bytes) -> Header:
 
 def _jpeg_header(file: BinaryIO) -> Header:
   """Goes from segment to segment, up to the one of the frame."""
+  orientation = 1
   while True:
     mark, marker = struct.unpack('>BB', file.read(2))
     while marker == 0xFF:  # Filled up.
@@ -117,8 +125,69 @@ def _jpeg_header(file: BinaryIO) -> Header:
     [length] = struct.unpack('>H', file.read(2))
     if marker in _FRAMES:
       bits, height, width, parts = struct.unpack('>BHHB', file.read(6))
-      return Header(height, width, 1 if parts == 1 else 3, bits)
-    file.seek(length - 2, os.SEEK_CUR)
+      if orientation in _LYING:
+        height, width = width, height
+      return Header(height, width, 1 if parts == 1 else 3, bits, orientation)
+    if marker != _APP1:
+      file.seek(length - 2, os.SEEK_CUR)
+      continue
+    segment = file.read(length - 2)
+    if segment.startswith(_EXIF):
+      orientation = _orientation(segment[len(_EXIF) :])
+
+
+def _orientation(tiff: bytes) -> int:
+  """Reads the orientation of a block of Exif; 1 where it says none.
+
+  Reference:
+    CIPA DC-008, Exif 2.32, 4.6.4: tag 0x0112 of the first directory.
+  """
+  order = '>' if tiff.startswith(b'MM') else '<'
+  with contextlib.suppress(struct.error):  # Cut short, maybe.
+    [place] = struct.unpack_from(f'{order}I', tiff, 4)
+    [count] = struct.unpack_from(f'{order}H', tiff, place)
+    for entry in range(place + 2, place + 2 + 12 * count, 12):
+      tag, _, _, value = struct.unpack_from(f'{order}HHIH', tiff, entry)
+      if tag == _ORIENTATION_TAG:
+        return value if 1 <= value <= 8 else 1
+  return 1
+
+
+def orientations(paths: Sequence[str]) -> np.ndarray:
+  """Returns how the pixels of files are stored.
+
+  Args:
+    paths: The files.
+
+  Returns:
+    int32 ``[num_images]``, 1 to 8; 1 also of what cannot be read.
+  """
+  found = np.ones(len(paths), np.int32)
+  for index, path in enumerate(paths):
+    with contextlib.suppress(errors.DataError):
+      found[index] = read_header(path).orientation
+  return found
+
+
+def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+  """Turns and mirrors an image as its orientation says.
+
+  Args:
+    image: ``[H, W, C]`` as it is stored.
+    orientation: An integer ``[]``, 1 to 8: where the first row and the first
+      column of the stored image belong, as Exif numbers it.
+
+  Returns:
+    ``[H, W, C]``, or ``[W, H, C]`` where it lies on its side.
+  """
+
+  def where(numbers: Sequence[int], change: Callable) -> tf.Tensor:
+    is_one = tf.reduce_any(tf.equal(orientation, numbers))
+    return tf.cond(is_one, lambda: change(image), lambda: image)
+
+  image = where(_LYING, lambda x: tf.transpose(x, [1, 0, 2]))
+  image = where((2, 3, 6, 7), lambda x: tf.reverse(x, [1]))
+  return where((3, 4, 7, 8), lambda x: tf.reverse(x, [0]))
 
 
 def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
@@ -172,6 +241,7 @@ def read(
     shape: tuple[int, ...],
     resizes: bool,
     is_mask: bool = False,
+    orientation: tf.Tensor | None = None,
 ) -> tf.Tensor:
   """Reads an image; running it fails where the file is broken.
 
@@ -180,11 +250,14 @@ def read(
     shape: (H, W, C) to return.
     resizes: Whether images of other sizes are resized; else they fail.
     is_mask: Whether values are classes.
+    orientation: How it is stored, see `upright`. If None, it is upright.
 
   Returns:
     uint8 of the shape.
   """
   image = decode(tf.io.read_file(path), shape[-1])
+  if orientation is not None:
+    image = upright(image, orientation)
   image = resize(image, shape[:2], is_mask=is_mask) if resizes else image
   return tf.ensure_shape(image, shape)
 
@@ -266,11 +339,13 @@ def _readable(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """Yields batches of the images that can be read, and their indices."""
   return (
-      tf.data.Dataset.from_tensor_slices(list(paths))
+      tf.data.Dataset.from_tensor_slices((list(paths), orientations(paths)))
       .enumerate()
       .map(
           _not_converted(
-              lambda index, path: (index, read(path, shape, resizes, is_mask))
+              lambda index, file: (
+                  index, read(file[0], shape, resizes, is_mask, file[1])
+              )
           ),
           num_parallel_calls=tf.data.AUTOTUNE,
       )
@@ -310,7 +385,8 @@ def why_broken(
     RuntimeError: If it can be read now: the fault was the machine's.
   """
   try:
-    read(tf.constant(path), shape, resizes)
+    [orientation] = orientations([path])
+    read(tf.constant(path), shape, resizes, orientation=orientation)
   except (tf.errors.OpError, ValueError) as error:
     return errors.one_line(error)
   raise RuntimeError(

@@ -69,6 +69,8 @@ def _unknown(name: str, folder: str | None) -> str:
   with contextlib.suppress(StopIteration):  # No such folder.
     known += next(os.walk(folder))[1] if folder else []
   close = difflib.get_close_matches(name, known, n=3)
+  if os.path.isdir(name):
+    close.append(f'folder:{name}')
   meant = f'; did you mean {" or ".join(close)}?' if close else '.'
   return (
       f'dataset: TFDS does not know {name!r}, nor is it prepared in '

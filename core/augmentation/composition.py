@@ -61,8 +61,8 @@ def augment(
   checks.one_of('flip', flip, FLIPS)
   checks.one_of('padding', padding, shifts.PADDINGS)
   checks.in_range('erasing_probability', erasing_probability, 0, 1)
-  if max_shift < 0:
-    raise ValueError(f'max_shift: expected at least 0, got {max_shift}.')
+  checks.size('max_shift', max_shift, low=0)
+  checks.number('salt', salt)
 
   def augmentation(batch: Batch, seed: tf.Tensor) -> Batch:
     _check_batch(batch, flip, max_shift)

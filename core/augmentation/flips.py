@@ -107,6 +107,7 @@ def alternating_flips(
   checks.integers('index', index)
   checks.integers('epoch', epoch)
   checks.rank('index', index, 1)
+  checks.number('salt', salt)
   index, epoch = checks.same_shape(index=index, epoch=epoch)
   salted = tf.cast(index, tf.int64) ^ _hash(tf.constant(salt, tf.int64))
   return (_hash(salted) + tf.cast(epoch, tf.int64)) % 2 == 1

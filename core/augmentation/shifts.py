@@ -112,7 +112,6 @@ def random_offsets(
   """
   seed = tf.convert_to_tensor(seed)
   checks.shape('seed', seed, [2])
-  if max_shift < 0:
-    raise ValueError(f'max_shift: expected at least 0, got {max_shift}.')
+  checks.size('max_shift', max_shift, low=0)
   numbers = random.uniform(seed, [batch_size, 2])
   return tf.cast(tf.floor(numbers * (2 * max_shift + 1)), tf.int32) - max_shift

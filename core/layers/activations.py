@@ -68,8 +68,12 @@ class Softmax(snt.Module):
     Args:
       axis: The axis of the classes.
       name: Name of the module.
+
+    Raises:
+      TypeError: If the axis is no number.
     """
     super().__init__(name=name)
+    checks.number('axis', axis)
     self.axis = axis
 
   def build(self, input_shape: Sequence[int | None]) -> None:

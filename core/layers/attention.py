@@ -72,8 +72,7 @@ class MultiHeadAttention(snt.Module):
         'output_size': 1 if output_size is None else output_size,
     }
     for argument, size in sizes.items():
-      if size < 1:
-        raise ValueError(f'{argument}: expected at least 1, got {size}.')
+      checks.size(argument, size)
     checks.rate('dropout_rate', dropout_rate)
     self.num_heads = num_heads
     self.key_size = key_size

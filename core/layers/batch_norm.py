@@ -35,6 +35,13 @@ class BatchNorm(snt.Module):
   precision with float32 statistics, and compile with XLA on one replica. Where
   one replica trains without XLA, TensorFlow's fused kernel computes the same.
 
+  One that `is_frozen` normalises by its averages in training too, and leaves
+  them as they are: what fine-tuning wants of a layer whose scale and offset are
+  not trained, as ``trainable = False`` does in Keras.
+
+  Attributes:
+    is_frozen: Whether it is. Set it before the train step is traced.
+
   Reference:
     Ioffe and Szegedy 2015, Batch normalization, algorithms 1 and 2. ``keras.
     layers.BatchNormalization(synchronized=True)``, whose moving averages start
@@ -80,10 +87,7 @@ class BatchNorm(snt.Module):
       ValueError: If momentum or eps is out of range.
     """
     super().__init__(name=name)
-    if not 0 <= momentum < 1:
-      raise ValueError(
-          f'momentum: expected a number in [0, 1), got {momentum}.'
-      )
+    checks.rate('momentum', momentum)
     checks.in_range('eps', eps, 0, math.inf)
     self.momentum = momentum
     self.eps = eps
@@ -91,6 +95,7 @@ class BatchNorm(snt.Module):
     self.offset_init = offset_init or snt.initializers.Zeros()
     self.with_scale = with_scale
     self.with_offset = with_offset
+    self.is_frozen = False
     # Made by `build`.
     self.scale: tf.Variable = None
     self.offset: tf.Variable = None
@@ -150,6 +155,7 @@ class BatchNorm(snt.Module):
     """
     inputs = tf.convert_to_tensor(inputs)
     self.build(inputs.shape)
+    is_training = is_training and not self.is_frozen
     if is_training and weights is None:
       weights = padding.counted(inputs)
     if is_training and weights is None and _has_kernel(inputs):

@@ -112,9 +112,9 @@ class Conv2D(snt.Module):
       ValueError: If a size is not positive or the padding is unknown.
     """
     super().__init__(name=name)
-    checks.sizes('num_channels', num_channels)
-    checks.sizes('kernel_size', kernel_size)
-    checks.sizes('stride', stride)
+    checks.size('num_channels', num_channels)
+    checks.size('kernel_size', kernel_size)
+    checks.size('stride', stride)
     checks.one_of('padding', padding, ('SAME', 'VALID'))
     self.num_channels = num_channels
     self.kernel_size = kernel_size

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import sonnet as snt
 import tensorflow as tf
 
+from .. import checks
 from . import activations
 
 
@@ -55,8 +56,7 @@ class Dense(snt.Module):
       ValueError: If num_units is not positive or the activation is unknown.
     """
     super().__init__(name=name)
-    if num_units < 1:
-      raise ValueError(f'num_units: expected at least 1, got {num_units}.')
+    checks.size('num_units', num_units)
     self.num_units = num_units
     self.activation = activations.activation(activation)
     self.linear = snt.Linear(num_units, with_bias, w_init, b_init)

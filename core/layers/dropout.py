@@ -39,8 +39,7 @@ class Dropout(snt.Module):
       ValueError: If the rate is out of range.
     """
     super().__init__(name=name)
-    if not 0 <= rate < 1:
-      raise ValueError(f'rate: expected a number in [0, 1), got {rate}.')
+    checks.rate('rate', rate)
     self.rate = rate
 
   def build(self, input_shape: Sequence[int | None]) -> None:

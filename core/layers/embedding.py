@@ -53,8 +53,8 @@ class Embedding(snt.Module):
       ValueError: If a size is not positive.
     """
     super().__init__(name=name)
-    checks.sizes('vocabulary_size', vocabulary_size)
-    checks.sizes('embedding_size', embedding_size)
+    checks.size('vocabulary_size', vocabulary_size)
+    checks.size('embedding_size', embedding_size)
     self.vocabulary_size = vocabulary_size
     self.embedding_size = embedding_size
     self.initializer = initializer or snt.initializers.TruncatedNormal()

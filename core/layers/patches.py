@@ -44,7 +44,11 @@ def sincos_positions(
     >>> layers.sincos_positions(2, 2, 4)[0].tolist()
     [0.0, 1.0, 0.0, 1.0]
   """
-  if size < 4 or size % 4:
+  checks.size('height', height)
+  checks.size('width', width)
+  checks.size('size', size)
+  checks.number('temperature', temperature)
+  if size % 4:
     raise ValueError(f'size: expected a multiple of 4, got {size}.')
   quarter = size // 4
   omega = temperature ** -(np.arange(quarter) / max(1, quarter - 1))
@@ -92,11 +96,8 @@ class PatchEmbedding(snt.Module):
         size, or the position is unknown.
     """
     super().__init__(name=name)
-    for argument, size in (
-        ('patch_size', patch_size), ('hidden_size', hidden_size)
-    ):
-      if size < 1:
-        raise ValueError(f'{argument}: expected at least 1, got {size}.')
+    checks.size('patch_size', patch_size)
+    checks.size('hidden_size', hidden_size)
     checks.one_of('position', position, POSITIONS)
     if position == 'sincos' and hidden_size % 4:
       raise ValueError(

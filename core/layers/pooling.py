@@ -49,8 +49,7 @@ def max_pool2d(
   """
   inputs = tf.convert_to_tensor(inputs)
   checks.rank('inputs', inputs, 4)
-  if size < 1:
-    raise ValueError(f'size: expected at least 1, got {size}.')
+  checks.size('size', size)
   if by_reshape is None:
     by_reshape = distribution.on_gpu()
   if not by_reshape:
@@ -102,9 +101,8 @@ class BlurPool(snt.Module):
       ValueError: If a number is not positive.
     """
     super().__init__(name=name)
-    for argument, number in (('filter_size', filter_size), ('stride', stride)):
-      if number < 1:
-        raise ValueError(f'{argument}: expected at least 1, got {number}.')
+    checks.size('filter_size', filter_size)
+    checks.size('stride', stride)
     self.filter_size = filter_size
     self.stride = stride
 

@@ -59,6 +59,8 @@ class Residual(snt.Module):
           'scale_init: per_channel needs the initial value, such as 1e-5, got '
           'None.'
       )
+    if scale_init is not None:
+      checks.number('scale_init', scale_init)
     self.function = function
     self.scale_init = scale_init
     self.per_channel = per_channel
@@ -159,8 +161,9 @@ def scaled_variance(
     >>> round(layers.scaled_variance(num_blocks=16).scale, 3)
     0.125
   """
-  if num_blocks < 1:
-    raise ValueError(f'num_blocks: expected at least 1, got {num_blocks}.')
+  checks.number('scale', scale)
+  checks.size('num_blocks', num_blocks)
+  checks.size('layers_per_block', layers_per_block)
   if layers_per_block < 2:
     raise ValueError(
         f'layers_per_block: expected at least 2, got {layers_per_block}; begin '

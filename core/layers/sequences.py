@@ -100,7 +100,7 @@ class AttentionPooling(snt.Module):
       ValueError: If the number of heads is not positive.
     """
     super().__init__(name=name)
-    checks.sizes('num_heads', num_heads)
+    checks.size('num_heads', num_heads)
     self.num_heads = num_heads
     self.query: tf.Variable | None = None
 

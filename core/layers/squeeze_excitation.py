@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import sonnet as snt
 import tensorflow as tf
 
+from .. import checks
 from . import dense
 
 
@@ -44,8 +45,7 @@ class SqueezeAndExcitation(snt.Module):
       ValueError: If the ratio is not positive.
     """
     super().__init__(name=name)
-    if ratio < 1:
-      raise ValueError(f'ratio: expected at least 1, got {ratio}.')
+    checks.size('ratio', ratio)
     self.ratio = ratio
     self.squeeze: dense.Dense | None = None
     self.excite: dense.Dense | None = None

@@ -58,13 +58,13 @@ def whitening_filters(
         'images: expected known height, width and channels, got shape '
         f'{images.shape}.'
     )
+  checks.size('kernel_size', kernel_size)
   if not 1 <= kernel_size <= min(images.shape[1:3]):
     raise ValueError(
         f'kernel_size: expected 1 to {min(images.shape[1:3])} for images of '
         f'shape {images.shape}, got {kernel_size}.'
     )
-  if epsilon <= 0:
-    raise ValueError(f'epsilon: expected more than 0, got {epsilon}.')
+  checks.positive('epsilon', epsilon)
   channels = images.shape[-1]
   patch_size = kernel_size**2 * channels
   patches = tf.image.extract_patches(
@@ -128,8 +128,7 @@ class WhiteningConv2D(snt.Module):
       ValueError: If the size is not positive or the padding is unknown.
     """
     super().__init__(name=name)
-    if kernel_size < 1:
-      raise ValueError(f'kernel_size: expected at least 1, got {kernel_size}.')
+    checks.size('kernel_size', kernel_size)
     checks.one_of('padding', padding, ('SAME', 'VALID'))
     self.kernel_size = kernel_size
     self.with_negatives = with_negatives

@@ -56,6 +56,7 @@ def dice(
     >>> losses.dice([[1, 1, 0, 0]], [[99.0, -99.0, -99.0, -99.0]]).numpy()
     array([0.25], dtype=float32)
   """
+  arguments.positive('smoothing', smoothing)
   return tversky(
       labels,
       logits,

@@ -221,6 +221,7 @@ def check_zero_division(zero_division: float) -> None:
   Raises:
     ValueError: If it is neither in [0, 1] nor NaN.
   """
+  checks.number('zero_division', zero_division)
   if not math.isnan(zero_division):
     checks.in_range('zero_division', zero_division, 0.0, 1.0)
 

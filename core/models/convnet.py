@@ -50,9 +50,9 @@ class ConvNet(model.Model):
       ValueError: If a size is not positive or the rate is out of range.
     """
     super().__init__(name=name)
-    checks.sizes('num_classes', num_classes)
-    checks.sizes('channels', *channels)
-    checks.sizes('hidden_size', hidden_size)
+    checks.size('num_classes', num_classes)
+    checks.sizes('channels', channels)
+    checks.size('hidden_size', hidden_size)
     checks.rate('dropout_rate', dropout_rate)
     self.convolutions = [
         layers.Conv2D(filters, 3, w_init=snt.initializers.VarianceScaling(2.0))

@@ -48,8 +48,8 @@ class MLP(model.Model):
         rate is out of range.
     """
     super().__init__(name=name)
-    checks.sizes('num_classes', num_classes)
-    checks.sizes('hidden_sizes', *hidden_sizes)
+    checks.size('num_classes', num_classes)
+    checks.sizes('hidden_sizes', hidden_sizes)
     checks.rate('dropout_rate', dropout_rate)
     self.hidden = [layers.Dense(size, activation) for size in hidden_sizes]
     self.dropout = layers.Dropout(dropout_rate)

@@ -85,15 +85,14 @@ class ReconstructingMLP(model.Model):
       ValueError: If a number is not positive or the weight is negative.
     """
     super().__init__(name=name)
-    checks.sizes('num_classes', num_classes)
+    checks.size('num_classes', num_classes)
     for argument, number in (
         ('num_units', num_units),
         ('num_blocks', num_blocks),
         ('num_loops', num_loops),
         ('layers_per_block', layers_per_block),
     ):
-      if number < 1:
-        raise ValueError(f'{argument}: expected at least 1, got {number}.')
+      checks.size(argument, number)
     checks.in_range(
         'reconstruction_weight', reconstruction_weight, 0, math.inf
     )

@@ -157,17 +157,14 @@ class ResNet(model.Model):
         stages are not as many in both sequences.
     """
     super().__init__(name=name)
-    checks.sizes('num_classes', num_classes)
-    for argument, numbers in (
-        ('blocks_per_stage', blocks_per_stage),
-        ('channels', channels),
-        ('width', [width]),
-        ('stem_channels', [stem_channels]),
-    ):
-      if not numbers or min(numbers) < 1:
-        raise ValueError(
-            f'{argument}: expected at least 1 each, got {tuple(numbers)}.'
-        )
+    checks.size('num_classes', num_classes)
+    checks.rate('batch_norm_momentum', batch_norm_momentum)
+    checks.sizes('blocks_per_stage', blocks_per_stage)
+    checks.sizes('channels', channels)
+    checks.size('width', width)
+    checks.size('stem_channels', stem_channels)
+    if not blocks_per_stage:
+      raise ValueError('blocks_per_stage: expected one or more, got none.')
     if len(blocks_per_stage) != len(channels):
       raise ValueError(
           f'channels: expected {len(blocks_per_stage)} numbers, one a stage of '

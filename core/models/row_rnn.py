@@ -49,12 +49,10 @@ class RowRNN(model.Model):
         out of range.
     """
     super().__init__(name=name)
-    checks.sizes('num_classes', num_classes)
-    if min(hidden_sizes, default=0) < 1:
-      raise ValueError(
-          'hidden_sizes: expected one or more sizes, at least 1 each, got '
-          f'{tuple(hidden_sizes)}.'
-      )
+    checks.size('num_classes', num_classes)
+    checks.sizes('hidden_sizes', hidden_sizes)
+    if not hidden_sizes:
+      raise ValueError('hidden_sizes: expected one or more sizes, got none.')
     checks.rate('dropout_rate', dropout_rate)
     self.cores = [snt.LSTM(size) for size in hidden_sizes]
     self.dropout = layers.Dropout(dropout_rate)

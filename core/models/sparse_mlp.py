@@ -50,8 +50,8 @@ class SparseMLP(model.Model):
         rate is out of range.
     """
     super().__init__(name=name)
-    checks.sizes('num_classes', num_classes)
-    checks.sizes('hidden_sizes', *hidden_sizes)
+    checks.size('num_classes', num_classes)
+    checks.sizes('hidden_sizes', hidden_sizes)
     checks.rate('dropout_rate', dropout_rate)
     sizes = [*hidden_sizes, num_classes]
     activations = [activation] * len(hidden_sizes) + ['linear']

@@ -164,21 +164,14 @@ class SpeedNet(model.Model):
       ValueError: If a number is out of its range.
     """
     super().__init__(name=name)
-    checks.sizes('num_classes', num_classes)
+    checks.size('num_classes', num_classes)
+    checks.rate('batch_norm_momentum', batch_norm_momentum)
+    checks.sizes('channels', channels)
     if not channels:
       raise ValueError('channels: expected a number for each block, got none.')
-    checks.sizes('channels', *channels)
-    if convolutions_per_block < 2:
-      raise ValueError(
-          'convolutions_per_block: expected at least 2, got '
-          f'{convolutions_per_block}.'
-      )
-    if whitening_size < 0:
-      raise ValueError(
-          f'whitening_size: expected at least 0, got {whitening_size}.'
-      )
-    if logit_scale <= 0:
-      raise ValueError(f'logit_scale: expected more than 0, got {logit_scale}.')
+    checks.size('convolutions_per_block', convolutions_per_block, low=2)
+    checks.size('whitening_size', whitening_size, low=0)
+    checks.positive('logit_scale', logit_scale)
     self.whitening = (
         # The padding keeps sides even, for the pooling.
         layers.WhiteningConv2D(whitening_size, padding='SAME')

@@ -80,10 +80,10 @@ class Tabular(model.Model):
         out of range.
     """
     super().__init__(name=name)
-    checks.sizes('num_classes', num_classes)
-    checks.sizes('vocabulary_sizes', *vocabulary_sizes)
-    checks.sizes('embedding_size', embedding_size)
-    checks.sizes('hidden_sizes', *hidden_sizes)
+    checks.size('num_classes', num_classes)
+    checks.sizes('vocabulary_sizes', vocabulary_sizes)
+    checks.size('embedding_size', embedding_size)
+    checks.sizes('hidden_sizes', hidden_sizes)
     checks.rate('dropout_rate', dropout_rate)
     checks.one_of('missing', missing, MISSING)
     self.missing = missing

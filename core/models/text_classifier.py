@@ -80,13 +80,14 @@ class TextClassifier(model.Model):
         of range, or the number of heads does not divide the embedding size.
     """
     super().__init__(name=name)
-    checks.sizes('num_classes', num_classes)
-    checks.sizes('vocabulary_size', vocabulary_size)
-    checks.sizes('embedding_size', embedding_size)
-    checks.sizes('hidden_sizes', *hidden_sizes)
+    checks.size('num_classes', num_classes)
+    checks.size('vocabulary_size', vocabulary_size)
+    checks.size('embedding_size', embedding_size)
+    checks.sizes('hidden_sizes', hidden_sizes)
     checks.one_of('pooling', pooling, POOLINGS)
     checks.rate('dropout_rate', dropout_rate)
-    if pooling == 'attention' and (num_heads < 1 or embedding_size % num_heads):
+    checks.size('num_heads', num_heads)
+    if pooling == 'attention' and embedding_size % num_heads:
       raise ValueError(
           f'num_heads: expected a divisor of the embedding size '
           f'{embedding_size}, got {num_heads}.'

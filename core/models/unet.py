@@ -117,10 +117,10 @@ class UNet(model.Model):
         is unknown or a rate is out of range.
     """
     super().__init__(name=name)
-    checks.sizes('num_classes', num_classes)
+    checks.size('num_classes', num_classes)
+    checks.sizes('channels', channels)
     if not channels:
       raise ValueError('channels: expected a number for each level, got none.')
-    checks.sizes('channels', *channels)
     checks.rate('dropout_rate', dropout_rate)
     checks.rate('batch_norm_momentum', batch_norm_momentum)
     momentum = batch_norm_momentum if with_batch_norm else None

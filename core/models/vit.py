@@ -119,17 +119,18 @@ class ViT(model.Model):
         not divide the hidden size, or a name is unknown.
     """
     super().__init__(name=name)
-    checks.sizes('num_classes', num_classes)
+    checks.size('num_classes', num_classes)
     checks.one_of('pooling', pooling, POOLINGS)
-    checks.sizes('mlp_size', mlp_size)
+    checks.size('mlp_size', mlp_size)
     checks.rate('dropout_rate', dropout_rate)
-    if num_heads < 1 or hidden_size % num_heads:
+    checks.size('hidden_size', hidden_size)
+    checks.size('num_heads', num_heads)
+    if hidden_size % num_heads:
       raise ValueError(
           f'num_heads: expected a divisor of the hidden size {hidden_size}, '
           f'got {num_heads}.'
       )
-    if num_layers < 0:
-      raise ValueError(f'num_layers: expected at least 0, got {num_layers}.')
+    checks.size('num_layers', num_layers, low=0)
     self.pooling = pooling
     self.embedding = layers.PatchEmbedding(patch_size, hidden_size, position)
     self.blocks = [

@@ -55,14 +55,15 @@ class WideAndDeep(model.Model):
         the same name.
     """
     super().__init__(name=name)
-    checks.sizes('num_classes', num_classes)
+    checks.size('num_classes', num_classes)
+    checks.number('auxiliary_weight', auxiliary_weight)
     if not 0 <= auxiliary_weight <= 1:
       raise ValueError(
           f'auxiliary_weight: expected [0, 1], got {auxiliary_weight}.'
       )
     if wide_input == deep_input:
       raise ValueError(f'wide_input: {wide_input!r} is the deep input already.')
-    checks.sizes('hidden_sizes', *hidden_sizes)
+    checks.sizes('hidden_sizes', hidden_sizes)
     self.input_names = (wide_input, deep_input)
     self.head_weights = {
         'logits': 1 - auxiliary_weight,

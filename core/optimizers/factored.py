@@ -245,6 +245,9 @@ def adafactor(
     [-1.0, 1.0]
   """
   checks.in_range('decay_offset', decay_offset, 0, math.inf)
+  checks.in_range('eps', eps, 0, math.inf)
+  if clipping_threshold is not None:
+    checks.positive('clipping_threshold', clipping_threshold)
   if momentum is not None:
     checks.rate('momentum', momentum)
   parts = [

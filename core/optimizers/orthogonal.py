@@ -297,6 +297,7 @@ def muon(
   """
   checks.rate('adam_b1', adam_b1)
   checks.rate('adam_b2', adam_b2)
+  checks.in_range('adam_eps_root', adam_eps_root, 0, math.inf)
   if muon_mask is None:
     muon_mask = lambda path, tensor: tensor.shape.rank in (2, 4)
   orthogonal = transformation.chain(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -39,6 +39,10 @@ def join(
     >>> float(schedule(5)), float(schedule(50))
     (0.5, 1.0)
   """
+  if isinstance(boundaries, str) or not isinstance(boundaries, Iterable):
+    raise TypeError(
+        f'boundaries: expected a sequence of steps, got {boundaries!r}.'
+    )
   boundaries = [checks.static('boundaries', each) for each in boundaries]
   if len(boundaries) != len(schedules) - 1:
     raise ValueError(

@@ -37,7 +37,9 @@ def numbers(**values: float | None) -> list[Any]:
   Raises:
     ValueError: If one is a `tf.Variable` or has axes.
   """
-  checks.numbers(**values)
+  for argument, value in values.items():
+    if value is not None:
+      checks.number(argument, value)
   return [wide(value) for value in values.values()]
 
 

@@ -11,9 +11,11 @@ import tensorflow as tf
 from core import losses, metrics, objectives
 from core.metrics import confusion as counting
 from core.metrics import rates
+from pipelines import spec as spec_lib
 
 from .. import config as config_lib
 from .. import data as data_lib
+from .. import programs
 from . import class_weights, classification, confusion, features, making
 from . import task as task_lib
 
@@ -85,6 +87,21 @@ class Segmentation(task_lib.Task):
     return {'mask': tf.argmax(logits, axis=-1, output_type=tf.int32)}
 
 
+def _check_size(data: data_lib.DataSpec) -> None:
+  """Refuses masks of another size than the images.
+
+  Raises:
+    UserError: If there are such.
+  """
+  for name, feature in data.spec.of_kind(spec_lib.IMAGE).items():
+    if feature.shape[:2] != data.target.shape:
+      raise programs.UserError(
+          f'dataset: {spec_lib.LABEL!r} has masks of shape '
+          f'{list(data.target.shape)}, {name!r} images of '
+          f'{list(feature.shape)}; expected masks of {list(feature.shape[:2])}.'
+      )
+
+
 def make(data: data_lib.DataSpec, config: config_lib.Config) -> Segmentation:
   """Makes the task of a config.
 
@@ -99,6 +116,7 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Segmentation:
     UserError: If a name or an argument in the config is not valid.
   """
   making.refuse_views(config, 'the mask of a view would be moved as well')
+  _check_size(data)
   num_classes = data.target.num_classes
   model = making.model(config, data, num_classes)
   inputs = features.of_data(model, data)

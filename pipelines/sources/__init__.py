@@ -22,6 +22,8 @@ _SOURCES = {
     'npz': arrays.of_npz,
     'tfds': tfds_sets.of_tfds,
 }
+# Of files that a prefix is wanted for.
+_SUFFIXES = {'.csv': 'csv', '.tsv': 'csv', '.npz': 'npz'}
 
 
 def open_dataset(
@@ -53,7 +55,26 @@ def open_dataset(
   prefix, _, rest = name.partition(':')
   if prefix in _SOURCES:
     return _SOURCES[prefix](rest, asked)
+  _check_no_path(name)
   return tfds_sets.of_tfds(name, asked)
+
+
+def _check_no_path(name: str) -> None:
+  """Refuses a path without the prefix of its source.
+
+  Raises:
+    DataError: If it is one.
+  """
+  path, mark, query = name.partition('?')
+  is_folder = os.sep in path and os.path.isdir(os.path.expanduser(path))
+  suffix = os.path.splitext(path)[1].lower()
+  prefix = 'folder' if is_folder else _SUFFIXES.get(suffix)
+  if prefix:
+    query = mark + query if query or prefix != 'csv' else '?label=COLUMN'
+    raise errors.DataError(
+        f'dataset: {name!r} is no name of a set but a path; give it as '
+        f'{prefix}:{path}{query}.'
+    )
 
 
 def route(

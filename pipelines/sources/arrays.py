@@ -229,7 +229,7 @@ def _dataset(
 
 
 def _class_names(given: Any) -> tuple[str, ...]:
-  return tuple(map(str, np.asarray(given).reshape(-1).tolist()))
+  return tuple(str(n).strip() for n in np.asarray(given).reshape(-1).tolist())
 
 
 def _check_names(splits: dict[str, dict[str, np.ndarray]]) -> None:

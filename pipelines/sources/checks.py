@@ -26,6 +26,18 @@ class Values(NamedTuple):
   notes: list[str]
 
 
+def stripped(array: np.ndarray) -> np.ndarray:
+  """Returns strings without spaces around them, other values as they are.
+
+  Cells of tables are read without them, and a value is the same whatever form
+  it comes in.
+
+  Args:
+    array: Values of any type.
+  """
+  return np.char.strip(array) if array.dtype.kind == 'U' else array
+
+
 def array_of(split: str, name: str) -> str:
   """Returns the words for the array of a split.
 

@@ -59,9 +59,12 @@ def decide(
       by its cells nor by the query.
   """
   _check(table.columns, query)
+  label = tuple(query.get('label') or query.get('classes', ()))
   if like:
     query = _like(table.columns, query, like)
-  label = tuple(query.get('label') or query.get('classes', ()))
+    trained = like[spec.LABEL].columns
+    # Columns are known by their names, not by their order.
+    label = trained if sorted(trained) == sorted(label) else label
   taken = {*label, *query.get('ignore', ()), *query.get('split', ())}
   kinds: dict[str, list[str]] = {key: [] for key in _INPUTS}
   for column in table.columns:
@@ -69,6 +72,8 @@ def decide(
       said = [key for key in _INPUTS if column in query.get(key, ())]
       kind = said[0] if said else _kind(column, table.column(column))
       kinds[kind].append(column)
+  if like:
+    kinds = {key: list(query[key]) for key in _INPUTS}
   if not any(kinds.values()):
     raise errors.DataError('no column is left to predict the label from.')
   label_kind = (
@@ -151,7 +156,7 @@ def _kind(column: str, cells: Sequence[str]) -> str:
   read = [each for each in found if each is not None]
   if len(read) == len(cells) and not all(map(math.isnan, read)):
     return 'numbers'
-  present = [cell for cell in cells if cell]
+  present = [cell for cell in cells if not rows.is_missing(cell)]
   different = set(present)
   if 0 < 2 * len(different) <= len(present):
     return 'categories'
@@ -186,7 +191,9 @@ def _label_kind(
     return spec.NUMBERS
   if said:
     return said.pop()
-  cells = [cell for cell in table.column(label[0]) if cell]
+  cells = [
+      cell for cell in table.column(label[0]) if not rows.is_missing(cell)
+  ]
   if any(rows.number(cell) is None for cell in cells):
     return spec.CLASS
   is_whole = all(cell.lstrip('+-').isdecimal() for cell in cells)

@@ -115,13 +115,19 @@ class _Folder:
       }
     return {
         split: image_files.ImageFiles(
-            self._paths(split), arrays, self.spec, self._resizes
+            self._paths(split), arrays, self.spec, self._resizes,
+            self._orientations(split),
         )
         for split, arrays in self._arrays.items()
     }
 
   def _paths(self, split: str) -> list[str]:
     return [os.path.join(self._folder, f.path) for f in self._files[split]]
+
+  def _orientations(self, split: str) -> np.ndarray | None:
+    """Returns how the images of a split are stored; None if all upright."""
+    found = [self._turned.get(file.path, 1) for file in self._files[split]]
+    return np.array(found, np.int32) if max(found) > 1 else None
 
   def _common_shape(
       self, image_size: tuple[int, int] | None
@@ -146,6 +152,11 @@ class _Folder:
               'width to resize them to.'
           )
     self._tell(headers)
+    self._turned = {
+        path: header.orientation
+        for path, header in headers.items()
+        if header.orientation > 1
+    }
     is_grey = all(header.channels < 3 for header in headers.values())
     height, width = image_size or first[1][:2]
     return height, width, 1 if is_grey else 3
@@ -159,6 +170,8 @@ class _Folder:
          'have transparency, which is dropped'),
         ([p for p, h in headers.items() if h.bits > 8],
          'have more than 8 bits a channel, and are read as 8'),
+        ([p for p, h in headers.items() if h.orientation > 1],
+         'are turned or mirrored, as their Exif says'),
     ):
       if found and (found is not grey or len(grey) < len(headers)):
         number = f'{len(found):,} of {len(headers):,} images'

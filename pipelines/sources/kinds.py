@@ -39,6 +39,9 @@ def infer(
   - other integers, booleans and strings ``[n]`` or ``[n, k]`` are `categories`;
     integers of higher rank are an `array`.
 
+  Spaces around a string do not count; else strings are what they are, words
+  such as NA too.
+
   Args:
     name: The array's name.
     splits: The array of each split, one of them 'train'.
@@ -53,6 +56,7 @@ def infer(
     DataError: If the values are none of these, or labels are missing; the first
       such example is named.
   """
+  splits = {split: checks.stripped(array) for split, array in splits.items()}
   train = splits[hashing.TRAIN]
   for split, array in splits.items():
     if array.shape[1:] != train.shape[1:] or _sort(array) != _sort(train):

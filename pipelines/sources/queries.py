@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import urllib.parse
 from collections.abc import Sequence
 
@@ -12,7 +13,12 @@ from .. import errors
 def parse(
     name: str, keys: Sequence[str], single: Sequence[str] = ()
 ) -> tuple[str, dict[str, tuple[str, ...]]]:
-  """Cuts a name at its last question mark.
+  """Cuts a name at the question mark that a query follows.
+
+  That is the first before a key and ``=``, or else the last: others belong to
+  the name of the file, which is taken as it stands. In a value, ``,`` ``&``
+  and ``%`` are written as %2C, %26 and %25, and any other character may be
+  written like that.
 
   Args:
     name: The name, with a query or without.
@@ -29,8 +35,16 @@ def parse(
     >>> from pipelines.sources import queries
     >>> queries.parse('wine.csv?label=kind&ignore=a,b', ['label', 'ignore'])
     ('wine.csv', {'label': ('kind',), 'ignore': ('a', 'b')})
+    >>> queries.parse('why?.csv?label=a=b?&ignore=c%2Cd', ['label', 'ignore'])
+    ('why?.csv', {'label': ('a=b?',), 'ignore': ('c,d',)})
   """
-  path, mark, text = name.rpartition('?')
+  known = '|'.join(map(re.escape, keys))
+  found = re.search(rf'\?(?=({known})=)', name)
+  path, mark, text = (
+      (name[: found.start()], '?', name[found.end() :])
+      if found
+      else name.rpartition('?')
+  )
   if not mark or '=' not in text:
     return name, {}
   query: dict[str, tuple[str, ...]] = {}

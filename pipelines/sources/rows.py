@@ -16,8 +16,8 @@ from .. import errors
 SEPARATORS = (',', ';', '\t')
 # Names for what a command line can hardly hold.
 _NAMED = {'tab': '\t', 'comma': ',', 'semicolon': ';', 'space': ' '}
-# What stands for a missing number; elsewhere only nothing does.
-_NO_NUMBERS = frozenset(('', 'na', 'n/a', 'nan', 'null', 'none', '?', '-'))
+# What stands for a missing value, in any case.
+_NOTHING = frozenset(('', 'na', 'n/a', 'nan', 'null', 'none', '?', '-'))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +87,27 @@ def read(path: pathlib.Path, separator: str = '') -> Rows:
   return rows
 
 
+def is_missing(text: str) -> bool:
+  """Returns whether a cell stands for a missing value.
+
+  It is the same for numbers, categories and labels, in files and in records: a
+  cell is missing if it holds nothing, NA, N/A, NaN, null, none, ? or -, in any
+  case, spaces around it not counted. A text is missing if it holds nothing.
+
+  Args:
+    text: A cell.
+
+  Returns:
+    Whether it does.
+
+  Example:
+    >>> from pipelines.sources import rows
+    >>> [rows.is_missing(cell) for cell in ('', ' NA ', 'none', '0')]
+    [True, True, True, False]
+  """
+  return text.strip().lower() in _NOTHING
+
+
 def number(text: str) -> float | None:
   """Reads a number.
 
@@ -94,8 +115,8 @@ def number(text: str) -> float | None:
     text: A cell.
 
   Returns:
-    The number, NaN where it is missing (nothing, NA, N/A, NaN, null, none, ?
-    or -, in any case), or None if the text is something else.
+    The number, NaN where it is missing by `is_missing`, or None if the text is
+    something else.
 
   Example:
     >>> from pipelines.sources import rows
@@ -105,7 +126,7 @@ def number(text: str) -> float | None:
   try:
     return None if '_' in text else float(text)  # Python reads 1_000.
   except ValueError:
-    return math.nan if text.strip().lower() in _NO_NUMBERS else None
+    return math.nan if is_missing(text) else None
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ MISSING = '(missing)'
 BETWEEN_CLASSES = '|'
 _LARGEST = float(np.finfo(np.float32).max)
 _SINGLE = ('split', 'separator', 'tokenizer')
-_KEYS = (*columns.KEYS, 'missing', 'separator', 'tokenizer')
+KEYS = (*columns.KEYS, 'missing', 'separator', 'tokenizer')
 
 
 def of_csv(name: str, chosen: options.Options) -> datasets.Dataset:
@@ -36,7 +36,8 @@ def of_csv(name: str, chosen: options.Options) -> datasets.Dataset:
       the label's too; `split` names a column of train, validation and test;
       `missing` is mean (a missing number is NaN, which counts as the mean),
       category (a missing one is a category of its own) or both; `separator`
-      and `tokenizer`. Commas join names; %2C is a comma in one, %26 an &.
+      and `tokenizer`. Commas join names; see `queries.parse` for what has to
+      be encoded in one. `rows.is_missing` tells what is missing.
     chosen: Splits, and how texts are cut.
 
   Returns:
@@ -47,7 +48,7 @@ def of_csv(name: str, chosen: options.Options) -> datasets.Dataset:
     DataError: If the query, the file or a cell does not fit; line and column
       are named.
   """
-  path, query = queries.parse(name, _KEYS, _SINGLE)
+  path, query = queries.parse(name, KEYS, _SINGLE)
   file = pathlib.Path(path).expanduser()
   with errors.prefixed(f'dataset: {file}'):
     table = rows.read(file, ''.join(query.get('separator', ())))
@@ -104,7 +105,9 @@ class _Table:
     """Makes the features that are not to be predicted."""
     values = {}
     if decided.numbers:
-      found = self._numbers(decided.numbers, MEAN in self._may_lack)
+      found = self._numbers(
+          decided.numbers, _LACKS_NUMBER if MEAN not in self._may_lack else ''
+      )
       feature = spec.Feature(
           spec.NUMBERS, found.shape[1:], 'float32', columns=decided.numbers
       )
@@ -136,7 +139,7 @@ class _Table:
   def label(self, decided: columns.Columns) -> checks.Values:
     """Makes the feature to be predicted, which is never missing."""
     if decided.label_kind == spec.NUMBERS:
-      found = self._numbers(decided.label, may_lack=False)
+      found = self._numbers(decided.label, _LACKS_LABEL)
       if len(decided.label) == 1:
         found = found[:, 0]
       feature = spec.Feature(
@@ -146,19 +149,21 @@ class _Table:
     [column] = decided.label
     cells = self._rows.column(column)
     if decided.label_kind == spec.CLASSES:
-      return self._classes(cells)
+      return self._classes(column, cells)
     for row, cell in enumerate(cells):
-      value = rows.number(cell)
-      if value is not None and math.isnan(value):
-        raise self._wrong(row, column, _LACKS_LABEL)
+      if rows.is_missing(cell):
+        raise self._wrong(row, column, _LACKS_CLASS)
     names = sorted(set(cells), key=_by_value)
     return classes.of_names(spec.LABEL, self._cut(np.array(cells)), names)
 
-  def _classes(self, cells: Sequence[str]) -> checks.Values:
+  def _classes(self, column: str, cells: Sequence[str]) -> checks.Values:
     lists = [
         {name.strip() for name in cell.split(BETWEEN_CLASSES)} - {''}
         for cell in cells
     ]
+    for row, some in enumerate(lists):
+      if any(map(rows.is_missing, some)):
+        raise self._wrong(row, column, _LACKS_CLASSES)
     names = tuple(sorted(set().union(*lists)))
     if not names:
       raise errors.DataError('classes: no row has a class.')
@@ -166,15 +171,15 @@ class _Table:
     feature = spec.Feature(spec.CLASSES, (len(names),), 'uint8', names)
     return self._split(feature, found.astype(np.uint8))
 
-  def _numbers(self, names: Sequence[str], may_lack: bool) -> np.ndarray:
-    """Returns numbers, float32 ``[num_rows, num_columns]``."""
+  def _numbers(self, names: Sequence[str], lacks: str) -> np.ndarray:
+    """Returns numbers, float32 ``[num_rows, num_columns]``; see `number`."""
     found = np.empty([len(self._rows.cells), len(names)], np.float32)
     for place, column in enumerate(names):
       cells = self._rows.column(column)
       read = np.array([rows.number(cell) for cell in cells], np.float64)
       for row in np.flatnonzero(~(np.abs(read) <= _LARGEST)).tolist():
         try:
-          number(cells[row], may_lack)
+          number(cells[row], lacks)
         except ValueError as error:
           raise self._wrong(row, column, str(error)) from None
       checks.told_apart(f'column {column!r}', read)
@@ -185,7 +190,10 @@ class _Table:
     """Returns categories, strings ``[num_rows, num_columns]``."""
     found = []
     for column in names:
-      cells = self._rows.column(column)
+      cells = [
+          '' if rows.is_missing(cell) else cell
+          for cell in self._rows.column(column)
+      ]
       if '' in cells and CATEGORY not in self._may_lack:
         raise self._wrong(cells.index(''), column, _LACKS_CATEGORY)
       found.append([cell or MISSING for cell in cells])
@@ -197,7 +205,7 @@ class _Table:
     if not self._may_lack:
       for column, found in zip(names, cells, strict=True):
         if '' in found:
-          raise self._wrong(found.index(''), column, _LACKS_CATEGORY)
+          raise self._wrong(found.index(''), column, _LACKS_TEXT)
     return [' '.join(filter(None, row)) for row in zip(*cells, strict=True)]
 
   def _own_splits(self, query: columns.Query) -> list[str]:
@@ -230,19 +238,27 @@ class _Table:
     )
 
 
-_LACKS_LABEL = 'a label cannot be missing; a class needs another name'
-_LACKS_CATEGORY = f'missing={CATEGORY} counts it as a category of its own'
+_LACKS_NUMBER = (
+    f'a number is missing; missing={MEAN} counts it as the mean'
+)
+_LACKS_CATEGORY = (
+    f'a category is missing; missing={CATEGORY} counts it as one of its own'
+)
+_LACKS_TEXT = f'a text is missing; missing={CATEGORY} counts it as an empty one'
+_LACKS_LABEL = 'a label cannot be missing; leave its row out'
+_LACKS_CLASS = f'{_LACKS_LABEL}, or give a class of that name another one'
+_LACKS_CLASSES = (
+    'it stands for a missing label; an empty cell stands for none of the '
+    'classes, and a class of that name needs another one'
+)
 
 
-def number(
-    cell: str, may_lack: bool, remedy: str = f'missing={MEAN}'
-) -> float:
+def number(cell: str, lacks: str) -> float:
   """Reads a number that fits float32.
 
   Args:
     cell: Its text.
-    may_lack: Whether it may be missing.
-    remedy: What lets it be missing, for the message.
+    lacks: What to say, and to do, if it is missing; empty if it may be.
 
   Returns:
     The number, NaN where it is missing.
@@ -253,10 +269,8 @@ def number(
   found = rows.number(cell)
   if found is None:
     raise ValueError('expected a number')
-  if math.isnan(found) and not may_lack:
-    raise ValueError(
-        f'a number is missing; {remedy} counts it as the mean, in inputs'
-    )
+  if math.isnan(found) and lacks:
+    raise ValueError(lacks)
   if abs(found) > _LARGEST:
     raise ValueError('expected a finite number of float32')
   return found

@@ -324,7 +324,7 @@ def _decoded(array: np.ndarray, column: _Column) -> np.ndarray:
   """Returns texts as strings, and classes of inputs by their names."""
   if array.dtype == object:
     strings = [item.decode('utf-8', 'replace') for item in array.ravel()]
-    return np.array(strings, dtype=str).reshape(array.shape)
+    return checks.stripped(np.array(strings, dtype=str)).reshape(array.shape)
   if column.is_scalar and column.class_names:
     return np.array(('', *column.class_names))[array + 1]
   return array

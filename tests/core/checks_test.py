@@ -78,10 +78,28 @@ class ChecksTest(parameterized.TestCase):
       (
           'sizes',
           ValueError,
-          r'x: expected at least 1, got \(3, 0\)',
-          lambda: checks.sizes('x', 3, 0),
+          'x: expected at least 1, got 0',
+          lambda: checks.sizes('x', [3, 0]),
       ),
-      ('size', ValueError, 'x: .* got -1', lambda: checks.sizes('x', -1)),
+      ('size', ValueError, 'x: .* got -1', lambda: checks.size('x', -1)),
+      (
+          'size_of_text',
+          TypeError,
+          "x: expected an integer, got '64'",
+          lambda: checks.size('x', '64'),
+      ),
+      (
+          'one_size',
+          TypeError,
+          'x: expected a sequence of integers, got 64',
+          lambda: checks.sizes('x', 64),
+      ),
+      (
+          'number_of_text',
+          TypeError,
+          "x: expected a number, got '0.5'",
+          lambda: checks.rate('x', '0.5'),
+      ),
       (
           'batch',
           ValueError,

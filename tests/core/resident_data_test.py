@@ -56,6 +56,20 @@ class ResidentTest(parameterized.TestCase, tf.test.TestCase):
     tf.nest.map_structure(self.assertAllClose, sums, total)
     self.assertAllClose(variables, expected.variables)
 
+  @parameterized.parameters(
+      ((np.ones(3), np.ones(3)),), ([np.ones(3)],), (np.ones(3),), (None,)
+  )
+  def test_arrays_without_names(self, arrays):
+    task = tasks.TASKS['tokens']
+    state = tasks.make_state(task, tasks.OPTIMIZER)
+    with self.assertRaisesRegex(
+        TypeError, r'^arrays: expected a mapping .* got a \w+\.'
+    ):
+      resident.make_train_loop(
+          state, task.objective, tasks.OPTIMIZER, task.metric, arrays,
+          virtual_devices.mirrored(1),
+      )
+
   def test_a_last_row_that_is_not_full(self):
     task = tasks.TASKS['tokens']
     order = np.arange(_NUM_EXAMPLES)[::-1][:10]

@@ -46,6 +46,26 @@ class ConfigTest(absltest.TestCase):
           values, [config.to_json()[name], other.to_json()[name]]
       )
 
+  def test_the_order_of_learning_rates_counts(self):
+    one, other = (
+        runs.config(
+            learning_rates=dict(pairs), model_arg=dict(pairs)
+        ).to_json()
+        for pairs in ([('a', 1.0), ('b', 2.0)], [('b', 2.0), ('a', 1.0)])
+    )
+    self.assertEqual(list(config_lib.changes(one, other)), ['learning_rates'])
+    self.assertEmpty(config_lib.changes(one, json.loads(json.dumps(one))))
+
+  def test_several_parts_may_be_one_or_names_with_commas(self):
+    function = lambda: None
+    for given, expected in (
+        ('a', ('a',)), ('a, b', ('a', 'b')), ('', ()), (['a', 'b'], ('a', 'b')),
+        (function, (function,)), ([function, 'a'], (function, 'a')),
+    ):
+      for name in ('metrics', 'hooks'):
+        config = config_lib.Config(**{name: given})
+        self.assertEqual(getattr(config, name), expected)
+
   def test_where_it_is_computed_is_kept_apart(self):
     config = runs.config(
         workdir='w', data_dir='d', archives_dir='a', strategy='one_device',
@@ -172,10 +192,11 @@ class ValueTest(parameterized.TestCase):
       ({'image_size': (8, 0)}, 'image_size: expected HEIGHT,WIDTH from 1'),
       ({'class_weights': (-1.0,)}, 'class_weights: expected numbers from 0 to'),
       ({'class_weights': 'even'}, 'class_weights: .* or balanced or None'),
-      ({'metrics': 'accuracy'}, 'metrics: expected names'),
+      ({'metrics': 3}, 'metrics: expected names, or functions'),
       ({'metrics': (3,)}, 'metrics: expected names'),
       ({'model_arg': [1]}, 'model_arg: expected a mapping of names'),
-      ({'model': 3}, 'model: expected'),
+      ({'model': 3}, 'model: expected a name, or a function that makes one'),
+      ({'model': math}, 'model: expected a name, or a func.* got <module'),
   )
   def test_what_does_not_fit_is_refused(self, values, message):
     with self.assertRaisesRegex(ValueError, f'^{message}'):

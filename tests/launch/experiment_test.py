@@ -10,9 +10,9 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import distribution, layers, training, variables
+from launch import augmenting, optimizing, programs, reading
 from launch import data as data_lib
 from launch import experiment as experiment_lib
-from launch import programs, reading
 from launch.tasks import classification
 from pipelines import spec as spec_lib
 from tests import small_datasets, virtual_devices
@@ -120,6 +120,44 @@ class OptimizerTest(absltest.TestCase):
       self.assertAlmostEqual(
           float(experiment.schedule(steps - 1)), 1 / steps, places=6
       )
+
+
+class FreezeTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      ('.*norm.*', True), ('.*(scale|offset)', False), ('.*moving.*', False),
+      (None, False),
+  )
+  def test_a_batch_norm_as_a_whole(self, pattern, is_frozen):
+    norm, other = layers.BatchNorm(), layers.BatchNorm()
+    model = tf.Module()
+    model.norm, model.other = norm, other
+    for layer in (norm, other):
+      layer.build([None, 3])
+    config = runs.config(freeze=pattern)
+    optimizing.freeze_statistics(config, model)
+    self.assertEqual((norm.is_frozen, other.is_frozen), (is_frozen, False))
+
+
+class AugmentTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      (lambda x: x[:1],), (lambda x: tf.concat([x, x], 0),),
+      (lambda x: tf.reduce_sum(x),),
+  )
+  def test_of_another_number_of_examples(self, change):
+
+    def mine(batch, seed):
+      del seed
+      return {**batch, 'image': change(batch['image'])}
+
+    augment = augmenting.own(runs.config(augment=mine))
+    with self.assertRaisesRegex(
+        programs.UserError,
+        r'^--augment=mine: expected as many examples as in the batch, image '
+        r'\(3, 8, 8, 1\), got \(',
+    ):
+      augment({'image': tf.ones([3, 8, 8, 1])}, tf.zeros([2], tf.int32))
 
 
 class InputTest(absltest.TestCase):

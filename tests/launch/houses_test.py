@@ -1,6 +1,6 @@
 """Runs of a task that is not of images: a regression of a table.
 
-Covers: checksums.
+Covers: checksums, data_files.
 """
 
 from __future__ import annotations
@@ -66,8 +66,22 @@ class HousesTest(absltest.TestCase):
     ended = train(4, accept_changes=True)
     self.assertEqual(ended.code, 0, ended.err)
     self.assertEqual(train(5).code, 0)
+    kept = arrays['validation_label'].copy()
     arrays['validation_label'][2:4] += 1
     self.assertIn('differs is example 2 of validation', train(6).err)
+    # Nor is it said to be complete on them; files of the same bytes are fine.
+    ended = train(5)
+    self.assertEqual((ended.code, ended.out), (2, ''))
+    self.assertIn('differs is example 2 of validation', ended.err)
+    arrays['validation_label'] = kept
+    ended = train(5)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertIn('is complete', ended.out)
+    path.rename(path.with_name('elsewhere.npz'))
+    ended = runs.train(
+        self.root / 'run', dataset=f'npz:{path}', num_steps=5, **houses.CONFIG
+    )
+    self.assertIn('is complete', ended.out)
 
   def test_evaluate_and_export(self):
     workdir = shutil.copytree(houses.finished(), self.root / 'run')

@@ -81,7 +81,7 @@ class PredictTest(parameterized.TestCase):
           {'numbers': [[1.0, 2.0]], 'categories': [[0], [1]]},
           '1 of numbers, 2 of categories',
       ),
-      ([[1.0, 2.0]], 'expected a mapping of numbers, categories'),
+      ([[1.0, 2.0]], 'or a mapping of numbers, categories to arrays'),
       ([{'rooms': 1, 'kind': 'flat'}], "no column 'area'"),
   )
   def test_what_does_not_fit(self, inputs, message):

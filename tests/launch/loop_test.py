@@ -129,6 +129,24 @@ class LoopTest(parameterized.TestCase):
         self.seen, [('one', 6, 6), ('one', 'end', 6), ('one', 'close')]
     )
 
+  @parameterized.parameters(_Hook, _Each)
+  def test_a_signal_in_a_hook_ends_the_run_after_it(self, kind):
+
+    class Interrupting(kind):
+
+      def __call__(self, step, values):
+        if step >= 6:
+          os.kill(os.getpid(), signal.SIGTERM)
+        return super().__call__(step, values)
+
+    number = self.run_loop(
+        Interrupting('one', 6, 12, seen=[]), _Hook('two', 6, seen=self.seen)
+    )
+    self.assertEqual(number, signal.SIGTERM)
+    self.assertEqual(sum(self.calls[-1]), self.now.step)
+    self.assertBetween(self.now.step, 6, 9)  # The call that reached step 6.
+    self.assertIn(('two', 'end', self.now.step), self.seen)
+
   def test_hooks_are_closed_after_an_error(self):
     def fail(step):
       raise ZeroDivisionError(step)

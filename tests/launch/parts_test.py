@@ -224,6 +224,13 @@ class OwnTest(_TestCase):
     with self.assertRaisesRegex(programs.UserError, '--hook_arg=step: no such'):
       several.hooks(['my_parts:hook'], {'hook.step': 7})
 
+  def test_a_model_that_is_made_is_none_that_makes_one(self):
+    with self.assertRaisesRegex(
+        programs.UserError,
+        '^--model=.*: expected what makes a model, such as its class, got one',
+    ):
+      parts.find('model', models.REGISTRY['mlp'](num_classes=3))
+
   @parameterized.parameters(
       ('model', 'my_parts.py:Ned', 'my_parts.py has no Ned; it has Net, .*'
        'did you mean Net'),

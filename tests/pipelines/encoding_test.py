@@ -110,6 +110,43 @@ class EncodingTest(_FilesTest):
     self.assertEqual(found.arrays['categories'].tolist(), [[1]])
     self.assertEmpty(found.notes)
 
+  @parameterized.parameters('', ' ', None, 'NA', ' nan', 'none', '?', '-')
+  def test_what_is_missing_in_records_is_what_is_in_tables(self, value):
+    features = dict(_TABLE.features)
+    features['categories'] = spec.Feature(
+        'categories', (1,), 'int32', columns=('c',),
+        vocabularies=(('', table.MISSING, 'Ulm'),),
+    )
+    records = [encoding.Record('0', {**_ROW, 'a': value, 'c': value})]
+    found = encoding.encode(records, spec.Spec(features), may_lack=True).arrays
+    np.testing.assert_array_equal(found['numbers'], [[np.nan, 2.5]])
+    self.assertEqual(found['categories'].tolist(), [[1]])
+    for change, words in (
+        ({'a': value}, "column 'a': .*; a number is missing; may_lack"),
+        ({'c': value}, "column 'c': .*; a category is missing, and none was"),
+    ):
+      with self.assertRaisesRegex(errors.DataError, words):
+        encoding.encode([encoding.Record('0', {**_ROW, **change})], _TABLE)
+
+  def test_a_category_of_arrays_may_have_any_name(self):
+    features = dict(_TABLE.features)
+    features['categories'] = spec.Feature(
+        'categories', (1,), 'int32', columns=('c',),
+        vocabularies=(('', 'NA', 'Ulm'),),
+    )
+    records = [encoding.Record('0', {**_ROW, 'c': 'NA'})]
+    found = encoding.encode(records, spec.Spec(features))
+    self.assertEqual(found.arrays['categories'].tolist(), [[1]])
+
+  def test_spaces_around_values_do_not_count(self):
+    spaced = {k: f' {v} ' for k, v in _ROW.items()}
+    found, expected = (
+        encoding.encode([encoding.Record('0', row)], _TABLE).arrays
+        for row in (spaced, _ROW)
+    )
+    for name, array in expected.items():
+      np.testing.assert_array_equal(found[name], array, name)
+
   def test_lines_of_text(self):
     path = self.write('new.txt', 'ab\r\n\nc')
     found = self.read(path, data_spec=_TEXT)

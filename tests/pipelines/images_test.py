@@ -60,7 +60,7 @@ class ImagesTest(parameterized.TestCase):
     path = self.write(
         _bmp(pixels) if kind == 'bmp' else tf.io.encode_png(pixels)
     )
-    self.assertEqual(images.read_header(path), (*_SHAPE, channels, 8))
+    self.assertEqual(images.read_header(path)[:4], (*_SHAPE, channels, 8))
     kept = 1 if channels == 1 else 3
     decoded = images.decode(tf.io.read_file(path), kept)
     np.testing.assert_array_equal(decoded, pixels[..., :kept])
@@ -75,20 +75,53 @@ class ImagesTest(parameterized.TestCase):
     # A long comment in front of the frame.
     comment = b'\xff\xfe' + struct.pack('>H', 60_002) + b'\xff' * 60_000
     path = self.write(content[:2] + comment + content[2:])
-    self.assertEqual(images.read_header(path), (*_SHAPE, channels, 8))
+    self.assertEqual(images.read_header(path)[:4], (*_SHAPE, channels, 8))
     decoded = images.decode(tf.io.read_file(path), channels)
     np.testing.assert_allclose(decoded, pixels, atol=2)
 
+  @parameterized.product(orientation=tuple(range(1, 9)), order=('<', '>'))
+  def test_the_orientation_of_exif(self, orientation, order):
+    # Grey, and of blocks of eight, which a JPEG keeps.
+    stored = np.kron([[0, 90], [170, 255], [40, 130]], np.ones([8, 8]))
+    # What Exif says of the first stored row and the first stored column.
+    upright = {
+        1: stored,
+        2: stored[:, ::-1],
+        3: stored[::-1, ::-1],
+        4: stored[::-1],
+        5: stored.T,
+        6: np.rot90(stored, -1),
+        7: stored[::-1, ::-1].T,
+        8: np.rot90(stored),
+    }[orientation]
+    path = self.write(image_folders.oriented(
+        stored[..., None].astype(np.uint8), orientation, order
+    ))
+    header = images.read_header(path)
+    self.assertEqual(header, (*upright.shape, 1, 8, orientation))
+    loaded, broken = images.load([path], (*upright.shape, 1), resizes=False)
+    self.assertEmpty(broken)
+    np.testing.assert_allclose(loaded[0, ..., 0], upright, atol=3)
+
+  @parameterized.parameters(
+      b'', b'II*\0', b'II*\0\x08\0\0\0', b'II*\0\xff\xff\xff\xff',
+      b'II*\0\x08\0\0\0\xff\xff', b'MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\t',
+  )
+  def test_exif_that_says_no_orientation(self, tiff):
+    pixels = np.full([*_SHAPE, 1], 200, np.uint8)
+    path = self.write(image_folders.with_exif(pixels, tiff))
+    self.assertEqual(images.read_header(path), (*_SHAPE, 1, 8, 1))
+
   def test_gif(self):
     path = self.write(_GIF)
-    self.assertEqual(images.read_header(path), (1, 1, 3, 8))
+    self.assertEqual(images.read_header(path)[:4], (1, 1, 3, 8))
     decoded = images.decode(tf.io.read_file(path), 3)
     np.testing.assert_array_equal(decoded, [[[255, 255, 255]]])
 
   def test_deep_png(self):
     pixels = np.full([2, 3, 1], 0x1234, np.uint16)
     path = self.write(tf.io.encode_png(pixels))
-    self.assertEqual(images.read_header(path), (2, 3, 1, 16))
+    self.assertEqual(images.read_header(path)[:4], (2, 3, 1, 16))
     decoded = images.decode(tf.io.read_file(path), 1)
     np.testing.assert_array_equal(decoded, np.full([2, 3, 1], 0x12))
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
 from absl.testing import absltest, parameterized
 
 from tests.core.conformance import (
@@ -27,6 +31,26 @@ _LINES = {
 }
 
 
+# Values that are wrong wherever an argument has the annotation.
+_OTHERS: dict[str, tuple[Any, ...]] = {
+    'int': ('64', None),
+    'int | None': ('64',),
+    'float': ('0.5',),
+    'float | None': ('0.5',),
+    'Sequence[int]': (64, '64', ('64',), None),
+    'tuple[int, ...]': (64, '64', ('64',), None),
+}
+
+
+def _of_other_types(function: Any) -> Iterator[tuple[str, Any]]:
+  """Yields arguments that are sizes or numbers, and what is neither."""
+  is_class = isinstance(function, type)
+  source = function.__init__ if is_class else function
+  for name, parameter in inspect.signature(source).parameters.items():
+    for value in _OTHERS.get(str(parameter.annotation), ()):
+      yield name, value
+
+
 class BadCallsTest(parameterized.TestCase):
 
   def test_every_public_name_that_may_raise_has_a_line(self):
@@ -49,6 +73,14 @@ class BadCallsTest(parameterized.TestCase):
             ),
         ):
           function(**{**line.good, argument: value})
+    for argument, value in _of_other_types(function):
+      with (
+          self.subTest(argument=argument, value=value),
+          self.assertRaisesRegex(
+              (ValueError, TypeError), rf'^(?=.*\b{argument}\b).*: '
+          ),
+      ):
+        function(**{**line.good, argument: value})
     for shape in line.shapes:
       with (
           self.subTest(shape=shape),

@@ -38,7 +38,21 @@ def _train(norm, x, weights=None):
   return y, *tape.gradient(loss, [x, norm.scale, norm.offset])
 
 
-class BatchNormTest(parameterized.TestCase):
+class BatchNormTest(parameterized.TestCase, tf.test.TestCase):
+
+  def test_frozen_is_evaluation(self):
+    norm = layers.BatchNorm()
+    x = tf.constant(_draw((12, 3)))
+    norm(x, is_training=True)
+    norm.is_frozen = True
+    before = [variable.numpy() for variable in norm.variables]
+    np.testing.assert_array_equal(
+        norm(2 * x, is_training=True), norm(2 * x, is_training=False)
+    )
+    for old, variable in zip(before, norm.variables):
+      np.testing.assert_array_equal(variable, old)
+    norm.is_frozen = False
+    self.assertNotAllClose(norm(2 * x, True), norm(2 * x, False))
 
   @parameterized.parameters(*_SHAPES)
   def test_equals_keras(self, *shape):

@@ -35,6 +35,22 @@ def _make(num_replicas=1, **changes):
 
 class SegmentationTest(parameterized.TestCase):
 
+  @parameterized.parameters((6, 5), (5, 6), (12, 12))
+  def test_masks_have_the_size_of_their_images(self, *size):
+    data = training.data_of(
+        {
+            'image': spec_lib.Feature('image', (6, 6, 1), 'uint8'),
+            'label': spec_lib.Feature('mask', size, 'int32', _NAMES),
+        },
+        num_train=8,
+    )
+    with self.assertRaisesRegex(
+        programs.UserError,
+        rf"'label' has masks of shape \[{size[0]}, {size[1]}\], 'image' "
+        r'images of \[6, 6, 1\]; expected masks of \[6, 6\]',
+    ):
+      training.make(data)
+
   def test_is_learned(self):
     task = _make()
     self.assertEqual((task.monitor, task.direction), ('mean_iou', 'max'))

@@ -68,6 +68,29 @@ class FolderTest(_FolderTest):
     self.assertEqual(dataset.split('test').arrays['label'].tolist(), [0, 1])
     self.assertEmpty(dataset.notes)
 
+  @parameterized.parameters(4.0, 0.0)
+  def test_images_are_upright_in_memory_and_on_disk(self, budget):
+    stored = np.kron([[0, 90], [170, 255], [40, 130]], np.ones([8, 8]))
+    upright = np.rot90(stored, -1)
+    for path, image, orientation in (
+        ('a/1.jpg', upright, 1), ('a/2.jpg', stored, 6),
+        ('b/3.jpg', upright[::-1, ::-1], 3),
+    ):
+      (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+      (self.folder / path).write_bytes(
+          image_folders.oriented(image[..., None].astype(np.uint8), orientation)
+      )
+    dataset = self.open(**_WHOLE, memory_budget_gb=budget)
+    self.assertEqual(dataset.spec['image'].shape, (16, 24, 1))
+    self.assertIn(
+        '2 of 3 images are turned or mirrored, as their Exif says: a/2.jpg, '
+        'b/3.jpg.', dataset.notes,
+    )
+    split = dataset.split('train')
+    [loaded] = split.keys().batch(3).map(split.load)
+    for image in loaded['image'][..., 0].numpy():
+      np.testing.assert_allclose(image, upright, atol=3)
+
   def test_splits_by_the_hash_of_the_path(self):
     paths = sorted(f'{"ab"[i % 2]}/{i}.png' for i in range(40))
     self.write(*paths)

@@ -54,6 +54,17 @@ class KindsTest(parameterized.TestCase):
     self.assertEqual(arrays['train'].shape, (len(array), *shape))
 
   @parameterized.parameters('label', 'x')
+  def test_spaces_around_strings_do_not_count(self, name):
+    spaced, plain = [' a', 'a ', ' NA', ''], ['a', 'a', 'NA', '']
+    for wrap in (np.array, lambda x: np.array(x)[:, None]):
+      if name == 'x' or wrap is np.array:
+        (feature, found, _), (expected, arrays, _) = (
+            _infer(name, wrap(each)) for each in (spaced, plain)
+        )
+        self.assertEqual(feature, expected)
+        np.testing.assert_array_equal(found['train'], arrays['train'])
+
+  @parameterized.parameters('label', 'x')
   def test_numbers_that_float32_cannot_tell_apart(self, name):
     numbers = np.array([[0.0, 1e9], [1.0, 1e9 + 1], [2.0, 1e9 + 2]])
     with self.assertRaisesRegex(

@@ -161,6 +161,55 @@ class TableTest(_TableTest):
         'x: 3 of 4 numbers are missing, and count as the mean.', dataset.notes
     )
 
+  @parameterized.parameters(
+      '', 'NA', 'na', 'N/A', 'NaN', 'null', 'None', '?', '-', ' NA ', '" "'
+  )
+  def test_what_is_missing_is_so_everywhere(self, cell):
+    lines = ['x,c,y', '1,d,a', f'2,{cell},b', '3,d,a', '4,d,b', '5,e,b']
+    query = 'label=y&missing='
+    dataset = self.open(lines, f'{query}category')
+    self.assertEqual(
+        dataset.spec['categories'].vocabularies, (('', '(missing)', 'd', 'e'),)
+    )
+    self.assert_refused("line 3, column 'c': .*; a category is", lines,
+                        'label=y')
+    numbers = ['x,c,y', '1,d,a', f'{cell},d,b', '3,d,a', '4,e,b', '5,e,b']
+    found = self.train(numbers, f'{query}mean')['numbers']
+    np.testing.assert_array_equal(found[:, 0], [1, np.nan, 3, 4, 5])
+    self.assert_refused("line 3, column 'x': .*; a number is", numbers,
+                        'label=y')
+    for label in ('a', '1.5', '1'):
+      labels = ['x,y', f'1,{label}', f'2,{cell}', f'3,{label}']
+      self.assert_refused(
+          "line 3, column 'y': .*; a label cannot be missing; leave its row",
+          labels, f'{query}mean,category',
+      )
+    if cell.strip('" '):
+      self.assert_refused(
+          "line 3, column 'y': .*; it stands for a missing label",
+          ['x,y', '1,a|b', f'2,a|{cell.strip()}', '3,b'], 'classes=y',
+      )
+
+  @parameterized.parameters(
+      ('why?.csv', 'y', 'label=y'),
+      ('a=b&c.csv', 'y', 'label=y'),
+      ('50%20.csv', 'y', 'label=y'),
+      ('t.csv', 'what?', 'label=what?'),
+      ('t.csv', 'what?', 'label=what%3F'),
+      ('t.csv', 'a&b', 'label=a%26b'),
+      ('t.csv', 'a=b', 'label=a=b'),
+      ('t.csv', 'a=b', 'label=a%3Db'),
+      ('t.csv', 'a,b', 'label=a%2Cb'),
+      ('t.csv', '100%', 'label=100%'),
+      ('t.csv', '%41', 'label=%2541'),
+      ('t.csv', 'g r', 'label=g%20r'),
+      ('t.csv', 'größe', 'label=gr%C3%B6%C3%9Fe'),
+  )
+  def test_names_of_files_and_columns(self, file, column, query):
+    self.path = self.path.with_name(file)
+    dataset = self.open(f'x,"{column}"\n1,a\n2,b\n', query)
+    self.assertIn(f'label: {column}, a class', ' '.join(dataset.notes))
+
   def test_splits_of_a_column(self):
     lines = ['x,y,part', '1,a,Train', '2,b,test', '3,a,val', '4,b,train']
     dataset = self.open(lines, 'label=y&split=part', options.Options())
@@ -206,10 +255,31 @@ class TableTest(_TableTest):
     found = dataset.split('train').arrays
     words = [trained['tokens'].vocabularies[0][t] for t in found['tokens'][0]]
     self.assertEqual(words, ['snow', ',', 'and', '?', '', ''])
+    self.assertEqual(dataset.spec['categories'].columns, ('town',))
     with self.assertRaisesRegex(errors.DataError, "no column 'town', which w"):
       self.open(
           ['age,note', '1,a'], 'label=age', options.Options(like=trained)
       )
+
+  def test_columns_of_a_run_go_by_their_names(self):
+    header, rows = 'a,b,c,d,t,u,y,z', [
+        '1,2,p,q,it rains a lot,we go home,5,6',
+        '3,4,p,q,it snows a lot,we stay here,7,8',
+    ]
+    query = 'label=y,z&categories=c,d&text=t,u'
+    trained = self.open([header, *rows], query)
+    names = header.split(',')[::-1]
+    turned = [','.join(row.split(',')[::-1]) for row in rows]
+    dataset = self.open(
+        [','.join(names), *turned], query.replace('y,z', 'z,y'),
+        options.Options(
+            validation_split='none', test_split='none', like=trained.spec
+        ),
+    )
+    self.assertEqual(dataset.spec, trained.spec)
+    expected = trained.split('train').arrays
+    for name, array in dataset.split('train').arrays.items():
+      np.testing.assert_array_equal(array, expected[name], name)
 
   @parameterized.parameters(('wine', 'class'), ('diabetes', 'numbers'))
   def test_sets_of_scikit_learn(self, name, kind):
@@ -260,14 +330,14 @@ class MistakesTest(_TableTest):
       ('x,y\n3,2\n1e39,2\n', 'label=y', "line 3, column 'x': '1e39'; expected"),
       ('x,y\n3,2\ninf,2\n', 'label=y', "line 3, column 'x': 'inf'; expected a"),
       ('x,y\n3,a\n4,\n', 'label=y&missing=mean', "line 3, column 'y': nothing"),
-      ('x,y\n3,1.5\n4,\n', 'label=y', "line 3, column 'y': nothing; a number"),
+      ('x,y\n3,1.5\n4,\n', 'label=y', "line 3, column 'y': nothing; a label"),
       ('x,y\n3,a\n4,NA\n', 'label=y', "line 3, column 'y': 'NA'; a label can"),
       ('x,y\n1,1700000001\n2,1700000090\n', 'label=y&numbers=y',
        "column 'y': numbers around 1.7e.* differ by 44.5 are rounded by up to"),
       ('x,y\n1700000001,a\n1700000090,b\n', 'label=y', "column 'x': numbers"),
       ('x,y\n3,a\nb,a\n', 'label=y&numbers=x', "line 3, column 'x': 'b'; expe"),
       ('x,y\n1_0,a\n3,a\n', 'label=y&numbers=x', "line 2, .*'1_0'; expected"),
-      ('x,y\nb,1\nb,2\n,2\n', 'label=y', "line 4, column 'x': nothing; miss"),
+      ('x,y\nb,1\nb,2\n,2\n', 'label=y', "line 4, column 'x': nothing; a cat"),
       ('x,y\na b c,1\n,2\n', 'label=y&text=x', "line 3, column 'x': nothing"),
       ('x,y\nb,1\nc,2\n', 'label=y', "column 'x': 2 different values in 2 ro"),
       ('x,y\n,1\n,2\n', 'label=y', "column 'x': 0 different values .*nothing"),

@@ -1,0 +1,61 @@
+"""In a checkout, the names that the wheel has: `quatrain.core` for `core`.
+
+A file of parts that imports `quatrain.core` so serves the programs of the wheel
+and those of a checkout. No module is loaded twice: both names are of one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+import types
+from collections.abc import Sequence
+
+_WHEEL = 'quatrain'
+_OURS = ('core', 'launch', 'pipelines')
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+  """Finds `quatrain.NAME` as NAME."""
+
+  def find_spec(
+      self,
+      fullname: str,
+      path: Sequence[str] | None = None,
+      target: types.ModuleType | None = None,
+  ) -> importlib.machinery.ModuleSpec | None:
+    """Returns how a name of the wheel is imported; None of another."""
+    del path, target
+    if fullname == _WHEEL:
+      return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+    wheel, _, name = fullname.partition('.')
+    if wheel != _WHEEL or name.partition('.')[0] not in _OURS:
+      return None
+    if importlib.util.find_spec(name) is None:
+      return None
+    return importlib.machinery.ModuleSpec(fullname, self)
+
+  def create_module(
+      self, spec: importlib.machinery.ModuleSpec
+  ) -> types.ModuleType | None:
+    """Returns the module of the checkout; None for `quatrain` itself."""
+    if spec.name == _WHEEL:
+      return None
+    module = importlib.import_module(spec.name.partition('.')[2])
+    spec.loader_state = module.__spec__
+    return module
+
+  def exec_module(self, module: types.ModuleType) -> None:
+    """Gives a module its own spec back, which the import has replaced."""
+    spec = module.__spec__
+    if spec is not None and spec.loader_state is not None:
+      module.__spec__ = spec.loader_state
+
+
+def install() -> None:
+  """Has the names of the wheel found, from now on, before all others."""
+  if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+    sys.meta_path.insert(0, _Finder())
