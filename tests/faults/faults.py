@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from tests.faults import (
   cases,
   comparing,
+  moments,
   processes,
   references,
   trial,
@@ -75,7 +76,8 @@ def _lost(
     allowed: set[int],
 ) -> None:
   """Waits for the workers that are left to leave, as a launcher would."""
-  is_on_its_way = 'run/config.json' in watch.files
+  # Until then, workers may wait for one another.
+  is_on_its_way = moments.has_begun(watch.new())
   others = [each for each in group.processes if each.code is None]
   end = time.monotonic() + (LOST_SECS if is_on_its_way else 5.0)
   left = [each.wait(end - time.monotonic()) for each in others]
@@ -125,7 +127,7 @@ def _stop(mine: trial.Trial) -> None:
   victim.send(signal.SIGSTOP)
   watch.look()
   phase, since = mine.phase(watch), time.monotonic()
-  if len(group.processes) > 1 and 'run/config.json' in watch.files:
+  if len(group.processes) > 1 and moments.has_begun(watch.new()):
     others = [each for each in group.processes if each is not victim]
     end = since + LOST_SECS
     if not all([each.wait(end - time.monotonic()) for each in others]):

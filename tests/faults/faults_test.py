@@ -161,11 +161,13 @@ class WatchingTest(absltest.TestCase):
   def test_phases(self):
     usual = {'run/config.json', 'run/checkpoints/ckpt-N.index', 'run/lock'}
 
-    def phase(*names):
-      files = {f'run/{name}': (0, 0) for name in names}
-      return moments.phase('train', files, files, usual, 'ckpt-9')
+    def phase(*names, old=()):
+      new = {f'run/{name}': (0, 0) for name in names}
+      files = {**new, **{f'run/{name}': (0, 0) for name in old}}
+      return moments.phase('train', files, new, usual, 'ckpt-9')
 
     self.assertEqual(phase(), 'starting, preparing')
+    self.assertEqual(phase('lock', old=['config.json']), 'starting again')
     self.assertEqual(phase('config.json'), 'before the first checkpoint')
     self.assertEqual(
         phase('config.json', 'checkpoints/ckpt-4.index'), 'training'

@@ -131,6 +131,11 @@ def _has(wanted: re.Pattern[str], files: watching.Files) -> bool:
   return any(map(wanted.search, files))
 
 
+def has_begun(new: watching.Files) -> bool:
+  """Returns whether a run has written anything since it was started."""
+  return any(path.startswith('run/') and path != 'run/lock' for path in new)
+
+
 def phase(
     program: str,
     files: watching.Files,
@@ -164,6 +169,8 @@ def phase(
     return 'another file half-written'
   if 'run/config.json' not in files:
     return 'starting, preparing'
+  if not has_begun(new):
+    return 'starting again'
   if 'run/result.json' in files:
     return 'its end'
   if 'run/report/' in files:
