@@ -28,6 +28,7 @@ from . import (
   checkpoint_files,
   checks,
   distribution,
+  workers,
 )
 from . import variables as variables_lib
 
@@ -311,6 +312,5 @@ def _check_finite(
 ) -> None:
   """Refuses what no training can go on from, on all workers alike."""
   names = variables_lib.non_finite(variables)
-  (share,) = distribution.mean_over_workers(strategy, [float(bool(names))])
-  if share:
+  if any(count for (count,) in workers.gather(strategy, [len(names)])):
     raise NonFiniteError(names)

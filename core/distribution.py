@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+from tensorflow.python.eager import context as eager_context
 
 from . import checks
 
@@ -59,7 +61,7 @@ def create(name: str = 'auto') -> tf.distribute.Strategy:
   """
   checks.one_of('strategy', name, STRATEGIES)
   if name == 'multi_worker':
-    return tf.distribute.MultiWorkerMirroredStrategy()
+    return multi_worker()
   devices = tf.config.list_logical_devices(
       'GPU'
   ) or tf.config.list_logical_devices('CPU')
@@ -67,6 +69,45 @@ def create(name: str = 'auto') -> tf.distribute.Strategy:
   if name == 'one_device':
     return tf.distribute.OneDeviceStrategy(names[0])
   return mirrored(names)
+
+
+def multi_worker(
+    start_timeout_s: float | None = None,
+) -> tf.distribute.MultiWorkerMirroredStrategy:
+  """Creates a MultiWorkerMirroredStrategy over the workers of TF_CONFIG.
+
+  Args:
+    start_timeout_s: How long the workers wait for each other. Default: what
+      TensorFlow waits for, an hour.
+
+  Returns:
+    The strategy. Between GPUs it adds up by NCCL.
+
+  Raises:
+    tf.errors.DeadlineExceededError: If a worker did not come in time.
+  """
+  resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+  jobs = resolver.cluster_spec().as_dict()
+  if start_timeout_s is not None and jobs:
+    order = [job for job in ('chief', 'worker') if job in jobs]
+    eager_context.context().configure_coordination_service(
+        service_type='standalone',
+        service_leader=f'/job:{order[0]}/replica:0/task:0',
+        cluster_register_timeout_in_ms=int(1000 * start_timeout_s),
+        coordinated_jobs=[
+            coordination_config_pb2.CoordinatedJob(
+                name=job, num_tasks=len(jobs[job])
+            )
+            for job in order
+        ],
+    )
+  kinds = tf.distribute.experimental.CommunicationImplementation
+  has_gpus = bool(tf.config.list_physical_devices('GPU'))
+  return tf.distribute.MultiWorkerMirroredStrategy(
+      communication_options=tf.distribute.experimental.CommunicationOptions(
+          implementation=kinds.NCCL if has_gpus else kinds.AUTO
+      )
+  )
 
 
 def mirrored(devices: Sequence[str]) -> tf.distribute.MirroredStrategy:
@@ -279,40 +320,6 @@ def _between_zeros(
   padded = tf.pad(part, paddings)
   padded.set_shape([None, *part.shape[1:]])
   return padded
-
-
-def mean_over_workers(
-    strategy: tf.distribute.Strategy, values: Sequence[float]
-) -> list[float]:
-  """Averages numbers over all workers, so that each goes on with the same.
-
-  Every worker must call it, and as often as the others.
-
-  Args:
-    strategy: The strategy.
-    values: Numbers of this worker.
-
-  Returns:
-    The means, float32 precise; the values themselves on a single worker.
-  """
-  if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-    return list(values)
-  means = _mean_over_replicas(strategy, tf.constant(list(values)))
-  return [float(mean) for mean in tf.unstack(means)]
-
-
-@tf.function
-def _mean_over_replicas(
-    strategy: tf.distribute.Strategy, values: tf.Tensor
-) -> tf.Tensor:
-  def mean(value: tf.Tensor) -> tf.Tensor:
-    # An argument lies on no device yet, which an all-reduce needs.
-    value = tf.identity(value)
-    context = tf.distribute.get_replica_context()
-    return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
-
-  means = strategy.run(mean, (values,))
-  return first_replica(strategy, means)
 
 
 def broadcast(

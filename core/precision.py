@@ -24,6 +24,7 @@ from . import (
   processor,
   substitution,
   variables,
+  workers,
 )
 
 DTYPES = ('bfloat16', 'float16')
@@ -58,9 +59,9 @@ def choose(
   if precision != 'auto':
     return precision
   strategy = strategy or tf.distribute.get_strategy()
-  here = float(is_native('bfloat16', strategy))
-  (share,) = distribution.mean_over_workers(strategy, [here])
-  return 'bfloat16' if share == 1 else 'float32'
+  here = int(is_native('bfloat16', strategy))
+  have = [each for (each,) in workers.gather(strategy, [here])]
+  return 'bfloat16' if all(have) else 'float32'
 
 
 def is_native(

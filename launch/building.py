@@ -13,9 +13,9 @@ from core import (
   background,
   checkpoints,
   compilation,
-  distribution,
   training,
   variables,
+  workers,
 )
 from pipelines import datasets
 
@@ -164,14 +164,14 @@ def build(
   attached.check_names(others)
   for other in others:
     other.join(state)
-  counts = first.health.counts()
+  extra = {**first.health.counts(), **first.validation.named_variables()}
   checkpointer = checkpoints.Checkpointer(
       directory.checkpoints,
-      {**state.named_variables(), **first.log.named_variables(), **counts},
+      {**state.named_variables(), **first.log.named_variables(), **extra},
       max_to_keep=config.keep_checkpoints,
       strategy=strategy,
       # Older versions did not save them, nor a run that had other hooks.
-      optional={**counts, **variables.named({'hooks': state.hooks})},
+      optional={**extra, **variables.named({'hooks': state.hooks})},
       ignored=('hooks/',),
       background=writer,
   )
@@ -184,8 +184,9 @@ def build(
   now.step = int(state.step.numpy())
   now.saved_step = now.step if restored else -1
   first.health.check_restored(restored)
+  first.validation.go_on()
   first.log.go_on()
-  directory.go_on_from(now.step)
+  directory.go_on_from(now.step, is_validated=not now.is_cut_short)
   before = [*first, *others]
   save = saving.Saving(
       now,
@@ -252,10 +253,11 @@ def _check_same_step(
     directory: workdir_lib.Workdir,
 ) -> None:
   """Checks that every worker restored the same checkpoint."""
-  step = float(state.step.numpy())
-  (mean,) = distribution.mean_over_workers(strategy, [step])
-  if mean != step:
+  rows = workers.gather(strategy, [int(state.step.numpy())])
+  steps = [step for (step,) in rows]
+  if len(set(steps)) > 1:
     raise programs.UserError(
-        f'--workdir={directory.path}: this worker is at step {step:g}, others '
-        'are not; all workers need one shared directory.'
+        f'--workdir={directory.path}: workers find checkpoints of other steps '
+        f'there, {", ".join(map(str, steps))}; all workers need one shared '
+        'directory.'
     )

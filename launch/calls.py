@@ -6,7 +6,7 @@ import collections
 
 import tensorflow as tf
 
-from core import distribution
+from core import workers
 
 # How long the graph may run before Python looks at signals and the clock.
 CALL_SECS = 0.5
@@ -50,8 +50,8 @@ class Calls:
     self._seconds = 0.0  # Of the recent calls together.
     self._steps = 0
 
-  def agree(self, seconds: float, size: int, signal: int) -> bool:
-    """Learns from a call; tells whether any worker was interrupted.
+  def agree(self, seconds: float, size: int, signal: int) -> int:
+    """Learns from a call; returns the signal that came to any worker.
 
     Args:
       seconds: How long the call took here.
@@ -59,18 +59,17 @@ class Calls:
       signal: The signal that came here, or 0.
 
     Returns:
-      Whether all workers are to stop now.
+      The number of a signal after which all workers are to stop now, or 0.
     """
-    seconds, signals = distribution.mean_over_workers(
-        self.strategy, [seconds, float(signal > 0)]
-    )
+    rows = workers.gather(self.strategy, [round(seconds * 1e9), signal])
+    seconds = sum(nanoseconds for nanoseconds, _ in rows) / len(rows) / 1e9
     self.last_seconds = seconds
     if self.is_warm:
       self._time(seconds, size)
     self.is_warm = True
     wanted = CALL_SECS * size / max(seconds, 1e-6)
     self.size = max(1, min(int(wanted), 2 * self.size, self._largest))
-    return signals > 0
+    return max(number for _, number in rows)
 
   def speed(self) -> float:
     """Returns steps per second in the last calls; 0 until it is known."""

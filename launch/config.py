@@ -122,6 +122,10 @@ class Config(training_options.TrainingOptions):
       None,
       'Split the CPU into that many devices, to try replicas on one machine.',
       kind='place', low=1, high=64)
+  start_timeout: float = _option(
+      600.0,
+      'How many seconds several workers wait for each other at the start.',
+      kind='start', low=1, high=1e6)
   accept_changes: bool = _option(
       False,
       'Whether a run goes on although flags that decide its weights, or its '
@@ -169,6 +173,15 @@ class Config(training_options.TrainingOptions):
     """
     there = typed_json.from_json(Config, place)
     return dataclasses.replace(self, **there.of_kind('place'))
+
+  def of_all_workers(self) -> dict[str, Any]:
+    """Returns what several workers must be given alike, by flag."""
+    values = {
+        **self.to_json(),
+        'steps_per_loop': self.steps_per_loop,
+        'accept_changes': self.accept_changes,
+    }
+    return {f'--{name}': value for name, value in values.items()}
 
   def is_free(self, name: str) -> bool:
     """Returns whether an option may change when the run is resumed."""

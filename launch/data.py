@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -84,6 +86,29 @@ class DataSpec:
             list(value) if isinstance(value, tuple) else dict(value)
         )
     return values
+
+  def of_all_workers(self) -> dict[str, Any]:
+    """Returns what several workers must have alike, by name.
+
+    Statistics may differ by rounding where processors do.
+    """
+    features = json.dumps(self.spec.to_json(), sort_keys=True).encode()
+    return {
+        'features of the data': hashlib.sha256(features).hexdigest(),
+        'class counts': list(self.class_counts),
+        **{
+            f'number of examples of {split}': number
+            for split, number in self.num_examples.items()
+        },
+        **{
+            f'examples of {split}': digest
+            for split, digest in self.fingerprint.items()
+        },
+        **{
+            name: [f'{number:.5g}' for number in getattr(self, name)]
+            for name in ('mean', 'std', 'target_mean', 'target_std')
+        },
+    }
 
   @classmethod
   def from_json(cls, values: Any) -> DataSpec:

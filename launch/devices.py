@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
 from core import distribution
 
-from . import programs
+from . import config as config_lib
+from . import programs, together
 from .cluster import resolving
 
 _mirrored: dict[tuple[str, ...], tf.distribute.Strategy] = {}
-# What the operations of a worker raise when another one is gone.
-_LOST_WORKER = (
-    tf.errors.AbortedError,
-    tf.errors.CancelledError,
-    tf.errors.DeadlineExceededError,
-    tf.errors.InternalError,
-    tf.errors.UnavailableError,
-)
 
 
 def has_nvidia_driver(root: str = '/') -> bool:
@@ -53,29 +46,12 @@ def _say_if_gpus_are_left_out() -> None:
     )
 
 
-@contextlib.contextmanager
-def lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
-  """Tells in one line what to do when another worker is gone.
-
-  Args:
-    strategy: The strategy; where it has no other workers, errors pass.
-
-  Raises:
-    Failure: If the block raised what a lost worker causes.
-  """
-  try:
-    yield
-  except _LOST_WORKER as error:
-    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-      raise
-    raise programs.Failure(
-        'a worker was lost; end the others and start all of them again with '
-        f'the same command ({type(error).__name__}).'
-    ) from error
-
-
 def strategy(
-    name: str, num_virtual_devices: int | None = None
+    name: str,
+    num_virtual_devices: int | None = None,
+    *,
+    told: Mapping[str, Any] | None = None,
+    start_timeout: float = config_lib.Config.start_timeout,
 ) -> tf.distribute.Strategy:
   """Sets devices up and creates a strategy; call it before any operation.
 
@@ -83,13 +59,16 @@ def strategy(
     name: The value of --strategy.
     num_virtual_devices: How many devices to split the CPU into. GPUs are left
       alone then.
+    told: What all workers must have alike, by name, if there are several.
+    start_timeout: How many seconds they wait for each other.
 
   Returns:
     The strategy.
 
   Raises:
-    UserError: If the workers are not, or wrongly, described, or the flags do
-      not go with them.
+    UserError: If the workers are not, or wrongly, described, or differ, or the
+      flags do not go with them.
+    Failure: If others are missing when time is up.
   """
   members = resolving.resolve(name, num_virtual_devices)
   if not num_virtual_devices:
@@ -97,9 +76,11 @@ def strategy(
   else:
     _set_virtual_devices(num_virtual_devices)
   try:
-    return _first_like(
-        distribution.create('multi_worker' if members else name)
-    )
+    if members is not None:
+      return together.begin(members, dict(told or {}), start_timeout)
+    return _first_like(distribution.create(name))
+  except programs.Failure:
+    raise
   except (ValueError, KeyError, TypeError) as error:
     raise programs.UserError(f'--strategy={name}: {error!r}') from error
 

@@ -21,7 +21,7 @@ from . import workdir as workdir_lib
 
 _PLACE = config_lib.define_flags(
     'workdir', 'data_dir', 'archives_dir', 'strategy', 'num_virtual_devices',
-    'compilation_cache_dir', 'accept_changes')
+    'start_timeout', 'compilation_cache_dir', 'accept_changes')
 _SPLIT = flags.DEFINE_enum(
     'split', 'test', ['train', 'validation', 'test', 'all'],
     'What to score; all is for another --dataset.')
@@ -53,13 +53,43 @@ def main() -> int:
   programs.import_tensorflow()
   from core import distribution
 
-  from . import devices, evaluation, finished_run, unseen
+  from . import (
+    devices,
+    evaluation,
+    finished_run,
+    reading,
+    together,
+    unseen,
+  )
 
-  strategy = devices.strategy(place.strategy, place.num_virtual_devices)
-  with devices.lost_workers(strategy):
+  strategy = devices.strategy(
+      place.strategy,
+      place.num_virtual_devices,
+      told={
+          '--split': _SPLIT.value,
+          '--dataset': _DATASET.value,
+          '--checkpoint': _CHECKPOINT.value,
+          '--accept_changes': place.accept_changes,
+          **{
+              f'{name} of the run': value
+              for name, value in config.to_json().items()
+          },
+      },
+      start_timeout=place.start_timeout,
+  )
+  with together.lost_workers(strategy):
     run = finished_run.load(place, _CHECKPOINT.value, strategy)
-    chosen = unseen.chosen(run, _DATASET.value, _SPLIT.value)
-    chosen.dataset.split(chosen.split)  # What is damaged shows up first.
+    weights = run.experiment.digest()
+    with together.agreeing(strategy) as told:
+      chosen = unseen.chosen(run, _DATASET.value, _SPLIT.value)
+      # What is damaged shows up first.
+      data = chosen.dataset.split(chosen.split)
+      told['number of examples'] = data.num_examples
+      told['weights of the checkpoint'] = weights
+      if distribution.num_workers(strategy) > 1:
+        told.update(reading.fingerprint(
+            chosen.dataset.checksums(chosen.split)
+        ))
     evaluator = evaluation.Evaluator(run.experiment, chosen.dataset, strategy)
     scored = dataclasses.replace(
         evaluator.run(run, chosen.split), split=chosen.name
@@ -80,7 +110,7 @@ def main() -> int:
       'dataset': _DATASET.value or str(run.config.dataset),
       'checkpoint': run.checkpoint,
       'step': run.step,
-      'weights_sha256': run.experiment.digest(),
+      'weights_sha256': weights,
       'num_compilations': cache.count(),
       **scored.to_json(),
   })

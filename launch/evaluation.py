@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +14,8 @@ import tensorflow as tf
 from core import metrics, training
 from pipelines import batches, datasets, examples, splits
 
+from . import calls, feeds, interruption, programs, tables, tasks
 from . import experiment as experiment_lib
-from . import feeds, programs, tables, tasks
 
 _NUM_EXAMPLES = 'examples'
 
@@ -100,7 +101,8 @@ class Evaluator:
         experiment.objective, self._metric, strategy, use_average, extent
     )
     self._extent = extent
-    self._zeros = None
+    self._zeros: training.Sums | None = None
+    self._calls = calls.Calls(strategy)
     self._feeds: dict[str, feeds.Feed] = {}
 
   @property
@@ -120,6 +122,7 @@ class Evaluator:
 
     Raises:
       Failure: If a loss is not finite.
+      InEvaluation: If a signal comes, to any worker; all leave off at once.
     """
     experiment = self._experiment
     if self._zeros is None:
@@ -129,12 +132,12 @@ class Evaluator:
     num_steps = batches.num_eval_steps(
         self._dataset.num_examples[split], self._batch_size
     )
-    sums, taken = self._feeds[split](state, self._zeros, 0, num_steps)
+    sums, taken = self._score(state, self._feeds[split], num_steps)
     values = training.summarize(self._metric, sums)
     num_examples = values.pop(_NUM_EXAMPLES, sums['weight'])
     if not bool(tf.math.is_finite(values['loss'])):
       raise programs.Failure(
-          f'the loss of batch {int(taken)} of {num_steps} of the {split} split '
+          f'the loss of batch {taken} of {num_steps} of the {split} split '
           'is not finite.'
       )
     numbers = scalars(values)
@@ -149,6 +152,26 @@ class Evaluator:
         },
         task=experiment.task,
     )
+
+  def _score(
+      self, state: Any, feed: feeds.Feed, num_steps: int
+  ) -> tuple[training.Sums, int]:
+    """Takes the steps, and listens for signals every half a second."""
+    assert self._zeros is not None
+    sums, taken = self._zeros, 0
+    with interruption.remembering() as interrupted:
+      while taken < num_steps:
+        size = min(self._calls.size, num_steps - taken)
+        started = time.monotonic()
+        sums, some = feed(state, sums, taken, size)
+        taken += int(some)
+        seconds = time.monotonic() - started
+        number = self._calls.agree(seconds, size, interrupted.signal)
+        if int(some) < size:  # A loss is not finite.
+          break
+        if number and taken < num_steps:
+          raise interruption.InEvaluation(number)
+    return sums, taken
 
   def _make_feeds(self, split: str) -> dict[str, feeds.Feed]:
     if not self._is_resident:

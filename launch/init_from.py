@@ -19,7 +19,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from core import checkpoints, distribution, training, variables
+from core import checkpoints, training, variables, workers
 
 from . import config as config_lib
 from . import experiment as experiment_lib
@@ -274,9 +274,7 @@ def _check_same(
   Raises:
     UserError: If one has not.
   """
-  # Numbers small enough for their mean to be exact.
-  parts = [float(int(sha256[i : i + 4], 16)) for i in range(0, 16, 4)]
-  if distribution.mean_over_workers(strategy, parts) != parts:
+  if len(set(workers.texts(strategy, sha256))) > 1:
     raise programs.UserError(
         f'{flag}: this worker reads other values than others do; all workers '
         'need one shared directory.'

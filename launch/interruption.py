@@ -33,6 +33,10 @@ class Interrupted(KeyboardInterrupt):
     self.number = number
 
 
+class InEvaluation(Interrupted):
+  """A signal came while a split was scored; all workers left off there."""
+
+
 class Saved(Interrupted):
   """A signal came in training, and what was trained is saved."""
 
@@ -53,18 +57,42 @@ class Interruption:
 
   def __enter__(self) -> Interruption:
     """Begins to catch the signals, which the main thread alone can."""
+    _active.append(self)
     for number in _caught():
       self._previous[number] = signal.signal(number, self._remember)
     return self
 
   def __exit__(self, *_: Any) -> None:
     """Gives the signals their former effect back."""
+    _active.remove(self)
     for number, handler in self._previous.items():
       signal.signal(number, handler)
 
   def _remember(self, number: int, _: FrameType | None) -> None:
     self.signal = number
     signal.signal(number, self._previous[number])
+
+
+_active: list[Interruption] = []
+
+
+@contextlib.contextmanager
+def remembering() -> Iterator[Interruption]:
+  """Remembers signals for a block; inside of another such block, with it.
+
+  One that came and that the block did not leave for has its usual effect at
+  the end.
+
+  Yields:
+    What remembers them.
+  """
+  if _active:
+    yield _active[-1]
+    return
+  with Interruption() as interrupted:
+    yield interrupted
+  if interrupted.signal:
+    signal.raise_signal(interrupted.signal)
 
 
 def leave_at_once() -> None:

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from core import distribution, training
+from core import training, workers
 
 from . import calls as calls_lib
 from . import feeds, interruption, periods
@@ -27,6 +26,9 @@ class Hook:
   """
 
   name: str
+  # Whether a signal may cut its call short: it is then called again, as are
+  # those after it, before the next step.
+  listens = False
 
   def next(self, step: int) -> int:
     """Returns when to be called after a step; the step itself: after a call.
@@ -94,6 +96,8 @@ class Now:
       so. Every worker must call it, unless with `alone=True`; it raises OSError
       if a file could not be written.
     stopped: The end by a hook, if one has asked for it.
+    is_cut_short: Whether a signal came during the validation of this step: it
+      and the hooks after it are yet to be called.
   """
 
   sums: training.Sums
@@ -107,6 +111,7 @@ class Now:
   unsaved_secs: float = 0.0
   settle: Callable[..., None] = lambda alone=False: None
   stopped: Stopped | None = None
+  is_cut_short: bool = False
 
   def what_is_saved(self) -> str:
     """Says, for the message of an error, what is on the disk."""
@@ -138,8 +143,10 @@ def run(
     interrupted = stack.enter_context(interruption.Interruption())
     for hook in hooks:
       stack.callback(hook.close)
-    is_interrupted = False
-    while now.step < now.at.num_steps and not (is_interrupted or now.stopped):
+    number = 0
+    if now.is_cut_short:
+      number = _call(_after_cut(hooks, now.step), now)
+    while now.step < now.at.num_steps and not (number or now.stopped):
       due = [hook.next(now.step) for hook in hooks]
       ahead = [at for at in due if at > now.step]
       end = min([now.at.next_epochs(now.step), *ahead])
@@ -149,27 +156,43 @@ def run(
       now.step += int(taken)
       now.values = now.measure(now.sums)
       seconds = time.monotonic() - started
-      is_interrupted = now.calls.agree(seconds, size, interrupted.signal)
+      number = now.calls.agree(seconds, size, interrupted.signal)
       now.unsaved_secs += now.calls.last_seconds
       is_cut = now.step in ahead
-      for hook, at in zip(hooks, due, strict=True):
-        if at <= now.step:
-          reason = hook(now.step, now.values)
-          if reason is not None and now.stopped is None:
-            now.stopped = Stopped(now.step, hook.name, reason)
+      called = [
+          hook for hook, at in zip(hooks, due, strict=True) if at <= now.step
+      ]
+      number = _call(called, now) or number
       # A hook may take long. Several workers ask where all have called one.
-      if not is_interrupted and (is_cut or now.calls.is_alone):
-        is_interrupted = _anywhere(now, interrupted.signal)
+      if not number and (is_cut or now.calls.is_alone):
+        number = _anywhere(now, interrupted.signal)
     for hook in hooks:
       hook.end(now.step)
   # One that came after the last step, in its validation or save, counts too.
-  is_interrupted = _anywhere(now, interrupted.signal)
-  return interrupted.signal or is_interrupted * signal.SIGTERM
+  return _anywhere(now, interrupted.signal)
 
 
-def _anywhere(now: Now, number: int) -> bool:
-  """Returns whether a signal came to any worker; every worker must ask."""
-  (signals,) = distribution.mean_over_workers(
-      now.calls.strategy, [float(number > 0)]
-  )
-  return signals > 0
+def _anywhere(now: Now, number: int) -> int:
+  """Returns the signal that came to any worker; every worker must ask."""
+  signals = workers.gather(now.calls.strategy, [number])
+  return max(each for (each,) in signals)
+
+
+def _call(hooks: Sequence[Hook], now: Now) -> int:
+  """Calls hooks; returns the signal that cut a validation short, or 0."""
+  now.is_cut_short = False
+  for hook in hooks:
+    try:
+      reason = hook(now.step, now.values)
+    except interruption.InEvaluation as error:
+      now.is_cut_short = True
+      return error.number
+    if reason is not None and now.stopped is None:
+      now.stopped = Stopped(now.step, hook.name, reason)
+  return 0
+
+
+def _after_cut(hooks: Sequence[Hook], step: int) -> list[Hook]:
+  """Returns the hooks that a validation which was cut short left uncalled."""
+  first = [hook.listens for hook in hooks].index(True)
+  return [hook for hook in hooks[first:] if hook.next(step - 1) <= step]

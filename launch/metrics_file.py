@@ -25,6 +25,7 @@ class MetricsFile:
     # Of as many rows from the first on, those after the step are void.
     self._num_old = 0
     self._step = 0
+    self._is_validated = True
 
   def read(self) -> list[dict[str, Any]]:
     """Reads the rows, less void ones and a last one that was cut off.
@@ -38,7 +39,7 @@ class MetricsFile:
     return _last_written([
         row
         for index, row in enumerate(self._all())
-        if index >= self._num_old or row['step'] <= self._step
+        if index >= self._num_old or not self._is_void(row)
     ])
 
   def last_step(self) -> int | None:
@@ -64,20 +65,26 @@ class MetricsFile:
         file.truncate(file.read().rfind(b'\n') + 1)
       file.write(json.dumps(row).encode() + b'\n')
 
-  def go_on_from(self, step: int) -> None:
+  def go_on_from(self, step: int, *, is_validated: bool = True) -> None:
     """Takes rows of later steps for void.
 
     Args:
       step: The step of the checkpoint that was restored, 0 without one.
+      is_validated: Whether a row of a validation of this step is not void.
 
     Raises:
       UserError: If the file is damaged.
     """
     rows = self._all()
-    is_void = any(row['step'] > step for row in rows)
+    self._step, self._is_validated = step, is_validated
+    is_void = any(map(self._is_void, rows))
     is_void |= len(_last_written(rows)) < len(rows)
     self._num_old = len(rows) if is_void else 0
-    self._step = step
+
+  def _is_void(self, row: Mapping[str, Any]) -> bool:
+    if row['step'] == self._step and row['split'] == 'validation':
+      return not self._is_validated
+    return row['step'] > self._step
 
   def drop_void(self) -> None:
     """Drops the void rows from the file.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
 
-from core import distribution, precision
+from core import distribution, precision, workers
 from pipelines import batches, datasets
 
 from . import (
@@ -28,6 +29,7 @@ from . import (
   resuming,
   several,
   tasks,
+  together,
 )
 from . import config as config_lib
 from . import experiment as experiment_lib
@@ -64,8 +66,13 @@ def run(
   # The same bits from the same seed, on GPUs too.
   tf.random.set_seed(config.seed)
   tf.config.experimental.enable_op_determinism()
-  scope = devices.strategy(config.strategy, config.num_virtual_devices)
-  with devices.lost_workers(scope):
+  scope = devices.strategy(
+      config.strategy,
+      config.num_virtual_devices,
+      told=config.of_all_workers(),
+      start_timeout=config.start_timeout,
+  )
+  with together.lost_workers(scope):
     # What was chosen is kept: a run must not change it on another machine.
     config = dataclasses.replace(
         config, precision=precision.choose(config.precision, scope)
@@ -112,28 +119,36 @@ def _run(
   directory.check_writable()
   with contextlib.ExitStack() as stack:
     resumed = None
-    if directory.exists():
-      stack.enter_context(directory.locked(say))
-      resumed = resuming.check(directory, config)
-      if resumed.is_complete and not (
-          needs_state or data_files.may_differ(resumed.before, config)
-      ):
+    with together.agreeing(scope) as told:
+      if directory.exists():
+        stack.enter_context(directory.locked(say))
+        resumed = resuming.check(directory, config)
+      else:
+        init_from.find(config)  # Before the data are prepared.
+      told['the run in --workdir'] = _seen(resumed)
+      told.update({
+          f'code of {name}': file['sha256']
+          for name, file in recorded.sources(config).items()
+      })
+    if resumed and resumed.is_complete and not needs_state:
+      may_differ = int(data_files.may_differ(resumed.before, config))
+      if not any(each for (each,) in workers.gather(scope, [may_differ])):
         say(results.complete(directory))
         return _result(directory, None)
-    else:
-      init_from.find(config)  # Before the data are prepared.
-    experiment, dataset = _prepare(config)
-    if resumed:
-      resuming.check_data(
-          directory,
-          resumed.before.data,
-          experiment.data,
-          accept_changes=config.accept_changes,
-      )
-      if resumed.is_complete:
-        say(results.complete(directory))
-        if not needs_state:
-          return _result(directory, None)
+    with together.agreeing(scope) as told:
+      experiment, dataset = _prepare(config)
+      if resumed:
+        resuming.check_data(
+            directory,
+            resumed.before.data,
+            experiment.data,
+            accept_changes=config.accept_changes,
+        )
+      told.update(experiment.data.of_all_workers())
+    if resumed and resumed.is_complete:
+      say(results.complete(directory))
+      if not needs_state:
+        return _result(directory, None)
     training = _build(
         experiment,
         dataset,
@@ -198,6 +213,14 @@ def _result(
       str(directory.path),
       loop.Stopped(**stopped) if stopped else None,
   )
+
+
+def _seen(resumed: resuming.Resumed | None) -> str:
+  """Returns what workers that share a work directory see alike of its run."""
+  if resumed is None:
+    return 'none'
+  digest = hashlib.sha256(repr(resumed.before).encode()).hexdigest()
+  return f'{digest[:8]}{", complete" if resumed.is_complete else ""}'
 
 
 def _prepare(

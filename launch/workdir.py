@@ -234,9 +234,14 @@ class Workdir:
     """
     return self._metrics.read()
 
-  def go_on_from(self, step: int) -> None:
-    """Takes rows of later steps for lost; `saved` drops them from the file."""
-    self._metrics.go_on_from(step)
+  def go_on_from(self, step: int, *, is_validated: bool = True) -> None:
+    """Takes rows of later steps for lost; `saved` drops them from the file.
+
+    Args:
+      step: The step.
+      is_validated: Whether a validation of this step is not done again.
+    """
+    self._metrics.go_on_from(step, is_validated=is_validated)
 
   def saving(self, stopped: Mapping[str, Any] | None) -> None:
     """Takes note, before a checkpoint, of the end by a hook that it is.

@@ -5,11 +5,15 @@ Import this module before anything runs a TensorFlow operation.
 
 from __future__ import annotations
 
+import functools
+
 import tensorflow as tf
 
 from core import distribution
 
 NUM_DEVICES = 3
+# Stands for two replicas that add up by TensorFlow's collectives.
+COLLECTIVE = -2
 
 
 def _configure() -> None:
@@ -21,10 +25,23 @@ def _configure() -> None:
 
 
 def mirrored(num_replicas: int) -> tf.distribute.MirroredStrategy:
-  """Returns a MirroredStrategy over the first logical CPU devices."""
+  """Returns a MirroredStrategy over the first logical CPU devices.
+
+  Args:
+    num_replicas: How many devices; COLLECTIVE for two that add up as GPUs and
+      workers do, by collectives.
+  """
+  if num_replicas == COLLECTIVE:
+    return _collective()
   return distribution.mirrored(
       [f'CPU:{index}' for index in range(num_replicas)]
   )
+
+
+@functools.cache
+def _collective() -> tf.distribute.MirroredStrategy:
+  """Makes the one of this process: collectives of two would get mixed up."""
+  return tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
 
 
 _configure()

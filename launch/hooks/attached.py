@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from core import distribution, training
+from core import training, workers
 
 from .. import loop, own, programs
 
@@ -149,10 +149,12 @@ class OfUser(Attached):
     if not self._is_frequent:  # A line that is wiped each time is never seen.
       self._clear()
     reason = super().__call__(step, values)
-    (wanted,) = distribution.mean_over_workers(
-        self._now.calls.strategy, [float(reason is not None)]
+    wanted = workers.gather(
+        self._now.calls.strategy, [int(reason is not None)]
     )
-    return reason or ('another worker asked for it' if wanted else None)
+    if reason is None and any(each for (each,) in wanted):
+      return 'another worker asked for it'
+    return reason
 
 
 def check_names(hooks: Sequence[loop.Hook]) -> None:

@@ -125,6 +125,7 @@ class Log(loop.Hook):
     self._now.sums, self._epoch = tf.nest.map_structure(
         tf.convert_to_tensor, (self._saved['row'], self._saved['epoch'])
     )
+    self._is_epoch_over = self._now.is_cut_short
 
   def next(self, step: int) -> int:
     """Returns the next step of a row."""
@@ -160,7 +161,8 @@ class Log(loop.Hook):
 
   def before_save(self) -> None:
     """Assigns the sums so far."""
-    epoch = self._zeros if self._is_epoch_over else self._epoch
+    is_over = self._is_epoch_over and not self._now.is_cut_short
+    epoch = self._zeros if is_over else self._epoch
     tf.nest.map_structure(
         lambda variable, value: variable.assign(value),
         self._saved,

@@ -54,7 +54,7 @@ class Saving(loop.Hook):
     self._hooks = hooks
     self._health = health
     self._every_steps = every_steps
-    self._begun = now.saved_step
+    self._begun = now.saved_step, now.is_cut_short
 
   def next(self, step: int) -> int:
     """Returns the next step after which to save."""
@@ -96,7 +96,7 @@ class Saving(loop.Hook):
       self._directory.saved(step)
 
   def _save(self, step: int) -> None:
-    if step == self._begun:
+    if (step, self._now.is_cut_short) == self._begun:
       return
     self._directory.check_held()
     self.settle(alone=True)
@@ -108,7 +108,7 @@ class Saving(loop.Hook):
       self._checkpointer.save(step)
     except checkpoints.NonFiniteError as error:
       self._health.check_variables(step, error.names)
-    self._begun = step
+    self._begun = step, self._now.is_cut_short
     self._now.unsaved_secs = 0.0
     self.look()
 

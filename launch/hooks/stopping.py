@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from core import distribution
+from core import workers
 
 from . import monitor as monitor_lib
 
@@ -69,9 +69,7 @@ class MaxMinutes:
   def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
     """Looks at the clock, alike on all workers."""
     now = time.monotonic()
-    (passed,) = distribution.mean_over_workers(
-        self._strategy, [now - self._last]
-    )
+    (passed,) = workers.mean(self._strategy, [now - self._last])
     self._last = now
     seconds = float(self.state['seconds'].assign_add(passed))
     if seconds < 60 * self._minutes:

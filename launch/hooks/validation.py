@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+import tensorflow as tf
+
+from core import variables
+
 from .. import evaluation, loop, tables
 from . import health as health_lib
 from . import rows as rows_lib
@@ -16,6 +20,7 @@ class Validation(loop.Hook):
   """
 
   name = 'validation'
+  listens = True
 
   def __init__(
       self,
@@ -46,6 +51,19 @@ class Validation(loop.Hook):
     self._log = log
     self._health = health
     self._every_epochs = every_epochs
+    self._is_cut_short = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+  def named_variables(self) -> dict[str, tf.Variable]:
+    """Returns what is saved of a validation that a signal cut short."""
+    return variables.named({'validation': {'is_cut_short': self._is_cut_short}})
+
+  def go_on(self) -> None:
+    """Takes note of what was restored."""
+    self._now.is_cut_short = bool(self._is_cut_short.numpy())
+
+  def before_save(self) -> None:
+    """Assigns whether it was cut short at this step."""
+    self._is_cut_short.assign(int(self._now.is_cut_short))
 
   def next(self, step: int) -> int:
     """Returns the step of the next validation."""

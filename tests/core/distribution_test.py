@@ -116,7 +116,7 @@ def _operations(function):
 
 class ReductionTest(parameterized.TestCase):
 
-  @parameterized.parameters(1, 2, 3)
+  @parameterized.parameters(1, 2, 3, virtual_devices.COLLECTIVE)
   def test_all_reduce_sums_a_nest(self, num_replicas):
     strategy = virtual_devices.mirrored(num_replicas)
 
@@ -131,7 +131,7 @@ class ReductionTest(parameterized.TestCase):
 
       return strategy.run(replica_fn)
 
-    total = [0, 1, 3, 6][num_replicas]
+    total = [0, 1, 3, 6][strategy.num_replicas_in_sync]
     results = run()
     sums = distribution.first_replica(strategy, results)
     self.assertEqual(float(sums['a']), total)
@@ -142,8 +142,9 @@ class ReductionTest(parameterized.TestCase):
     for each in strategy.experimental_local_results(results['a']):
       self.assertEqual(float(each), total)
 
-  def test_each_call_is_of_one_dtype(self):
-    strategy = virtual_devices.mirrored(2)
+  @parameterized.parameters(2, virtual_devices.COLLECTIVE)
+  def test_each_call_is_of_one_dtype(self, num_replicas):
+    strategy = virtual_devices.mirrored(num_replicas)
     calls = []
     all_reduce = tf.distribute.ReplicaContext.all_reduce
 
@@ -221,7 +222,9 @@ class ReductionTest(parameterized.TestCase):
 
 class AllGatherTest(parameterized.TestCase):
 
-  @parameterized.product(num_replicas=(1, 2, 3), is_graph=(False, True))
+  @parameterized.product(
+      num_replicas=(1, 2, 3, virtual_devices.COLLECTIVE), is_graph=(False, True)
+  )
   def test_values(self, num_replicas, is_graph):
     strategy = virtual_devices.mirrored(num_replicas)
     whole = {
@@ -235,7 +238,7 @@ class AllGatherTest(parameterized.TestCase):
     gather = lambda parts: strategy.run(distribution.all_gather, (parts,))
     results = (tf.function(gather) if is_graph else gather)(parts)
     local = strategy.experimental_local_results
-    for replica in range(num_replicas):
+    for replica in range(strategy.num_replicas_in_sync):
       actual = tf.nest.map_structure(
           lambda value, i=replica: local(value)[i], results
       )
@@ -265,7 +268,7 @@ class AllGatherTest(parameterized.TestCase):
       return gradient, outer.gradient(slope, x)
 
     expected = derivatives(tf.constant(_EXAMPLES), tf.constant(_DIRECTION))
-    for num_replicas in _SIZES:
+    for num_replicas in (*_SIZES, virtual_devices.COLLECTIVE):
       strategy = virtual_devices.mirrored(num_replicas)
       parts = [_parts(strategy, x) for x in (_EXAMPLES, _DIRECTION)]
       results = tf.function(lambda *x, s=strategy: s.run(derivatives, x))(
@@ -306,7 +309,7 @@ class AllGatherTest(parameterized.TestCase):
 
 class BroadcastTest(parameterized.TestCase):
 
-  @parameterized.parameters(1, 2, 3)
+  @parameterized.parameters(1, 2, 3, virtual_devices.COLLECTIVE)
   def test_all_have_the_bits_of_the_first(self, num_replicas):
     strategy = virtual_devices.mirrored(num_replicas)
     with strategy.scope():

@@ -18,6 +18,7 @@ from core import (
   precision,
   processor,
   variables,
+  workers,
 )
 from tests import virtual_devices
 from tests.core import runs
@@ -113,10 +114,10 @@ class ChooseTest(parameterized.TestCase):
       for each in ('float32', *precision.DTYPES):
         self.assertEqual(precision.choose(each), each)
 
-  @parameterized.parameters((1.0, 'bfloat16'), (0.5, 'float32'))
-  def test_workers_agree(self, share, expected):
+  @parameterized.parameters(((1, 1), 'bfloat16'), ((1, 0), 'float32'))
+  def test_workers_agree(self, have, expected):
     with mock.patch.object(
-        distribution, 'mean_over_workers', return_value=[share]
+        workers, 'gather', return_value=[[each] for each in have]
     ):
       self.assertEqual(precision.choose('auto'), expected)
 

@@ -107,25 +107,5 @@ class DriverTest(parameterized.TestCase):
     self.assertEqual('tensorflow[and-cuda]' in out.getvalue(), told)
 
 
-class LostWorkersTest(parameterized.TestCase):
-
-  @parameterized.parameters(
-      tf.errors.AbortedError, tf.errors.InternalError,
-      tf.errors.UnavailableError,
-  )
-  def test_only_of_several_workers(self, kind):
-    error = kind(None, None, 'Connection reset')
-    with (
-        self.assertRaisesRegex(programs.Failure, 'a worker was lost'),
-        devices.lost_workers(tf.distribute.MultiWorkerMirroredStrategy()),
-    ):
-      raise error
-    with (
-        self.assertRaises(kind),
-        devices.lost_workers(devices.strategy('one_device')),
-    ):
-      raise error
-
-
 if __name__ == '__main__':
   absltest.main()

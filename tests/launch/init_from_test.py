@@ -13,7 +13,14 @@ import sonnet as snt
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from core import checkpoints, distribution, layers, optimizers, variables
+from core import (
+  checkpoints,
+  distribution,
+  layers,
+  optimizers,
+  variables,
+  workers,
+)
 from launch import config as config_lib
 from launch import finished_run, init_from, programs
 from tests import virtual_devices
@@ -241,7 +248,7 @@ class InitFromTest(parameterized.TestCase):
 
   def test_a_worker_that_reads_another(self):
     with mock.patch.object(
-        distribution, 'mean_over_workers', lambda _, values: [0.5, *values[1:]]
+        workers, 'texts', lambda _, text: [text, text[::-1]]
     ), self.assertRaisesRegex(programs.UserError, 'need one shared directory'):
       _load(5, init_from=str(_source()))
 

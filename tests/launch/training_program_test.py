@@ -14,7 +14,8 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import processor
-from launch import building, devices, locks
+from launch import building, locks, together
+from launch.cluster import members, peers
 from launch.hooks import saving
 from tests import small_datasets
 from tests.launch import runs
@@ -344,15 +345,18 @@ class LostWorkerTest(_TestCase):
 
   def test_is_told_in_one_line(self):
     error = tf.errors.UnavailableError(None, None, 'Connection reset\nby peer')
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    two = members.Members(('a:1', 'b:1'), 0)
     with (
-        mock.patch.object(devices, 'strategy', return_value=strategy),
+        mock.patch.object(together, 'members_of', return_value=two),
+        mock.patch.object(together.workers, 'texts', lambda _, text: [text]),
+        mock.patch.object(peers, 'gone', return_value=[1]),
         mock.patch.object(building.Training, 'run', side_effect=error),
     ):
       ended = runs.train(self.workdir)
     self.assertEqual(ended.code, 1)
     self.assertRegex(
-        ended.err, 'a worker was lost; .* start all of them again with the same'
+        ended.err,
+        r'worker 0 \(a:1\) lost worker 1 \(b:1\) .* start all of them again',
     )
     self.assertEqual(ended.err.count('\n'), 1)
 

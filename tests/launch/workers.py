@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from typing import Any
 
 from launch import config as config_lib
@@ -11,7 +12,11 @@ from tests.launch import runs
 
 
 def start(
-    workdir: Any, config: config_lib.Config, program: str = 'train'
+    workdir: Any,
+    config: config_lib.Config,
+    program: str = 'train',
+    *,
+    own: Sequence[Sequence[str]] = ((), ()),
 ) -> list[subprocess.Popen]:
   """Starts two workers, a process each.
 
@@ -19,6 +24,7 @@ def start(
     workdir: The work directory.
     config: The config of `launch.train`; other programs take none.
     program: The program.
+    own: Further flags of each worker.
 
   Returns:
     Their processes, the chief's first.
@@ -30,6 +36,7 @@ def start(
           program,
           *arguments,
           f'--workdir={workdir}',
+          *own[index],
           environment={'TF_CONFIG': json.dumps({
               'cluster': {'worker': addresses},
               'task': {'type': 'worker', 'index': index},

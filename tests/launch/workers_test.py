@@ -6,11 +6,13 @@ import json
 import os
 import pathlib
 import signal
+from unittest import mock
 
 import numpy as np
 import pytest
 from absl.testing import absltest
 
+from tests import small_datasets
 from tests.launch import runs, workers
 
 
@@ -68,6 +70,87 @@ class WorkersTest(absltest.TestCase):
     for split in ('train', 'validation'):
       self.assertLen(os.listdir(self.workdir / 'summaries' / split), 1)
 
+  def test_workers_that_differ_end_all_before_a_file_is_written(self):
+    """Of flags, and of the data that each sees: a mistake of one is all's."""
+    config = runs.config(num_steps=5)
+    other = ['--learning_rate=0.5', '--global_batch_size=24']
+    with runs.ending(
+        *(processes := workers.start(self.workdir, config, own=([], other)))
+    ):
+      for ended in map(runs.finish, processes):
+        self.assertEqual(ended.code, 2, ended.err)
+        self.assertEqual(ended.err.count('\n'), 1)
+        self.assertRegex(
+            ended.err,
+            r'the workers differ in --learning_rate: 0.003 at worker 0 '
+            r'\(localhost:\d+\), 0.5 at worker 1 \(localhost:\d+\); '
+            r'--global_batch_size: 12 at worker 0',
+        )
+    self.assertFalse(self.workdir.exists())
+
+  @pytest.mark.slow
+  def test_data_that_differ_end_all(self):
+    """Other examples of the same set; a folder without the set."""
+    config = runs.config(num_steps=5)
+    others = [self.root / name for name in ('other', 'none')]
+    arrays = small_datasets.arrays
+    with mock.patch.object(
+        small_datasets, 'arrays', lambda *args: arrays(*args[:3], args[3] + 9)
+    ):
+      small_datasets.write(
+          others[0], num_train=runs.NUM_TRAIN + runs.NUM_VALIDATION,
+          num_test=runs.NUM_TEST,
+      )
+    others[1].mkdir()
+    for folder, message in zip(others, (
+        r'differ in examples of train: \w{12}\.\.\. at worker 0 .*; examples '
+        'of validation',
+        'tiny_shapes',
+    )):
+      own = ([], [f'--data_dir={folder}'])
+      with runs.ending(
+          *(processes := workers.start(self.workdir, config, own=own))
+      ):
+        chief, other = map(runs.finish, processes)
+      self.assertEqual((chief.code, other.code), (2, 2), chief.err)
+      for each in (chief, other):
+        self.assertEqual(each.err.count('\n'), 1, each.err)
+        self.assertRegex(each.err, message)
+      self.assertFalse(self.workdir.exists())
+    self.assertRegex(chief.err, r'worker 1 \(localhost:\d+\): ')
+
+  @pytest.mark.slow
+  def test_directories_that_differ_end_all(self):
+    """A run of the one, a directory that is not shared of the other."""
+    config = runs.config(num_steps=5)
+    runs.train(self.workdir, num_steps=5)
+    own = ([], [f'--workdir={self.root}/elsewhere'])
+    with runs.ending(
+        *(processes := workers.start(self.workdir, config, own=own))
+    ):
+      for ended in map(runs.finish, processes):
+        self.assertEqual(ended.code, 2, ended.err)
+        self.assertRegex(
+            ended.err, 'differ in the run in --workdir: .*, complete at worker '
+            r'0 .*, none at worker 1'
+        )
+
+  @pytest.mark.slow
+  def test_one_that_does_not_come(self):
+    config = runs.config(num_steps=5)
+    own = (['--start_timeout=8'], ['--start_timeout=8'])
+    for missing in (0, 1):
+      processes = workers.start(self.workdir, config, own=own)
+      with runs.ending(*processes):
+        processes[missing].kill()
+        ended = runs.finish(processes[1 - missing])
+      self.assertEqual(ended.code, 1)
+      names = rf'worker {1 - missing} \(.*\) %s worker {missing} \(.*\)'
+      self.assertRegex(ended.out, names % 'waits for')
+      self.assertRegex(ended.err, names % 'has waited 8 s for')
+      self.assertEqual(ended.err.count('\n'), 1)
+      self.assertFalse(self.workdir.exists())
+
   @pytest.mark.slow
   def test_interrupted_lost_and_started_again(self):
     config = runs.config(
@@ -95,7 +178,9 @@ class WorkersTest(absltest.TestCase):
       [line] = [
           each for each in left.err.splitlines() if 'launch.train' in each
       ]
-      self.assertIn('a worker was lost', line)
+      self.assertRegex(
+          line, rf'worker {1 - victim} \(.*\) lost worker {victim} \(.*\)'
+      )
       self.assertNotIn('Traceback', left.err)
     with runs.ending(*(processes := workers.start(self.workdir, config))):
       chief, other = map(runs.finish, processes)

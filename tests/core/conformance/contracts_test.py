@@ -16,7 +16,11 @@ _NAMES = tuple(tasks.TASKS)
 # XLA has no sparse tensors; batch norm sees the examples of a micro-batch.
 _COMPILED = tuple(name for name in _NAMES if name != 'bags')
 _ADDITIVE = tuple(name for name in _NAMES if name != 'norm')
-_REPLICAS = ((3, tasks.padded), (3, tasks.uneven))
+_REPLICAS = (
+    (3, tasks.padded),
+    (3, tasks.uneven),
+    (virtual_devices.COLLECTIVE, tasks.padded),
+)
 
 
 @functools.cache

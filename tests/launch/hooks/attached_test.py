@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from core import distribution, layers, optimizers, training, variables
+from core import layers, optimizers, training, variables, workers
 from launch import calls, loop, periods, programs
 from launch.hooks import attached
 from tests import virtual_devices
@@ -104,9 +104,7 @@ class AttachedTest(parameterized.TestCase):
       return None
 
     one = self.attach(hook)
-    with mock.patch.object(
-        distribution, 'mean_over_workers', return_value=[0.5]
-    ):
+    with mock.patch.object(workers, 'gather', return_value=[[0], [1]]):
       self.assertEqual(one(4, {}), 'another worker asked for it')
 
   def test_names(self):

@@ -1,0 +1,320 @@
+"""Where workers meet before TensorFlow is told of them.
+
+TensorFlow waits for an hour, without a word, for a worker that does not come,
+and hangs or computes something wrong if workers differ. So each first tells the
+first one, at the very address that TensorFlow will listen at, who it is and
+what it is about to do, and is told the same of all others once all are there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import selectors
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from .. import programs
+from . import members as members_lib
+
+Told = dict[str, Any]
+"""What a worker tells of itself: values, as JSON has them, by name."""
+
+_PROTOCOL = 'quatrain 1'
+_MAX_BYTES = 2**24  # Of a line.
+# How long nothing is said, and how often the first worker tells who is missing.
+SAY_AFTER_SECS = 5.0
+_TELL_EVERY_SECS = 1.0
+# A first worker that is silent for so long is gone.
+_PATIENCE_SECS = 20.0
+# What just ended may still hold the port.
+PORT_SECS = 5.0
+
+
+def meet(
+    members: members_lib.Members,
+    told: Told,
+    *,
+    timeout_s: float,
+    say: Callable[[str], None] = programs.note,
+) -> list[Told]:
+  """Waits until all workers are there.
+
+  Args:
+    members: The workers.
+    told: What this one tells of itself.
+    timeout_s: How long to wait for the others.
+    say: Prints for whom this worker waits, if that takes a while.
+
+  Returns:
+    What each has told, in their order.
+
+  Raises:
+    UserError: If the port is in use, or another process is the same worker.
+    Failure: If others are missing when time is up.
+  """
+  waiting = _Waiting(members, timeout_s, say)
+  with contextlib.closing(_listen(members)) as listener:
+    if members.index == 0:
+      return _Host(members, told, waiting).run(listener)
+    return _visit(members, told, waiting)
+
+
+class _Waiting:
+  """Says for whom a worker waits, and for how long at most."""
+
+  def __init__(
+      self,
+      members: members_lib.Members,
+      timeout_s: float,
+      say: Callable[[str], None],
+  ):
+    self._members = members
+    self._timeout_s = timeout_s
+    self._say = say
+    self._started = time.monotonic()
+    self._said: list[int] = []
+    self.missing: list[int] = members.others if not members.index else [0]
+
+  def check(self) -> None:
+    """Says who is missing, if that has changed, and ends if time is up.
+
+    Raises:
+      Failure: If time is up.
+    """
+    members, passed = self._members, time.monotonic() - self._started
+    own, names = members.name(members.index), members.names(self.missing)
+    if passed > self._timeout_s:
+      raise programs.Failure(
+          f'{own} has waited {self._timeout_s:g} s for {names}: start all '
+          'workers together, or give them longer by --start_timeout.'
+      )
+    if passed > SAY_AFTER_SECS and self._said != self.missing:
+      self._said = list(self.missing)
+      self._say(f'{own} waits for {names}.')
+
+
+class _Host:
+  """The first worker, which the others visit."""
+
+  def __init__(
+      self, members: members_lib.Members, told: Told, waiting: _Waiting
+  ):
+    self._members = members
+    self._waiting = waiting
+    self._told: dict[int, Told] = {0: told}
+    self._visitors: dict[int, socket.socket] = {}
+    self._received: dict[socket.socket, bytes] = {}
+    self._selector = selectors.DefaultSelector()
+
+  def run(self, listener: socket.socket) -> list[Told]:
+    """Receives all, and tells all of them of each other."""
+    self._selector.register(listener, selectors.EVENT_READ)
+    next_tell = 0.0
+    try:
+      while len(self._told) < self._members.size:
+        self._waiting.missing = [
+            place for place in self._members.others if place not in self._told
+        ]
+        self._waiting.check()
+        if time.monotonic() >= next_tell:
+          self._tell(missing=self._waiting.missing)
+          next_tell = time.monotonic() + _TELL_EVERY_SECS
+        for key, _ in self._selector.select(timeout=0.2):
+          if key.fileobj is listener:
+            self._accept(listener)
+          else:
+            assert isinstance(key.fileobj, socket.socket)
+            self._receive(key.fileobj)
+      everything = [self._told[i] for i in range(self._members.size)]
+      self._tell(all=everything)
+      return everything
+    except programs.Failure as error:
+      self._tell(failed=str(error))
+      raise
+    finally:
+      self._selector.close()
+      for visitor in list(self._received):
+        visitor.close()
+
+  def _accept(self, listener: socket.socket) -> None:
+    visitor, _ = listener.accept()
+    visitor.setblocking(False)
+    self._received[visitor] = b''
+    self._selector.register(visitor, selectors.EVENT_READ)
+
+  def _receive(self, visitor: socket.socket) -> None:
+    """Reads on; a visitor that is gone or none of ours is forgotten."""
+    try:
+      data = visitor.recv(2**16)
+    except BlockingIOError:
+      return
+    except OSError:
+      data = b''
+    received = self._received[visitor] + data
+    self._received[visitor] = received
+    if not data or len(received) > _MAX_BYTES:
+      self._forget(visitor)
+    elif received.endswith(b'\n'):
+      self._enter(visitor, _decode(received))
+
+  def _enter(self, visitor: socket.socket, line: Mapping[str, Any]) -> None:
+    """Takes a visitor for the worker that it says it is."""
+    ours = list(self._members.addresses)
+    place, told = line.get('place'), line.get('told')
+    if (
+        line.get('protocol') != _PROTOCOL
+        or not isinstance(told, dict)
+        or not isinstance(place, int)
+    ):
+      self._forget(visitor)
+      return
+    reason = ''
+    if line.get('addresses') != ours:
+      reason = (
+          f'{self._members.name(0)} is one of the workers {", ".join(ours)}, '
+          f'this process one of {", ".join(line.get("addresses") or ())}'
+      )
+    elif place in self._visitors or place not in self._members.others:
+      reason = f'{self._members.name(place)} has been started already'
+    if reason:
+      self._send(visitor, refused=reason)
+      self._forget(visitor)
+      return
+    self._visitors[place] = visitor
+    self._told[place] = told
+
+  def _forget(self, visitor: socket.socket) -> None:
+    for place, each in list(self._visitors.items()):
+      if each is visitor:
+        del self._visitors[place], self._told[place]
+    del self._received[visitor]
+    self._selector.unregister(visitor)
+    visitor.close()
+
+  def _tell(self, **values: Any) -> None:
+    for visitor in list(self._visitors.values()):
+      if not self._send(visitor, **values):
+        self._forget(visitor)
+
+  def _send(self, visitor: socket.socket, **values: Any) -> bool:
+    """Returns whether all could be sent."""
+    try:
+      visitor.settimeout(_PATIENCE_SECS)
+      visitor.sendall(_encode(values))
+      visitor.setblocking(False)
+      return True
+    except OSError:
+      return False
+
+
+def _visit(
+    members: members_lib.Members, told: Told, waiting: _Waiting
+) -> list[Told]:
+  """Tells the first worker, and waits until it tells of all."""
+  hello = _encode({
+      'protocol': _PROTOCOL,
+      'addresses': list(members.addresses),
+      'place': members.index,
+      'told': told,
+  })
+  while True:
+    waiting.missing = [0]
+    waiting.check()
+    with contextlib.suppress(OSError):
+      for line in _lines(members.addresses[0], hello, waiting.check):
+        if 'refused' in line:
+          raise programs.UserError(
+              f'{members.name(members.index)}: {line["refused"]}.'
+          )
+        if 'failed' in line:
+          raise programs.Failure(line['failed'])
+        if 'all' in line:
+          return line['all']
+        waiting.missing = line['missing']
+    time.sleep(0.2)
+
+
+def _lines(
+    address: str, hello: bytes, check: Callable[[], None]
+) -> Iterator[dict[str, Any]]:
+  """Yields what the first worker tells, until the connection ends.
+
+  Raises:
+    OSError: If there is none, or nothing comes.
+  """
+  with socket.create_connection(split(address), timeout=2.0) as connection:
+    # A port may be connected to itself while nobody listens there.
+    if connection.getsockname() == connection.getpeername():
+      return
+    connection.sendall(hello)
+    connection.settimeout(0.5)
+    received, heard = b'', time.monotonic()
+    while time.monotonic() - heard < _PATIENCE_SECS:
+      check()
+      try:
+        data = connection.recv(2**16)
+      except TimeoutError:
+        continue
+      if not data:
+        return
+      heard = time.monotonic()
+      *lines, received = (received + data).split(b'\n')
+      for line in lines:
+        decoded = _decode(line)
+        if not decoded:
+          return  # It is somebody else's.
+        yield decoded
+      if len(received) > _MAX_BYTES:
+        return
+
+
+def _listen(members: members_lib.Members) -> socket.socket:
+  """Takes the port that TensorFlow is going to listen at.
+
+  Raises:
+    UserError: If it cannot be had.
+  """
+  own = members.name(members.index)
+  _, port = split(members.addresses[members.index])
+  is_dual = socket.has_dualstack_ipv6()
+  family = socket.AF_INET6 if is_dual else socket.AF_INET
+  deadline = time.monotonic() + PORT_SECS
+  while True:
+    try:
+      return socket.create_server(
+          ('', port), family=family, dualstack_ipv6=is_dual, backlog=1024
+      )
+    except OSError as error:
+      if error.errno != errno.EADDRINUSE:
+        raise programs.UserError(
+            f'{own}: port {port}: {programs.reason(error)}.'
+        ) from None
+      if time.monotonic() > deadline:
+        raise programs.UserError(
+            f'{own}: port {port} is in use on this machine, by another program '
+            'or a second worker of this index; end that, or name another port.'
+        ) from None
+    time.sleep(0.1)
+
+
+def split(address: str) -> tuple[str, int]:
+  """Splits HOST:PORT; an IPv6 address is in brackets."""
+  host, _, port = address.rpartition(':')
+  return host.strip('[]'), int(port)
+
+
+def _encode(values: Mapping[str, Any]) -> bytes:
+  return json.dumps(values).encode() + b'\n'
+
+
+def _decode(line: bytes) -> dict[str, Any]:
+  """Returns what a line says; nothing if it is none of ours."""
+  try:
+    values = json.loads(line)
+  except ValueError:
+    return {}
+  return values if isinstance(values, dict) else {}

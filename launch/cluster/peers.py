@@ -1,0 +1,61 @@
+"""Which of the other workers still answer."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import socket
+import time
+
+from . import meeting
+from . import members as members_lib
+
+# What begins a connection of HTTP/2, which TensorFlow's servers speak: they
+# answer it with their settings. A process that is stopped still accepts
+# connections, for the kernel does it, but answers nothing.
+_HELLO = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0'
+_SETTINGS = 4
+ANSWER_SECS = 3.0
+
+
+def gone(members: members_lib.Members) -> list[int]:
+  """Returns the places of the other workers that do not answer.
+
+  Args:
+    members: The workers, at whose addresses TensorFlow's servers listen.
+  """
+  if not members.others:
+    return []
+  with concurrent.futures.ThreadPoolExecutor(len(members.others)) as pool:
+    answers = pool.map(
+        lambda place: answers_at(members.addresses[place]), members.others
+    )
+    return [
+        place
+        for place, is_there in zip(members.others, answers, strict=True)
+        if not is_there
+    ]
+
+
+def answers_at(address: str, within_s: float = ANSWER_SECS) -> bool:
+  """Returns whether a server of TensorFlow answers at HOST:PORT.
+
+  Args:
+    address: The address.
+    within_s: How long to wait.
+  """
+  deadline = time.monotonic() + within_s
+  with (
+      contextlib.suppress(OSError),
+      socket.create_connection(meeting.split(address), within_s) as server,
+  ):
+    server.sendall(_HELLO)
+    received = b''
+    while len(received) < 4:
+      server.settimeout(max(deadline - time.monotonic(), 0.01))
+      data = server.recv(2**10)
+      if not data:
+        return False
+      received += data
+    return received[3] == _SETTINGS
+  return False

@@ -1,0 +1,173 @@
+"""What several workers do together: begin, agree, and end.
+
+A process that runs alone passes through all of this untouched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from core import distribution, workers
+from pipelines import errors
+
+from . import interruption, programs
+from .cluster import agreement, meeting, peers
+from .cluster import members as members_lib
+
+_begun: dict[members_lib.Members, tf.distribute.Strategy] = {}
+# What the operations of a worker raise when another one is gone; also what
+# they raise by themselves, so that the others are asked.
+_LOST_WORKER = (
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+    tf.errors.UnknownError,
+)
+# A worker that leaves at once would be taken for the one that was lost.
+_LINGER_SECS = 1.0
+
+
+def begin(
+    members: members_lib.Members, told: meeting.Told, timeout_s: float
+) -> tf.distribute.Strategy:
+  """Waits for all workers, checks that they are alike, and joins them.
+
+  Args:
+    members: The workers.
+    told: What of this worker the others must have too.
+    timeout_s: How long to wait for the others.
+
+  Returns:
+    The strategy; of a process that has joined them before, the same one.
+
+  Raises:
+    UserError: If the workers differ, or the port is in use.
+    Failure: If others are missing when time is up.
+  """
+  told = {
+      **agreement.of_program(),
+      'number of GPUs': len(tf.config.list_physical_devices('GPU')),
+      **told,
+  }
+  if members in _begun:
+    with agreeing(_begun[members]) as again:
+      again.update(told)
+    return _begun[members]
+  if members.size > 1:
+    everything = meeting.meet(members, told, timeout_s=timeout_s)
+    agreement.check(members, everything)
+  try:
+    _begun[members] = distribution.multi_worker(timeout_s)
+  except tf.errors.OpError as error:
+    own, gone = members.name(members.index), peers.gone(members)
+    if not gone:
+      raise
+    raise programs.Failure(
+        f'{own} lost {members.names(gone)} at the start '
+        f'({type(error).__name__}); start all of them again.'
+    ) from error
+  return _begun[members]
+
+
+def members_of(
+    strategy: tf.distribute.Strategy,
+) -> members_lib.Members | None:
+  """Returns the workers of a strategy; None where there is but one."""
+  if distribution.num_workers(strategy) == 1:
+    return None
+  resolver = strategy.cluster_resolver
+  return members_lib.of_tf_config(json.dumps({
+      'cluster': resolver.cluster_spec().as_dict(),
+      'task': {'type': resolver.task_type, 'index': resolver.task_id},
+  }))
+
+
+@contextlib.contextmanager
+def agreeing(strategy: tf.distribute.Strategy) -> Iterator[meeting.Told]:
+  """Compares, at the end of a block, what each worker has found in it.
+
+  If the block fails on one worker, all fail, each with that worker's message.
+  The block itself must not depend on other workers.
+
+  Args:
+    strategy: The strategy.
+
+  Yields:
+    A dictionary to put into what must be the same on all: values, as JSON has
+    them, by name.
+
+  Raises:
+    UserError: If something differs.
+    Failure: If the block failed on another worker.
+  """
+  told: meeting.Told = {}
+  members = members_of(strategy)
+  try:
+    yield told
+  except BaseException as error:
+    if members is not None:
+      # Where they are gone as well, this error is still the one to show.
+      with contextlib.suppress(tf.errors.OpError):
+        workers.texts(strategy, json.dumps({'error': _told_of(error)}))
+    raise
+  if members is None:
+    return
+  texts = workers.texts(strategy, json.dumps({'told': told}))
+  everything = [json.loads(text) for text in texts]
+  for place, each in enumerate(everything):
+    if 'error' in each:
+      _raise(members.name(place), **each['error'])
+  agreement.check(members, [each['told'] for each in everything])
+
+
+def _told_of(error: BaseException) -> dict[str, Any]:
+  """Describes an error for other workers."""
+  number = getattr(error, 'number', 0)
+  code = 1
+  if isinstance(error, programs.Failure):
+    code = error.exit_code
+  elif isinstance(error, errors.DataError):
+    code = programs.UserError.exit_code
+  return {'text': programs.reason(error), 'code': code, 'signal': number}
+
+
+def _raise(name: str, text: str, code: int, signal: int) -> None:
+  if signal:
+    raise interruption.Interrupted(signal)
+  kind = programs.UserError if code == 2 else programs.Failure
+  raise kind(f'{name}: {text}')
+
+
+@contextlib.contextmanager
+def lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
+  """Tells in one line what to do when another worker is gone.
+
+  Args:
+    strategy: The strategy; where it has no other workers, errors pass, as they
+      do where all others still answer: they are this worker's own.
+
+  Raises:
+    Failure: If the block raised what a lost worker causes.
+  """
+  try:
+    yield
+  except _LOST_WORKER as error:
+    members = members_of(strategy)
+    gone = peers.gone(members) if members else []
+    if members is None or not gone:
+      raise
+    time.sleep(_LINGER_SECS)
+    raise programs.Failure(
+        f'{members.name(members.index)} lost {members.names(gone)} '
+        f'({type(error).__name__}); end the others and start all of them again '
+        'with the same command.'
+    ) from error

@@ -1,0 +1,163 @@
+"""Tests of signals while a split is scored, and of runs in a thread."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import signal
+import threading
+from unittest import mock
+
+import pytest
+from absl.testing import absltest, parameterized
+
+from launch import evaluation, programs, training_program
+from tests.launch import runs
+
+_WORKER = """
+import os, signal, sys
+from launch import evaluation, train, programs
+run = evaluation.Evaluator.run
+seen = []
+def signalled(self, state, split):
+  if split == {split!r} and '"index": 1' in os.environ['TF_CONFIG']:
+    signal.raise_signal(signal.SIGTERM)
+  return run(self, state, split)
+evaluation.Evaluator.run = signalled
+train.program()
+"""
+_CHANGES = dict(
+    early_stopping_patience=9, plateau_patience=1, average_decay=0.9
+)
+
+
+class CutShortTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.root = pathlib.Path(runs.scratch(self))
+
+  def signalled(self, split, nth=1):
+    """Sends a signal at the start of the nth scoring of a split."""
+    run, calls = evaluation.Evaluator.run, []
+
+    def wrapped(evaluator, state, name):
+      calls.extend([1] * (name == split))
+      if name == split and len(calls) == nth:
+        signal.raise_signal(signal.SIGTERM)
+      return run(evaluator, state, name)
+
+    return mock.patch.object(evaluation.Evaluator, 'run', wrapped)
+
+  def test_in_a_validation(self):
+    """It ends there; the rows of what goes on are those of an unbroken run."""
+    changes = dict(_CHANGES, eval_every_epochs=1, checkpoint_every_steps=7)
+    whole, workdir = self.root / 'whole', self.root / 'run'
+    runs.train(whole, **changes)
+    # Twice in the first validation, and in that of the last step.
+    for nth, step in ((1, 20), (1, 20), (2, 40)):
+      with self.signalled('validation', nth):
+        ended = runs.train(workdir, **changes)
+      self.assertEqual((ended.code, ended.err), (143, ''))
+      self.assertIn(f'Interrupted: saved step {step} of 40', ended.out)
+      last = runs.rows(workdir)[-1]
+      self.assertEqual((last['step'], last['split']), (step, 'train'))
+    self.assertEqual(runs.train(workdir, **changes).code, 0)
+    self.assertEqual(runs.rows(workdir), runs.rows(whole))
+    self.assertEqual(runs.digest(workdir), runs.digest(whole))
+    for name in ('best_step', 'test', 'best'):
+      self.assertEqual(
+          runs.result(workdir).get(name), runs.result(whole).get(name)
+      )
+    self.assertEqual(
+        sorted(each.name for each in (workdir / 'checkpoints/best').iterdir()),
+        sorted(each.name for each in (whole / 'checkpoints/best').iterdir()),
+    )
+
+  def test_a_validation_that_was_done_and_not_saved(self):
+    """Killed right after the validation that had been cut short once."""
+    whole, workdir = self.root / 'whole', self.root / 'run'
+    changes = dict(_CHANGES, checkpoint_every_steps=100)
+    runs.train(whole, **changes)
+    with self.signalled('validation'):
+      self.assertEqual(runs.train(workdir, **changes).code, 143)
+    row = next(
+        row for row in runs.raw_rows(whole)
+        if (row['step'], row['split']) == (20, 'validation')
+    )
+    with open(workdir / 'metrics.jsonl', 'a') as file:
+      file.write(json.dumps(row) + '\n')
+    self.assertEqual(runs.train(workdir, **changes).code, 0)
+    self.assertEqual(runs.rows(workdir), runs.rows(whole))
+
+  def test_in_the_final_test(self):
+    workdir = self.root / 'run'
+    with self.signalled('test'):
+      ended = runs.train(workdir)
+    self.assertEqual(ended.code, 143)
+    self.assertRegex(ended.err, r'^.*interrupted by SIGTERM; give the same.*$')
+    self.assertEqual(ended.err.count('\n'), 1)
+    self.assertFalse((workdir / 'result.json').exists())
+    self.assertEqual(runs.train(workdir).code, 0)
+    self.assertEqual(runs.digest(workdir), runs.digest(runs.finished()))
+    self.assertEqual(runs.rows(workdir), runs.rows(runs.finished()))
+
+  def test_in_a_thread(self):
+    """As Ray runs a user's code; signals are the main thread's there."""
+    before = [signal.getsignal(number) for number in signal.Signals]
+    config = runs.config(workdir=str(self.root / 'run'), strategy='mirrored',
+                         data_dir=runs.data_dir(), num_steps=9)
+    results = []
+
+    def run():
+      results.append(
+          programs.call(lambda: training_program.exit_code(config))
+      )
+      results.append(training_program.run(config))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    self.assertEqual(results[0], 0)
+    self.assertEqual(results[1].values['num_steps'], 9)
+    self.assertEqual(
+        [signal.getsignal(number) for number in signal.Signals], before
+    )
+
+  @pytest.mark.slow
+  @parameterized.parameters('validation', 'test')
+  def test_of_one_worker_ends_all(self, split):
+    """The other one leaves with the same code, and all goes on exactly."""
+    addresses = [f'localhost:{port}' for port in runs.free_ports(2)]
+    config = runs.config(**_CHANGES)
+    flags = [*runs.arguments(config), f'--workdir={self.root}/run']
+    runs.train(self.root / 'one', **_CHANGES)
+
+    def start(*command):
+      return [
+          runs.start_python(
+              *command, *flags,
+              environment={'TF_CONFIG': json.dumps({
+                  'cluster': {'worker': addresses},
+                  'task': {'type': 'worker', 'index': index},
+              })},
+          )
+          for index in range(2)
+      ]
+
+    for command, code in (
+        (['-c', _WORKER.format(split=split)], 143),
+        (['-m', 'launch.train'], 0),
+    ):
+      with runs.ending(*(processes := start(*command))):
+        for ended in map(runs.finish, processes):
+          self.assertEqual(ended.code, code, ended.err)
+    for row, same in zip(
+        runs.rows(self.root / 'run'), runs.rows(self.root / 'one'), strict=True
+    ):
+      self.assertEqual(row['step'], same['step'])
+      self.assertAlmostEqual(row['loss'], same['loss'], 4)
+
+
+if __name__ == '__main__':
+  absltest.main()
