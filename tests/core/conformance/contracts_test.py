@@ -10,6 +10,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import compilation, loss_scaling, precision
+from tests import virtual_devices
 from tests.core import tasks
 
 _NAMES = tuple(tasks.TASKS)
