@@ -18,11 +18,19 @@ _WORKER = """
 import os, signal, sys
 from launch import evaluation, train, programs
 run = evaluation.Evaluator.run
-seen = []
+score = evaluation.Evaluator._score
 def signalled(self, state, split):
-  if split == {split!r} and '"index": 1' in os.environ['TF_CONFIG']:
-    signal.raise_signal(signal.SIGTERM)
+  self.is_signalled = (
+      split == {split!r} and '"index": 1' in os.environ['TF_CONFIG']
+  )
   return run(self, state, split)
+def scored(self, state, feed, num_steps):
+  def with_signal(*args):
+    if self.is_signalled:
+      signal.raise_signal(signal.SIGTERM)
+    return feed(*args)
+  return score(self, state, with_signal, num_steps)
+evaluation.Evaluator._score = scored
 evaluation.Evaluator.run = signalled
 train.program()
 """
@@ -38,14 +46,24 @@ class CutShortTest(parameterized.TestCase):
     self.root = pathlib.Path(runs.scratch(self))
 
   def signalled(self, split, nth=1):
-    """Sends a signal at the start of the nth scoring of a split."""
+    """Sends a signal while a split is scored for the nth time."""
     run, calls = evaluation.Evaluator.run, []
 
     def wrapped(evaluator, state, name):
       calls.extend([1] * (name == split))
-      if name == split and len(calls) == nth:
-        signal.raise_signal(signal.SIGTERM)
-      return run(evaluator, state, name)
+      if name != split or len(calls) != nth:
+        return run(evaluator, state, name)
+      score = evaluator._score
+
+      def scored(state, feed, num_steps):
+        def with_signal(*args):
+          signal.raise_signal(signal.SIGTERM)
+          return feed(*args)
+
+        return score(state, with_signal, num_steps)
+
+      with mock.patch.object(evaluator, '_score', scored):
+        return run(evaluator, state, name)
 
     return mock.patch.object(evaluation.Evaluator, 'run', wrapped)
 
