@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 from absl.testing import absltest, parameterized
 
-from launch import evaluation, programs, training_program
+from launch import calls, evaluation, programs, training_program
 from tests.launch import runs
 
 _WORKER = """
@@ -45,14 +45,16 @@ class CutShortTest(parameterized.TestCase):
   def setUp(self):
     super().setUp()
     self.root = pathlib.Path(runs.scratch(self))
+    # Each step is a call, between which signals are heard.
+    self.enter_context(mock.patch.object(calls, 'CALL_SECS', 0.0))
 
   def signalled(self, split, nth=1):
     """Sends a signal while a split is scored for the nth time."""
-    run, calls = evaluation.Evaluator.run, []
+    run, scorings = evaluation.Evaluator.run, []
 
     def wrapped(evaluator, state, name):
-      calls.extend([1] * (name == split))
-      if name != split or len(calls) != nth:
+      scorings.extend([1] * (name == split))
+      if name != split or len(scorings) != nth:
         return run(evaluator, state, name)
       score = evaluator._score
 
