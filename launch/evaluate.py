@@ -67,6 +67,7 @@ def main() -> int:
       place.num_virtual_devices,
       told={
           '--split': _SPLIT.value,
+          '--verify': _VERIFY.value,
           '--dataset': _DATASET.value,
           '--checkpoint': _CHECKPOINT.value,
           '--accept_changes': place.accept_changes,
