@@ -10,18 +10,13 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import compilation, loss_scaling, precision
-from tests import virtual_devices
 from tests.core import tasks
 
 _NAMES = tuple(tasks.TASKS)
 # XLA has no sparse tensors; batch norm sees the examples of a micro-batch.
 _COMPILED = tuple(name for name in _NAMES if name != 'bags')
 _ADDITIVE = tuple(name for name in _NAMES if name != 'norm')
-_REPLICAS = (
-    (3, tasks.padded),
-    (3, tasks.uneven),
-    (virtual_devices.COLLECTIVE, tasks.padded),
-)
+_REPLICAS = ((3, tasks.padded), (3, tasks.uneven))
 
 
 @functools.cache

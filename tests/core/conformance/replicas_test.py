@@ -77,7 +77,7 @@ class ReplicasTest(parameterized.TestCase):
     kind = name.split('.')[0]
     expected = _replicated(1, kind)[name]
     with line.holds(self, 'replicas'):
-      for num_replicas in (2, 3, virtual_devices.COLLECTIVE):
+      for num_replicas in (2, 3):
         actual = _replicated(num_replicas, kind)[name]
         for some, others in zip(actual, expected, strict=True):
           member.assert_same(some, others, 2e-5)
