@@ -191,7 +191,7 @@ class Checkpointer:
     """
     self._background.wait()
     if not alone and self._begun is not None:
-      distribution.mean_over_workers(self._strategy, [0.0])
+      workers.gather(self._strategy, [0])
       self._trust_the_chief()
     return self.saved_step
 

@@ -140,8 +140,8 @@ class CutShortTest(parameterized.TestCase):
         [signal.getsignal(number) for number in signal.Signals], before
     )
 
-  @pytest.mark.slow
   @parameterized.parameters('validation', 'test')
+  @pytest.mark.slow
   def test_of_one_worker_ends_all(self, split):
     """The other one leaves with the same code, and all goes on exactly."""
     addresses = [f'localhost:{port}' for port in runs.free_ports(2)]
