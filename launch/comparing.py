@@ -12,16 +12,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from . import checksums, options, programs, workdir
+from . import checksums, differences, options, programs, workdir
 from . import config as config_lib
 from . import starts as starts_lib
 
-# What of a row, or of a result, is of the clock or of the process alone.
-_NOT_COMPUTED = frozenset({
-    'wall_time', 'seconds', 'train_seconds', 'examples_per_second',
-    'images_per_second', 'num_compilations', 'num_train_step_traces',
-    'compiled', 'shapes',
-})
 # Rows that are means since the row before, not of one moment.
 _OF_A_WHILE = 'train'
 _KINDS = {
@@ -36,21 +30,6 @@ WEIGHTS = 'weights_sha256'
 
 
 @dataclasses.dataclass(frozen=True)
-class Difference:
-  """Something that two runs do not have in common.
-
-  Attributes:
-    about: What kind of thing it is.
-    name: What it is called.
-    values: What each of the two has.
-  """
-
-  about: str
-  name: str
-  values: tuple[Any, Any]
-
-
-@dataclasses.dataclass(frozen=True)
 class Comparison:
   """Two runs side by side.
 
@@ -62,8 +41,8 @@ class Comparison:
     largest: The largest relative difference of two numbers in rows, and where.
   """
 
-  settings: Sequence[Difference]
-  computed: Sequence[Difference]
+  settings: Sequence[differences.Difference]
+  computed: Sequence[differences.Difference]
   num_rows: int
   num_hashes: int
   largest: tuple[float, str]
@@ -88,7 +67,7 @@ def compare(one: workdir.Workdir, other: workdir.Workdir) -> Comparison:
     UserError: If one of them is no run, or damaged.
   """
   settings = [*_settings(one, other)]
-  computed: list[Difference] = []
+  computed: list[differences.Difference] = []
   num_rows, num_hashes, largest = 0, 0, (0.0, '')
   theirs = dict(_keyed(other.read_metrics()))
   for key, row in _keyed(one.read_metrics()):
@@ -97,7 +76,9 @@ def compare(one: workdir.Workdir, other: workdir.Workdir) -> Comparison:
     where = f'step {row["step"]}, {row["split"]}'
     num_rows += WEIGHTS not in row
     num_hashes += WEIGHTS in row
-    for difference in _values(where, row, theirs[key], only_common=True):
+    for difference in differences.of(
+        where, row, theirs[key], only_common=True
+    ):
       computed.append(difference)
       gap = relative(*difference.values)
       if gap is not None and gap > largest[0]:
@@ -113,9 +94,9 @@ def compare(one: workdir.Workdir, other: workdir.Workdir) -> Comparison:
 
 def _results(
     one: Mapping[str, Any], other: Mapping[str, Any]
-) -> Iterator[Difference]:
+) -> Iterator[differences.Difference]:
   """Yields what differs of two results, less what flags chose to measure."""
-  for difference in _values('result', one, other):
+  for difference in differences.of('result', one, other):
     name = difference.name
     is_of_a_row = name.partition('.')[0] in _OF_A_ROW
     is_measured = None not in difference.values or not (
@@ -157,7 +138,7 @@ def _ends(
     one: workdir.Workdir,
     other: workdir.Workdir,
     results: tuple[dict[str, Any] | None, dict[str, Any] | None],
-) -> Iterator[Difference]:
+) -> Iterator[differences.Difference]:
   """Yields how two runs of which one or both are not complete end."""
   last = [
       rows[-1]['step'] if rows else 0
@@ -169,41 +150,12 @@ def _ends(
       for result, step in zip(results, last, strict=True)
   ]
   if shown[0] != shown[1]:
-    yield Difference('result', 'end', (shown[0], shown[1]))
-
-
-def _values(
-    about: str,
-    one: Mapping[str, Any],
-    other: Mapping[str, Any],
-    *,
-    only_common: bool = False,
-) -> Iterator[Difference]:
-  """Yields the values of two nests that differ, leaf by leaf."""
-  flat, others = dict(_leaves(one)), dict(_leaves(other))
-  for name in {**flat, **others}:
-    if only_common and not (name in flat and name in others):
-      continue
-    pair = flat.get(name), others.get(name)
-    if pair[0] != pair[1] and not all(each != each for each in pair):  # NaN
-      yield Difference(about, name, pair)
-
-
-def _leaves(
-    values: Mapping[str, Any], prefix: str = ''
-) -> Iterator[tuple[str, Any]]:
-  for name, value in values.items():
-    if name in _NOT_COMPUTED:
-      continue
-    if isinstance(value, Mapping):
-      yield from _leaves(value, f'{prefix}{name}.')
-    else:
-      yield f'{prefix}{name}', value
+    yield differences.Difference('result', 'end', (shown[0], shown[1]))
 
 
 def _settings(
     one: workdir.Workdir, other: workdir.Workdir
-) -> Iterator[Difference]:
+) -> Iterator[differences.Difference]:
   """Yields what the two runs are that differs."""
   starts = one.read_start(), other.read_start()
   for name, spec in options.declared(config_lib.Config).items():
@@ -215,27 +167,31 @@ def _settings(
       kind = _KINDS.get(spec.kind, spec.kind)
       if spec.kind == 'length' and not starts[0].config.is_free(name):
         kind = _KINDS['identity']
-      yield Difference(f'flag, {kind}', f'--{name}', (pair[0], pair[1]))
+      yield differences.Difference(
+          f'flag, {kind}', f'--{name}', (pair[0], pair[1])
+      )
   shapes = ['; '.join(map(_shape, start.shapes)) for start in starts]
   if shapes[0] != shapes[1]:
-    yield Difference('where', 'replicas', (shapes[0], shapes[1]))
+    yield differences.Difference('where', 'replicas', (shapes[0], shapes[1]))
   yield from _files(*starts)
   environments = [dict(start.environment) for start in starts]
-  yield from _values('environment', environments[0], environments[1])
-  differences = starts[1].data.differences(starts[0].data)
-  if differences.pop('fingerprint', None):
+  yield from differences.of('environment', environments[0], environments[1])
+  of_data = starts[1].data.differences(starts[0].data)
+  if of_data.pop('fingerprint', None):
     prints = [{'fingerprint': start.data.fingerprint} for start in starts]
-    yield from _values('data', prints[0], prints[1])
+    yield from differences.of('data', prints[0], prints[1])
     if first := _first_example(one, other):
-      yield Difference('data', 'the first that differs', (first, first))
-  for name, (before, now) in differences.items():
-    yield Difference('data', name, (before, now))
+      yield differences.Difference(
+          'data', 'the first that differs', (first, first)
+      )
+  for name, (before, now) in of_data.items():
+    yield differences.Difference('data', name, (before, now))
   loaded = [(start.initial or {}).get('sha256') for start in starts]
   if loaded[0] != loaded[1]:
-    yield Difference('init_from', 'sha256', (loaded[0], loaded[1]))
+    yield differences.Difference('init_from', 'sha256', (loaded[0], loaded[1]))
   told = ['; '.join(history(start)) or 'no change' for start in starts]
   if told[0] != told[1]:
-    yield Difference('history', 'changes', (told[0], told[1]))
+    yield differences.Difference('history', 'changes', (told[0], told[1]))
 
 
 def _shape(shape: Mapping[str, Any]) -> str:
@@ -264,7 +220,7 @@ def _is_same(pair: Sequence[Any], starts: Sequence[starts_lib.Start]) -> bool:
 
 def _files(
     one: starts_lib.Start, other: starts_lib.Start
-) -> Iterator[Difference]:
+) -> Iterator[differences.Difference]:
   """Yields the files of the user's code that differ, wherever they lie."""
   hashes, others = (
       {name: file['sha256'] for name, file in start.code.items()}
@@ -277,7 +233,7 @@ def _files(
         or (theirs is None and mine in others.values())
     )
     if mine != theirs and not is_moved:
-      yield Difference('code', name, (mine, theirs))
+      yield differences.Difference('code', name, (mine, theirs))
 
 
 def history(start: starts_lib.Start) -> list[str]:

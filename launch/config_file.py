@@ -20,15 +20,17 @@ from . import data as data_lib
 
 
 class ConfigFile:
-  """Reads and writes config.json."""
+  """Reads and writes config.json. Only the chief writes."""
 
-  def __init__(self, directory: pathlib.Path):
+  def __init__(self, directory: pathlib.Path, *, is_chief: bool = True):
     """Names the file; nothing is read or written yet.
 
     Args:
       directory: The work directory.
+      is_chief: Whether this process writes.
     """
     self._directory = directory
+    self._is_chief = is_chief
     self.path = directory / 'config.json'
 
   def exists(self) -> bool:
@@ -39,15 +41,24 @@ class ConfigFile:
       self,
       config: config_lib.Config,
       data: data_lib.DataSpec,
-      code: code_files.Code | None,
-      initial: Mapping[str, Any] | None,
-      files: str | None,
+      code: code_files.Code | None = None,
+      initial: Mapping[str, Any] | None = None,
+      files: str | None = None,
   ) -> None:
-    """Writes that of a new run; see `workdir.Workdir.write_config`.
+    """Writes that of a new run.
+
+    Args:
+      config: The flags of the run.
+      data: What the run's models know of the data.
+      code: The files of the user's parts.
+      initial: What `--init_from` gave it.
+      files: What `data_files.stamp` is of its data.
 
     Raises:
       OSError: If it cannot be written.
     """
+    if not self._is_chief:
+      return
     self._directory.mkdir(parents=True, exist_ok=True)
     checksums.write(self._directory, data)
     json_files.write(self.path, {
@@ -66,16 +77,29 @@ class ConfigFile:
       changes: Mapping[str, Any],
       config: config_lib.Config,
       data: data_lib.DataSpec,
-      code: code_files.Code | None,
-      stopped: Mapping[str, Any] | None,
-      initial: Mapping[str, Any] | None,
-      files: str | None,
+      code: code_files.Code | None = None,
+      stopped: Mapping[str, Any] | None = None,
+      initial: Mapping[str, Any] | None = None,
+      files: str | None = None,
   ) -> None:
-    """Takes what changes into the history; see `workdir.Workdir.record`.
+    """Changes the file, and keeps what changed in its history.
+
+    Args:
+      step: The step from which on the run goes on like that.
+      changes: What changes, `[before, now]` by name; nothing is written if
+        that is nothing.
+      config: As for `write`.
+      data: As for `write`.
+      code: As for `write`.
+      stopped: The end by a hook that the last checkpoint is, if it is one.
+      initial: As for `write`.
+      files: As for `write`.
 
     Raises:
       OSError: If it cannot be written.
     """
+    if not (self._is_chief and changes):
+      return
     values = self.values()
     checksums.write(self._directory, data)
     event = {'step': step, 'wall_time': time.time(), 'changes': changes}
@@ -93,7 +117,7 @@ class ConfigFile:
     Raises:
       OSError: If the file cannot be written.
     """
-    if self.exists():
+    if self._is_chief and self.exists():
       values = self.values()
       if values.get(name) != value:
         json_files.write(self.path, {**values, name: value})

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from . import comparing, programs, workdir
+from . import comparing, differences, programs, workdir
 
 # Whether there are arguments besides flags.
 POSITIONAL = True
@@ -82,7 +82,7 @@ def verdict(comparison: comparing.Comparison) -> str:
   return f'{text}; by at most {gap:.2g} of a value, {where}' if gap else text
 
 
-def _row(difference: comparing.Difference) -> list[str]:
+def _row(difference: differences.Difference) -> list[str]:
   return [difference.about, difference.name, *map(_shown, difference.values)]
 
 

@@ -6,7 +6,6 @@ Training, evaluation, prediction and export all build their model here.
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import tensorflow as tf
 
@@ -14,7 +13,6 @@ from core import (
   compilation,
   distribution,
   loss_scaling,
-  losses,
   metrics,
   objectives,
   optimizers,
@@ -30,6 +28,7 @@ from . import (
   model_size,
   optimizing,
   parts,
+  penalties,
   programs,
   schedules,
   several,
@@ -118,7 +117,7 @@ class Experiment:
     self.model = self.task.model
     self.train_metric = self.task.train_metric
     self.eval_metric = self.task.eval_metric
-    self._plain = penalised(
+    self._plain = penalties.penalised(
         self.task.objective, config.l1_penalty, config.l2_penalty
     )
     self.objective = self._plain
@@ -269,35 +268,3 @@ class Experiment:
   def _forward(self) -> tf.types.experimental.ConcreteFunction:
     # Traced once for all that is read off it.
     return training.trace(self._plain, self.model, self._example_batch)
-
-
-def penalised(
-    objective: objectives.Objective, l1: float, l2: float
-) -> objectives.Objective:
-  """Penalises weights; biases and scales, which have one axis, stay free.
-
-  Args:
-    objective: Any objective.
-    l1: The factor of the sum of absolute weights.
-    l2: The factor of the sum of squared weights.
-
-  Returns:
-    An objective with these in its penalty.
-  """
-  if not l1 and not l2:
-    return objective
-
-  def penalised_objective(
-      model: Any,
-      batch: objectives.Batch,
-      seed: tf.Tensor | None,
-      is_training: bool,
-  ) -> objectives.Evaluation:
-    evaluation = objective(model, batch, seed, is_training)
-    weights = [v for v in model.trainable_variables if v.shape.rank > 1]
-    penalty = losses.l1_penalty(weights, scale=l1) + losses.l2_penalty(
-        weights, scale=l2
-    )
-    return evaluation._replace(penalty=evaluation.penalty + penalty)
-
-  return penalised_objective

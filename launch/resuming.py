@@ -211,7 +211,7 @@ def go_on(
       training.initial,
       accept_changes=experiment.config.accept_changes,
   )
-  directory.record(
+  directory.config_file.record(
       now.step,
       changes,
       experiment.config,

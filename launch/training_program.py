@@ -173,7 +173,7 @@ def _run(
             f'--workdir={directory.path}: another process began a run here '
             'meanwhile; start again to go on with it.'
         )
-      directory.write_config(
+      directory.config_file.write(
           experiment.config,
           experiment.data,
           recorded.sources(config),

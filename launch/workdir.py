@@ -15,7 +15,6 @@ from typing import Any
 from core import checkpoint_files
 
 from . import (
-  code_files,
   config_file,
   json_files,
   locks,
@@ -24,8 +23,6 @@ from . import (
   programs,
   starts,
 )
-from . import config as config_lib
-from . import data as data_lib
 
 
 def of_run(path: str | None, *, is_chief: bool = True) -> Workdir:
@@ -51,7 +48,7 @@ class Workdir:
 
   Attributes:
     path: The directory.
-    config_file: Its config.json, as far as the methods here do not change it.
+    config_file: Its config.json.
     checkpoints: The directory of checkpoints in it.
     best: The directory of the best one.
     summaries: The directory of TensorBoard's files in it.
@@ -67,7 +64,9 @@ class Workdir:
     self.checkpoints = str(self.path / 'checkpoints')
     self.best = str(self.path / 'checkpoints' / 'best')
     self.summaries = str(self.path / 'summaries')
-    self.config_file = config_file.ConfigFile(self.path)
+    self.config_file = config_file.ConfigFile(
+        self.path, is_chief=is_chief
+    )
     self._metrics = metrics_file.MetricsFile(self.path / 'metrics.jsonl')
     self._is_chief = is_chief
     self._lock: locks.Lock | None = None
@@ -131,55 +130,6 @@ class Workdir:
     """
     if self._lock:
       self._lock.check_held()
-
-  def write_config(
-      self,
-      config: config_lib.Config,
-      data: data_lib.DataSpec,
-      code: code_files.Code | None = None,
-      initial: Mapping[str, Any] | None = None,
-      files: str | None = None,
-  ) -> None:
-    """Starts the run: writes config.json.
-
-    Args:
-      config: The flags of the run.
-      data: What the run's models know of the data.
-      code: The files of the user's parts.
-      initial: What `--init_from` gave it.
-      files: What `data_files.stamp` is of its data.
-    """
-    if self._is_chief:
-      self.config_file.write(config, data, code, initial, files)
-
-  def record(
-      self,
-      step: int,
-      changes: Mapping[str, Any],
-      config: config_lib.Config,
-      data: data_lib.DataSpec,
-      code: code_files.Code | None = None,
-      stopped: Mapping[str, Any] | None = None,
-      initial: Mapping[str, Any] | None = None,
-      files: str | None = None,
-  ) -> None:
-    """Changes config.json, and keeps what changed in its history.
-
-    Args:
-      step: The step from which on the run goes on like that.
-      changes: What changes, `[before, now]` by name; nothing is written if
-        that is nothing.
-      config: As for `write_config`.
-      data: As for `write_config`.
-      code: As for `write_config`.
-      stopped: As for `saving`.
-      initial: As for `write_config`.
-      files: As for `write_config`.
-    """
-    if self._is_chief and changes:
-      self.config_file.record(
-          step, changes, config, data, code, stopped, initial, files
-      )
 
   def read_start(self) -> starts.Start:
     """Reads config.json.

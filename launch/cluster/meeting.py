@@ -9,29 +9,23 @@ what it is about to do, and is told the same of all others once all are there.
 from __future__ import annotations
 
 import contextlib
-import errno
-import json
 import selectors
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import programs
+from . import lines
 from . import members as members_lib
 
 Told = dict[str, Any]
 """What a worker tells of itself: values, as JSON has them, by name."""
 
 _PROTOCOL = 'quatrain 1'
-_MAX_BYTES = 2**24  # Of a line.
 # How long nothing is said, and how often the first worker tells who is missing.
 SAY_AFTER_SECS = 5.0
 _TELL_EVERY_SECS = 1.0
-# A first worker that is silent for so long is gone.
-_PATIENCE_SECS = 20.0
-# What just ended may still hold the port.
-PORT_SECS = 5.0
 
 
 def meet(
@@ -57,7 +51,7 @@ def meet(
     Failure: If others are missing when time is up.
   """
   waiting = _Waiting(members, timeout_s, say)
-  with contextlib.closing(_listen(members)) as listener:
+  with contextlib.closing(lines.listen(members)) as listener:
     if members.index == 0:
       return _Host(members, told, waiting).run(listener)
     return _visit(members, told, waiting)
@@ -156,10 +150,10 @@ class _Host:
       data = b''
     received = self._received[visitor] + data
     self._received[visitor] = received
-    if not data or len(received) > _MAX_BYTES:
+    if not data or len(received) > lines.MAX_BYTES:
       self._forget(visitor)
     elif received.endswith(b'\n'):
-      self._enter(visitor, _decode(received))
+      self._enter(visitor, lines.decode(received))
 
   def _enter(self, visitor: socket.socket, line: Mapping[str, Any]) -> None:
     """Takes a visitor for the worker that it says it is."""
@@ -203,8 +197,8 @@ class _Host:
   def _send(self, visitor: socket.socket, **values: Any) -> bool:
     """Returns whether all could be sent."""
     try:
-      visitor.settimeout(_PATIENCE_SECS)
-      visitor.sendall(_encode(values))
+      visitor.settimeout(lines.PATIENCE_SECS)
+      visitor.sendall(lines.encode(values))
       visitor.setblocking(False)
       return True
     except OSError:
@@ -215,7 +209,7 @@ def _visit(
     members: members_lib.Members, told: Told, waiting: _Waiting
 ) -> list[Told]:
   """Tells the first worker, and waits until it tells of all."""
-  hello = _encode({
+  hello = lines.encode({
       'protocol': _PROTOCOL,
       'addresses': list(members.addresses),
       'place': members.index,
@@ -225,7 +219,7 @@ def _visit(
     waiting.missing = [0]
     waiting.check()
     with contextlib.suppress(OSError):
-      for line in _lines(members.addresses[0], hello, waiting.check):
+      for line in lines.heard(members.addresses[0], hello, waiting.check):
         if 'refused' in line:
           raise programs.UserError(
               f'{members.name(members.index)}: {line["refused"]}.'
@@ -236,85 +230,3 @@ def _visit(
           return line['all']
         waiting.missing = line['missing']
     time.sleep(0.2)
-
-
-def _lines(
-    address: str, hello: bytes, check: Callable[[], None]
-) -> Iterator[dict[str, Any]]:
-  """Yields what the first worker tells, until the connection ends.
-
-  Raises:
-    OSError: If there is none, or nothing comes.
-  """
-  with socket.create_connection(split(address), timeout=2.0) as connection:
-    # A port may be connected to itself while nobody listens there.
-    if connection.getsockname() == connection.getpeername():
-      return
-    connection.sendall(hello)
-    connection.settimeout(0.5)
-    received, heard = b'', time.monotonic()
-    while time.monotonic() - heard < _PATIENCE_SECS:
-      check()
-      try:
-        data = connection.recv(2**16)
-      except TimeoutError:
-        continue
-      if not data:
-        return
-      heard = time.monotonic()
-      *lines, received = (received + data).split(b'\n')
-      for line in lines:
-        decoded = _decode(line)
-        if not decoded:
-          return  # It is somebody else's.
-        yield decoded
-      if len(received) > _MAX_BYTES:
-        return
-
-
-def _listen(members: members_lib.Members) -> socket.socket:
-  """Takes the port that TensorFlow is going to listen at.
-
-  Raises:
-    UserError: If it cannot be had.
-  """
-  own = members.name(members.index)
-  _, port = split(members.addresses[members.index])
-  is_dual = socket.has_dualstack_ipv6()
-  family = socket.AF_INET6 if is_dual else socket.AF_INET
-  deadline = time.monotonic() + PORT_SECS
-  while True:
-    try:
-      return socket.create_server(
-          ('', port), family=family, dualstack_ipv6=is_dual, backlog=1024
-      )
-    except OSError as error:
-      if error.errno != errno.EADDRINUSE:
-        raise programs.UserError(
-            f'{own}: port {port}: {programs.reason(error)}.'
-        ) from None
-      if time.monotonic() > deadline:
-        raise programs.UserError(
-            f'{own}: port {port} is in use on this machine, by another program '
-            'or a second worker of this index; end that, or name another port.'
-        ) from None
-    time.sleep(0.1)
-
-
-def split(address: str) -> tuple[str, int]:
-  """Splits HOST:PORT; an IPv6 address is in brackets."""
-  host, _, port = address.rpartition(':')
-  return host.strip('[]'), int(port)
-
-
-def _encode(values: Mapping[str, Any]) -> bytes:
-  return json.dumps(values).encode() + b'\n'
-
-
-def _decode(line: bytes) -> dict[str, Any]:
-  """Returns what a line says; nothing if it is none of ours."""
-  try:
-    values = json.loads(line)
-  except ValueError:
-    return {}
-  return values if isinstance(values, dict) else {}

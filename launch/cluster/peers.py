@@ -7,7 +7,7 @@ import contextlib
 import socket
 import time
 
-from . import meeting
+from . import lines
 from . import members as members_lib
 
 # What begins a connection of HTTP/2, which TensorFlow's servers speak: they
@@ -47,7 +47,7 @@ def answers_at(address: str, within_s: float = ANSWER_SECS) -> bool:
   deadline = time.monotonic() + within_s
   with (
       contextlib.suppress(OSError),
-      socket.create_connection(meeting.split(address), within_s) as server,
+      socket.create_connection(lines.split(address), within_s) as server,
   ):
     server.sendall(_HELLO)
     received = b''

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import itertools
 import os
 import pathlib
 import random
@@ -24,11 +23,18 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 
 from absl import app, flags
 
-from tests.faults import cases, faults, record, references, table, trial
+from tests.faults import (
+  cases,
+  faults,
+  planning,
+  record,
+  references,
+  table,
+  trial,
+)
 
 _SEED = flags.DEFINE_integer('seed', 0, 'Decides what is done, and when.')
 _NUM_KILLS = flags.DEFINE_integer(
@@ -47,38 +53,6 @@ _MAX_MINUTES = flags.DEFINE_float(
     'max_minutes', None, 'Begins no trial after that time.')
 _WRITE_DOCS = flags.DEFINE_bool(
     'write_docs', False, 'Writes the table into docs/reliability.md.')
-
-
-def plan(
-    seed: int, names: list[str], wanted: list[cases.Case]
-) -> Iterator[tuple[int, str, cases.Case]]:
-  """Yields what to do, without end: each share of faults over all cases.
-
-  Args:
-    seed: Decides the order.
-    names: The faults.
-    wanted: The cases.
-
-  Yields:
-    The number of a trial, the name of its fault, and its case.
-  """
-  generator = random.Random(seed)
-  round_of_faults = [
-      name for name in names for _ in range(faults.FAULTS[name].share)
-  ]
-  waiting: dict[str, list[cases.Case]] = {name: [] for name in names}
-  numbers = itertools.count()
-  while True:
-    for name in generator.sample(round_of_faults, len(round_of_faults)):
-      if not waiting[name]:
-        allowed = [c for c in wanted if faults.FAULTS[name].allows(c)]
-        waiting[name] = generator.sample(allowed, len(allowed))
-      if waiting[name]:
-        yield next(numbers), name, waiting[name].pop()
-      elif not any(map(faults.FAULTS[name].allows, wanted)):
-        round_of_faults = [each for each in round_of_faults if each != name]
-    if not round_of_faults:
-      return
 
 
 def _one(
@@ -173,7 +147,7 @@ def _campaign(
   of_what = ','.join((*names, *(case.name for case in wanted)))
   digest = hashlib.sha256(of_what.encode()).hexdigest()[:8]
   plan_name = f'{_SEED.value}-{digest}'
-  for number, name, case in plan(_SEED.value, names, wanted):
+  for number, name, case in planning.plan(_SEED.value, names, wanted):
     if _TRIAL.value is not None:
       if number == _TRIAL.value:
         outcome = _one(number, name, case, folder, kept, plan_name)

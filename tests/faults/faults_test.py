@@ -17,11 +17,11 @@ import pytest
 from absl.testing import absltest, parameterized
 
 from tests.faults import (
-  __main__,
   cases,
   comparing,
   faults,
   moments,
+  planning,
   processes,
   record,
   table,
@@ -50,7 +50,7 @@ class PlanTest(absltest.TestCase):
 
   def plan(self, seed, number=400, names=None):
     return list(itertools.islice(
-        __main__.plan(
+        planning.plan(
             seed, names or list(faults.FAULTS), list(cases.CASES.values())
         ),
         number,
@@ -71,7 +71,7 @@ class PlanTest(absltest.TestCase):
 
   def test_it_ends_where_nothing_can_be_done(self):
     workers = [c for c in cases.CASES.values() if c.num_workers > 1]
-    self.assertEmpty(list(__main__.plan(0, ['damage', 'disk'], workers)))
+    self.assertEmpty(list(planning.plan(0, ['damage', 'disk'], workers)))
 
 
 class ComparingTest(parameterized.TestCase):

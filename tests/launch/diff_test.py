@@ -1,6 +1,6 @@
 """Tests of launch.diff and of what it is made of.
 
-Covers: comparing.
+Covers: comparing, differences.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Tests of launch.experiment: what the flags of a config change.
 
-Covers: augmenting, optimizing.
+Covers: augmenting, optimizing, penalties.
 """
 
 from __future__ import annotations

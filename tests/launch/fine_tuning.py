@@ -75,7 +75,7 @@ def write(workdir: pathlib.Path, num_classes=5, **changes) -> None:
   """Writes the work directory of a run, with weights that nobody trained."""
   experiment, state, _ = make(num_classes, **changes)
   directory = workdir_lib.Workdir(str(workdir))
-  directory.write_config(
+  directory.config_file.write(
       experiment.config, experiment.data, recorded.sources(experiment.config)
   )
   generator = np.random.default_rng(0)

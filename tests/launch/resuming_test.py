@@ -23,7 +23,7 @@ class ResumingTest(absltest.TestCase):
     path = pathlib.Path(runs.scratch(self)) / 'run'
     self.directory = workdir.Workdir(str(path))
     self.config = runs.config()
-    self.directory.write_config(self.config, _DATA)
+    self.directory.config_file.write(self.config, _DATA)
 
   def check(self, config, accept_changes=False):
     return resuming.check(
@@ -62,7 +62,7 @@ class ResumingTest(absltest.TestCase):
   def test_the_length_under_a_schedule(self):
     for schedule, is_refused in (('constant', False), ('cosine', True)):
       config = dataclasses.replace(self.config, schedule=schedule)
-      self.directory.write_config(config, _DATA)
+      self.directory.config_file.write(config, _DATA)
       for changes in ({'num_epochs': 9}, {'num_steps': 99}):
         longer = dataclasses.replace(config, **changes)
         if is_refused:
@@ -71,7 +71,7 @@ class ResumingTest(absltest.TestCase):
         self.check(longer, accept_changes=is_refused)
   def test_a_monitor_that_decides_the_learning_rate(self):
     config = dataclasses.replace(self.config, plateau_patience=2)
-    self.directory.write_config(config, _DATA)
+    self.directory.config_file.write(config, _DATA)
     other = dataclasses.replace(config, monitor='loss')
     with self.assertRaisesRegex(programs.UserError, 'flags: --monitor: loss,'):
       self.check(other)

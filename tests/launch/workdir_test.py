@@ -41,7 +41,7 @@ class WorkdirTest(parameterized.TestCase):
     self.assertIsNone(self.workdir.read_result())
     self.assertEqual(self.workdir.read_metrics(), [])
     config = runs.config(seed=3, data_dir='/d', metrics=('a', 'b'))
-    self.workdir.write_config(config, _DATA)
+    self.workdir.config_file.write(config, _DATA)
     self.assertTrue(self.workdir.exists())
     start = self.workdir.read_start()
     self.assertEqual(
@@ -62,7 +62,7 @@ class WorkdirTest(parameterized.TestCase):
   def test_rows_of_lost_steps_go_with_the_next_checkpoint(self):
     path = self.path / 'metrics.jsonl'
     for step in (1, 2, 3):
-      self.workdir.write_config(runs.config(), _DATA)
+      self.workdir.config_file.write(runs.config(), _DATA)
       self.workdir.append_metrics(_row(step))
     for _ in range(2):  # Killed before it saved; and then not.
       self.workdir = workdir.Workdir(str(self.path))
@@ -79,7 +79,7 @@ class WorkdirTest(parameterized.TestCase):
 
   def test_killed_between_a_checkpoint_and_the_note_of_it(self):
     """Rows that were written again count once, in any reader of the file."""
-    self.workdir.write_config(runs.config(), _DATA)
+    self.workdir.config_file.write(runs.config(), _DATA)
     for step, split in ((1, 'train'), (2, 'train'), (2, 'validation'),
                         (3, 'train')):
       self.workdir.append_metrics({'step': step, 'split': split, 'start': 1})
@@ -105,11 +105,13 @@ class WorkdirTest(parameterized.TestCase):
     return [row['step'] for row in self.workdir.read_metrics()]
 
   def test_what_changes_is_kept_in_the_history(self):
-    self.workdir.write_config(runs.config(data_dir='/d'), _DATA)
+    self.workdir.config_file.write(runs.config(data_dir='/d'), _DATA)
     config = runs.config(num_epochs=7, jit='off', data_dir='/e')
     for step in (30, 40):
-      self.workdir.record(step, {'jit': ['auto', 'off']}, config, _DATA)
-    self.workdir.record(50, {}, runs.config(), _DATA)
+      self.workdir.config_file.record(
+          step, {'jit': ['auto', 'off']}, config, _DATA
+      )
+    self.workdir.config_file.record(50, {}, runs.config(), _DATA)
     values = json.loads((self.path / 'config.json').read_text())
     self.assertEqual(
         [(each['step'], each['changes']) for each in values['history']],
@@ -123,7 +125,7 @@ class WorkdirTest(parameterized.TestCase):
         mock.patch.dict(os.environ, {'XLA_FLAGS': '--of=mine', 'OTHER': '1'})
     )
     os.environ.pop('TF_ENABLE_ONEDNN_OPTS', None)
-    self.workdir.write_config(runs.config(), _DATA)
+    self.workdir.config_file.write(runs.config(), _DATA)
     environment = json.loads((self.path / 'config.json').read_text())[
         'environment'
     ]
@@ -146,11 +148,11 @@ class WorkdirTest(parameterized.TestCase):
 
   def test_only_the_chief_writes(self):
     worker = workdir.Workdir(str(self.path), is_chief=False)
-    worker.write_config(runs.config(), _DATA)
+    worker.config_file.write(runs.config(), _DATA)
     worker.append_metrics(_row(1))
     worker.go_on_from(0)
     worker.saved(1)
-    worker.record(1, {'seed': [0, 1]}, runs.config(), _DATA)
+    worker.config_file.record(1, {'seed': [0, 1]}, runs.config(), _DATA)
     worker.write_result({})
     worker.write_report({}, 'loss')
     with worker.locked():
@@ -158,7 +160,7 @@ class WorkdirTest(parameterized.TestCase):
     self.assertFalse(self.path.exists())
 
   def test_a_file_is_written_as_a_whole(self):
-    self.workdir.write_config(runs.config(), _DATA)
+    self.workdir.config_file.write(runs.config(), _DATA)
     self.workdir.write_result({'num_steps': 1})
     with self.assertRaises(TypeError):
       self.workdir.write_result({'num_steps': object()})
@@ -224,7 +226,7 @@ class DamageTest(parameterized.TestCase):
     super().setUp()
     self.path = pathlib.Path(runs.scratch(self)) / 'run'
     self.workdir = workdir.Workdir(str(self.path))
-    self.workdir.write_config(runs.config(data_dir='/d'), _DATA)
+    self.workdir.config_file.write(runs.config(data_dir='/d'), _DATA)
     for step in (1, 2):
       self.workdir.append_metrics({**_row(step), 'loss': 0.5, 'epoch': 1.0})
     self.workdir.write_result({'num_steps': 2, 'test_accuracy': 0.5})
@@ -327,7 +329,7 @@ class ProgressTest(parameterized.TestCase):
     super().setUp()
     self.path = pathlib.Path(runs.scratch(self)) / 'run'
     self.workdir = workdir.Workdir(str(self.path))
-    self.workdir.write_config(runs.config(), _DATA)
+    self.workdir.config_file.write(runs.config(), _DATA)
     self.workdir.append_metrics(_row(1))
 
   def check(self):

@@ -1,4 +1,7 @@
-"""Tests of launch.cluster.meeting: workers are threads."""
+"""Tests of launch.cluster.meeting: workers are threads.
+
+Covers: lines.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from unittest import mock
 from absl.testing import absltest, parameterized
 
 from launch import programs
-from launch.cluster import meeting, members
+from launch.cluster import lines, meeting, members
 
 
 def _ports(number):
@@ -36,9 +39,12 @@ class MeetingTest(parameterized.TestCase):
     self.said = []
     self.pool = concurrent.futures.ThreadPoolExecutor(8)
     self.addCleanup(self.pool.shutdown)
-    for name, value in (('SAY_AFTER_SECS', 0.0), ('_TELL_EVERY_SECS', 0.05),
-                        ('PORT_SECS', 0.2)):
-      self.enter_context(mock.patch.object(meeting, name, value))
+    for module, name, value in (
+        (meeting, 'SAY_AFTER_SECS', 0.0),
+        (meeting, '_TELL_EVERY_SECS', 0.05),
+        (lines, 'PORT_SECS', 0.2),
+    ):
+      self.enter_context(mock.patch.object(module, name, value))
 
   def meet(self, worker, told, timeout_s=20.0):
     return self.pool.submit(
@@ -94,12 +100,12 @@ class MeetingTest(parameterized.TestCase):
   def test_one_that_ends_while_it_waits_is_missing_again(self):
     workers = _members(3)
     first = self.meet(workers[0], {'a': 0})
-    hello = meeting._encode({
+    hello = lines.encode({
         'protocol': meeting._PROTOCOL, 'addresses': workers[0].addresses,
         'place': 1, 'told': {'a': 'of one that ended'},
     })
     with contextlib.ExitStack() as stack:
-      address = meeting.split(workers[0].addresses[0])
+      address = lines.split(workers[0].addresses[0])
       while True:
         with contextlib.suppress(OSError):
           connection = stack.enter_context(socket.create_connection(address))
@@ -136,7 +142,7 @@ class MeetingTest(parameterized.TestCase):
       self.meet(workers[1], {}).result()
     # On another machine the port is free.
     with mock.patch.object(
-        meeting, '_listen', lambda _: socket.socket()
+        lines, 'listen', lambda _: socket.socket()
     ), self.assertRaisesRegex(programs.UserError, 'been started already'):
       self.meet(workers[1], {}).result()
     pending.append(self.meet(workers[2], {}))
@@ -146,7 +152,7 @@ class MeetingTest(parameterized.TestCase):
   def test_a_port_in_use(self):
     [worker, _] = _members(2)
     with (
-        socket.create_server(meeting.split(worker.addresses[0])),
+        socket.create_server(lines.split(worker.addresses[0])),
         self.assertRaisesRegex(
             programs.UserError, 'port .* is in use on this machine'
         ) as caught,
@@ -171,7 +177,7 @@ class MeetingTest(parameterized.TestCase):
     workers = _members(2)
     first = self.meet(workers[0], {})
     self.wait_until_said('waits for')
-    address = meeting.split(workers[0].addresses[0])
+    address = lines.split(workers[0].addresses[0])
     for data in (b'', b'\n', b'GET / HTTP/1.1\r\n\r\n', b'[1]\n', b'{}\n',
                  b'\xff\xfe\n', json.dumps({'protocol': 'x'}).encode() + b'\n'):
       with socket.create_connection(address) as scanner:
@@ -181,7 +187,7 @@ class MeetingTest(parameterized.TestCase):
       self.assertEqual(each.result(), [{}, {}])
 
     workers = _members(2)
-    with socket.create_server(meeting.split(workers[0].addresses[0])) as server:
+    with socket.create_server(lines.split(workers[0].addresses[0])) as server:
       def answer():
         with contextlib.suppress(OSError):
           while True:
@@ -195,8 +201,8 @@ class MeetingTest(parameterized.TestCase):
         self.meet(workers[1], {}, 0.6).result()
 
   def test_addresses(self):
-    self.assertEqual(meeting.split('a.b:12'), ('a.b', 12))
-    self.assertEqual(meeting.split('[::1]:12'), ('::1', 12))
+    self.assertEqual(lines.split('a.b:12'), ('a.b', 12))
+    self.assertEqual(lines.split('[::1]:12'), ('::1', 12))
 
 
 if __name__ == '__main__':
