@@ -152,7 +152,7 @@ class DiffTest(_TestCase):
       ((), 'expected the work directories of two runs, got 0'),
       (('a',), 'got 1'),
       (('/nowhere', '/nowhere'), 'there is no run'),
-      (('a', 'b', '--workdir=c'), "Unknown command line flag 'workdir'"),
+      (('a', 'b', '--elsewhere=c'), "Unknown command line flag 'elsewhere'"),
   )
   def test_mistakes(self, arguments, message):
     ended = runs.call('diff', *arguments)
