@@ -37,9 +37,9 @@ class SincosPositionsTest(parameterized.TestCase):
     self.assertLess(products.max(), 31.9)
     self.assertIn(np.argmax(products[24]), (17, 23, 25, 31))
 
-  @parameterized.parameters(0, 6)
-  def test_a_wrong_size(self, size):
-    with self.assertRaisesRegex(ValueError, f'size: .*of 4, got {size}'):
+  @parameterized.parameters((0, 'at least 1'), (6, 'a multiple of 4'))
+  def test_a_wrong_size(self, size, expected):
+    with self.assertRaisesRegex(ValueError, f'size: .*{expected}, got {size}'):
       layers.sincos_positions(2, 2, size)
 
 
