@@ -228,10 +228,13 @@ class ProcessTest(parameterized.TestCase):
   def start(self, name, script=None):
     arguments = [
         # XLA knows programs by names that count up with all that TensorFlow is
-        # given: none of it may depend on how long steps take, as saves would.
+        # given: calls and saves must not depend on how long steps take.
         *runs.arguments(
             runs.config(
-                num_epochs=3, eval_every_epochs=2, checkpoint_every_steps=10**4
+                num_epochs=3,
+                eval_every_epochs=2,
+                checkpoint_every_steps=10**4,
+                steps_per_loop=10,
             )
         ),
         f'--workdir={self.root / name}',
