@@ -93,12 +93,12 @@ def assign(variable: tf.Variable, new_value: tf.Tensor) -> None:
   Inside of a loop, a condition or a function of the module's own a value cannot
   be collected; there the assignment takes place.
 
-  Each replica assigns its own value: what is made of a batch has to be summed
+  Each replica assigns its own value: what is made of a batch must be summed
   over all of them first, by `distribution.all_reduce_sum`, or their copies of
   the variable would differ from then on. A train step on several replicas takes
-  what is made of a batch only of a module that says that it sums, by
-  `reduces_over_replicas = True`. On one replica, whatever a module assigns by
-  itself is assigned in its forward pass, and once for each micro-batch.
+  such values only from a module that declares `reduces_over_replicas = True`.
+  On one replica, whatever a module assigns by itself is assigned in its forward
+  pass, once per micro-batch.
 
   Args:
     variable: The variable.

@@ -1,8 +1,7 @@
-"""Work in a thread of its own while training goes on, as writing files is."""
+"""Runs jobs, such as writing files, in a thread while training goes on."""
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
 from collections.abc import Callable
 
@@ -10,8 +9,8 @@ from collections.abc import Callable
 class Background:
   """Runs jobs one after another in one thread.
 
-  If a job fails, those behind it are left out, and the next `poll` or `wait`
-  raises its error, once. The interpreter ends no sooner than the jobs do.
+  If a job fails, the jobs behind it are skipped, and the next `poll` or `wait`
+  raises its error, once. The interpreter does not exit before the jobs end.
 
   Example:
     >>> from core import background
@@ -27,9 +26,7 @@ class Background:
   def __init__(self) -> None:
     """Starts with no job; the thread begins with the first one."""
     self._executor: concurrent.futures.ThreadPoolExecutor | None = None
-    self._jobs: collections.deque[concurrent.futures.Future[None]] = (
-        collections.deque()
-    )
+    self._last: concurrent.futures.Future[None] | None = None
     self._error: BaseException | None = None
 
   def run(
@@ -41,31 +38,27 @@ class Background:
       job: A function without arguments.
 
     Returns:
-      A future, which is done once the job has ended or was left out. It holds
-      no result and no error.
+      A future, which is done once the job has ended or was skipped. It holds
+      neither a result nor an error.
     """
     if self._executor is None:
       self._executor = concurrent.futures.ThreadPoolExecutor(
           1, thread_name_prefix='background'
       )
-    future = self._executor.submit(self._run, job)
-    self._jobs.append(future)
-    return future
+    self._last = self._executor.submit(self._run, job)
+    return self._last
 
   def poll(self) -> None:
-    """Raises the error of a job that has failed, if there is one."""
-    while self._jobs and self._jobs[0].done():
-      self._jobs.popleft()
+    """Raises the error of a failed job, if there is one."""
     if self._error is not None:
-      # What stands behind it is to be left out before the error is forgotten.
-      concurrent.futures.wait(self._jobs)
-      self._jobs.clear()
+      # Jobs behind it must be skipped before the error is forgotten.
+      self._drain()
       error, self._error = self._error, None
       raise error
 
   def wait(self) -> None:
-    """Waits until all jobs have ended, and raises the error of one, if any."""
-    concurrent.futures.wait(self._jobs)
+    """Waits until all jobs have ended, and raises the error of a failed one."""
+    self._drain()
     self.poll()
 
   def close(self) -> None:
@@ -73,6 +66,10 @@ class Background:
     if self._executor is not None:
       self._executor.shutdown()
       self._executor = None
+
+  def _drain(self) -> None:
+    if self._last is not None:
+      concurrent.futures.wait([self._last])
 
   def _run(self, job: Callable[[], object]) -> None:
     if self._error is not None:

@@ -35,7 +35,7 @@ def restore(
     path: str,
     variables: Mapping[str, tf.Variable],
     *,
-    prefix: str = '',
+    prefix: str | tuple[str, ...] = '',
     partial: bool = False,
     optional: Collection[str] = (),
     ignored: tuple[str, ...] = (),
@@ -45,8 +45,9 @@ def restore(
   Args:
     path: The path of a checkpoint.
     variables: What to restore, by name.
-    prefix: Names in the checkpoint that do not begin with it are not looked at;
-      `model/` reads a model out of a train state's checkpoint.
+    prefix: Names in the checkpoint that do not begin with it, or with one of
+      several, are not looked at; `model/` reads a model out of a train state's
+      checkpoint.
     partial: Whether names that are on one side only are left alone. The shapes
       and types of those on both must agree in any case, and there must be
       some.
@@ -113,7 +114,9 @@ def _check_manifest(path: str) -> None:
 
 
 def read(path: str) -> None:
-  """Reads all of a checkpoint, which compares its checksums.
+  """Reads all of a checkpoint and compares the hashes of its manifest.
+
+  Without a manifest, TensorFlow's checksums of the values are compared.
 
   Args:
     path: The path of the checkpoint.
@@ -124,6 +127,8 @@ def read(path: str) -> None:
   """
   _check_manifest(path)
   names = contents(path)
+  if checkpoint_manifests.has(path):
+    return
   with checkpoint_errors.reading(path):
     reader = tf.train.load_checkpoint(path)
     for name in names:

@@ -2,7 +2,7 @@
 
 A checkpoint is `ckpt-STEP.index`, `ckpt-STEP.data-*` and, unless an older
 version wrote it, its manifest. The index comes last: without it there is no
-checkpoint, but files that a process left which was killed while it saved.
+checkpoint, only files left by a process that was killed while it saved.
 
 TensorFlow's list of checkpoints, the file `checkpoint`, is written for its own
 tools and for the order of saves; where it is lost or damaged, the steps decide.
@@ -27,7 +27,7 @@ from . import checkpoint_manifests
 _FILE = re.compile(
     r'^(replaced-)?ckpt-(\d+)\.(index|data-\d+-of-\d+|manifest\.json)$'
 )
-# What a checkpoint is called that was set aside.
+# The name of a checkpoint that was set aside.
 _ASIDE = re.compile(r'^damaged-((?:replaced-)?ckpt-\d+)(-\d+)?')
 _TEMPORARY = re.compile(r'^(checkpoint|(replaced-)?ckpt-\d+)\.tmp$')
 _INDEX = '.index'
@@ -111,8 +111,7 @@ def publish(written: str, path: str, max_to_keep: int) -> None:
   """
   directory = os.path.dirname(path)
   checkpoint_manifests.write(written, files(written))
-  others = [each for each in ordered(directory) if each != path]
-  others = [each for each in others if files(each)]
+  others = [e for e in ordered(directory) if e != path and files(e)]
   if os.path.exists(path + _INDEX):
     _copy(path, _replaced(path))
     os.remove(path + _INDEX)
@@ -147,7 +146,7 @@ def remove(path: str) -> None:
 
 
 def set_aside(path: str) -> None:
-  """Renames a damaged checkpoint to `damaged-ckpt-STEP`, or one that is free.
+  """Renames a damaged checkpoint to `damaged-ckpt-STEP`, or `...-2` and so on.
 
   Args:
     path: The path of the checkpoint, whose files may be gone.
@@ -185,7 +184,7 @@ def kept_aside(directory: str) -> list[str]:
 
 
 def remove_unfinished(directory: str) -> None:
-  """Removes what a process left that was killed while it saved.
+  """Removes what a process that was killed while it saved has left.
 
   Args:
     directory: The directory of checkpoints, into which nobody else writes.

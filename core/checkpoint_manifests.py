@@ -2,8 +2,8 @@
 
 `ckpt-STEP.manifest.json` names the files by what follows the checkpoint's own
 name, so that a checkpoint can be copied and renamed. It is written once the
-others are complete. Versions that wrote none are read without: there, only the
-checksums of TensorFlow tell whether a file is whole.
+others are complete. Older versions wrote no manifest: for their checkpoints,
+only TensorFlow's checksums show whether a file is whole.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _CHUNK = 2**20
 
 
 def write(path: str, files: Sequence[str]) -> None:
-  """Writes the manifest of a checkpoint, and has the disk hold all of it.
+  """Writes the manifest of a checkpoint, and flushes all files to the disk.
 
   Args:
     path: The path of the checkpoint, which nobody else knows yet.
@@ -45,8 +45,8 @@ def find_damage(path: str) -> str | None:
     path: The path of the checkpoint.
 
   Returns:
-    The file that is not what it was, and what is wrong with it; None if there
-    is no such file, or no manifest.
+    The damaged file and what is wrong with it; None if all files are whole, or
+    there is no manifest.
 
   Raises:
     OSError: If a file cannot be read.
@@ -67,7 +67,7 @@ def find_damage(path: str) -> str | None:
       if size != expected['bytes']:
         return f'{file_name} has {size} bytes, not {expected["bytes"]}'
       if _describe(path + suffix) != expected:
-        return f'{file_name} has not the SHA-256 that its manifest names'
+        return f'{file_name} does not have the SHA-256 of its manifest'
     except FileNotFoundError:
       return f'{file_name} is missing'
   return None
@@ -86,7 +86,7 @@ def has(path: str) -> bool:
 
 
 def flush(path: str) -> None:
-  """Has the disk hold a file, or the names in a directory, before it returns.
+  """Flushes a file, or the names in a directory, to the disk.
 
   Args:
     path: Its path.

@@ -4,9 +4,9 @@ A checkpoint is a mapping of names to variables and nothing else, in
 TensorFlow's format. Names, shapes and types are compared before anything is
 read: there is no silent partial restore.
 
-The files decide which checkpoints there are; the list that TensorFlow keeps
-beside them, `checkpoint`, may be lost or damaged. Each has a manifest with the
-size and the SHA-256 of its files, which are compared before they are read.
+The files decide which checkpoints there are; TensorFlow's list of them, the
+file `checkpoint`, may be lost or damaged. Each checkpoint has a manifest with
+the size and the SHA-256 of its files, which are compared before they are read.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Checkpointer:
 
   Given a `background`, `save` returns once the variables are copied, and files
   are written while training goes on, one checkpoint at a time: a save waits for
-  the one before. A checkpoint whose writing failed raises its SaveError at the
-  next `save`, `poll` or `wait`.
+  the one before. If a checkpoint could not be written, the next `save`, `poll`
+  or `wait` raises its SaveError.
 
   What is saved is finite: training cannot go on from anything else. A variable
   that stands for "no value yet" begins with the least finite number of its
@@ -146,11 +146,17 @@ class Checkpointer:
     if self._writing:
       concurrent.futures.wait([self._writing])
     self._background.poll()
-    tensors = values and {n: tf.convert_to_tensor(values[n]) for n in values}
-    _check_finite(tensors or self._variables, self._strategy)
+    if values is None:
+      self._check_finite(variables_lib.non_finite(self._variables))
+    else:
+      self._check_finite([
+          name
+          for name, variable in self._variables.items()
+          if variable.dtype.is_floating and not np.isfinite(values[name]).all()
+      ])
     self._trust_the_chief()
     path = os.path.join(self._directory, f'ckpt-{step}')
-    values = dict(values or self.copy())
+    values = dict(self.copy() if values is None else values)
     damaged, self.damaged = self.damaged, ()
     self._begun = step
     if self._is_chief:
@@ -164,7 +170,7 @@ class Checkpointer:
     return path
 
   def poll(self) -> int | None:
-    """Looks whether what was saved is complete, and waits for nothing.
+    """Checks, without waiting, whether what was saved is complete.
 
     Returns:
       `saved_step`. Workers other than the chief learn of a checkpoint by the
@@ -180,8 +186,8 @@ class Checkpointer:
     """Waits until what was saved is complete.
 
     Args:
-      alone: Whether other workers need not make this call; one that is not the
-        chief knows no more after it then.
+      alone: Whether other workers need not make this call. `saved_step` then
+        stays as it is on all but the chief.
 
     Returns:
       `saved_step`.
@@ -223,8 +229,14 @@ class Checkpointer:
     path, self.damaged = newest_whole(self._directory, self._read)
     return path
 
+  def _check_finite(self, names: list[str]) -> None:
+    """Refuses what no training can go on from, on all workers alike."""
+    counts = workers.gather(self._strategy, [len(names)])
+    if any(count for (count,) in counts):
+      raise NonFiniteError(names)
+
   def _trust_the_chief(self) -> None:
-    """Takes what was saved as complete: the chief has waited for its files."""
+    """Takes the last save for complete: the chief has waited for its files."""
     if not self._is_chief:
       self.saved_step = self._begun
 
@@ -238,7 +250,7 @@ class Checkpointer:
       values: dict[str, np.ndarray],
       damaged: Sequence[DamagedError],
   ) -> None:
-    """Writes a checkpoint, and moves what is damaged out of the way before."""
+    """Moves what is damaged out of the way, then writes a checkpoint."""
     with checkpoint_errors.writing(path):
       try:
         shutil.rmtree(self._scratch, ignore_errors=True)
@@ -247,7 +259,7 @@ class Checkpointer:
         checkpoint_files.remove_unfinished(self._directory)
         os.makedirs(self._scratch, exist_ok=True)
         with tf.device('CPU'):
-          kept = {  # As few copies as can be.
+          kept = {  # Frees each array once it is copied.
               name: tf.Variable(values.pop(name), trainable=False)
               for name in list(values)
           }
@@ -280,8 +292,8 @@ def newest_whole(
 
   Args:
     directory: The directory of a `Checkpointer`.
-    read: Reads the checkpoint of a path, and raises DamagedError. Default: all
-      of it is read and its checksums are compared.
+    read: Reads the checkpoint of a path, or raises DamagedError, as `restore`
+      does. Default: all of it is read and compared with its hashes.
 
   Returns:
     The path, or None if there is no checkpoint, and the damaged checkpoints
@@ -305,12 +317,3 @@ def newest_whole(
         f'({damaged[0].reason}); bring one back from a copy.'
     )
   return None, ()
-
-
-def _check_finite(
-    variables: Mapping[str, Any], strategy: tf.distribute.Strategy
-) -> None:
-  """Refuses what no training can go on from, on all workers alike."""
-  names = variables_lib.non_finite(variables)
-  if any(count for (count,) in workers.gather(strategy, [len(names)])):
-    raise NonFiniteError(names)

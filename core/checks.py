@@ -289,11 +289,11 @@ def size(argument: str, number: int, low: int = 1) -> None:
   Args:
     argument: The name of the argument, for the message.
     number: The size.
-    low: The least that will do.
+    low: The minimum.
 
   Raises:
-    TypeError: If it is no integer.
-    ValueError: If it is less.
+    TypeError: If it is not an integer.
+    ValueError: If it is less than the minimum.
   """
   if not hasattr(number, '__index__'):
     raise TypeError(f'{argument}: expected an integer, got {number!r}.')

@@ -81,10 +81,10 @@ def multi_worker(
       TensorFlow waits for, an hour.
 
   Returns:
-    The strategy. Between GPUs it adds up by NCCL.
+    The strategy. It sums over GPUs by NCCL.
 
   Raises:
-    tf.errors.DeadlineExceededError: If a worker did not come in time.
+    tf.errors.DeadlineExceededError: If a worker did not start in time.
   """
   resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
   jobs = resolver.cluster_spec().as_dict()
@@ -170,7 +170,7 @@ def num_workers(strategy: tf.distribute.Strategy) -> int:
     strategy: The strategy.
 
   Returns:
-    The workers, with the chief; 1 where it is that of one process.
+    The number of workers, the chief included.
   """
   resolver = strategy.cluster_resolver
   if resolver is None or not resolver.cluster_spec():

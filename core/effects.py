@@ -79,8 +79,8 @@ def assigned(
     variables: The variables to look for, by path.
 
   Returns:
-    By the path of each that is, the operations that assign it, or that call a
-    function which does.
+    The operations that assign each variable, or call a function that does, by
+    its path; variables that no operation assigns are left out.
 
   Example:
     >>> import tensorflow as tf

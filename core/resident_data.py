@@ -22,7 +22,7 @@ def tensors(arrays: Mapping[str, Any]) -> dict[str, Any]:
     The tensors.
 
   Raises:
-    TypeError: If they are no mapping.
+    TypeError: If they are not a mapping.
     ValueError: If they are of different numbers of examples, or a name is one
       that batches have a meaning for.
   """

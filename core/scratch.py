@@ -1,8 +1,8 @@
 """Scratch folders that go with their process, however that ends.
 
-A folder is removed when it is no longer needed, and the next one that is made
-beside it removes those of processes that were killed: each holds a lock on a
-file in its folder, which the kernel gives up when the process is gone.
+A folder is removed when it is no longer needed. Making the next one in the same
+place also removes those of processes that were killed: each process holds a
+lock on a file in its folder, which the kernel releases when the process ends.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def folder(
   parent = pathlib.Path(parent or tempfile.gettempdir())
   _remove_dead(parent, prefix)
   made = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-  # Named once it is locked: nobody takes this process for a dead one.
+  # Named once it is locked, so that nobody takes this process for dead.
   unnamed = made / f'{_OWNER}.new'
   file = os.open(unnamed, os.O_RDWR | os.O_CREAT, 0o600)
   try:

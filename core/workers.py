@@ -1,13 +1,12 @@
-"""What workers tell each other besides sums: integers, numbers and texts.
+"""What workers tell each other besides sums: integers and texts.
 
-All of it travels as integers, exactly, and every worker gets the same: what is
-concluded from it is concluded alike. Every worker must call these functions,
-and as often as the others. On a single worker nothing is sent.
+All of it travels as integers, exactly, and every worker gets the same, so that
+all draw the same conclusions. Every worker must call these functions, and as
+often as the others. On a single worker nothing is sent.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -18,14 +17,14 @@ from . import distribution
 def gather(
     strategy: tf.distribute.Strategy, values: Sequence[int]
 ) -> list[list[int]]:
-  """Tells every worker the integers of all.
+  """Gathers integers from all workers.
 
   Args:
     strategy: The strategy.
-    values: Integers of this worker, of 64 bits; as many as the others give.
+    values: 64-bit integers of this worker, as many as of each other worker.
 
   Returns:
-    The integers of each worker, in their order, the chief's first.
+    The integers of each worker, in the order of workers, the chief's first.
 
   Example:
     >>> import tensorflow as tf
@@ -65,31 +64,8 @@ def _gather(
   )
 
 
-def mean(
-    strategy: tf.distribute.Strategy, values: Sequence[float]
-) -> list[float]:
-  """Averages numbers over all workers, so that each goes on with the same.
-
-  Args:
-    strategy: The strategy.
-    values: Numbers of this worker.
-
-  Returns:
-    The means; the values themselves on a single worker.
-  """
-  bits = [struct.unpack('<q', struct.pack('<d', value))[0] for value in values]
-  columns = zip(*gather(strategy, bits), strict=True)
-  means = []
-  for column in columns:
-    floats = struct.unpack(
-        f'<{len(column)}d', struct.pack(f'<{len(column)}q', *column)
-    )
-    means.append(sum(floats) / len(floats))
-  return means
-
-
 def texts(strategy: tf.distribute.Strategy, text: str) -> list[str]:
-  """Tells every worker the texts of all.
+  """Gathers a text from each worker.
 
   Args:
     strategy: The strategy.

@@ -12,6 +12,7 @@ refuses to work while a process trains in the directory.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Sequence
@@ -35,8 +36,8 @@ _MAX_TO_KEEP = flags.DEFINE_integer(
     'Default: all.', lower_bound=1)
 _DAMAGED = flags.DEFINE_bool(
     'damaged', False,
-    'Whether prune removes damaged checkpoints, also those that a start of the '
-    'run has set aside.')
+    'Whether prune removes damaged checkpoints, those included that a start of '
+    'the run has set aside.')
 
 
 class Entry(NamedTuple):
@@ -44,7 +45,7 @@ class Entry(NamedTuple):
 
   Attributes:
     path: Its path.
-    note: `best`, for that of the best validation; else nothing.
+    note: `best` for the checkpoint of the best validation; else empty.
     damage: What is wrong with it; None if it is whole.
     is_aside: Whether it was set aside, because it is damaged.
   """
@@ -55,17 +56,21 @@ class Entry(NamedTuple):
   is_aside: bool = False
 
   def row(self) -> list[str]:
-    """Returns what the table has of it."""
-    files = checkpoint_files.files(self.path)
+    """Returns its row of the table."""
+    stats = []
+    for file in checkpoint_files.files(self.path):
+      # The process that trains may remove it meanwhile, as the oldest.
+      with contextlib.suppress(FileNotFoundError):
+        stats.append(os.stat(file))
     if self.is_aside:
       state = 'damaged, set aside'
     else:
       state = f'damaged: {self.damage}' if self.damage else 'whole'
-    newest = max(map(os.path.getmtime, files), default=0.0)
+    newest = max((each.st_mtime for each in stats), default=0.0)
     when = time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(newest))
     name = os.path.join(self.note, os.path.basename(self.path))
-    size = sum(map(os.path.getsize, files))
-    return [name, when if files else '', f'{size:,}', state]
+    size = sum(each.st_size for each in stats)
+    return [name, when if stats else '', f'{size:,}', state]
 
 
 def main() -> int:
@@ -90,13 +95,13 @@ def main() -> int:
 
 
 def entries(directory: workdir_lib.Workdir) -> list[Entry]:
-  """Looks at all checkpoints of a run, from the newest on, the best behind.
+  """Finds all checkpoints of a run, from the newest on, the best one last.
 
   Args:
     directory: Its work directory, into which a process may be writing.
 
   Returns:
-    An entry for each, with those that were set aside.
+    An entry for each, those that were set aside included.
 
   Raises:
     OSError: If a file cannot be read now.
@@ -136,7 +141,7 @@ def _print(found: Sequence[Entry]) -> None:
 
 
 def _verify(directory: workdir_lib.Workdir) -> None:
-  """Prints all checkpoints; those that are set aside are no longer counted.
+  """Prints all checkpoints; counts only those that were not set aside.
 
   Raises:
     Failure: If one is damaged.
@@ -153,10 +158,10 @@ def _verify(directory: workdir_lib.Workdir) -> None:
 
 
 def _prune(directory: workdir_lib.Workdir) -> None:
-  """Removes checkpoints, and says which.
+  """Removes checkpoints, and prints which.
 
   Raises:
-    UserError: If nothing was said of what to remove, or a process trains here.
+    UserError: If no flag says what to remove, or a process trains here.
   """
   if _MAX_TO_KEEP.value is None and not _DAMAGED.value:
     raise programs.UserError(
@@ -186,7 +191,7 @@ def _prune(directory: workdir_lib.Workdir) -> None:
 
 
 def _removed(found: Sequence[Entry], folder: str) -> list[Entry]:
-  """Chooses what is to go from a folder."""
+  """Chooses what to remove from a folder."""
   here = [e for e in found if os.path.dirname(e.path) == folder]
   whole = [e for e in here if not e.damage]
   gone = whole[_MAX_TO_KEEP.value or len(whole) :]

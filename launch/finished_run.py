@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -165,17 +165,8 @@ def load(
     )
     with strategy.scope():
       experiment.build()
-    path = _find(directory, checkpoint or 'last')
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    named = variables.named({'model': experiment.model})
-    checkpoints.restore(path, named, prefix='model/')
-    if config.average_decay is not None:
-      # The average is what a run evaluates; it stands in for the weights.
-      prefix = 'average/'
-      trainable = variables.trainable({'model': experiment.model})
-      averages = {prefix + name: v for name, v in trainable.items()}
-      checkpoints.restore(path, averages, prefix=prefix + 'model/')
-    checkpoints.restore(path, {'step': step}, prefix='step')
+    path = _restore(directory, checkpoint or 'last', _reader(experiment, step))
   except ValueError as error:
     raise programs.UserError(str(error)) from error
   return Run(
@@ -204,13 +195,42 @@ def _check_not_given(config: config_lib.Config) -> None:
       )
 
 
-def _find(directory: workdir_lib.Workdir, checkpoint: str) -> str:
-  """Finds a checkpoint, and says which ones of its folder are damaged."""
+def _reader(
+    experiment: experiment_lib.Experiment, step: tf.Variable
+) -> Callable[[str], object]:
+  """Returns what restores a model and a step from the checkpoint of a path.
+
+  All at once: each call compares the hashes of all files.
+  """
+  parts = {'model': experiment.model}
+  wanted, prefixes = variables.named(parts), ['model/', 'step']
+  weights: tuple[str, ...] = ()
+  if experiment.config.average_decay is not None:
+    # The average is what a run evaluates; it stands in for the weights.
+    weights = tuple(variables.trainable(parts))
+    prefixes.append('average/model/')
+    for name in weights:
+      wanted[f'average/{name}'] = wanted.pop(name)
+  return functools.partial(
+      checkpoints.restore,
+      variables={**wanted, 'step': step},
+      prefix=tuple(prefixes),
+      ignored=weights,
+  )
+
+
+def _restore(
+    directory: workdir_lib.Workdir,
+    checkpoint: str,
+    read: Callable[[str], object],
+) -> str:
+  """Reads a checkpoint, and says which newer ones of its folder are damaged."""
   folders = {'last': directory.checkpoints, 'best': directory.best}
   folder = folders.get(checkpoint, checkpoint)
   if not os.path.isdir(folder) and checkpoint not in folders:
+    read(checkpoint)
     return checkpoint
-  path, damaged = checkpoints.newest_whole(folder)
+  path, damaged = checkpoints.newest_whole(folder, read)
   if path is None and checkpoint == 'best':
     raise programs.UserError(
         f'--checkpoint=best: {folder} has none. It is kept, under --keep_best, '

@@ -70,7 +70,7 @@ class Softmax(snt.Module):
       name: Name of the module.
 
     Raises:
-      TypeError: If the axis is no number.
+      TypeError: If the axis is not a number.
     """
     super().__init__(name=name)
     checks.number('axis', axis)

@@ -35,12 +35,13 @@ class BatchNorm(snt.Module):
   precision with float32 statistics, and compile with XLA on one replica. Where
   one replica trains without XLA, TensorFlow's fused kernel computes the same.
 
-  One that `is_frozen` normalises by its averages in training too, and leaves
-  them as they are: what fine-tuning wants of a layer whose scale and offset are
-  not trained, as ``trainable = False`` does in Keras.
+  A frozen layer normalises by its averages in training too, and leaves them as
+  they are, as Keras does under ``trainable = False``: for fine-tuning, where
+  its scale and offset are not trained.
 
   Attributes:
-    is_frozen: Whether it is. Set it before the train step is traced.
+    is_frozen: Whether the layer is frozen. Set it before the train step is
+      traced.
 
   Reference:
     Ioffe and Szegedy 2015, Batch normalization, algorithms 1 and 2. ``keras.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -69,9 +70,10 @@ class MaxMinutes:
   def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
     """Looks at the clock, alike on all workers."""
     now = time.monotonic()
-    (passed,) = workers.mean(self._strategy, [now - self._last])
+    passed = workers.gather(self._strategy, [round((now - self._last) * 1e9)])
     self._last = now
-    seconds = float(self.state['seconds'].assign_add(passed))
+    mean = statistics.fmean(nanoseconds for (nanoseconds,) in passed) / 1e9
+    seconds = float(self.state['seconds'].assign_add(mean))
     if seconds < 60 * self._minutes:
       return None
     return f'{seconds / 60:.2f} minutes are over, of {self._minutes:g}'

@@ -56,7 +56,7 @@ class ManifestTest(parameterized.TestCase):
     for start in self.flips(name, 1):
       damage = checkpoint_manifests.find_damage(path)
       self.assertIsNotNone(damage, start)
-      self.assertRegex(damage, '^ckpt-2[.][^ ]+ (is damaged|is miss|has )')
+      self.assertRegex(damage, '^ckpt-2[.][^ ]+ (is |has |does not have )')
     self.assertIsNone(checkpoint_manifests.find_damage(path))
 
   @parameterized.parameters(*_NAMES)
@@ -209,18 +209,6 @@ class FaultTest(parameterized.TestCase):
     self.root = pathlib.Path(
         self.enter_context(tempfile.TemporaryDirectory())
     )
-
-  def restored(self, folder):
-    """Restores; returns the value, which all variables must agree on."""
-    variables = _variables()
-    checkpointer = checkpoints.Checkpointer(str(folder), variables)
-    path = checkpointer.restore()
-    self.assertEmpty(checkpointer.damaged)
-    if path is None:
-      return None
-    step = int(variables['step'])
-    self.assertEqual(variables['w'].numpy().tolist(), [float(step)] * 40)
-    return step
 
   @parameterized.named_parameters(
       ('the first', (), 1, 1),

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+from unittest import mock
 
 from absl.testing import absltest, parameterized
 
@@ -134,6 +135,18 @@ class CheckpointsTest(parameterized.TestCase):
     self.assertEqual(ended.code, 2)
     self.assertIn(f'{self.workdir} is in use by process', ended.err)
     self.assertEqual(self.names(), names)
+
+  def test_a_process_that_trains_removes_one_meanwhile(self):
+    self.call('list')  # It imports the program, whose flags it keeps apart.
+    from launch import checkpoints
+
+    path = str(self.folder / self.names()[0])
+    files = [*checkpoint_files.files(path), f'{path}.gone']
+    with mock.patch.object(checkpoint_files, 'files', return_value=files):
+      name, when, size, state = checkpoints.Entry(path, '', None).row()
+    self.assertEqual((name, state), (os.path.basename(path), 'whole'))
+    self.assertNotEmpty(when)
+    self.assertNotEqual(size, '0')
 
   @parameterized.parameters(
       ((), 'expected one of list, verify, prune, got nothing'),

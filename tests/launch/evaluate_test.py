@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import pathlib
 import shutil
+from unittest import mock
 
 from absl.testing import absltest, parameterized
 
+from core import checkpoint_manifests
 from tests.launch import runs
 
 
@@ -44,7 +46,11 @@ class EvaluateTest(parameterized.TestCase):
     self.workdir = self.workdir.parent / 'averaged'
     ended = runs.train(self.workdir, num_steps=9, average_decay=0.9)
     self.assertEqual(ended.code, 0, ended.err)
-    self.assertEqual(self.evaluate().code, 0)
+    with mock.patch.object(
+        checkpoint_manifests, '_describe', wraps=checkpoint_manifests._describe
+    ) as described:
+      self.assertEqual(self.evaluate().code, 0)
+    self.assertEqual(described.call_count, 2)  # The index and the values.
     averaged = self.scored('test')['values']
     self.assertEqual(averaged, runs.result(self.workdir)['test']['values'])
     runs.train(self.workdir.parent / 'plain', num_steps=9)

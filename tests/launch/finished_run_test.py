@@ -7,10 +7,11 @@ import io
 import json
 import pathlib
 import shutil
+from unittest import mock
 
 from absl.testing import absltest, parameterized
 
-from core import variables
+from core import checkpoint_files, checkpoint_manifests, variables
 from launch import config as config_lib
 from launch import finished_run, programs
 from tests import small_datasets, virtual_devices
@@ -43,6 +44,17 @@ class LoadTest(parameterized.TestCase):
         runs.digest(workdir),
     )
     self.assertEqual(run.dataset.num_examples['test'], runs.NUM_TEST)
+
+  def test_all_files_are_hashed_once(self):
+    with mock.patch.object(
+        checkpoint_manifests, '_describe', wraps=checkpoint_manifests._describe
+    ) as described:
+      run = _load(runs.finished())
+    hashed = [call.args[0] for call in described.call_args_list]
+    files = checkpoint_files.files(run.checkpoint)
+    self.assertCountEqual(
+        hashed, [file for file in files if not file.endswith('.json')]
+    )
 
   def test_a_workdir_that_was_moved(self):
     workdir = self.copy()
