@@ -105,6 +105,8 @@ def end_all() -> None:
   """Kills all that were started and are still on."""
   for process in _started:
     process.send(signal.SIGKILL)
+  for process in _started:
+    process.wait(HANG_SECS)
 
 
 class _Forker:

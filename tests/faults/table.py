@@ -107,5 +107,5 @@ def _machine() -> str:
   return (
       f'The machine: {cores} {"core" if cores == 1 else "cores"} of a '
       f'{platform.machine()} CPU, {platform.system()}, Python '
-      f'{platform.python_version()}; other work went on beside it.'
+      f'{platform.python_version()}.'
   )
