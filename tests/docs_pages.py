@@ -65,7 +65,7 @@ MEASURED = {
         'Performance', 'what of a step is products and convolutions'
     ),
     'reliability.md': (
-        'Reliability', 'what runs survive, and how often that was tried'
+        'Reliability', 'what was done to runs, and how many bits were lost'
     ),
 }
 _NOTE = f'<!-- Made from the docstrings by `{COMMAND}`. -->\n'

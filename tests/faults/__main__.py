@@ -20,9 +20,11 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
+import types
 
 from absl import app, flags
 
@@ -30,6 +32,7 @@ from tests.faults import (
   cases,
   faults,
   planning,
+  processes,
   record,
   references,
   table,
@@ -98,6 +101,17 @@ def _line(name: str, outcome: trial.Outcome) -> str:
   )
 
 
+def _leave(number: int, frame: types.FrameType | None) -> None:
+  """Ends the campaign, and by its `finally` blocks what it has started."""
+  del frame
+  sys.exit(128 + number)
+
+
+def _stay(number: int, frame: types.FrameType | None) -> None:
+  """Ignores a signal; programs that are started do not inherit that."""
+  del number, frame
+
+
 def main(argv: list[str]) -> int:
   """Runs the campaign; returns 1 if anything was lost."""
   if len(argv) > 1:
@@ -117,6 +131,9 @@ def main(argv: list[str]) -> int:
       print(f'{name}: left out, since {lacks}')
     else:
       names.append(name)
+  for number in faults.SIGNALS:
+    is_ignored = signal.getsignal(number) == signal.SIG_IGN  # As by nohup.
+    signal.signal(number, _stay if is_ignored else _leave)
   folder = pathlib.Path(_WORKDIR.value or tempfile.mkdtemp(prefix='faults-'))
   folder = folder.absolute()
   folder.mkdir(parents=True, exist_ok=True)
@@ -129,6 +146,7 @@ def main(argv: list[str]) -> int:
     print(f'tests.faults: --workdir={folder} is in use.', file=sys.stderr)
     return 2
   finally:
+    processes.end_all()
     if not _WORKDIR.value:
       shutil.rmtree(folder, ignore_errors=True)
   print(table.text(outcomes))

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
-import re
 import struct
 from typing import Any
 
+from core import checkpoint_files
+from launch import differences
 from tests.faults import watching
 
-# What depends on the clock, on the place, or on how often a run was started.
-_CLOCK = (
-    'wall_time', 'seconds', 'train_seconds', 'examples_per_second',
-    'images_per_second',
-)
-_PLACE = ('checkpoint', 'path', 'num_compilations')
-_RESULT = (
-    'num_steps', 'num_epochs', 'stopped', 'skipped_steps', 'monitor', 'test',
-    'last_validation', 'best_validation', 'weights_sha256',
-)
-_NUMBER = re.compile(r'^ckpt-(\d+)\.')
+# Names of values that are paths.
+_PLACE = ('checkpoint', 'path')
 
 
 class Differences:
@@ -65,18 +58,17 @@ def runs(reference: pathlib.Path, run: pathlib.Path) -> Differences:
                   other[name].read_bytes())
   found.add('metrics.jsonl', rows(reference), rows(run))
   one, other = (_json(each / 'result.json') for each in (reference, run))
-  for name in _RESULT:
-    found.add(f'result.json, {name}', one.get(name), other.get(name))
+  for name in {**one, **other}:
+    pair = ({name: each.get(name)} for each in (one, other))
+    found.add(f'result.json, {name}', *pair)
   return found
 
 
 def newest(folder: pathlib.Path) -> dict[str, pathlib.Path]:
   """Returns the files of the newest checkpoint of a folder, by name."""
-  found: dict[int, dict[str, pathlib.Path]] = {}
-  for path in sorted(folder.glob('ckpt-*')):
-    if match := _NUMBER.match(path.name):
-      found.setdefault(int(match[1]), {})[path.name] = path
-  return found[max(found)] if found else {}
+  found = checkpoint_files.ordered(str(folder))
+  paths = map(pathlib.Path, checkpoint_files.files(found[0]) if found else ())
+  return {path.name: path for path in sorted(paths)}
 
 
 def rows(run: pathlib.Path) -> list[Any]:
@@ -151,14 +143,12 @@ def _bits(one: Any, other: Any) -> int:
   """Counts the bits in which two values differ."""
   if isinstance(one, dict) and isinstance(other, dict):
     return sum(
-        _bits(one.get(name), other.get(name))
-        for name in {**one, **other}
-        if name not in _CLOCK + _PLACE
+        _bits(*each.values)
+        for each in differences.of('', one, other)
+        if each.name.rpartition('.')[2] not in _PLACE
     )
   if isinstance(one, list) and isinstance(other, list):
-    size = max(len(one), len(other))
-    padded = (each + [None] * (size - len(each)) for each in (one, other))
-    return sum(map(_bits, *padded))
+    return sum(itertools.starmap(_bits, itertools.zip_longest(one, other)))
   if one == other:
     return 0
   return (_integer(one) ^ _integer(other)).bit_count() or 1

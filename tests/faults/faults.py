@@ -27,7 +27,7 @@ from tests.faults import (
 LOST_SECS = 60.0
 _MOST_KILLS = 3
 _NUM_RANGES = 16
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PAGE = 4096
 
 
@@ -53,31 +53,23 @@ class Fault:
 def _kill(mine: trial.Trial) -> None:
   """Kills a program, of several workers one, up to three times in a row."""
   for _ in range(mine.random.randint(1, _MOST_KILLS)):
-    begun = mine.start_until(stays_stopped=True)
-    if not begun:
+    caught = mine.start_until()
+    if not caught:
       return
-    group, watch = begun
-    victim = mine.random.choice(group.processes)
-    group.send(signal.SIGSTOP)
-    watch.look()
-    phase, since = mine.phase(watch), time.monotonic()
-    victim.send(signal.SIGKILL)
-    victim.wait(trial.LEAVE_SECS)
-    group.send(signal.SIGCONT)
-    _lost(mine, group, watch, {0, 1})
-    what = 'SIGKILL' if len(group.codes) == 1 else 'SIGKILL of one worker'
-    mine.note(what, phase, group, since, [victim])
+    caught.victim.send(signal.SIGKILL)
+    caught.victim.wait(trial.LEAVE_SECS)
+    caught.group.send(signal.SIGCONT)
+    _lost(mine, caught, {0, 1})
+    is_alone = len(caught.group.processes) == 1
+    what = 'SIGKILL' if is_alone else 'SIGKILL of one worker'
+    mine.note_caught(what, caught, [caught.victim])
 
 
-def _lost(
-    mine: trial.Trial,
-    group: processes.Group,
-    watch: watching.Watch,
-    allowed: set[int],
-) -> None:
+def _lost(mine: trial.Trial, caught: trial.Caught, allowed: set[int]) -> None:
   """Waits for the workers that are left to leave, as a launcher would."""
   # Until then, workers may wait for one another.
-  is_on_its_way = moments.has_begun(watch.new())
+  is_on_its_way = moments.has_begun(caught.watch.new())
+  group = caught.group
   others = [each for each in group.processes if each.code is None]
   end = time.monotonic() + (LOST_SECS if is_on_its_way else 5.0)
   left = [each.wait(end - time.monotonic()) for each in others]
@@ -97,15 +89,11 @@ def _lost(
 
 def _signal(number: signal.Signals, mine: trial.Trial) -> None:
   """Sends one process a signal: all leave, and what was trained is saved."""
-  begun = mine.start_until()
-  if not begun:
+  caught = mine.start_until()
+  if not caught:
     return
-  group, watch = begun
-  victim = mine.random.choice(group.processes)
-  group.send(signal.SIGSTOP)
-  watch.look()
-  phase, since = mine.phase(watch), time.monotonic()
-  group.send(signal.SIGCONT)
+  victim = caught.victim
+  caught.group.send(signal.SIGCONT)
   victim.send(number)
   if not victim.wait(trial.LEAVE_SECS):
     mine.problems.append(f'{number.name}: it was there a minute later')
@@ -113,37 +101,42 @@ def _signal(number: signal.Signals, mine: trial.Trial) -> None:
   # Before Python has read the program, a signal has its usual effect.
   elif victim.code not in (0, 128 + number, -number):
     mine.problems.append(f'{number.name}: exit code {victim.code}')
-  _lost(mine, group, watch, {0, 1, 128 + number, 128 + signal.SIGTERM})
-  mine.note(number.name, phase, group, since)
+  _lost(mine, caught, {0, 1, 128 + number, 128 + signal.SIGTERM})
+  mine.note_caught(number.name, caught)
 
 
 def _stop(mine: trial.Trial) -> None:
   """Stops a process for a while; of several workers, one for long."""
-  begun = mine.start_until()
-  if not begun:
+  caught = mine.start_until()
+  if not caught:
     return
-  group, watch = begun
-  victim = mine.random.choice(group.processes)
-  victim.send(signal.SIGSTOP)
-  watch.look()
-  phase, since = mine.phase(watch), time.monotonic()
-  if len(group.processes) > 1 and moments.has_begun(watch.new()):
-    others = [each for each in group.processes if each is not victim]
-    end = since + LOST_SECS
+  group, victim = caught.group, caught.victim
+  others = [each for each in group.processes if each is not victim]
+  for each in others:
+    each.send(signal.SIGCONT)
+  if others and moments.has_begun(caught.watch.new()):
+    end = caught.since + LOST_SECS
     if not all([each.wait(end - time.monotonic()) for each in others]):
       mine.problems.append(
           f'a stopped worker: the others were there {LOST_SECS:g} s later'
       )
     group.end()
-    mine.note('SIGSTOP of one worker', phase, group, since, [victim])
+    mine.note_caught('SIGSTOP of one worker', caught, [victim])
     return
   time.sleep(mine.random.uniform(0.2, 3))
   victim.send(signal.SIGCONT)
+  _ends_well(mine, group, 'SIGSTOP and SIGCONT')
+  mine.note_caught('SIGSTOP, SIGCONT', caught)
+
+
+def _ends_well(
+    mine: trial.Trial, group: processes.Group, what: str, code: int = 0
+) -> None:
+  """Waits for the end of a program, which a fault is not to change."""
   if not group.wait():
-    mine.problems.append('SIGSTOP and SIGCONT: it hung')
-  if any(group.codes):
-    mine.problems.append(f'SIGSTOP and SIGCONT: exit codes {group.codes}')
-  mine.note('SIGSTOP, SIGCONT', phase, group, since)
+    mine.problems.append(f'{what}: it hung')
+  if not set(group.codes) <= {0, code}:
+    mine.problems.append(f'{what}: exit codes {group.codes}')
 
 
 def _fill_disk(mine: trial.Trial) -> None:
@@ -155,17 +148,12 @@ def _fill_disk(mine: trial.Trial) -> None:
   _call('mount', '-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', str(disk))
   try:
     mine.run = disk / 'run'
-    group, watch = mine.start()
-    since = time.monotonic()
-    if not group.wait():
-      mine.problems.append('a full disk: it hung')
-    if group.codes not in ([0], [1]):
-      mine.problems.append(f'a full disk: exit codes {group.codes}')
-    watch.look()
+    group, _ = mine.start()
+    _ends_well(mine, group, 'a full disk', 1)
     names = [name.rpartition('/')[2] for name in watching.look(mine.run)]
     is_training = any(name.startswith('ckpt-') for name in names)
     phase = 'training' if is_training else 'before the first checkpoint'
-    mine.note('disk full', phase, group, since)
+    mine.note('disk full', phase, group)
     _call('mount', '-o', f'remount,size={1 << 28}', str(disk))
     mine.finish()
     shutil.copytree(mine.run, mine.place.run, dirs_exist_ok=True)
@@ -185,27 +173,22 @@ def _set_clock_back(mine: trial.Trial) -> None:
       'FAKETIME_DONT_FAKE_MONOTONIC': '1',
       'NO_FAKE_STAT': '1',
   }
-  begun = mine.start_until(environment)
-  if not begun:
+  caught = mine.start_until(environment)
+  if not caught:
     return
-  group, watch = begun
-  watch.look()
-  phase, since = mine.phase(watch), time.monotonic()
   back = mine.random.choice(('-1h', '-2d', '-4y'))
   unfinished = clock.with_suffix('.tmp')
   unfinished.write_text(back)
   unfinished.replace(clock)
+  caught.group.send(signal.SIGCONT)
   what = 'clock set back'
   if mine.random.random() < 0.5:
-    group.send(signal.SIGTERM)
-    group.wait()
-    group, _ = mine.start(environment, forks=False)
+    caught.group.send(signal.SIGTERM)
+    caught.group.wait()
+    caught = caught._replace(group=mine.start(environment, forks=False)[0])
     what = 'clock set back between two starts'
-  if not group.wait():
-    mine.problems.append(f'{what}: it hung')
-  if any(group.codes):
-    mine.problems.append(f'{what}: exit codes {group.codes}')
-  mine.note(what, phase, group, since)
+  _ends_well(mine, caught.group, what)
+  mine.note_caught(what, caught)
 
 
 def _damage(mine: trial.Trial) -> None:
@@ -226,16 +209,12 @@ def _damage(mine: trial.Trial) -> None:
     content[at] ^= 1 << mine.random.randrange(8)
     path.write_bytes(content)
     what = 'a bit of the newest checkpoint flipped'
-  since = time.monotonic()
   group, _ = mine.start()
-  if not group.wait():
-    mine.problems.append(f'{what}: it hung')
-  if any(group.codes):
-    mine.problems.append(f'{what}: exit codes {group.codes}')
+  _ends_well(mine, group, what)
   part = at * _NUM_RANGES // max(1, len(content))
   suffix = path.suffix.partition('-')[0]
   phase = f'{suffix}, {part + 1} of {_NUM_RANGES} ranges'
-  mine.note(what, phase, group, since)
+  mine.note(what, phase, group)
   said = [
       line for line in group.processes[0].out().splitlines()
       if 'kept aside' in line
@@ -246,10 +225,10 @@ def _damage(mine: trial.Trial) -> None:
 def _start_twice(mine: trial.Trial) -> None:
   """Starts a run twice at once: one is refused, the other goes on."""
   first, watch = mine.start()
-  since = time.monotonic()
   time.sleep(mine.random.choice((0, 0, mine.random.uniform(0, 0.5))))
   if mine.random.random() < 0.5:
     mine.wait(mine.draw(), first, watch)
+    first.send(signal.SIGCONT)
   second, _ = mine.start()
   ended = [first.wait(), second.wait()]
   codes = [*first.codes, *second.codes]
@@ -258,7 +237,7 @@ def _start_twice(mine: trial.Trial) -> None:
   if 0 not in codes or not set(codes) <= {0, 2}:
     mine.problems.append(f'two starts: exit codes {codes}')
   loser = first if first.codes == [2] else second
-  mine.note('two starts at once', '', loser, since)
+  mine.note('two starts at once', '', loser)
 
 
 def _call(*command: str) -> None:
@@ -306,7 +285,7 @@ FAULTS: Mapping[str, Fault] = {
     'kill': Fault(_kill, 24),
     **{
         number.name.lower(): Fault(functools.partial(_signal, number), 2)
-        for number in _SIGNALS
+        for number in SIGNALS
     },
     'stop': Fault(_stop, 2),
     'disk': Fault(_fill_disk, 3, _is_alone, lacks=_lacks_tmpfs),

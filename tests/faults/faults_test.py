@@ -5,13 +5,16 @@ Covers: cases, comparing, moments, record, table, watching.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import pathlib
 import random
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 from absl.testing import absltest, parameterized
@@ -81,6 +84,8 @@ class ComparingTest(parameterized.TestCase):
       ({'loss': 1.0}, {'loss': -1.0}, 1),
       ({'loss': 1.0, 'wall_time': 3}, {'loss': 1.0, 'wall_time': 4}, 0),
       ([1, {'test': [0.5]}], [1, {'test': [-0.5]}], 1),
+      ([{'loss': float('nan')}], [{'loss': float('nan')}], 0),
+      ({'a': {'path': '/b', 'c': 2.0}}, {'a': {'path': '/d', 'c': -2.0}}, 1),
       (b'\x00\x07', b'\x01\x00', 4),
       ('one', 'one', 0),
   )
@@ -122,15 +127,18 @@ class ComparingTest(parameterized.TestCase):
 class WatchingTest(absltest.TestCase):
 
   def test_a_program_is_stopped_where_its_files_say(self):
-    """One that makes, and removes, a file a hundred times a second."""
+    """One that makes a file again and again, and soon removes it."""
     folder = pathlib.Path(_scratch(self))
     (folder / 'logs').mkdir()
     program = folder / 'busy.py'
     program.write_text(
         'import os, time\n'
+        f'folder = {str(folder)!r}\n'
+        'open(folder + "/begun", "w").close()\n'
         'for number in range(3000):\n'
-        f'  path = {str(folder)!r} + f"/file-{{number}}.tmp"\n'
+        '  path = f"{folder}/file-{number}.tmp"\n'
         '  open(path, "w").close()\n'
+        '  time.sleep(0.001)\n'
         '  os.remove(path)\n'
         '  time.sleep(0.01)\n'
     )
@@ -140,6 +148,7 @@ class WatchingTest(absltest.TestCase):
     try:
       watch = watching.Watch(folder, group, ('logs', '__pycache__'))
       is_there = lambda seen: 'file-N.tmp' in map(watching.pattern, seen.files)
+      self.assertTrue(watch.until(lambda seen: 'begun' in seen.files))
       self.assertTrue(watch.step(is_there))
       before = watch.files
       for _ in range(20):
@@ -244,6 +253,29 @@ class CampaignTest(absltest.TestCase):
     again = self.run_program(workdir, *flags, '--num_kills=3')
     self.assertEqual(again.returncode, 1, again.stderr)
     self.assertIn(' 5 bits lost; 0 runs', again.stdout)
+
+  def test_nothing_stays_on_when_it_is_ended(self):
+    workdir = _scratch(self)
+    campaign = subprocess.Popen(
+        [sys.executable, '-m', 'tests.faults', f'--workdir={workdir}'],
+        cwd=processes.ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def programs():
+      found = []
+      for path in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
+        with contextlib.suppress(OSError):
+          found += [path] * (f'{workdir}/' in path.read_text())
+      return found
+
+    while not programs() and campaign.poll() is None:
+      time.sleep(0.01)
+    campaign.terminate()
+    self.assertEqual(campaign.communicate(timeout=60), (None, ''))
+    self.assertEqual(campaign.returncode, 128 + signal.SIGTERM)
+    self.assertEmpty(programs())
 
   def test_what_there_is_not(self):
     done = self.run_program(_scratch(self), '--faults=flood')

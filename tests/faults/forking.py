@@ -1,8 +1,12 @@
 """Starts programs without the seconds that their imports take.
 
 A process that has imported TensorFlow, and done nothing with it, becomes each
-program by a fork. The driver tells it by lines of JSON what to start, and reads
-the number of the new process; the exit code is a file beside the log.
+program by a fork. What a start saves is what this takes:
+
+  time python -c 'from tests.faults import forking; forking.import_programs()'
+
+The driver tells it by lines of JSON what to start, and reads the number of the
+new process; the exit code is a file next to the log.
 """
 
 from __future__ import annotations
@@ -19,16 +23,19 @@ from typing import Any
 _WAIT_SECS = 0.003
 
 
-def main() -> None:
-  """Starts what it is told to, until nobody tells anything any more."""
-  from launch import interruption, programs
+def import_programs() -> None:
+  """Imports what each program would; none of it begins anything."""
+  from launch import programs
 
   programs.import_tensorflow()
-  # What each program would import first; none of it begins anything.
   import tensorflow_datasets  # noqa: F401
 
   from launch import report, training_program  # noqa: F401
 
+
+def main() -> None:
+  """Starts what it is told to, until nobody tells anything any more."""
+  import_programs()
   logs: dict[int, pathlib.Path] = {}
   print('ready', flush=True)
   lines = os.fdopen(os.dup(0), 'rb', buffering=0)
@@ -41,7 +48,7 @@ def main() -> None:
       values = json.loads(line)
       number = os.fork()
       if not number:
-        _become(values, interruption)
+        _become(values)
       logs[number] = pathlib.Path(values['log'])
       print(number, flush=True)
     _reap(logs)
@@ -59,8 +66,10 @@ def _reap(logs: dict[int, pathlib.Path]) -> None:
     unfinished.replace(log.with_suffix('.code'))
 
 
-def _become(values: dict[str, Any], interruption: Any) -> None:
+def _become(values: dict[str, Any]) -> None:
   """Turns this process into a program, which ends it."""
+  from launch import interruption
+
   os.setsid()
   log = pathlib.Path(values['log'])
   flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC

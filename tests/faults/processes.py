@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Longer than any of these programs takes on a machine that does other things.
 HANG_SECS = 240.0
 _WAIT_SECS = 0.01
+_started: list[Process] = []
 
 
 class Process:
@@ -46,9 +47,11 @@ class Process:
     """
     self._log = log
     self.started = time.monotonic()
+    self._code: int | None = None
     self._process: subprocess.Popen[bytes] | None = None
     if forks:
       self._number = _forker().start(arguments, environment, log)
+      _started.append(self)
       return
     with (
         open(log.with_suffix('.out'), 'wb') as out,
@@ -64,6 +67,7 @@ class Process:
           start_new_session=True,
       )
     self._number = self._process.pid
+    _started.append(self)
 
   def send(self, number: signal.Signals) -> None:
     """Sends it, and all that it started, a signal."""
@@ -76,10 +80,10 @@ class Process:
     """The exit code; None while it is on, below 0 if a signal ended it."""
     if self._process:
       return self._process.poll()
-    try:
-      return int(self._log.with_suffix('.code').read_text())
-    except FileNotFoundError:
-      return None
+    if self._code is None:
+      with contextlib.suppress(FileNotFoundError):
+        self._code = int(self._log.with_suffix('.code').read_text())
+    return self._code
 
   def wait(self, timeout_s: float) -> bool:
     """Waits for its end; returns whether that came in time."""
@@ -95,6 +99,14 @@ class Process:
   def err(self) -> str:
     """Returns what it has printed on stderr."""
     return self._log.with_suffix('.err').read_text(errors='replace')
+
+
+def end_all() -> None:
+  """Kills all that were started and are still on."""
+  for process in _started:
+    process.send(signal.SIGKILL)
+  for process in _started:
+    process.wait(HANG_SECS)
 
 
 class _Forker:

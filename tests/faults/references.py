@@ -20,7 +20,7 @@ from tests.faults import cases, comparing, moments, processes, watching
 PROGRAMS = ('train', 'evaluate', 'predict', 'export')
 # What of a place is not a program's own.
 SKIP = ('logs', 'disk')
-_DONE = 'rhythm.json'
+DONE = 'rhythm.json'
 _HALF_CHECKPOINTS = 2
 
 
@@ -152,7 +152,7 @@ class References:
       BrokenError: If that is not what SIGTERM makes of it.
     """
     place = Place(self._folder / case.name / 'half', case)
-    done = place.folder / _DONE
+    done = place.folder / DONE
     if not _is_of_this_code(done):
       place.make(self.data)
       group = place.start('train', 'half')
@@ -168,7 +168,7 @@ class References:
 
   def _made(self, case: cases.Case, program: str) -> Reference:
     place = Place(self._folder / case.name / program, case)
-    done = place.folder / _DONE
+    done = place.folder / DONE
     others = [self.data]
     if program != 'train':
       others = [self.of(case).place.run, self.of(case).place.folder / 'data']

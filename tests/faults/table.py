@@ -95,8 +95,10 @@ def write(
   page = path.read_text()
   before, _, rest = page.partition(_BEGIN)
   _, _, after = rest.partition(_END)
+  names = sorted({each.case for each in outcomes if each.hurts})
   path.write_text(
-      f'{before}{_BEGIN}\n\n{_sum(outcomes)} {_machine()}\n\n'
+      f'{before}{_BEGIN}\n\n{_sum(outcomes)} The runs: {", ".join(names)}. '
+      f'{_machine()}\n\n'
       f'{markdown(outcomes)}\n\n{_END}{after}'
   )
 
@@ -107,5 +109,5 @@ def _machine() -> str:
   return (
       f'The machine: {cores} {"core" if cores == 1 else "cores"} of a '
       f'{platform.machine()} CPU, {platform.system()}, Python '
-      f'{platform.python_version()}; other work went on beside it.'
+      f'{platform.python_version()}.'
   )

@@ -8,7 +8,8 @@ import random
 import re
 import signal
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from tests.faults import (
   cases,
@@ -82,6 +83,24 @@ class Outcome:
     return cls(**{**values, 'hurts': hurts})
 
 
+class Caught(NamedTuple):
+  """A program that was stopped at a moment.
+
+  Attributes:
+    group: Its processes, all of them stopped.
+    watch: Who watches them.
+    victim: The one of them that something is done to.
+    phase: What the program is at.
+    since: When it was stopped, by the monotonic clock.
+  """
+
+  group: processes.Group
+  watch: watching.Watch
+  victim: processes.Process
+  phase: str
+  since: float
+
+
 class Trial:
   """A program of a case, to which a fault is done.
 
@@ -89,7 +108,9 @@ class Trial:
     place: Where it runs.
     program: Its name.
     random: Draws what is left to chance.
+    kept: The unbroken runs.
     reference: The unbroken program.
+    run: The work directory.
     hurts: What was done to it so far.
     problems: What a user would complain of.
   """
@@ -119,7 +140,6 @@ class Trial:
       others.append(mine / 'cache')
     self.place.make(*others)
     self.run = self.place.run
-    self._others = others
 
   def start(
       self,
@@ -136,28 +156,34 @@ class Trial:
     return group, watching.Watch(self.place.folder, group, references.SKIP)
 
   def start_until(
-      self,
-      environment: dict[str, str] | None = None,
-      *,
-      stays_stopped: bool = False,
-  ) -> tuple[processes.Group, watching.Watch] | None:
-    """Starts the program, and waits for a moment that is drawn.
+      self, environment: dict[str, str] | None = None
+  ) -> Caught | None:
+    """Starts the program, and stops it at a moment that is drawn.
 
     Args:
       environment: Variables to add.
-      stays_stopped: Whether it may be stopped at the moment.
 
     Returns:
-      Its processes, and who watches them; None if it had ended by then.
+      What was caught; None if the program had ended by then.
     """
     moment = self.draw()
     # By the clock alone, its imports are hit as well.
     forks = not environment and moment.kind != 'time'
     group, watch = self.start(environment, forks=forks)
-    if self.wait(moment, group, watch, stays_stopped=stays_stopped):
-      return group, watch
-    group.wait()
-    return None
+    if not self.wait(moment, group, watch):
+      group.wait()
+      return None
+    group.send(signal.SIGSTOP)
+    watch.look()
+    phase = moments.phase(
+        self.program,
+        watch.files,
+        watch.new(),
+        self.reference.usual,
+        self.kept.last_checkpoint(self.place.case),
+    )
+    victim = self.random.choice(group.processes)
+    return Caught(group, watch, victim, phase, time.monotonic())
 
   def draw(self) -> moments.Moment:
     """Draws a moment."""
@@ -168,10 +194,18 @@ class Trial:
       moment: moments.Moment,
       group: processes.Group,
       watch: watching.Watch,
-      *,
-      stays_stopped: bool = False,
   ) -> bool:
-    """Waits for a moment; returns whether the program was on then."""
+    """Waits for a moment.
+
+    Args:
+      moment: The moment.
+      group: The processes.
+      watch: Who watches them.
+
+    Returns:
+      Whether the program was on then; it may be stopped. One that was not goes
+      on.
+    """
     was_on = moment.wait(
         watch,
         self.program,
@@ -179,18 +213,20 @@ class Trial:
         group.started,
     )
     self._num_events += watch.count
-    if not stays_stopped:
-      group.send(signal.SIGCONT)
-    return was_on and group.is_on
+    if was_on and group.is_on:
+      return True
+    group.send(signal.SIGCONT)
+    return False
 
-  def phase(self, watch: watching.Watch) -> str:
-    """Says what the program is at."""
-    return moments.phase(
-        self.program,
-        watch.files,
-        watch.new(),
-        self.reference.usual,
-        self.kept.last_checkpoint(self.place.case),
+  def note_caught(
+      self,
+      fault: str,
+      caught: Caught,
+      victims: Sequence[processes.Process] = (),
+  ) -> None:
+    """Takes note of what was done to a program that was caught; see `note`."""
+    self.note(
+        fault, caught.phase, caught.group, since=caught.since, victims=victims
     )
 
   def note(
@@ -198,8 +234,9 @@ class Trial:
       fault: str,
       phase: str,
       group: processes.Group,
-      since: float,
-      victims: list[processes.Process] | None = None,
+      *,
+      since: float | None = None,
+      victims: Sequence[processes.Process] = (),
   ) -> None:
     """Takes note of what was done to a program that has ended.
 
@@ -207,11 +244,11 @@ class Trial:
       fault: What was done.
       phase: What it was at.
       group: Its processes.
-      since: When it was done, by the monotonic clock.
+      since: When it was done, by the monotonic clock. Default: at its start.
       victims: Those that could not say anything.
     """
-    seconds = time.monotonic() - since
-    told = [each for each in group.processes if each not in (victims or ())]
+    seconds = time.monotonic() - (group.started if since is None else since)
+    told = [each for each in group.processes if each not in victims]
     for process in group.processes:
       if 'Traceback' in process.err():
         self.problems.append(f'{fault}: {process.err()[-3000:]}')
@@ -240,33 +277,26 @@ class Trial:
 
   def compare(self) -> comparing.Differences:
     """Compares what there is with what an unbroken program makes."""
-    mine, other = self.reference.place, self.place
+    unbroken = self.reference.place
     if self.program == 'train':
-      found = comparing.runs(mine.run, self.run)
-    else:
-      found = comparing.targets(self.program, mine.folder, other.folder)
-    return found
+      return comparing.runs(unbroken.run, self.run)
+    return comparing.targets(self.program, unbroken.folder, self.place.folder)
 
   def check_left(self) -> None:
-    """Looks for files that an unbroken program does not leave, and back."""
-    files = watching.look(self.place.folder, (*references.SKIP, 'cache'))
-    files |= {
-        f'run/{path}': value for path, value in watching.look(self.run).items()
-    }
-    mine = {
-        path
-        for path in map(watching.pattern, files)
-        if not path.startswith(_SUMMARIES)
-        and not any(part in path for part in _ALLOWED)
-    }
-    usual = {
-        watching.pattern(path)
-        for path in watching.look(
-            self.reference.place.folder, (*references.SKIP, 'cache')
-        )
-        if not path.startswith(_SUMMARIES)
-    }
-    usual -= {'rhythm.json'}
+    """Looks for files too many or too few, beside an unbroken program's."""
+    mine, usual = (
+        {
+            path
+            for path in map(
+                watching.pattern,
+                watching.look(folder, (*references.SKIP, 'cache')),
+            )
+            if not path.startswith(_SUMMARIES)
+            and not any(part in path for part in _ALLOWED)
+        }
+        for folder in (self.place.folder, self.reference.place.folder)
+    )
+    usual -= {references.DONE}
     if left := sorted(mine - usual):
       self.problems.append(f'left behind: {", ".join(left)}')
     if missing := sorted(usual - mine):
