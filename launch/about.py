@@ -58,16 +58,20 @@ def help_text(module: str) -> str:
   document = (sys.modules[module].__doc__ or '').strip()
   if name().startswith(_SCRIPT):
     document = re.sub(r'python -m launch\.', _SCRIPT, document)
-  of = sys.argv[0] if module == '__main__' else module
-  own = flags.FLAGS.get_key_flags_for_module(of)
   lines = [
       document,
       '',
       'Flags (and --flagfile=FILE, with one on each line; --version):',
   ]
-  for flag in own:
+  for flag in own_flags(module):
     lines += _describe(flag)
   return '\n'.join(lines)
+
+
+def own_flags(module: str) -> list[flags.Flag]:
+  """Returns the flags of a program, given the name of its module."""
+  of = sys.argv[0] if module == '__main__' else module
+  return flags.FLAGS.get_key_flags_for_module(of)
 
 
 def _describe(flag: flags.Flag) -> list[str]:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -78,13 +78,12 @@ _active: list[Interruption] = []
 
 @contextlib.contextmanager
 def remembering() -> Iterator[Interruption]:
-  """Remembers signals for a block; inside of another such block, with it.
+  """Remembers signals for a block; one inside another joins it.
 
-  One that came and that the block did not leave for has its usual effect at
-  the end.
+  A signal that did not make the block raise has its usual effect at the end.
 
   Yields:
-    What remembers them.
+    The interruption that remembers them.
   """
   if _active:
     yield _active[-1]
@@ -118,19 +117,32 @@ def leaving() -> Iterator[None]:
   Raises:
     Interrupted: If a signal comes.
   """
-  previous = {}
 
   def leave(number: int, _: FrameType | None) -> None:
     signal.signal(number, signal.SIG_DFL)
     raise Interrupted(number)
 
+  with handling(leave):
+    yield
+
+
+@contextlib.contextmanager
+def handling(
+    handler: Callable[[int, FrameType | None], None],
+) -> Iterator[None]:
+  """Calls a handler for the signals that come in a block.
+
+  Args:
+    handler: The handler, as `signal.signal` takes it.
+  """
+  previous: dict[int, Any] = {}
   try:
     for number in _caught():
-      previous[number] = signal.signal(number, leave)
+      previous[number] = signal.signal(number, handler)
     yield
   finally:
-    for number, handler in previous.items():
-      signal.signal(number, handler)
+    for each, before in previous.items():
+      signal.signal(each, before)
 
 
 def _caught() -> list[signal.Signals]:

@@ -21,8 +21,8 @@ from .cluster import agreement, meeting, peers
 from .cluster import members as members_lib
 
 _begun: dict[members_lib.Members, tf.distribute.Strategy] = {}
-# What the operations of a worker raise when another one is gone; also what
-# they raise by themselves, so that the others are asked.
+# What the operations of a worker raise when another one is gone. They also
+# raise it for causes of their own, so it is checked whether the others answer.
 _LOST_WORKER = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -32,7 +32,7 @@ _LOST_WORKER = (
     tf.errors.UnavailableError,
     tf.errors.UnknownError,
 )
-# A worker that leaves at once would be taken for the one that was lost.
+# Others that ask later would take a worker that leaves at once for a lost one.
 _LINGER_SECS = 1.0
 
 
@@ -132,7 +132,7 @@ def agreeing(strategy: tf.distribute.Strategy) -> Iterator[meeting.Told]:
 def _told_of(error: BaseException) -> dict[str, Any]:
   """Describes an error for other workers."""
   number = getattr(error, 'number', 0)
-  code = 1
+  code = programs.Failure.exit_code
   if isinstance(error, programs.Failure):
     code = error.exit_code
   elif isinstance(error, errors.DataError):
@@ -143,13 +143,14 @@ def _told_of(error: BaseException) -> dict[str, Any]:
 def _raise(name: str, text: str, code: int, signal: int) -> None:
   if signal:
     raise interruption.Interrupted(signal)
-  kind = programs.UserError if code == 2 else programs.Failure
+  is_mistake = code == programs.UserError.exit_code
+  kind = programs.UserError if is_mistake else programs.Failure
   raise kind(f'{name}: {text}')
 
 
 @contextlib.contextmanager
 def lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
-  """Tells in one line what to do when another worker is gone.
+  """Says in one line what to do when another worker is gone.
 
   Args:
     strategy: The strategy; where it has no other workers, errors pass, as they

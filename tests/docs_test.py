@@ -26,9 +26,9 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from launch import config, options
+from launch.cluster import ports as ports_lib
 from pipelines import sources
 from tests import checkouts, docs_files, small_datasets
-from tests.launch import runs
 
 _LANGUAGES = ('python', 'pycon', 'sh', 'text')
 # It would run these tests again: run_sh_test has what it starts.
@@ -106,7 +106,7 @@ def _run(path: pathlib.Path) -> _Ran:
   """Runs the blocks of a page."""
   folder, printed = _make_folder(), ''
   environment = checkouts.environment(_tiny_fashion_mnist())
-  ports = dict(zip(_PORTS, map(str, runs.free_ports(len(_PORTS)))))
+  ports = dict(zip(_PORTS, map(str, ports_lib.free(len(_PORTS)))))
   for step in _steps(path):
     text = re.sub('|'.join(_PORTS), lambda port: ports[port[0]], step.text)
     program = {
@@ -205,7 +205,7 @@ class SnippetTest(parameterized.TestCase):
     self.assertEqual(
         result['shapes'], [{'step': 0, 'num_workers': 2, 'num_replicas': 2}]
     )
-    for name in ('Dockerfile.workers', 'first.yaml'):
+    for name in ('Dockerfile.workers', 'first.json'):
       self.assertNotEmpty((folder / name).read_text())
 
   @pytest.mark.slow

@@ -1,5 +1,5 @@
 """Several workers: who they are, and how they are started.
 
 Nothing here imports TensorFlow: workers find each other, and agree on what they
-are about to do, before it is told of them.
+are about to do, before TensorFlow hears of them.
 """

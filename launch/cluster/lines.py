@@ -13,7 +13,8 @@ from .. import programs
 from . import members as members_lib
 
 MAX_BYTES = 2**24  # Of a line.
-# Who is silent for so long is gone.
+_PROTOCOL = 'quatrain 1'
+# Whoever is silent for so long is gone.
 PATIENCE_SECS = 20.0
 # What just ended may still hold the port.
 PORT_SECS = 5.0
@@ -55,7 +56,7 @@ def heard(
       for line in lines:
         decoded = decode(line)
         if not decoded:
-          return  # It is somebody else's.
+          return  # Another program listens there.
         yield decoded
       if len(received) > MAX_BYTES:
         return
@@ -71,7 +72,7 @@ def listen(members: members_lib.Members) -> socket.socket:
     A socket that listens there.
 
   Raises:
-    UserError: If it cannot be had.
+    UserError: If the port cannot be taken.
   """
   own = members.name(members.index)
   _, port = split(members.addresses[members.index])
@@ -104,13 +105,14 @@ def split(address: str) -> tuple[str, int]:
 
 def encode(values: Mapping[str, Any]) -> bytes:
   """Returns values as a line."""
-  return json.dumps(values).encode() + b'\n'
+  return json.dumps({'protocol': _PROTOCOL, **values}).encode() + b'\n'
 
 
 def decode(line: bytes) -> dict[str, Any]:
-  """Returns what a line says; nothing if it is none of ours."""
+  """Returns what a line says; nothing if no program of ours wrote it."""
   try:
     values = json.loads(line)
-  except ValueError:
+  except (ValueError, RecursionError):
     return {}
-  return values if isinstance(values, dict) else {}
+  is_ours = isinstance(values, dict) and values.get('protocol') == _PROTOCOL
+  return values if is_ours else {}

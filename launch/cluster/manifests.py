@@ -12,12 +12,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from .. import programs
+
 Manifest = dict[str, Any]
 
 PORT = 2222
 # How long a worker may take to finish its step and save it.
 _GRACE_SECS = 120
-_MISTAKE = 2
 # Of the variables only the number of this pod is Kubernetes' own.
 _SCRIPT = """\
 export TF_CONFIG="{\\"cluster\\": {\\"worker\\": [$WORKERS]},
@@ -53,19 +54,19 @@ class Job:
   mount_path: str
 
 
-def jobset(job: Job) -> list[Manifest]:
+def jobset(job: Job) -> Manifest:
   """Returns a JobSet: all workers are recreated after a loss."""
-  return [{
+  return {
       'apiVersion': 'jobset.x-k8s.io/v1alpha2',
       'kind': 'JobSet',
       'metadata': {'name': job.name},
       'spec': _set(
           job, 'worker', _container(job, 'worker', f'{job.name}-worker-0')
       ),
-  }]
+  }
 
 
-def trainjob(job: Job) -> list[Manifest]:
+def trainjob(job: Job) -> Manifest:
   """Returns a TrainJob of Kubeflow Trainer 2, and its plain runtime."""
   host = f'{job.name}-node'
   full = _container(job, 'node', f'{host}-0')
@@ -88,7 +89,7 @@ def trainjob(job: Job) -> list[Manifest]:
           'template': {'spec': _set(job, 'node', container)},
       },
   }
-  return [runtime, {
+  return _list(runtime, {
       'apiVersion': 'trainer.kubeflow.org/v1alpha1',
       'kind': 'TrainJob',
       'metadata': {'name': job.name},
@@ -100,10 +101,10 @@ def trainjob(job: Job) -> list[Manifest]:
           },
           'trainer': {'numNodes': job.num_workers, **trainer},
       },
-  }]
+  })
 
 
-def indexed_job(job: Job) -> list[Manifest]:
+def indexed_job(job: Job) -> Manifest:
   """Returns a Job of Kubernetes itself, and the service of its pods."""
   labels = {'job-name': job.name}
   # All leave after a loss, and each of them counts.
@@ -118,7 +119,7 @@ def indexed_job(job: Job) -> list[Manifest]:
       'onPodConditions': [{'type': 'DisruptionTarget', 'status': 'True'}],
   })
   spec['template']['spec']['subdomain'] = job.name
-  return [
+  return _list(
       {
           'apiVersion': 'v1',
           'kind': 'Service',
@@ -136,10 +137,15 @@ def indexed_job(job: Job) -> list[Manifest]:
           'metadata': {'name': job.name},
           'spec': spec,
       },
-  ]
+  )
 
 
 KINDS = {'jobset': jobset, 'trainjob': trainjob, 'indexed_job': indexed_job}
+
+
+def _list(*manifests: Manifest) -> Manifest:
+  """Returns several manifests as one."""
+  return {'apiVersion': 'v1', 'kind': 'List', 'items': list(manifests)}
 
 
 def _set(job: Job, name: str, container: Manifest) -> Manifest:
@@ -190,7 +196,7 @@ def _job(
               'onExitCodes': {
                   'containerName': name,
                   'operator': 'In',
-                  'values': [_MISTAKE],
+                  'values': [programs.UserError.exit_code],
               },
           }],
       },

@@ -1,9 +1,9 @@
 """Where workers meet before TensorFlow is told of them.
 
 TensorFlow waits for an hour, without a word, for a worker that does not come,
-and hangs or computes something wrong if workers differ. So each first tells the
-first one, at the very address that TensorFlow will listen at, who it is and
-what it is about to do, and is told the same of all others once all are there.
+and hangs or computes something wrong if workers differ. So before that each
+tells the first one, at the very address where TensorFlow will listen, who it is
+and what it is about to do; once all are there, it is told the same of others.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from . import members as members_lib
 Told = dict[str, Any]
 """What a worker tells of itself: values, as JSON has them, by name."""
 
-_PROTOCOL = 'quatrain 1'
 # How long nothing is said, and how often the first worker tells who is missing.
 SAY_AFTER_SECS = 5.0
 _TELL_EVERY_SECS = 1.0
+# Anybody can connect. A worker that is taken for a stranger connects again.
+_MAX_STRANGERS = 64
+_MAX_HELLO_BYTES = 2**20
 
 
 def meet(
@@ -101,11 +103,12 @@ class _Host:
     self._waiting = waiting
     self._told: dict[int, Told] = {0: told}
     self._visitors: dict[int, socket.socket] = {}
-    self._received: dict[socket.socket, bytes] = {}
+    self._received: dict[socket.socket, bytes] = {}  # The oldest come first.
     self._selector = selectors.DefaultSelector()
 
   def run(self, listener: socket.socket) -> list[Told]:
     """Receives all, and tells all of them of each other."""
+    listener.setblocking(False)
     self._selector.register(listener, selectors.EVENT_READ)
     next_tell = 0.0
     try:
@@ -120,7 +123,7 @@ class _Host:
         for key, _ in self._selector.select(timeout=0.2):
           if key.fileobj is listener:
             self._accept(listener)
-          else:
+          elif key.fileobj in self._received:
             assert isinstance(key.fileobj, socket.socket)
             self._receive(key.fileobj)
       everything = [self._told[i] for i in range(self._members.size)]
@@ -135,13 +138,21 @@ class _Host:
         visitor.close()
 
   def _accept(self, listener: socket.socket) -> None:
-    visitor, _ = listener.accept()
+    """Accepts a visitor; the oldest stranger leaves if there are too many."""
+    known = self._visitors.values()
+    strangers = [each for each in self._received if each not in known]
+    if len(strangers) >= _MAX_STRANGERS:
+      self._forget(strangers[0])
+    try:
+      visitor, _ = listener.accept()
+    except OSError:  # It is gone already.
+      return
     visitor.setblocking(False)
     self._received[visitor] = b''
     self._selector.register(visitor, selectors.EVENT_READ)
 
   def _receive(self, visitor: socket.socket) -> None:
-    """Reads on; a visitor that is gone or none of ours is forgotten."""
+    """Reads on; forgets a visitor that is gone or not one of ours."""
     try:
       data = visitor.recv(2**16)
     except BlockingIOError:
@@ -150,29 +161,30 @@ class _Host:
       data = b''
     received = self._received[visitor] + data
     self._received[visitor] = received
-    if not data or len(received) > lines.MAX_BYTES:
+    if not data or len(received) > _MAX_HELLO_BYTES:
       self._forget(visitor)
     elif received.endswith(b'\n'):
       self._enter(visitor, lines.decode(received))
 
   def _enter(self, visitor: socket.socket, line: Mapping[str, Any]) -> None:
-    """Takes a visitor for the worker that it says it is."""
+    """Takes a visitor for the worker that it claims to be."""
     ours = list(self._members.addresses)
-    place, told = line.get('place'), line.get('told')
+    theirs, place, told = map(line.get, ('addresses', 'place', 'told'))
     if (
-        line.get('protocol') != _PROTOCOL
-        or not isinstance(told, dict)
+        not isinstance(theirs, list)
         or not isinstance(place, int)
+        or not 0 <= place < len(theirs)
+        or not isinstance(told, dict)
     ):
       self._forget(visitor)
       return
     reason = ''
-    if line.get('addresses') != ours:
+    if theirs != ours:
       reason = (
           f'{self._members.name(0)} is one of the workers {", ".join(ours)}, '
-          f'this process one of {", ".join(line.get("addresses") or ())}'
+          f'this process one of {", ".join(map(str, theirs))}'
       )
-    elif place in self._visitors or place not in self._members.others:
+    elif place in self._visitors or place == 0:
       reason = f'{self._members.name(place)} has been started already'
     if reason:
       self._send(visitor, refused=reason)
@@ -210,7 +222,6 @@ def _visit(
 ) -> list[Told]:
   """Tells the first worker, and waits until it tells of all."""
   hello = lines.encode({
-      'protocol': _PROTOCOL,
       'addresses': list(members.addresses),
       'place': members.index,
       'told': told,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from .. import programs
@@ -70,6 +71,12 @@ class Members:
     if not self.has_chief:
       return 'worker', place
     return ('worker', place - 1) if place else ('chief', 0)
+
+
+def on_this_machine(ports: Sequence[int]) -> list[Members]:
+  """Returns what each worker of this machine is among those at some ports."""
+  addresses = tuple(f'localhost:{port}' for port in ports)
+  return [Members(addresses, index) for index in range(len(addresses))]
 
 
 def of_tf_config(text: str) -> Members:

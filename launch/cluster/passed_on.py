@@ -12,11 +12,12 @@ from collections.abc import Callable
 
 from absl import flags
 
-from .. import programs
+from .. import about, programs
 
 PROGRAMS = ('train', 'evaluate')
 _PACKAGE = __name__.rpartition('.cluster.')[0]
 _given: list[str] = []
+_own: list[flags.Flag] = []  # Those of the launcher.
 
 
 def run(main: Callable[[], int | None]) -> None:
@@ -28,6 +29,7 @@ def run(main: Callable[[], int | None]) -> None:
   at = sys.argv.index('--') if '--' in sys.argv else len(sys.argv)
   _given[:] = sys.argv[at + 1 :]
   del sys.argv[at:]
+  _own[:] = about.own_flags(main.__module__)
   programs.run(main)
 
 
@@ -48,8 +50,12 @@ def parse(program: str) -> list[str]:
   Raises:
     UserError: If a value does not fit.
   """
+  for flag in _own:  # The program does not have them.
+    delattr(flags.FLAGS, flag.name)
   importlib.import_module(module_of(program))  # Defines its flags.
-  programs.parse([program, *_given])
+  programs.parse([program, *_given], module=module_of(program))
+  for flag in _own:
+    flags.FLAGS[flag.name] = flag
   if program == 'train':
     from .. import config
 

@@ -18,7 +18,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Workers:
-  """The processes of one start; before their lines stands their place in it.
+  """The processes of one start, which print each line behind their place in it.
 
   Each has a process group of its own: Ctrl-C in a terminal reaches the
   launcher alone, which passes it on once.
@@ -39,16 +39,20 @@ class Workers:
     self._readers: list[threading.Thread] = []
     self._killed: set[int] = set()
     try:
-      for index, environment in enumerate(environments):
-        self._start(command, environment, f'[{index}] '.encode())
+      # All before the first thread: what a child does before its program is on
+      # might wait for a lock that another thread held.
+      for environment in environments:
+        self._start(command, environment)
+      for index, process in enumerate(self._processes):
+        self._read(process, f'[{index}] '.encode())
     except BaseException:
       self.kill()
       raise
 
   def _start(
-      self, command: Sequence[str], environment: Mapping[str, str], mark: bytes
+      self, command: Sequence[str], environment: Mapping[str, str]
   ) -> None:
-    process = subprocess.Popen(
+    self._processes.append(subprocess.Popen(
         command,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -56,8 +60,9 @@ class Workers:
         stderr=subprocess.PIPE,
         start_new_session=True,
         preexec_fn=_die_with_parent(),
-    )
-    self._processes.append(process)
+    ))
+
+  def _read(self, process: subprocess.Popen[bytes], mark: bytes) -> None:
     assert process.stdout and process.stderr
     for source, target in (
         (process.stdout, sys.stdout), (process.stderr, sys.stderr)
@@ -88,7 +93,7 @@ class Workers:
     """Waits for something to happen to them.
 
     Args:
-      until: Is asked with the exit codes whether it has.
+      until: Returns, given the exit codes, whether it has.
       timeout_s: How long to wait at most.
 
     Returns:
@@ -124,14 +129,14 @@ def _copy(source: IO[bytes], target: IO[str], mark: bytes) -> None:
   for line in source:
     end = b'' if line.endswith(b'\n') else b'\n'
     text = (mark + line + end).decode('utf-8', 'backslashreplace')
-    # Nobody may listen any more, which is no reason to stop the workers.
+    # If nobody reads them any more, the workers still go on.
     with contextlib.suppress(OSError, ValueError):
       target.write(text)
       target.flush()
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-  """Returns what has a child get SIGTERM when its parent is gone, on Linux."""
+  """Returns what makes a child get SIGTERM when its parent ends, on Linux."""
   prctl = getattr(ctypes.CDLL(None), 'prctl', None)
   if prctl is None:
     return None

@@ -1,7 +1,7 @@
 r"""Writes what Kubernetes needs to run workers, or a Dockerfile for them.
 
   python -m launch.cluster.render --kind=jobset --num_workers=4 \
-    --image=registry.example/quatrain -- --workdir=/runs/first > first.yaml
+    --image=registry.example/quatrain -- --workdir=/runs/first > first.json
 
 What follows -- are the flags of launch.train. The work directory has to be on
 the volume that all workers share, that of --claim, below --mount_path. After a
@@ -11,6 +11,7 @@ exit code 2, a mistake.
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -18,7 +19,7 @@ import re
 from absl import flags
 
 from .. import about, programs
-from . import manifests, passed_on, yaml_text
+from . import manifests, passed_on
 
 _KIND = flags.DEFINE_enum(
     'kind', None, [*manifests.KINDS, 'dockerfile'],
@@ -104,9 +105,9 @@ def main() -> int:
   if not workdir.is_relative_to(job.mount_path):
     raise programs.UserError(
         f'--workdir={passed_on.workdir()}: expected a directory below '
-        f'--mount_path={job.mount_path}, where the volume is that all share.'
+        f'--mount_path={job.mount_path}, where the shared volume is.'
     )
-  print(yaml_text.dump(manifests.KINDS[_KIND.value](job)), end='')
+  print(json.dumps(manifests.KINDS[_KIND.value](job), indent=2))
   return 0
 
 

@@ -1,9 +1,9 @@
 """When a launcher starts all workers again after a failure.
 
-Exit codes decide: 1 and 128 + n are tried again, 0 and 2 are not. A failure at
-the step of the one before would only repeat itself, so that it ends the job.
-Where it may go on with fewer workers, the one that was the first to go both
-times is left out instead.
+Exit codes decide: 1 and 128 + n are tried again, 0 and 2 are not. A second
+failure at the same step would only repeat itself, so it ends the job. If the
+job may go on with fewer workers, the one that was the first to go both times is
+left out instead.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Failure:
     code: The exit code of the worker that was the first to go, 128 + n if
       signal n ended it.
     worker: That worker, by the place that it was started at.
-    step: The last step of the run that is known; None before the first.
+    step: The last known step of the run; None before the first.
   """
 
   code: int
@@ -38,7 +38,7 @@ class Decision:
 
   Attributes:
     again: Whether to start all again.
-    without: The worker that is left out from now on, if one is.
+    without: The worker to leave out from now on, if any.
     reason: Why, as the end of a sentence.
   """
 
@@ -99,7 +99,7 @@ class Policy:
 
 
 def last_step(workdir: str | None) -> int | None:
-  """Returns the last step of a run that its files tell.
+  """Returns the last step of a run that its files name.
 
   Args:
     workdir: Its work directory, which need not exist.

@@ -1,7 +1,8 @@
 """Who the workers are by what Slurm says of a step: one per task of `srun`.
 
-TensorFlow's own resolver sorts hosts as text, counts GPUs by a program that CPU
-nodes do not have, and is not used.
+TensorFlow's own resolver is not used: it sorts hosts as text, and counts GPUs
+by a program that CPU nodes do not have. Neither is `scontrol`, which containers
+do not have.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ def find(environment: Mapping[str, str]) -> members_lib.Members | None:
     environment: The environment variables.
 
   Returns:
-    The workers, in the order of Slurm's ranks; None outside of `srun`, and in a
-    step of one task. A batch script itself is no step of `srun`.
+    The workers, in the order of Slurm's ranks; None in a step of one task, and
+    where `srun` did not start this process, as in a batch script.
 
   Raises:
     UserError: If a variable that is needed is missing or not understood.
@@ -79,13 +80,13 @@ def expand(text: str) -> list[str]:
   """Returns the hosts of a list as Slurm writes it, in its order.
 
   Args:
-    text: Such as `n[9-10,12],login`.
+    text: The list, such as `n[9-10,12],login`.
 
   Raises:
     UserError: If it is not such a list.
   """
   hosts = []
-  # Commas outside of brackets.
+  # At the commas that are not in brackets.
   for part in re.split(r',(?![^\[]*\])', text):
     hosts += _expand_one(part, text)
   return hosts
@@ -135,9 +136,9 @@ def _layout(
 ) -> list[int]:
   """Returns the node of each rank, as far as this task can tell.
 
-  Slurm fills node after node, or deals ranks out to the nodes in turn. Which of
-  them it was shows on the node of this task; should another task come to
-  another conclusion, the workers' comparison ends them.
+  Slurm fills node after node, or deals ranks out to the nodes in turn. The node
+  of this task shows which it was; should another task come to a different
+  conclusion, the workers find out when they meet, and end.
 
   Args:
     counts: The tasks of each node.
@@ -145,7 +146,7 @@ def _layout(
     environment: The environment variables.
 
   Raises:
-    UserError: If it was neither.
+    UserError: If it did neither.
   """
   node = _number(environment, 'SLURM_NODEID')
   block = [node for node, count in enumerate(counts) for _ in range(count)]

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import random
 import signal
-import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .. import interruption, programs
-from . import processes, restarts
-
-# Outgoing connections of this machine take theirs from 32768 on.
-_PORTS = range(20000, 32768)
+from . import members, ports, processes, restarts
 
 
 class _Ended(NamedTuple):
@@ -48,53 +42,19 @@ class _Signals:
     self.workers: processes.Workers | None = None
 
   def hear(self, number: int, _: FrameType | None = None) -> None:
-    """Is the handler of a signal."""
+    """Handles a signal."""
     self.kills = self.kills or number == self.number
     self.number = self.number or number
     if self.workers and not self.kills:
       self.workers.send(number)
 
-  @contextlib.contextmanager
-  def heard(self) -> Iterator[_Signals]:
-    """Hears signals for a block; under nohup, SIGHUP stays ignored."""
-    previous: dict[int, Any] = {}
-    try:
-      for each in interruption.SIGNALS:
-        if signal.getsignal(each) != signal.SIG_IGN:
-          previous[each] = signal.signal(each, self.hear)
-      yield self
-    finally:
-      for number, handler in previous.items():
-        signal.signal(number, handler)
-
-
-def _addresses(number: int) -> list[str]:
-  """Chooses ports of this machine that nothing listens at."""
-  found: list[str] = []
-  with contextlib.ExitStack() as stack:
-    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
-      if len(found) == number:
-        break
-      tried = stack.enter_context(socket.socket())
-      with contextlib.suppress(OSError):
-        tried.bind(('', port))
-        found.append(f'localhost:{port}')
-  return found
-
 
 def _environments(own: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
   """Returns the environment of each worker, with its cluster."""
-  addresses = _addresses(len(own))
+  clusters = members.on_this_machine(ports.free(len(own)))
   return [
-      {
-          **os.environ,
-          **each,
-          'TF_CONFIG': json.dumps({
-              'cluster': {'worker': addresses},
-              'task': {'type': 'worker', 'index': index},
-          }),
-      }
-      for index, each in enumerate(own)
+      {**os.environ, **each, members.VARIABLE: cluster.to_tf_config()}
+      for each, cluster in zip(own, clusters, strict=True)
   ]
 
 
@@ -173,7 +133,7 @@ def run(
   Args:
     command: The command of each worker.
     own: The environment variables of each that others have not.
-    policy: Says whether to start again.
+    policy: Decides whether to start again.
     workdir: The work directory of the run that they train.
     leave_secs: How long those who are left after a loss may take to end.
 
@@ -181,8 +141,8 @@ def run(
     One exit code: 0 if all ended with it; 128 + n after signal n; 2 if that of
     the first to go was 2; else 1.
   """
-  own = list(own)
-  with _Signals().heard() as signals:
+  own, signals = list(own), _Signals()
+  with interruption.handling(signals.hear):
     while not signals.number:
       started = time.monotonic()
       ended = _start(command, own, leave_secs, signals)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import tensorflow as tf
 from absl.testing import absltest
 
 from core import workers
 from tests.launch import runs
+from tests.launch import workers as launched
 
 _PROGRAM = """
 import json, sys
@@ -37,19 +35,12 @@ class WorkersTest(absltest.TestCase):
       self.assertEqual(workers.texts(strategy, 'größer'), ['größer'])
 
   def test_all_are_told_the_same_exactly(self):
-    addresses = [f'localhost:{port}' for port in runs.free_ports(2)]
-    processes = []
-    for index in range(2):
-      environment = dict(os.environ, TF_CONFIG=json.dumps({
-          'cluster': {'worker': addresses},
-          'task': {'type': 'worker', 'index': index},
-      }))
-      processes.append(subprocess.Popen(
-          [sys.executable, '-c', _PROGRAM], cwd=runs.ROOT, env=environment,
-          stdout=subprocess.PIPE, text=True,
-      ))
+    processes = [
+        runs.start_python('-c', _PROGRAM, environment=environment)
+        for environment in launched.environments(2)
+    ]
     with runs.ending(*processes):
-      outputs = [process.communicate(timeout=120)[0] for process in processes]
+      outputs = [runs.finish(process).out for process in processes]
     expected = [
         [[2**62, 0], [2**62 + 1, -1]],
         ['', 'größer\n' * 200],

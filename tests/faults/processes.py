@@ -9,11 +9,12 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+
+from launch.cluster import members, ports
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Longer than any of these programs takes on a machine that does other things.
@@ -171,15 +172,12 @@ class Group:
       forks: bool = False,
   ):
     """Starts them; see `Process`."""
-    ports = _free_ports(num_workers) if num_workers > 1 else []
+    cluster = members.on_this_machine(ports.free(num_workers))
     self.processes = []
-    for index in range(num_workers):
+    for index, worker in enumerate(cluster):
       mine = dict(environment)
-      if ports:
-        mine['TF_CONFIG'] = json.dumps({
-            'cluster': {'worker': [f'localhost:{port}' for port in ports]},
-            'task': {'type': 'worker', 'index': index},
-        })
+      if num_workers > 1:
+        mine[members.VARIABLE] = worker.to_tf_config()
       name = log.with_name(f'{log.name}_{index}')
       self.processes.append(Process(arguments, mine, name, forks=forks))
 
@@ -232,11 +230,3 @@ def _inherited() -> dict[str, str]:
   }
   # As many threads as there are programs at a time: one, or one a worker.
   return {**kept, 'OMP_NUM_THREADS': '1', 'TF_NUM_INTRAOP_THREADS': '1'}
-
-
-def _free_ports(number: int) -> list[int]:
-  with contextlib.ExitStack() as stack:
-    sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-    for each in sockets:
-      each.bind(('localhost', 0))
-    return [each.getsockname()[1] for each in sockets]

@@ -13,7 +13,7 @@ import pytest
 from absl.testing import absltest, parameterized
 
 from launch import calls, evaluation, programs, training_program
-from tests.launch import runs
+from tests.launch import runs, workers
 
 _WORKER = """
 import os, signal, sys
@@ -144,21 +144,14 @@ class CutShortTest(parameterized.TestCase):
   @pytest.mark.slow
   def test_of_one_worker_ends_all(self, split):
     """The other one leaves with the same code, and all goes on exactly."""
-    addresses = [f'localhost:{port}' for port in runs.free_ports(2)]
     config = runs.config(**_CHANGES)
     flags = [*runs.arguments(config), f'--workdir={self.root}/run']
     runs.train(self.root / 'one', **_CHANGES)
 
     def start(*command):
       return [
-          runs.start_python(
-              *command, *flags,
-              environment={'TF_CONFIG': json.dumps({
-                  'cluster': {'worker': addresses},
-                  'task': {'type': 'worker', 'index': index},
-              })},
-          )
-          for index in range(2)
+          runs.start_python(*command, *flags, environment=environment)
+          for environment in workers.environments(2)
       ]
 
     for command, code in (
@@ -168,11 +161,7 @@ class CutShortTest(parameterized.TestCase):
       with runs.ending(*(processes := start(*command))):
         for ended in map(runs.finish, processes):
           self.assertEqual(ended.code, code, ended.err)
-    for row, same in zip(
-        runs.rows(self.root / 'run'), runs.rows(self.root / 'one'), strict=True
-    ):
-      self.assertEqual(row['step'], same['step'])
-      self.assertAlmostEqual(row['loss'], same['loss'], 4)
+    workers.assert_equal(self, self.root / 'run', self.root / 'one')
 
 
 if __name__ == '__main__':

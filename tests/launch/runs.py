@@ -13,7 +13,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -331,15 +330,6 @@ def ending(*processes: subprocess.Popen[str]) -> Iterator[None]:
     for process in processes:
       process.kill()
       process.communicate()
-
-
-def free_ports(number: int) -> list[int]:
-  """Finds ports of localhost that nothing listens at."""
-  with contextlib.ExitStack() as stack:
-    sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-    for each in sockets:
-      each.bind(('localhost', 0))
-    return [each.getsockname()[1] for each in sockets]
 
 
 @contextlib.contextmanager

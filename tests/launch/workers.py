@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
+import unittest
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from launch import config as config_lib
+from launch.cluster import members, ports
 from tests.launch import runs
 
 
@@ -30,17 +33,41 @@ def start(
     Their processes, the chief's first.
   """
   arguments = runs.arguments(config) if program == 'train' else []
-  addresses = [f'localhost:{port}' for port in runs.free_ports(2)]
   return [
       runs.start(
           program,
           *arguments,
           f'--workdir={workdir}',
-          *own[index],
-          environment={'TF_CONFIG': json.dumps({
-              'cluster': {'worker': addresses},
-              'task': {'type': 'worker', 'index': index},
-          })},
+          *flags,
+          environment=environment,
       )
-      for index in range(2)
+      for flags, environment in zip(own, environments(2), strict=True)
   ]
+
+
+def environments(number: int) -> list[dict[str, str]]:
+  """Returns the environment variables of each of several workers."""
+  return [
+      {members.VARIABLE: each.to_tf_config()}
+      for each in members.on_this_machine(ports.free(number))
+  ]
+
+
+def assert_equal(test: unittest.TestCase, workdir: Any, one: Any) -> None:
+  """Checks that workers gave what one process gives, to rounding.
+
+  Args:
+    test: The test.
+    workdir: The work directory of the workers' run.
+    one: That of the run of one process.
+  """
+  for row, same in zip(runs.rows(workdir), runs.rows(one), strict=True):
+    test.assertEqual(row.keys(), same.keys())
+    for name, value in same.items():
+      if isinstance(value, float):
+        np.testing.assert_allclose(row[name], value, rtol=1e-5)
+      else:
+        test.assertEqual(row[name], value, name)
+  test.assertEqual(*(
+      runs.result(each)['test']['confusion_matrix'] for each in (workdir, one)
+  ))

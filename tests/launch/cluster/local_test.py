@@ -9,11 +9,10 @@ import json
 import pathlib
 import signal
 
-import numpy as np
 import pytest
 from absl.testing import absltest, parameterized
 
-from tests.launch import runs
+from tests.launch import runs, workers
 
 # The last of so many workers is lost whenever it gets to the end of epoch 1.
 _LOST = """
@@ -62,19 +61,7 @@ class LocalTest(parameterized.TestCase):
   def _assert_equal_to_one(self, num_workers):
     one = self.root / 'one'
     runs.train(one, **_CHANGES)
-    for row, same in zip(
-        runs.rows(self.workdir), runs.rows(one), strict=True
-    ):
-      self.assertEqual(row.keys(), same.keys())
-      for name, value in same.items():
-        if isinstance(value, float):
-          np.testing.assert_allclose(row[name], value, rtol=1e-5)
-        else:
-          self.assertEqual(row[name], value, name)
-    self.assertEqual(
-        runs.result(self.workdir)['test']['confusion_matrix'],
-        runs.result(one)['test']['confusion_matrix'],
-    )
+    workers.assert_equal(self, self.workdir, one)
     self.assertEqual(runs.result(one)['shapes'], [_shape(0, 1)])
 
   def test_a_worker_is_left_out_and_the_run_is_equal(self):
@@ -138,6 +125,8 @@ class LocalTest(parameterized.TestCase):
       (('--num_workers=2', '--program=evaluate'), ('--workdir=run', '--seed=1'),
        "flag 'seed'"),
       (('--num_workers=0',), ('--workdir=run',), 'num_workers'),
+      (('--num_workers=2',), ('--workdir=run', '--max_restarts=1'),
+       "flag 'max_restarts'"),
   )
   def test_a_mistake_costs_one_line(self, own, given, message):
     ended = runs.finish(

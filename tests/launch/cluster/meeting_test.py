@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import itertools
 import json
 import socket
 import threading
@@ -16,20 +17,11 @@ from unittest import mock
 from absl.testing import absltest, parameterized
 
 from launch import programs
-from launch.cluster import lines, meeting, members
-
-
-def _ports(number):
-  with contextlib.ExitStack() as stack:
-    sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
-    for each in sockets:
-      each.bind(('localhost', 0))
-    return [each.getsockname()[1] for each in sockets]
+from launch.cluster import lines, meeting, members, ports
 
 
 def _members(number):
-  addresses = tuple(f'localhost:{port}' for port in _ports(number))
-  return [members.Members(addresses, index) for index in range(number)]
+  return members.on_this_machine(ports.free(number))
 
 
 class MeetingTest(parameterized.TestCase):
@@ -101,8 +93,8 @@ class MeetingTest(parameterized.TestCase):
     workers = _members(3)
     first = self.meet(workers[0], {'a': 0})
     hello = lines.encode({
-        'protocol': meeting._PROTOCOL, 'addresses': workers[0].addresses,
-        'place': 1, 'told': {'a': 'of one that ended'},
+        'addresses': workers[0].addresses, 'place': 1,
+        'told': {'a': 'of one that ended'},
     })
     with contextlib.ExitStack() as stack:
       address = lines.split(workers[0].addresses[0])
@@ -178,27 +170,69 @@ class MeetingTest(parameterized.TestCase):
     first = self.meet(workers[0], {})
     self.wait_until_said('waits for')
     address = lines.split(workers[0].addresses[0])
-    for data in (b'', b'\n', b'GET / HTTP/1.1\r\n\r\n', b'[1]\n', b'{}\n',
-                 b'\xff\xfe\n', json.dumps({'protocol': 'x'}).encode() + b'\n'):
+    ours = workers[0].addresses
+    for data in (
+        b'', b'\n', b'GET / HTTP/1.1\r\n\r\n', b'[1]\n', b'{}\n', b'\xff\xfe\n',
+        b'[' * 10**5 + b'\n', json.dumps({'protocol': 'x'}).encode() + b'\n',
+        *(
+            lines.encode({'addresses': addresses, 'place': place, 'told': told})
+            for addresses, place, told in (
+                (5, 1, {}), (None, 1, {}), ([1, None], 1, {}), (ours, 2, {}),
+                (ours, -1, {}), (ours, '1', {}), (ours, 0, {}), (ours, 1, []),
+            )
+        ),
+    ):
       with socket.create_connection(address) as scanner:
         scanner.sendall(data)
+        scanner.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionResetError):
+          while scanner.recv(2**16):  # Until it is forgotten.
+            pass
     second = self.meet(workers[1], {})
     for each in (first, second):
       self.assertEqual(each.result(), [{}, {}])
 
     workers = _members(2)
     with socket.create_server(lines.split(workers[0].addresses[0])) as server:
+      answers = itertools.cycle((
+          b'HTTP/1.1 400 Bad Request\r\n\r\n', b'{"error": "who?"}\n',
+      ))
+
       def answer():
         with contextlib.suppress(OSError):
           while True:
             connection, _ = server.accept()
-            connection.sendall(b'HTTP/1.1 400 Bad Request\r\n\r\n')
+            connection.sendall(next(answers))
             connection.close()
 
       thread = threading.Thread(target=answer, daemon=True)
       thread.start()
       with self.assertRaisesRegex(programs.Failure, 'has waited 0.6 s for wor'):
         self.meet(workers[1], {}, 0.6).result()
+
+  def test_strangers_that_stay(self):
+    """They are more than are kept, and say nothing or too much."""
+    workers = _members(2)
+    first = self.meet(workers[0], {})
+    self.wait_until_said('waits for')
+    address = lines.split(workers[0].addresses[0])
+    with contextlib.ExitStack() as stack:
+      stack.enter_context(mock.patch.object(meeting, '_MAX_STRANGERS', 3))
+      silent = [
+          stack.enter_context(socket.create_connection(address))
+          for _ in range(5)
+      ]
+      for each in silent[:2]:
+        self.assertEqual(each.recv(1), b'')
+      with socket.create_connection(address) as loud, contextlib.suppress(
+          ConnectionError
+      ):
+        for _ in range(2):
+          loud.sendall(b' ' * meeting._MAX_HELLO_BYTES)
+        self.assertEqual(loud.recv(1), b'')
+      second = self.meet(workers[1], {})
+      for each in (first, second):
+        self.assertEqual(each.result(), [{}, {}])
 
   def test_addresses(self):
     self.assertEqual(lines.split('a.b:12'), ('a.b', 12))

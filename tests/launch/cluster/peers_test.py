@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 import time
@@ -10,18 +9,14 @@ import time
 import tensorflow as tf
 from absl.testing import absltest
 
-from launch.cluster import members, peers
+from launch.cluster import members, peers, ports
 
 
 class PeersTest(absltest.TestCase):
 
   def test_who_is_gone(self):
     """A server of TensorFlow answers; nothing else does."""
-    with contextlib.ExitStack() as stack:
-      sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
-      for each in sockets:
-        each.bind(('localhost', 0))
-      there, closed = (each.getsockname()[1] for each in sockets)
+    there, closed = ports.free(2)
     server = tf.distribute.Server(
         {'worker': [f'localhost:{there}']}, job_name='worker', task_index=0
     )
@@ -36,12 +31,11 @@ class PeersTest(absltest.TestCase):
 
     thread = threading.Thread(target=answer)
     thread.start()
-    ports = [1, there, closed, *(s.getsockname()[1] for s in (silent, other))]
-    all_of_them = members.Members(
-        tuple(f'localhost:{port}' for port in ports), 0
+    own, *_ = members.on_this_machine(
+        [1, there, closed, *(s.getsockname()[1] for s in (silent, other))]
     )
     started = time.monotonic()
-    self.assertEqual(peers.gone(all_of_them), [2, 3, 4])
+    self.assertEqual(peers.gone(own), [2, 3, 4])
     self.assertLess(time.monotonic() - started, 3 * peers.ANSWER_SECS)
     thread.join()
     del server

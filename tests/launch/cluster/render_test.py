@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import yaml
+import json
+
 from absl.testing import absltest, parameterized
 
 from launch.cluster import manifests
@@ -32,7 +33,7 @@ class RenderTest(parameterized.TestCase):
         arguments=['--workdir=/data/first', '--seed', '7'], num_workers=2,
         gpus_per_worker=4, max_restarts=5, claim='disk', mount_path='/data',
     ))
-    self.assertEqual(list(yaml.safe_load_all(ended.out)), expected)
+    self.assertEqual(json.loads(ended.out), expected)
 
   @parameterized.parameters(0, 1)
   def test_the_dockerfile_copies_what_the_program_needs(self, gpus):
@@ -67,6 +68,8 @@ class RenderTest(parameterized.TestCase):
       (('--kind=jobset', *_GIVEN), ('--workdir=/runs/a', '--batch=7'),
        "flag 'batch'"),
       (('--kind=job',), (), 'kind'),
+      (('--kind=jobset', *_GIVEN), ('--workdir=/runs/a', '--name=b'),
+       "flag 'name'"),
   )
   def test_a_mistake_costs_one_line(self, own, flags, message):
     ended = _render(*own, flags=flags)

@@ -10,11 +10,10 @@ import pathlib
 import signal
 import sys
 
-import numpy as np
 import pytest
 from absl.testing import absltest
 
-from tests.launch import runs
+from tests.launch import runs, workers
 from tests.launch.cluster import slurm_cluster
 
 _SCRIPT = runs.ROOT / 'launch' / 'cluster' / 'slurm.sbatch'
@@ -63,15 +62,7 @@ class SbatchTest(absltest.TestCase):
   def _assert_equal_to_one(self, **changes):
     one = self.root / 'one'
     runs.train(one, **{**_CHANGES, **changes})
-    for row, same in zip(
-        runs.rows(self.workdir), runs.rows(one), strict=True
-    ):
-      self.assertEqual(row['step'], same['step'])
-      np.testing.assert_allclose(row['loss'], same['loss'], rtol=1e-5)
-    self.assertEqual(
-        runs.result(self.workdir)['test']['confusion_matrix'],
-        runs.result(one)['test']['confusion_matrix'],
-    )
+    workers.assert_equal(self, self.workdir, one)
 
   @pytest.mark.slow
   def test_preempted_it_is_queued_again_and_ends_like_one_process(self):

@@ -1,6 +1,6 @@
 """Tests of launch.cluster.supervising, with small programs for workers.
 
-Covers: processes.
+Covers: ports, processes.
 """
 
 from __future__ import annotations

@@ -1,0 +1,31 @@
+"""Ports of this machine for workers to listen at."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+
+# Outgoing connections of this machine take theirs from 32768 on.
+_PORTS = range(20000, 32768)
+
+
+def free(number: int) -> list[int]:
+  """Chooses ports of this machine that nothing listens at.
+
+  Args:
+    number: How many.
+
+  Returns:
+    The ports, each of them another one.
+  """
+  found: list[int] = []
+  with contextlib.ExitStack() as stack:
+    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+      if len(found) == number:
+        break
+      tried = stack.enter_context(socket.socket())
+      with contextlib.suppress(OSError):
+        tried.bind(('', port))
+        found.append(port)
+  return found
