@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
-import zipfile
 from collections.abc import Mapping
 
 import numpy as np
+
+from . import whole_files
 
 
 def write(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
   """Writes arrays as a whole.
 
   Args:
-    path: The path of the file, which ends in .npz.
+    path: The path of the file.
     arrays: The arrays by name.
 
   Raises:
     OSError: If it cannot be written; what was there before stays.
   """
-  temporary = path.with_name(f'tmp_{path.name}')
-  try:
-    np.savez(temporary, allow_pickle=False, **arrays)
-    os.replace(temporary, path)
-  except BaseException:
-    temporary.unlink(missing_ok=True)
-    raise
+  with whole_files.replacing(path) as temporary, temporary.open('wb') as file:
+    np.savez(file, allow_pickle=False, **arrays)
 
 
 def read(path: pathlib.Path) -> dict[str, np.ndarray] | None:
-  """Reads arrays; of a file that holds anything else, nothing is run.
+  """Reads arrays; whatever else a file holds, no code in it is run.
 
   Args:
     path: The path of the file.
@@ -41,5 +36,5 @@ def read(path: pathlib.Path) -> dict[str, np.ndarray] | None:
   try:
     with np.load(path, allow_pickle=False) as kept:
       return dict(kept)
-  except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError):
+  except Exception:  # Damaged archives raise a dozen kinds of it.
     return None

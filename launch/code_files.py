@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import itertools
 import pathlib
 import re
@@ -22,10 +23,15 @@ _INSTALLED = {
     pathlib.Path(sysconfig.get_path(name)).resolve()
     for name in ('stdlib', 'purelib', 'platlib')
 }
+_PACKAGES = ('site-packages', 'dist-packages')
+# A package that requires one of these in any case was made for runs.
+_FOR_RUNS = re.compile(
+    r'(quatrain|dm[-_.]sonnet)(?![\w.-])(?!.*\bextra\b)', re.IGNORECASE
+)
 
 
 def origin(path: pathlib.Path) -> str:
-  """Says whose file a path is, if not the user's own.
+  """Returns whose file a path is, if it is not the user's own.
 
   A file that anybody has, with functions that do anything, is no part of a run
   only because the run names it with its hash.
@@ -34,12 +40,15 @@ def origin(path: pathlib.Path) -> str:
     path: The path of a file, absolute and without links.
 
   Returns:
-    'Quatrain', 'Python', 'an installed package', or '' for the user's own.
+    'Quatrain', 'Python', 'an installed package', or '' for the user's own:
+    also for an installed package that requires quatrain or dm-sonnet, as one
+    of parts does, and nothing that these come with.
   """
   if _is_ours(path):
     return 'Quatrain'
-  if {'site-packages', 'dist-packages'} & set(path.parts):
-    return 'an installed package'
+  for folder in path.parents:
+    if folder.name in _PACKAGES:
+      return '' if _is_for_runs(folder, path) else 'an installed package'
   is_of_python = any(
       folder.startswith('lib') and re.fullmatch(r'python\d[\d.]*t?', name)
       for folder, name in itertools.pairwise(path.parts)
@@ -47,6 +56,57 @@ def origin(path: pathlib.Path) -> str:
   if is_of_python or any(folder in path.parents for folder in _INSTALLED):
     return 'Python'
   return ''
+
+
+def _is_for_runs(folder: pathlib.Path, path: pathlib.Path) -> bool:
+  """Returns whether a file is of a package that was made for runs."""
+  file = path.relative_to(folder).as_posix()
+  return any(
+      any(map(_FOR_RUNS.match, package.requires or ()))
+      and file in {each.as_posix() for each in package.files or ()}
+      for package in importlib.metadata.distributions(path=[str(folder)])
+  )
+
+
+def differences(before: Code, now: Code) -> dict[str, list[Any]]:
+  """Returns the files that are not as before: `[before, now]`, by name.
+
+  One that was moved is as before if its hash is.
+  """
+  return {
+      f'code of {name}': [before[name]['sha256'], now[name]['sha256']]
+      for name in now
+      if name in before and before[name]['sha256'] != now[name]['sha256']
+  }
+
+
+def is_same(part: Any, other: Any, before: Code, now: Code) -> bool:
+  """Returns whether two values of a flag name the same part of the same file.
+
+  Args:
+    part: The value before, as JSON has it.
+    other: The value now, likewise.
+    before: The files before.
+    now: The files now.
+  """
+  if isinstance(part, list) and isinstance(other, list):
+    return len(part) == len(other) and all(
+        is_same(one, two, before, now)
+        for one, two in zip(part, other, strict=True)
+    )
+  if part == other:
+    return True
+  if not isinstance(part, str) or not isinstance(other, str):
+    return False
+  (where, _, name), (there, _, same) = (
+      part.rpartition(':'), other.rpartition(':')
+  )
+  return (
+      name == same
+      and where in before
+      and there in now
+      and before[where]['sha256'] == now[there]['sha256']
+  )
 
 
 def sources(module: types.ModuleType) -> dict[str, pathlib.Path]:

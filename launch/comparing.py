@@ -8,15 +8,21 @@ them, and result.json: these say whether two runs are equal.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from . import checksums, differences, options, programs, workdir
+from . import (
+  checksums,
+  code_files,
+  differences,
+  options,
+  programs,
+  workdir,
+)
 from . import config as config_lib
 from . import starts as starts_lib
 
-# Rows that are means since the row before, not of one moment.
+# The split whose rows are means since the row before, not of one moment.
 _OF_A_WHILE = 'train'
 _KINDS = {
     'identity': 'decides the weights',
@@ -24,7 +30,7 @@ _KINDS = {
     'free': 'may change',
     'place': 'where',
 }
-# Rows once more in a result, and which of them is the best by a flag.
+# What a result repeats of rows, and the flag that chooses the best of them.
 _OF_A_ROW = ('last_validation', 'best_validation', 'monitor')
 WEIGHTS = 'weights_sha256'
 
@@ -34,8 +40,8 @@ class Comparison:
   """Two runs side by side.
 
   Attributes:
-    settings: What they are that differs.
-    computed: What they computed that differs, the first step first.
+    settings: How what they are differs.
+    computed: How what they computed differs, in order of steps.
     num_rows: How many rows of metrics were compared.
     num_hashes: How many hashes of weights.
     largest: The largest relative difference of two numbers in rows, and where.
@@ -80,7 +86,7 @@ def compare(one: workdir.Workdir, other: workdir.Workdir) -> Comparison:
         where, row, theirs[key], only_common=True
     ):
       computed.append(difference)
-      gap = relative(*difference.values)
+      gap = _relative(*difference.values)
       if gap is not None and gap > largest[0]:
         largest = (gap, f'{difference.name} at {where}')
   results = one.read_result(), other.read_result()
@@ -95,7 +101,7 @@ def compare(one: workdir.Workdir, other: workdir.Workdir) -> Comparison:
 def _results(
     one: Mapping[str, Any], other: Mapping[str, Any]
 ) -> Iterator[differences.Difference]:
-  """Yields what differs of two results, less what flags chose to measure."""
+  """Yields how two results differ, apart from what flags chose to measure."""
   for difference in differences.of('result', one, other):
     name = difference.name
     is_of_a_row = name.partition('.')[0] in _OF_A_ROW
@@ -106,7 +112,7 @@ def _results(
       yield difference
 
 
-def relative(one: Any, other: Any) -> float | None:
+def _relative(one: Any, other: Any) -> float | None:
   """Returns how far two numbers are apart, as a share of the larger."""
   if not all(type(each) in (int, float) for each in (one, other)):
     return None
@@ -139,7 +145,7 @@ def _ends(
     other: workdir.Workdir,
     results: tuple[dict[str, Any] | None, dict[str, Any] | None],
 ) -> Iterator[differences.Difference]:
-  """Yields how two runs of which one or both are not complete end."""
+  """Yields how the ends of two runs differ if not both are complete."""
   last = [
       rows[-1]['step'] if rows else 0
       for rows in (one.read_metrics(), other.read_metrics())
@@ -156,14 +162,16 @@ def _ends(
 def _settings(
     one: workdir.Workdir, other: workdir.Workdir
 ) -> Iterator[differences.Difference]:
-  """Yields what the two runs are that differs."""
+  """Yields how what the two runs are differs."""
   starts = one.read_start(), other.read_start()
   for name, spec in options.declared(config_lib.Config).items():
     pair = [
         {**start.config.to_json(), **start.config.place()}.get(name)
         for start in starts
     ]
-    if name != 'workdir' and not _is_same(pair, starts):
+    if name != 'workdir' and not code_files.is_same(
+        pair[0], pair[1], starts[0].code, starts[1].code
+    ):
       kind = _KINDS.get(spec.kind, spec.kind)
       if spec.kind == 'length' and not starts[0].config.is_free(name):
         kind = _KINDS['identity']
@@ -189,7 +197,7 @@ def _settings(
   loaded = [(start.initial or {}).get('sha256') for start in starts]
   if loaded[0] != loaded[1]:
     yield differences.Difference('init_from', 'sha256', (loaded[0], loaded[1]))
-  told = ['; '.join(history(start)) or 'no change' for start in starts]
+  told = ['; '.join(_history(start)) or 'no change' for start in starts]
   if told[0] != told[1]:
     yield differences.Difference('history', 'changes', (told[0], told[1]))
 
@@ -199,23 +207,6 @@ def _shape(shape: Mapping[str, Any]) -> str:
       f'{shape["num_replicas"]} on {shape["num_workers"]} worker(s) from step '
       f'{shape["step"]}'
   )
-
-
-def _is_same(pair: Sequence[Any], starts: Sequence[starts_lib.Start]) -> bool:
-  """Returns whether two values of a flag are equal, or name equal files."""
-  one, other = pair
-  if isinstance(one, list) and isinstance(other, list):
-    return len(one) == len(other) and all(
-        _is_same(each, starts) for each in zip(one, other, strict=True)
-    )
-  if one == other or not (isinstance(one, str) and isinstance(other, str)):
-    return one == other
-  files = [
-      (start.code.get(part.rpartition(':')[0], {}).get('sha256'),
-       part.rpartition(':')[2])
-      for part, start in zip(pair, starts, strict=True)
-  ]
-  return files[0] == files[1] and files[0][0] is not None
 
 
 def _files(
@@ -236,14 +227,12 @@ def _files(
       yield differences.Difference('code', name, (mine, theirs))
 
 
-def history(start: starts_lib.Start) -> list[str]:
-  """Describes the changes of a run by later starts, a line for each."""
-  return [
-      f'step {event["step"]}: {name} {json.dumps(pair[1])}, '
-      f'not {json.dumps(pair[0])}'
-      for event in start.history
-      for name, pair in event['changes'].items()
-  ]
+def _history(start: starts_lib.Start) -> Iterator[str]:
+  """Yields what later starts of a run changed."""
+  for event in start.history:
+    if event['changes']:
+      changes = differences.describe(event['changes'], verb='')
+      yield f'step {event["step"]}: {changes}'
 
 
 def _first_example(

@@ -11,6 +11,8 @@ from typing import Any
 
 from pipelines import spec as spec_lib
 
+from . import config as config_lib
+
 # What older versions did not write: where it is empty, nothing is compared.
 _MAY_LACK = ('fingerprint',)
 _DTYPES = frozenset(
@@ -152,11 +154,7 @@ class DataSpec:
     for name in _MAY_LACK:
       if name not in old:
         new.pop(name, None)
-    differing = {
-        name: [old.get(name), new.get(name)]
-        for name in {**old, **new}
-        if old.get(name) != new.get(name)
-    }
+    differing = config_lib.changes(old, new)
     if 'spec' in differing:
       del differing['spec']
       differing.update(_features_that_differ(before.spec, self.spec))
@@ -174,9 +172,8 @@ def _features_that_differ(
     if one is None or other is None:
       differing[name] = [one, other]
       continue
-    for what in {**one, **other}:
-      if one.get(what) != other.get(what):
-        differing[f'{name}.{what}'] = [one.get(what), other.get(what)]
+    for what, pair in config_lib.changes(one, other).items():
+      differing[f'{name}.{what}'] = pair
   if old['targets'] != new['targets']:
     differing['targets'] = [old['targets'], new['targets']]
   return differing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipelines.sources import stamps
 
 from . import config as config_lib
-from . import own, starts
+from . import starts
 
 
 def stamp(config: config_lib.Config) -> str | None:
@@ -15,12 +15,10 @@ def stamp(config: config_lib.Config) -> str | None:
     config: The config.
 
   Returns:
-    See `stamps.of`; None also of a data set that a function makes.
+    See `stamps.of`; None also for a data set that a function makes.
   """
   name = config.dataset
-  return None if not isinstance(name, str) or own.is_part(name) else (
-      stamps.of(name)
-  )
+  return stamps.of(name) if isinstance(name, str) else None
 
 
 def may_differ(before: starts.Start, config: config_lib.Config) -> bool:
@@ -31,8 +29,9 @@ def may_differ(before: starts.Start, config: config_lib.Config) -> bool:
     config: The config of this start.
 
   Returns:
-    Whether they have; False of sets without a stamp, such as those of TFDS, of
-    files that are gone, and of runs of older versions: nothing is compared.
+    Whether they have to be. Nothing is compared, and the answer is False, for
+    sets without a stamp, such as those of TFDS, for files that are gone, and
+    for runs of older versions.
   """
   now = stamp(config)
   return None not in (before.files, now) and now != before.files

@@ -2,8 +2,8 @@
 
   python -m launch.diff runs/first runs/again
 
-Prints what differs of flags, code, packages, data and history, and the first
-row of metrics.jsonl, or hash of the weights, that is not the same in both.
+Prints how flags, code, packages, data and history differ, and the first row of
+metrics.jsonl, or hash of the weights, that is not the same in both.
 Exits with 0 if what the runs computed is equal to the bit, else with 1.
 """
 
@@ -72,7 +72,7 @@ def verdict(comparison: comparing.Comparison) -> str:
   if comparison.is_equal:
     return f'equal: {compared} agree to the bit'
   if not comparison.computed:
-    return 'not known: there is no row nor hash that both have'
+    return 'not known: the runs have no row or hash in common'
   first = comparison.computed[0]
   text = (
       f'they differ, of {compared} first in {first.about}: {first.name} '

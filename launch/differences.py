@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# What of a row, or of a result, is of the clock or of the process alone.
+# Values of rows and results that depend on the clock or on the process.
 _NOT_COMPUTED = frozenset({
     'wall_time', 'seconds', 'train_seconds', 'examples_per_second',
     'images_per_second', 'num_compilations', 'num_train_step_traces',
@@ -45,7 +45,7 @@ def of(
     only_common: Whether names that one of them lacks are left out.
 
   Yields:
-    What differs, less what is of the clock or of the process.
+    What differs, except for what depends on the clock or on the process.
   """
   flat, others = dict(_leaves(one)), dict(_leaves(other))
   for name in {**flat, **others}:
@@ -54,6 +54,14 @@ def of(
     pair = flat.get(name), others.get(name)
     if pair[0] != pair[1] and not all(each != each for each in pair):  # NaN
       yield Difference(about, name, pair)
+
+
+def describe(changes: Mapping[str, Any], verb: str = ':') -> str:
+  """Describes changes, as `--name: this, not what was before`."""
+  return '; '.join(
+      f'{name}{verb} {now}, not {before}'
+      for name, (before, now) in changes.items()
+  )
 
 
 def _leaves(

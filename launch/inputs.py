@@ -1,4 +1,4 @@
-"""What a program of one's own may give a run to predict."""
+"""What `predict` of a run that was loaded in Python takes."""
 
 from __future__ import annotations
 

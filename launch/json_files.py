@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import pathlib
 from typing import Any
 
-from . import programs
+from . import programs, whole_files
 
 COPY = 'bring it back from a copy, or name another --workdir'
 # What programs compute with, wherever it is in a file.
@@ -94,14 +92,8 @@ def replace(path: pathlib.Path, text: str) -> None:
   Raises:
     OSError: If it cannot be written; what was there before stays.
   """
-  temporary = path.with_name(f'{path.name}.tmp')
-  try:
+  with whole_files.replacing(path) as temporary:
     temporary.write_text(text)
-    os.replace(temporary, path)
-  except BaseException:
-    with contextlib.suppress(OSError):
-      temporary.unlink()
-    raise
 
 
 def _damaged(path: pathlib.Path, reason: str) -> programs.UserError:

@@ -50,8 +50,9 @@ def make(
 def freeze_statistics(config: config_lib.Config, model: Any) -> None:
   """Freezes each batch norm all of whose variables `--freeze` matches.
 
-  It is then normalised by its moving statistics in training too: by those of
-  the batch, the layers behind it would see other numbers in evaluation.
+  It then normalises by its moving statistics in training too: with those of the
+  batch, the layers behind it would see other numbers in training than in
+  evaluation.
 
   Args:
     config: The config.

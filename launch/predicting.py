@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ import tensorflow as tf
 from pipelines import batches, errors, splits
 from pipelines import spec as spec_lib
 
-from . import programs, tasks
+from . import programs, tasks, whole_files
 
 _BATCH_SIZE = 250
 # A value of more numbers than this is no set of columns of a CSV file.
@@ -208,18 +207,16 @@ class Table:
       OSError: If the file cannot be written.
     """
     count = 0
-    temporary = self._path.with_name(f'{self._path.name}.tmp')
     self._path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-      with open(temporary, 'w', encoding='utf-8', newline='') as file:
-        for known, predicted in parts:
-          columns = {**predicted, **known}  # A target is what it was.
-          columns = {name: columns[name] for name in {**known, **predicted}}
-          self._write(file, columns, is_first=not count)
-          count += len(next(iter(columns.values())))
-      os.replace(temporary, self._path)
-    finally:
-      temporary.unlink(missing_ok=True)
+    with (
+        whole_files.replacing(self._path) as temporary,
+        open(temporary, 'w', encoding='utf-8', newline='') as file,
+    ):
+      for known, predicted in parts:
+        columns = {**predicted, **known}  # A target is what it was.
+        columns = {name: columns[name] for name in {**known, **predicted}}
+        self._write(file, columns, is_first=not count)
+        count += len(next(iter(columns.values())))
     return count
 
   def _write(

@@ -64,51 +64,6 @@ def _own(config: config_lib.Config) -> Iterator[tuple[str, Any]]:
         yield kind, part
 
 
-def differences(
-    before: code_files.Code, now: code_files.Code
-) -> dict[str, list[Any]]:
-  """Returns the files that are not as before: `[before, now]`, by name.
-
-  One that was moved is as before if its hash is.
-  """
-  return {
-      f'code of {name}': [before[name]['sha256'], now[name]['sha256']]
-      for name in now
-      if name in before and before[name]['sha256'] != now[name]['sha256']
-  }
-
-
-def is_same(
-    part: Any, other: Any, before: code_files.Code, now: code_files.Code
-) -> bool:
-  """Returns whether two values of a flag name the same part of the same file.
-
-  Args:
-    part: The value before, as JSON has it.
-    other: The value now, likewise.
-    before: The files before.
-    now: The files now.
-  """
-  if isinstance(part, list) and isinstance(other, list):
-    return len(part) == len(other) and all(
-        is_same(one, two, before, now)
-        for one, two in zip(part, other, strict=True)
-    )
-  if part == other:
-    return True
-  if not isinstance(part, str) or not isinstance(other, str):
-    return False
-  (where, _, name), (there, _, same) = (
-      part.rpartition(':'), other.rpartition(':')
-  )
-  return (
-      name == same
-      and where in before
-      and there in now
-      and before[where]['sha256'] == now[there]['sha256']
-  )
-
-
 def located(
     config: config_lib.Config,
     code: code_files.Code,
@@ -141,10 +96,12 @@ def located(
           'from where no code is taken; it was trained with a file elsewhere.'
       )
     whose = code_files.origin(path)
-    if whose and not (accept_changes and whose == 'an installed package'):
+    is_package = whose == 'an installed package'
+    if whose and not (accept_changes and is_package):
       remedy = (
-          'if you trust the run, take it with --accept_changes'
-          if whose == 'an installed package'
+          'a package of parts says in its metadata that it requires quatrain; '
+          'if you trust the run, take this one with --accept_changes'
+          if is_package
           else 'no part of a run is a function of that'
       )
       raise programs.UserError(

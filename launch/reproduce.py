@@ -1,4 +1,4 @@
-"""Runs a run again elsewhere, to see whether it comes to the same bits.
+"""Trains a recorded run again elsewhere, and compares the two to the bit.
 
   python -m launch.reproduce runs/first
 
@@ -13,8 +13,7 @@ import contextlib
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from absl import flags
 
@@ -30,12 +29,14 @@ from . import (
 )
 from . import config as config_lib
 from . import workdir as workdir_lib
+from .cluster import members as members_lib
+from .cluster import resolving
 
 # Whether there are arguments besides flags.
 POSITIONAL = True
-# What ended a run by the clock, which no second run can follow.
+# The hook that ends a run by the clock, which no second run can follow.
 _BY_THE_CLOCK = 'MaxMinutes'
-# These may change; they round differently all the same.
+# These may change on resuming, but round differently.
 _ROUNDING = ('jit', 'strategy', 'num_virtual_devices')
 
 _PLACE = config_lib.define_flags(
@@ -44,7 +45,7 @@ _PLACE = config_lib.define_flags(
 
 
 class Until:
-  """A hook that ends a run at a step, as the clock ended the one before."""
+  """A hook that ends a run at the step at which the clock ended another."""
 
   def __init__(self, step: int, reason: str):
     """Takes the step, and why the run ended there."""
@@ -85,7 +86,9 @@ def main() -> int:
       before.path,
       accept_changes=place.accept_changes,
   )
-  config, again, is_temporary = _elsewhere(config, place, start.shapes)
+  config = _placed(config, place)
+  members = resolving.resolve(config.strategy, config.num_virtual_devices)
+  config, again, is_temporary = _elsewhere(config, members)
   try:
     training_program.run(
         _ending(config, start), needs_state=False, compilations=cache.count
@@ -95,6 +98,8 @@ def main() -> int:
   finally:
     with contextlib.suppress(OSError):
       again.path.rmdir()  # Unless files were written.
+  if members is not None and members.index:
+    return 0  # The first worker compares, once it has written its result.
   comparison = comparing.compare(before, again)
   computed = [
       each for each in comparison.computed
@@ -110,7 +115,7 @@ def main() -> int:
 
 
 def _check(before: workdir_lib.Workdir, start: starts.Start) -> None:
-  """Refuses a run that can not be run again, or not compared.
+  """Refuses a run that cannot be run again, or not compared.
 
   Raises:
     UserError: If it is one.
@@ -157,35 +162,44 @@ def _changes(start: starts.Start) -> Iterator[tuple[int, str]]:
         yield event['step'], name
 
 
-def _elsewhere(
-    config: config_lib.Config,
-    place: config_lib.Config,
-    shapes: Sequence[Mapping[str, Any]],
-) -> tuple[config_lib.Config, workdir_lib.Workdir, bool]:
-  """Chooses where to run again; the last says whether that is temporary.
-
-  Raises:
-    UserError: If a run is complete there.
-  """
-  changes = {
+def _placed(
+    config: config_lib.Config, place: config_lib.Config
+) -> config_lib.Config:
+  """Returns a config with the flags of this program, if they were given."""
+  given = {
       name: getattr(place, name)
       for name in _PLACE
       if flags.FLAGS[name].present
   }
-  is_temporary = not place.workdir
+  return dataclasses.replace(config, **{'workdir': None, **given})
+
+
+def _elsewhere(
+    config: config_lib.Config, members: members_lib.Members | None
+) -> tuple[config_lib.Config, workdir_lib.Workdir, bool]:
+  """Chooses where to run again.
+
+  Returns:
+    The config; the work directory that it has; whether that is temporary.
+
+  Raises:
+    UserError: If a run is complete there, or several workers have none.
+  """
+  is_temporary = not config.workdir
   if is_temporary:
-    if shapes and shapes[-1]['num_workers'] > 1:
+    if members is not None and members.size > 1:
       raise programs.UserError(
           '--workdir is missing: several workers need one that they share.'
       )
-    changes['workdir'] = tempfile.mkdtemp(prefix='quatrain-')
-  again = workdir_lib.Workdir(changes['workdir'])
+    temporary = tempfile.mkdtemp(prefix='quatrain-')
+    config = dataclasses.replace(config, workdir=temporary)
+  again = workdir_lib.Workdir(str(config.workdir))
   if again.exists() and again.read_result():
     raise programs.UserError(
         f'--workdir={again.path} has a run that is complete; launch.diff '
         'compares two, and another directory runs it again.'
     )
-  return dataclasses.replace(config, **changes), again, is_temporary
+  return config, again, is_temporary
 
 
 def _ending(

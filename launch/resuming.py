@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 from . import (
@@ -11,6 +10,7 @@ from . import (
   checksums,
   code_files,
   data_files,
+  differences,
   init_from,
   loop,
   programs,
@@ -68,18 +68,18 @@ def check(
       tasks.with_defaults(before.config, spec).to_json(),
       tasks.with_defaults(config, spec).to_json(),
   )
-  edited = recorded.differences(before.code, code)
+  edited = code_files.differences(before.code, code)
   refused = {
       f'--{name}': values
       for name, values in changes.items()
       if not config.is_free(name)
-      and not recorded.is_same(values[0], values[1], before.code, code)
+      and not code_files.is_same(values[0], values[1], before.code, code)
   } | edited
   if refused and not config.accept_changes:
     raise programs.UserError(
         f'--workdir={directory.path} holds a run with other flags: '
-        f'{describe(refused)}. Give the same flags, name another --workdir, '
-        'or go on with the new ones under --accept_changes.'
+        f'{differences.describe(refused)}. Give the same flags, name another '
+        '--workdir, or go on with the new ones under --accept_changes.'
     )
   result = directory.read_result()
   num_steps = config.length(before.data.num_examples['train'])
@@ -107,7 +107,7 @@ def changed(
       **config_lib.changes(before.config.to_json(), config.to_json()),
       **data.differences(before.data),
       **config_lib.changes(before.config.place(), config.place()),
-      **recorded.differences(before.code, code or {}),
+      **code_files.differences(before.code, code or {}),
   }
   changes.pop('workdir', None)  # It may be moved, or named in another way.
   return changes
@@ -131,12 +131,12 @@ def check_data(
   Raises:
     UserError: If they differ.
   """
-  differences = data.differences(before)
-  if differences and not accept_changes:
+  changes = data.differences(before)
+  if changes and not accept_changes:
     first = None
-    if differences.pop('fingerprint', None):
+    if changes.pop('fingerprint', None):
       first = checksums.first_difference(directory.path, data)
-    what = describe(differences, verb=' is')
+    what = differences.describe(changes, verb=' is')
     if first:
       what += f'{"; " if what else ""}the first that differs is {first}'
     raise programs.UserError(
@@ -165,14 +165,6 @@ def check_length(
         f'{num_steps} of --num_epochs or --num_steps: give at least as many, '
         'or name another --workdir.'
     )
-
-
-def describe(changes: Mapping[str, Any], verb: str = ':') -> str:
-  """Describes changes, as `--name: this, not what was before`."""
-  return '; '.join(
-      f'{name}{verb} {now}, not {before}'
-      for name, (before, now) in changes.items()
-  )
 
 
 def go_on(
@@ -230,7 +222,7 @@ def go_on(
   else:
     notes.append('no checkpoint was saved before; the run begins anew')
   if changes:
-    notes.append(f'changed: {describe(changes)}')
+    notes.append(f'changed: {differences.describe(changes)}')
   if training.restored and 'init_from' in changes:
     notes.append('--init_from: only a new run begins with it, this one goes on')
   return notes

@@ -29,7 +29,7 @@ from . import (
 )
 from .tasks import quantiles, regression
 
-# By how much numbers may differ that two programs computed of the same weights.
+# By how much the predictions of two programs with the same weights may differ.
 _ROUNDING = {'float32': 2e-5, 'float16': 0.01, 'bfloat16': 0.05}
 _PREDICTION = 'prediction'
 
@@ -39,8 +39,8 @@ class Facts:
   """What is known of predictions besides the file.
 
   Attributes:
-    task: The name of a built-in task; None of one's own, whose metrics only
-      its author can compute.
+    task: The name of a built-in task. If None, the task or the metrics are the
+      user's own, and NumPy knows no metric.
     num_examples: How many examples the split has.
     middle: Which of several quantiles stands for the number.
     mean: The means of the numbers in training.

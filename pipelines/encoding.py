@@ -266,7 +266,7 @@ class _Encoder:
       cells = self._cells(record, name, columns)
       for place, (column, value) in enumerate(cells):
         text = '' if value is None else str(value)
-        # One that training had by that name, as arrays may, is none missing.
+        # It is not missing if training had a category of that name.
         is_missing = rows.is_missing(text) and text not in known[place]
         if is_missing and table.MISSING not in known[place]:
           raise _wrong(

@@ -13,6 +13,7 @@ import sys
 import sysconfig
 
 import numpy as np
+import pytest
 from absl.testing import absltest, parameterized
 
 from launch import code_files, imports
@@ -35,12 +36,14 @@ _STARTED = {'git', 'fc-list', 'uname'}
 
 
 @functools.cache
-def _audited():
-  """Returns a folder where the programs ran, and what they did there."""
+def _audited(*names):
+  """Returns a folder where programs ran, and what they did there."""
   folder = pathlib.Path(runs.kept_directory()).resolve()
+  if 'train' not in names:
+    shutil.copytree(runs.finished(), folder / 'run')
   ended = runs.finish(
       runs.start_python(
-          '-m', 'tests.launch.audited', str(folder),
+          '-m', 'tests.launch.audited', str(folder), runs.data_dir(), *names,
           environment={
               'PYTHONDONTWRITEBYTECODE': '1',
               'MPLCONFIGDIR': str(folder / 'matplotlib'),
@@ -55,40 +58,44 @@ def _audited():
   return folder, json.loads((folder / 'events.json').read_text())
 
 
-def _is_of_a_root(path):
-  """Returns whether a file is of the tree, of Python or of a package.
-
-  TensorFlow writes what it makes of a function that is there into a file.
-  """
-  made = f'{_audited()[0]}/__autograph_generated_file'
-  return path.startswith((*_ROOTS, '<frozen ', made))
-
-
 class AuditTest(absltest.TestCase):
+  """What programs do with the run of somebody else."""
+
+  names = ('evaluate', 'diff')
+
+  def setUp(self):
+    super().setUp()
+    self.folder, self.told = _audited(*self.names)
 
   def events(self, *kinds):
-    for told in _audited()[1]:
+    for told in self.told:
       for event, what, caller in told['events']:
         if event in kinds:
           yield told['program'], event, what, caller
 
+  def is_of_a_root(self, path):
+    """Returns whether a file is of the tree, of Python or of a package.
+
+    TensorFlow writes what it makes of a function that is there into a file.
+    """
+    made = f'{self.folder}/__autograph_generated_file'
+    return path.startswith((*_ROOTS, '<frozen ', made))
+
   def test_the_programs_ended_well(self):
-    told = _audited()[1]
     self.assertEqual(
-        [(each['program'], each['code'], each['err']) for each in told],
-        [(name, 0, '') for name in ('train', 'train', 'evaluate', 'predict',
-                                    'export', 'diff')],
+        [(each['program'], each['code'], each['err']) for each in self.told],
+        [(name, 0, '') for name in self.names],
     )
     # The hook saw what there is to see.
     self.assertTrue(any(self.events('import')))
     self.assertTrue(any(self.events('exec')))
     writes = [what for _, _, what, _ in self.events('open')]
-    self.assertTrue(any('metrics.jsonl' in what for what in writes))
+    self.assertTrue(any('evaluation_test.json' in what for what in writes))
 
   def test_no_module_of_elsewhere(self):
-    for told in _audited()[1]:
+    for told in self.told:
       for path in told['modules']:
-        self.assertTrue(_is_of_a_root(path), f'{told["program"]}: {path}')
+        self.assertTrue(self.is_of_a_root(path), f'{told["program"]}: {path}')
 
   def test_no_code_of_elsewhere_is_run(self):
     """What is made on the spot, as by dataclasses, is made by what is here."""
@@ -96,7 +103,7 @@ class AuditTest(absltest.TestCase):
       is_made = what.startswith('<') and not what.startswith('<stdin')
       source = caller if is_made else what
       self.assertTrue(
-          _is_of_a_root(source), f'{program}: {what} by {caller}'
+          self.is_of_a_root(source), f'{program}: {what} by {caller}'
       )
 
   def test_no_object_is_unpickled(self):
@@ -105,7 +112,7 @@ class AuditTest(absltest.TestCase):
 
   def test_no_library_of_elsewhere(self):
     for program, _, what, caller in self.events('ctypes.dlopen'):
-      is_here = _is_of_a_root(what) or not what.startswith('/')
+      is_here = self.is_of_a_root(what) or not what.startswith('/')
       self.assertTrue(is_here, f'{program}: {what} by {caller}')
 
   def test_only_these_programs_are_started(self):
@@ -117,7 +124,8 @@ class AuditTest(absltest.TestCase):
       name = pathlib.Path(what.split()[0]).name
       self.assertIn(name, _STARTED, f'{program}: {event} {what} by {caller}')
       found.add(name)
-    self.assertIn('git', found)
+    if 'train' in self.names:
+      self.assertIn('git', found)
 
   def test_nothing_connects(self):
     for each in self.events(
@@ -126,25 +134,31 @@ class AuditTest(absltest.TestCase):
         'ftplib.connect', 'smtplib.connect',
     ):
       self.fail(str(each))
-    for told in _audited()[1]:
+    for told in self.told:
       self.assertEqual(told['sockets'], [], told['program'])
 
   def test_files_are_written_where_they_belong(self):
-    folder = str(_audited()[0])
     for program, _, what, caller in self.events('open'):
       if what.isdigit() or what in ('/dev/null', '/dev/tty'):
         continue  # A file that is open already.
-      self.assertStartsWith(what, folder, f'{program} by {caller}')
+      self.assertStartsWith(what, str(self.folder), f'{program} by {caller}')
 
   def test_nothing_is_world_writable(self):
     """Under the umask 0, which the programs ran with."""
-    folder = _audited()[0]
-    paths = [*(folder / 'run').rglob('*'), folder / 'predictions.csv',
-             *(folder / 'cache').rglob('*')]
+    paths = [*(self.folder / 'run').rglob('*'),
+             *self.folder.glob('predictions.csv'),
+             *(self.folder / 'cache').rglob('*')]
     self.assertGreater(len(paths), 10)
     for path in paths:
       if not path.is_symlink():
         self.assertFalse(path.stat().st_mode & stat.S_IWOTH, path)
+
+
+@pytest.mark.slow
+class WholeAuditTest(AuditTest):
+  """What they do with a run from its start on."""
+
+  names = ('train', 'resume', 'evaluate', 'predict', 'export', 'diff')
 
 
 def _sources():

@@ -97,8 +97,8 @@ class Log(loop.Hook):
       global_batch_size: The examples of a step.
       every_steps: The steps between rows.
       digest: Hashes the weights.
-      hash_every_steps: The steps between rows, more of them if need be, that
-        have such a hash; 0 for none.
+      hash_every_steps: The steps between rows with such a hash, which may be
+        additional rows; 0 for no hashes.
     """
     self._rows = rows
     self._now = now

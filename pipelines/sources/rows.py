@@ -90,9 +90,10 @@ def read(path: pathlib.Path, separator: str = '') -> Rows:
 def is_missing(text: str) -> bool:
   """Returns whether a cell stands for a missing value.
 
-  It is the same for numbers, categories and labels, in files and in records: a
-  cell is missing if it holds nothing, NA, N/A, NaN, null, none, ? or -, in any
-  case, spaces around it not counted. A text is missing if it holds nothing.
+  The rule is the same for numbers, categories and labels, in files and in
+  records: a cell is missing if it holds nothing, NA, N/A, NaN, null, none, ? or
+  -, in any case and with any spaces around it. A text is missing only if it
+  holds nothing.
 
   Args:
     text: A cell.

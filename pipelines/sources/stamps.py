@@ -12,8 +12,8 @@ from . import queries, table
 def of(name: str) -> str | None:
   """Returns a hash of sizes and times of the files of a set, unread.
 
-  Equal ones are of the same files; others may be of the same bytes, such as
-  after a copy.
+  Equal hashes mean the same files; different ones may still mean the same
+  bytes, such as after a copy.
 
   Args:
     name: A name as `sources.open_dataset` takes it.

@@ -1,10 +1,10 @@
 """Runs programs one after another, and writes down what Python does meanwhile.
 
-  python -m tests.launch.audited FOLDER
+  python -m tests.launch.audited FOLDER DATA_DIR train resume evaluate
 
-Trains a small run in FOLDER/run, goes on with it, scores, predicts, exports and
-compares it; FOLDER/events.json then has, for each program, its exit code and
-the events of Python's audit hook that matter for trust.
+Runs these programs on the run in FOLDER/run, which `train` makes;
+FOLDER/events.json then has, for each of them, its exit code and the events of
+Python's audit hook that matter for trust.
 """
 
 from __future__ import annotations
@@ -47,13 +47,8 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
   _events.append((event, what, caller.f_code.co_filename))
 
 
-def main(folder: pathlib.Path) -> None:
-  """Runs the programs."""
-  sys.addaudithook(_watch)
-  os.umask(0)  # Whatever the user's is.
-  from tests.launch import runs
-
-  data, _events[:] = runs.data_dir(), []
+def _programs(folder: pathlib.Path, data: str) -> dict[str, tuple[str, ...]]:
+  """Returns the programs with their arguments, by what is done."""
   run = folder / 'run'
   flags = (f'--workdir={run}', f'--data_dir={data}')
   train = (
@@ -61,19 +56,29 @@ def main(folder: pathlib.Path) -> None:
       '--model=mlp', '--model_arg=hidden_sizes=4,', '--global_batch_size=12',
       '--jit=off', '--checkpoint_every_steps=4', '--hash_every_steps=4',
   )
+  return {
+      'train': ('train', *train, '--num_steps=8'),
+      'resume': ('train', *train, '--num_steps=12'),
+      'evaluate': ('evaluate', *flags, '--verify'),
+      'predict': ('predict', *flags, f'--output={folder}/predictions.csv'),
+      'export': ('export', *flags, '--formats=saved_model'),
+      'diff': ('diff', str(run), str(run)),
+  }
+
+
+def main(folder: pathlib.Path, data: str, *names: str) -> None:
+  """Runs programs, and writes down what they do."""
+  sys.addaudithook(_watch)
+  os.umask(0)  # Whatever the user's is.
+  from tests.launch import runs
+
   told = []
-  for program, *arguments in (
-      ('train', *train, '--num_steps=8'),
-      ('train', *train, '--num_steps=12'),
-      ('evaluate', *flags, '--verify'),
-      ('predict', *flags, f'--output={folder}/predictions.csv'),
-      ('export', *flags, '--formats=saved_model'),
-      ('diff', str(run), str(run)),
-  ):
+  for name in names:
+    program, *arguments = _programs(folder, data)[name]
     _events.clear()
     ended = runs.call(program, *arguments)
     told.append({
-        'program': program,
+        'program': name,
         'code': ended.code,
         'err': ended.err,
         'events': sorted(set(_events)),
@@ -104,4 +109,4 @@ def _sockets() -> list[str]:
 
 
 if __name__ == '__main__':
-  main(pathlib.Path(sys.argv[1]))
+  main(pathlib.Path(sys.argv[1]), *sys.argv[2:])

@@ -146,7 +146,7 @@ class DiffTest(_TestCase):
     (other / 'metrics.jsonl').unlink()
     self.assertIn('step 40 and not complete, at step 0', self.diff(other, 1))
     empty = shutil.copytree(other, self.root / 'empty')
-    self.assertIn('not known: there is no row', self.diff(other, 1, empty))
+    self.assertIn('not known: the runs have no row', self.diff(other, 1, empty))
 
   @parameterized.parameters(
       ((), 'expected the work directories of two runs, got 0'),

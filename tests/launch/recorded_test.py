@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.metadata
 import json
 import pathlib
 import shutil
@@ -12,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
+from launch import code_files, imports, programs, recorded
 from launch import config as config_lib
-from launch import programs, recorded
 from tests.launch import runs
 
 _CODE = '''
@@ -196,6 +197,54 @@ class RunTest(parameterized.TestCase):
         locate(code, workdir, accept_changes=accept)
     with self.assertRaisesRegex(programs.UserError, 'is not recorded'):
       locate({}, workdir, accept_changes=False)
+
+  @parameterized.parameters(
+      (['quatrain'], True),
+      (['numpy>=1', 'Quatrain[launch]>=0.1; python_version > "3"'], True),
+      (['quatrain @ git+https://example.org/quatrain'], True),
+      (['dm_sonnet (>=2)'], True),
+      (['quatrain; extra == "test"'], False),
+      (['quatrain-tools', 'tensorflow>=2'], False),
+      ([], False),
+  )
+  def test_a_package_of_parts(self, required, is_taken):
+    packages = self.root / 'lib/python3/site-packages'
+    for name, text in (
+        ('lab_parts/__init__.py', ''),
+        ('lab_parts/nets.py', _CODE),
+        ('other.py', _CODE),
+        ('lab_parts-1.0.dist-info/RECORD',
+         'lab_parts/__init__.py,,\nlab_parts/nets.py,,\n'),
+        ('lab_parts-1.0.dist-info/METADATA',
+         'Metadata-Version: 2.1\nName: lab-parts\nVersion: 1.0\n'
+         + ''.join(f'Requires-Dist: {each}\n' for each in required)),
+    ):
+      (packages / name).parent.mkdir(parents=True, exist_ok=True)
+      (packages / name).write_text(text)
+    for file, own in (('lab_parts/nets.py', is_taken), ('other.py', False)):
+      path = str(packages / file)
+      code = {'lab_parts.nets': {
+          'path': path, 'sha256': imports.digest_now(packages / file)}}
+      locate = functools.partial(
+          recorded.located, config_lib.Config(model='lab_parts.nets:Net'),
+          code, self.root / 'run',
+      )
+      self.assertEqual(locate(accept_changes=True).model, f'{path}:Net')
+      if own:
+        self.assertEqual(locate(accept_changes=False).model, f'{path}:Net')
+      else:
+        with self.assertRaisesRegex(
+            programs.UserError, 'a file of an installed package, .* requires q'
+        ):
+          locate(accept_changes=False)
+
+  def test_no_package_that_comes_with_quatrain_is_one_of_parts(self):
+    for package in importlib.metadata.distributions():
+      for file in package.files or ():
+        path = pathlib.Path(package.locate_file(file))
+        if path.suffix == '.py' and 'site-packages' in path.parts:
+          self.assertNotEqual(code_files.origin(path), '', path)
+          break
 
   def test_parts_that_are_objects(self):
     config = config_lib.Config(loss=_loss, metrics=[_metric])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 import tempfile
@@ -13,7 +14,7 @@ import pytest
 from absl.testing import absltest, parameterized
 
 from launch import workdir
-from tests.launch import runs
+from tests.launch import runs, workers
 
 _CODE = """
 def stop(step, values):
@@ -37,7 +38,8 @@ class ReproduceTest(parameterized.TestCase):
     self.root = pathlib.Path(runs.scratch(self)).resolve()
     # Plots take longer than these runs.
     self.enter_context(mock.patch.object(workdir.Workdir, 'write_report'))
-    runs.data_dir()  # It is not to go with this test.
+    # It is not to go with this test.
+    self.data = (f'--data_dir={runs.data_dir()}',)
     self.temporary = self.root / 'temporary'
     self.temporary.mkdir()
     self.enter_context(
@@ -140,6 +142,37 @@ class ReproduceTest(parameterized.TestCase):
     ended = self.reproduce(run, code=2)
     self.assertIn('learning_rate changed at step 8, so no single', ended.err)
     self.assertEqual(ended.out, '')
+
+  def test_several_workers_need_a_work_directory(self):
+    """However many there were before."""
+    cluster = {
+        'cluster': {'worker': ['localhost:1', 'localhost:2']},
+        'task': {'type': 'worker', 'index': 1},
+    }
+    run = shutil.copytree(runs.finished(), self.root / 'copy')
+    config = run / 'config.json'
+    values = json.loads(config.read_text())
+    values['program']['strategy'] = 'auto'
+    config.write_text(json.dumps(values))
+    with mock.patch.dict(os.environ, TF_CONFIG=json.dumps(cluster)):
+      ended = self.reproduce(run, code=2)
+    self.assertIn('--workdir is missing: several workers', ended.err)
+    self.assertEmpty(list(self.temporary.iterdir()))
+
+  @pytest.mark.slow
+  def test_workers_compare_once(self):
+    """The first one, which knows when the result is written."""
+    run = self.root / 'run'
+    config = runs.config(**_SHORT)
+    for each in workers.start(run, config, own=(self.data, self.data)):
+      self.assertEqual(runs.finish(each).code, 0)
+    first, second = map(runs.finish, workers.start(
+        self.root / 'again', config, 'reproduce',
+        own=((str(run), *self.data), (str(run), *self.data)),
+    ))
+    self.assertEqual((first.code, second.code), (0, 0), (first, second))
+    self.assertIn('equal: ', first.out)
+    self.assertNotIn('equal: ', second.out)
 
   @parameterized.parameters(
       ((), 'expected the work directory of one run, got 0'),

@@ -223,9 +223,16 @@ class ArrayFilesTest(absltest.TestCase):
     self.assertIsNotNone(array_files.read(self.path))
     np.savez(self.path, a=np.array([_Trap(self.path)], object))
     self.assertIsNone(array_files.read(self.path))
-    for content in (b'', b'PK', pickle.dumps(_Trap(self.path))):
+    np.savez_compressed(self.path, a=np.arange(1000))
+    archive = self.path.read_bytes()
+    with self.path.open('wb') as file:
+      np.save(file, np.arange(3))  # An array, of no name.
+    for content in (
+        b'', b'PK', pickle.dumps(_Trap(self.path)), self.path.read_bytes(),
+        archive[:-30], archive[:200] + b'\xff' * 60 + archive[260:],
+    ):
       self.path.write_bytes(content)
-      self.assertIsNone(array_files.read(self.path))
+      self.assertIsNone(array_files.read(self.path), content[:20])
     self.assertIsNone(array_files.read(self.path.with_name('none.npz')))
     self.assertEqual([p.name for p in self.path.parent.iterdir()], ['a.npz'])
 
