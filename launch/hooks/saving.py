@@ -55,6 +55,8 @@ class Saving(loop.Hook):
     self._health = health
     self._every_steps = every_steps
     self._begun = now.saved_step, now.is_cut_short
+    # Of the checkpoints of this process: the one restored may be saved again.
+    self._noted: int | None = None
 
   def next(self, step: int) -> int:
     """Returns the next step after which to save."""
@@ -91,8 +93,8 @@ class Saving(loop.Hook):
     self._note(self._checkpointer.poll())
 
   def _note(self, step: int | None) -> None:
-    if step is not None and step != self._now.saved_step:
-      self._now.saved_step = step
+    if step is not None and step != self._noted:
+      self._noted = self._now.saved_step = step
       self._directory.saved(step)
 
   def _save(self, step: int) -> None:
