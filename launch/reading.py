@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipelines import datasets, preprocessing, sources, splits, streams
+from pipelines import (
+  autograph,
+  datasets,
+  preprocessing,
+  sources,
+  splits,
+  streams,
+)
 from pipelines import spec as spec_lib
 
 from . import config as config_lib
@@ -136,7 +143,7 @@ def _check_inputs(
 def _labels(data: splits.Split) -> np.ndarray:
   """Returns the main target of every example of a split."""
   loaded = data.keys().batch(1024).map(
-      lambda keys: data.load(keys)[spec_lib.LABEL],
+      autograph.off(lambda keys: data.load(keys)[spec_lib.LABEL]),
       num_parallel_calls=tf.data.AUTOTUNE,
   )
   with streams.explained(data):

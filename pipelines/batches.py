@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from . import splits
+from . import autograph, splits
 
 
 def num_train_steps_per_epoch(
@@ -114,10 +114,12 @@ def train_batches(
   rows = rows.skip(first_row).take(num_steps)
   weights = tf.ones([global_batch_size])
   epochs = tf.data.Dataset.range(start_step, tf.int64.max).map(
-      lambda step: tf.cast(step // steps_per_epoch, tf.int32)
+      autograph.off(lambda step: tf.cast(step // steps_per_epoch, tf.int32))
   )
   rows = tf.data.Dataset.zip((rows, epochs)).map(
-      lambda keys, epoch: (keys, weights, tf.fill(weights.shape, epoch))
+      autograph.off(
+          lambda keys, epoch: (keys, weights, tf.fill(weights.shape, epoch))
+      )
   )
   return _replica_batches(
       data, rows, global_batch_size, num_replicas, num_workers, worker,
@@ -156,7 +158,9 @@ def eval_batches(
   keys = data.keys()
   padding = keys.take(1).repeat(total - data.num_examples)
   weights = tf.data.Dataset.range(total).map(
-      lambda index: tf.cast(index < data.num_examples, tf.float32)
+      autograph.off(
+          lambda index: tf.cast(index < data.num_examples, tf.float32)
+      )
   )
   epochs = tf.data.Dataset.from_tensors(tf.constant(0)).repeat()
   rows = tf.data.Dataset.zip((keys.concatenate(padding), weights, epochs))
@@ -190,6 +194,7 @@ def _replica_batches(
     )
     return keys, tf.pad(weights, [[0, missing]]), epochs
 
+  @autograph.off
   def local(*row):
     def part(tensor):
       shape = [num_replicas, batch_size, *tensor.shape[1:]]
@@ -198,6 +203,7 @@ def _replica_batches(
 
     return tf.nest.map_structure(part, filled(*row) if missing else row)
 
+  @autograph.off
   def batch(keys, weights, epochs):
     loaded = {
         name: tf.ensure_shape(value, [batch_size, *value.shape[1:]])

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from . import diagnosis, errors, files, records
+from . import autograph, diagnosis, errors, files, records
 
 # Part of every key: raise it when decoding or the layout changes.
 _VERSION = 2
@@ -350,6 +350,7 @@ def _decode(
       examples than the set says.
   """
 
+  @autograph.off
   def decode(example):
     image = records.decode(builder, example['image'], image_size)
     return image, tf.cast(example['label'], tf.int64)

@@ -15,7 +15,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from . import errors, records
+from . import autograph, errors, records
 
 # Errors of the machine, the other workers or the program, not of data.
 _NOT_OF_DATA = (
@@ -91,6 +91,7 @@ def find(
   if wrong := find_file(builder, split):
     return wrong
 
+  @autograph.off
   def decode(example):
     image = records.decode(builder, example['image'], image_size)
     return image, tf.cast(example['label'], tf.int64)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from . import errors
+from . import autograph, errors
 from . import spec as spec_lib
 
 # Keeps the order's random numbers apart from other uses of the run's seed.
@@ -163,6 +163,7 @@ class Examples:
       An endless dataset of int64 ``[global_batch_size]``. What does not fill
       a row is dropped: other examples in each epoch.
     """
+    @autograph.off
     def rows(epoch):
       order = self.train_rows(seed, epoch, global_batch_size)
       return tf.cast(order, tf.int64)

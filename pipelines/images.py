@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from . import errors
+from . import autograph, errors
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.gif')
 _PNG = b'\x89PNG\r\n\x1a\n'
@@ -24,8 +24,6 @@ _ALONE = frozenset((0x01, *range(0xD0, 0xD9)))
 _APP1, _EXIF, _ORIENTATION_TAG = 0xE1, b'Exif\0\0', 0x0112
 _LYING = (5, 6, 7, 8)
 _BATCH_SIZE = 256
-# Nothing here is for AutoGraph, which would take most of the time of a start.
-_not_converted = tf.autograph.experimental.do_not_convert
 
 
 class Header(NamedTuple):
@@ -235,7 +233,7 @@ def resize(
   return tf.ensure_shape(rounded, [*size, image.shape[-1]])
 
 
-@_not_converted
+@autograph.off
 def read(
     path: tf.Tensor,
     shape: tuple[int, ...],
@@ -342,7 +340,7 @@ def _readable(
       tf.data.Dataset.from_tensor_slices((list(paths), orientations(paths)))
       .enumerate()
       .map(
-          _not_converted(
+          autograph.off(
               lambda index, file: (
                   index, read(file[0], shape, resizes, is_mask, file[1])
               )

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from . import diagnosis, errors, parts, records
+from . import autograph, diagnosis, errors, parts, records
 
 # A class needs weights, a name and a row of the confusion matrix.
 MAX_CLASSES = 100_000
@@ -35,7 +35,7 @@ def read(builder: tfds.core.DatasetBuilder, split: str) -> np.ndarray:
     DataError: If the split cannot be read.
   """
   labels = records.encoded(builder, split).map(
-      lambda example: tf.cast(example['label'], tf.int64)
+      autograph.off(lambda example: tf.cast(example['label'], tf.int64))
   )
   try:
     found = list(labels.batch(_BATCH_SIZE).as_numpy_iterator())

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from . import autograph, splits, streams
 from . import spec as spec_lib
-from . import splits, streams
 
 _LEVELS = 256
 
@@ -83,7 +83,8 @@ def statistics(data: splits.Split) -> tuple[np.ndarray, np.ndarray]:
   num_channels = data.spec[spec_lib.IMAGE].shape[-1]
   counts = np.zeros([num_channels, _LEVELS], np.int64)
   loaded = data.keys().batch(256).map(
-      lambda keys: data.load(keys)['image'], num_parallel_calls=tf.data.AUTOTUNE
+      autograph.off(lambda keys: data.load(keys)['image']),
+      num_parallel_calls=tf.data.AUTOTUNE,
   )
   with streams.explained(data):
     for images in loaded.as_numpy_iterator():

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from . import diagnosis, examples
+from . import autograph, diagnosis, examples
 from . import spec as spec_lib
 
 
@@ -50,7 +50,7 @@ class Streamed:
   def keys(self) -> tf.data.Dataset:
     """Returns the key of each example, in the order of the split."""
     return self.read().enumerate().map(
-        lambda index, example: {**example, 'index': index}
+        autograph.off(lambda index, example: {**example, 'index': index})
     )
 
   def epochs(
@@ -70,6 +70,7 @@ class Streamed:
     keys = self.keys()
     buffer = min(self.shuffle_buffer, self.num_examples)
 
+    @autograph.off
     def rows(epoch):
       # Dataset.shuffle mixes in the global seed; a fixed one for this graph
       # leaves the order a function of (seed, epoch) alone.

@@ -11,7 +11,16 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from .. import datasets, errors, images, options, parts, records, spec
+from .. import (
+  autograph,
+  datasets,
+  errors,
+  images,
+  options,
+  parts,
+  records,
+  spec,
+)
 from . import checks, kinds
 
 KEYS = ('label', 'inputs')
@@ -285,6 +294,7 @@ def _read(
 ) -> dict[str, np.ndarray]:
   """Reads a part, ``[num_examples, ...]`` of each column."""
 
+  @autograph.off
   def prepare(example: Any) -> dict[str, tf.Tensor]:
     flat = {
         column.path: functools.reduce(
