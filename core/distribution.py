@@ -19,7 +19,7 @@ import tensorflow as tf
 from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
 from tensorflow.python.eager import context as eager_context
 
-from . import checks
+from . import checks, waits
 
 STRATEGIES = ('auto', 'mirrored', 'one_device', 'multi_worker')
 _WATCHED: contextvars.ContextVar[list[Any]] = contextvars.ContextVar('watched')
@@ -345,7 +345,8 @@ def broadcast(
     ):
       variable.assign(value)
 
-  tf.function(strategy.run, autograph=False)(assign)
+  with waits.waiting():
+    tf.function(strategy.run, autograph=False)(assign)
 
 
 def first_replica(strategy: tf.distribute.Strategy, values: Any) -> Any:

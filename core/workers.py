@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from . import distribution
+from . import distribution, waits
 
 
 def gather(
@@ -34,12 +34,13 @@ def gather(
   """
   if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
     return [list(values)]
-  rows = _gather(
-      strategy,
-      tf.constant(list(values), tf.int64),
-      distribution.num_workers(strategy),
-  )
-  return [[int(value) for value in row] for row in rows.numpy()]
+  with waits.waiting():
+    rows = _gather(
+        strategy,
+        tf.constant(list(values), tf.int64),
+        distribution.num_workers(strategy),
+    ).numpy()
+  return [[int(value) for value in row] for row in rows]
 
 
 @tf.function(reduce_retracing=True)

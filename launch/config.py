@@ -126,6 +126,11 @@ class Config(training_options.TrainingOptions):
       600.0,
       'How many seconds several workers wait for each other at the start.',
       kind='start', low=1, high=1e6)
+  collective_timeout: float = _option(
+      3600.0,
+      'How many seconds a worker waits for others that live and do not come to '
+      'the next sum over all workers, as in a hook that hangs; 0 waits for '
+      'ever.', kind='start', low=0, high=1e6)
   accept_changes: bool = _option(
       False,
       'Whether a run goes on although flags that decide its weights, or its '

@@ -21,7 +21,8 @@ from . import workdir as workdir_lib
 
 _PLACE = config_lib.define_flags(
     'workdir', 'data_dir', 'archives_dir', 'strategy', 'num_virtual_devices',
-    'start_timeout', 'compilation_cache_dir', 'accept_changes')
+    'start_timeout', 'collective_timeout', 'compilation_cache_dir',
+    'accept_changes')
 _SPLIT = flags.DEFINE_enum(
     'split', 'test', ['train', 'validation', 'test', 'all'],
     'What to score; all is for another --dataset.')
@@ -51,7 +52,7 @@ def main() -> int:
       config.global_batch_size, place.compilation_cache_dir
   )
   programs.import_tensorflow()
-  from core import distribution
+  from core import distribution, waits
 
   from . import (
     devices,
@@ -78,8 +79,9 @@ def main() -> int:
       },
       start_timeout=place.start_timeout,
   )
-  with together.lost_workers(strategy):
-    run = finished_run.load(place, _CHECKPOINT.value, strategy)
+  with together.lost_workers(strategy, place.collective_timeout):
+    with waits.waiting():  # Each variable is the first worker's.
+      run = finished_run.load(place, _CHECKPOINT.value, strategy)
     weights = run.experiment.digest()
     with together.agreeing(strategy) as told:
       chosen = unseen.chosen(run, _DATASET.value, _SPLIT.value)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from core import metrics, training
+from core import metrics, training, waits
 from pipelines import batches, datasets, examples, splits
 
 from . import calls, feeds, interruption, programs, tables, tasks
@@ -163,8 +163,9 @@ class Evaluator:
       while taken < num_steps:
         size = min(self._calls.size, num_steps - taken)
         started = time.monotonic()
-        sums, some = feed(state, sums, taken, size)
-        taken += int(some)
+        with waits.waiting():
+          sums, some = feed(state, sums, taken, size)
+          taken += int(some)
         seconds = time.monotonic() - started
         number = self._calls.agree(seconds, size, interrupted.signal)
         if int(some) < size:  # A loss is not finite.

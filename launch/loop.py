@@ -12,7 +12,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from core import training, workers
+from core import training, waits, workers
 
 from . import calls as calls_lib
 from . import feeds, interruption, periods
@@ -152,9 +152,10 @@ def run(
       end = min([now.at.next_epochs(now.step), *ahead])
       size = min(now.calls.size, end - now.step)
       started = time.monotonic()
-      now.sums, taken = feed(state, now.sums, now.step, size)
-      now.step += int(taken)
-      now.values = now.measure(now.sums)
+      with waits.waiting():
+        now.sums, taken = feed(state, now.sums, now.step, size)
+        now.step += int(taken)
+        now.values = now.measure(now.sums)
       seconds = time.monotonic() - started
       number = now.calls.agree(seconds, size, interrupted.signal)
       now.unsaved_secs += now.calls.last_seconds

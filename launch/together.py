@@ -17,7 +17,7 @@ from core import distribution, workers
 from pipelines import errors
 
 from . import interruption, programs
-from .cluster import agreement, meeting, peers
+from .cluster import agreement, meeting, peers, stalls
 from .cluster import members as members_lib
 
 _begun: dict[members_lib.Members, tf.distribute.Strategy] = {}
@@ -149,20 +149,45 @@ def _raise(name: str, text: str, code: int, signal: int) -> None:
 
 
 @contextlib.contextmanager
-def lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
-  """Says in one line what to do when another worker is gone.
+def lost_workers(
+    strategy: tf.distribute.Strategy, collective_timeout: float = 0.0
+) -> Iterator[None]:
+  """Says in one line what to do when another worker is gone, or hangs.
 
   Args:
     strategy: The strategy; where it has no other workers, errors pass, as they
       do where all others still answer: they are this worker's own.
+    collective_timeout: How many seconds to wait for others that answer; 0 waits
+      for ever.
 
   Raises:
-    Failure: If the block raised what a lost worker causes.
+    Failure: If the block raised what a lost worker causes, or one hangs.
+  """
+  members = members_of(strategy)
+  if members is None or not collective_timeout:
+    with _named(members):
+      yield
+    return
+  watch = stalls.Watch(members, collective_timeout)
+  try:
+    with watch.watching(), _named(members):
+      yield
+  except Exception as error:
+    if not watch.message:
+      raise
+    raise programs.Failure(watch.message) from error
+
+
+@contextlib.contextmanager
+def _named(members: members_lib.Members | None) -> Iterator[None]:
+  """Names the workers that are gone, if that is why a block fails.
+
+  Raises:
+    Failure: If they are.
   """
   try:
     yield
   except _LOST_WORKER as error:
-    members = members_of(strategy)
     gone = peers.gone(members) if members else []
     if members is None or not gone:
       raise

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from core import distribution, precision, workers
+from core import distribution, precision, waits, workers
 from pipelines import batches, datasets
 
 from . import (
@@ -72,7 +72,7 @@ def run(
       told=config.of_all_workers(),
       start_timeout=config.start_timeout,
   )
-  with together.lost_workers(scope):
+  with together.lost_workers(scope, config.collective_timeout):
     # What was chosen is kept: a run must not change it on another machine.
     config = dataclasses.replace(
         config, precision=precision.choose(config.precision, scope)
@@ -244,7 +244,8 @@ def _prepare(
 def _build(*args: Any, **options: Any) -> building.Training:
   """Builds the model and restores it, so that what does not fit shows up."""
   try:
-    return building.build(*args, **options)
+    with waits.waiting():  # Each variable is the first worker's.
+      return building.build(*args, **options)
   except (TypeError, ValueError) as error:
     raise programs.UserError(str(error)) from error
 
