@@ -265,11 +265,10 @@ def first_row(batch: Any) -> tuple[tf.Tensor, int | tf.Tensor]:
     How many examples the replicas before this one have, int32 ``[]``, and how
     many this one has.
   """
-  context = tf.distribute.get_replica_context()
-  replica, number = context.replica_id_in_sync_group, rows_lib.count(batch)
-  own = tf.one_hot(replica, context.num_replicas_in_sync, dtype=tf.int32)
-  all_sizes = distribution.all_reduce_sum(own * number)
-  return tf.cumsum(all_sizes, exclusive=True)[replica], number
+  replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+  number = rows_lib.count(batch)
+  all_numbers = distribution.all_stack(number)
+  return tf.cumsum(all_numbers, exclusive=True)[replica], number
 
 
 def _num_parts(leaf: Any) -> int:

@@ -1,11 +1,11 @@
 """Strategies, and the one reduction that training needs: a sum.
 
-`all_reduce_sum` adds, `all_gather` joins, each with its gradient: what all
-replicas make of a replica's part is added up. On one replica both return what
-they are given, and nothing is added to the graph. Outside of a replica, such as
-in a forward pass that is traced under `strategy.scope()`, they do too, but
-leave a mark: an identity in the name scope `REDUCTION`, by which the graph
-tells that it sums over replicas.
+`all_reduce_sum` adds, `all_stack` and `all_gather` join, each with its
+gradient: what all replicas make of a replica's part is added up. On one replica
+they return what they are given (`all_stack` with one more axis), and nothing is
+sent. Outside of a replica, such as in a forward pass that is traced under
+`strategy.scope()`, they do too, but leave a mark: an identity in the name scope
+`REDUCTION`, by which the graph tells that it sums over replicas.
 """
 
 from __future__ import annotations
@@ -212,7 +212,10 @@ def all_reduce_sum(values: Any) -> Any:
   if context.num_replicas_in_sync == 1:
     return values
   _WATCHED.get([]).append(values)
-  tensors = [_tensor(value) for value in tf.nest.flatten(values)]
+  tensors = [
+      x if isinstance(x, tf.IndexedSlices) else tf.convert_to_tensor(x)
+      for x in tf.nest.flatten(values)
+  ]
   # MirroredStrategy takes no more than one int32 tensor in a call.
   sums = [tf.cast(x, tf.int64) if x.dtype == tf.int32 else x for x in tensors]
   # Collectives over GPUs concatenate their inputs: one call for each dtype.
@@ -224,6 +227,36 @@ def all_reduce_sum(values: Any) -> Any:
     for place, total in zip(places, reduced, strict=True):
       sums[place] = tf.cast(total, tensors[place].dtype)
   return tf.nest.pack_sequence_as(values, sums)
+
+
+def all_stack(value: Any) -> tf.Tensor:
+  """Stacks what the replicas of all workers have of one tensor.
+
+  Every replica must call it, and as often as the others.
+
+  Args:
+    value: A tensor of numbers, of the same shape and dtype on every replica.
+
+  Returns:
+    A tensor ``[num_replicas, ...]``: the values in the order of replicas, NaN
+    and infinities as they are. The gradient of a value is the sum of what all
+    replicas make of it. On one replica, and outside of any, the value alone.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import distribution
+    >>> distribution.all_stack([1.0, 2.0]).numpy().tolist()
+    [[1.0, 2.0]]
+  """
+  value = tf.convert_to_tensor(value)
+  context = tf.distribute.get_replica_context()
+  if context is None or context.num_replicas_in_sync == 1:
+    return all_reduce_sum(value)[tf.newaxis]
+  replicas = tf.range(context.num_replicas_in_sync)
+  is_own = tf.equal(replicas, context.replica_id_in_sync_group)
+  is_own = tf.reshape(is_own, [-1] + [1] * value.shape.rank)
+  # A sum of one value and of zeros is exact. 0 * NaN would not be 0.
+  return all_reduce_sum(tf.where(is_own, value, tf.zeros_like(value)))
 
 
 def all_gather(values: Any) -> Any:
@@ -259,27 +292,19 @@ def all_gather(values: Any) -> Any:
   for value in tf.nest.flatten(values):
     _check_part(value)
   context = tf.distribute.get_replica_context()
-  if context is None:
-    return _marked(values)
-  num_replicas = context.num_replicas_in_sync
-  if num_replicas == 1:
-    return values
+  if context is None or context.num_replicas_in_sync == 1:
+    return all_reduce_sum(values)
   parts = [tf.convert_to_tensor(value) for value in tf.nest.flatten(values)]
-  replica = context.replica_id_in_sync_group
-  is_own = tf.one_hot(replica, num_replicas, dtype=tf.int64)[:, tf.newaxis]
   own = tf.stack([tf.shape(part, tf.int64)[0] for part in parts])
-  sizes = all_reduce_sum(is_own * own)  # [num_replicas, num_parts]
-  before = tf.cumsum(sizes, exclusive=True)[replica]
+  sizes = all_stack(own)  # [num_replicas, num_parts]
+  before = tf.cumsum(sizes, exclusive=True)[context.replica_id_in_sync_group]
   after = tf.reduce_sum(sizes, axis=0) - before - own
   # A sum of one part and of zeros: exact, and its gradient is a slice.
   wholes = all_reduce_sum([
       _between_zeros(part, before[i], after[i]) for i, part in enumerate(parts)
   ])
-  wholes = [
-      tf.cast(whole, part.dtype)
-      for whole, part in zip(wholes, parts, strict=True)
-  ]
-  return tf.nest.pack_sequence_as(values, wholes)
+  dtypes = [part.dtype for part in parts]
+  return tf.nest.pack_sequence_as(values, list(map(tf.cast, wholes, dtypes)))
 
 
 def _marked(values: Any) -> Any:
@@ -290,12 +315,6 @@ def _marked(values: Any) -> Any:
     return tf.nest.map_structure(tf.identity, values)
 
 
-def _tensor(value: Any) -> tf.Tensor | tf.IndexedSlices:
-  if isinstance(value, tf.IndexedSlices):
-    return value
-  return tf.convert_to_tensor(value)
-
-
 def _check_part(value: Any) -> None:
   shape = tf.TensorShape(getattr(value, 'shape', ()))
   if not shape.rank:
@@ -304,9 +323,7 @@ def _check_part(value: Any) -> None:
     )
   dtype = tf.as_dtype(value.dtype)
   if not (dtype.is_bool or dtype.is_integer or dtype.is_floating):
-    raise TypeError(
-        f'values: expected numbers or booleans, got {dtype.name}.'
-    )
+    raise TypeError(f'values: expected numbers or booleans, got {dtype.name}.')
 
 
 def _between_zeros(
@@ -340,9 +357,8 @@ def broadcast(
     context = tf.distribute.get_replica_context()
     is_first = tf.equal(context.replica_id_in_sync_group, 0)
     values = [tf.where(is_first, v, tf.zeros_like(v)) for v in variables]
-    for variable, value in zip(
-        variables, all_reduce_sum(values), strict=True
-    ):
+    sums = all_reduce_sum(values)
+    for variable, value in zip(variables, sums, strict=True):
       variable.assign(value)
 
   with waits.waiting():
@@ -378,9 +394,7 @@ def unequal_replicas(variables: dict[str, tf.Variable]) -> list[str]:
   """
 
   def differs(variable: tf.Variable) -> bool:
-    copies = [
-        copy.numpy().tobytes() for copy in getattr(variable, 'values', ())
-    ]
-    return len(set(copies)) > 1
+    copies = getattr(variable, 'values', ())
+    return len({copy.numpy().tobytes() for copy in copies}) > 1
 
   return [name for name, variable in variables.items() if differs(variable)]

@@ -49,20 +49,10 @@ def _gather(
 ) -> tf.Tensor:
   per_worker = strategy.num_replicas_in_sync // num_workers
 
-  def rows(values: tf.Tensor) -> tf.Tensor:
-    context = tf.distribute.get_replica_context()
-    replica = context.replica_id_in_sync_group
-    # The first replica of a worker speaks for it; the sum is of one row each.
-    is_own = tf.one_hot(
-        tf.where(replica % per_worker == 0, replica // per_worker, -1),
-        num_workers,
-        dtype=tf.int64,
-    )
-    return distribution.all_reduce_sum(is_own[:, tf.newaxis] * values)
-
-  return distribution.first_replica(
-      strategy, strategy.run(rows, (values,))
+  rows = distribution.first_replica(
+      strategy, strategy.run(distribution.all_stack, (values,))
   )
+  return rows[::per_worker]  # The first replica of a worker speaks for it.
 
 
 def texts(strategy: tf.distribute.Strategy, text: str) -> list[str]:

@@ -15,12 +15,13 @@ from .. import assignments, checks, distribution, padding
 class BatchNorm(snt.Module):
   """``(x - mean) / sqrt(variance + eps) * scale + offset``, channel by channel.
 
-  In training, mean and variance are those of the global batch: two all-reduces,
-  of ``(sum w x, sum w)`` and then of ``sum w (x - mean)^2``, make N replicas
+  In training, mean and variance are those of the global batch: N replicas
   compute what one would, gradients included, whatever share of the examples
-  each of them has. Sums of squares alone would save one of the two, and lose
-  the variance to cancellation where the mean is large. Examples of weight 0 do
-  not count, whatever they hold.
+  each of them has. Each takes ``sum w``, ``sum w x`` and the squared deviations
+  from its own mean; one all-reduce makes these known to all, which merge them,
+  and another one sums the gradients by mean and variance. Sums of ``w x^2``
+  would need no merging, and lose the variance to cancellation where the mean is
+  large. Examples of weight 0 do not count, whatever they hold.
 
   In evaluation they are moving averages, which every training call updates, the
   same on all replicas: at once, or at the end of the train step that it is part
@@ -44,9 +45,10 @@ class BatchNorm(snt.Module):
       traced.
 
   Reference:
-    Ioffe and Szegedy 2015, Batch normalization, algorithms 1 and 2. ``keras.
-    layers.BatchNormalization(synchronized=True)``, whose moving averages start
-    at 0 and 1 without a correction.
+    Ioffe and Szegedy 2015, Batch normalization, algorithms 1 and 2. Chan, Golub
+    and LeVeque 1983, Algorithms for computing the sample variance, for merging
+    the replicas' parts. ``keras.layers.BatchNormalization(synchronized=True)``,
+    whose moving averages start at 0 and 1 without a correction.
 
   Example:
     >>> import tensorflow as tf
@@ -241,13 +243,14 @@ class BatchNorm(snt.Module):
       weight_sum = tf.reduce_sum(weights)
     positions = tf.reduce_prod(tf.shape(x)[1:-1])
     count = weight_sum * tf.cast(positions, tf.float32)
-    total, count = distribution.all_reduce_sum(
-        (tf.reduce_sum(weigh(x), axes), count)
-    )
+    total = tf.reduce_sum(weigh(x), axes)
     mean = tf.math.divide_no_nan(total, count)
-    squares = weigh(_squared_deviations(x, mean))
-    total = distribution.all_reduce_sum(tf.reduce_sum(squares, axes))
-    return mean, tf.math.divide_no_nan(total, count), count
+    squares = tf.reduce_sum(weigh(_squared_deviations(x, mean)), axes)
+    if _is_alone():  # They are returned as they are, see `distribution`.
+      mean, squares, count = distribution.all_reduce_sum((mean, squares, count))
+    else:
+      mean, squares, count = _merged(total, squares, count)
+    return mean, tf.math.divide_no_nan(squares, count), count
 
   def _update(
       self, mean: tf.Tensor, variance: tf.Tensor, count: tf.Tensor
@@ -273,10 +276,72 @@ def _squared_deviations(
   """Computes (x - mean)^2, of which `mean` is the mean.
 
   The derivative of their sum by the mean is 0, the sum of all deviations. To
-  say so saves the gradient an all-reduce. The gradient by x depends on the mean
-  all the same, which second derivatives need.
+  say so saves the gradient a pass over them. The gradient by x depends on the
+  mean all the same, which second derivatives need.
   """
   return tf.square(x - mean), lambda gradient: (2 * gradient * (x - mean), None)
+
+
+@tf.custom_gradient
+def _merged(
+    total: tf.Tensor, squares: tf.Tensor, count: tf.Tensor
+) -> tuple[tuple[tf.Tensor, ...], Callable[..., tuple[tf.Tensor, ...]]]:
+  """Merges the sums of all replicas' parts of a batch.
+
+  The part of replica i has the count n_i, the total t_i, the mean m_i = t_i /
+  n_i and, of deviations from that mean, the squares s_i. All parts together:
+
+      n = sum n_i,   m = sum t_i / n,   s = sum s_i + n_i (m_i - m)^2
+
+  The derivative of s by m is 0, so that those by a part are
+
+      ds/dt_i = 2 (m_i - m),   ds/ds_i = 1,   ds/dn_i = m^2 - m_i^2
+
+  All replicas' gradients by n, m and s are summed for it, which are as many
+  numbers as one replica has; those by all parts would be num_replicas times as
+  many. Second derivatives are those of the equations as they stand here.
+
+  Args:
+    total: The sum of w x, ``[num_channels]``.
+    squares: The sum of w (x - mean)^2 by this replica's mean.
+    count: The sum of w, ``[]``.
+
+  Returns:
+    The mean, the squares and the count of all parts together.
+  """
+  num_channels = total.shape[0]
+  parts = distribution.all_stack(tf.concat([total, squares, [count]], axis=0))
+  totals, all_squares, counts = tf.split(
+      parts, [num_channels, num_channels, 1], axis=1
+  )
+  all_count = tf.reduce_sum(counts)
+  mean = tf.math.divide_no_nan(tf.reduce_sum(totals, axis=0), all_count)
+  deviations = tf.math.divide_no_nan(totals, counts) - mean
+  all_squares = tf.reduce_sum(
+      all_squares + counts * tf.square(deviations), axis=0
+  )
+
+  def gradient(
+      by_mean: tf.Tensor, by_squares: tf.Tensor, by_count: tf.Tensor
+  ) -> tuple[tf.Tensor, ...]:
+    by_mean, by_squares, by_count = distribution.all_reduce_sum(
+        (by_mean, by_squares, by_count)
+    )
+    by_mean = tf.math.divide_no_nan(by_mean, all_count)
+    own_mean = tf.math.divide_no_nan(total, count)
+    deviation = own_mean - mean
+    by_count -= tf.reduce_sum(
+        by_mean * mean + by_squares * deviation * (own_mean + mean)
+    )
+    return by_mean + 2 * by_squares * deviation, by_squares, by_count
+
+  return (mean, all_squares, all_count), gradient
+
+
+def _is_alone() -> bool:
+  """Returns whether this replica has all examples of the batch."""
+  context = tf.distribute.get_replica_context()
+  return context is None or context.num_replicas_in_sync == 1
 
 
 def _has_kernel(inputs: tf.Tensor) -> bool:
@@ -285,8 +350,7 @@ def _has_kernel(inputs: tf.Tensor) -> bool:
   It needs all examples on this replica, and some. XLA expands it to E[x^2] -
   E[x]^2, which is wrong, or NaN, where the mean is many deviations from 0.
   """
-  context = tf.distribute.get_replica_context()
-  is_alone = context is None or context.num_replicas_in_sync == 1
   graph = tf.compat.v1.get_default_graph()
   is_compiled = control_flow_util.GraphOrParentsInXlaContext(graph)
-  return is_alone and not is_compiled and bool(inputs.shape.num_elements())
+  num_elements = inputs.shape.num_elements()
+  return _is_alone() and not is_compiled and bool(num_elements)

@@ -220,6 +220,52 @@ class ReductionTest(parameterized.TestCase):
       )
 
 
+class AllStackTest(parameterized.TestCase):
+
+  @parameterized.parameters(1, 2, 3, virtual_devices.COLLECTIVE)
+  def test_values_and_gradients(self, num_replicas):
+    strategy = virtual_devices.mirrored(num_replicas)
+    num_replicas = strategy.num_replicas_in_sync
+
+    def function():
+      replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+      x = tf.cast(replica, tf.float32) + tf.constant([[1.5, 10.0]])
+      undefined = x + tf.where(tf.equal(replica, 0), np.nan, np.inf)
+      with tf.GradientTape() as tape:
+        tape.watch(x)
+        rows = distribution.all_stack(x)
+        cubes = tf.reduce_sum(rows**3) * (tf.cast(replica, tf.float32) + 1)
+      return (
+          rows,
+          tape.gradient(cubes, x),
+          distribution.all_stack(undefined[0, 0]),
+          distribution.all_stack(tf.cast(x, tf.int32)),
+      )
+
+    results = tf.function(lambda: strategy.run(function))()
+    expected = np.array([[[i + 1.5, i + 10]] for i in range(num_replicas)])
+    for replica in range(num_replicas):
+      rows, gradient, undefined, integers = (
+          strategy.experimental_local_results(result)[replica]
+          for result in results
+      )
+      np.testing.assert_array_equal(rows, expected)
+      factor = sum(range(1, num_replicas + 1))
+      np.testing.assert_allclose(
+          gradient, factor * 3 * expected[replica] ** 2, 1e-6
+      )
+      np.testing.assert_array_equal(
+          undefined, [np.nan] + [np.inf] * (num_replicas - 1)
+      )
+      self.assertEqual(integers.dtype, tf.int32)
+      np.testing.assert_array_equal(integers, expected.astype(int))
+
+  def test_a_graph_tells_that_it_reduces(self):
+    with virtual_devices.mirrored(2).scope():
+      names = _operations(tf.function(distribution.all_stack))
+    self.assertNotEmpty([n for n in names if distribution.REDUCTION in n])
+
+
 class AllGatherTest(parameterized.TestCase):
 
   @parameterized.product(

@@ -38,6 +38,21 @@ def _train(norm, x, weights=None):
   return y, *tape.gradient(loss, [x, norm.scale, norm.offset])
 
 
+def _over(strategy, function, cuts, *arrays):
+  """Runs a function of parts of arrays on replicas, and joins the results."""
+  arguments = [
+      strategy.experimental_distribute_values_from_function(
+          lambda context, array=array: tf.constant(
+              np.split(array, cuts)[context.replica_id_in_sync_group]
+          )
+      )
+      for array in arrays
+  ]
+  results = tf.function(strategy.run, autograph=False)(function, arguments)
+  local = strategy.experimental_local_results
+  return [np.concatenate(local(result)) for result in results]
+
+
 class BatchNormTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_frozen_is_evaluation(self):
@@ -192,7 +207,7 @@ class BatchNormTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.product(
       mean_and_deviation=((0, 1), (100, 0.1), (1000, 1)),
-      form=('kernel', 'weights', 'xla'),
+      form=('kernel', 'weights', 'xla', 'replicas'),
   )
   def test_values_and_two_derivatives_are_those_of_float64(
       self, mean_and_deviation, form
@@ -202,8 +217,12 @@ class BatchNormTest(parameterized.TestCase, tf.test.TestCase):
     x = generator.normal(mean, deviation, (32, 3, 3, 4)).astype(np.float32)
     factors, direction = generator.normal(size=(2, *x.shape))
     weights = np.ones(32) if form != 'weights' else np.arange(32) % 3 / 2
-    norm = layers.BatchNorm()
-    norm.build(x.shape)
+    strategy = tf.distribute.get_strategy()
+    if form == 'replicas':
+      strategy = virtual_devices.mirrored(3)
+    with strategy.scope():
+      norm = layers.BatchNorm()
+      norm.build(x.shape)
 
     def ours(x):
       if form != 'weights':
@@ -217,7 +236,7 @@ class BatchNormTest(parameterized.TestCase, tf.test.TestCase):
       variance = tf.reduce_sum(w * (x - mean) ** 2, [0, 1, 2]) / total
       return (x - mean) * tf.math.rsqrt(variance + norm.eps)
 
-    def observe(function, x):
+    def observe(function, x, factors, direction):
       with tf.GradientTape() as outer:
         outer.watch(x)
         with tf.GradientTape() as inner:
@@ -231,8 +250,11 @@ class BatchNormTest(parameterized.TestCase, tf.test.TestCase):
     function = functools.partial(observe, ours)
     if form == 'xla':
       function = tf.function(function, jit_compile=True, autograph=False)
-    actual = function(tf.constant(x))
-    expected = observe(exact, tf.constant(x, tf.float64))
+    if form == 'replicas':
+      actual = _over(strategy, function, [0, 20], x, factors, direction)
+    else:
+      actual = function(tf.constant(x), factors, direction)
+    expected = observe(exact, tf.constant(x, tf.float64), factors, direction)
     # What float32 says of the mean is not exact, and deviations are from it.
     tolerance = 1e-5 + 1e-6 * mean / deviation
     for ours, theirs in zip(actual, expected, strict=True):
