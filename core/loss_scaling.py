@@ -18,6 +18,7 @@ _SMALLEST = 2.0**-126
 # The smallest float16 times it is 1: more would lift nothing out of rounding to
 # 0. A loss, which is float32, stays finite up to 2^104.
 _LARGEST = 2.0**24
+_LARGEST_FLOAT16 = 65504.0
 
 
 class LossScale(NamedTuple):
@@ -110,6 +111,33 @@ def adjust(
       scale=tf.clip_by_value(moved, _SMALLEST, _LARGEST),
       good_steps=tf.where(grows, tf.zeros_like(good_steps), good_steps),
   )
+
+
+def fits(gradients: Any) -> tf.Tensor:
+  """Tells whether gradients, summed over replicas, are within float16.
+
+  Each replica sums those of its examples in float16, and the sums are added in
+  float32. One replica would sum all of them in float16: what is too large for
+  that counts as too large on any number of replicas and in any micro-batches,
+  so that all of them skip the same steps.
+
+  Args:
+    gradients: A nest of float32 tensors, the gradients of the scaled sum of all
+      examples' losses.
+
+  Returns:
+    bool ``[]``; False if an element is not finite.
+
+  Example:
+    >>> import tensorflow as tf
+    >>> from core import loss_scaling
+    >>> bool(loss_scaling.fits([tf.constant(40000.0) + 40000.0]))
+    False
+  """
+  return tf.reduce_all([
+      tf.reduce_all(tf.abs(tensor) <= _LARGEST_FLOAT16)
+      for tensor in tf.nest.flatten(gradients)
+  ])
 
 
 def all_finite(tensors: Any) -> tf.Tensor:

@@ -69,6 +69,7 @@ def decide(
     gradients: Any,
     optimizer_state: Any,
     loss_scale: loss_scaling.LossScale | None = None,
+    summed: Any = (),
 ) -> tuple[tf.Tensor, Any]:
   """Decides whether a step is skipped.
 
@@ -76,6 +77,7 @@ def decide(
     gradients: A nest of tensors, the gradients of the loss itself.
     optimizer_state: The state of the optimizer after its update.
     loss_scale: The loss scale of the step. If None, it has none.
+    summed: The gradients of the scaled sum of losses, over all replicas.
 
   Returns:
     Whether the step is to be undone, bool ``[]``, and the new loss scale: an
@@ -84,7 +86,9 @@ def decide(
   skips = finiteness.skips(optimizer_state)
   if loss_scale is None:
     return tf.reduce_any(skips), ()
-  is_finite = loss_scaling.all_finite(gradients)
+  is_finite = tf.logical_and(
+      loss_scaling.all_finite(gradients), loss_scaling.fits(summed)
+  )
   is_skipped = tf.reduce_any([tf.logical_not(is_finite), *skips])
   return is_skipped, loss_scaling.adjust(loss_scale, is_finite)
 

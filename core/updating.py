@@ -97,6 +97,7 @@ def update(
   """
   # Not a division of each gradient: XLA gives those a pass of their own.
   factor = tf.math.divide_no_nan(tf.ones_like(weight), weight)
+  summed = gradients
   gradients = tf.nest.map_structure(
       lambda g: g * tf.cast(factor, g.dtype), gradients
   )
@@ -118,7 +119,7 @@ def update(
     optimizer_state = nests.where(is_wrong, before[1], optimizer_state)
   if state.skipped is not None:
     is_skipped, loss_scale = skipping.decide(
-        gradients, optimizer_state, state.loss_scale
+        gradients, optimizer_state, state.loss_scale, summed
     )
     is_undone = is_skipped
     assign(state.loss_scale or (), loss_scale)

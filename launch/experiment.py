@@ -163,14 +163,19 @@ class Experiment:
     optimizing.freeze_statistics(self.config, self.model)
     if self.config.plateau_patience is not None:
       self.rate_factor = tf.Variable(1.0, trainable=False)
-    is_float16 = self.config.precision == 'float16'
+    loss_scale = None
+    if self.config.precision == 'float16':
+      # What is scaled is a sum over the batch. The mean times 2^15, a usual
+      # start, spares most runs the skipped steps that would find the scale.
+      size = self.config.global_batch_size
+      loss_scale = loss_scaling.init(2.0 ** (15 - (size - 1).bit_length()))
     try:
       return training.TrainState(
           self.model,
           self.optimizer,
           self.config.seed,
           average_decay=self.config.average_decay,
-          loss_scale=loss_scaling.init() if is_float16 else None,
+          loss_scale=loss_scale,
       )
     except ValueError as error:
       raise programs.UserError(f'--average_decay: {error}') from None

@@ -7,6 +7,21 @@ is written with TensorFlow's operations, as a train step is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import tensorflow as tf
 
-off = tf.autograph.experimental.do_not_convert
+_Function = TypeVar('_Function', bound=Callable[..., object])
+
+
+def off(function: _Function) -> _Function:
+  """Has a dataset take a function, and what that calls, as it stands.
+
+  Args:
+    function: What is given to `tf.data.Dataset.map` and the like.
+
+  Returns:
+    The function, for which AutoGraph is off.
+  """
+  return tf.autograph.experimental.do_not_convert(function)

@@ -93,6 +93,14 @@ class LossScalingTest(parameterized.TestCase):
     bad = {**good, 'c': tf.constant([1.0, value])}
     self.assertFalse(loss_scaling.all_finite(bad))
 
+  @parameterized.parameters(
+      (65504.0, True), (-65504.0, True), (65536.0, False), (-65536.0, False),
+      (np.inf, False), (np.nan, False),
+  )
+  def test_fits(self, value, expected):
+    gradients = {'a': tf.ones([2, 3]), 'b': [tf.constant([0.0, value])]}
+    self.assertEqual(bool(loss_scaling.fits(gradients)), expected)
+
   def test_the_state(self):
     state = loss_scaling.init()
     self.assertEqual((float(state.scale), int(state.good_steps)), (32768, 0))

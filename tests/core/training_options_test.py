@@ -214,6 +214,27 @@ class LossScaleTest(parameterized.TestCase):
     self.assertGreater(np.abs(moved - after['model/output/linear/w']).max(), 0)
     self.assertEqual(run.train_step.experimental_get_tracing_count(), 1)
 
+  def test_the_same_steps_are_skipped_on_any_number_of_replicas(self):
+    """The sum of all examples' gradients decides, not that of a replica's."""
+    batches = _separable(10)
+    scales = {}
+    for num_replicas in _REPLICAS:
+      run = _make(
+          num_replicas=num_replicas,
+          dtype='float16',
+          loss_scale=loss_scaling.init(2.0**16),
+          model_arguments={'activation': 'elu'},
+      )
+      scales[num_replicas] = []
+      for batch in batches:
+        _train(run, [batch])
+        scales[num_replicas].append(float(run.weights()['loss_scale/scale']))
+    found = scales[1]
+    self.assertLess(found[-1], found[0])
+    self.assertEqual(found[-1], found[-2])
+    for other in scales.values():
+      self.assertEqual(other, found)
+
   def test_finds_a_scale_from_far_too_large_a_one(self):
     run = _make(dtype='float16', loss_scale=loss_scaling.init(2.0**24))
     losses = _train(run, _separable(40))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import hashlib
 import json
 import os
 import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 
@@ -21,6 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 HANG_SECS = 240.0
 _WAIT_SECS = 0.01
 _started: list[Process] = []
+_forking = threading.Lock()
 
 
 class Process:
@@ -51,7 +54,8 @@ class Process:
     self._code: int | None = None
     self._process: subprocess.Popen[bytes] | None = None
     if forks:
-      self._number = _forker().start(arguments, environment, log)
+      with _forking:
+        self._number = _forker().start(arguments, environment, log)
       _started.append(self)
       return
     with (
@@ -219,6 +223,18 @@ class Group:
     self.send(signal.SIGKILL)
     for process in self.processes:
       process.wait(HANG_SECS)
+
+
+@functools.cache
+def code(*others: str) -> str:
+  """Returns a hash of the code of the programs, and of other files."""
+  digest = hashlib.sha256()
+  for package in ('core', 'pipelines', 'launch'):
+    for path in sorted((ROOT / package).rglob('*.py')):
+      digest.update(path.read_bytes())
+  for other in others:
+    digest.update(pathlib.Path(other).read_bytes())
+  return digest.hexdigest()[:12]
 
 
 def _inherited() -> dict[str, str]:

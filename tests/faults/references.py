@@ -7,8 +7,6 @@ the code of the programs changes.
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
 import json
 import pathlib
 import shutil
@@ -212,15 +210,9 @@ class References:
     return next(iter(found)).partition('.')[0]
 
 
-@functools.cache
 def code() -> str:
-  """Returns a hash of the code of the programs."""
-  digest = hashlib.sha256()
-  for package in ('core', 'pipelines', 'launch'):
-    for path in sorted((processes.ROOT / package).rglob('*.py')):
-      digest.update(path.read_bytes())
-  digest.update(pathlib.Path(cases.__file__).read_bytes())
-  return digest.hexdigest()[:12]
+  """Returns a hash of the code of the programs, and of the cases."""
+  return processes.code(cases.__file__)
 
 
 def _is_of_this_code(done: pathlib.Path) -> bool:

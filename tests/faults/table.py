@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import collections
-import os
 import pathlib
-import platform
 import statistics
 from collections.abc import Sequence
 
+from tests import written_tables
 from tests.faults import processes, trial
 
 DOCS = processes.ROOT / 'docs' / 'reliability.md'
-_BEGIN = '<!-- Written by `python -m tests.faults --write_docs`. -->'
-_END = '<!-- The end of what is written. -->'
+_BEGIN = written_tables.mark('python -m tests.faults --write_docs')
 _HEADER = (
     'fault', 'what the program was at', 'tries', 'what the user saw',
     'exit codes', 'seconds until it ended: median, longest', 'bits lost',
@@ -68,13 +66,7 @@ def text(outcomes: Sequence[trial.Outcome]) -> str:
 
 def markdown(outcomes: Sequence[trial.Outcome]) -> str:
   """Returns the table as Markdown."""
-  lines = [_row(_HEADER), _row(['---'] * len(_HEADER))]
-  lines += [_row(each) for each in rows(outcomes)]
-  return '\n'.join(lines)
-
-
-def _row(cells: Sequence[str]) -> str:
-  return f'| {" | ".join(cell.replace("|", "/") for cell in cells)} |'
+  return written_tables.markdown(_HEADER, rows(outcomes))
 
 
 def _sum(outcomes: Sequence[trial.Outcome]) -> str:
@@ -92,22 +84,10 @@ def write(
     outcomes: Sequence[trial.Outcome], path: pathlib.Path = DOCS
 ) -> None:
   """Writes the table into the page, between its marks."""
-  page = path.read_text()
-  before, _, rest = page.partition(_BEGIN)
-  _, _, after = rest.partition(_END)
   names = sorted({each.case for each in outcomes if each.hurts})
-  path.write_text(
-      f'{before}{_BEGIN}\n\n{_sum(outcomes)} The runs: {", ".join(names)}. '
-      f'{_machine()}\n\n'
-      f'{markdown(outcomes)}\n\n{_END}{after}'
-  )
-
-
-def _machine() -> str:
-  """Describes the machine in general words."""
-  cores = len(os.sched_getaffinity(0))
-  return (
-      f'The machine: {cores} {"core" if cores == 1 else "cores"} of a '
-      f'{platform.machine()} CPU, {platform.system()}, Python '
-      f'{platform.python_version()}.'
+  written_tables.write(
+      path,
+      _BEGIN,
+      f'{_sum(outcomes)} The runs: {", ".join(names)}. '
+      f'{written_tables.machine()}\n\n{markdown(outcomes)}',
   )
