@@ -83,10 +83,12 @@ class InterruptionTest(parameterized.TestCase):
 
   def test_a_signal_before_a_program_is_on(self):
     code = """
-import os, sys
+import os, signal, sys
+number = int(sys.argv[1])
+signal.signal(number, signal.SIG_DFL)  # Under nohup SIGHUP stays ignored.
 sys.argv[0] = '-m'  # As it is while `python -m` imports the package.
 import launch
-os.kill(os.getpid(), int(sys.argv[1]))
+os.kill(os.getpid(), number)
 """
     for number in interruption.SIGNALS:
       done = subprocess.run(
