@@ -207,7 +207,7 @@ class SkippedStepsTest(parameterized.TestCase):
     self.assertRegex(
         ended.err,
         r'^.*: 5 steps in a row were skipped by step 5: their gradients were '
-        r'not finite; the loss scale is 1024; the run ends after '
+        r'not finite; the loss scale is 64; the run ends after '
         r'--max_skipped_steps=5\. There is no checkpoint yet; .*\n$',
     )
     self.assertFalse((self.root / 'run' / 'result.json').exists())
