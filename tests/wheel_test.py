@@ -238,7 +238,7 @@ class WheelTest(absltest.TestCase):
         '--image=a', '--num_workers=2', '--', '--workdir=/runs/a',
         cwd=self.folder, PYTHONPATH=self._site(),
     )
-    self.assertIn('- quatrain.launch.train\n', said)
+    self.assertIn('"quatrain.launch.train"', said)
 
   def test_a_run_of_parts_in_one_file(self):
     """Trained, resumed, scored, predicted, exported; and the same in Python."""
