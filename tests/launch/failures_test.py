@@ -111,6 +111,9 @@ class SignalTest(_TestCase):
     if during == '_finish':
       shutil.copytree(runs.finished(), self.workdir)
       (self.workdir / 'result.json').unlink()
+    # Under nohup SIGHUP stays ignored.
+    handler = signal.signal(number, signal.SIG_DFL)
+    self.addCleanup(signal.signal, number, handler)
     before = self.files()
     with mock.patch.object(
         training_program,
