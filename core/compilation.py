@@ -61,7 +61,7 @@ def operations(function: tf.types.experimental.ConcreteFunction) -> set[str]:
 
 
 def is_slow_on_cpu(operations: Iterable[str]) -> bool:
-  """Tells whether XLA computes any of the operations slowly on a CPU.
+  """Returns whether XLA computes any of the operations slowly on a CPU.
 
   Args:
     operations: Types of operations, as `operations` lists them.
@@ -113,7 +113,7 @@ def choose_for(
 def reduces_over_replicas(
     model: Any, forward: tf.types.experimental.ConcreteFunction | None = None
 ) -> bool:
-  """Tells whether a forward pass sums over replicas or gathers from them.
+  """Returns whether a forward pass sums over replicas or gathers from them.
 
   Args:
     model: The model. Its parts say by the attribute `reduces_over_replicas`

@@ -129,7 +129,7 @@ def mirrored(devices: Sequence[str]) -> tf.distribute.MirroredStrategy:
 
 
 def on_gpu(strategy: tf.distribute.Strategy | None = None) -> bool:
-  """Tells whether replicas are on GPUs.
+  """Returns whether replicas are on GPUs.
 
   Args:
     strategy: The strategy, by default the one in scope.
@@ -145,7 +145,7 @@ def on_gpu(strategy: tf.distribute.Strategy | None = None) -> bool:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-  """Tells whether this process is the one that writes the run's files.
+  """Returns whether this process is the one that writes the run's files.
 
   Args:
     strategy: The strategy of the run.
@@ -240,7 +240,7 @@ def all_stack(value: Any) -> tf.Tensor:
   Returns:
     A tensor ``[num_replicas, ...]``: the values in the order of replicas, NaN
     and infinities as they are. The gradient of a value is the sum of what all
-    replicas make of it. On one replica, and outside of any, the value alone.
+    replicas make of it. On one replica, or outside any, it has one entry.
 
   Example:
     >>> import tensorflow as tf

@@ -74,7 +74,7 @@ def add_up(
 
 
 def _is_finite(sums: training.Sums) -> tf.Tensor:
-  """Tells whether each loss is, of the step or of the steps it is made of."""
+  """Returns whether each loss is, of the step or of the steps it is made of."""
   losses = [
       value
       for path, value in rows.leaves(sums)

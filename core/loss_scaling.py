@@ -114,12 +114,13 @@ def adjust(
 
 
 def fits(gradients: Any) -> tf.Tensor:
-  """Tells whether gradients, summed over replicas, are within float16.
+  """Returns whether gradients, summed over replicas, are in float16's range.
 
   Each replica sums those of its examples in float16, and the sums are added in
   float32. One replica would sum all of them in float16: what is too large for
   that counts as too large on any number of replicas and in any micro-batches,
-  so that all of them skip the same steps.
+  so that all of them skip the same steps. It does so for gradients that were
+  computed in another type, too: a loss scale is meant for float16.
 
   Args:
     gradients: A nest of float32 tensors, the gradients of the scaled sum of all
@@ -141,7 +142,7 @@ def fits(gradients: Any) -> tf.Tensor:
 
 
 def all_finite(tensors: Any) -> tf.Tensor:
-  """Tells whether every element of a nest of tensors is finite.
+  """Returns whether every element of a nest of tensors is finite.
 
   Args:
     tensors: A nest of floating-point tensors.

@@ -67,7 +67,7 @@ def choose(
 def is_native(
     dtype: str, strategy: tf.distribute.Strategy | None = None
 ) -> bool:
-  """Tells whether this worker's devices multiply in a type.
+  """Returns whether this worker's devices multiply in a type.
 
   Args:
     dtype: `float32`, `bfloat16` or `float16`.

@@ -37,7 +37,7 @@ def features() -> frozenset[str]:
 
 
 def multiplies_in(dtype: str) -> bool:
-  """Tells whether the processor has products in a type.
+  """Returns whether the processor has products in a type.
 
   A type that it lacks is emulated: a convolutional network took six times as
   long in bfloat16 as in float32, on an AMD EPYC with AVX2 alone.

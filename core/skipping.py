@@ -68,8 +68,8 @@ def count(skipped: Skipped, is_skipped: tf.Tensor) -> Skipped:
 def decide(
     gradients: Any,
     optimizer_state: Any,
-    loss_scale: loss_scaling.LossScale | None = None,
-    summed: Any = (),
+    loss_scale: loss_scaling.LossScale | None,
+    summed: Any,
 ) -> tuple[tf.Tensor, Any]:
   """Decides whether a step is skipped.
 

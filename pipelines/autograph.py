@@ -1,8 +1,8 @@
 """Functions of datasets without AutoGraph.
 
-Its conversion would take most of the time in which a streamed run starts, and
-leaves a file for each function where a process is killed. What a dataset calls
-is written with TensorFlow's operations, as a train step is.
+To convert them takes time when a streamed run starts, and leaves a file for
+each function where a process is killed. What a dataset calls is written with
+TensorFlow's operations, as a train step is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _Function = TypeVar('_Function', bound=Callable[..., object])
 
 
 def off(function: _Function) -> _Function:
-  """Has a dataset take a function, and what that calls, as it stands.
+  """Keeps AutoGraph from converting a function, and what that calls.
 
   Args:
     function: What is given to `tf.data.Dataset.map` and the like.

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 
 def is_local(path: str | os.PathLike[str]) -> bool:
-  """Says whether a path lies on a mounted file system (not `gs://...`).
+  """Returns whether a path lies on a mounted file system (not `gs://...`).
 
   Args:
     path: A path or an address.

@@ -79,7 +79,7 @@ def _unknown(name: str, folder: str | None) -> str:
 
 
 def is_prepared(builder: tfds.core.DatasetBuilder) -> bool:
-  """Says whether a set is there; TFDS renames it into place when whole.
+  """Returns whether a set is there; TFDS renames it into place when whole.
 
   Args:
     builder: The builder of the set.

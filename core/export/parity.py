@@ -26,7 +26,7 @@ class Parity(NamedTuple):
   num_disagreements: int
 
   def within(self, limit: float = LIMIT) -> bool:
-    """Tells whether no probability differs by more than a limit."""
+    """Returns whether no probability differs by more than a limit."""
     return self.max_difference <= limit
 
 

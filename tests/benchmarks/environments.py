@@ -19,7 +19,7 @@ _OURS = ('tensorflow', 'sonnet', 'keras', 'tensorflow_datasets')
 
 
 def has_gpu() -> bool:
-  """Tells whether there is an NVIDIA GPU."""
+  """Returns whether there is an NVIDIA GPU."""
   command = shutil.which('nvidia-smi')
   return bool(command) and not subprocess.run(
       [command, '-L'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

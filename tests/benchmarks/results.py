@@ -102,7 +102,7 @@ class Results:
     ]
 
   def has(self, key: Run) -> bool:
-    """Tells whether a run is done: round, case, contender and precision."""
+    """Returns whether a run is done: round, case, contender and precision."""
     return any(key.items() <= run.items() for run in self.runs)
 
   def append(self, run: Run) -> None:

@@ -13,15 +13,9 @@ directory already is not run again, so that a second start goes on.
 
 from __future__ import annotations
 
-import fcntl
 import functools
-import os
 import pathlib
-import shutil
-import signal
 import sys
-import tempfile
-import types
 from collections.abc import Mapping, Sequence
 
 from absl import app, flags
@@ -107,12 +101,6 @@ def _pairs(
   ]
 
 
-def _leave(number: int, frame: types.FrameType | None) -> None:
-  """Ends the program, and by its `finally` what it has started."""
-  del frame
-  sys.exit(128 + number)
-
-
 def main(argv: list[str]) -> int:
   """Runs the program; returns 1 if something differs that may not."""
   known = [shape.name for shape in cases.SHAPES]
@@ -127,32 +115,24 @@ def main(argv: list[str]) -> int:
         'writes of all cases and shapes.', file=sys.stderr,
     )
     return 2
-  signal.signal(signal.SIGTERM, _leave)
-  folder = pathlib.Path(_WORKDIR.value or tempfile.mkdtemp(prefix='equality-'))
-  folder.mkdir(parents=True, exist_ok=True)
-  # One at a time.
-  lock = os.open(folder / 'lock', os.O_RDWR | os.O_CREAT)
   try:
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    runs = {
-        name: running.Runs(folder.absolute(), cases.CASES[name])
-        for name in _CASES.value
-    }
-    _make(runs, _SHAPES.value)
-    rows = [
-        _measured(mine, cases.CASES[name], _SHAPES.value)
-        for name, mine in runs.items()
-    ]
+    with processes.campaign(_WORKDIR.value, 'equality-') as folder:
+      runs = {
+          name: running.Runs(folder, cases.CASES[name])
+          for name in _CASES.value
+      }
+      _make(runs, _SHAPES.value)
+      rows = [
+          _measured(mine, cases.CASES[name], _SHAPES.value)
+          for name, mine in runs.items()
+      ]
   except BlockingIOError:
-    print(f'tests.equality: --workdir={folder} is in use.', file=sys.stderr)
+    print(f'tests.equality: --workdir={_WORKDIR.value} is in use.',
+          file=sys.stderr)
     return 2
   except running.BrokenError as error:
     print(f'tests.equality: {error}', file=sys.stderr)
     return 1
-  finally:
-    processes.end_all()
-    if not _WORKDIR.value:
-      shutil.rmtree(folder, ignore_errors=True)
   if {*_SHAPES.value} == {*known}:
     print(table.text(rows))
   found = table.problems(rows)

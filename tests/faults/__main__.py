@@ -14,17 +14,12 @@ nothing was left behind.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
 import pathlib
 import random
 import shutil
-import signal
 import sys
-import tempfile
 import time
-import types
 
 from absl import app, flags
 
@@ -101,17 +96,6 @@ def _line(name: str, outcome: trial.Outcome) -> str:
   )
 
 
-def _leave(number: int, frame: types.FrameType | None) -> None:
-  """Ends the campaign, and by its `finally` blocks what it has started."""
-  del frame
-  sys.exit(128 + number)
-
-
-def _stay(number: int, frame: types.FrameType | None) -> None:
-  """Ignores a signal; programs that are started do not inherit that."""
-  del number, frame
-
-
 def main(argv: list[str]) -> int:
   """Runs the campaign; returns 1 if anything was lost."""
   if len(argv) > 1:
@@ -131,24 +115,13 @@ def main(argv: list[str]) -> int:
       print(f'{name}: left out, since {lacks}')
     else:
       names.append(name)
-  for number in faults.SIGNALS:
-    is_ignored = signal.getsignal(number) == signal.SIG_IGN  # As by nohup.
-    signal.signal(number, _stay if is_ignored else _leave)
-  folder = pathlib.Path(_WORKDIR.value or tempfile.mkdtemp(prefix='faults-'))
-  folder = folder.absolute()
-  folder.mkdir(parents=True, exist_ok=True)
-  # One at a time.
-  lock = os.open(folder / 'lock', os.O_RDWR | os.O_CREAT)
   try:
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    outcomes = _campaign(folder, names, wanted)
+    with processes.campaign(_WORKDIR.value, 'faults-') as folder:
+      outcomes = _campaign(folder, names, wanted)
   except BlockingIOError:
-    print(f'tests.faults: --workdir={folder} is in use.', file=sys.stderr)
+    print(f'tests.faults: --workdir={_WORKDIR.value} is in use.',
+          file=sys.stderr)
     return 2
-  finally:
-    processes.end_all()
-    if not _WORKDIR.value:
-      shutil.rmtree(folder, ignore_errors=True)
   print(table.text(outcomes))
   if _WRITE_DOCS.value:
     table.write(outcomes)

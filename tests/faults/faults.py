@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 
+from launch import interruption
 from tests.faults import (
   cases,
   comparing,
@@ -27,7 +28,6 @@ from tests.faults import (
 LOST_SECS = 60.0
 _MOST_KILLS = 3
 _NUM_RANGES = 16
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PAGE = 4096
 
 
@@ -285,7 +285,7 @@ FAULTS: Mapping[str, Fault] = {
     'kill': Fault(_kill, 24),
     **{
         number.name.lower(): Fault(functools.partial(_signal, number), 2)
-        for number in SIGNALS
+        for number in interruption.SIGNALS
     },
     'stop': Fault(_stop, 2),
     'disk': Fault(_fill_disk, 3, _is_alone, lacks=_lacks_tmpfs),

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import fcntl
 import functools
 import hashlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import FrameType
 
+from launch import interruption
 from launch.cluster import members, ports
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -223,6 +228,47 @@ class Group:
     self.send(signal.SIGKILL)
     for process in self.processes:
       process.wait(HANG_SECS)
+
+
+@contextlib.contextmanager
+def campaign(workdir: str | None, prefix: str) -> Iterator[pathlib.Path]:
+  """Ends all that was started at the end of a block, or at a signal in it.
+
+  Args:
+    workdir: The folder to work in, by one campaign at a time. Default: a
+      temporary one, which goes with the block.
+    prefix: The prefix of its name then.
+
+  Yields:
+    The folder.
+
+  Raises:
+    BlockingIOError: If another process works there.
+  """
+  for number in interruption.SIGNALS:
+    is_ignored = signal.getsignal(number) == signal.SIG_IGN  # As by nohup.
+    signal.signal(number, _stay if is_ignored else _leave)
+  folder = pathlib.Path(workdir or tempfile.mkdtemp(prefix=prefix)).absolute()
+  folder.mkdir(parents=True, exist_ok=True)
+  lock = os.open(folder / 'lock', os.O_RDWR | os.O_CREAT)
+  try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    yield folder
+  finally:
+    end_all()
+    if not workdir:
+      shutil.rmtree(folder, ignore_errors=True)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+  """Ends this process, and by its `finally` blocks what it has started."""
+  del frame
+  sys.exit(128 + number)
+
+
+def _stay(number: int, frame: FrameType | None) -> None:
+  """Ignores a signal; programs that are started do not inherit that."""
+  del number, frame
 
 
 @functools.cache

@@ -18,7 +18,6 @@ from tests.pipelines import image_folders
 class AutographTest(absltest.TestCase):
 
   def test_nothing_is_converted(self):
-    """It would take most of the time of a start."""
     made = tempfile.TemporaryDirectory()
     self.addCleanup(made.cleanup)
     folder = pathlib.Path(made.name)

@@ -65,6 +65,6 @@ NONE_NEEDED = {
 
 
 def may_raise(name: str) -> bool:
-  """Tells whether there are arguments of which not all will do."""
+  """Returns whether there are arguments of which not all will do."""
   takes = inspect.signature(MEMBERS[name]).parameters
   return bool(takes) and name not in NONE_NEEDED['Raises:']
