@@ -117,13 +117,22 @@ def leaving() -> Iterator[None]:
   Raises:
     Interrupted: If a signal comes.
   """
+  came = 0
 
   def leave(number: int, _: FrameType | None) -> None:
+    nonlocal came
+    came = number
     signal.signal(number, signal.SIG_DFL)
     raise Interrupted(number)
 
   with handling(leave):
-    yield
+    try:
+      yield
+    except Exception as error:
+      if not came:
+        raise
+      # A module of C that is being imported makes another error of it.
+      raise Interrupted(came) from error
 
 
 @contextlib.contextmanager

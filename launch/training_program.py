@@ -282,12 +282,14 @@ def _finish(
     scored = training.evaluator.run(training.state, 'test')
     say(scored.table())
   result = results.summarize(training, directory, scored, compilations())
-  try:
-    directory.write_report(
-        scored.report.figures if scored else {}, training.monitor.metric
-    )
-  except Exception as error:  # Plots are no reason to lose a run.
-    say(f'report/ is not complete: {programs.reason(error)}')
+  # A signal waits for the plots: in an import it may be lost.
+  with interruption.remembering():
+    try:
+      directory.write_report(
+          scored.report.figures if scored else {}, training.monitor.metric
+      )
+    except Exception as error:  # Plots are no reason to lose a run.
+      say(f'report/ is not complete: {programs.reason(error)}')
   # Last: where it is, the next start finds nothing left to do.
   result['seconds'] = round(time.monotonic() - started, 3)
   directory.write_result(result)

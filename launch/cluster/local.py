@@ -17,7 +17,7 @@ import sys
 from absl import flags
 
 from .. import programs
-from . import gpus, passed_on, restarts, supervising
+from . import gpus, here, passed_on, restarts, supervising
 
 _NUM_WORKERS = flags.DEFINE_integer(
     'num_workers', None, 'How many workers to start.', lower_bound=1,
@@ -52,12 +52,11 @@ def main() -> int:
   command = [
       sys.executable, '-m', passed_on.module_of(_PROGRAM.value), *given
   ]
+  own = gpus.split(gpus.visible(os.environ), number)
   return supervising.run(
-      command,
-      gpus.split(gpus.visible(os.environ), number),
+      here.Here(command, own, _LEAVE_SECS.value),
       restarts.Policy(number, least, _MAX_RESTARTS.value),
       workdir=passed_on.workdir(),
-      leave_secs=_LEAVE_SECS.value,
   )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -12,7 +13,7 @@ from unittest import mock
 import pytest
 from absl.testing import absltest, parameterized
 
-from launch import calls, evaluation, programs, training_program
+from launch import calls, evaluation, programs, report, training_program
 from tests.launch import runs, workers
 
 _WORKER = """
@@ -103,6 +104,29 @@ class CutShortTest(parameterized.TestCase):
         sorted(each.name for each in (workdir / 'checkpoints/best').iterdir()),
         sorted(each.name for each in (whole / 'checkpoints/best').iterdir()),
     )
+
+  def test_while_the_report_is_written(self):
+    """The plots are written before it leaves: an import may lose a signal."""
+    workdir = self.root / 'run'
+    shutil.copytree(runs.finished(), workdir)
+    (workdir / 'result.json').unlink()
+    shutil.rmtree(workdir / 'report')
+    write = report.write
+
+    def signalled(*args):
+      signal.raise_signal(signal.SIGTERM)
+      write(*args)
+
+    with mock.patch.object(report, 'write', signalled):
+      ended = runs.train(workdir)
+    self.assertEqual(ended.code, 143)
+    self.assertIn('interrupted by SIGTERM', ended.err)
+    self.assertCountEqual(
+        os.listdir(workdir / 'report'),
+        os.listdir(runs.finished() / 'report'),
+    )
+    self.assertEqual(runs.train(workdir).code, 0)
+    self.assertTrue((workdir / 'result.json').exists())
 
   def test_in_the_final_test(self):
     workdir = self.root / 'run'

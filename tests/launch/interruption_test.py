@@ -42,6 +42,24 @@ class InterruptionTest(parameterized.TestCase):
     self.assertEqual(caught.exception.number, number)
     self.assertEqual(signal.getsignal(number), signal.SIG_DFL)
 
+  def test_a_signal_that_became_another_error_ends_a_block(self):
+    """As in the import of a module of C."""
+
+    def importing():
+      try:
+        signal.raise_signal(signal.SIGTERM)
+      except interruption.Interrupted:
+        raise ImportError('initialization failed') from None
+
+    with (
+        self.assertRaises(interruption.Interrupted) as caught,
+        interruption.leaving(),
+    ):
+      importing()
+    self.assertEqual(caught.exception.number, signal.SIGTERM)
+    with self.assertRaises(ImportError), interruption.leaving():
+      raise ImportError('of its own')
+
   def test_what_is_ignored_stays_ignored(self):
     """As under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)

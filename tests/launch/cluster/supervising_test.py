@@ -1,6 +1,6 @@
 """Tests of launch.cluster.supervising, with small programs for workers.
 
-Covers: ports, processes.
+Covers: here, ports, processes.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ def wait_to_be_told(code):
 """
 _LAUNCHER = """
 import sys
-from launch.cluster import restarts, supervising
+from launch.cluster import here, restarts, supervising
 number, least, restarts_, leave_secs, folder, worker = sys.argv[1:]
-sys.exit(supervising.run(
+job = here.Here(
     [sys.executable, '-c', worker, folder],
-    [{'RANK': str(rank)} for rank in range(int(number))],
-    restarts.Policy(int(number), int(least), int(restarts_)),
-    workdir=folder, leave_secs=float(leave_secs)))
+    [{'RANK': str(rank)} for rank in range(int(number))], float(leave_secs))
+policy = restarts.Policy(int(number), int(least), int(restarts_))
+sys.exit(supervising.run(job, policy, workdir=folder))
 """
 
 
