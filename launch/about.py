@@ -11,15 +11,19 @@ import sys
 from absl import flags
 
 _SCRIPT = 'quatrain-'
-# What the extra `launch` of the wheel brings.
-EXTRA = ('matplotlib', 'tabulate', 'tensorboard')
+# What the extras of the wheel bring.
+EXTRAS = {
+    'launch': ('matplotlib', 'tabulate', 'tensorboard'),
+    'ray': ('ray',),
+}
 
 
 def how_to_get(package: str | None) -> str:
   """Returns `; ...` with what brings a missing package of ours, or nothing."""
-  if package not in EXTRA:
-    return ''
-  return "; pip install 'quatrain[launch]' brings it"
+  for extra, packages in EXTRAS.items():
+    if package in packages:
+      return f"; pip install 'quatrain[{extra}]' brings it"
+  return ''
 
 
 def version() -> str:

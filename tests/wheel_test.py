@@ -31,7 +31,9 @@ _PROGRAMS = (
     'checkpoints', 'diff', 'evaluate', 'export', 'predict', 'reproduce',
     'train',
 )
-_LAUNCHERS = ('cluster/local', 'cluster/render')
+_LAUNCHERS = (
+    'cluster/local', 'cluster/ray', 'cluster/render', 'cluster/starting',
+)
 _IMPORT_ALL = """
 import importlib, sys
 for name in sys.argv[1:]:
@@ -183,10 +185,13 @@ class WheelTest(absltest.TestCase):
         extra = re.search(r"extra == '(\w+)'", line)
         line = re.sub(r"( and|;) extra == '\w+'", '', line)
         wanted.setdefault(extra and extra[1], set()).add(_parts(line))
-    self.assertSameElements(wanted, [None, 'launch', 'test'])
-    for package in about.EXTRA:  # The programs say where to get it.
-      self.assertTrue(any(package in parts for parts in wanted['launch']))
-    self.assertLen(wanted['launch'], len(about.EXTRA))
+    self.assertSameElements(wanted, [None, 'test', *about.EXTRAS])
+    for extra, packages in about.EXTRAS.items():  # Programs say where it is.
+      for package in packages:
+        self.assertTrue(
+            any(package in part for parts in wanted[extra] for part in parts)
+        )
+      self.assertLen(wanted[extra], len(packages))
     self.assertEqual(
         wanted[None] | wanted['launch'], _listed('requirements.txt')
     )

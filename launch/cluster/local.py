@@ -16,46 +16,24 @@ import sys
 
 from absl import flags
 
-from .. import programs
-from . import gpus, here, passed_on, restarts, supervising
+from . import gpus, here, passed_on, starting, supervising
 
-_NUM_WORKERS = flags.DEFINE_integer(
-    'num_workers', None, 'How many workers to start.', lower_bound=1,
-    upper_bound=1000)
-_MAX_RESTARTS = flags.DEFINE_integer(
-    'max_restarts', 3, 'How often all workers are started again after a loss.',
-    lower_bound=0, upper_bound=10**6)
-_MIN_WORKERS = flags.DEFINE_integer(
-    'min_workers', None,
-    'Go on with fewer workers, as few as that: one that was the first to go '
-    'twice at the same step is left out. Default: --num_workers.',
-    lower_bound=1, upper_bound=1000)
+flags.adopt_module_key_flags(starting)
 _LEAVE_SECS = flags.DEFINE_float(
     'leave_secs', 30.0,
     'After a loss the others end by themselves. Those that have not after so '
     'many seconds are killed.', lower_bound=0, upper_bound=1e6)
-_PROGRAM = flags.DEFINE_enum(
-    'program', 'train', passed_on.PROGRAMS, 'The program to run.')
 
 
 def main() -> int:
   """Runs the launcher; returns its exit code."""
-  number = _NUM_WORKERS.value
-  if number is None:
-    raise programs.UserError('--num_workers is missing: how many to start?')
-  least = _MIN_WORKERS.value or number
-  if least > number:
-    raise programs.UserError(
-        f'--min_workers={least}: expected at most --num_workers={number}.'
-    )
-  given = passed_on.parse(_PROGRAM.value)
-  command = [
-      sys.executable, '-m', passed_on.module_of(_PROGRAM.value), *given
-  ]
-  own = gpus.split(gpus.visible(os.environ), number)
+  policy = starting.policy()
+  module, given = starting.given()
+  own = gpus.split(gpus.visible(os.environ), starting.num_workers())
+  command = [sys.executable, '-m', module, *given]
   return supervising.run(
       here.Here(command, own, _LEAVE_SECS.value),
-      restarts.Policy(number, least, _MAX_RESTARTS.value),
+      policy,
       workdir=passed_on.workdir(),
   )
 

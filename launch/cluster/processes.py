@@ -11,10 +11,20 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO
+from typing import IO, Any, Protocol
 
 _POLL_SECS = 0.05
 _PR_SET_PDEATHSIG = 1
+
+
+class Target(Protocol):
+  """What lines are written to."""
+
+  def write(self, text: str, /) -> Any:
+    """Writes a line, with its end."""
+
+  def flush(self) -> None:
+    """Makes it seen."""
 
 
 class Workers:
@@ -28,13 +38,26 @@ class Workers:
       self,
       command: Sequence[str],
       environments: Sequence[Mapping[str, str]],
+      *,
+      first: int = 0,
+      directory: str | None = None,
+      targets: tuple[Target, Target] | None = None,
+      dies_by: int = signal.SIGTERM,
   ):
     """Starts them.
 
     Args:
       command: The command of each.
       environments: The environment of each.
+      first: The place of the first one.
+      directory: Where they are started. Default: here.
+      targets: What their lines of stdout and of stderr are written to.
+        Default: those of this process.
+      dies_by: The signal that they get when this process ends, on Linux.
     """
+    self._directory = directory
+    self._targets = targets or (sys.stdout, sys.stderr)
+    self._dies_by = dies_by
     self._processes: list[subprocess.Popen[bytes]] = []
     self._readers: list[threading.Thread] = []
     self._killed: set[int] = set()
@@ -43,7 +66,7 @@ class Workers:
       # might wait for a lock that another thread held.
       for environment in environments:
         self._start(command, environment)
-      for index, process in enumerate(self._processes):
+      for index, process in enumerate(self._processes, first):
         self._read(process, f'[{index}] '.encode())
     except BaseException:
       self.kill()
@@ -55,17 +78,18 @@ class Workers:
     self._processes.append(subprocess.Popen(
         command,
         env=environment,
+        cwd=self._directory,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=_die_with_parent(),
+        preexec_fn=_die_with_parent(self._dies_by),
     ))
 
   def _read(self, process: subprocess.Popen[bytes], mark: bytes) -> None:
     assert process.stdout and process.stderr
-    for source, target in (
-        (process.stdout, sys.stdout), (process.stderr, sys.stderr)
+    for source, target in zip(
+        (process.stdout, process.stderr), self._targets, strict=True
     ):
       reader = threading.Thread(
           target=_copy, args=(source, target, mark), daemon=True
@@ -124,7 +148,7 @@ class Workers:
       reader.join(timeout=5.0)
 
 
-def _copy(source: IO[bytes], target: IO[str], mark: bytes) -> None:
+def _copy(source: IO[bytes], target: Target, mark: bytes) -> None:
   """Copies lines, each with a mark, until their end."""
   for line in source:
     end = b'' if line.endswith(b'\n') else b'\n'
@@ -135,9 +159,9 @@ def _copy(source: IO[bytes], target: IO[str], mark: bytes) -> None:
       target.flush()
 
 
-def _die_with_parent() -> Callable[[], None] | None:
-  """Returns what makes a child get SIGTERM when its parent ends, on Linux."""
+def _die_with_parent(number: int) -> Callable[[], None] | None:
+  """Returns what sends a child a signal when its parent ends, on Linux."""
   prctl = getattr(ctypes.CDLL(None), 'prctl', None)
   if prctl is None:
     return None
-  return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+  return lambda: prctl(_PR_SET_PDEATHSIG, number)

@@ -1,6 +1,6 @@
 """Tests of launch.cluster.local, with workers that train.
 
-Covers: passed_on.
+Covers: passed_on, starting.
 """
 
 from __future__ import annotations
