@@ -62,23 +62,20 @@ def create(name: str = 'auto') -> tf.distribute.Strategy:
   checks.one_of('strategy', name, STRATEGIES)
   if name == 'multi_worker':
     return multi_worker()
-  devices = tf.config.list_logical_devices(
-      'GPU'
-  ) or tf.config.list_logical_devices('CPU')
-  names = [device.name for device in devices]
+  list_devices = tf.config.list_logical_devices
+  names = [each.name for each in list_devices('GPU') or list_devices('CPU')]
   if name == 'one_device':
     return tf.distribute.OneDeviceStrategy(names[0])
   return mirrored(names)
 
 
 def multi_worker(
-    start_timeout_s: float | None = None,
+    start_timeout_s: float = 3600.0
 ) -> tf.distribute.MultiWorkerMirroredStrategy:
   """Creates a MultiWorkerMirroredStrategy over the workers of TF_CONFIG.
 
   Args:
-    start_timeout_s: How long the workers wait for each other. Default: what
-      TensorFlow waits for, an hour.
+    start_timeout_s: How long the workers wait for each other.
 
   Returns:
     The strategy. It sums over GPUs by NCCL.
@@ -88,9 +85,9 @@ def multi_worker(
   """
   resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
   jobs = resolver.cluster_spec().as_dict()
-  if start_timeout_s is not None and jobs:
-    order = [job for job in ('chief', 'worker') if job in jobs]
-    eager_context.context().configure_coordination_service(
+  if order := [job for job in ('chief', 'worker') if job in jobs]:
+    context = eager_context.context()
+    context.configure_coordination_service(
         service_type='standalone',
         service_leader=f'/job:{order[0]}/replica:0/task:0',
         cluster_register_timeout_in_ms=int(1000 * start_timeout_s),
@@ -101,6 +98,8 @@ def multi_worker(
             for job in order
         ],
     )
+    # Else they wait for one that never joins for an hour.
+    context.coordination_service.cluster_register_with_barrier = True
   kinds = tf.distribute.experimental.CommunicationImplementation
   has_gpus = bool(tf.config.list_physical_devices('GPU'))
   return tf.distribute.MultiWorkerMirroredStrategy(

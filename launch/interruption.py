@@ -7,6 +7,7 @@ times they end the program, with one line and 128 + their number.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import threading
@@ -15,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_SIGACTION_BYTES = 1024  # More than a `struct sigaction` has anywhere.
 
 
 class Interrupted(KeyboardInterrupt):
@@ -99,13 +101,35 @@ def leave_at_once() -> None:
 
   For the time before a program is on, when there is nothing to clean up.
   """
-
-  def leave(number: int, _: FrameType | None) -> None:
-    os.write(2, f'launch: {Interrupted(number)}.\n'.encode())
-    os._exit(128 + number)
-
   for number in _caught():
-    signal.signal(number, leave)
+    signal.signal(number, _leave)
+
+
+def _leave(number: int, _: FrameType | None = None) -> None:
+  os.write(2, f'launch: {Interrupted(number)}.\n'.encode())
+  os._exit(128 + number)
+
+
+@contextlib.contextmanager
+def withheld() -> Iterator[None]:
+  """Keeps signals from a block, and from the threads that begin in it.
+
+  For calls that would take them: TensorFlow sets a handler of its own for
+  SIGTERM when it joins workers. At the end of the block signals have their
+  former handlers, and those that came meanwhile come.
+  """
+  sigaction = ctypes.CDLL(None).sigaction
+  before = {}
+  for number in SIGNALS:
+    before[number] = ctypes.create_string_buffer(_SIGACTION_BYTES)
+    sigaction(int(number), None, before[number])
+  mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+  try:
+    yield
+  finally:
+    for number, handler in before.items():
+      sigaction(int(number), handler, None)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 @contextlib.contextmanager

@@ -163,6 +163,8 @@ def import_tensorflow() -> Any:
     os.dup2(notes.fileno(), 2)
     if 'tensorflow' not in sys.modules:
       stack.enter_context(_quick_import())
+      # Its threads are to leave signals to the main one for good.
+      stack.enter_context(interruption.withheld())
     try:
       import tensorflow as tf
     except Exception:

@@ -32,6 +32,8 @@ _LOST_WORKER = (
     tf.errors.UnavailableError,
     tf.errors.UnknownError,
 )
+# How long one that met the others a moment ago may take to join them.
+_JOIN_SECS = 60.0
 # Others that ask later would take a worker that leaves at once for a lost one.
 _LINGER_SECS = 1.0
 
@@ -66,7 +68,9 @@ def begin(
     everything = meeting.meet(members, told, timeout_s=timeout_s)
     agreement.check(members, everything)
   try:
-    _begun[members] = distribution.multi_worker(timeout_s)
+    # Not heard meanwhile: it is one call, in which no other code runs.
+    with interruption.withheld():
+      _begun[members] = distribution.multi_worker(min(timeout_s, _JOIN_SECS))
   except tf.errors.OpError as error:
     own, gone = members.name(members.index), peers.gone(members)
     if not gone:

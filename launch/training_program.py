@@ -288,6 +288,8 @@ def _finish(
       directory.write_report(
           scored.report.figures if scored else {}, training.monitor.metric
       )
+    except OSError:  # As on a full disk: made again with the next start.
+      raise
     except Exception as error:  # Plots are no reason to lose a run.
       say(f'report/ is not complete: {programs.reason(error)}')
   # Last: where it is, the next start finds nothing left to do.

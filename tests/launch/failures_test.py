@@ -62,12 +62,23 @@ class FailingMachineTest(_TestCase):
 
   def test_plots_are_no_reason_to_lose_a_result(self):
     with mock.patch.object(
-        workdir.Workdir, 'write_report', side_effect=OSError('full\ndisk')
+        workdir.Workdir, 'write_report', side_effect=ValueError('no\nfont')
     ):
       ended = runs.train(self.workdir)
     self.assertEqual((ended.code, ended.err), (0, ''))
-    self.assertIn('report/ is not complete: full\n', ended.out)
+    self.assertIn('report/ is not complete: no\n', ended.out)
     self.assertEqual(runs.digest(self.workdir), runs.digest(runs.finished()))
+
+  def test_plots_that_find_the_disk_full_are_made_again(self):
+    full = OSError(errno.ENOSPC, 'No space left on device')
+    with mock.patch.object(workdir.Workdir, 'write_report', side_effect=full):
+      ended = runs.train(self.workdir)
+    self.assertEqual(ended.code, 1)
+    self.assertIn('left on device; step 40 of 40 is saved. Once', ended.err)
+    self.assertFalse((self.workdir / 'result.json').exists())
+    ended = runs.train(self.workdir)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertTrue((self.workdir / 'report' / 'curves.png').exists())
 
   def test_a_run_that_is_killed_in_its_plots_makes_them_again(self):
     with mock.patch.object(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import pathlib
+import signal
+import time
 from unittest import mock
 
 import tensorflow as tf
@@ -12,6 +15,8 @@ from core import workers
 from launch import devices, interruption, programs, together
 from launch.cluster import members, peers
 from pipelines import errors
+from tests.launch import runs
+from tests.launch import workers as worker_processes
 
 _TWO = members.Members(('a:1', 'b:1'), 0)
 
@@ -23,6 +28,40 @@ def _several(other):
       members_of=lambda _: _TWO,
       workers=mock.Mock(texts=lambda _, text: [text, json.dumps(other)]),
   )
+
+_IS_LOST = """
+import os
+from launch import programs
+programs.import_tensorflow()
+from core import distribution
+from launch import train
+distribution.multi_worker = lambda _: os._exit(137)
+train.program()
+"""
+_SIGNALLED = """
+import os, signal, time
+from launch import programs
+programs.import_tensorflow()
+from core import distribution
+from launch import interruption
+signal.signal(signal.SIGTERM, lambda number, _: print('heard', number))
+with interruption.withheld():
+  distribution.multi_worker(30.0)
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(0.5)
+"""
+_SAYS_SO = """
+from launch import programs
+programs.import_tensorflow()
+from core import distribution
+from launch import train
+begin = distribution.multi_worker
+def says_so(timeout_s):
+  print('TensorFlow waits', flush=True)
+  return begin(timeout_s)
+distribution.multi_worker = says_so
+train.program()
+"""
 
 
 class AgreeingTest(parameterized.TestCase):
@@ -88,6 +127,50 @@ class AgreeingTest(parameterized.TestCase):
     ):
       pass
     self.assertEqual(caught.exception.number, 15)
+
+
+class StartTest(absltest.TestCase):
+  """Of two workers, one is lost after the meeting, before it joins."""
+
+  def _lost_at_the_start(self, after_s, number=0):
+    self.workdir = pathlib.Path(runs.scratch(self), 'run')
+    flags = runs.arguments(
+        runs.config(workdir=str(self.workdir), start_timeout=8.0)
+    )
+    chief, other = worker_processes.environments(2)
+    process = runs.start_python('-c', _SAYS_SO, *flags, environment=chief)
+    with runs.ending(process):
+      lost = runs.finish(
+          runs.start_python('-c', _IS_LOST, *flags, environment=other)
+      )
+      self.assertEqual(lost.code, 137, lost)
+      self.assertEqual(process.stdout.readline(), 'TensorFlow waits\n')
+      time.sleep(after_s)
+      if number:
+        process.send_signal(number)
+      return runs.finish(process, timeout_s=60)
+
+  def test_it_is_named(self):
+    ended = self._lost_at_the_start(0.0)
+    self.assertEqual(ended.code, 1)
+    self.assertRegex(
+        ended.err, r'worker 0 \(.*\) lost worker 1 \(.*\) at the start'
+    )
+
+  def test_a_signal_is_not_lost(self):
+    """TensorFlow, which waits for the other, would take it for itself."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+      ended = self._lost_at_the_start(2.0, number)
+      self.assertEqual((ended.code, ended.out), (128 + number, ''), ended)
+      self.assertIn(f'interrupted by {number.name}; give', ended.err)
+      self.assertFalse((self.workdir / 'config.json').exists())
+
+  def test_signals_are_heard_once_it_has_joined(self):
+    [alone] = worker_processes.environments(1)
+    ended = runs.finish(
+        runs.start_python('-c', _SIGNALLED, environment=alone), timeout_s=60
+    )
+    self.assertEqual((ended.code, ended.out), (0, 'heard 15\n'), ended)
 
 
 class LostWorkersTest(parameterized.TestCase):
