@@ -204,9 +204,12 @@ class Checkpointer:
   def close(self) -> None:
     """Waits until what was saved is complete, and ends the thread.
 
-    Errors are those of `poll`; a later `save` begins another thread.
+    Clears what a process left that was killed after its last save. Errors are
+    those of `poll`; a later `save` begins another thread.
     """
     self._background.close()
+    if self._is_chief:
+      shutil.rmtree(self._scratch, ignore_errors=True)
 
   def restore(self, path: str | None = None) -> str | None:
     """Restores all variables, from the newest whole checkpoint or a given one.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from core import checkpoint_manifests
+
 from . import (
   building,
   checksums,
@@ -219,6 +221,10 @@ def go_on(
   ]
   if training.restored:
     notes.append(f'resumed from {training.restored}')
+    if not checkpoint_manifests.has(training.restored):
+      notes[-1] += (
+          ', which has no manifest: checked by what TensorFlow keeps alone'
+      )
   else:
     notes.append('no checkpoint was saved before; the run begins anew')
   if changes:

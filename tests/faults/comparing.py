@@ -6,6 +6,7 @@ import itertools
 import json
 import pathlib
 import struct
+from collections.abc import Set
 from typing import Any
 
 from core import checkpoint_files
@@ -37,12 +38,15 @@ class Differences:
       self.where.append(f'{where}: {bits} bits')
 
 
-def runs(reference: pathlib.Path, run: pathlib.Path) -> Differences:
+def runs(
+    reference: pathlib.Path, run: pathlib.Path, removed: Set[str] = frozenset()
+) -> Differences:
   """Compares two finished runs.
 
   Args:
     reference: The work directory of the unbroken one.
     run: That of the other.
+    removed: Names of files that the other may lack.
 
   Returns:
     What differs: the last and the best checkpoint, the rows of metrics, the
@@ -51,7 +55,8 @@ def runs(reference: pathlib.Path, run: pathlib.Path) -> Differences:
   found = Differences()
   for folder in ('checkpoints', 'checkpoints/best'):
     one, other = newest(reference / folder), newest(run / folder)
-    found.add(f'{folder}, names', list(one), list(other))
+    names = [name for name in one if name in other or name not in removed]
+    found.add(f'{folder}, names', names, list(other))
     for name in one.keys() & other.keys():
       if '.data-' in name:
         found.add(f'{folder}/{name}', one[name].read_bytes(),

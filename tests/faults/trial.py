@@ -129,6 +129,7 @@ class Trial:
     self.reference = kept.of(case, program)
     self.hurts: list[Hurt] = []
     self.problems: list[str] = []
+    self.removed: set[str] = set()  # Names of files that need not come back.
     self._num_starts = 0
     self._num_events = 0
     mine = self.reference.place.folder
@@ -279,7 +280,7 @@ class Trial:
     """Compares what there is with what an unbroken program makes."""
     unbroken = self.reference.place
     if self.program == 'train':
-      return comparing.runs(unbroken.run, self.run)
+      return comparing.runs(unbroken.run, self.run, self.removed)
     return comparing.targets(self.program, unbroken.folder, self.place.folder)
 
   def check_left(self) -> None:

@@ -96,6 +96,16 @@ class FailingMachineTest(_TestCase):
         runs.result(self.workdir)['test'], runs.result(runs.finished())['test']
     )
 
+  def test_a_checkpoint_that_lost_its_manifest_is_told(self):
+    shutil.copytree(runs.finished(), self.workdir)
+    (self.workdir / 'result.json').unlink()
+    newest = self.workdir / 'checkpoints' / 'ckpt-40'
+    newest.with_suffix('.manifest.json').unlink()
+    ended = runs.train(self.workdir)
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertIn(f'resumed from {newest}, which has no manifest', ended.out)
+    self.assertEqual(runs.digest(self.workdir), runs.digest(runs.finished()))
+
   def test_the_work_directory_is_removed(self):
     def remove(hook, step):
       shutil.rmtree(self.workdir)
