@@ -69,6 +69,10 @@ class KeepBest:
       self.state['step'].assign(step)
       self._copies = self._checkpointer.copy()
 
+  def close(self) -> None:
+    """Waits for what is being written."""
+    self._checkpointer.close()
+
   def before_save(self) -> None:
     """Writes what was copied; a reader sees the best before or this one."""
     if self._copies:
