@@ -167,19 +167,21 @@ def _run(
     if resumed:
       notes = resuming.go_on(directory, resumed, training)
     else:
-      stack.enter_context(directory.locked(say))
-      if is_chief and directory.exists():
-        raise programs.UserError(
-            f'--workdir={directory.path}: another process began a run here '
-            'meanwhile; start again to go on with it.'
+      with together.agreeing(scope) as told:
+        stack.enter_context(directory.locked(say))
+        if is_chief and directory.exists():
+          raise programs.UserError(
+              f'--workdir={directory.path}: another process began a run here '
+              'meanwhile; start again to go on with it.'
+          )
+        directory.config_file.write(
+            experiment.config,
+            experiment.data,
+            recorded.sources(config),
+            training.initial.to_json() if training.initial else None,
+            data_files.stamp(config),
         )
-      directory.config_file.write(
-          experiment.config,
-          experiment.data,
-          recorded.sources(config),
-          training.initial.to_json() if training.initial else None,
-          data_files.stamp(config),
-      )
+        told['--workdir'] = 'this run' if directory.appears() else 'no run'
     if is_chief:
       directory.config_file.note_shape(
           training.now.step,
@@ -196,9 +198,8 @@ def _run(
       say(f'Interrupted: {saved}.')
       raise interruption.Saved(number, saved)
     values = _finish(training, directory, say, started, compilations)
-    return results.Result(
-        training.state, values, str(directory.path), training.now.stopped
-    )
+    path, stopped = str(directory.path), training.now.stopped
+    return results.Result(training.state, values, path, stopped)
 
 
 def _result(

@@ -8,7 +8,9 @@ it is deleted or emptied before the first new checkpoint is saved.
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -23,6 +25,8 @@ from . import (
   programs,
   starts,
 )
+
+_APPEAR_SECS = 60.0
 
 
 def of_run(path: str | None, *, is_chief: bool = True) -> Workdir:
@@ -100,6 +104,20 @@ class Workdir:
           f'config.json is missing; {json_files.COPY}.'
       )
     return False
+
+  def appears(self) -> bool:
+    """Returns whether a run that the chief has begun can be seen from here.
+
+    File systems of a network may show it to other workers after a while.
+    """
+    deadline = time.monotonic() + _APPEAR_SECS
+    while not self.config_file.exists() and time.monotonic() < deadline:
+      time.sleep(0.1)
+      # So that what was not there is looked for anew.
+      with contextlib.suppress(OSError):
+        os.listdir(self.path.parent)
+        os.listdir(self.path)
+    return self.config_file.exists()
 
   @contextlib.contextmanager
   def locked(

@@ -30,6 +30,14 @@ def run(main: Callable[[], int | None]) -> None:
   _given[:] = sys.argv[at + 1 :]
   del sys.argv[at:]
   _own[:] = about.own_flags(main.__module__)
+  for argument in sys.argv[1:] if not _given else ():
+    name = argument.removeprefix('--').partition('=')[0]
+    if argument.startswith('--') and name not in flags.FLAGS:
+      sys.exit(programs.fail(
+          f'--{name} is no flag of this program; those of the program that it '
+          'starts go behind --, as in `--num_workers=2 -- --workdir=DIR`.',
+          programs.UserError.exit_code,
+      ))
   programs.run(main)
 
 

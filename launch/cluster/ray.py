@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -24,7 +25,7 @@ from typing import Any
 
 from absl import flags
 
-from .. import programs
+from .. import interruption, programs
 from . import here, passed_on, ray_workers, starting, supervising
 
 flags.adopt_module_key_flags(starting)
@@ -75,7 +76,9 @@ class OnRay:
     while fitting.is_on() and not signals.kills:
       if signals.number != told:
         told = signals.number
-        ray.get(desk.send.remote(told))
+        if not ray.get(desk.send.remote(told)):
+          programs.note('no worker was on yet: there is nothing to save.')
+          signals.kills = True
       _print(ray.get(desk.lines.remote()))
       time.sleep(_POLL_SECS)
     _print(ray.get(desk.lines.remote()))
@@ -166,6 +169,30 @@ def _connect() -> None:
   paths = [os.environ.get('PYTHONPATH', '')]
   if not __name__.startswith('quatrain.'):
     paths.insert(0, root)
+  before = {each: signal.getsignal(each) for each in interruption.SIGNALS}
+  programs.note('connecting to Ray; the first lines take up to a minute.')
+  try:
+    _init(paths)
+  except SystemExit as error:  # Ray ends a program so, with the number alone.
+    if error.code in interruption.SIGNALS:
+      raise interruption.Interrupted(int(error.code)) from error
+    raise
+  finally:
+    for each, handler in before.items():
+      signal.signal(each, handler)
+  has = ray.cluster_resources()
+  number = starting.num_workers()
+  for name, of_each in (('CPU', _CPUS.value), ('GPU', _GPUS.value)):
+    if (wanted := of_each * number) > has.get(name, 0):
+      programs.note(
+          f'{number} workers take {wanted:g} {name}s, and Ray has '
+          f'{has.get(name, 0):g}: waiting for more.'
+      )
+
+
+def _init(paths: list[str]) -> None:
+  import ray
+
   ray.init(
       address=_ADDRESS.value,
       log_to_driver=False,  # The lines of the workers come by the desk.
@@ -175,14 +202,6 @@ def _connect() -> None:
           'env_vars': {'PYTHONPATH': os.pathsep.join(filter(None, paths))}
       },
   )
-  has = ray.cluster_resources()
-  number = starting.num_workers()
-  for name, of_each in (('CPU', _CPUS.value), ('GPU', _GPUS.value)):
-    if (wanted := of_each * number) > has.get(name, 0):
-      programs.note(
-          f'{number} workers take {wanted:g} {name}s, and Ray has '
-          f'{has.get(name, 0):g}: waiting for more.'
-      )
 
 
 def main() -> int:

@@ -33,6 +33,7 @@ class Desk:
     self._first: list[int | None] | None = None
     self._lines: list[tuple[str, str]] = []
     self._number = 0
+    self._is_on = False
 
   def tell(self, lines: list[tuple[str, str]]) -> int:
     """Takes lines of a worker; returns the signal to send to it, or 0.
@@ -40,6 +41,7 @@ class Desk:
     Args:
       lines: Each with its stream, 'stdout' or 'stderr'.
     """
+    self._is_on = True
     self._lines += lines
     return self._number
 
@@ -49,9 +51,10 @@ class Desk:
     if code and self._first is None:
       self._first = list(self._codes)
 
-  def send(self, number: int) -> None:
-    """Asks for a signal to be sent to all workers."""
+  def send(self, number: int) -> bool:
+    """Asks for a signal to be sent to all; returns whether any is on."""
     self._number = number
+    return self._is_on
 
   def lines(self) -> list[tuple[str, str]]:
     """Returns the lines that were not returned yet."""

@@ -90,6 +90,14 @@ def main() -> int:
           f'--{flag.name}={flag.value}: expected a-z, 0-9 and -, beginning '
           f'with a letter, {_MAX_NAME} characters at most.'
       )
+  if re.search(r'\s', image) or not image:
+    raise programs.UserError(
+        f'--image={image}: expected the name of an image, without spaces.'
+    )
+  if not os.path.isabs(_MOUNT_PATH.value):
+    raise programs.UserError(
+        f'--mount_path={_MOUNT_PATH.value}: expected a path from / on.'
+    )
   job = manifests.Job(
       name=_NAME.value,
       image=image,

@@ -94,7 +94,7 @@ class Policy:
         True,
         without,
         f'the second time at this step: going on with {self._num_workers} '
-        f'workers, without it ({count})',
+        f'worker{"s" * (self._num_workers > 1)}, without it ({count})',
     )
 
 

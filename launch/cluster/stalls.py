@@ -95,7 +95,8 @@ class Watch:
           f'{own} {message}; mend that, or give it longer by '
           '--collective_timeout, and start all of them again.'
       )
-      self._end()
+      # Who keeps others waiting is the first to go: a launcher looks at that.
+      self._end(_RAISE_SECS if is_waiting else 0.0)
       return
 
   def _awaited(self) -> str:
@@ -126,12 +127,12 @@ class Watch:
       return True
     return False
 
-  def _end(self) -> None:
-    """Makes collectives raise; ends the process if that does not help."""
+  def _end(self, raise_secs: float) -> None:
+    """Makes collectives raise; ends the process if they have not in time."""
     eager_context.context().abort_collective_ops(
         tf.errors.DEADLINE_EXCEEDED, self.message
     )
-    if not self._is_over.wait(_RAISE_SECS):
+    if not self._is_over.wait(raise_secs):
       programs.fail(self.message, programs.Failure.exit_code)
       sys.stdout.flush()
       sys.stderr.flush()

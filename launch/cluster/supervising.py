@@ -109,13 +109,15 @@ def run(job: Job, policy: restarts.Policy, *, workdir: str | None) -> int:
       if signals.number:
         code = 128 + signals.number
         return code if code in ended.codes or signals.kills else 1
-      failure = restarts.Failure(
-          ended.codes[ended.worker], ended.worker, restarts.last_step(workdir)
-      )
+      code = ended.codes[ended.worker]
+      at, step = '', None
+      if code != programs.UserError.exit_code:
+        step = restarts.last_step(workdir)
+        at = f' at step {step}' if step else ' before the first row'
+      failure = restarts.Failure(code, ended.worker, step)
       decision = policy.decide(failure)
-      at = f'at step {failure.step}' if failure.step else 'before the first row'
       programs.note(
-          f'worker {ended.worker} of {len(ended.codes)} {ended.what} {at}, '
+          f'worker {ended.worker} of {len(ended.codes)} {ended.what}{at}, '
           f'after {time.monotonic() - started:.0f} s; {decision.reason}.'
       )
       if not decision.again:

@@ -126,6 +126,21 @@ class WorkersTest(absltest.TestCase):
             r'0 .*, none at worker 1'
         )
 
+  def test_a_directory_that_is_not_shared_ends_all_at_the_start(self):
+    """Of a new run, as on a node where the file system is not mounted."""
+    own = ([], [f'--workdir={self.root}/elsewhere'])
+    processes = workers.start(
+        self.workdir, runs.config(num_steps=5), own=own
+    )
+    with runs.ending(*processes):
+      for ended in map(runs.finish, processes):
+        self.assertEqual(ended.code, 2, ended.err)
+        self.assertRegex(
+            ended.err, r'differ in --workdir: this run at worker 0 .*, no run '
+            r'at worker 1',
+        )
+    self.assertFalse((self.workdir / 'metrics.jsonl').exists())
+
   @pytest.mark.slow
   def test_one_that_does_not_come(self):
     config = runs.config(num_steps=5)

@@ -129,8 +129,18 @@ class LocalTest(parameterized.TestCase):
        "flag 'max_restarts'"),
   )
   def test_a_mistake_costs_one_line(self, own, given, message):
+    self._check_mistake((*own, '--', *given), message)
+
+  @parameterized.parameters('--workdir=run', '--seed')
+  def test_flags_before_the_dashes(self, flag):
+    name = flag.partition('=')[0]
+    self._check_mistake(
+        ('--num_workers=2', flag), f'{name} is no flag of this program; those'
+    )
+
+  def _check_mistake(self, arguments, message):
     ended = runs.finish(
-        runs.start_python('-m', 'launch.cluster.local', *own, '--', *given)
+        runs.start_python('-m', 'launch.cluster.local', *arguments)
     )
     self.assertEqual((ended.code, ended.out), (2, ''), ended)
     self.assertLen(ended.err.splitlines(), 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from absl.testing import absltest, parameterized
 
@@ -41,6 +42,10 @@ class StallsTest(parameterized.TestCase):
     }
     with runs.ending(*(each for pair in pairs.values() for each in pair)):
       for (who, _), pair in pairs.items():
+        while None is pair[0].poll() is pair[1].poll():
+          time.sleep(0.02)
+        # The first to go, which is whom a launcher leaves out.
+        self.assertIsNotNone(pair[who].poll())
         ends = list(map(runs.finish, pair))
         for index, ended in enumerate(ends):
           self.assertEqual(ended.code, 1, ends)

@@ -99,7 +99,7 @@ class SupervisingTest(parameterized.TestCase):
       self.assertRegex(address, r'^localhost:\d+$')
 
   @parameterized.parameters(
-      ('end(2)', 2, 1, 'ended with exit code 2 before the first row'),
+      ('end(2)', 2, 1, 'worker 0 of 2 ended with exit code 2, after'),
       ('end(1, of=1)', 1, 2, 'the second time at this step'),
       ('end(-9, of=1)', 1, 2, 'worker 1 of 2 was ended by SIGKILL'),
       ('row(start); end(1)', 1, 4, '--max_restarts=3'),
