@@ -222,9 +222,7 @@ def go_on(
   if training.restored:
     notes.append(f'resumed from {training.restored}')
     if not checkpoint_manifests.has(training.restored):
-      notes[-1] += (
-          ', which has no manifest: checked by what TensorFlow keeps alone'
-      )
+      notes.append('it has no manifest: checked by what TensorFlow keeps alone')
   else:
     notes.append('no checkpoint was saved before; the run begins anew')
   if changes:
