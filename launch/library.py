@@ -20,8 +20,8 @@ import tensorflow as tf
 
 from pipelines import datasets
 
-from . import config as config_lib
 from . import (
+  about,
   evaluation,
   finished_run,
   predicting,
@@ -31,6 +31,7 @@ from . import (
   typed_json,
   unseen,
 )
+from . import config as config_lib
 from . import inputs as inputs_lib
 
 Config = config_lib.Config
@@ -179,6 +180,7 @@ def run(
     changes['dataset'] = _of_config('dataset', dataset)
   if not config.workdir:
     changes['workdir'] = tempfile.mkdtemp(prefix='quatrain-')
+  about.require('launch')
   return training_program.run(dataclasses.replace(config, **changes))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib.util
 import pathlib
 import shutil
 import signal
@@ -95,6 +96,20 @@ class FailingMachineTest(_TestCase):
     self.assertEqual(
         runs.result(self.workdir)['test'], runs.result(runs.finished())['test']
     )
+
+  def test_a_package_of_the_extra_that_is_missing_is_told_at_once(self):
+    find = importlib.util.find_spec
+    with mock.patch.object(
+        importlib.util, 'find_spec',
+        lambda name: None if name == 'tensorboard' else find(name),
+    ):
+      ended = runs.call('train', f'--workdir={self.workdir}')
+    self.assertEqual((ended.code, ended.out), (2, ''))
+    self.assertRegex(
+        ended.err, r"^\S+: No module named 'tensorboard'; pip install "
+        r"'quatrain\[launch\]' brings it\.\n$",
+    )
+    self.assertFalse(self.workdir.exists())
 
   def test_a_checkpoint_that_lost_its_manifest_is_told(self):
     shutil.copytree(runs.finished(), self.workdir)
