@@ -98,7 +98,7 @@ def multi_worker(
             for job in order
         ],
     )
-    # Else they wait for one that never joins for an hour.
+    # Without it, one that never joins is waited for beyond that time.
     context.coordination_service.cluster_register_with_barrier = True
   kinds = tf.distribute.experimental.CommunicationImplementation
   has_gpus = bool(tf.config.list_physical_devices('GPU'))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import pathlib
 import re
@@ -25,19 +24,6 @@ def how_to_get(package: str | None) -> str:
     if package in packages:
       return f"; pip install 'quatrain[{extra}]' brings it"
   return ''
-
-
-def require(extra: str) -> None:
-  """Checks that what an extra brings is there, before it is needed.
-
-  Raises:
-    ModuleNotFoundError: If a package of it is not.
-  """
-  for package in EXTRAS[extra]:
-    if importlib.util.find_spec(package) is None:
-      raise ModuleNotFoundError(
-          f'No module named {package!r}{how_to_get(package)}', name=package
-      )
 
 
 def version() -> str:

@@ -170,7 +170,7 @@ class Evaluator:
         number = self._calls.agree(seconds, size, interrupted.signal)
         if int(some) < size:  # A loss is not finite.
           break
-        if number:  # Even if nothing is left: else others would go on.
+        if number:  # After the last call too: the others would go on.
           raise interruption.InEvaluation(number)
     return sums, taken
 

@@ -101,13 +101,13 @@ def leave_at_once() -> None:
 
   For the time before a program is on, when there is nothing to clean up.
   """
+
+  def leave(number: int, _: FrameType | None) -> None:
+    os.write(2, f'launch: {Interrupted(number)}.\n'.encode())
+    os._exit(128 + number)
+
   for number in _caught():
-    signal.signal(number, _leave)
-
-
-def _leave(number: int, _: FrameType | None = None) -> None:
-  os.write(2, f'launch: {Interrupted(number)}.\n'.encode())
-  os._exit(128 + number)
+    signal.signal(number, leave)
 
 
 @contextlib.contextmanager

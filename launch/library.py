@@ -20,8 +20,8 @@ import tensorflow as tf
 
 from pipelines import datasets
 
+from . import config as config_lib
 from . import (
-  about,
   evaluation,
   finished_run,
   predicting,
@@ -31,7 +31,6 @@ from . import (
   typed_json,
   unseen,
 )
-from . import config as config_lib
 from . import inputs as inputs_lib
 
 Config = config_lib.Config
@@ -180,7 +179,6 @@ def run(
     changes['dataset'] = _of_config('dataset', dataset)
   if not config.workdir:
     changes['workdir'] = tempfile.mkdtemp(prefix='quatrain-')
-  about.require('launch')
   return training_program.run(dataclasses.replace(config, **changes))
 
 

@@ -110,8 +110,7 @@ def call(main: Callable[[], int | None]) -> int:
   except ModuleNotFoundError as error:
     if not (remedy := about.how_to_get(error.name)):
       raise
-    text = str(error).removesuffix(remedy)
-    return fail(f'{text}{remedy}.', UserError.exit_code)
+    return fail(f'{error}{remedy}.', UserError.exit_code)
   except OSError as error:  # As on a full disk.
     return fail(f'{reason(error)}.', Failure.exit_code)
   except Exception as error:

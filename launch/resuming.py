@@ -222,7 +222,7 @@ def go_on(
   if training.restored:
     notes.append(f'resumed from {training.restored}')
     if not checkpoint_manifests.has(training.restored):
-      notes.append('it has no manifest: checked by what TensorFlow keeps alone')
+      notes.append('it has no manifest; only TensorFlow compared its checksums')
   else:
     notes.append('no checkpoint was saved before; the run begins anew')
   if changes:

@@ -12,7 +12,7 @@ drops each --optimizer_arg of the one that it replaces, and so with the others.
 
 from __future__ import annotations
 
-from . import about, compilation_cache, programs
+from . import compilation_cache, programs
 from . import config as config_lib
 
 config_lib.define_flags()
@@ -23,7 +23,6 @@ def main() -> int:
   config = config_lib.Config.from_flags()
   if not config.workdir:
     raise programs.UserError('--workdir is missing: name a directory for it.')
-  about.require('launch')
   cache = compilation_cache.prepare(
       config.global_batch_size, config.compilation_cache_dir
   )

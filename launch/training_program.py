@@ -18,6 +18,7 @@ from . import (
   building,
   data_files,
   devices,
+  extras,
   init_from,
   interruption,
   loop,
@@ -58,6 +59,7 @@ def run(
     Saved: If a signal interrupts it, once what it has trained is saved.
   """
   started = time.monotonic()
+  extras.require('launch')
   try:
     experiment_lib.check_names(config)
   except ValueError as error:
@@ -74,9 +76,8 @@ def run(
   )
   with together.lost_workers(scope, config.collective_timeout):
     # What was chosen is kept: a run must not change it on another machine.
-    config = dataclasses.replace(
-        config, precision=precision.choose(config.precision, scope)
-    )
+    chosen = precision.choose(config.precision, scope)
+    config = dataclasses.replace(config, precision=chosen)
     return _run(config, scope, needs_state, started, compilations)
 
 
@@ -189,8 +190,7 @@ def _run(
           scope.num_replicas_in_sync,
       )
     say(opening.describe(experiment, dataset, scope, training, notes))
-    number = training.run()
-    if number:
+    if number := training.run():
       saved = (
           f'saved step {training.now.step} of {experiment.num_steps}; the same '
           'command goes on from there'

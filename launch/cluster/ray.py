@@ -72,18 +72,19 @@ class OnRay:
 
     desk = ray.remote(num_cpus=0)(ray_workers.Desk).remote(self._num_workers)
     fitting = _Fitting(self._trainer({**self._settings, 'desk': desk}))
-    told = 0
-    while fitting.is_on() and not signals.kills:
+    told, kills = 0, False
+    while fitting.is_on() and not kills:
       if signals.number != told:
         told = signals.number
         if not ray.get(desk.send.remote(told)):
           programs.note('no worker was on yet: there is nothing to save.')
-          signals.kills = True
+          kills = True
+      kills = kills or signals.kills
       _print(ray.get(desk.lines.remote()))
       time.sleep(_POLL_SECS)
     _print(ray.get(desk.lines.remote()))
     codes, first = ray.get(desk.codes.remote())
-    if signals.kills:
+    if kills:
       ray.shutdown()  # With all that was started on it.
       return supervising.Ended(
           [128 + signals.number] * self._num_workers, 0, 'was killed'
@@ -204,6 +205,12 @@ def _init(paths: list[str]) -> None:
   )
 
 
+def _disconnect() -> None:
+  import ray
+
+  ray.shutdown()
+
+
 def main() -> int:
   """Runs the launcher; returns its exit code."""
   policy = starting.policy()
@@ -226,7 +233,7 @@ def main() -> int:
         OnRay(settings, starting.num_workers()), policy, workdir=workdir
     )
   finally:
-    sys.modules['ray'].shutdown()
+    _disconnect()
     shutil.rmtree(storage, ignore_errors=True)
 
 

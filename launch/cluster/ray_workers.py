@@ -16,7 +16,7 @@ from typing import Any
 from . import processes
 
 _POLL_SECS = 0.5
-# Of Ray and its Tensorflow backend, for the code that they call themselves.
+# Set by Ray Train, and read by no program of ours.
 _NOT_OURS = ('TF_USE_LEGACY_KERAS',)
 
 

@@ -1,4 +1,7 @@
-"""What ends a run from outside: full disks, lost directories, signals."""
+"""What ends a run from outside: full disks, lost directories, signals.
+
+Covers: extras.
+"""
 
 from __future__ import annotations
 
@@ -118,7 +121,7 @@ class FailingMachineTest(_TestCase):
     newest.with_suffix('.manifest.json').unlink()
     ended = runs.train(self.workdir)
     self.assertEqual((ended.code, ended.err), (0, ''))
-    self.assertIn(f'resumed from {newest}\nit has no manifest: ', ended.out)
+    self.assertIn(f'resumed from {newest}\nit has no manifest; ', ended.out)
     self.assertEqual(runs.digest(self.workdir), runs.digest(runs.finished()))
 
   def test_the_work_directory_is_removed(self):

@@ -29,6 +29,7 @@ def _several(other):
       workers=mock.Mock(texts=lambda _, text: [text, json.dumps(other)]),
   )
 
+
 _IS_LOST = """
 import os
 from launch import programs

@@ -42,7 +42,7 @@ class StallsTest(parameterized.TestCase):
     }
     with runs.ending(*(each for pair in pairs.values() for each in pair)):
       for (who, _), pair in pairs.items():
-        while None is pair[0].poll() is pair[1].poll():
+        while all(each.poll() is None for each in pair):
           time.sleep(0.02)
         # The first to go, which is whom a launcher leaves out.
         self.assertIsNotNone(pair[who].poll())
