@@ -12,8 +12,8 @@ import tensorflow as tf
 from core import distribution
 
 NUM_DEVICES = 3
-# Stands for two replicas that add up by TensorFlow's collectives.
-COLLECTIVE = -2
+# Two replicas add up as GPUs and workers do, three on one of the devices.
+COLLECTIVE = 2
 
 
 def _configure() -> None:
@@ -24,24 +24,21 @@ def _configure() -> None:
     )
 
 
+@functools.cache
 def mirrored(num_replicas: int) -> tf.distribute.MirroredStrategy:
-  """Returns a MirroredStrategy over the first logical CPU devices.
+  """Returns the process's MirroredStrategy over the first logical CPU devices.
+
+  Two replicas add up by TensorFlow's collectives, as GPUs and workers do, other
+  numbers as CPU devices do by default: what holds on both holds on either path.
+  There is one strategy per size, since collectives of two would get mixed up.
 
   Args:
-    num_replicas: How many devices; COLLECTIVE for two that add up as GPUs and
-      workers do, by collectives.
+    num_replicas: The number of devices, at most NUM_DEVICES.
   """
+  devices = [f'CPU:{index}' for index in range(num_replicas)]
   if num_replicas == COLLECTIVE:
-    return _collective()
-  return distribution.mirrored(
-      [f'CPU:{index}' for index in range(num_replicas)]
-  )
-
-
-@functools.cache
-def _collective() -> tf.distribute.MirroredStrategy:
-  """Makes the one of this process: collectives of two would get mixed up."""
-  return tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
+    return tf.distribute.MirroredStrategy(devices)
+  return distribution.mirrored(devices)
 
 
 _configure()

@@ -116,7 +116,7 @@ def _operations(function):
 
 class ReductionTest(parameterized.TestCase):
 
-  @parameterized.parameters(1, 2, 3, virtual_devices.COLLECTIVE)
+  @parameterized.parameters(1, 2, 3)
   def test_all_reduce_sums_a_nest(self, num_replicas):
     strategy = virtual_devices.mirrored(num_replicas)
 
@@ -142,7 +142,7 @@ class ReductionTest(parameterized.TestCase):
     for each in strategy.experimental_local_results(results['a']):
       self.assertEqual(float(each), total)
 
-  @parameterized.parameters(2, virtual_devices.COLLECTIVE)
+  @parameterized.parameters(2, 3)
   def test_each_call_is_of_one_dtype(self, num_replicas):
     strategy = virtual_devices.mirrored(num_replicas)
     calls = []
@@ -160,11 +160,11 @@ class ReductionTest(parameterized.TestCase):
           lambda: strategy.run(lambda: distribution.all_reduce_sum(values))
       )()
     sums = distribution.first_replica(strategy, sums)
-    self.assertEqual([float(total) for total in sums], [3, 4, 6, 9, 12, 14])
+    self.assertEqual([float(total) for total in sums], [num_replicas * value for value in values])
     self.assertEqual(sums[-1].dtype, tf.int32)
-    for replica in (0, 1):  # Both call once for each dtype, in their order.
+    for replica in range(num_replicas):  # All call once for each dtype, in their order.
       self.assertEqual(
-          calls[replica::2],
+          calls[replica::num_replicas],
           [[tf.float32] * 2, [tf.int64] * 3, [tf.float64]],
       )
 
@@ -222,7 +222,7 @@ class ReductionTest(parameterized.TestCase):
 
 class AllStackTest(parameterized.TestCase):
 
-  @parameterized.parameters(1, 2, 3, virtual_devices.COLLECTIVE)
+  @parameterized.parameters(1, 2, 3)
   def test_values_and_gradients(self, num_replicas):
     strategy = virtual_devices.mirrored(num_replicas)
     num_replicas = strategy.num_replicas_in_sync
@@ -269,7 +269,7 @@ class AllStackTest(parameterized.TestCase):
 class AllGatherTest(parameterized.TestCase):
 
   @parameterized.product(
-      num_replicas=(1, 2, 3, virtual_devices.COLLECTIVE), is_graph=(False, True)
+      num_replicas=(1, 2, 3), is_graph=(False, True)
   )
   def test_values(self, num_replicas, is_graph):
     strategy = virtual_devices.mirrored(num_replicas)
@@ -314,7 +314,7 @@ class AllGatherTest(parameterized.TestCase):
       return gradient, outer.gradient(slope, x)
 
     expected = derivatives(tf.constant(_EXAMPLES), tf.constant(_DIRECTION))
-    for num_replicas in (*_SIZES, virtual_devices.COLLECTIVE):
+    for num_replicas in _SIZES:
       strategy = virtual_devices.mirrored(num_replicas)
       parts = [_parts(strategy, x) for x in (_EXAMPLES, _DIRECTION)]
       results = tf.function(lambda *x, s=strategy: s.run(derivatives, x))(
@@ -355,7 +355,7 @@ class AllGatherTest(parameterized.TestCase):
 
 class BroadcastTest(parameterized.TestCase):
 
-  @parameterized.parameters(1, 2, 3, virtual_devices.COLLECTIVE)
+  @parameterized.parameters(1, 2, 3)
   def test_all_have_the_bits_of_the_first(self, num_replicas):
     strategy = virtual_devices.mirrored(num_replicas)
     with strategy.scope():

@@ -12,7 +12,7 @@ from tests.core import runs
 
 _BATCH_SIZE = 12
 _NUM_STEPS = 50
-_REPLICAS = (1, 2, 3, virtual_devices.COLLECTIVE)
+_REPLICAS = (1, 2, 3)
 _OPTIMIZERS = {
     'sgd': lambda: optimizers.sgd(0.05, momentum=0.9),
     'adam': lambda: optimizers.chain(
@@ -83,7 +83,7 @@ class PaddingTest(parameterized.TestCase):
 
   @parameterized.parameters(
       (1, 7, 12), (2, 7, 12), (3, 7, 12), (2, 6, 12), (3, 4, 12), (3, 1, 12),
-      (3, 3, 24), (virtual_devices.COLLECTIVE, 6, 12),
+      (3, 3, 24),
   )
   def test_a_padded_step_is_the_step_without_padding(
       self, num_replicas, num_real, size
