@@ -160,9 +160,13 @@ class ReductionTest(parameterized.TestCase):
           lambda: strategy.run(lambda: distribution.all_reduce_sum(values))
       )()
     sums = distribution.first_replica(strategy, sums)
-    self.assertEqual([float(total) for total in sums], [num_replicas * value for value in values])
+    self.assertEqual(
+        [float(total) for total in sums],
+        [num_replicas * value for value in values],
+    )
     self.assertEqual(sums[-1].dtype, tf.int32)
-    for replica in range(num_replicas):  # All call once for each dtype, in their order.
+    # All call once for each dtype, in their order.
+    for replica in range(num_replicas):
       self.assertEqual(
           calls[replica::num_replicas],
           [[tf.float32] * 2, [tf.int64] * 3, [tf.float64]],

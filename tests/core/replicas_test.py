@@ -7,7 +7,6 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import distribution, loops, models, optimizers, training
-from tests import virtual_devices
 from tests.core import runs
 
 _BATCH_SIZE = 12
