@@ -1,15 +1,21 @@
 """Predicts examples with the weights of a run.
 
-  python -m launch.predict --workdir=RUN --output=test.jsonl
-  python -m launch.predict --workdir=RUN --output=new.csv photos/*.png
+  python -m launch.predict --workdir=RUN photos/*.png
   python -m launch.predict --workdir=RUN --output=new.csv new.csv
+  python -m launch.predict --workdir=RUN --split=test --output=test.jsonl
+  python -m launch.predict --workdir=RUN --dataset=folder:photos --output=masks
 
-Writes a line for each example of a split, or of the files that are given:
-images, tables (.csv), records (.jsonl) or texts (.txt). Each has its index, its
-label where that is known, and the prediction.
+Predicts every example of a split, or of the files that are given: images,
+tables (.csv), records (.jsonl) or texts (.txt). Each has its index, its label
+where that is known, and the prediction. The suffix of --output chooses the
+form; without it a table is printed. Images that cannot be read are named, and
+skipped.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -17,17 +23,25 @@ from . import config as config_lib
 from . import flag_types, paths, programs
 from . import workdir as workdir_lib
 
+if TYPE_CHECKING:
+  from . import finished_run, prediction_files
+
 # Whether there are arguments besides flags.
 POSITIONAL = True
 
 _PLACE = config_lib.define_flags(
     'workdir', 'data_dir', 'archives_dir', 'accept_changes')
 _SPLIT = flags.DEFINE_enum(
-    'split', 'test', ['train', 'validation', 'test'],
-    'What to predict, if no files are given.')
+    'split', 'test', ['train', 'validation', 'test', 'all'],
+    'What to predict, if no files are given; all is for another --dataset.')
+_DATASET = flags.DEFINE_string(
+    'dataset', None,
+    'A data set that the run has not seen, as launch.train takes it. Default: '
+    'that which the run was trained on.')
 _OUTPUT = flag_types.DEFINE_path(
     'output',
-    'The file to write: .jsonl, a JSON object in each line, or .csv.')
+    'The file to write: .jsonl, a JSON object per line, .csv, .parquet or '
+    '.npz; or a new folder, for masks as .png. Default: a table is printed.')
 _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
     'last, best, or the path of a checkpoint. Default: the last one.')
@@ -45,49 +59,71 @@ def main() -> int:
   files = programs.positional()
   directory = workdir_lib.of_run(place.workdir)
   directory.read_start()
-  if not _OUTPUT.value:
-    raise programs.UserError(
-        '--output is missing: name the file to write, .jsonl or .csv.'
-    )
-  output = paths.local('output', _OUTPUT.value)
-  paths.check_writable('output', output.parent)
-  if files and flags.FLAGS['split'].present:
-    raise programs.UserError(
-        f'--split={_SPLIT.value}: files are given as well; leave one out.'
-    )
+  output = None
+  if _OUTPUT.value:
+    output = paths.local('output', _OUTPUT.value)
+    paths.check_writable('output', output.parent)
+  for name in ('split', 'dataset'):
+    if files and flags.FLAGS[name].present:
+      raise programs.UserError(
+          f'--{name}={flags.FLAGS[name].value}: files are given as well; leave '
+          'one out.'
+      )
   programs.import_tensorflow()
-  from pipelines import encoding
+  from . import devices, finished_run, prediction_files
 
-  from . import devices, finished_run, predicting
-
-  table = predicting.Table(str(output))
+  if output:
+    prediction_files.check(output)
   run = finished_run.load(
       place, _CHECKPOINT.value, devices.strategy('one_device')
   )
-  spec = run.experiment.data.spec
-  predictor = predicting.Predictor(run.task, spec)
   if run.config.test_time_augmentation != 'none':
     programs.note(
         'predictions are of the examples as they are, those of launch.evaluate '
         f'with --test_time_augmentation={run.config.test_time_augmentation}.'
     )
-  if files:
-    encoded = encoding.encode(
-        encoding.read(files, spec),
-        spec,
-        may_lack=_MAY_LACK.value,
-        resizes=_RESIZE.value,
-    )
-    for note in encoded.notes:
-      programs.note(note)
-    parts = [(predicting.named(encoded.names), predictor(encoded.arrays))]
-    count = table.write(parts)
+  parts = _of_files(run, files) if files else _of_split(run)
+  if output:
+    count = prediction_files.write(output, parts)
+    print(f'{run.checkpoint}; {count:,} examples; {output}')
   else:
-    run.check_split(_SPLIT.value)
-    data = run.dataset.split(_SPLIT.value)
-    count = table.write(predicting.of_split(predictor, data))
-  print(f'{run.checkpoint}; {count:,} examples; {output}')
+    table, count = prediction_files.shown(parts)
+    print(f'{table}\n{run.checkpoint}; {count:,} examples')
   return 0
+
+
+def _of_files(
+    run: finished_run.Run, files: Sequence[str]
+) -> prediction_files.Parts:
+  """Predicts the examples of files."""
+  from pipelines import encoding
+
+  from . import predicting
+
+  spec = run.experiment.data.spec
+  encoded = encoding.encode(
+      encoding.read(files, spec),
+      spec,
+      may_lack=_MAY_LACK.value,
+      resizes=_RESIZE.value,
+      skips_damaged=True,
+  )
+  for note in encoded.notes:
+    programs.note(note)
+  predictor = predicting.Predictor(run.task, spec)
+  return [(predicting.named(encoded.names), predictor(encoded.arrays))]
+
+
+def _of_split(run: finished_run.Run) -> prediction_files.Parts:
+  """Predicts the examples of a split, a batch at a time."""
+  from . import predicting, unseen
+
+  chosen = unseen.chosen(
+      run, _DATASET.value, _SPLIT.value, needs_targets=False
+  )
+  data = chosen.dataset.split(chosen.split)
+  predictor = predicting.Predictor(run.task, run.experiment.data.spec)
+  return predicting.of_split(predictor, data)
 
 
 def program() -> None:

@@ -1,12 +1,8 @@
-"""Predictions as tables: of a split, of files, of arrays."""
+"""Predictions of a split, of files and of arrays."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import pathlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +11,9 @@ import tensorflow as tf
 from pipelines import batches, errors, splits
 from pipelines import spec as spec_lib
 
-from . import programs, tasks, whole_files
+from . import tasks
 
 _BATCH_SIZE = 250
-# A value of more numbers than this is no set of columns of a CSV file.
-_MAX_CELLS = 1_000
 # By how much pixels in [0, 1] may lie beyond, such as after a resize.
 _ROUNDING = 1e-3
 Columns = dict[str, np.ndarray]
@@ -173,86 +167,12 @@ def checked(
   return arrays
 
 
-class Table:
-  """Writes rows to a file, which is there as a whole or not at all."""
-
-  def __init__(self, path: str):
-    """Names the file; its ending is its form.
-
-    Args:
-      path: A path that ends in .jsonl or .csv.
-
-    Raises:
-      UserError: If it has another ending.
-    """
-    self._path = pathlib.Path(path)
-    suffix = self._path.suffix
-    if suffix not in ('.jsonl', '.csv'):
-      raise programs.UserError(
-          f'--output={path}: expected a file that ends in .jsonl or .csv.'
-      )
-    self._is_csv = suffix == '.csv'
-
-  def write(self, parts: Iterable[tuple[Columns, Columns]]) -> int:
-    """Writes all rows.
-
-    Args:
-      parts: What is known of some examples, and their predictions.
-
-    Returns:
-      The number of rows.
-
-    Raises:
-      UserError: If a value has too many numbers for a CSV file.
-      OSError: If the file cannot be written.
-    """
-    count = 0
-    self._path.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        whole_files.replacing(self._path) as temporary,
-        open(temporary, 'w', encoding='utf-8', newline='') as file,
-    ):
-      for known, predicted in parts:
-        columns = {**predicted, **known}  # A target is what it was.
-        columns = {name: columns[name] for name in {**known, **predicted}}
-        self._write(file, columns, is_first=not count)
-        count += len(next(iter(columns.values())))
-    return count
-
-  def _write(
-      self, file: io.TextIOBase, columns: Columns, is_first: bool
-  ) -> None:
-    if not self._is_csv:
-      for row in range(len(next(iter(columns.values())))):
-        values = {n: _plain(column[row]) for n, column in columns.items()}
-        file.write(json.dumps(values, ensure_ascii=False) + '\n')
-      return
-    flat = _flat(columns)
-    writer = csv.writer(file)
-    if is_first:
-      writer.writerow(flat)
-    writer.writerows(zip(*(c.tolist() for c in flat.values()), strict=True))
-
-
-def _flat(columns: Columns) -> Columns:
-  """Returns a column for each number of values that have several."""
-  flat = {}
-  for name, column in columns.items():
-    if column.ndim == 1:
-      flat[name] = column
-      continue
-    cells = column.reshape([len(column), -1])
-    if cells.shape[1] > _MAX_CELLS:
-      raise programs.UserError(
-          f'--output: each {name} has {cells.shape[1]:,} numbers, too many for '
-          'columns of a CSV file; write a .jsonl.'
-      )
-    flat |= {f'{name}_{i}': cells[:, i] for i in range(cells.shape[1])}
-  return flat
-
-
-def _plain(value: Any) -> Any:
-  return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+def named(names: Sequence[str]) -> Columns:
+  """Returns what is known of examples of files: where they come from."""
+  return {
+      'index': np.arange(len(names)),
+      'source': np.asarray(names, object),
+  }
 
 
 def _strings(values: np.ndarray) -> np.ndarray:
@@ -261,11 +181,3 @@ def _strings(values: np.ndarray) -> np.ndarray:
     return values
   decode = np.vectorize(lambda text: text.decode(errors='replace'), [object])
   return decode(values)
-
-
-def named(names: Sequence[str]) -> Columns:
-  """Returns what is known of examples of files: where they come from."""
-  return {
-      'index': np.arange(len(names)),
-      'source': np.asarray(names, object),
-  }

@@ -35,14 +35,17 @@ def chosen(
     run: finished_run.Run,
     dataset: options.Part | None,
     split: str,
+    *,
+    needs_targets: bool = True,
 ) -> Chosen:
-  """Opens a split to score.
+  """Opens a split to score, or to predict.
 
   Args:
     run: The run.
     dataset: A name, or a function that returns the set. Default: the run's
       own.
     split: The name of a split, or `all` of another data set.
+    needs_targets: Whether another data set must have the targets, too.
 
   Returns:
     The split.
@@ -58,7 +61,11 @@ def chosen(
       )
     run.check_split(split)
     return Chosen(run.dataset, split, split)
-  whole: dict[str, Any] = {'validation_split': 'none', 'test_split': 'none'}
+  whole: dict[str, Any] = {
+      'validation_examples': None,
+      'validation_split': 'none',
+      'test_split': 'none',
+  }
   changes = whole if split == ALL else {}
   config = dataclasses.replace(
       run.config, dataset=dataset, dataset_arg={}, **changes
@@ -70,18 +77,24 @@ def chosen(
         f'--split={split}: {other.name} has '
         f'{", ".join(other.num_examples)}; or give {ALL}.'
     )
-  return Chosen(_adapted(run, other, splits), 'train', split)
+  before = run.experiment.data.spec
+  if not needs_targets:
+    targets = tuple(name for name in before.targets if name in other.spec)
+    known = {name: before[name] for name in (*before.inputs, *targets)}
+    before = spec_lib.Spec(known, targets)
+  return Chosen(_adapted(before, other, splits), 'train', split)
 
 
 def _adapted(
-    run: finished_run.Run, dataset: datasets.Dataset, splits: Sequence[str]
+    before: spec_lib.Spec,
+    dataset: datasets.Dataset,
+    splits: Sequence[str],
 ) -> datasets.Dataset:
   """Returns splits as one, with integers that mean what they did in training.
 
   Raises:
     UserError: If a feature does not fit.
   """
-  before = run.experiment.data.spec
   translate: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
   for name, feature in before.items():
     if name not in dataset.spec:

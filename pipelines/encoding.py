@@ -80,6 +80,7 @@ def encode(
     *,
     may_lack: bool = False,
     resizes: bool = False,
+    skips_damaged: bool = False,
 ) -> Encoded:
   """Encodes raw examples by the features of the training data.
 
@@ -94,6 +95,8 @@ def encode(
     data_spec: The features.
     may_lack: Whether a missing number is NaN, which counts as the mean.
     resizes: Whether images of other sizes are resized.
+    skips_damaged: Whether an example with an image that is no image, or a
+      damaged one, is left out, which is noted.
 
   Returns:
     The inputs.
@@ -116,7 +119,18 @@ def encode(
       name: encoder.feature(name, feature)
       for name, feature in data_spec.inputs.items()
   }
-  return Encoded([record.name for record in records], arrays, encoder.notes)
+  names = [record.name for record in records]
+  if not encoder.damaged:
+    return Encoded(names, arrays, encoder.notes)
+  notes = [f'{why}; skipped.' for why in encoder.damaged.values()]
+  if not skips_damaged or len(notes) == len(names):
+    raise errors.DataError(f'{next(iter(encoder.damaged.values()))}.')
+  kept = [i for i in range(len(names)) if i not in encoder.damaged]
+  return Encoded(
+      [names[i] for i in kept],
+      {name: array[kept] for name, array in arrays.items()},
+      [*notes, *encoder.notes],
+  )
 
 
 def _records(path: str, data_spec: spec.Spec) -> Iterator[Record]:
@@ -205,6 +219,7 @@ class _Encoder:
       self, records: Sequence[Record], may_lack: bool, resizes: bool
   ):
     self.notes: list[str] = []
+    self.damaged: dict[int, str] = {}  # Why an image cannot be read.
     self._records, self._may_lack, self._resizes = records, may_lack, resizes
 
   def feature(self, name: str, feature: spec.Feature) -> np.ndarray:
@@ -323,23 +338,35 @@ class _Encoder:
         files[index] = os.path.join(record.folder, os.path.expanduser(value))
       else:
         array[index] = self._array(record, name, feature)
-    for index, path in files.items():
-      self._check_image(self._records[index], path, feature)
+    for index, path in list(files.items()):
+      if not self._is_image(index, path, feature):
+        del files[index]
     loaded, broken = images.load(
         list(files.values()), feature.shape, self._resizes
     )
     for place, why in broken.items():
-      record = self._records[list(files)[place]]
-      raise errors.DataError(f'{record.name}: {why}.')
+      index = list(files)[place]
+      self.damaged[index] = f'{self._records[index].name}: {why}'
     array[list(files)] = loaded
     return array
 
-  def _check_image(
-      self, record: Record, path: str, feature: spec.Feature
-  ) -> None:
-    """Checks that a file is an image of the model's size."""
+  def _is_image(
+      self, index: int, path: str, feature: spec.Feature
+  ) -> bool:
+    """Returns whether a file is an image, which is of the model's size.
+
+    Raises:
+      DataError: If there is no such file, or it is of another size.
+    """
     height, width, channels = feature.shape
-    header = images.read_header(path)
+    record = self._records[index]
+    try:
+      header = images.read_header(path)
+    except errors.DataError as error:
+      if not os.path.isfile(path):
+        raise
+      self.damaged[index] = errors.one_line(error)
+      return False
     if not self._resizes and header[:2] != (height, width):
       raise errors.DataError(
           f'{record.name}: the image is {header.height} x {header.width}; the '
@@ -347,6 +374,7 @@ class _Encoder:
       )
     if channels == 1 and header.channels >= 3:
       self.notes.append(f'{record.name}: colours are made grey.')
+    return True
 
   def _array(
       self, record: Record, name: str, feature: spec.Feature

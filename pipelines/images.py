@@ -337,7 +337,9 @@ def _readable(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
   """Yields batches of the images that can be read, and their indices."""
   return (
-      tf.data.Dataset.from_tensor_slices((list(paths), orientations(paths)))
+      tf.data.Dataset.from_tensor_slices(
+          (tf.constant(list(paths), tf.string), orientations(paths))
+      )
       .enumerate()
       .map(
           autograph.off(

@@ -172,6 +172,31 @@ class EncodingTest(_FilesTest):
         found.arrays['image'], pixels[[0, 1, 1, 0, 1, 1]]
     )
 
+  def test_damaged_images_are_left_out_if_they_may_be(self):
+    pixels = image_folders.pixels(3)
+    for index, each in enumerate(pixels):
+      image_folders.write(self.folder / f'{index}.png', each)
+    whole = (self.folder / '1.png').read_bytes()
+    records = [
+        encoding.Record(f'record {index}', {'image': f'{index}.png'},
+                        str(self.folder))
+        for index in range(3)
+    ]
+    for damaged in b'no image', whole[:40]:
+      (self.folder / '1.png').write_bytes(damaged)
+      with self.assertRaisesRegex(errors.DataError, '1'):
+        encoding.encode(records, _IMAGE)
+      found = encoding.encode(records, _IMAGE, skips_damaged=True)
+      self.assertEqual(found.names, ['record 0', 'record 2'])
+      np.testing.assert_array_equal(found.arrays['image'], pixels[[0, 2]])
+      self.assertLen(found.notes, 1)
+      self.assertRegex(found.notes[0], '1.*; skipped.$')
+      with self.assertRaises(errors.DataError):  # Nothing would be left.
+        encoding.encode(records[1:2], _IMAGE, skips_damaged=True)
+    missing = [encoding.Record('record', {'image': 'none.png'})]
+    with self.assertRaisesRegex(errors.DataError, 'none.png: No such file'):
+      encoding.encode([*records, *missing], _IMAGE, skips_damaged=True)
+
   def test_images_are_resized_and_made_grey(self):
     pixels = np.full([12, 10, 3], 90, np.uint8)
     image_folders.write(self.folder / '1.png', pixels)
