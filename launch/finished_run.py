@@ -143,7 +143,7 @@ def load(
   start = directory.read_start()
   data = start.data
   config = recorded.located(
-      start.config,
+      dataclasses.replace(start.config, **(given or {})),
       start.code,
       directory.path,
       accept_changes=place.accept_changes,
@@ -152,7 +152,6 @@ def load(
       config,
       data_dir=place.data_dir or config.data_dir,
       archives_dir=place.archives_dir or config.archives_dir,
-      **(given or {}),
   )
   _check_not_given(config)
   try:

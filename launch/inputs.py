@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines import encoding
+from pipelines import encoding, raw_examples
 from pipelines import spec as spec_lib
 
 from . import predicting, programs
@@ -46,7 +46,7 @@ def encoded(
       inputs = {next(iter(spec.inputs)): inputs}
     return predicting.checked(inputs, spec)
   named = [
-      encoding.Record(f'example {index}', values)
+      raw_examples.Record(f'example {index}', values)
       for index, values in enumerate(records)
   ]
   found = encoding.encode(named, spec, may_lack=may_lack)

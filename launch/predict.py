@@ -96,13 +96,13 @@ def _of_files(
     run: finished_run.Run, files: Sequence[str]
 ) -> prediction_files.Parts:
   """Predicts the examples of files."""
-  from pipelines import encoding
+  from pipelines import encoding, raw_examples
 
   from . import predicting
 
   spec = run.experiment.data.spec
   encoded = encoding.encode(
-      encoding.read(files, spec),
+      raw_examples.read(files, spec),
       spec,
       may_lack=_MAY_LACK.value,
       resizes=_RESIZE.value,

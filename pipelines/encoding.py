@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from . import errors, images, spec, texts
+from . import errors, images, raw_examples, spec, texts
 from .sources import rows, table
-
-_TABLES = ('.csv', '.tsv')
-_RECORDS = ('.json', '.jsonl')
-_TEXTS = ('.txt',)
-
-
-@dataclasses.dataclass(frozen=True)
-class Record:
-  """A raw example.
-
-  Attributes:
-    name: Where it comes from, such as 'new.csv, line 3'.
-    values: Its values by column or by feature.
-    folder: What paths of images are relative to.
-  """
-
-  name: str
-  values: Mapping[str, Any]
-  folder: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,33 +28,8 @@ class Encoded:
   notes: list[str]
 
 
-def read(paths: Sequence[str], data_spec: spec.Spec) -> list[Record]:
-  """Reads raw examples from files.
-
-  Args:
-    paths: Tables (.csv, .tsv), records (.jsonl, one in a line, or .json, one or
-      a list), texts (.txt, one in a line), images, and folders of images.
-    data_spec: The features of the data that the model was trained on.
-
-  Returns:
-    The examples in the order of the files.
-
-  Raises:
-    DataError: If a file cannot be read, or holds nothing that the features ask
-      for.
-  """
-  found = [
-      record for path in paths for record in _records(path, data_spec)
-  ]
-  if not found:
-    raise errors.DataError(
-        f'there is no example in {", ".join(paths) or "no file"}.'
-    )
-  return found
-
-
 def encode(
-    records: Sequence[Record],
+    records: Sequence[raw_examples.Record],
     data_spec: spec.Spec,
     *,
     may_lack: bool = False,
@@ -106,12 +60,12 @@ def encode(
       are named.
 
   Example:
-    >>> from pipelines import encoding, spec
+    >>> from pipelines import encoding, raw_examples, spec
     >>> house = spec.Spec({
     ...     'area': spec.Feature('numbers', (1,), 'float32', columns=('m2',))
     ... }, targets=())
-    >>> records = [encoding.Record('first', {'m2': '60'})]
-    >>> encoding.encode(records, house).arrays['area'].tolist()
+    >>> first = raw_examples.Record('first', {'m2': '60'})
+    >>> encoding.encode([first], house).arrays['area'].tolist()
     [[60.0]]
   """
   encoder = _Encoder(records, may_lack, resizes)
@@ -133,90 +87,14 @@ def encode(
   )
 
 
-def _records(path: str, data_spec: spec.Spec) -> Iterator[Record]:
-  """Yields the raw examples of a file or folder."""
-  file = pathlib.Path(path).expanduser()
-  suffix = file.suffix.lower()
-  if file.is_dir():
-    inside = (found for found in file.rglob('*')
-              if found.suffix.lower() in images.SUFFIXES)
-    for found in sorted(inside):
-      yield from _records(str(found), data_spec)
-  elif suffix in images.SUFFIXES:
-    name = _only(path, data_spec, spec.IMAGE)
-    yield Record(path, {name: str(file)})
-  elif suffix in _TABLES:
-    with errors.prefixed(path):
-      read_rows = rows.read(file)
-    for line, cells in zip(read_rows.lines, read_rows.cells, strict=True):
-      values = dict(zip(read_rows.columns, cells, strict=True))
-      yield Record(f'{path}, line {line}', values, str(file.parent))
-  elif suffix in _RECORDS:
-    yield from _json(path, file)
-  elif suffix in _TEXTS:
-    name = _only(path, data_spec, spec.TEXT)
-    for line, text in enumerate(_text(path, file).split('\n'), 1):
-      if text.strip():
-        yield Record(f'{path}, line {line}', {name: text.strip('\r')})
-  else:
-    known = (*_TABLES, *_RECORDS, *_TEXTS, *images.SUFFIXES)
-    raise errors.DataError(
-        f'{path}: expected a file of {", ".join(known)}, or a folder of images.'
-    )
-
-
-def _only(path: str, data_spec: spec.Spec, kind: str) -> str:
-  """Returns the one input that a file of its kind stands for."""
-  if len(data_spec.inputs) != 1 or not data_spec.of_kind(kind):
-    listed = ', '.join(f'{n} ({f.kind})' for n, f in data_spec.inputs.items())
-    raise errors.DataError(
-        f'{path} holds one {kind}, but the inputs are {listed}; give them as '
-        'rows of a .csv or records of a .jsonl.'
-    )
-  [(name, feature)] = data_spec.inputs.items()
-  return feature.columns[0] if feature.columns else name
-
-
-def _text(path: str, file: pathlib.Path) -> str:
-  try:
-    return file.read_text(encoding='utf-8-sig')
-  except (OSError, ValueError) as error:
-    raise errors.DataError(
-        f'{path} cannot be read: {errors.one_line(error)}.'
-    ) from None
-
-
-def _json(path: str, file: pathlib.Path) -> Iterator[Record]:
-  """Yields the records of a file of JSON."""
-  text = _text(path, file)
-  if file.suffix.lower() == '.json':
-    pieces = [(path, text)]
-  else:
-    lines = enumerate(text.split('\n'), 1)
-    pieces = [(f'{path}, line {n}', t) for n, t in lines if t.strip()]
-  for where, piece in pieces:
-    try:
-      found = json.loads(piece)
-    except ValueError as error:
-      raise errors.DataError(
-          f'{where}: not JSON: {errors.one_line(error)}.'
-      ) from None
-    is_list = isinstance(found, list) and file.suffix.lower() == '.json'
-    for index, values in enumerate(found if is_list else [found]):
-      name = f'{where}, record {index}' if is_list else where
-      if not isinstance(values, dict):
-        raise errors.DataError(
-            f'{name}: {type(values).__name__}; expected a record, such as '
-            '{"column": value}.'
-        )
-      yield Record(name, values, str(file.parent))
-
-
 class _Encoder:
   """Encodes one feature after another, and collects notes."""
 
   def __init__(
-      self, records: Sequence[Record], may_lack: bool, resizes: bool
+      self,
+      records: Sequence[raw_examples.Record],
+      may_lack: bool,
+      resizes: bool,
   ):
     self.notes: list[str] = []
     self.damaged: dict[int, str] = {}  # Why an image cannot be read.
@@ -242,7 +120,7 @@ class _Encoder:
     return np.stack([self._array(r, name, feature) for r in self._records])
 
   def _cells(
-      self, record: Record, name: str, columns: Sequence[str]
+      self, record: raw_examples.Record, name: str, columns: Sequence[str]
   ) -> list[tuple[str, Any]]:
     """Returns the value of each column of a feature."""
     value = record.values.get(name)
@@ -254,7 +132,7 @@ class _Encoder:
       return [(c, _cell(v)) for c, v in zip(columns, value, strict=True)]
     return [(column, self._value(record, column)) for column in columns]
 
-  def _value(self, record: Record, column: str) -> Any:
+  def _value(self, record: raw_examples.Record, column: str) -> Any:
     """Returns a value of a record; None if it is missing."""
     if column not in record.values:
       raise errors.DataError(
@@ -263,7 +141,9 @@ class _Encoder:
       )
     return _cell(record.values[column])
 
-  def _number(self, record: Record, column: str, value: Any) -> float:
+  def _number(
+      self, record: raw_examples.Record, column: str, value: Any
+  ) -> float:
     try:
       cell = '' if value is None else str(value)
       return table.number(cell, '' if self._may_lack else _LACKS_NUMBER)
@@ -323,7 +203,7 @@ class _Encoder:
     return texts.encode(found, vocabulary, feature.tokenizer, length)
 
   def _text_cells(
-      self, record: Record, name: str, columns: Sequence[str]
+      self, record: raw_examples.Record, name: str, columns: Sequence[str]
   ) -> list[tuple[str, Any]]:
     if name in record.values:
       return [(name, self._value(record, name))]
@@ -377,7 +257,7 @@ class _Encoder:
     return True
 
   def _array(
-      self, record: Record, name: str, feature: spec.Feature
+      self, record: raw_examples.Record, name: str, feature: spec.Feature
   ) -> np.ndarray:
     """Returns a value that is given as numbers."""
     value = self._value(record, name)
@@ -413,7 +293,7 @@ def _cell(value: Any) -> Any:
 
 
 def _wrong(
-    record: Record, column: str, value: Any, what: str
+    record: raw_examples.Record, column: str, value: Any, what: str
 ) -> errors.DataError:
   shown = ' '.join(repr(value).split())
   shown = shown if len(shown) < 40 else f'{shown[:40]}...'

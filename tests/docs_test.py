@@ -187,7 +187,7 @@ class SnippetTest(parameterized.TestCase):
         done,
         {
             'first', 'second', 'recipe', 'replaced', 'replicas', 'compiled',
-            'again', 'own', 'workers', 'corners',
+            'again', 'own', 'workers', 'corners', 'python',
         },
     )
     first, replicas, workers = (
@@ -232,11 +232,13 @@ class SnippetTest(parameterized.TestCase):
   def test_examples_run_with_what_their_page_says_is_imported(self):
     report = []
     parser, runner = doctest.DocTestParser(), doctest.DocTestRunner()
+    # AutoGraph only finds the source of functions of a module.
+    names = {'tf': tf, '__name__': docs_files.__name__}
     for path in docs_files.ALL:
       for block in docs_files.blocks(path):
         if block.language == 'pycon':
           test = parser.get_doctest(
-              block.text, {'tf': tf}, path.name, str(path), 0
+              block.text, names, path.name, str(path), 0
           )
           runner.run(test, out=report.append)
     self.assertEqual(runner.summarize(verbose=False).failed, 0, report)

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
+import pathlib
+import shutil
 
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -47,6 +50,17 @@ class LoadTest(absltest.TestCase):
   def test_a_checkpoint(self):
     path = f'{runs.finished()}/checkpoints/ckpt-20'
     self.assertEqual(launch.load(runs.finished(), path).step, 20)
+
+  def test_a_part_that_only_the_program_has_is_given(self):
+    workdir = pathlib.Path(runs.scratch(self)) / 'run'
+    shutil.copytree(runs.finished(), workdir)
+    config = workdir / 'config.json'
+    told = json.loads(config.read_text())
+    told['config']['model'] = '__main__:Net'  # Of `python -c`: without a file.
+    config.write_text(json.dumps(told))
+    with self.assertRaisesRegex(programs.UserError, '__main__:Net is not rec'):
+      launch.load(workdir)
+    self.assertEqual(launch.load(workdir, model='mlp').step, 40)
 
   def test_no_run(self):
     with self.assertRaisesRegex(programs.UserError, 'there is no run'):

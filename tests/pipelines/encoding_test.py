@@ -1,4 +1,7 @@
-"""A user's own rows, records, texts and images become a batch."""
+"""A user's own rows, records, texts and images become a batch.
+
+Covers: raw_examples.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import tempfile
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from pipelines import encoding, errors, spec, texts
+from pipelines import encoding, errors, raw_examples, spec, texts
 from pipelines.sources import table
 from tests.pipelines import image_folders
 
@@ -57,7 +60,7 @@ class _FilesTest(parameterized.TestCase):
     return str(self.folder / name)
 
   def read(self, *paths, data_spec=_TABLE, **arguments):
-    records = encoding.read(paths, data_spec)
+    records = raw_examples.read(paths, data_spec)
     return encoding.encode(records, data_spec, **arguments)
 
 
@@ -117,7 +120,7 @@ class EncodingTest(_FilesTest):
         'categories', (1,), 'int32', columns=('c',),
         vocabularies=(('', table.MISSING, 'Ulm'),),
     )
-    records = [encoding.Record('0', {**_ROW, 'a': value, 'c': value})]
+    records = [raw_examples.Record('0', {**_ROW, 'a': value, 'c': value})]
     found = encoding.encode(records, spec.Spec(features), may_lack=True).arrays
     np.testing.assert_array_equal(found['numbers'], [[np.nan, 2.5]])
     self.assertEqual(found['categories'].tolist(), [[1]])
@@ -126,7 +129,7 @@ class EncodingTest(_FilesTest):
         ({'c': value}, "column 'c': .*; a category is missing, and none was"),
     ):
       with self.assertRaisesRegex(errors.DataError, words):
-        encoding.encode([encoding.Record('0', {**_ROW, **change})], _TABLE)
+        encoding.encode([raw_examples.Record('0', {**_ROW, **change})], _TABLE)
 
   def test_a_category_of_arrays_may_have_any_name(self):
     features = dict(_TABLE.features)
@@ -134,14 +137,14 @@ class EncodingTest(_FilesTest):
         'categories', (1,), 'int32', columns=('c',),
         vocabularies=(('', 'NA', 'Ulm'),),
     )
-    records = [encoding.Record('0', {**_ROW, 'c': 'NA'})]
+    records = [raw_examples.Record('0', {**_ROW, 'c': 'NA'})]
     found = encoding.encode(records, spec.Spec(features))
     self.assertEqual(found.arrays['categories'].tolist(), [[1]])
 
   def test_spaces_around_values_do_not_count(self):
     spaced = {k: f' {v} ' for k, v in _ROW.items()}
     found, expected = (
-        encoding.encode([encoding.Record('0', row)], _TABLE).arrays
+        encoding.encode([raw_examples.Record('0', row)], _TABLE).arrays
         for row in (spaced, _ROW)
     )
     for name, array in expected.items():
@@ -178,7 +181,7 @@ class EncodingTest(_FilesTest):
       image_folders.write(self.folder / f'{index}.png', each)
     whole = (self.folder / '1.png').read_bytes()
     records = [
-        encoding.Record(f'record {index}', {'image': f'{index}.png'},
+        raw_examples.Record(f'record {index}', {'image': f'{index}.png'},
                         str(self.folder))
         for index in range(3)
     ]
@@ -193,7 +196,7 @@ class EncodingTest(_FilesTest):
       self.assertRegex(found.notes[0], '1.*; skipped.$')
       with self.assertRaises(errors.DataError):  # Nothing would be left.
         encoding.encode(records[1:2], _IMAGE, skips_damaged=True)
-    missing = [encoding.Record('record', {'image': 'none.png'})]
+    missing = [raw_examples.Record('record', {'image': 'none.png'})]
     with self.assertRaisesRegex(errors.DataError, 'none.png: No such file'):
       encoding.encode([*records, *missing], _IMAGE, skips_damaged=True)
 
@@ -264,7 +267,7 @@ class MistakesTest(_FilesTest):
   def test_refuses_files(self, name, text, words):
     path = self.write(name, text)
     with self.assertRaisesRegex(errors.DataError, words) as context:
-      encoding.read([path], _TABLE)
+      raw_examples.read([path], _TABLE)
     self.assertNotIn('\n', str(context.exception))
 
   def test_refuses_images(self):
