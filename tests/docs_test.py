@@ -190,12 +190,12 @@ class SnippetTest(parameterized.TestCase):
             'again', 'own', 'workers', 'corners', 'python',
         },
     )
-    first, replicas, workers = (
+    one, replicas, workers = (
         _read(folder / 'runs' / name / 'result.json')['last_validation']
-        for name in ('first', 'replicas', 'workers')
+        for name in ('again', 'replicas', 'workers')
     )
     for other in (replicas, workers):
-      self.assertAlmostEqual(other['loss'], first['loss'], places=4)
+      self.assertAlmostEqual(other['loss'], one['loss'], places=4)
 
   @pytest.mark.slow
   def test_the_guide_of_clusters_runs(self):

@@ -1,0 +1,79 @@
+"""Publishes runs to an experiment tracker, from their files.
+
+  python -m launch.publish runs/first --to=mlflow --project=shoes
+  python -m launch.publish runs/* --to=tensorboard --output=boards
+  python -m launch.publish runs/first --to=wandb --project=shoes --follow
+
+A run gets its flags as parameters, each row of metrics.jsonl as metrics such as
+train/loss and validation/accuracy, and, once it is complete, the numbers of
+result.json and the files of report/. Publishing again sends what is new alone;
+--follow does so until the run is complete, from beside the process that trains.
+Where MLflow and Weights & Biases are is said by their own variables, such as
+MLFLOW_TRACKING_URI and WANDB_MODE.
+"""
+
+from __future__ import annotations
+
+from absl import flags
+
+from . import flag_types, paths, programs, publishing, trackers
+from . import workdir as workdir_lib
+
+# Whether there are arguments besides flags.
+POSITIONAL = True
+
+_TO = flags.DEFINE_enum(
+    'to', None, sorted(trackers.TRACKERS), 'The tracker.')
+_PROJECT = flags.DEFINE_string(
+    'project', 'quatrain',
+    'The experiment of MLflow, or project of Weights & Biases.')
+_OUTPUT = flag_types.DEFINE_path(
+    'output', 'The directory that --to=tensorboard writes to.')
+_FOLLOW = flags.DEFINE_bool(
+    'follow', False,
+    'Whether to go on until all runs are complete, rather than send what is '
+    'there now.')
+_POLL_SECS = flags.DEFINE_float(
+    'poll_secs', 10.0, 'How often --follow looks for new rows.',
+    lower_bound=0.1)
+
+
+def main() -> int:
+  """Runs the program; returns its exit code."""
+  given = programs.positional()
+  if not _TO.value:
+    raise programs.UserError(
+        f'--to is missing: expected one of {", ".join(trackers.TRACKERS)}.'
+    )
+  if not given:
+    raise programs.UserError(
+        'expected work directories of runs, as in launch.publish runs/first '
+        f'--to={_TO.value}.'
+    )
+  place = _PROJECT.value
+  if (_TO.value == 'tensorboard') != bool(_OUTPUT.value):
+    raise programs.UserError(
+        '--output is the directory that --to=tensorboard writes to, and of '
+        'that alone.'
+    )
+  if _OUTPUT.value:
+    output = paths.local('output', _OUTPUT.value)
+    paths.check_writable('output', output)
+    place = str(output)
+  runs = [publishing.Run(workdir_lib.of_run(path)) for path in given]
+  trackers.require(_TO.value)
+  return publishing.publish(
+      runs,
+      _TO.value,
+      place,
+      poll_secs=_POLL_SECS.value if _FOLLOW.value else None,
+  )
+
+
+def program() -> None:
+  """Runs the program as a command: it ends the process."""
+  programs.run(main, takes_arguments=POSITIONAL)
+
+
+if __name__ == '__main__':
+  program()

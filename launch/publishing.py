@@ -1,0 +1,162 @@
+"""What of a run a tracker gets, and what of it is new."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import json_files, programs, trackers
+from . import workdir as workdir_lib
+
+_STATE = 'published.json'
+# Fields of a row that say where it belongs.
+_PLACE = ('step', 'split', 'wall_time')
+
+
+class Run:
+  """A run, as a tracker takes it."""
+
+  def __init__(self, directory: workdir_lib.Workdir):
+    """Reads how it began.
+
+    Raises:
+      UserError: If it is not a run.
+    """
+    self._directory = directory
+    self._start = directory.read_start()
+    self.path = directory.path
+
+  @property
+  def name(self) -> str:
+    """The name of its work directory."""
+    return self.path.absolute().name
+
+  def parameters(self) -> dict[str, str]:
+    """Returns its flags, less those that are not given and have no default."""
+    return {
+        name: str(value)
+        for name, value in self._start.config.to_json().items()
+        if value not in (None, {}, [])
+    }
+
+  def rows_after(self, last: Sequence[Any] | None) -> list[trackers.Row]:
+    """Returns the rows of metrics that follow one.
+
+    Args:
+      last: The step and the split of that row. Default: all rows.
+    """
+    rows = self._directory.read_metrics()
+    places = [[row['step'], row['split']] for row in rows]
+    first = 0
+    if last is not None:
+      # A run that went on from a checkpoint took some steps again: the same.
+      first = sum(place[0] <= last[0] for place in places)
+      if list(last) in places:
+        first = places.index(list(last)) + 1
+    return [
+        trackers.Row(
+            row['step'],
+            row.get('wall_time', 0.0),
+            {
+                f'{row["split"]}/{name}': value
+                for name, value in row.items()
+                if name not in _PLACE and isinstance(value, int | float)
+            },
+        )
+        for row in rows[first:]
+    ]
+
+  def last_place(self) -> list[Any] | None:
+    """Returns the step and the split of the last row."""
+    rows = self._directory.read_metrics()
+    return [rows[-1]['step'], rows[-1]['split']] if rows else None
+
+  def result(self) -> dict[str, Any] | None:
+    """Returns result.json, flat; None while the run is not complete."""
+    found = self._directory.read_result()
+    return None if found is None else {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, int | float | str)
+    }
+
+  def files(self) -> list[pathlib.Path]:
+    """Returns the files of report/."""
+    return sorted(p for p in (self.path / 'report').rglob('*') if p.is_file())
+
+  def state(self) -> dict[str, Any]:
+    """Returns what was published, by tracker and place."""
+    path = self.path / _STATE
+    text = json_files.read(path)
+    return json_files.decode(path, text) if text else {}
+
+  def keep_state(self, state: Mapping[str, Any]) -> None:
+    """Keeps what was published."""
+    self._directory.write_json(_STATE, state)
+
+
+def publish(
+    runs: Sequence[Run], to: str, place: str, *, poll_secs: float | None
+) -> int:
+  """Sends what is new of runs to a tracker.
+
+  Args:
+    runs: The runs.
+    to: The name of the tracker.
+    place: The project, or the directory of TensorBoard.
+    poll_secs: How often to look again until all are complete. Default: once.
+
+  Returns:
+    The exit code.
+
+  Raises:
+    Failure: If the tracker does not take it.
+  """
+  remaining = list(runs)
+  while remaining:
+    remaining = [run for run in remaining if not _send(run, to, place)]
+    if poll_secs is None:
+      break
+    if remaining:
+      time.sleep(poll_secs)
+  return 0
+
+
+def _send(run: Run, to: str, place: str) -> bool:
+  """Sends what is new of a run; returns whether it is complete."""
+  key = f'{to}: {trackers.address(to, place)}'
+  state = run.state()
+  before = state.get(key, {})
+  # First: rows of a run that ends meanwhile are then sent before its result.
+  result = run.result()
+  last = run.last_place()
+  rows = run.rows_after(before.get('last'))
+  is_new = result is not None and not before.get('is_complete')
+  if rows or is_new or not before:
+    try:
+      with trackers.TRACKERS[to](
+          place, run.name, before.get('id'), run.parameters()
+      ) as tracker:
+        # Kept at once: after a failure the next start goes on with it.
+        state[key] = {**before, 'id': tracker.id}
+        run.keep_state(state)
+        for row in rows:
+          tracker.log(row)
+        if is_new and result is not None:
+          tracker.finish(result, run.files())
+    except Exception as error:  # Of any kind: each tracker has its own.
+      raise programs.Failure(
+          f'--to={to}: {run.path}: {programs.reason(error)}.'
+      ) from error
+    state[key] |= {'last': last, 'is_complete': result is not None}
+    run.keep_state(state)
+    what = ', and its result' if is_new else ''
+    programs.note(
+        f'{os.fspath(run.path)}: {len(rows):,} rows{what} sent to {key}.'
+    )
+  else:
+    programs.note(f'{os.fspath(run.path)}: nothing new for {key}.')
+  return result is not None

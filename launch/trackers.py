@@ -1,0 +1,279 @@
+"""Experiment trackers: where the numbers of a run can be sent to."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import pathlib
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol
+
+from . import programs
+
+# What each is imported as; TensorBoard's writer is TensorFlow's.
+_PACKAGES = {'mlflow': 'mlflow', 'tensorboard': 'tensorboard', 'wandb': 'wandb'}
+_MAX_BATCH = 100  # As many parameters MLflow takes at a time.
+_MAX_CHARACTERS = 500
+
+
+class Row(NamedTuple):
+  """Numbers of a step.
+
+  Attributes:
+    step: The step.
+    wall_time: When it was logged, in seconds since 1970.
+    values: The numbers by name, such as `train/loss`.
+  """
+
+  step: int
+  wall_time: float
+  values: Mapping[str, float]
+
+
+class Tracker(Protocol):
+  """A tracker that is open for one run.
+
+  Attributes:
+    id: What the tracker knows the run by.
+  """
+
+  id: str
+
+  def __enter__(self) -> Tracker:
+    """Opens it."""
+
+  def __exit__(
+      self,
+      kind: type[BaseException] | None,
+      error: BaseException | None,
+      trace: TracebackType | None,
+  ) -> None:
+    """Sends what is left, and closes it."""
+
+  def log(self, row: Row) -> None:
+    """Sends a row."""
+
+  def finish(
+      self, result: Mapping[str, Any], files: Sequence[pathlib.Path]
+  ) -> None:
+    """Sends what the run came to, and files."""
+
+
+def require(to: str) -> None:
+  """Checks that the package of a tracker is installed.
+
+  Raises:
+    UserError: If it is not.
+  """
+  package = _PACKAGES[to]
+  if importlib.util.find_spec(package) is None:
+    raise programs.UserError(
+        f'--to={to}: No module named {package!r}; install it into this '
+        'environment.'
+    )
+  programs.import_tensorflow()
+
+
+def address(to: str, place: str) -> str:
+  """Returns where a tracker keeps runs: another place is sent all again."""
+  if to == 'mlflow':
+    import mlflow
+
+    return f'{mlflow.get_tracking_uri()} {place}'
+  if to == 'wandb':
+    return f'{os.environ.get("WANDB_BASE_URL", "its default")} {place}'
+  return place
+
+
+class _Open:
+  """What all trackers share: they are open in a block."""
+
+  def __enter__(self) -> Any:
+    return self
+
+  def __exit__(self, *error: Any) -> None:
+    self._close(is_whole=error[0] is None)
+
+  def _close(self, is_whole: bool) -> None:
+    del is_whole
+
+
+class MLflow(_Open):
+  """MLflow: its server, database or folder."""
+
+  def __init__(
+      self,
+      project: str,
+      name: str,
+      run_id: str | None,
+      parameters: Mapping[str, str],
+  ):
+    """Begins a run of an experiment, or goes on with one."""
+    import mlflow
+    from mlflow import entities
+
+    self._entities = entities
+    self._client = mlflow.MlflowClient()
+    self._metrics: list[Any] = []
+    if run_id is None:
+      found = self._client.get_experiment_by_name(project)
+      experiment = (
+          found.experiment_id if found
+          else self._client.create_experiment(project)
+      )
+      run_id = self._client.create_run(experiment, run_name=name).info.run_id
+      given = [
+          entities.Param(key, value[:_MAX_CHARACTERS])
+          for key, value in parameters.items()
+      ]
+      for first in range(0, len(given), _MAX_BATCH):
+        self._client.log_batch(
+            run_id, params=given[first : first + _MAX_BATCH]
+        )
+    self.id: str = run_id
+
+  def log(self, row: Row) -> None:
+    """Sends a row, later."""
+    when = int(row.wall_time * 1000)
+    self._metrics += [
+        self._entities.Metric(name, float(value), when, row.step)
+        for name, value in row.values.items()
+    ]
+    if len(self._metrics) >= _MAX_BATCH:
+      self._send()
+
+  def finish(
+      self, result: Mapping[str, Any], files: Sequence[pathlib.Path]
+  ) -> None:
+    """Sends the numbers of the result as metrics, the rest as tags."""
+    self._send()
+    for name, value in result.items():
+      if isinstance(value, str):
+        self._client.set_tag(self.id, name, value)
+      else:
+        self._client.log_metric(self.id, name, float(value))
+    for path in files:
+      self._client.log_artifact(self.id, str(path), 'report')
+    self._client.set_terminated(self.id)
+
+  def _send(self) -> None:
+    if self._metrics:
+      self._client.log_batch(self.id, metrics=self._metrics)
+      self._metrics = []
+
+  def _close(self, is_whole: bool) -> None:
+    if is_whole:
+      self._send()
+
+
+class WandB(_Open):
+  """Weights & Biases."""
+
+  def __init__(
+      self,
+      project: str,
+      name: str,
+      run_id: str | None,
+      parameters: Mapping[str, str],
+  ):
+    """Begins a run of a project, or goes on with one."""
+    import wandb
+
+    self._run = wandb.init(
+        project=project,
+        name=name,
+        id=run_id,
+        resume='allow',
+        config=dict(parameters),
+        settings=wandb.Settings(
+            console='off', disable_git=True, disable_code=True, silent=True
+        ),
+    )
+    self.id: str = self._run.id
+    self._wandb = wandb
+
+  def log(self, row: Row) -> None:
+    """Sends a row; those of one step become one of its rows."""
+    self._run.log({**row.values, 'wall_time': row.wall_time}, step=row.step)
+
+  def finish(
+      self, result: Mapping[str, Any], files: Sequence[pathlib.Path]
+  ) -> None:
+    """Sends the result as the summary, plots as images, files as they are."""
+    self._run.summary.update(dict(result))
+    for path in files:
+      self._run.save(str(path), base_path=str(path.parents[1]), policy='now')
+
+  def _close(self, is_whole: bool) -> None:
+    self._run.finish(exit_code=0 if is_whole else 1)
+
+
+class TensorBoard(_Open):
+  """Event files with hyper-parameters, to compare runs by."""
+
+  def __init__(
+      self,
+      directory: str,
+      name: str,
+      run_id: str | None,
+      parameters: Mapping[str, str],
+  ):
+    """Opens a new event file below the directory."""
+    import tensorflow as tf
+    from tensorboard.plugins.hparams import summary_v2
+
+    self._tf, self._hparams = tf, summary_v2
+    self._parameters = {
+        key: value[:_MAX_CHARACTERS] for key, value in parameters.items()
+    }
+    self.id = run_id or _unused(directory, name)
+    self._directory = os.path.join(directory, self.id)
+    self._writers: dict[str, Any] = {}
+
+  def _writer(self, split: str) -> Any:
+    """Returns the context of a split's file."""
+    if split not in self._writers:
+      self._writers[split] = self._tf.summary.create_file_writer(
+          os.path.join(self._directory, split)
+      )
+    return self._writers[split]
+
+  def log(self, row: Row) -> None:
+    """Writes a row under its split, so that splits share a plot."""
+    for name, value in row.values.items():
+      split, _, metric = name.partition('/')
+      with self._writer(split).as_default(row.step):
+        self._tf.summary.scalar(metric, value)
+
+  def finish(
+      self, result: Mapping[str, Any], files: Sequence[pathlib.Path]
+  ) -> None:
+    """Writes the flags and the result for the tab of hyper-parameters."""
+    del files  # They are beside the run.
+    with self._writer('').as_default(0):
+      self._hparams.hparams(self._parameters, trial_id=self.id)
+      for name, value in result.items():
+        if not isinstance(value, str):
+          self._tf.summary.scalar(name, value)
+
+  def _close(self, is_whole: bool) -> None:
+    for writer in self._writers.values():
+      writer.close()
+
+
+def _unused(directory: str, name: str) -> str:
+  """Returns a name that nothing in a directory has."""
+  names = itertools.chain([name], (f'{name}_{i}' for i in itertools.count(2)))
+  return next(
+      each for each in names
+      if not os.path.lexists(os.path.join(directory, each))
+  )
+
+
+TRACKERS: Mapping[str, Callable[..., Tracker]] = {
+    'mlflow': MLflow,
+    'wandb': WandB,
+    'tensorboard': TensorBoard,
+}
