@@ -104,7 +104,7 @@ class LayersTest(parameterized.TestCase):
 
   def test_of_attention(self):
     length, size = 6, 8
-    model = layers.MultiHeadAttention(2)
+    model = layers.MultiHeadAttention(2, size // 2)
     found = _layers(_Network(model), [length, size])
     dense = 2 * length * size * size
     for name in ('query', 'key', 'value', 'output'):
