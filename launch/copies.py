@@ -69,9 +69,12 @@ def show(
   Returns:
     What goes onto the page.
   """
-  more = len(groups) - _MOST_SHOWN
-  rest = f'; {more:,} are not listed' if more > 0 else ''
-  blocks = [pages.paragraph(f'{describe(groups)}{rest}.')]
+  blocks = []
+  if arrays:
+    more = len(groups) - _MOST_SHOWN
+    rest = f'; {more:,} are not listed' if more > 0 else ''
+    text = describe(groups)
+    blocks.append(pages.paragraph(f'{text[0].upper()}{text[1:]}{rest}.'))
   if left_out:
     blocks.append(
         pages.paragraph(

@@ -54,23 +54,25 @@ class Calls:
     self._operations: dict[int, list[tf.Operation]] = {}
     self._outputs: dict[int, int] = {}
     self._claimed: set[tuple[int, str]] = set()
+    self._called: list[int] = []
 
-  def _visit(self, value: Any, path: tuple[str, ...]) -> None:
-    is_module = isinstance(value, tf.Module)
-    if is_module and id(value) in self._modules:
+  def _visit(
+      self, value: Any, path: tuple[str, ...], around: tuple[int, ...] = ()
+  ) -> None:
+    if id(value) in self._modules or id(value) in around:
       return
-    if is_module:
+    if isinstance(value, tf.Module):
       self._modules[id(value)] = '/'.join(path), value
     if not isinstance(value, tf.Variable):
       for name, child in variables_lib.children(value) or ():
-        self._visit(child, (*path, name))
+        self._visit(child, (*path, name), (*around, id(value)))
 
   @contextlib.contextmanager
   def noted(self) -> Iterator[None]:
     """Notes calls in a block, in which the model is traced."""
     with contextlib.ExitStack() as stack:
       for kind in {type(module) for _, module in self._modules.values()}:
-        if callable(getattr(kind, '__call__', None)):  # noqa: B004
+        if any('__call__' in vars(base) for base in kind.__mro__):
           stack.callback(self._watch(kind))
       yield
 
@@ -80,11 +82,17 @@ class Calls:
 
     @functools.wraps(f)
     def call(module: Any, *args: Any, **kwargs: Any) -> Any:
+      key = id(module)
+      if key not in self._modules or self._called[-1:] == [key]:
+        return f(module, *args, **kwargs)  # Of another, or of a base class.
       graph = tf.compat.v1.get_default_graph()
       start = len(graph.get_operations())
-      result = f(module, *args, **kwargs)
-      if id(module) in self._modules and graph.building_function:
-        self._note(id(module), graph, start, result)
+      self._called.append(key)
+      try:
+        result = f(module, *args, **kwargs)
+      finally:
+        self._called.pop()
+      self._note(key, graph, start, result)
       return result
 
     is_own = '__call__' in vars(kind)

@@ -67,7 +67,11 @@ def draw(
   if smooth is None:
     panel.plot(*points, 'o-')
     panel.set_ylim(bottom=0)
+    panel.set_xscale('log')
+    panel.set_xticks(points[0], [f'{place:g}' for place in points[0]])
+    panel.minorticks_off()
   else:
+    panel.set_xscale('log')
     panel.plot(*points, color='tab:blue', alpha=0.3, linewidth=1)
     panel.plot(points[0], smooth, color='tab:blue', label='smoothed')
     low, high = min(smooth), max(smooth[: max(1, len(smooth) // 2)])
@@ -76,7 +80,6 @@ def draw(
   panel.axvline(
       marked, color='tab:orange', linestyle='--', label=f'suggested: {marked:g}'
   )
-  panel.set_xscale('log')
   panel.set(xlabel=axes[0], ylabel=axes[1])
   panel.set_title(title, parse_math=False)
   panel.grid(alpha=0.3)

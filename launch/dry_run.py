@@ -146,7 +146,7 @@ def _rehearse(
   parts = clock.parts(now.at.num_steps)
   scored = None
   num_epochs = -(-now.at.num_steps // now.at.steps_per_epoch)
-  often = {'validation': num_epochs // config.eval_every_epochs or 1, 'test': 1}
+  often = {'validation': -(-num_epochs // config.eval_every_epochs), 'test': 1}
   for split in (split for split in often if split in sizes):
     # It is traced here.
     seconds, _ = _timed(functools.partial(_score, training, split, 2))

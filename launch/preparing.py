@@ -6,11 +6,12 @@ Mistakes of the user show up here, and nothing is written.
 from __future__ import annotations
 
 import dataclasses
+import os
 from typing import Any
 
 import tensorflow as tf
 
-from core import distribution, precision, waits
+from core import precision, waits
 from pipelines import batches, datasets
 
 from . import (
@@ -25,6 +26,7 @@ from . import (
 from . import config as config_lib
 from . import data as data_lib
 from . import experiment as experiment_lib
+from .cluster import resolving
 
 
 def begin(config: config_lib.Config) -> tf.distribute.Strategy:
@@ -82,11 +84,14 @@ def alone(
   Raises:
     UserError: If the flags are not valid, or name several workers.
   """
-  scope = begin(config)
-  if distribution.num_workers(scope) > 1:
+  members = resolving.resolve(
+      config.strategy, config.num_virtual_devices, dict(os.environ)
+  )
+  if members is not None and members.size > 1:
     raise programs.UserError(
         f'{program}: it is for one process; leave TF_CONFIG or Slurm out.'
     )
+  scope = begin(config)
   init_from.find(config)
   return on_devices(config, scope), scope
 

@@ -61,6 +61,7 @@ def of(config: config_lib.Config) -> tuple[str, str]:
   }
   arrays = {name: each.arrays for name, each in seen.items()}
   whole = {name: each.arrays for name, each in seen.items() if each.is_all}
+  sampled = [name for name in seen if name not in whole]
   groups = copies.find(spec, whole)
   sections: dict[str, list[pages.Markup]] = {
       'Splits': [_splits(seen, dataset.notes)],
@@ -68,7 +69,7 @@ def of(config: config_lib.Config) -> tuple[str, str]:
       'Values': ranges.show(spec, arrays),
       'Classes': _classes(spec, seen),
       'Missing': _missing(spec, seen),
-      'Copies': copies.show(spec, whole, groups, list(seen.keys() - whole)),
+      'Copies': copies.show(spec, whole, groups, sampled),
   }
   if data.mean:
     sections['Features'].append(pages.paragraph(
@@ -95,7 +96,7 @@ def of(config: config_lib.Config) -> tuple[str, str]:
       pages.page(f'{dataset.name} {dataset.version}'.strip(), {
           heading: blocks for heading, blocks in sections.items() if blocks
       }),
-      f'{counts}; {copies.describe(groups)}',
+      f'{counts}; {copies.describe(groups) if whole else "a sample"}',
   )
 
 
@@ -234,7 +235,8 @@ def _missing(
             f'{name}: {what}', split, f'{lacks.sum():,}', _listed(each, lacks)
         ])
   if not rows:
-    return [pages.paragraph('Every example has its label.', 'note')]
+    text = 'Every example that was looked at has its label.'
+    return [pages.paragraph(text, 'note')]
   return [pages.table(['target', 'split', 'examples', 'index'], rows)]
 
 

@@ -59,7 +59,7 @@ def main() -> int:
   print(
       curves.text(
           curve.axes,
-          [[f'{place:.3g}', f'{bar:,.5g}'] for place, bar in shown],
+          [[f'{place:.4g}', f'{bar:,.5g}'] for place, bar in shown],
           [bar for _, bar in shown],
       )
   )

@@ -280,6 +280,8 @@ def _smallest(found: dict[int, float]) -> int:
 
 def _near(found: dict[int, float], suggestion: int, what: str) -> str:
   best = max(found, key=lambda size: found[size])
+  if best == suggestion:
+    return f'the fastest: {found[best]:,.0f} {what} per second'
   return (
       f'the smallest within 10 % of the fastest: {found[suggestion]:,.0f} '
       f'{what} per second, and {found[best]:,.0f} with {best}'
@@ -296,4 +298,4 @@ def _memory() -> float:
 
 
 def _rounded(value: float) -> float:
-  return float(f'{value:.1g}')
+  return float(f'{value:.2g}')

@@ -127,6 +127,16 @@ class LayersTest(parameterized.TestCase):
     self.assertEqual(found[name].backward, 3 * 2 * 25)
     self.assertEqual(found[name].output_bytes, 2 * 4 * 5)
 
+  def test_a_class_and_its_base_count_once(self):
+    class Own(snt.Linear):
+      pass
+
+    found = _layers(_Network(snt.Sequential([Own(5), snt.Linear(6)])), [4])
+    one, other = (found[f'layer/layers/{index}'] for index in (0, 1))
+    self.assertEqual((one.kind, one.output_bytes), ('Own', 4 * 5))
+    self.assertEqual((other.kind, other.output_bytes), ('Linear', 4 * 6))
+    self.assertEqual((one.forward, other.forward), (2 * 20, 2 * 30))
+
   def test_calls_are_as_before_afterwards(self):
     before = snt.Linear.__call__, _Network.__call__
     _layers(_Network(snt.Linear(4)), [3])

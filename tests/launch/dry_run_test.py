@@ -123,6 +123,16 @@ class DryRunTest(parameterized.TestCase):
     )
 
 
+  def test_several_workers_are_refused_at_once(self):
+    cluster = {'worker': ['localhost:1', 'localhost:2']}
+    task = {'type': 'worker', 'index': 0}
+    several = json.dumps({'cluster': cluster, 'task': task})
+    with mock.patch.dict(os.environ, {'TF_CONFIG': several}):
+      ended = _rehearse()
+    self.assertEqual((ended.code, ended.out), (2, ''))
+    self.assertIn('--dry_run: it is for one process', ended.err)
+
+
 class ForecastTest(parameterized.TestCase):
 
   @parameterized.parameters('mlp', 'cpu', 'convnet')

@@ -9,11 +9,12 @@ import csv
 import html
 import pathlib
 import re
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from launch import samples
+from launch import samples, showing
 from pipelines import spec as spec_lib
 from tests.launch import runs
 
@@ -108,12 +109,26 @@ class ShowTest(parameterized.TestCase):
         self.assertLen(set(images), forms)
 
   def test_a_stream_is_a_sample(self):
-    page, _ = self.show(
+    page, out = self.show(
         f'--data_dir={runs.data_dir()}', '--dataset=tiny_shapes',
-        '--resident_gb=0',
+        '--resident_gb=0', '--validation_examples=25',
     )
-    self.assertIn('Examples of train', page)
-    self.assertIn('looked at', page)
+    # All of it is in the sample here.
+    [train, *_] = self.cells(page, 'train')
+    self.assertEqual(train, ['train', '240', 'all'])
+    self.assertIn('inputs that occur more than once: 0', out)
+    with mock.patch.object(showing, '_SAMPLE', 50):
+      page, out = self.show(
+          f'--data_dir={runs.data_dir()}', '--dataset=tiny_shapes',
+          '--resident_gb=0', '--validation_examples=25',
+      )
+    sections = self.sections(page)
+    [train, *_] = self.cells(sections['Splits'], 'train')
+    self.assertEqual(train, ['train', '240', '50 at random'])
+    counts = re.findall(r'<tr><td class=left>.*?</td><td>(\d+)</td>',
+                        sections['Classes'])
+    self.assertEqual(sum(map(int, counts)), 50)
+    self.assertIn('train, test: not looked for', sections['Copies'])
 
   def test_a_table_with_what_is_missing(self):
     path = self.folder / 'table.csv'
