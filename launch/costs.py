@@ -95,14 +95,14 @@ class Calls:
       self._note(key, graph, start, result)
       return result
 
-    is_own = '__call__' in vars(kind)
+    before = vars(kind).get('__call__')  # Not always what `kind.__call__` gives.
     kind.__call__ = call
 
     def restore() -> None:
-      if is_own:
-        kind.__call__ = f
-      else:
+      if before is None:
         del kind.__call__
+      else:
+        kind.__call__ = before
 
     return restore
 

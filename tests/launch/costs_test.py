@@ -138,9 +138,15 @@ class LayersTest(parameterized.TestCase):
     self.assertEqual((one.forward, other.forward), (2 * 20, 2 * 30))
 
   def test_calls_are_as_before_afterwards(self):
-    before = snt.Linear.__call__, _Network.__call__
-    _layers(_Network(snt.Linear(4)), [3])
-    self.assertEqual((snt.Linear.__call__, _Network.__call__), before)
+    class Own(snt.Linear):
+      pass
+
+    before = [dict(vars(kind)) for kind in (Own, snt.Linear, _Network)]
+    _layers(_Network(Own(4)), [3])
+    after = [dict(vars(kind)) for kind in (Own, snt.Linear, _Network)]
+    for one, other in zip(before, after, strict=True):
+      self.assertEqual(list(one), list(other))
+      self.assertIs(one.get('__call__'), other.get('__call__'))
 
   def test_table(self):
     found = _layers(_Network(snt.Linear(700)), [500])
