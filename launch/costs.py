@@ -95,7 +95,7 @@ class Calls:
       self._note(key, graph, start, result)
       return result
 
-    before = vars(kind).get('__call__')  # Not always what `kind.__call__` gives.
+    before = vars(kind).get('__call__')  # Not always what `f` is.
     kind.__call__ = call
 
     def restore() -> None:

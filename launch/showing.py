@@ -23,6 +23,7 @@ _FORMS = 2
 _SAMPLE = 2_000
 _MOST_ROWS = 200
 _MOST_LISTED = 20
+_BLOCK = 1_024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,17 +183,10 @@ def _classes(
   for name, feature in spec.items():
     if not feature.num_classes:
       continue
-    counts = {}
-    for split, each in seen.items():
-      values = each.arrays[name]
-      if feature.kind == spec_lib.CLASSES:
-        counts[split] = values.astype(np.int64).sum(axis=0)
-      else:
-        flat = values.ravel().astype(np.int64)
-        counts[split] = np.bincount(
-            flat[(flat >= 0) & (flat < feature.num_classes)],
-            minlength=feature.num_classes,
-        )
+    counts = {
+        split: _count(feature, each.arrays[name])
+        for split, each in seen.items()
+    }
     most = max(1, *(int(each.max()) for each in counts.values()))
     rows = [
         [
@@ -211,6 +205,20 @@ def _classes(
   return blocks
 
 
+def _count(feature: spec_lib.Feature, values: np.ndarray) -> np.ndarray:
+  """Counts how often each class occurs, a block of examples at a time."""
+  size = feature.num_classes
+  total = np.zeros(size, np.int64)
+  for start in range(0, len(values), _BLOCK):
+    block = values[start : start + _BLOCK].astype(np.int64)
+    if feature.kind == spec_lib.CLASSES:
+      total += block.sum(axis=0)
+    else:
+      known = block[(block >= 0) & (block < size)]
+      total += np.bincount(known, minlength=size)
+  return total
+
+
 def _missing(
     spec: spec_lib.Spec, seen: Mapping[str, _Seen]
 ) -> list[pages.Markup]:
@@ -227,8 +235,10 @@ def _missing(
         lacks = ~values.any(axis=1)
       elif values.dtype.kind == 'f':
         lacks = np.isnan(values).any(axis=1)
-      else:
+      elif values.dtype.kind == 'i':
         lacks = (values < 0).any(axis=1)
+      else:
+        continue
       if lacks.any():
         what = 'no class' if feature.kind == spec_lib.CLASSES else 'no label'
         rows.append([
