@@ -17,7 +17,7 @@ from core import (
   variables,
   workers,
 )
-from pipelines import datasets
+from pipelines import datasets, splits
 
 from . import calls, evaluation, feeds, init_from, loop, periods, programs
 from . import experiment as experiment_lib
@@ -104,14 +104,7 @@ def build(
   with strategy.scope():
     state = experiment.make_state()
   extent = experiment.extent(strategy, feeds.is_resident(data))
-  train_step = training.make_train_step(
-      experiment.objective,
-      experiment.optimizer,
-      experiment.train_metric,
-      strategy,
-      extent,
-      micro_batch_size=config.micro_batch_size,
-  )
+  train_step = make_step(experiment, strategy, extent)
   feed = feeds.of_training(
       train_step,
       strategy,
@@ -211,6 +204,50 @@ def build(
       restored=restored,
       initial=initial,
       damaged=checkpointer.damaged,
+  )
+
+
+def fresh(
+    experiment: experiment_lib.Experiment,
+    data: splits.Split,
+    strategy: tf.distribute.Strategy,
+) -> training.TrainState:
+  """Makes the state that a new run begins with.
+
+  Args:
+    experiment: The parts of the run.
+    data: The training examples.
+    strategy: The strategy.
+
+  Returns:
+    The state.
+
+  Raises:
+    UserError: If a part does not fit.
+  """
+  try:
+    with strategy.scope():
+      state = experiment.make_state()
+    experiment.initialize(data, strategy)
+    init_from.load(experiment, state, strategy)
+    return state
+  except (TypeError, ValueError) as error:
+    raise programs.UserError(str(error)) from error
+
+
+def make_step(
+    experiment: experiment_lib.Experiment,
+    strategy: tf.distribute.Strategy,
+    extent: compilation.Extent,
+) -> training.Step:
+  """Makes the train step of an experiment."""
+  return training.make_train_step(
+      experiment.objective,
+      experiment.optimizer,
+      experiment.train_metric,
+      strategy,
+      extent,
+      micro_batch_size=experiment.config.micro_batch_size,
   )
 
 

@@ -110,12 +110,15 @@ class Evaluator:
     """How often the evaluation step was traced."""
     return self._step.experimental_get_tracing_count()
 
-  def run(self, state: Any, split: str) -> Scored:
+  def run(
+      self, state: Any, split: str, most_steps: int | None = None
+  ) -> Scored:
     """Scores every example of a split once.
 
     Args:
       state: The train state.
       split: `train`, `validation` or `test`.
+      most_steps: How many batches to score at most. Default: all.
 
     Returns:
       What was found.
@@ -132,6 +135,7 @@ class Evaluator:
     num_steps = batches.num_eval_steps(
         self._dataset.num_examples[split], self._batch_size
     )
+    num_steps = min(num_steps, most_steps or num_steps)
     sums, taken = self._score(state, self._feeds[split], num_steps)
     values = training.summarize(self._metric, sums)
     num_examples = values.pop(_NUM_EXAMPLES, sums['weight'])

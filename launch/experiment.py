@@ -25,6 +25,7 @@ from pipelines import splits, streams
 
 from . import (
   augmenting,
+  costs,
   model_size,
   optimizing,
   parts,
@@ -261,6 +262,11 @@ class Experiment:
     """Whether the loss is one of several places of each example."""
     return self._forward.structured_outputs.values.shape.rank > 1
 
+  def layers(self) -> dict[str, costs.Layer]:
+    """Returns what each layer of the model costs; see `costs`."""
+    forward = self._forward
+    return self._calls.layers(forward, variables.trainable(self.model))
+
   def digest(self) -> str:
     """Hashes the model's variables as they are now."""
     return variables.digest(variables.named({'model': self.model}))
@@ -272,4 +278,6 @@ class Experiment:
   @functools.cached_property
   def _forward(self) -> tf.types.experimental.ConcreteFunction:
     # Traced once for all that is read off it.
-    return training.trace(self._plain, self.model, self._example_batch)
+    self._calls = costs.Calls(self.model)
+    with self._calls.noted():
+      return training.trace(self._plain, self.model, self._example_batch)

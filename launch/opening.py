@@ -39,7 +39,7 @@ def describe(
   name = f'{dataset.name} {dataset.version}'.rstrip()
   kind = 'GPU' if distribution.on_gpu(strategy) else 'CPU'
   lines = [
-      tables.parameters(run.state.parameters),
+      tables.layers(experiment.layers()),
       '',
       f'{name}: {counts}; '
       f'{experiment.data.describe()}',

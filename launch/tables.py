@@ -7,7 +7,7 @@ from typing import Any
 
 import tabulate
 
-from core import variables as variables_lib
+from . import costs
 
 # What a line has room for.
 _MAX_VALUES = 6
@@ -70,19 +70,57 @@ def _shown(
   return [name for name in headline or values if name in values][:_MAX_VALUES]
 
 
-def parameters(variables: Mapping[str, Any]) -> str:
-  """Formats a model's variables: names, shapes, counts and bytes."""
-  rows = variables_lib.overview(variables)
-  table: list[Any] = [
-      [r['name'], r['shape'], r['dtype'], r['count'], r['bytes']] for r in rows
-  ]
-  table.append(tabulate.SEPARATING_LINE)
-  table.append([
-      'all', '', '',
-      sum(r['count'] for r in rows), sum(r['bytes'] for r in rows),
-  ])
-  return tabulate.tabulate(
-      table,
-      headers=['parameters', 'shape', 'type', 'count', 'bytes'],
-      intfmt=',',
+def layers(found: Mapping[str, costs.Layer]) -> str:
+  """Formats what each layer of a model is and costs, for one example."""
+  rows: list[list[str]] = []
+  total = [0] * 5
+  for path, layer in found.items():
+    sizes = [v.shape.num_elements() for v in layer.variables.values()]
+    numbers = [
+        sum(sizes),
+        sum(
+            size * variable.dtype.size
+            for size, variable in zip(
+                sizes, layer.variables.values(), strict=True
+            )
+        ),
+        layer.output_bytes,
+        layer.forward,
+        layer.backward,
+    ]
+    total = [one + other for one, other in zip(total, numbers, strict=True)]
+    listed = ', '.join(
+        _variable(name, variable) for name, variable in layer.variables.items()
+    )
+    rows.append([path or layer.kind, listed, *_short(numbers)])
+  table = tabulate.tabulate(
+      [*rows, tabulate.SEPARATING_LINE, ['all', '', *_short(total)]],
+      headers=['layer', 'variables', 'parameters', 'bytes', 'bytes out',
+               'FLOP forward', 'FLOP backward'],
+      disable_numparse=True,
+      colalign=['left', 'left', *['right'] * 5],
   )
+  return (
+      f'{table}\nbytes out and FLOP are of one example, FLOP those of products '
+      'and convolutions'
+  )
+
+
+def _variable(name: str, variable: Any) -> str:
+  """Returns name and shape, and the type if it is not the usual one."""
+  shape = ' x '.join(map(str, variable.shape)) or '1'
+  dtype = variable.dtype.name
+  return f'{name} {shape}{"" if dtype == "float32" else f" {dtype}"}'
+
+
+def _short(numbers: Sequence[int]) -> list[str]:
+  """Formats the first number in full, and others to three digits."""
+  return [f'{numbers[0]:,}', *map(magnitude, numbers[1:])]
+
+
+def magnitude(number: float) -> str:
+  """Formats a number to three digits, as in `470 k` or `1.2 G`."""
+  for power, letter in ((12, 'T'), (9, 'G'), (6, 'M'), (3, 'k')):
+    if number >= 10**power:
+      return f'{number / 10**power:.3g} {letter}'
+  return f'{number:.3g}'

@@ -12,15 +12,36 @@ drops each --optimizer_arg of the one that it replaces, and so with the others.
 
 from __future__ import annotations
 
+from absl import flags
+
 from . import compilation_cache, programs
 from . import config as config_lib
 
 config_lib.define_flags()
+_DRY_RUN = flags.DEFINE_bool(
+    'dry_run', False,
+    'Whether to do a little of all that the run does, two steps at least, and '
+    'to print how long it will take and how much memory; nothing is written.')
+_OVERFIT_BATCH = flags.DEFINE_bool(
+    'overfit_batch', False,
+    'Whether to train on the first batch alone, for --num_steps or 1,000 '
+    'steps, until its loss is near the lowest there is; nothing is written. '
+    'The exit code is 1 if the loss stays above.')
 
 
 def main() -> int:
   """Runs the program; returns its exit code."""
   config = config_lib.Config.from_flags()
+  if _DRY_RUN.value and _OVERFIT_BATCH.value:
+    raise programs.UserError('--dry_run, --overfit_batch: give one of them.')
+  if _DRY_RUN.value or _OVERFIT_BATCH.value:
+    compilation_cache.prepare(config.global_batch_size, '')
+    programs.import_tensorflow()
+    from . import dry_run, overfitting
+
+    program = dry_run if _DRY_RUN.value else overfitting
+    program.run(config)
+    return 0
   if not config.workdir:
     raise programs.UserError('--workdir is missing: name a directory for it.')
   cache = compilation_cache.prepare(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import time
 from collections.abc import Callable, Iterator
@@ -11,29 +10,24 @@ from typing import Any
 
 import tensorflow as tf
 
-from core import distribution, precision, waits, workers
-from pipelines import batches, datasets
+from core import distribution, workers
 
 from . import (
   building,
   data_files,
-  devices,
-  extras,
   init_from,
   interruption,
   loop,
   opening,
+  preparing,
   programs,
-  reading,
   recorded,
   results,
   resuming,
   several,
-  tasks,
   together,
 )
 from . import config as config_lib
-from . import experiment as experiment_lib
 from . import workdir as workdir_lib
 
 
@@ -59,25 +53,9 @@ def run(
     Saved: If a signal interrupts it, once what it has trained is saved.
   """
   started = time.monotonic()
-  extras.require('launch')
-  try:
-    experiment_lib.check_names(config)
-  except ValueError as error:
-    raise programs.UserError(str(error)) from error
-  programs.say_what_was_dropped()
-  # The same bits from the same seed, on GPUs too.
-  tf.random.set_seed(config.seed)
-  tf.config.experimental.enable_op_determinism()
-  scope = devices.strategy(
-      config.strategy,
-      config.num_virtual_devices,
-      told=config.of_all_workers(),
-      start_timeout=config.start_timeout,
-  )
+  scope = preparing.begin(config)
   with together.lost_workers(scope, config.collective_timeout):
-    # What was chosen is kept: a run must not change it on another machine.
-    chosen = precision.choose(config.precision, scope)
-    config = dataclasses.replace(config, precision=chosen)
+    config = preparing.on_devices(config, scope)
     return _run(config, scope, needs_state, started, compilations)
 
 
@@ -137,7 +115,7 @@ def _run(
         say(results.complete(directory))
         return _result(directory, None)
     with together.agreeing(scope) as told:
-      experiment, dataset = _prepare(config)
+      experiment, dataset = preparing.prepare(config)
       if resumed:
         resuming.check_data(
             directory,
@@ -150,7 +128,7 @@ def _run(
       say(results.complete(directory))
       if not needs_state:
         return _result(directory, None)
-    training = _build(
+    training = preparing.build(
         experiment,
         dataset,
         scope,
@@ -222,33 +200,6 @@ def _seen(resumed: resuming.Resumed | None) -> str:
     return 'none'
   digest = hashlib.sha256(repr(resumed.before).encode()).hexdigest()
   return f'{digest[:8]}{", complete" if resumed.is_complete else ""}'
-
-
-def _prepare(
-    config: config_lib.Config,
-) -> tuple[experiment_lib.Experiment, datasets.Dataset]:
-  """Opens the data and makes the parts, so that mistakes show up first."""
-  try:
-    dataset = reading.open_dataset(config)
-    data = reading.describe_data(config, dataset)
-    config = tasks.with_defaults(config, data.spec)
-    steps_per_epoch = batches.num_train_steps_per_epoch(
-        data.num_examples['train'], config.global_batch_size
-    )
-    experiment = experiment_lib.Experiment(config, data, steps_per_epoch)
-    _ = experiment.optimizer  # Made here, so that its mistakes show up.
-    return experiment, dataset
-  except ValueError as error:
-    raise programs.UserError(str(error)) from error
-
-
-def _build(*args: Any, **options: Any) -> building.Training:
-  """Builds the model and restores it, so that what does not fit shows up."""
-  try:
-    with waits.waiting():  # Each variable is the first worker's.
-      return building.build(*args, **options)
-  except (TypeError, ValueError) as error:
-    raise programs.UserError(str(error)) from error
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ _BUILT_FROM = (
 # Flags are of one program in a process.
 _PROGRAMS = (
     'checkpoints', 'diff', 'evaluate', 'export', 'predict', 'publish',
-    'reproduce', 'train',
+    'reproduce', 'show', 'train', 'tune',
 )
 _LAUNCHERS = (
     'cluster/local', 'cluster/ray', 'cluster/render', 'cluster/starting',

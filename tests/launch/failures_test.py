@@ -14,7 +14,7 @@ from unittest import mock
 
 from absl.testing import absltest, parameterized
 
-from launch import training_program, workdir
+from launch import preparing, training_program, workdir
 from launch.hooks import saving
 from tests.launch import runs
 
@@ -142,11 +142,11 @@ class SignalTest(_TestCase):
   """A signal where nothing has to be saved first."""
 
   @parameterized.parameters(
-      ('_prepare', signal.SIGTERM),
-      ('_build', signal.SIGHUP),
-      ('_finish', signal.SIGINT),
+      (preparing, 'prepare', signal.SIGTERM),
+      (preparing, 'build', signal.SIGHUP),
+      (training_program, '_finish', signal.SIGINT),
   )
-  def test_leaves_with_one_line(self, during, number):
+  def test_leaves_with_one_line(self, module, during, number):
     if during == '_finish':
       shutil.copytree(runs.finished(), self.workdir)
       (self.workdir / 'result.json').unlink()
@@ -155,7 +155,7 @@ class SignalTest(_TestCase):
     self.addCleanup(signal.signal, number, handler)
     before = self.files()
     with mock.patch.object(
-        training_program,
+        module,
         during,
         side_effect=lambda *_, **__: signal.raise_signal(number),
     ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 from absl.testing import absltest
 
-from launch import tables
+from launch import costs, tables
 
 
 def _cells(table):
@@ -41,16 +41,25 @@ class TablesTest(absltest.TestCase):
         'test (3 examples): loss 0.5000  accuracy 0.8750  macro_recall 0.2000',
     )
 
-  def test_parameters(self):
-    cells = _cells(tables.parameters({
-        'hidden/w': tf.Variable(tf.zeros([30, 40])),
-        'hidden/b': tf.Variable(tf.zeros([40], tf.bfloat16)),
+  def test_layers(self):
+    cells = _cells(tables.layers({
+        'hidden': costs.Layer(
+            'Linear', 2_400, 4_800, 160,
+            {
+                'w': tf.Variable(tf.zeros([30, 40])),
+                'b': tf.Variable(tf.zeros([40], tf.bfloat16)),
+            },
+        ),
+        '': costs.Layer('Net', 1_000_000, 0, 3_700_000_000),
     }))
     self.assertIn(
-        ['hidden/w', '(30,', '40)', 'float32', '1,200', '4,800'], cells
+        ['hidden', 'w', '30', 'x', '40,', 'b', '40', 'bfloat16', '1,240',
+         '4.88', 'k', '160', '2.4', 'k', '4.8', 'k'], cells
     )
-    self.assertIn(['hidden/b', '(40,)', 'bfloat16', '40', '80'], cells)
-    self.assertEqual(cells[-1], ['all', '1,240', '4,880'])
+    self.assertIn(['Net', '0', '0', '3.7', 'G', '1', 'M', '0'], cells)
+    self.assertIn(
+        ['all', '1,240', '4.88', 'k', '3.7', 'G', '1', 'M', '4.8', 'k'], cells
+    )
 
 
 if __name__ == '__main__':

@@ -1,0 +1,121 @@
+"""Examples that a data set has more than once, perhaps in several splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pipelines import spec as spec_lib
+
+from . import pages, samples
+
+_MOST_SHOWN = 20
+_MOST_PLACES = 8
+_IMAGE_WIDTH = 48
+
+Group = list[tuple[str, int]]
+"""The split and the index of each example with the same inputs."""
+
+
+def find(
+    spec: spec_lib.Spec, arrays: Mapping[str, samples.Arrays]
+) -> list[Group]:
+  """Finds examples whose inputs are the same bytes, whatever their labels.
+
+  Args:
+    spec: The features.
+    arrays: All examples of each split.
+
+  Returns:
+    Groups of two or more; those that several splits have come first.
+  """
+  groups: dict[bytes, Group] = {}
+  for split, each in arrays.items():
+    inputs = [each[name] for name in sorted(spec.inputs)]
+    for index in range(len(inputs[0])):
+      digest = hashlib.blake2b(digest_size=16)
+      for values in inputs:
+        digest.update(values[index].tobytes())
+      groups.setdefault(digest.digest(), []).append((split, index))
+  found = [group for group in groups.values() if len(group) > 1]
+  return sorted(found, key=lambda group: not _is_across(group))
+
+
+def describe(groups: Sequence[Group]) -> str:
+  """Says how many there are."""
+  across = sum(map(_is_across, groups))
+  return (
+      f'inputs that occur more than once: {len(groups):,}, of which in several '
+      f'splits: {across:,}'
+  )
+
+
+def show(
+    spec: spec_lib.Spec,
+    arrays: Mapping[str, samples.Arrays],
+    groups: Sequence[Group],
+    left_out: Sequence[str],
+) -> list[pages.Markup]:
+  """Lists them on a page, with their labels.
+
+  Args:
+    spec: The features.
+    arrays: All examples of each split.
+    groups: What `find` returned.
+    left_out: The splits that are not looked at.
+
+  Returns:
+    What goes onto the page.
+  """
+  blocks = []
+  if arrays:
+    more = len(groups) - _MOST_SHOWN
+    rest = f'; {more:,} are not listed' if more > 0 else ''
+    text = describe(groups)
+    blocks.append(pages.paragraph(f'{text[0].upper()}{text[1:]}{rest}.'))
+  if left_out:
+    blocks.append(
+        pages.paragraph(
+            f'{", ".join(left_out)}: not looked for, since not all of it is in '
+            'memory.', 'note'
+        )
+    )
+  if not groups:
+    return blocks
+  images = list(spec.of_kind(spec_lib.IMAGE))[:1]
+  rows = []
+  for group in groups[:_MOST_SHOWN]:
+    split, index = group[0]
+    where = ', '.join(f'{split} {index}' for split, index in group)
+    if len(group) > _MOST_PLACES:
+      first = ', '.join(f'{s} {i}' for s, i in group[:_MOST_PLACES])
+      where = f'{first} and {len(group) - _MOST_PLACES} more'
+    pictures = [
+        pages.image(samples.pixels(arrays[split][name][index]), _IMAGE_WIDTH)
+        for name in images
+    ]
+    rows.append([where, *pictures, _labels(spec, arrays, group)])
+  headers = ['where', *('image' for _ in images), 'label']
+  blocks.append(pages.table(headers, rows))
+  return blocks
+
+
+def _is_across(group: Group) -> bool:
+  return len({split for split, _ in group}) > 1
+
+
+def _labels(
+    spec: spec_lib.Spec, arrays: Mapping[str, samples.Arrays], group: Group
+) -> str:
+  """Returns the labels that copies have, which may contradict each other."""
+  if spec_lib.LABEL not in spec:
+    return ''
+  target = spec[spec_lib.LABEL]
+  labels = [arrays[split][spec_lib.LABEL][index] for split, index in group]
+  if target.kind == spec_lib.MASK:
+    are_equal = all(np.array_equal(labels[0], each) for each in labels[1:])
+    return 'the same mask' if are_equal else 'different masks'
+  different = dict.fromkeys(samples.value(target, each) for each in labels)
+  return ' or '.join(different)

@@ -1,0 +1,234 @@
+"""A run in small, of which nothing stays, and a forecast of the whole one.
+
+It opens the data, builds and restores as the run will, takes steps, scores,
+saves and plots, in a folder that goes when it ends.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import tabulate
+import tensorflow as tf
+
+from core import scratch
+from pipelines import batches
+
+from . import (
+  building,
+  evaluation,
+  interruption,
+  loop,
+  model_size,
+  opening,
+  preparing,
+  programs,
+  resuming,
+)
+from . import config as config_lib
+from . import workdir as workdir_lib
+from .hooks import health, progress, rows, saving
+
+# How long steps, and then an evaluation, are timed: two steps at least.
+STEP_SECS = 3.0
+_EVALUATION_SECS = 1.0
+_PREFIX = 'quatrain-dry-run-'
+_T = TypeVar('_T')
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+  """What a part of a run takes.
+
+  Attributes:
+    name: What it is.
+    seconds: How long it takes each time.
+    times: How often it happens.
+  """
+
+  name: str
+  seconds: float
+  times: float = 1
+
+  @property
+  def total(self) -> float:
+    """How long it takes in the whole run."""
+    return self.seconds * self.times
+
+
+class _Clock(loop.Hook):
+  """Ends a run once it was timed for long enough."""
+
+  name = 'clock'
+
+  def __init__(self):
+    """Starts."""
+    self._marks = [(time.monotonic(), 0)]
+
+  def __call__(self, step: int, values: Any) -> str | None:
+    """Notes the time, and asks for the end when it is up."""
+    self._marks.append((time.monotonic(), step))
+    is_over = self._marks[-1][0] - self._marks[1][0] >= STEP_SECS
+    return 'timed' if step > 1 and is_over else None
+
+  def parts(self, num_steps: int) -> list[Part]:
+    """Returns the first step, and the others as they were at last."""
+    (began, _), (first, _), *rest = self._marks
+    parts = [Part('first step, with tracing', first - began)]
+    if rest:
+      # The first calls are short ones, and warm caches up.
+      warm = first + (rest[-1][0] - first) / 4
+      start = next(mark for mark in self._marks[1:] if mark[0] >= warm)
+      if start is rest[-1]:
+        start = self._marks[1]
+      seconds, steps = (
+          end - begin for begin, end in zip(start, rest[-1], strict=True)
+      )
+      parts.append(Part('train step', seconds / steps, num_steps - 1))
+    return parts
+
+
+def run(config: config_lib.Config) -> None:
+  """Does a little of all that a run does, and prints what it will take.
+
+  Args:
+    config: What the run computes; a work directory that it names is looked at.
+
+  Raises:
+    UserError: If the run would not begin.
+    Failure: If it could not go on.
+  """
+  started = time.monotonic()
+  config, scope = preparing.alone(config, '--dry_run')
+  if config.workdir:
+    theirs = workdir_lib.Workdir(config.workdir)
+    theirs.check_writable()
+    if theirs.exists():
+      resuming.check(theirs, config)
+  experiment, dataset = preparing.prepare(config)
+  with scratch.folder(_PREFIX) as folder:
+    directory = workdir_lib.Workdir(str(folder / 'run'))
+    training = preparing.build(
+        experiment,
+        dataset,
+        scope,
+        directory,
+        lambda message: None,
+        started=started,
+        steps_per_loop=config.steps_per_loop,
+    )
+    directory.config_file.write(experiment.config, experiment.data)
+    print(opening.describe(experiment, dataset, scope, training, []))
+    parts = [Part('start, with the data', time.monotonic() - started)]
+    parts += _rehearse(training, directory)
+  print(_table(parts, experiment.num_steps))
+
+
+def _rehearse(
+    training: building.Training, directory: workdir_lib.Workdir
+) -> list[Part]:
+  """Does what a run does after its start, and times it."""
+  now, state, clock = training.now, training.state, _Clock()
+  kept = (health.Health, progress.Progress, rows.Log)
+  hooks = [hook for hook in training.hooks if isinstance(hook, kept)]
+  if number := loop.run(state, training.feed, [*hooks, clock], now):
+    raise interruption.Interrupted(number)
+  now.stopped = None
+  training.health.check_variables(now.step)
+  config = training.experiment.config
+  sizes = training.experiment.data.num_examples
+  parts = clock.parts(now.at.num_steps)
+  scored = None
+  num_epochs = -(-now.at.num_steps // now.at.steps_per_epoch)
+  often = {'validation': -(-num_epochs // config.eval_every_epochs), 'test': 1}
+  for split in (split for split in often if split in sizes):
+    # It is traced here.
+    seconds, _ = _timed(functools.partial(_score, training, split, 2))
+    if scored is None:
+      parts.append(Part('first evaluation, with tracing', seconds))
+    seconds, scored = _evaluate(training, split)
+    parts.append(Part(split, seconds, often[split]))
+  save = training.hooks[-1]
+  assert isinstance(save, saving.Saving)
+  seconds, _ = _timed(lambda: save.end(now.step))
+  parts.append(Part('save', seconds))
+  before = training.experiment.digest()
+  training.health.go_back()
+  if training.experiment.digest() != before:
+    raise programs.Failure('what was saved and restored is not what it was.')
+  figures = scored.report.figures if scored else {}
+  seconds, _ = _timed(
+      lambda: directory.write_report(figures, training.monitor.metric)
+  )
+  return [*parts, Part('report', seconds)]
+
+
+def _score(
+    training: building.Training, split: str, size: int
+) -> evaluation.Scored:
+  return training.evaluator.run(training.state, split, size)
+
+
+def _evaluate(
+    training: building.Training, split: str
+) -> tuple[float, evaluation.Scored]:
+  """Scores as much of a split as a second allows; returns the time of all."""
+  total = batches.num_eval_steps(
+      training.experiment.data.num_examples[split],
+      training.experiment.config.global_batch_size,
+  )
+  size = min(2, total)
+  while True:
+    seconds, scored = _timed(
+        functools.partial(_score, training, split, size)
+    )
+    if size == total or seconds > _EVALUATION_SECS:
+      return seconds * total / size, scored
+    size = min(4 * size, total)
+
+
+def _timed(function: Callable[[], _T]) -> tuple[float, _T]:
+  started = time.monotonic()
+  result = function()
+  return time.monotonic() - started, result
+
+
+def _table(parts: list[Part], num_steps: int) -> str:
+  """Formats the forecast."""
+  total = sum(part.total for part in parts)
+  training = sum(part.total for part in parts if part.name == 'train step')
+  table = tabulate.tabulate(
+      [
+          [part.name, f'{part.seconds:.3g}', f'{part.times:,}',
+           f'{part.total:.1f}']
+          for part in parts
+      ],
+      headers=['forecast', 'seconds', 'times', 'in all'],
+      disable_numparse=True,
+      colalign=['left', 'right', 'right', 'right'],
+  )
+  return (
+      f'{table}\n{num_steps:,} steps: {progress.duration(total)} in all, of '
+      f'which {progress.duration(training)} in training, {_memory()}; unless a '
+      'hook ends the run before. Nothing was written.'
+  )
+
+
+def _memory() -> str:
+  """Says what this process took at most, which the run will take too."""
+  unit = 1 if sys.platform == 'darwin' else 1024
+  peak = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  text = (
+      f'at most {peak / 1e9:.2f} of {model_size.machine_bytes() / 1e9:.1f} GB '
+      'of memory'
+  )
+  for device in tf.config.list_logical_devices('GPU'):
+    peak = tf.config.experimental.get_memory_info(device.name)['peak']
+    text += f', {peak / 1e9:.2f} GB of {device.name.removeprefix("/device:")}'
+  return text

@@ -1,0 +1,152 @@
+"""The start of a run, up to its first step: devices, data, parts, variables.
+
+Mistakes of the user show up here, and nothing is written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from core import precision, waits
+from pipelines import batches, datasets
+
+from . import (
+  building,
+  devices,
+  extras,
+  init_from,
+  programs,
+  reading,
+  tasks,
+)
+from . import config as config_lib
+from . import data as data_lib
+from . import experiment as experiment_lib
+from .cluster import resolving
+
+
+def begin(config: config_lib.Config) -> tf.distribute.Strategy:
+  """Checks the names of a config, seeds TensorFlow and sets up the devices.
+
+  Args:
+    config: What the run computes, and where.
+
+  Returns:
+    The strategy of the run.
+
+  Raises:
+    UserError: If the flags are not valid.
+  """
+  extras.require('launch')
+  try:
+    experiment_lib.check_names(config)
+  except ValueError as error:
+    raise programs.UserError(str(error)) from error
+  programs.say_what_was_dropped()
+  # The same bits from the same seed, on GPUs too.
+  tf.random.set_seed(config.seed)
+  tf.config.experimental.enable_op_determinism()
+  return devices.strategy(
+      config.strategy,
+      config.num_virtual_devices,
+      told=config.of_all_workers(),
+      start_timeout=config.start_timeout,
+  )
+
+
+def on_devices(
+    config: config_lib.Config, strategy: tf.distribute.Strategy
+) -> config_lib.Config:
+  """Returns a config with the precision that these devices choose.
+
+  What was chosen is kept: a run must not change it on another machine.
+  """
+  chosen = precision.choose(config.precision, strategy)
+  return dataclasses.replace(config, precision=chosen)
+
+
+def alone(
+    config: config_lib.Config, program: str
+) -> tuple[config_lib.Config, tf.distribute.Strategy]:
+  """Does both for what is no run, and for one process alone.
+
+  Args:
+    config: What a run would compute.
+    program: What the user asked for.
+
+  Returns:
+    The config and the strategy.
+
+  Raises:
+    UserError: If the flags are not valid, or name several workers.
+  """
+  members = resolving.resolve(
+      config.strategy, config.num_virtual_devices, dict(os.environ)
+  )
+  if members is not None and members.size > 1:
+    raise programs.UserError(
+        f'{program}: it is for one process; leave TF_CONFIG or Slurm out.'
+    )
+  scope = begin(config)
+  init_from.find(config)
+  return on_devices(config, scope), scope
+
+
+def open_data(
+    config: config_lib.Config,
+) -> tuple[datasets.Dataset, data_lib.DataSpec]:
+  """Opens the data and checks them.
+
+  Raises:
+    UserError, DataError: If the flags or the data are not valid.
+  """
+  try:
+    dataset = reading.open_dataset(config)
+    return dataset, reading.describe_data(config, dataset)
+  except ValueError as error:
+    raise programs.UserError(str(error)) from error
+
+
+def prepare(
+    config: config_lib.Config,
+) -> tuple[experiment_lib.Experiment, datasets.Dataset]:
+  """Opens the data and makes the parts, so that mistakes show up first.
+
+  Raises:
+    UserError, DataError: If the flags or the data are not valid.
+  """
+  dataset, data = open_data(config)
+  try:
+    config = tasks.with_defaults(config, data.spec)
+    steps_per_epoch = batches.num_train_steps_per_epoch(
+        data.num_examples['train'], config.global_batch_size
+    )
+    experiment = experiment_lib.Experiment(config, data, steps_per_epoch)
+    _ = experiment.optimizer  # Made here, so that its mistakes show up.
+    return experiment, dataset
+  except ValueError as error:
+    raise programs.UserError(str(error)) from error
+
+
+def build(*args: Any, **options: Any) -> building.Training:
+  """Builds the model and restores it, so that what does not fit shows up.
+
+  Args:
+    *args: As for `building.build`.
+    **options: Likewise.
+
+  Returns:
+    The run.
+
+  Raises:
+    UserError: If a part or a checkpoint does not fit.
+  """
+  try:
+    with waits.waiting():  # Each variable is the first worker's.
+      return building.build(*args, **options)
+  except (TypeError, ValueError) as error:
+    raise programs.UserError(str(error)) from error

@@ -1,0 +1,44 @@
+"""Shows a data set as a model gets it: one page of HTML.
+
+  python -m launch.show --dataset=folder:photos --flip=random --output=show.html
+
+Writes examples of each split, raw and augmented, with their labels; the number
+of examples of each class; shapes, ranges and missing labels; and examples that
+are in the data twice. Takes the flags of launch.train.
+"""
+
+from __future__ import annotations
+
+from . import compilation_cache, flag_types, json_files, paths, programs
+from . import config as config_lib
+
+config_lib.define_flags()
+_OUTPUT = flag_types.DEFINE_path(
+    'output', 'The page to write, .html. Default: show.html here.')
+
+
+def main() -> int:
+  """Runs the program; returns its exit code."""
+  output = paths.local('output', _OUTPUT.value or 'show.html')
+  if output.suffix not in ('.html', '.htm'):
+    raise programs.UserError(f'--output={output}: expected an .html.')
+  paths.check_writable('output', output.parent)
+  config = config_lib.Config.from_flags()
+  compilation_cache.prepare(config.global_batch_size, '')
+  programs.import_tensorflow()
+  from . import showing
+
+  page, summary = showing.of(config)
+  output.parent.mkdir(parents=True, exist_ok=True)
+  json_files.replace(output, page)
+  print(f'{summary}; {output}')
+  return 0
+
+
+def program() -> None:
+  """Runs the program as a command: it ends the process."""
+  programs.run(main)
+
+
+if __name__ == '__main__':
+  program()

@@ -1,0 +1,99 @@
+"""Suggests a learning rate, a batch size or the steps of a loop, by trying.
+
+  python -m launch.tune learning_rate --flagfile=RECIPE --output=rates.png
+  python -m launch.tune batch_size --model=convnet
+  python -m launch.tune steps_per_loop --model=mlp
+
+Takes the flags of launch.train, and the subject: one of these three. It prints
+a curve and a suggestion with its reason, and draws the curve. Nothing else is
+written: a run afterwards has the weights that it would have had.
+"""
+
+from __future__ import annotations
+
+from . import compilation_cache, flag_types, paths, programs
+from . import config as config_lib
+
+# Whether there are arguments besides flags.
+POSITIONAL = True
+_SUBJECTS = ('learning_rate', 'batch_size', 'steps_per_loop')
+# How many rows the text of a curve has at most.
+_ROWS = 25
+
+config_lib.define_flags()
+_OUTPUT = flag_types.DEFINE_path(
+    'output',
+    'The picture to write, a .png. Default: tune_SUBJECT.png here.')
+_VALUES = flag_types.DEFINE_numbers(
+    'values',
+    'Which values to try, with commas: the lowest and the highest learning '
+    'rate, or each of the others. Default: what is usual.',
+    low=1e-30, high=1e9)
+
+
+def main() -> int:
+  """Runs the program; returns its exit code."""
+  given = programs.positional()
+  if len(given) != 1 or given[0] not in _SUBJECTS:
+    raise programs.UserError(
+        f'expected one of {", ".join(_SUBJECTS)}, got '
+        f'{" ".join(given) or "nothing"}; as in launch.tune {_SUBJECTS[0]}.'
+    )
+  [subject] = given
+  output = paths.local('output', _OUTPUT.value or f'tune_{subject}.png')
+  if output.suffix != '.png':
+    raise programs.UserError(f'--output={output}: expected a .png.')
+  paths.check_writable('output', output.parent)
+  values = _VALUES.value
+  if values is not None:
+    _check(subject, values)
+  config = config_lib.Config.from_flags()
+  compilation_cache.prepare(config.global_batch_size, '')
+  programs.import_tensorflow()
+  from . import curves, tuning
+
+  curve = getattr(tuning, subject)(config, values)
+  bars = curve.values if curve.smooth is None else curve.smooth
+  every = -(-len(bars) // _ROWS)
+  shown = list(zip(curve.places, bars, strict=True))[::every]
+  print(
+      curves.text(
+          curve.axes,
+          [[f'{place:.4g}', f'{bar:,.5g}'] for place, bar in shown],
+          [bar for _, bar in shown],
+      )
+  )
+  curves.draw(
+      output, subject.replace('_', ' '), curve.axes,
+      (curve.places, curve.values), curve.smooth, curve.suggestion,
+  )
+  flag = 'global_batch_size' if subject == 'batch_size' else subject
+  print(f'--{flag}={curve.suggestion:g}: {curve.reason} {output}')
+  return 0
+
+
+def _check(subject: str, values: tuple[float, ...]) -> None:
+  """Refuses values that are none of the subject's.
+
+  Raises:
+    UserError: If there is one.
+  """
+  flag = f'--values={",".join(f"{value:g}" for value in values)}'
+  if subject == 'learning_rate':
+    if len(values) != 2 or values[0] >= values[1]:
+      raise programs.UserError(
+          f'{flag}: expected the lowest and the highest learning rate.'
+      )
+  elif any(value != int(value) for value in values) or sorted(
+      set(values)
+  ) != list(values):
+    raise programs.UserError(f'{flag}: expected integers in ascending order.')
+
+
+def program() -> None:
+  """Runs the program as a command: it ends the process."""
+  programs.run(main, takes_arguments=POSITIONAL)
+
+
+if __name__ == '__main__':
+  program()

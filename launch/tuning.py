@@ -1,0 +1,301 @@
+"""Measures what a learning rate, a batch size or a longer call changes.
+
+Each takes steps with a state of its own, which is dropped: nothing stays.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from pipelines import batches, datasets
+
+from . import building, feeds, model_size, preparing, programs
+from . import config as config_lib
+from . import experiment as experiment_lib
+
+# Steps of a range test, and the rates that it goes through.
+_NUM_RATES = 200
+_RATES = (1e-6, 10.0)
+# It ends where the loss is so many times the lowest.
+_DIVERGED = 4.0
+_SIZES = tuple(2**power for power in range(3, 14))
+_LOOPS = tuple(2**power for power in range(11))
+# How long a speed is measured each time; of several times the best counts.
+_SECS = 0.4
+_TIMES = 3
+# What is as good as the best.
+_NEAR = 0.9
+
+
+class Curve(NamedTuple):
+  """What was measured.
+
+  Attributes:
+    axes: What the places and the values are.
+    places: The values of what is tuned.
+    values: What was measured at each.
+    smooth: The same, smoothed; None for speeds.
+    suggestion: What to give the flag.
+    reason: Why, and what else was seen.
+  """
+
+  axes: tuple[str, str]
+  places: list[float]
+  values: list[float]
+  smooth: list[float] | None
+  suggestion: float
+  reason: str
+
+
+class _Bench:
+  """Takes steps as a run of some config would."""
+
+  def __init__(
+      self,
+      config: config_lib.Config,
+      strategy: tf.distribute.Strategy,
+      experiment: experiment_lib.Experiment,
+      dataset: datasets.Dataset,
+  ):
+    data = dataset.split('train')
+    self.steps_per_epoch = batches.num_train_steps_per_epoch(
+        data.num_examples, config.global_batch_size
+    )
+    if config != experiment.config:
+      experiment = experiment_lib.Experiment(
+          config, experiment.data, self.steps_per_epoch
+      )
+    tf.random.set_seed(config.seed)
+    self._state = building.fresh(experiment, data, strategy)
+    extent = experiment.extent(strategy, feeds.is_resident(data))
+    self._feed = feeds.of_training(
+        building.make_step(experiment, strategy, extent), strategy, extent,
+        data, seed=config.seed, global_batch_size=config.global_batch_size,
+        num_steps=2**31 - 1,
+    )
+    self._zeros = experiment.zero_sums(experiment.train_metric)
+    self._step = 0
+
+  def take(self, num_steps: int) -> float:
+    """Takes steps; returns their loss, which may not be finite."""
+    sums = self._zeros
+    while num_steps:  # No call goes beyond the end of an epoch.
+      left = self.steps_per_epoch - self._step % self.steps_per_epoch
+      size = min(num_steps, left)
+      sums, _ = self._feed(self._state, sums, self._step, size)
+      self._step += size
+      num_steps -= size
+    return float(sums['loss'] / sums['weight'])
+
+  def rate(self, size: int = 0) -> float:
+    """Returns the steps per second of calls of so many, or of many, steps."""
+    started, taken = time.monotonic(), 0
+    while not taken or time.monotonic() - started < _SECS:
+      most = size or min(max(taken, 1), self.steps_per_epoch)
+      self.take(most)
+      taken += most
+    return taken / (time.monotonic() - started)
+
+
+def learning_rate(
+    config: config_lib.Config, values: Sequence[float] | None
+) -> Curve:
+  """Does the range test: the learning rate grows at each step.
+
+  Reference: Smith 2015, https://arxiv.org/abs/1506.01186.
+
+  Args:
+    config: What a run would compute.
+    values: The lowest and the highest rate.
+
+  Returns:
+    The loss over the rate.
+
+  Raises:
+    UserError: If flags, data or values do not fit.
+    Failure: If there is no rate at which the loss goes down.
+  """
+  low, high = values or _RATES
+  rates = np.geomspace(low, high, _NUM_RATES)
+
+  def growing(learning_rate: float, num_steps: int) -> Any:
+    table = tf.constant(rates, tf.float32)
+    return lambda step: tf.gather(
+        table, tf.minimum(tf.cast(step, tf.int32), _NUM_RATES - 1)
+    )
+
+  config, scope = preparing.alone(config, 'learning_rate')
+  config = dataclasses.replace(
+      config, schedule=growing, schedule_arg={}, plateau_patience=None,
+      num_steps=_NUM_RATES,
+  )
+  experiment, dataset = preparing.prepare(config)
+  bench = _Bench(experiment.config, scope, experiment, dataset)
+  found: list[float] = []
+  for _ in rates:
+    loss = bench.take(1)
+    recent = float(np.mean([*found[-4:], loss]))
+    if not np.isfinite(recent) or (
+        found and recent > _DIVERGED * max(min(found), 1e-12)
+    ):
+      break
+    found.append(loss)
+  smooth = smoothed(found)
+  places = rates[: len(found)]
+  lowest = int(np.argmin(smooth)) if len(found) > 2 else 0
+  if lowest < 2:
+    raise programs.Failure(
+        f'learning_rate: the loss goes down at no rate from {low:g} to '
+        f'{high:g}; --values=LOW,HIGH takes others.'
+    )
+  slopes = np.gradient(smooth, np.log(places))[: lowest + 1]
+  steepest = places[int(np.argmin(slopes))]
+  tenth = places[lowest] / 10
+  suggestion = _rounded(min(steepest, tenth))
+  return Curve(
+      ('learning rate', 'loss'), places.tolist(), found, smooth.tolist(),
+      suggestion,
+      f'the smoothed loss is lowest at {places[lowest]:.2g}, of which a tenth '
+      f'is {tenth:.2g}, and falls most steeply at {steepest:.2g}; this is the '
+      'lower of both. It is the highest rate of a --schedule.',
+  )
+
+
+def smoothed(values: Sequence[float]) -> np.ndarray:
+  """Averages each value with its neighbours, by a bell of a fiftieth of all."""
+  places = np.arange(len(values))
+  width = max(1.0, len(values) / 50)
+  weights = np.exp(-0.5 * ((places - places[:, None]) / width) ** 2)
+  return weights @ np.asarray(values) / weights.sum(axis=1)
+
+
+def batch_size(
+    config: config_lib.Config, values: Sequence[float] | None
+) -> Curve:
+  """Measures examples per second over sizes of the global batch.
+
+  Args:
+    config: What a run would compute.
+    values: The sizes.
+
+  Returns:
+    The speeds.
+
+  Raises:
+    UserError: If flags, data or values do not fit.
+  """
+  sizes = [int(value) for value in values or _SIZES]
+  config, scope = preparing.alone(
+      dataclasses.replace(config, global_batch_size=min(sizes)), 'batch_size'
+  )
+  experiment, dataset = preparing.prepare(config)
+  found: dict[int, float] = {}
+  used = [_memory()]
+  why = ''
+  for size in sizes:
+    if size > dataset.num_examples['train']:
+      why = f'there are {dataset.num_examples["train"]:,} examples'
+      break
+    # What the last size took more than the one before, it will take again.
+    ahead = used[-1] + 2 * (used[-1] - used[-2]) if len(used) > 2 else 0
+    if ahead > model_size.machine_bytes():
+      why = f'{size} examples would take more than the memory'
+      break
+    try:
+      bench = _Bench(
+          dataclasses.replace(experiment.config, global_batch_size=size),
+          scope, experiment, dataset,
+      )
+      bench.take(2)
+      found[size] = size * max(bench.rate() for _ in range(_TIMES))
+    except (tf.errors.ResourceExhaustedError, MemoryError):
+      why = f'{size} examples take more than the memory'
+      break
+    used.append(_memory())
+    if len(found) > 3 and max(found.values()) > max(list(found.values())[-3:]):
+      why = 'larger ones got no faster'
+      break
+  if not found:
+    raise programs.Failure(f'batch_size: no size was measured: {why}.')
+  suggestion = _smallest(found)
+  return Curve(
+      ('batch size', 'examples per second'), [*map(float, found)],
+      [*found.values()], None, suggestion,
+      f'{_near(found, suggestion, "examples")}. The largest measured is '
+      f'{max(found)}{f": {why}" if why else ""}; all took up to '
+      f'{max(used) / 1e9:.2f} of {model_size.machine_bytes() / 1e9:.1f} GB. A '
+      'larger batch takes fewer steps an epoch, and often a higher '
+      '--learning_rate.',
+  )
+
+
+def steps_per_loop(
+    config: config_lib.Config, values: Sequence[float] | None
+) -> Curve:
+  """Measures steps per second over the steps of a call of the graph.
+
+  Args:
+    config: What a run would compute.
+    values: The numbers of steps.
+
+  Returns:
+    The speeds.
+
+  Raises:
+    UserError: If flags, data or values do not fit.
+  """
+  config, scope = preparing.alone(config, 'steps_per_loop')
+  experiment, dataset = preparing.prepare(config)
+  bench = _Bench(experiment.config, scope, experiment, dataset)
+  bench.take(2)
+  sizes = [
+      int(value) for value in values or _LOOPS
+      if values or value <= bench.steps_per_epoch
+  ]
+  found = dict.fromkeys(sizes, 0.0)
+  for _ in range(_TIMES):  # In turn, since the machine may slow down meanwhile.
+    for size in sizes:
+      found[size] = max(found[size], bench.rate(size))
+  suggestion = _smallest(found)
+  return Curve(
+      ('steps per loop', 'steps per second'), [*map(float, found)],
+      [*found.values()], None, suggestion,
+      f'{_near(found, suggestion, "steps")}. Without the flag a call takes '
+      'half a second.',
+  )
+
+
+def _smallest(found: dict[int, float]) -> int:
+  """Returns the smallest size that is nearly as fast as the fastest."""
+  enough = _NEAR * max(found.values())
+  return min(size for size, rate in found.items() if rate >= enough)
+
+
+def _near(found: dict[int, float], suggestion: int, what: str) -> str:
+  best = max(found, key=lambda size: found[size])
+  if best == suggestion:
+    return f'the fastest: {found[best]:,.0f} {what} per second'
+  return (
+      f'the smallest within 10 % of the fastest: {found[suggestion]:,.0f} '
+      f'{what} per second, and {found[best]:,.0f} with {best}'
+  )
+
+
+def _memory() -> float:
+  """Returns the most bytes that were taken so far."""
+  gpus = tf.config.list_logical_devices('GPU')
+  if gpus:
+    info = tf.config.experimental.get_memory_info(gpus[0].name)
+    return info['peak']
+  return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _rounded(value: float) -> float:
+  return float(f'{value:.2g}')
