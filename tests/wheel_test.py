@@ -28,8 +28,8 @@ _BUILT_FROM = (
 )
 # Flags are of one program in a process.
 _PROGRAMS = (
-    'checkpoints', 'diff', 'evaluate', 'export', 'predict', 'reproduce',
-    'train',
+    'checkpoints', 'diff', 'evaluate', 'export', 'predict', 'report',
+    'reproduce', 'train',
 )
 _LAUNCHERS = (
     'cluster/local', 'cluster/ray', 'cluster/render', 'cluster/starting',

@@ -1,6 +1,6 @@
 """What ends a run from outside: full disks, lost directories, signals.
 
-Covers: extras.
+Covers: extras, finishing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from unittest import mock
 
 from absl.testing import absltest, parameterized
 
-from launch import training_program, workdir
+from launch import finishing, training_program, workdir
 from launch.hooks import saving
 from tests.launch import runs
 
@@ -142,12 +142,12 @@ class SignalTest(_TestCase):
   """A signal where nothing has to be saved first."""
 
   @parameterized.parameters(
-      ('_prepare', signal.SIGTERM),
-      ('_build', signal.SIGHUP),
-      ('_finish', signal.SIGINT),
+      (training_program, '_prepare', signal.SIGTERM),
+      (training_program, '_build', signal.SIGHUP),
+      (finishing, 'finish', signal.SIGINT),
   )
-  def test_leaves_with_one_line(self, during, number):
-    if during == '_finish':
+  def test_leaves_with_one_line(self, module, during, number):
+    if module is finishing:
       shutil.copytree(runs.finished(), self.workdir)
       (self.workdir / 'result.json').unlink()
     # Under nohup SIGHUP stays ignored.
@@ -155,7 +155,7 @@ class SignalTest(_TestCase):
     self.addCleanup(signal.signal, number, handler)
     before = self.files()
     with mock.patch.object(
-        training_program,
+        module,
         during,
         side_effect=lambda *_, **__: signal.raise_signal(number),
     ):
