@@ -50,15 +50,16 @@ def machine() -> dict[str, Any]:
   unit = 1 if platform.system() == 'Darwin' else 1024
   peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
   devices, memory = [_processor()], {'host': peak}
-  for device in tf.config.list_logical_devices('GPU'):
-    name = device.name.rpartition('device:')[2]
-    memory[name] = tf.config.experimental.get_memory_info(name)['peak']
-  for physical in tf.config.get_visible_devices('GPU'):
-    details = tf.config.experimental.get_device_details(physical)
-    devices.append(details.get('device_name', physical.name))
+  for index, device in enumerate(tf.config.get_visible_devices('GPU')):
+    name = f'GPU:{index}'
+    with contextlib.suppress(Exception):  # No reason to lose a run.
+      details = tf.config.experimental.get_device_details(device)
+      devices.append(details.get('device_name', device.name))
+      memory[name] = tf.config.experimental.get_memory_info(name)['peak']
+  affinity = getattr(os, 'sched_getaffinity', None)  # Not on macOS.
   return {
       'devices': devices,
-      'cpus': len(os.sched_getaffinity(0)),
+      'cpus': len(affinity(0)) if affinity else os.cpu_count(),
       'peak_memory_bytes': memory,
   }
 

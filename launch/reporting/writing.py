@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import pathlib
 import time
@@ -13,6 +14,9 @@ from .. import commands, starts, tasks, whole_files
 from .. import experiment as experiment_lib
 from . import card, curves, inspecting, run_page
 from . import subject as subject_lib
+
+# In its own work directory the run would be found complete.
+_ELSEWHERE = 'runs/again'
 
 
 def write(
@@ -49,7 +53,8 @@ def write(
   result = subject.result
   if subject.started is not None:
     result['seconds'] = round(time.monotonic() - subject.started, 3)
-  command = commands.line('train', commands.flags(start.config))
+  config = dataclasses.replace(start.config, workdir=_ELSEWHERE)
+  command = commands.line('train', commands.flags(config))
   text = run_page.text(run_page.Facts(
       name=str(workdir),
       start=start,

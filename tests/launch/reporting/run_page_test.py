@@ -74,6 +74,21 @@ class Net(snt.Module):
     return self._linear(points)
 
 
+class Unsure(tasks.Inspection):
+  """Shows what a model is the least sure of."""
+
+  title = 'Worst of mine'
+  kept = ('sure',)
+
+  def columns(self, batch, evaluation):
+    sure = tf.reduce_max(tf.nn.softmax(evaluation.predictions), axis=-1)
+    return {'score': -sure, 'sure': sure, 'loss': evaluation.values}
+
+  def sections(self, kept):
+    mean = float(kept['test']['sure'].mean())
+    return [tasks.Section('My section', 'One.\n\nTwo.', ('mean',), [[mean]])]
+
+
 class Own(tasks.Task):
   """A task with a report that knows nothing of pages."""
 
@@ -95,6 +110,13 @@ def own(spec):
           losses.softmax_cross_entropy, inputs='points'
       ),
   )
+
+
+def unsure(spec):
+  """Makes it with an inspection."""
+  made = own(spec)
+  made.inspection = Unsure()
+  return made
 
 
 def _run(directory, **changes):
@@ -124,7 +146,8 @@ class PageTest(parameterized.TestCase):
         '240 train, 25 validation, 61 test', result['weights_sha256'],
         f'{result["test_accuracy"]:.4f}', '1 replica(s) on 1 worker(s)',
         f'{result["last_validation"]["loss"]:.4f}', 'tensorflow',
-        'python -m launch.train', '--num_epochs=2', 'launch.reproduce',
+        'python -m launch.train', '--num_epochs=2', '--workdir=runs/again',
+        'launch.reproduce',
         'of the last start', 'validation', 'most memory, host',
         'There is none among the 61 examples of test.',
     ):
@@ -214,6 +237,20 @@ class PageTest(parameterized.TestCase):
       self.assertIn(part, found.text)
     self.assertLen(reading.indices(found), 10)
     self.assertLen([n for n in found.named if 'svg+xml' in n], 1)
+
+  def test_an_inspection_of_ones_own(self):
+    result = _run(
+        f'{runs.scratch(self)}/run', dataset=f'{__name__}:_images_as_points',
+        task=f'{__name__}:unsure',
+    )
+    found = reading.read(f'{result.workdir}/report/index.html')
+    points = _images_as_points()['test']['points']
+    logits = launch.load(result.workdir).model(points).numpy()
+    sure = 1 / (1 + np.exp(-np.abs(logits[:, 0] - logits[:, 1])))
+    self.assertEqual(
+        reading.indices(found), np.argsort(sure, kind='stable').tolist()
+    )
+    self.assertIn(f'My section One. Two. mean {sure.mean():.4f}', found.text)
 
   def test_nothing_but_examples_to_train_on(self):
     result = _run(
