@@ -48,7 +48,6 @@ img.plot { max-width: 100%; height: auto; background: #fff; padding: 4px;
   box-sizing: border-box; border-radius: 4px; }
 pre { overflow-x: auto; background: var(--soft); padding: .6rem;
   border-radius: 4px; font-size: .85rem; }
-pre.wrap { white-space: pre-wrap; overflow-wrap: anywhere; }
 .hint { color: var(--hint); font-size: .9rem; }
 .cards { display: grid; gap: .7rem; font-size: .82rem; line-height: 1.35;
   grid-template-columns:
@@ -203,6 +202,6 @@ def hint(text: str) -> str:
   return f'<p class="hint">{escape(text)}</p>\n'
 
 
-def pre(text: str, wrap: bool = False) -> str:
+def pre(text: str) -> str:
   """Shows text in letters of one width."""
-  return f'<pre{" class=wrap" * wrap}>{escape(text)}</pre>\n'
+  return f'<pre>{escape(text)}</pre>\n'

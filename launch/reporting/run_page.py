@@ -32,7 +32,8 @@ class Facts:
     start: What config.json says.
     rows: The rows of metrics.jsonl.
     result: What result.json holds.
-    describes: What else the summary says, by name.
+    task: What the task is called.
+    num_steps: The number of steps of the whole run.
     report: The report of the task on the test split, if there is one.
     inspected: What was seen of examples, if there are any.
     more: What the inspection says of all of them.
@@ -44,7 +45,8 @@ class Facts:
   start: starts.Start
   rows: Sequence[Mapping[str, Any]]
   result: Mapping[str, Any]
-  describes: Mapping[str, Any]
+  task: str
+  num_steps: int
   report: task_lib.Report | None
   inspected: inspecting.Inspected | None
   more: Sequence[inspection_lib.Section]
@@ -101,11 +103,11 @@ def _summary(facts: Facts) -> str:
         f'{stopped["reason"]}'
     )
   elif 'seconds' not in result:
-    end = f'not complete: step {step:,} of {facts.describes["steps"]:,}'
+    end = f'not complete: step {step:,} of {facts.num_steps:,}'
   arguments = ', '.join(f'{k}={v}' for k, v in config.model_arg.items())
   rows = {
       'run': end,
-      'task': facts.describes['task'],
+      'task': facts.task,
       'model': _name(config.model) + (f' ({arguments})' if arguments else ''),
       'parameters': result.get('num_parameters'),
       'data': f'{_name(config.dataset)}: {counts}',

@@ -7,11 +7,9 @@ import io
 import pathlib
 import time
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 from .. import commands, starts, tasks, whole_files
-from .. import experiment as experiment_lib
 from . import card, curves, inspecting, run_page
 from . import subject as subject_lib
 
@@ -55,12 +53,14 @@ def write(
     result['seconds'] = round(time.monotonic() - subject.started, 3)
   config = dataclasses.replace(start.config, workdir=_ELSEWHERE)
   command = commands.line('train', commands.flags(config))
+  task: Any = start.config.task or tasks.of(start.data.spec)
   text = run_page.text(run_page.Facts(
       name=str(workdir),
       start=start,
       rows=rows,
       result=result,
-      describes=_describe(subject.experiment),
+      task=getattr(task, '__name__', task),
+      num_steps=subject.experiment.num_steps,
       report=report,
       inspected=seen,
       more=more,
@@ -70,16 +70,6 @@ def write(
   _replace(folder / 'index.html', text.encode())
   text = card.text(str(workdir), start, result, command)
   _replace(folder / 'model_card.md', text.encode(errors='replace'))
-
-
-def _describe(experiment: experiment_lib.Experiment) -> Mapping[str, Any]:
-  """Returns what the summary says of the parts of a run."""
-  task: Any = experiment.config.task or tasks.of(experiment.data.spec)
-  return {
-      'task': getattr(task, '__name__', task),
-      'steps': experiment.num_steps,
-      'steps per epoch': experiment.steps_per_epoch,
-  }
 
 
 def _save(path: pathlib.Path, plot: Any) -> bytes:
