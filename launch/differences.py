@@ -10,7 +10,7 @@ from typing import Any
 _NOT_COMPUTED = frozenset({
     'wall_time', 'seconds', 'train_seconds', 'examples_per_second',
     'images_per_second', 'num_compilations', 'num_train_step_traces',
-    'compiled', 'shapes',
+    'compiled', 'shapes', 'seconds_in', 'machine',
 })
 
 

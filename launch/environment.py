@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import pathlib
 import platform
+import re
+import resource
 import subprocess
 from typing import Any
 
@@ -32,6 +35,42 @@ def describe() -> dict[str, Any]:
       },
       'git_revision': _git_revision(),
   }
+
+
+def machine() -> dict[str, Any]:
+  """Describes what this process has computed on, for result.json.
+
+  Returns:
+    `devices`, the processor first, `cpus`, how many of its cores may be used,
+    and `peak_memory_bytes`, the most that was in use, by `host` or device.
+  """
+  import tensorflow as tf
+
+  # In KiB on Linux, in bytes on macOS.
+  unit = 1 if platform.system() == 'Darwin' else 1024
+  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+  devices, memory = [_processor()], {'host': peak}
+  for index, device in enumerate(tf.config.get_visible_devices('GPU')):
+    name = f'GPU:{index}'
+    with contextlib.suppress(Exception):  # No reason to lose a run.
+      details = tf.config.experimental.get_device_details(device)
+      devices.append(details.get('device_name', device.name))
+      memory[name] = tf.config.experimental.get_memory_info(name)['peak']
+  affinity = getattr(os, 'sched_getaffinity', None)  # Not on macOS.
+  return {
+      'devices': devices,
+      'cpus': len(affinity(0)) if affinity else os.cpu_count(),
+      'peak_memory_bytes': memory,
+  }
+
+
+def _processor() -> str:
+  """Names the processor, as far as the system does."""
+  with contextlib.suppress(OSError):
+    text = pathlib.Path('/proc/cpuinfo').read_text()
+    if found := re.search(r'^model name\s*: (.*)$', text, re.MULTILINE):
+      return found[1]
+  return platform.processor() or platform.machine()
 
 
 def _git_revision() -> str | None:

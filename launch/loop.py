@@ -7,6 +7,7 @@ end of the run, with a reason. All that happens in a run but steps is a hook.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import time
@@ -98,6 +99,7 @@ class Now:
     stopped: The end by a hook, if one has asked for it.
     is_cut_short: Whether a signal came during the validation of this step: it
       and the hooks after it are yet to be called.
+    seconds_in: How long steps, and each hook, took so far, by name.
   """
 
   sums: training.Sums
@@ -112,6 +114,9 @@ class Now:
   settle: Callable[..., None] = lambda alone=False: None
   stopped: Stopped | None = None
   is_cut_short: bool = False
+  seconds_in: dict[str, float] = dataclasses.field(
+      default_factory=lambda: collections.defaultdict(float)
+  )
 
   def what_is_saved(self) -> str:
     """Says, for the message of an error, what is on the disk."""
@@ -157,6 +162,8 @@ def run(
         now.step += int(taken)
         now.values = now.measure(now.sums)
       seconds = time.monotonic() - started
+      what = 'steps' if now.calls.is_warm else 'first_call'
+      now.seconds_in[what] += seconds
       number = now.calls.agree(seconds, size, interrupted.signal)
       now.unsaved_secs += now.calls.last_seconds
       is_cut = now.step in ahead
@@ -168,7 +175,9 @@ def run(
       if not number and (is_cut or now.calls.is_alone):
         number = _anywhere(now, interrupted.signal)
     for hook in hooks:
+      started = time.monotonic()
       hook.end(now.step)
+      now.seconds_in[hook.name] += time.monotonic() - started
   # One that came after the last step, in its validation or save, counts too.
   return _anywhere(now, interrupted.signal)
 
@@ -183,11 +192,13 @@ def _call(hooks: Sequence[Hook], now: Now) -> int:
   """Calls hooks; returns the signal that cut a validation short, or 0."""
   now.is_cut_short = False
   for hook in hooks:
+    started = time.monotonic()
     try:
       reason = hook(now.step, now.values)
     except interruption.InEvaluation as error:
       now.is_cut_short = True
       return error.number
+    now.seconds_in[hook.name] += time.monotonic() - started
     if reason is not None and now.stopped is None:
       now.stopped = Stopped(now.step, hook.name, reason)
   return 0

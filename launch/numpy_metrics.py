@@ -229,6 +229,7 @@ TASKS: Mapping[str, Mapping[str, Function]] = {
     'multi_label': {
         **_of_rates('of_labels', ('macro', 'micro')),
         'exact_match': _exact_match,
+        'support': lambda p: p.of_labels[0] + p.of_labels[2],
         'average_precision': _average_precision,
         'mean_average_precision': lambda p: float(_average_precision(p).mean()),
     },

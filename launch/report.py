@@ -1,58 +1,87 @@
-"""Plots of a finished run: its curves, and what its task draws."""
+"""Writes the report of a run again, or compares several runs on one page.
+
+  python -m launch.report runs/first
+  python -m launch.report --output=compare.html runs/*
+
+Of one run it writes what the run itself writes at its end, into its report/:
+the figures, index.html and model_card.md; of one that is not complete, by its
+last checkpoint. Of several it writes one page: curves over each other, flags
+that differ, final values with the best marked.
+"""
 
 from __future__ import annotations
 
-import os
-import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
+from absl import flags
 
-import matplotlib
-from matplotlib import figure
+from . import config as config_lib
+from . import extras, flag_types, json_files, paths, programs
+from . import workdir as workdir_lib
 
-# Files only: no window, and no guess at a display.
-matplotlib.use('agg')
+# Whether there are arguments besides flags.
+POSITIONAL = True
 
-
-def write(
-    directory: str,
-    rows: Sequence[dict[str, Any]],
-    figures: Mapping[str, Any],
-    monitor: str,
-) -> None:
-  """Writes curves.png and the figures of a report.
-
-  Args:
-    directory: Where to write; it is made.
-    rows: The rows of metrics.jsonl.
-    figures: A figure for each file, or a function that draws it.
-    monitor: What is watched, besides the loss.
-  """
-  os.makedirs(directory, exist_ok=True)
-  with warnings.catch_warnings():
-    # A letter that no font of this machine has is drawn as a box.
-    warnings.filterwarnings('ignore', r'Glyph .* missing from')
-    for name, plot in {'curves.png': _curves(rows, monitor), **figures}.items():
-      drawn = plot() if callable(plot) else plot
-      drawn.savefig(os.path.join(directory, name), dpi=120)
+_PLACE = config_lib.define_flags('data_dir', 'archives_dir', 'accept_changes')
+_OUTPUT = flag_types.DEFINE_path(
+    'output', 'The page that compares several runs, such as compare.html.')
 
 
-def _curves(rows: Sequence[dict[str, Any]], monitor: str) -> figure.Figure:
-  """Plots loss, what is watched, and the learning rate, of both splits."""
-  names = dict.fromkeys(('loss', monitor, 'learning_rate'))
-  plot = figure.Figure(figsize=(12, 3.6), layout='constrained')
-  panels = plot.subplots(1, len(names))
-  for panel, name in zip(panels, names, strict=True):
-    for split, style in (('train', '-'), ('validation', 'o-')):
-      points = [
-          (row['epoch'], row[name])
-          for row in rows
-          if row['split'] == split and name in row
-      ]
-      if points:
-        panel.plot(*zip(*points, strict=True), style, label=split, markersize=3)
-    panel.set(title=name.replace('_', ' '), xlabel='epoch')
-    panel.grid(alpha=0.3)
-    if panel.lines:
-      panel.legend()
-  return plot
+def main() -> int:
+  """Runs the program; returns its exit code."""
+  given = programs.positional()
+  if not given:
+    raise programs.UserError(
+        'expected the work directory of a run, or of several; as in '
+        'launch.report runs/first.'
+    )
+  extras.require('launch')
+  directories = [workdir_lib.Workdir(path) for path in given]
+  for directory in directories:
+    directory.read_start()
+  if len(directories) > 1:
+    return _compare(directories)
+  if flags.FLAGS['output'].present:
+    raise programs.UserError(
+        f'--output={_OUTPUT.value}: it is for several runs; the report of one '
+        f'goes to {directories[0].path / "report"}.'
+    )
+  return _write(directories[0])
+
+
+def _compare(directories: list[workdir_lib.Workdir]) -> int:
+  """Compares runs; needs neither their data nor TensorFlow."""
+  if not _OUTPUT.value:
+    raise programs.UserError(
+        '--output is missing: name the page to write, such as compare.html.'
+    )
+  output = paths.local('output', _OUTPUT.value)
+  paths.check_writable('output', output.parent)
+  if output.is_dir():
+    raise programs.UserError(f'--output={output}: it is a directory.')
+  from .reporting import compare_page
+
+  text = compare_page.text(directories)
+  output.parent.mkdir(parents=True, exist_ok=True)
+  json_files.replace(output, text)
+  print(f'{len(directories)} runs; {output}')
+  return 0
+
+
+def _write(directory: workdir_lib.Workdir) -> int:
+  """Writes the report of a run."""
+  directory.check_writable()
+  place = config_lib.Config.from_flags(*_PLACE)
+  programs.import_tensorflow()
+  from .reporting import again
+
+  run = again.write(directory, place)
+  print(f'{run.checkpoint}; {directory.path / "report" / "index.html"}')
+  return 0
+
+
+def program() -> None:
+  """Runs the program as a command: it ends the process."""
+  programs.run(main, takes_arguments=POSITIONAL)
+
+
+if __name__ == '__main__':
+  program()

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from core import training
 
-from . import building, evaluation, loop, workdir
+from . import building, environment, evaluation, loop, workdir
 
 # What each run was judged by before results said so.
 _OLDER = 'accuracy'
+_LEAST_SECS = 0.01
 
 
 class Result(NamedTuple):
@@ -78,6 +79,15 @@ def summarize(
       'images_per_second': speed,  # Its older name.
       'num_train_examples': experiment.data.num_examples['train'],
       'monitor': run.monitor.metric,
+      'direction': run.monitor.direction,
+      'seconds_in': {
+          name: round(seconds, 3)
+          for name, seconds in sorted(
+              now.seconds_in.items(), key=lambda item: -item[1]
+          )
+          if seconds >= _LEAST_SECS
+      },
+      'machine': environment.machine(),
   }
   if shapes := directory.config_file.shapes():
     result['shapes'] = shapes

@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from core import distribution, workers
 
+from . import config as config_lib
 from . import (
-  building,
   data_files,
+  finishing,
   init_from,
   interruption,
   loop,
@@ -27,7 +28,6 @@ from . import (
   several,
   together,
 )
-from . import config as config_lib
 from . import workdir as workdir_lib
 
 
@@ -175,7 +175,9 @@ def _run(
       )
       say(f'Interrupted: {saved}.')
       raise interruption.Saved(number, saved)
-    values = _finish(training, directory, say, started, compilations)
+    values = finishing.finish(
+        training, dataset, directory, say, started, compilations
+    )
     path, stopped = str(directory.path), training.now.stopped
     return results.Result(training.state, values, path, stopped)
 
@@ -215,37 +217,3 @@ def _full_disk(
         f'{now.what_is_saved()}. Once that is mended, the same command goes on '
         'from there.'
     ) from error
-
-
-def _finish(
-    training: building.Training,
-    directory: workdir_lib.Workdir,
-    say: Callable[[str], None],
-    started: float,
-    compilations: Callable[[], int],
-) -> dict[str, Any]:
-  """Scores the test split, and writes and returns the result."""
-  training.health.check_trained(training.now.step)
-  if stopped := training.now.stopped:
-    say(f'{stopped.hook} ended the run at step {stopped.step}: '
-        f'{stopped.reason}.\n')
-  scored = None
-  if 'test' in training.experiment.data.num_examples:
-    scored = training.evaluator.run(training.state, 'test')
-    say(scored.table())
-  result = results.summarize(training, directory, scored, compilations())
-  # A signal waits for the plots: in an import it may be lost.
-  with interruption.remembering():
-    try:
-      directory.write_report(
-          scored.report.figures if scored else {}, training.monitor.metric
-      )
-    except OSError:  # As on a full disk: made again with the next start.
-      raise
-    except Exception as error:  # Plots are no reason to lose a run.
-      say(f'report/ is not complete: {programs.reason(error)}')
-  # Last: where it is, the next start finds nothing left to do.
-  result['seconds'] = round(time.monotonic() - started, 3)
-  directory.write_result(result)
-  say(f'{results.headline(result)}; {directory.path}/result.json')
-  return result

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipelines import batches, splits
+from core import objectives
+from pipelines import splits
 
 from . import (
   array_files,
+  by_example,
   evaluation,
   finished_run,
   numpy_metrics,
@@ -130,11 +132,10 @@ def predictions(
     gave; `loss`, `weight`, and `penalty`, that of the batch. Of nests, each
     part by its path, such as `prediction.logits`.
   """
-  experiment = run.experiment
 
-  @tf.function(autograph=False)
-  def evaluate(batch: Mapping[str, Any]) -> dict[str, Any]:
-    found = experiment.objective(run.model, batch, None, is_training=False)
+  def measured(
+      batch: objectives.Batch, found: objectives.Evaluation
+  ) -> dict[str, Any]:
     values = found.values
     weight = batch['weight']
     places = tf.ones(values.shape[1:], values.dtype)
@@ -151,13 +152,10 @@ def predictions(
       kept |= _flat(name, part)
     return kept
 
-  parts: list[dict[str, np.ndarray]] = []
-  for batch in batches.eval_batches(
-      data, global_batch_size=experiment.config.global_batch_size
-  ):
-    is_real = batch['weight'].numpy() > 0
-    found = evaluate(batch)
-    parts.append({name: v.numpy()[is_real] for name, v in found.items()})
+  measure = by_example.measuring(
+      run.experiment, run.model, measured, run.config.global_batch_size
+  )
+  parts = [columns for _, columns in measure(data)]
   return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
 
 

@@ -12,7 +12,7 @@ import os
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core import checkpoint_files
 
@@ -25,6 +25,9 @@ from . import (
   programs,
   starts,
 )
+
+if TYPE_CHECKING:
+  from .reporting import subject as subject_lib
 
 _APPEAR_SECS = 60.0
 
@@ -247,19 +250,21 @@ class Workdir:
       return None
     return json_files.decode(path, text, num_steps=int)
 
-  def write_report(self, figures: Mapping[str, Any], monitor: str) -> None:
-    """Writes the plots of a run into report/.
+  def write_report(self, subject: subject_lib.Subject) -> None:
+    """Writes the report of a run into report/; every worker calls it.
 
     Args:
-      figures: The figures of the report of its task, by file.
-      monitor: What is watched, besides the loss.
+      subject: What it is about.
     """
-    if self._is_chief:
-      # Imported here: it is slow, and needed at the end of a run only.
-      from . import report
+    # Imported here: it is slow, and needed at the end of a run only.
+    from .reporting import inspecting, writing
 
-      report.write(
-          str(self.path / 'report'), self.read_metrics(), figures, monitor
+    seen = inspecting.inspect(
+        subject.experiment, subject.model, subject.dataset
+    )
+    if self._is_chief:
+      writing.write(
+          self.path, subject, seen, self.read_start(), self.read_metrics()
       )
 
   def write_result(self, result: Mapping[str, Any]) -> None:

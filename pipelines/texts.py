@@ -138,6 +138,34 @@ def encode(
   return _positions(cut, vocabulary, length)
 
 
+def decode(
+    positions: Sequence[int], vocabulary: Sequence[str], tokenizer: str
+) -> str:
+  """Returns a text as far as its tokens tell it.
+
+  Args:
+    positions: What `encode` returned of it.
+    vocabulary: The vocabulary.
+    tokenizer: The name it was made with.
+
+  Returns:
+    The text, with '?' for each token that is not in the vocabulary.
+
+  Example:
+    >>> from pipelines import texts
+    >>> texts.decode([3, 2, 1, 0], ('', '?', 'be', 'to'), 'words')
+    'to be ?'
+  """
+  found = [vocabulary[position] for position in positions if position]
+  if tokenizer == 'bytes':
+    values = [_BYTES.index(t) if t in _BYTES else ord(UNKNOWN) for t in found]
+    return bytes(values).decode(errors='replace')
+  if tokenizer == 'trigrams':  # The single characters come first.
+    longer = [i for i, token in enumerate(found) if len(token) > 1]
+    found = found[: longer[0]] if longer else found
+  return (' ' if tokenizer == 'words' else '').join(found).strip()
+
+
 def feature(
     splits: Mapping[str, Sequence[str]],
     tokenizer: str,

@@ -241,11 +241,13 @@ class PoisonTest(parameterized.TestCase):
     config.write_text(json.dumps(values))
 
   def refused(self, *messages, programs=('evaluate', 'predict', 'export',
-                                          'reproduce')):
+                                          'report', 'reproduce')):
     for program in programs:
       place = [f'--workdir={self.run_dir}']
       if program == 'predict':
         place.append(f'--output={self.root}/a.csv')
+      if program == 'report':
+        place = [str(self.run_dir)]
       if program == 'reproduce':
         place = [str(self.run_dir), f'--workdir={self.root}/again']
       ended = runs.call(program, *place, f'--data_dir={runs.data_dir()}')

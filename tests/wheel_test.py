@@ -29,7 +29,7 @@ _BUILT_FROM = (
 # Flags are of one program in a process.
 _PROGRAMS = (
     'checkpoints', 'diff', 'evaluate', 'export', 'predict', 'publish',
-    'reproduce', 'show', 'train', 'tune',
+    'report', 'reproduce', 'show', 'train', 'tune',
 )
 _LAUNCHERS = (
     'cluster/local', 'cluster/ray', 'cluster/render', 'cluster/starting',

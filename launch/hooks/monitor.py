@@ -13,6 +13,7 @@ from .. import programs
 # What is better the smaller it is, by its name.
 _SMALL = re.compile(
     r'loss|error|entropy|perplexity|deviance|brier|divergence|distance|nll|cost'
+    r'|(^|_)(mae|mse|rmse|width)(_|$)'
 )
 
 
@@ -65,4 +66,9 @@ def choose(
     )
   if metric is None or metric == task.metric:
     return task
-  return Monitor(metric, 'min' if _SMALL.search(metric) else 'max')
+  return Monitor(metric, direction_of(metric))
+
+
+def direction_of(metric: str) -> str:
+  """Returns 'min' or 'max', what is better by the name of a metric."""
+  return 'min' if _SMALL.search(metric) else 'max'

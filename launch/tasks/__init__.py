@@ -17,6 +17,7 @@ from .. import data as data_lib
 from .. import own, parts, programs
 from . import (
   classification,
+  inspection,
   making,
   multi_label,
   regression,
@@ -28,6 +29,8 @@ from . import task as task_lib
 Task = task_lib.Task
 Report = task_lib.Report
 Export = task_lib.Export
+Inspection = inspection.Inspection
+Section = inspection.Section
 
 # By the kind of the target that they are for.
 TASKS: dict[str, ModuleType] = {

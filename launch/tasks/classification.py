@@ -17,7 +17,14 @@ from core import export as export_lib
 from .. import config as config_lib
 from .. import data as data_lib
 from .. import programs
-from . import class_weights, confusion, features, making
+from . import (
+  calibration,
+  class_weights,
+  confusion,
+  features,
+  inspection,
+  making,
+)
 from . import task as task_lib
 
 HEADLINE = (
@@ -89,6 +96,7 @@ class Classification(task_lib.Task):
     )
     self._data = data
     self._names = data.target.class_names
+    self.inspection = calibration.OfClasses(self._names)
 
   def report(self, values: Mapping[str, Any]) -> task_lib.Report:
     """Reports precision, recall and F1 per class, and confusions."""
@@ -104,6 +112,7 @@ class Classification(task_lib.Task):
         table=table(per_class, values),
         values={'per_class': per_class, 'confusion_matrix': counts},
         figures=confusion.figures(counts, self._names),
+        sections=confusion.sections(counts, per_class),
     )
 
   def predict(self, batch: objectives.Batch) -> dict[str, tf.Tensor]:
@@ -116,7 +125,7 @@ class Classification(task_lib.Task):
       `prediction`, strings, `class`, int64, and `probability`, float32, each
       ``[batch_size]``; and `probabilities`, ``[batch_size, num_classes]``.
     """
-    logits = logits_of(self.outputs(batch))
+    logits = inspection.logits_of(self.outputs(batch))
     probabilities = tf.nn.softmax(logits)
     best = tf.argmax(logits, axis=-1)
     return {
@@ -231,12 +240,6 @@ def eval_metric(num_classes: int) -> metrics.Metric:
   if num_classes > 5:
     members['top_5_accuracy'] = metrics.top_k_accuracy(5)
   return metrics.collection(members)
-
-
-def logits_of(outputs: Any) -> tf.Tensor:
-  """Takes the logits out of a model's outputs, in float32."""
-  logits = outputs['logits'] if isinstance(outputs, Mapping) else outputs
-  return tf.cast(logits, tf.float32)
 
 
 def table(

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from . import inspection
 
 # With more classes nearly all cells are 0: of 10,000 there would be 10^8. Nor
 # has a plot pixels for more.
 _MAX_DENSE_CLASSES = 1_000
 _MAX_NAMED_CLASSES = 30
 _MAX_LETTERS = 40
+# With more, a table begins with the classes that are recognised the least.
+_MAX_IN_ORDER = 50
+_MAX_PAIRS = 20
 
 
 def to_json(counts: Any) -> list[list[int]]:
@@ -59,6 +64,67 @@ def figures(
 ) -> dict[str, Any]:
   """Returns the figure of a report, by its file, drawn when it is wanted."""
   return {'confusion.png': functools.partial(figure, counts, list(names))}
+
+
+def sections(
+    counts: Sequence[Sequence[int]],
+    per_class: Mapping[str, Mapping[str, float]],
+    what: str = 'examples',
+) -> list[inspection.Section]:
+  """Makes the tables of a report: of each class, and of those confused.
+
+  Args:
+    counts: What `to_json` returned.
+    per_class: Values by name, the decisive one last, by class.
+    what: What is counted.
+
+  Returns:
+    The parts of the page.
+  """
+  names = list(per_class)
+  true, predicted, count = _cells(counts, len(names))
+  support = np.bincount(true, count, len(names)).astype(int)
+  measures = list(next(iter(per_class.values())))
+  rows: list[list[Any]] = [
+      [name, *values.values(), int(number)]
+      for (name, values), number in zip(per_class.items(), support, strict=True)
+  ]
+  text = ''
+  if len(rows) > _MAX_IN_ORDER:
+    text = f'The classes of the lowest {measures[-1]} come first.'
+    rows.sort(key=lambda row: row[-2])
+  is_wrong = true != predicted
+  true, predicted, count = true[is_wrong], predicted[is_wrong], count[is_wrong]
+  largest = np.argsort(-count, kind='stable')[:_MAX_PAIRS]
+  pairs = [
+      [names[i], names[j], int(n), f'{n / support[i]:.1%}']
+      for i, j, n in zip(
+          true[largest], predicted[largest], count[largest], strict=True
+      )
+  ]
+  found = [inspection.Section(
+      'By class', text, ('class', *measures, f'support ({what})'), rows
+  )]
+  if pairs:
+    found.append(inspection.Section(
+        'Most confused classes',
+        f'The first {len(pairs)} of {is_wrong.sum():,} pairs.'
+        if is_wrong.sum() > len(pairs) else '',
+        ('true', 'predicted', what, 'of the true class'), pairs,
+    ))
+  return found
+
+
+def _cells(
+    rows: Sequence[Sequence[int]], num_classes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Returns the cells that are not 0: true, predicted, and count."""
+  if num_classes > _MAX_DENSE_CLASSES:
+    true, predicted, counts = np.reshape(np.asarray(rows, int), [-1, 3]).T
+    return true, predicted, counts
+  matrix = np.asarray(rows)
+  true, predicted = np.nonzero(matrix)
+  return true, predicted, matrix[true, predicted]
 
 
 def figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Any:

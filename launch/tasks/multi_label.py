@@ -16,7 +16,14 @@ from core.metrics import rates
 from .. import config as config_lib
 from .. import data as data_lib
 from .. import programs
-from . import classification, columns, confusion, features, making
+from . import (
+  classification,
+  columns,
+  confusion,
+  features,
+  inspection,
+  making,
+)
 from . import task as task_lib
 
 DEFAULT_LOSS = 'sigmoid_cross_entropy'
@@ -74,11 +81,21 @@ class MultiLabel(task_lib.Task):
         [f'{average} average', *(values[f'{average}_{n}'] for n in _PER_CLASS)]
         for average in ('macro', 'micro')
     ]
+    formats = ['.0f' if name == 'support' else '.4f' for name in vectors]
     table = tabulate.tabulate(
-        rows, headers=['class', *vectors], floatfmt='.4f',
+        rows, headers=['class', *vectors], floatfmt=('', *formats),
         disable_numparse=[0],
     )
-    return task_lib.Report(table, {'per_class': per_class})
+    section = inspection.Section(
+        'By label', headers=('label', *vectors),
+        rows=[
+            [label, *(int(v) if n == 'support' else v for n, v in row.items())]
+            for label, row in per_class.items()
+        ],
+    )
+    return task_lib.Report(
+        table, {'per_class': per_class}, sections=[section]
+    )
 
   def predict(self, batch: objectives.Batch) -> dict[str, tf.Tensor]:
     """Predicts the names of the classes that apply, and probabilities.
@@ -91,7 +108,7 @@ class MultiLabel(task_lib.Task):
       them; `classes`, 0 or 1, and `probabilities`, both ``[batch_size,
       num_classes]``.
     """
-    logits = classification.logits_of(self.outputs(batch))
+    logits = inspection.logits_of(self.outputs(batch))
     applies = logits > 0
     named = tf.where(applies, [f'{name},' for name in self._names], '')
     joined = tf.strings.reduce_join(named, axis=1)
@@ -149,6 +166,11 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> MultiLabel:
   )
 
 
+def _support(counts: rates.Counts) -> tf.Tensor:
+  """Returns to how many examples each class applies."""
+  return counts.true_positives + counts.false_negatives
+
+
 def _positive_weights(
     data: data_lib.DataSpec, config: config_lib.Config
 ) -> Sequence[float] | None:
@@ -187,7 +209,7 @@ def eval_metric(num_classes: int) -> metrics.Metric:
   members['exact_match'] = columns.exact_match()
   members |= {
       name: columns.counted(formula, None)
-      for name, formula in _PER_CLASS.items()
+      for name, formula in (_PER_CLASS | {'support': _support}).items()
   }
   if num_classes <= _MAX_CURVES:
     curves = columns.each(metrics.average_precision(), num_classes)

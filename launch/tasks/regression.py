@@ -15,7 +15,7 @@ from core import losses, metrics, objectives
 from .. import config as config_lib
 from .. import data as data_lib
 from .. import programs
-from . import columns, features, making, quantiles, scatter
+from . import columns, features, making, quantiles, residuals, scatter
 from . import task as task_lib
 
 QUANTILE = 'quantile'
@@ -66,6 +66,9 @@ class Regression(task_lib.Task):
         f'{index}' for index in range(len(self._mean))
     )
     self._is_scalar = not data.target.shape
+    self.inspection = residuals.OfNumbers(
+        self._names, self._std, self._middle
+    )
     super().__init__(
         model=model,
         objective=self._evaluate,

@@ -16,7 +16,14 @@ from pipelines import spec as spec_lib
 from .. import config as config_lib
 from .. import data as data_lib
 from .. import programs
-from . import class_weights, classification, confusion, features, making
+from . import (
+  class_weights,
+  confusion,
+  features,
+  inspection,
+  making,
+  overlaps,
+)
 from . import task as task_lib
 
 DEFAULT_LOSS = 'softmax_cross_entropy'
@@ -50,6 +57,7 @@ class Segmentation(task_lib.Task):
         **parts,
     )
     self._names = data.target.class_names
+    self.inspection = overlaps.OfMasks(num_classes)
 
   def report(self, values: Mapping[str, Any]) -> task_lib.Report:
     """Reports intersection over union per class."""
@@ -72,6 +80,7 @@ class Segmentation(task_lib.Task):
         ),
         values={'per_class': per_class, 'confusion_matrix': counts},
         figures=confusion.figures(counts, self._names),
+        sections=confusion.sections(counts, per_class, 'pixels'),
     )
 
   def predict(self, batch: objectives.Batch) -> dict[str, tf.Tensor]:
@@ -83,7 +92,7 @@ class Segmentation(task_lib.Task):
     Returns:
       `mask`, int32 ``[batch_size, height, width]``.
     """
-    logits = classification.logits_of(self.outputs(batch))
+    logits = inspection.logits_of(self.outputs(batch))
     return {'mask': tf.argmax(logits, axis=-1, output_type=tf.int32)}
 
 

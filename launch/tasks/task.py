@@ -19,7 +19,7 @@ defaults for any task; a subclass has its own.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ import tensorflow as tf
 from core import metrics, models, objectives
 
 from . import features
+from . import inspection as inspection_lib
 
 PREDICTION = 'prediction'
 # What of a batch is no input, besides the targets.
@@ -44,11 +45,13 @@ class Report:
     values: More than numbers by name, as JSON has it: for result.json.
     figures: A Figure of matplotlib for each file of report/, or a function that
       draws it when it is wanted.
+    sections: More parts of report/index.html; without any it shows the table.
   """
 
   table: str = ''
   values: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   figures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  sections: Sequence[inspection_lib.Section] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +88,11 @@ class Task:
     direction: 'max' if more of it is better, 'min' if less is.
     headline: The names of values that a line has room for; by default the first
       few.
+    inspection: Which examples a report shows; by default those with the largest
+      loss.
   """
+
+  inspection = inspection_lib.Inspection()
 
   def __init__(
       self,

@@ -30,7 +30,8 @@ def import_programs() -> None:
   programs.import_tensorflow()
   import tensorflow_datasets  # noqa: F401
 
-  from launch import report, training_program  # noqa: F401
+  from launch import training_program  # noqa: F401
+  from launch.reporting import writing  # noqa: F401
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ from unittest import mock
 import pytest
 from absl.testing import absltest, parameterized
 
-from launch import calls, evaluation, programs, report, training_program
+from launch import calls, evaluation, programs, training_program
+from launch.reporting import writing
 from tests.launch import runs, workers
 
 _WORKER = """
@@ -111,13 +112,13 @@ class CutShortTest(parameterized.TestCase):
     shutil.copytree(runs.finished(), workdir)
     (workdir / 'result.json').unlink()
     shutil.rmtree(workdir / 'report')
-    write = report.write
+    write = writing.write
 
-    def signalled(*args):
+    def signalled(*args, **options):
       signal.raise_signal(signal.SIGTERM)
-      write(*args)
+      write(*args, **options)
 
-    with mock.patch.object(report, 'write', signalled):
+    with mock.patch.object(writing, 'write', signalled):
       ended = runs.train(workdir)
     self.assertEqual(ended.code, 143)
     self.assertIn('interrupted by SIGTERM', ended.err)

@@ -1,6 +1,6 @@
 """What ends a run from outside: full disks, lost directories, signals.
 
-Covers: extras.
+Covers: extras, finishing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from unittest import mock
 
 from absl.testing import absltest, parameterized
 
-from launch import preparing, training_program, workdir
+from launch import finishing, preparing, workdir
 from launch.hooks import saving
 from tests.launch import runs
 
@@ -144,10 +144,10 @@ class SignalTest(_TestCase):
   @parameterized.parameters(
       (preparing, 'prepare', signal.SIGTERM),
       (preparing, 'build', signal.SIGHUP),
-      (training_program, '_finish', signal.SIGINT),
+      (finishing, 'finish', signal.SIGINT),
   )
   def test_leaves_with_one_line(self, module, during, number):
-    if during == '_finish':
+    if module is finishing:
       shutil.copytree(runs.finished(), self.workdir)
       (self.workdir / 'result.json').unlink()
     # Under nohup SIGHUP stays ignored.

@@ -27,6 +27,7 @@ from absl import flags
 from core import distribution, models
 from launch import (
   building,
+  commands,
   compilation_cache,
   options,
   programs,
@@ -133,24 +134,8 @@ def changed(config: config_lib.Config, name: str) -> config_lib.Config:
 
 def arguments(config: config_lib.Config) -> list[str]:
   """Writes a config as the command line of `launch.train`."""
-
-  def text(value: Any) -> str:
-    return ','.join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-  def argument(value: Any) -> str:
-    # A comma makes a tuple of one number as well.
-    return text(value) + ',' * (isinstance(value, tuple) and len(value) == 1)
-
-  plain = config_lib.Config()
-  result = [f'--data_dir={config.data_dir or data_dir()}']
-  for name, value in vars(config).items():
-    if value == getattr(plain, name) or name == 'data_dir':
-      continue
-    if isinstance(value, dict):
-      result += [f'--{name}={key}={argument(v)}' for key, v in value.items()]
-    else:
-      result.append(f'--{name}={text(value)}')
-  return result
+  data = config.data_dir or data_dir()
+  return commands.flags(dataclasses.replace(config, data_dir=data))
 
 
 def train(
@@ -189,7 +174,7 @@ def finished(num_replicas: int = 1) -> pathlib.Path:
   """Returns the work directory of a finished run, which is not to change."""
   workdir = pathlib.Path(kept_directory()) / 'finished'
   ended = train(workdir, num_replicas)
-  if ended.code:
+  if ended.code or 'report/ is not complete' in ended.out:
     raise AssertionError(ended)
   return workdir
 

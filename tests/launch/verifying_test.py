@@ -1,6 +1,6 @@
 """Tests of launch.verifying: NumPy and TensorFlow agree, mistakes are found.
 
-Covers: array_files, numpy_metrics, numpy_predictions.
+Covers: array_files, by_example, numpy_metrics, numpy_predictions.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from absl.testing import absltest, parameterized
 
 from launch import data as data_lib
 from launch import programs, starts, workdir
+from launch.reporting import inspecting
 from pipelines import spec as spec_lib
 from tests.launch import runs
 
@@ -154,7 +155,9 @@ class WorkdirTest(parameterized.TestCase):
     worker.saved(1)
     worker.config_file.record(1, {'seed': [0, 1]}, runs.config(), _DATA)
     worker.write_result({})
-    worker.write_report({}, 'loss')
+    with mock.patch.object(inspecting, 'inspect') as inspect:
+      worker.write_report(mock.Mock())
+    inspect.assert_called_once()  # All workers do that.
     with worker.locked():
       self.assertFalse(self.path.exists())
     self.assertFalse(self.path.exists())

@@ -33,6 +33,22 @@ class TextsTest(parameterized.TestCase):
         texts.vocabulary(reversed(values), 'words', max_size=4), found[:4]
     )
 
+  @parameterized.parameters(
+      ('words', 'to be, or', 'to be , or'),
+      ('characters', 'To be', 'To be'),
+      ('bytes', 'gr\u00fcn', 'gr\u00fcn'),
+      ('trigrams', 'To be', 'to be'),
+      ('trigrams', 'x', 'x'),
+  )
+  def test_decode(self, tokenizer, text, expected):
+    words = texts.vocabulary([text], tokenizer)
+    [encoded] = texts.encode([text], words, tokenizer, 40)
+    self.assertEqual(
+        texts.decode(encoded.tolist(), words, tokenizer), expected
+    )
+    unknown = texts.decode([1], words, tokenizer)
+    self.assertEqual(unknown, '?')
+
   def test_encode_pads_cuts_and_marks_what_is_unknown(self):
     words = ('', '?', 'to', 'be')
     encoded = texts.encode(

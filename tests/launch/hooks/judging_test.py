@@ -63,6 +63,13 @@ class MonitorTest(parameterized.TestCase):
         'min' if expected is _ACCURACY else expected.direction,
     )
 
+  @parameterized.parameters(
+      ('mae', 'min'), ('test_rmse', 'min'), ('interval_width', 'min'),
+      ('r2', 'max'), ('mean_iou', 'max'), ('maestro', 'max'),
+  )
+  def test_the_direction_of_a_name(self, name, expected):
+    self.assertEqual(monitor.direction_of(name), expected)
+
   def test_one_that_there_is_not(self):
     with self.assertRaisesRegex(
         programs.UserError,

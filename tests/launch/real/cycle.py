@@ -144,6 +144,7 @@ def train(test: absltest.TestCase, flags: list[str]) -> pathlib.Path:
   workdir = pathlib.Path(runs.scratch(test)) / 'whole'
   ended = runs.call('train', f'--workdir={workdir}', *flags)
   test.assertEqual(ended.code, 0, ended)
+  test.assertNotIn('report/ is not complete', ended.out)
   return workdir
 
 

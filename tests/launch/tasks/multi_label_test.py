@@ -61,7 +61,13 @@ class MultiLabelTest(parameterized.TestCase):
         report.values['per_class']['blue']['f1'], f1[2], places=5
     )
     cells = [line.split() for line in report.table.splitlines()]
-    self.assertEqual(cells[0][:4], ['class', 'precision', 'recall', 'f1'])
+    self.assertEqual(
+        cells[0][:5], ['class', 'precision', 'recall', 'f1', 'support']
+    )
+    self.assertEqual(
+        [row[4] for row in report.sections[0].rows],
+        _LABELS.sum(0).tolist(),
+    )
     self.assertEqual(cells[-1][:2], ['micro', 'average'])
 
   def test_replicas(self):

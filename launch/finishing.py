@@ -1,0 +1,78 @@
+"""The end of a run: the test split, the result, the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pipelines import datasets
+
+from . import building, interruption, programs, results
+from . import workdir as workdir_lib
+from .reporting import subject
+
+
+def finish(
+    training: building.Training,
+    dataset: datasets.Dataset,
+    directory: workdir_lib.Workdir,
+    say: Callable[[str], None],
+    started: float,
+    compilations: Callable[[], int],
+) -> dict[str, Any]:
+  """Scores the test split, and writes the report and the result.
+
+  Args:
+    training: The run, after its last step.
+    dataset: The data set.
+    directory: Its work directory.
+    say: Prints a message on the chief.
+    started: When this start began, on the monotonic clock.
+    compilations: Counts what XLA has compiled in this process.
+
+  Returns:
+    The fields of result.json.
+
+  Raises:
+    Failure: If a value is not finite.
+    OSError: If a file cannot be written; the next start writes it.
+  """
+  now = training.now
+  now.seconds_in['start'] = (
+      time.monotonic() - started - sum(now.seconds_in.values())
+  )
+  training.health.check_trained(now.step)
+  if stopped := now.stopped:
+    say(f'{stopped.hook} ended the run at step {stopped.step}: '
+        f'{stopped.reason}.\n')
+  scored = None
+  if 'test' in training.experiment.data.num_examples:
+    before = time.monotonic()
+    scored = training.evaluator.run(training.state, 'test')
+    now.seconds_in['test'] = time.monotonic() - before
+    say(scored.table())
+  result = results.summarize(training, directory, scored, compilations())
+  average = training.state.average
+  about = subject.Subject(
+      training.experiment,
+      training.state.model if average is None else average.model,
+      dataset,
+      scored,
+      result,
+      training.monitor.metric,
+      started,
+  )
+  # A signal waits for the plots: in an import it may be lost.
+  with interruption.remembering():
+    try:
+      directory.write_report(about)
+    except OSError:  # As on a full disk: made again with the next start.
+      raise
+    except Exception as error:  # Plots are no reason to lose a run.
+      say(f'report/ is not complete: {programs.reason(error)}')
+  result.setdefault('seconds', round(time.monotonic() - started, 3))
+  # Last: where it is, the next start finds nothing left to do.
+  directory.write_result(result)
+  say(f'{results.headline(result)}; {directory.path}/result.json')
+  return result

@@ -1,0 +1,1 @@
+"""What is written at the end of a run, for people: report/ and comparisons."""

@@ -1,0 +1,63 @@
+"""Curves of one run, or of several over each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+from matplotlib import figure
+
+# Files only: no window, and no guess at a display.
+matplotlib.use('agg')
+
+Rows = Sequence[Mapping[str, Any]]
+_MAX_IN_LEGEND = 20
+
+
+def draw(runs: Mapping[str, Rows], monitored: Iterable[str]) -> figure.Figure:
+  """Plots loss, what is watched, and the learning rate, of both splits.
+
+  Args:
+    runs: The rows of metrics.jsonl, by what a run is called.
+    monitored: What is watched, besides the loss.
+
+  Returns:
+    The figure. Of one run train and validation have a colour each, of several
+    each run has one.
+  """
+  names = dict.fromkeys(('loss', *monitored, 'learning_rate'))
+  is_one = len(runs) == 1
+  plot = figure.Figure(
+      figsize=(4 * len(names), 3.6 if is_one else 4.2), layout='constrained'
+  )
+  panels = plot.subplots(1, len(names))
+  for panel, name in zip(panels, names, strict=True):
+    for index, rows in enumerate(runs.values()):
+      for split, style in (('train', '-'), ('validation', 'o-')):
+        points = [
+            (row['epoch'], row[name])
+            for row in rows
+            if row['split'] == split and name in row
+        ]
+        if points:
+          look: dict[str, Any] = {'label': split} if is_one else {
+              'color': f'C{index % 10}',
+              'alpha': 0.4 if split == 'train' else 1,
+          }
+          panel.plot(*zip(*points, strict=True), style, markersize=3, **look)
+    panel.set_title(name.replace('_', ' '), parse_math=False)
+    panel.set(xlabel='epoch')
+    panel.grid(alpha=0.3)
+    if panel.lines and is_one:
+      panel.legend()
+  if not is_one:
+    for index, run in list(enumerate(runs))[:_MAX_IN_LEGEND]:
+      panels[0].plot([], [], color=f'C{index % 10}', label=_plain(run))
+    plot.legend(loc='outside lower center', ncols=min(len(runs), 4))
+  return plot
+
+
+def _plain(name: str) -> str:
+  """Returns a name that matplotlib takes for no mathematics, nor hides."""
+  return name.replace('$', r'\$').lstrip('_')

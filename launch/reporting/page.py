@@ -1,0 +1,207 @@
+"""A page of HTML in one file: its parts, each escaped where it is made.
+
+Nothing is loaded from elsewhere: the style is inline, pictures are data URIs.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import math
+import re
+import string
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# Rows of a table, and letters of a cell, that a page has room for.
+MAX_ROWS = 50
+MAX_LETTERS = 300
+# Pixels of a plot that can be read; a narrower screen scrolls.
+_MIN_PLOT = 640
+_TYPES = {'png': 'image/png', 'svg': 'image/svg+xml', 'jpg': 'image/jpeg'}
+_PAGE = string.Template("""<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>$title</title>
+<style>
+:root { color-scheme: light dark; --line: #8885; --soft: #8882; --hint: #777;
+  --good: #1a7f37; }
+@media (prefers-color-scheme: dark) { :root { --hint: #aaa; --good: #3fb950; } }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 0 auto;
+  padding: 1rem 1.2rem 4rem; }
+h1 { font-size: 1.5rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem;
+  border-bottom: 1px solid var(--line); }
+nav { font-size: .9rem; } nav a { margin-right: .9rem; white-space: nowrap; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums;
+  margin: .5rem 0; }
+th, td { padding: .2rem .7rem .2rem 0; text-align: left; vertical-align: top;
+  max-width: 28rem; overflow-wrap: break-word; }
+.facts td { overflow-wrap: anywhere; }
+th { font-weight: 600; } tr { border-bottom: 1px solid var(--soft); }
+td.n, th.n { text-align: right; white-space: nowrap; }
+td.best { color: var(--good); font-weight: 700; }
+.facts td:first-child { min-width: 7rem; }
+img.plot { max-width: 100%; height: auto; background: #fff; padding: 4px;
+  box-sizing: border-box; border-radius: 4px; }
+pre { overflow-x: auto; background: var(--soft); padding: .6rem;
+  border-radius: 4px; font-size: .85rem; }
+.hint { color: var(--hint); font-size: .9rem; }
+.cards { display: grid; gap: .7rem; font-size: .82rem; line-height: 1.35;
+  grid-template-columns:
+    repeat(auto-fill, minmax(min(100%, var(--card)), 1fr)); }
+.card { border: 1px solid var(--line); border-radius: 6px; padding: .5rem;
+  overflow-wrap: anywhere; min-width: 0; display: flex; flex-wrap: wrap;
+  gap: .3rem .6rem; }
+.card figure { margin: 0; }
+.card img { height: 84px; max-width: 100%; image-rendering: pixelated;
+  display: block; background: #888; }
+.card div { flex: 1 1 7rem; min-width: 0; }
+.card figcaption { color: var(--hint); }
+.card b { font-weight: 600; }
+.swatch { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 0;
+  border: 1px solid var(--line); }
+.swatches span { margin-right: 1em; white-space: nowrap; }
+</style>
+<h1>$title</h1>
+$body
+</html>
+""")
+
+
+def whole(title: str, sections: Mapping[str, str]) -> str:
+  """Makes a page.
+
+  Args:
+    title: Its title.
+    sections: The HTML of each part, by its heading; an empty one is left out.
+
+  Returns:
+    The file, in ASCII.
+  """
+  there = {name: part for name, part in sections.items() if part}
+  links = ''.join(
+      f'<a href="#s{i}">{escape(name)}</a> ' for i, name in enumerate(there)
+  )
+  body = f'<nav>{links}</nav>' + ''.join(
+      f'<section id="s{i}"><h2>{escape(name)}</h2>\n{part}</section>\n'
+      for i, (name, part) in enumerate(there.items())
+  )
+  text = _PAGE.substitute(title=escape(title), body=body)
+  return text.encode('ascii', 'xmlcharrefreplace').decode()
+
+
+def escape(value: Any) -> str:
+  """Returns text as HTML has it."""
+  return html.escape(str(value))
+
+
+def cut(text: str, most: int = MAX_LETTERS) -> str:
+  """Cuts a text that is too long, and says how much is left out."""
+  if len(text) <= most:
+    return text
+  return f'{text[:most]}… ({len(text) - most:,} more letters)'
+
+
+def paragraphs(text: str) -> str:
+  """Returns paragraphs of a text, which empty lines end."""
+  return ''.join(
+      f'<p>{escape(part)}</p>\n' for part in text.split('\n\n') if part
+  )
+
+
+def number(value: Any) -> str:
+  """Returns a cell's value as people read it."""
+  if value is None:
+    return '-'
+  if isinstance(value, bool) or not isinstance(value, int | float):
+    return cut(str(value))
+  if isinstance(value, int):
+    return f'{value:,}'
+  if not math.isfinite(value) or value == 0:
+    return f'{value:g}'
+  if not 1e-3 <= abs(value) < 1e15:
+    return f'{value:.4g}'
+  # Five digits, and as many behind the point for all numbers below ten.
+  return f'{value:,.{min(max(4 - int(math.log10(abs(value))), 0), 4)}f}'
+
+
+def table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    best: Mapping[int, set[int]] | None = None,
+) -> str:
+  """Makes a table of the first rows, and says how many are left out.
+
+  Args:
+    headers: The headers; if all are empty, the table has none.
+    rows: The rows.
+    best: The columns that are marked, by the row's place.
+
+  Returns:
+    HTML.
+  """
+  if not rows:
+    return ''
+  is_number = [
+      all(isinstance(row[i], int | float | None) for row in rows)
+      for i in range(len(headers))
+  ]
+
+  def cell(tag: str, column: int, value: Any, marked: bool = False) -> str:
+    names = 'n ' * is_number[column] + 'best' * marked
+    kind = f' class="{names.strip()}"' if names else ''
+    return f'<{tag}{kind}>{escape(number(value))}</{tag}>'
+
+  lines = [''.join(cell('th', i, name) for i, name in enumerate(headers))]
+  kind = ''
+  if not any(headers):
+    lines, kind = [], ' class="facts"'
+  lines += [
+      ''.join(
+          cell('td', i, value, i in (best or {}).get(place, ()))
+          for i, value in enumerate(row)
+      )
+      for place, row in enumerate(rows[:MAX_ROWS])
+  ]
+  text = ''.join(f'<tr>{line}</tr>\n' for line in lines)
+  more = len(rows) - MAX_ROWS
+  note = hint(f'{more:,} more rows are left out.') * (more > 0)
+  return f'<div class="scroll"><table{kind}>\n{text}</table></div>{note}\n'
+
+
+def data_uri(name: str, data: bytes) -> str:
+  """Returns a file as what a page can hold, by the ending of its name."""
+  kind = _TYPES[name.rpartition('.')[2].lower()]
+  return f'data:{kind};base64,{base64.b64encode(data).decode()}'
+
+
+def plot(name: str, data: bytes) -> str:
+  """Shows the file of a figure; one that no browser shows is only named."""
+  if name.rpartition('.')[2].lower() not in _TYPES:
+    return f'<p>{escape(name)} is in the same folder.</p>'
+  width = ''
+  if data[:4] == b'\x89PNG':  # Of 120 dots per inch, where a page has 96.
+    size = int.from_bytes(data[16:20], 'big') * 4 // 5
+    width = f'width="{size}" style="min-width:{min(size, _MIN_PLOT)}px" '
+  return (
+      f'<div class="scroll"><img class="plot" {width}'
+      f'alt="{escape(heading(name))}" src="{data_uri(name, data)}"></div>\n'
+  )
+
+
+def heading(name: str) -> str:
+  """Returns a heading for the file of a figure."""
+  return re.sub('[_-]+', ' ', name.rpartition('.')[0]).capitalize()
+
+
+def hint(text: str) -> str:
+  """Returns a paragraph that stands back."""
+  return f'<p class="hint">{escape(text)}</p>\n'
+
+
+def pre(text: str) -> str:
+  """Shows text in letters of one width."""
+  return f'<pre>{escape(text)}</pre>\n'

@@ -1,0 +1,209 @@
+"""Examples as a page shows them: cards with pictures and text, or rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+import tensorflow as tf
+
+from pipelines import spec as spec_lib
+from pipelines import texts
+
+from .. import predicting
+from . import page
+
+_MAX_PIXELS = 256
+_MAX_NUMBERS = 12
+_MAX_SWATCHES = 40
+_MIN_SIDE = 4
+_OF_TABLES = (spec_lib.NUMBERS, spec_lib.CATEGORIES)
+Example = Mapping[str, Any]
+
+
+def shown(
+    examples: Sequence[Example], spec: spec_lib.Spec, columns: Sequence[str]
+) -> str:
+  """Shows examples: those of a table as its rows, others as cards.
+
+  Args:
+    examples: The features, the `index` and other columns of each, by name.
+    spec: The features.
+    columns: Which of the others are shown, if they are there.
+
+  Returns:
+    HTML.
+  """
+  found = [_parts(each, spec, columns) for each in examples]
+  if all(feature.kind in _OF_TABLES for feature in spec.inputs.values()):
+    # What was predicted comes first: the rest may be wide.
+    names = dict.fromkeys(n for _, lines in found for n, _ in lines)
+    inputs = {n for f in spec.inputs for n in (f, *spec[f].columns)}
+    headers = sorted(names, key=inputs.__contains__)
+    rows = [[dict(lines).get(n, '') for n in headers] for _, lines in found]
+    return page.table(headers, rows)
+  # Pictures of an example stand side by side.
+  width = max(15, 6 * max((len(figures) for figures, _ in found), default=0))
+  cards = ''.join(_card(*each) for each in found)
+  return (
+      f'{_swatches(spec)}<div class="cards" style="--card: {width}rem">'
+      f'{cards}</div>\n'
+  )
+
+
+def _parts(
+    example: Example, spec: spec_lib.Spec, columns: Sequence[str]
+) -> tuple[dict[str, str], list[tuple[str, str]]]:
+  """Returns the pictures of an example, and what is said of it, by name."""
+  figures: dict[str, str] = {}
+  lines = [('index', str(int(example['index'])))]
+  # Inputs first, then what is to be predicted, then what was.
+  for name in (*spec.inputs, *spec.targets, *columns):
+    if name not in example:
+      continue
+    value = np.asarray(example[name])
+    feature = spec.get(name) or _like(value, spec)
+    pixels = _pixels(value, feature)
+    if pixels is None:
+      lines += _lines(name, value, feature, name in spec.inputs)
+    else:
+      figures[name] = page.data_uri('x.png', _png(pixels))
+  return figures, lines
+
+
+def _card(
+    figures: Mapping[str, str], lines: Sequence[tuple[str, str]]
+) -> str:
+  text = '<br>'.join(
+      f'<b>{page.escape(name)}</b> {page.escape(page.cut(value))}'
+      for name, value in lines
+  )
+  pictures = ''.join(
+      f'<figure><img alt="{page.escape(name)}" src="{uri}">'
+      f'<figcaption>{page.escape(name) * (len(figures) > 1)}</figcaption>'
+      '</figure>'
+      for name, uri in figures.items()
+  )
+  return f'<div class="card">{pictures}<div>{text}</div></div>\n'
+
+
+def _swatches(spec: spec_lib.Spec) -> str:
+  """Names the colours of masks, if a target is one."""
+  names = [
+      name
+      for target in spec.targets
+      if target in spec and spec[target].kind == spec_lib.MASK
+      for name in spec[target].class_names
+  ]
+  found = [
+      f'<span><i class="swatch" style="background:rgb({r},{g},{b})"></i>'
+      f'{page.escape(name)}</span>'
+      for name, (r, g, b) in zip(
+          names[:_MAX_SWATCHES], _colors(len(names)).tolist(), strict=False
+      )
+  ]
+  more = len(names) - _MAX_SWATCHES
+  note = f' and {more:,} more classes' if more > 0 else ''
+  return f'<p class="swatches hint">{" ".join(found)}{note}</p>' * bool(found)
+
+
+def _like(
+    value: np.ndarray, spec: spec_lib.Spec
+) -> spec_lib.Feature | None:
+  """Returns the target that a column looks like, such as a mask."""
+  for name in spec.targets:
+    if name in spec and value.ndim and value.shape == spec[name].shape:
+      return spec[name]
+  return None
+
+
+def _pixels(
+    value: np.ndarray, feature: spec_lib.Feature | None
+) -> np.ndarray | None:
+  """Returns a picture uint8 ``[H, W, C]`` of a value, if it is one."""
+  kind = feature.kind if feature else None
+  if feature and kind == spec_lib.MASK:
+    colors = _colors(feature.num_classes)
+    return colors[np.clip(value, 0, len(colors) - 1)]
+  is_picture = value.ndim == 2 or (value.ndim == 3 and value.shape[-1] < 5)
+  if not is_picture or min(value.shape[:2]) < _MIN_SIDE:
+    return None
+  value = value[..., np.newaxis] if value.ndim == 2 else value
+  value = value[..., :1] if value.shape[-1] == 2 else value
+  if kind == spec_lib.IMAGE and value.dtype == np.uint8:
+    return value
+  if kind != spec_lib.ARRAY or value.dtype.kind not in 'uif':
+    return None
+  numbers = np.where(np.isfinite(value), value, 0).astype(np.float64)
+  scaled = (numbers - numbers.min()) / max(np.ptp(numbers), 1e-12)
+  return (scaled * 255).astype(np.uint8)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+  """Encodes a picture, of a large one every so many pixels."""
+  step = -(-max(pixels.shape[:2]) // _MAX_PIXELS)
+  return tf.io.encode_png(pixels[::step, ::step]).numpy()
+
+
+def _colors(number: int) -> np.ndarray:
+  """Returns a colour for each class, uint8 ``[number, 3]``; first black."""
+  palette = [
+      color
+      for name in ('tab20', 'tab20b')
+      for color in matplotlib.colormaps[name](range(20))[:, :3]
+  ]
+  colors = [palette[i % len(palette)] for i in range(max(number - 1, 0))]
+  return (np.array([(0, 0, 0), *colors]) * 255).astype(np.uint8)
+
+
+def _lines(
+    name: str,
+    value: np.ndarray,
+    feature: spec_lib.Feature | None,
+    is_input: bool,
+) -> Iterator[tuple[str, str]]:
+  """Yields what is said of a value, by name."""
+  prefix = '' if is_input else f'{name} '
+  kind = feature.kind if feature else None
+  if feature and kind == spec_lib.TEXT:
+    [words] = feature.vocabularies
+    yield name, texts.decode(value.tolist(), words, feature.tokenizer)
+  elif feature and kind == spec_lib.CLASSES:
+    names = np.asarray(feature.class_names)[value > 0]
+    yield name, ', '.join(names) or 'none'
+  elif feature and kind == spec_lib.CLASS and feature.class_names:
+    yield name, str(predicting.decoded(feature, value[np.newaxis])[0])
+  elif feature and kind == spec_lib.CATEGORIES:
+    found = [
+        words[i]
+        for words, i in zip(feature.vocabularies, value.ravel(), strict=True)
+    ]
+    yield from _columns(name, found, feature.columns, prefix)
+  elif value.dtype.kind in 'OSU' and not value.ndim:
+    text = value.item()
+    is_bytes = isinstance(text, bytes)
+    yield name, text.decode(errors='replace') if is_bytes else str(text)
+  else:
+    numbers = [
+        f'{each:.4g}' if isinstance(each, float) else str(each)
+        for each in value.ravel()[: _MAX_NUMBERS + 1].tolist()
+    ]
+    columns = feature.columns if feature else ()
+    yield from _columns(name, numbers, columns, prefix)
+
+
+def _columns(
+    name: str, values: Sequence[str], columns: Sequence[str], prefix: str
+) -> Iterator[tuple[str, str]]:
+  """Yields a few of several values, by the names of their columns."""
+  some = values[:_MAX_NUMBERS]
+  more = ', …' * (len(values) > len(some))
+  if len(columns) >= len(values) > 1:
+    for column, value in zip(columns, some, strict=False):
+      yield f'{prefix}{column}', value
+    if more:
+      yield '…', f'{len(columns) - len(some):,} more columns'
+  else:
+    yield name, ', '.join(some) + more

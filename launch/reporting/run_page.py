@@ -1,0 +1,236 @@
+"""report/index.html: one page that explains a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .. import starts
+from ..tasks import inspection as inspection_lib
+from ..tasks import task as task_lib
+from . import inspecting, page, pictures
+
+# What the table of final values leaves out of a row.
+_NO_VALUES = ('step', 'epoch', 'split', 'wall_time', 'num_examples')
+_NAMES = {
+    'start': 'start: data, model, its graph',
+    'first_call': 'first call of the graph, which traces and compiles',
+    'steps': 'steps',
+    'log': 'rows of metrics and summaries',
+    'test': 'scoring the test split',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+  """What a page tells.
+
+  Attributes:
+    name: What the run is called.
+    start: What config.json says.
+    rows: The rows of metrics.jsonl.
+    result: What result.json holds.
+    task: What the task is called.
+    num_steps: The number of steps of the whole run.
+    report: The report of the task on the test split, if there is one.
+    inspected: What was seen of examples, if there are any.
+    more: What the inspection says of all of them.
+    drawn: The file of each figure.
+    command: The command that trains the run again.
+  """
+
+  name: str
+  start: starts.Start
+  rows: Sequence[Mapping[str, Any]]
+  result: Mapping[str, Any]
+  task: str
+  num_steps: int
+  report: task_lib.Report | None
+  inspected: inspecting.Inspected | None
+  more: Sequence[inspection_lib.Section]
+  drawn: Mapping[str, bytes]
+  command: str
+
+
+def text(facts: Facts) -> str:
+  """Returns the page."""
+  parts = {
+      'Summary': _summary(facts),
+      'Curves': page.plot('curves.png', facts.drawn['curves.png']),
+  }
+
+  def add(title: str, part: str) -> None:
+    parts[title] = parts.get(title, '') + part  # Two may have one title.
+
+  if facts.report:
+    sections = facts.report.sections
+    for name in facts.report.figures:
+      add(page.heading(name), page.plot(name, facts.drawn[name]))
+    if not sections and facts.report.table:
+      add('Test', page.pre(facts.report.table))
+    for section in sections:
+      add(section.title, _section(section, facts.drawn))
+  for section in facts.more:
+    add(section.title, _section(section, facts.drawn))
+  if facts.inspected:
+    add(facts.inspected.inspection.title, _worst(facts))
+  add('Where the time went', _time(facts))
+  add('What it ran on', _machine(facts))
+  add('Again', _again(facts))
+  return page.whole(facts.name, parts)
+
+
+def _section(
+    section: inspection_lib.Section, drawn: Mapping[str, bytes]
+) -> str:
+  return ''.join([
+      page.paragraphs(section.text),
+      *(page.plot(name, drawn[name]) for name in section.figures),
+      page.table(section.headers, section.rows),
+  ])
+
+
+def _summary(facts: Facts) -> str:
+  config, data, result = facts.start.config, facts.start.data, facts.result
+  counts = ', '.join(f'{n:,} {split}' for split, n in data.num_examples.items())
+  step = result.get('num_steps', facts.rows[-1]['step'] if facts.rows else 0)
+  end = f'complete, {step:,} steps'
+  if stopped := result.get('stopped'):
+    end = (
+        f'ended by {stopped["hook"]} at step {stopped["step"]:,}: '
+        f'{stopped["reason"]}'
+    )
+  elif 'seconds' not in result:
+    end = f'not complete: step {step:,} of {facts.num_steps:,}'
+  arguments = ', '.join(f'{k}={v}' for k, v in config.model_arg.items())
+  rows = {
+      'run': end,
+      'task': facts.task,
+      'model': _name(config.model) + (f' ({arguments})' if arguments else ''),
+      'parameters': result.get('num_parameters'),
+      'data': f'{_name(config.dataset)}: {counts}',
+      'features': data.describe(),
+      'loss, optimizer, schedule': ', '.join(
+          map(_name, (config.loss, config.optimizer, config.schedule))
+      ),
+      'batch, learning rate': (
+          f'{config.global_batch_size}, {config.learning_rate:g}'
+      ),
+      'weights': result.get('weights_sha256'),
+  }
+  listed = page.table(
+      ('', ''), [[name, str(value)] for name, value in rows.items() if value]
+  )
+  return listed + _values(result, facts)
+
+
+def _name(part: Any) -> str:
+  if part is None:
+    return "the task's own"
+  return part if isinstance(part, str) else getattr(part, '__name__', str(part))
+
+
+def _values(result: Mapping[str, Any], facts: Facts) -> str:
+  """Makes a table of the final values, a column per split."""
+  validated = [r for r in facts.rows if r['split'] == 'validation']
+  columns: dict[str, Mapping[str, Any]] = {}
+  if best := result.get('best_validation'):
+    columns[f'best validation (step {best["step"]:,})'] = best
+  if validated:
+    columns['last validation'] = validated[-1]
+  if test := result.get('test'):
+    columns[f'test ({test["num_examples"]:,} examples)'] = test['values']
+  if not columns:
+    return page.paragraphs(
+        'There is no validation and no test split, so nothing was scored.'
+    )
+  names = dict.fromkeys(
+      name
+      for values in columns.values()
+      for name, value in values.items()
+      if isinstance(value, int | float) and name not in _NO_VALUES
+  )
+  rows = [[n, *(c.get(n) for c in columns.values())] for n in names]
+  return page.table(('value', *columns), rows)
+
+
+def _worst(facts: Facts) -> str:
+  seen = facts.inspected
+  assert seen is not None
+  spec = facts.start.data.spec
+  if not seen.worst:
+    return page.paragraphs(
+        f'There is none among the {seen.num_examples:,} examples of '
+        f'{seen.split}.'
+    )
+  hint = (
+      f'{len(seen.worst)} of {seen.num_examples:,} examples of {seen.split}, '
+      'by their index in the split, the worst first.'
+  )
+  return page.hint(hint) + pictures.shown(seen.worst, spec, seen.shown)
+
+
+def _time(facts: Facts) -> str:
+  result = facts.result
+  rows: list[list[Any]] = [
+      [_NAMES.get(name, name), seconds]
+      for name, seconds in result.get('seconds_in', {}).items()
+  ]
+  if 'seconds' in result:
+    known = sum(seconds for _, seconds in rows)
+    if rows:
+      rows.append(['report and all else', max(result['seconds'] - known, 0.0)])
+    rows.append(['together', result['seconds']])
+  total = result.get('seconds') or 1.0
+  for row in rows:
+    row.append(f'{row[1] / total:.0%}')
+  speed = {
+      'examples per second': result.get('examples_per_second'),
+      'compiled by XLA': result.get('compiled'),
+      'programs that XLA compiled': result.get('num_compilations'),
+  }
+  return page.table(('of the last start', 'seconds', 'share'), rows) + (
+      page.table(('', ''), [[n, v] for n, v in speed.items() if v is not None])
+  )
+
+
+def _machine(facts: Facts) -> str:
+  start = facts.start
+  machine = dict(facts.result.get('machine', {}))
+  memory = machine.pop('peak_memory_bytes', {})
+  rows: list[list[Any]] = [
+      [name, ', '.join(map(str, value)) if isinstance(value, list) else value]
+      for name, value in machine.items()
+  ]
+  rows += [
+      [f'most memory, {name}', f'{number / 2**20:,.0f} MiB']
+      for name, number in memory.items()
+  ]
+  rows += [
+      [f'from step {shape["step"]:,} on',
+       f'{shape["num_replicas"]} replica(s) on {shape["num_workers"]} '
+       'worker(s)']
+      for shape in start.shapes
+  ]
+  rows.append(['precision', start.config.precision])
+  for name, value in start.environment.items():
+    if isinstance(value, Mapping):
+      rows += [[f'{name}: {key}', each] for key, each in value.items()]
+    elif value is not None:
+      rows.append([name, value])
+  return page.table(('', ''), [[name, str(value)] for name, value in rows])
+
+
+def _again(facts: Facts) -> str:
+  name = facts.name
+  text = page.pre(facts.command)
+  if facts.start.history:
+    text += page.paragraphs(
+        'Options changed when the run was gone on with: config.json has its '
+        'history, and this command has the last ones.'
+    )
+  text += page.paragraphs('The same, compared to the bit with this run:')
+  text += page.pre(f'python -m launch.reproduce {json.dumps(name)}')
+  return text

@@ -1,0 +1,35 @@
+"""What the report of a run is about."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from pipelines import datasets
+
+from .. import evaluation
+from .. import experiment as experiment_lib
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+  """What a report is about.
+
+  Attributes:
+    experiment: The parts of the run.
+    model: Its model, or the average of it, which is what is scored.
+    dataset: The data set.
+    scored: The score of the test split, if there is one.
+    result: What result.json holds, or will hold.
+    monitor: What the run is judged by.
+    started: When the process began, on the monotonic clock: `seconds` of the
+      result are up to the last moment. If None, they are there.
+  """
+
+  experiment: experiment_lib.Experiment
+  model: Any
+  dataset: datasets.Dataset
+  scored: evaluation.Scored | None
+  result: dict[str, Any]
+  monitor: str
+  started: float | None = None
