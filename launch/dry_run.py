@@ -18,17 +18,19 @@ import tabulate
 import tensorflow as tf
 
 from core import scratch
-from pipelines import batches
+from pipelines import batches, datasets
 
 from . import (
   building,
   evaluation,
+  finishing,
   interruption,
   loop,
   model_size,
   opening,
   preparing,
   programs,
+  results,
   resuming,
 )
 from . import config as config_lib
@@ -126,12 +128,15 @@ def run(config: config_lib.Config) -> None:
     directory.config_file.write(experiment.config, experiment.data)
     print(opening.describe(experiment, dataset, scope, training, []))
     parts = [Part('start, with the data', time.monotonic() - started)]
-    parts += _rehearse(training, directory)
+    parts += _rehearse(training, dataset, directory, started)
   print(_table(parts, experiment.num_steps))
 
 
 def _rehearse(
-    training: building.Training, directory: workdir_lib.Workdir
+    training: building.Training,
+    dataset: datasets.Dataset,
+    directory: workdir_lib.Workdir,
+    started: float,
 ) -> list[Part]:
   """Does what a run does after its start, and times it."""
   now, state, clock = training.now, training.state, _Clock()
@@ -162,10 +167,9 @@ def _rehearse(
   training.health.go_back()
   if training.experiment.digest() != before:
     raise programs.Failure('what was saved and restored is not what it was.')
-  figures = scored.report.figures if scored else {}
-  seconds, _ = _timed(
-      lambda: directory.write_report(figures, training.monitor.metric)
-  )
+  result = results.summarize(training, directory, scored, 0)
+  about = finishing.report_of(training, dataset, scored, result, started)
+  seconds, _ = _timed(lambda: directory.write_report(about))
   return [*parts, Part('report', seconds)]
 
 

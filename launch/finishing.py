@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines import datasets
 
-from . import building, interruption, programs, results
+from . import building, evaluation, interruption, programs, results
 from . import workdir as workdir_lib
 from .reporting import subject
 
@@ -53,16 +53,7 @@ def finish(
     now.seconds_in['test'] = time.monotonic() - before
     say(scored.table())
   result = results.summarize(training, directory, scored, compilations())
-  average = training.state.average
-  about = subject.Subject(
-      training.experiment,
-      training.state.model if average is None else average.model,
-      dataset,
-      scored,
-      result,
-      training.monitor.metric,
-      started,
-  )
+  about = report_of(training, dataset, scored, result, started)
   # A signal waits for the plots: in an import it may be lost.
   with interruption.remembering():
     try:
@@ -76,3 +67,23 @@ def finish(
   directory.write_result(result)
   say(f'{results.headline(result)}; {directory.path}/result.json')
   return result
+
+
+def report_of(
+    training: building.Training,
+    dataset: datasets.Dataset,
+    scored: evaluation.Scored | None,
+    result: dict[str, Any],
+    started: float,
+) -> subject.Subject:
+  """Returns what the report of a run that is being trained is about."""
+  average = training.state.average
+  return subject.Subject(
+      training.experiment,
+      training.state.model if average is None else average.model,
+      dataset,
+      scored,
+      result,
+      training.monitor.metric,
+      started,
+  )
