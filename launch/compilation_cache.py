@@ -45,7 +45,7 @@ def _machine() -> str:
 class CompilationCache:
   """The compiled programs of this machine, and those of this process."""
 
-  def __init__(self, folder: str):
+  def __init__(self, folder: str, *, is_read_only: bool = False):
     """Tells XLA where to keep programs; TensorFlow must not be imported yet.
 
     A folder that cannot be written is no error: then nothing is kept. Nor is
@@ -53,18 +53,21 @@ class CompilationCache:
 
     Args:
       folder: Where programs are kept; '' keeps none.
+      is_read_only: Whether to use what is there, and to add nothing.
     """
+    self._is_read_only = is_read_only
     stack = contextlib.ExitStack()
     atexit.register(stack.close)  # It stays to the end of the process.
     self._mine = stack.enter_context(scratch.folder(_PREFIX))
-    self._kept = _make_kept(folder) if folder else None
+    open_kept = _find_kept if is_read_only else _make_kept
+    self._kept = open_kept(folder) if folder else None
     for path in self._kept.glob('*.pb') if self._kept else ():
       if _is_whole(path):
         (self._mine / path.name).symlink_to(path)
     xla_flags.add(
         'tf_xla_persistent_cache_directory', self._mine, 'TF_XLA_FLAGS'
     )
-    if self._kept and glob.glob('/dev/nvidia*'):
+    if self._kept and not is_read_only and glob.glob('/dev/nvidia*'):
       # Searching for the fastest kernels takes longer than compiling.
       tuned = self._kept / 'autotuned'
       with contextlib.suppress(OSError):
@@ -74,26 +77,40 @@ class CompilationCache:
   def count(self) -> int:
     """Returns the number of programs compiled here; they are kept from now."""
     new = [path for path in self._mine.glob('*.pb') if not path.is_symlink()]
-    if self._kept:
+    if self._kept and not self._is_read_only:
       for path in new:
         _keep(path, self._kept / path.name)
     return len(new)
 
 
-def prepare(batch_size: int, folder: str | None = None) -> CompilationCache:
+def prepare(
+    batch_size: int, folder: str | None = None, *, is_read_only: bool = False
+) -> CompilationCache:
   """Sets XLA up for a program; TensorFlow must not be imported yet.
 
   Args:
     batch_size: The number of examples in a step.
     folder: Where programs are kept; None is in the user's cache folder, ''
       keeps none.
+    is_read_only: Whether to use what is there, and to add nothing.
 
   Returns:
     The cache.
   """
   # Before the cache, which keeps programs of other flags apart.
   xla_flags.tune_for_cpu(batch_size)
-  return CompilationCache(default_folder() if folder is None else folder)
+  return CompilationCache(
+      default_folder() if folder is None else folder, is_read_only=is_read_only
+  )
+
+
+def _find_kept(folder: str) -> pathlib.Path | None:
+  """Returns the folder of programs, if it is there and can be trusted."""
+  try:
+    kept = pathlib.Path(folder).expanduser().absolute() / _machine()
+    return kept if all(map(_is_own, (kept.parent, kept))) else None
+  except (OSError, RuntimeError):
+    return None
 
 
 def _make_kept(folder: str) -> pathlib.Path | None:

@@ -35,7 +35,11 @@ def main() -> int:
   if _DRY_RUN.value and _OVERFIT_BATCH.value:
     raise programs.UserError('--dry_run, --overfit_batch: give one of them.')
   if _DRY_RUN.value or _OVERFIT_BATCH.value:
-    compilation_cache.prepare(config.global_batch_size, '')
+    compilation_cache.prepare(
+        config.global_batch_size,
+        config.compilation_cache_dir,
+        is_read_only=True,
+    )
     programs.import_tensorflow()
     from . import dry_run, overfitting
 

@@ -158,7 +158,7 @@ def learning_rate(
   slopes = np.gradient(smooth, np.log(places))[: lowest + 1]
   steepest = places[int(np.argmin(slopes))]
   tenth = places[lowest] / 10
-  suggestion = _rounded(min(steepest, tenth))
+  suggestion = float(f'{min(steepest, tenth):.2g}')
   return Curve(
       ('learning rate', 'loss'), places.tolist(), found, smooth.tolist(),
       suggestion,
@@ -295,7 +295,3 @@ def _memory() -> float:
     info = tf.config.experimental.get_memory_info(gpus[0].name)
     return info['peak']
   return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def _rounded(value: float) -> float:
-  return float(f'{value:.2g}')

@@ -46,11 +46,11 @@ class CompilationCacheTest(parameterized.TestCase):
     for name in ('TF_XLA_FLAGS', 'XLA_FLAGS'):
       os.environ.pop(name, None)
 
-  def process(self, folder=None):
+  def process(self, folder=None, **options):
     """Makes the cache of a process, and what XLA would write to."""
     os.environ.pop('TF_XLA_FLAGS', None)
     cache = compilation_cache.CompilationCache(
-        str(self.folder) if folder is None else folder
+        str(self.folder) if folder is None else folder, **options
     )
     flags = os.environ['TF_XLA_FLAGS']
     self.assertStartsWith(flags, _FLAG)
@@ -76,6 +76,20 @@ class CompilationCacheTest(parameterized.TestCase):
     self.assertEqual(other.count(), 1)
     self.assertEqual(cache.count(), 2)
     self.assertEqual(self.kept(), ['one.pb', 'three.pb', 'two.pb'])
+
+  def test_a_reader_adds_nothing(self):
+    cache, mine = self.process(is_read_only=True)
+    (mine / 'lost.pb').write_text('0')
+    self.assertEqual(cache.count(), 1)
+    self.assertFalse(self.folder.exists())
+    cache, mine = self.process()
+    (mine / 'one.pb').write_text('1')
+    cache.count()
+    reader, linked = self.process(is_read_only=True)
+    self.assertEqual((linked / 'one.pb').read_text(), '1')
+    (linked / 'two.pb').write_text('2')
+    self.assertEqual(reader.count(), 1)
+    self.assertEqual(self.kept(), ['one.pb'])
 
   def test_what_was_not_read_for_longest_makes_room(self):
     cache, mine = self.process()
