@@ -40,7 +40,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums;
 th, td { padding: .2rem .7rem .2rem 0; text-align: left; vertical-align: top;
   max-width: 28rem; overflow-wrap: break-word; }
 .facts td { overflow-wrap: anywhere; }
-th { font-weight: 600; } tr { border-bottom: 1px solid var(--soft); }
+th { font-weight: 600; white-space: nowrap; }
+tr { border-bottom: 1px solid var(--soft); }
 td.n, th.n { text-align: right; white-space: nowrap; }
 td.best { color: var(--good); font-weight: 700; }
 .facts td:first-child { min-width: 7rem; }

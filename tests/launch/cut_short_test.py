@@ -14,7 +14,7 @@ import pytest
 from absl.testing import absltest, parameterized
 
 from launch import calls, evaluation, programs, training_program
-from launch.reporting import writing
+from launch.reporting import inspecting, writing
 from tests.launch import runs, workers
 
 _WORKER = """
@@ -128,6 +128,28 @@ class CutShortTest(parameterized.TestCase):
     )
     self.assertEqual(runs.train(workdir).code, 0)
     self.assertTrue((workdir / 'result.json').exists())
+
+  def test_while_examples_are_looked_at(self):
+    """That may take long: it leaves after some seconds, with nothing."""
+    workdir = self.root / 'run'
+    shutil.copytree(runs.finished(), workdir)
+    (workdir / 'result.json').unlink()
+    shutil.rmtree(workdir / 'report')
+    largest = inspecting._largest
+
+    def signalled(*args):
+      signal.raise_signal(signal.SIGTERM)
+      return largest(*args)
+
+    with (
+        mock.patch.object(inspecting, '_largest', signalled),
+        mock.patch.object(inspecting, '_PATIENCE_SECS', -1),
+    ):
+      ended = runs.train(workdir)
+    self.assertEqual(ended.code, 143)
+    self.assertIn('interrupted by SIGTERM; give the same', ended.err)
+    self.assertFalse((workdir / 'report').exists())
+    self.assertFalse((workdir / 'result.json').exists())
 
   def test_in_the_final_test(self):
     workdir = self.root / 'run'

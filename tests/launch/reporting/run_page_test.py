@@ -165,7 +165,7 @@ class PageTest(parameterized.TestCase):
     run = f'{runs.scratch(self)}/run'
     output = f'{run}/test.jsonl'
     for ended in (
-        runs.train(run, num_steps=2),
+        runs.train(run, num_steps=3, average_decay=0.9),
         runs.call('predict', f'--workdir={run}', f'--output={output}'),
     ):
       self.assertEqual(ended.code, 0, ended)
