@@ -32,6 +32,7 @@ _NEEDLESS = ('keras.src.optimizers', 'jax')
 _OF_ABSL = frozenset(flags.FLAGS)
 _MAX_WORD = 500
 _dropped: list[str] = []
+_given: list[command_line.Token] = []
 _positional: list[str] = []
 
 
@@ -247,26 +248,47 @@ def parse(
     print(f'{about.name()} of Quatrain {about.version()}')
     sys.exit(0)
   try:
-    given = command_line.tokens(args[1:])
-    defaults = {
-        kind: flags.FLAGS[kind].default for kind in command_line.kinds()
-    }
-    given, replaced = command_line.drop_replaced(given, defaults)
-    _check_known(given)
-    flags.FLAGS.set_gnu_getopt(takes_arguments)  # In any order.
-    rest = flags.FLAGS([args[0], *(token.text for token in given)])
-    flag_types.check_finite()
+    rest = read_flags(args, takes_arguments=takes_arguments)
   except (flags.Error, ValueError) as error:
     sys.exit(fail(str(error), UserError.exit_code))
   _positional[:] = rest[1:] if takes_arguments else []
   if len(rest) > 1 and not takes_arguments:
     message = f'unexpected argument {rest[1]!r}; flags begin with --.'
     sys.exit(fail(message, UserError.exit_code))
-  _dropped.clear()
-  line = command_line.describe(given, replaced)
-  if line:
-    _dropped.append(line)
   return rest[:1]
+
+
+def read_flags(
+    args: Sequence[str], *, takes_arguments: bool = False
+) -> list[str]:
+  """Parses the flags; see `parse`.
+
+  Args:
+    args: As for `parse`.
+    takes_arguments: As for `run`.
+
+  Returns:
+    What is no flag, the program included.
+
+  Raises:
+    flags.Error, ValueError: If a flag is unknown, or a value does not fit.
+  """
+  given = command_line.tokens(args[1:])
+  defaults = {kind: flags.FLAGS[kind].default for kind in command_line.kinds()}
+  given, replaced = command_line.drop_replaced(given, defaults)
+  _check_known(given)
+  flags.FLAGS.set_gnu_getopt(takes_arguments)  # In any order.
+  rest = flags.FLAGS([args[0], *(token.text for token in given)])
+  flag_types.check_finite()
+  _given[:] = given
+  line = command_line.describe(given, replaced)
+  _dropped[:] = [line] if line else []
+  return rest
+
+
+def given() -> list[command_line.Token]:
+  """Returns the flags that were given, with those of flag files in place."""
+  return list(_given)
 
 
 def positional() -> list[str]:

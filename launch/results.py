@@ -78,6 +78,7 @@ def summarize(
       'images_per_second': speed,  # Its older name.
       'num_train_examples': experiment.data.num_examples['train'],
       'monitor': run.monitor.metric,
+      'direction': run.monitor.direction,
   }
   if shapes := directory.config_file.shapes():
     result['shapes'] = shapes

@@ -28,8 +28,8 @@ _BUILT_FROM = (
 )
 # Flags are of one program in a process.
 _PROGRAMS = (
-    'checkpoints', 'diff', 'evaluate', 'export', 'predict', 'reproduce',
-    'train',
+    'checkpoints', 'compare', 'diff', 'evaluate', 'export', 'predict',
+    'reproduce', 'sweep', 'train',
 )
 _LAUNCHERS = (
     'cluster/local', 'cluster/ray', 'cluster/render', 'cluster/starting',
@@ -234,7 +234,7 @@ class WheelTest(absltest.TestCase):
     for path in scripts.iterdir():
       said = _run(str(path), '--help', cwd=self.folder, PYTHONPATH=self._site())
       self.assertIn(f'  {path.name} ', said)
-      if path.name != 'quatrain-diff':  # It has no flags of its own.
+      if path.name not in ('quatrain-compare', 'quatrain-diff'):
         self.assertIn('\n  --workdir\n', said)
 
   def test_a_launcher_starts_the_programs_of_the_wheel(self):
