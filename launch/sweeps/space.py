@@ -24,6 +24,9 @@ Values = dict[str, Any]
 _RANGE = {'min', 'max', 'log', 'step'}
 # What the sweep decides.
 _OWN = ('workdir', 'seed', 'accept_changes')
+# What trials are judged by, or on.
+_JUDGES = ('dataset', 'monitor', 'task', 'validation_examples',
+           'validation_split')
 _PLAIN = (bool, int, float, str)
 
 
@@ -183,6 +186,8 @@ def _parameters(source: Mapping[str, Any]) -> Iterator[Parameter]:
   for name, value in source.items():
     if name in _OWN:
       raise Mistake(f'{name}: the sweep decides that')
+    if name in _JUDGES:
+      raise Mistake(f'{name}: trials that differ in it are not comparable')
     if name not in declared:
       raise Mistake(
           f'{name}: no flag of launch.train{imports.near(name, declared)}'

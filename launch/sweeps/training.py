@@ -166,6 +166,7 @@ class Training:
       why = f'; {stopped["hook"]} ended it' if stopped else ''
       name = f'validation_{result["monitor"]}'
       text = f'{name} {result.get(name, math.nan):.4f}{why}'
+      self._judge(trial)  # At once, if nothing was validated.
     elif is_leaving and code >= 128:
       return
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import pathlib
 import signal
 import time
@@ -11,6 +12,7 @@ import time
 import pytest
 from absl.testing import absltest, parameterized
 
+from launch import locks
 from tests.launch import runs
 
 _FLAGS = (
@@ -96,6 +98,13 @@ class MistakeTest(_TestCase):
     ended = runs.call('sweep', *self.arguments(f'--workdir={runs.finished()}'))
     self.assertEqual(ended.code, 2)
     self.assertIn('holds a run', ended.err)
+
+  def test_another_sweep_is_on(self):
+    with locks.held(self.folder):
+      ended = runs.call('sweep', *self.arguments())
+      self.assertEqual(ended.code, 2)
+      self.assertIn('is in use by process', ended.err)
+      self.assertEqual(os.listdir(self.folder), ['lock'])
 
 
 class SweepTest(_TestCase):

@@ -103,6 +103,7 @@ class SpaceTest(_TestCase):
       ('lerning_rate = [1]', 'no flag of launch.train; did you mean learning'),
       ('seed = [1, 2]', 'seed: the sweep decides that'),
       ('workdir = ["a"]', 'workdir: the sweep decides that'),
+      ('monitor = ["loss"]', 'monitor: trials that differ in it are not'),
       ('learning_rate = 1', 'expected a list of values, or {min'),
       ('learning_rate = []', 'no value'),
       ('learning_rate = [0.1, 0.1]', '0.1 is there twice'),

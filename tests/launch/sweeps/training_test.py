@@ -148,6 +148,15 @@ class TrainingTest(parameterized.TestCase):
     self.assertIsNone(values[2])
     self.assertAlmostEqual(values[0], -0.1, delta=1e-3)
 
+  def test_nothing_is_validated(self):
+    """That is told once the first run has ended."""
+    self.enter_context(mock.patch.dict(
+        globals(), _RUN=_RUN.replace("'validation_accuracy'", "'other'")
+    ))
+    with self.assertRaisesRegex(programs.UserError, 'nothing was validated'):
+      self.training(0.1, 0.2, 0.3).run()
+    self.assertLen(self.started, 1)
+
   def test_a_signal_is_passed_on(self):
     (self.folder / 'wait').touch()
     self.soon((2, lambda: os.kill(os.getpid(), signal.SIGTERM)))
