@@ -7,7 +7,9 @@ import json
 import os
 import pathlib
 import signal
+import sys
 import time
+from unittest import mock
 
 import pytest
 from absl.testing import absltest, parameterized
@@ -44,7 +46,7 @@ class _TestCase(parameterized.TestCase):
     return runs.start('sweep', *self.arguments(*more, **options))
 
   def sweep(self, *more, code=0, **options):
-    ended = runs.finish(self.start(*more, **options), timeout_s=600)
+    ended = runs.call('sweep', *self.arguments(*more, **options))
     self.assertEqual(ended.code, code, ended)
     return ended
 
@@ -98,6 +100,15 @@ class MistakeTest(_TestCase):
     ended = runs.call('sweep', *self.arguments(f'--workdir={runs.finished()}'))
     self.assertEqual(ended.code, 2)
     self.assertIn('holds a run', ended.err)
+
+  def test_optuna_is_missing(self):
+    with mock.patch.dict(sys.modules, optuna=None):
+      ended = runs.call(
+          'sweep', *self.arguments('--method=optuna', '--num_trials=2')
+      )
+    self.assertEqual(ended.code, 2)
+    self.assertIn("pip install 'quatrain[sweep]' brings it.\n", ended.err)
+    self.assertFalse(self.folder.exists())
 
   def test_another_sweep_is_on(self):
     with locks.held(self.folder):
