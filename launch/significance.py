@@ -119,11 +119,12 @@ def welch(ones: Sequence[float], others: Sequence[float]) -> Test:
   )
 
 
-def holm(ps: Sequence[float]) -> list[float]:
+def holm(ps: Sequence[float], number: int) -> list[float]:
   """Adjusts p-values, so that with 95 % none below 0.05 is there by chance.
 
   Args:
-    ps: The p-values of all comparisons that were made.
+    ps: The p-values.
+    number: How many comparisons there are, those that were left out included.
 
   Returns:
     The adjusted ones, in the same order.
@@ -133,7 +134,7 @@ def holm(ps: Sequence[float]) -> list[float]:
   """
   adjusted, largest = [0.0] * len(ps), 0.0
   for rank, index in enumerate(np.argsort(ps, kind='stable')):
-    largest = max(largest, min(1.0, (len(ps) - rank) * ps[index]))
+    largest = max(largest, min(1.0, (number - rank) * ps[index]))
     adjusted[index] = largest
   return adjusted
 

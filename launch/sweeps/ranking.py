@@ -14,6 +14,9 @@ from ..hooks import monitor as monitor_lib
 from ..hooks import pruning
 from . import training
 
+# Of more trials, only the best is compared with each; p is adjusted for all.
+_MOST_IN_PAIRS = 200
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
@@ -99,22 +102,27 @@ def rank(trials: Sequence[training.Trial]) -> list[Row]:
       not each.results, bool(each.failures), _pruned(each) > 0,
       value(each) if each.results else 0, each.number,
   ))
-  pairs = list(itertools.combinations(range(len(ordered)), 2))
+  number = len(ordered)
+  pairs = list(itertools.combinations(range(min(number, _MOST_IN_PAIRS)), 2))
+  pairs += [(0, index) for index in range(_MOST_IN_PAIRS, number)]
   tests = {
       (one, other): test
       for one, other in pairs
       if (test := _test(ordered[one], ordered[other]))
   }
-  adjusted = dict(zip(
-      tests, significance.holm([each.p for each in tests.values()]), strict=True
-  ))
+  ps = [each.p for each in tests.values()]
+  are_all = number <= _MOST_IN_PAIRS
+  adjusted = significance.holm(
+      ps, len(tests) if are_all else math.comb(number, 2)
+  )
+  adjusted_of = dict(zip(tests, adjusted, strict=True))
   return [
       Row(
           trial,
           _over_seeds(trial, 'validation'),
           _over_seeds(trial, 'test'),
           tests.get((0, index)),
-          adjusted.get((0, index)),
+          adjusted_of.get((0, index)),
           _note(trial),
       )
       for index, trial in enumerate(ordered)

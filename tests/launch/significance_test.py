@@ -93,9 +93,10 @@ class TestTest(parameterized.TestCase):
 
   def test_holm(self):
     self.assertEqual(
-        significance.holm([0.02, 0.5, 0.01, 0.6]), [0.06, 1, 0.04, 1]
+        significance.holm([0.02, 0.5, 0.01, 0.6], 4), [0.06, 1, 0.04, 1]
     )
-    self.assertEqual(significance.holm([]), [])
+    self.assertEqual(significance.holm([0.01, 0.04], 10), [0.1, 0.36])
+    self.assertEqual(significance.holm([], 0), [])
 
   def test_five_seeds_of_equal_recipes_seldom_differ(self):
     """Of accuracies over 1,000 examples, which are no normal numbers."""
@@ -107,7 +108,9 @@ class TestTest(parameterized.TestCase):
         test = getattr(significance, name)(*recipes[:2])
         shown[name] += test.is_shown
       pairs = itertools.combinations(recipes, 2)
-      ps = significance.holm([significance.paired(*each).p for each in pairs])
+      ps = significance.holm(
+          [significance.paired(*each).p for each in pairs], 15
+      )
       shown['best of 6'] += min(ps) < 0.05
     for name, number in shown.items():  # Of 400 by chance 20, and 33 seldom.
       self.assertLess(number, 33, name)

@@ -20,6 +20,7 @@ import threading
 import time
 from unittest import mock
 
+import numpy as np
 from absl.testing import absltest, parameterized
 
 from launch import programs
@@ -251,8 +252,17 @@ class RankingTest(parameterized.TestCase):
     trials = self.trials()[:3]
     two, three = ranking.rank(trials[:2]), ranking.rank(trials)
     self.assertAlmostEqual(two[1].p, two[1].to_best.p)
-    # Of three pairs, this one has the second smallest.
-    self.assertGreater(three[2].p, three[2].to_best.p)
+    self.assertAlmostEqual(three[2].p, 3 * three[2].to_best.p)
+
+  def test_many_trials(self):
+    generator = np.random.default_rng(0)
+    trials = [_trial(i, *generator.normal(0.9, 0.01, 3)) for i in range(300)]
+    trials.append(_trial(300, 0.1, 0.11, 0.12))
+    rows = ranking.rank(trials)
+    self.assertEqual(rows[-1].trial.number, 300)
+    self.assertBetween(
+        rows[-1].p / rows[-1].to_best.p, 301 * 299 / 2, 301 * 300 / 2
+    )
 
   def test_the_smaller_the_better(self):
     trials = [
