@@ -15,6 +15,7 @@ _SCRIPT = 'quatrain-'
 EXTRAS = {
     'launch': ('matplotlib', 'tabulate', 'tensorboard'),
     'ray': ('ray',),
+    'sweep': ('optuna', 'tomli'),
 }
 
 

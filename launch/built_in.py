@@ -15,6 +15,10 @@ from typing import Any
 from core import losses, metrics, models, optimizers
 
 from . import schedules
+from .hooks import pruning
+
+# Besides those that a flag turns on.
+_HOOKS = {'worse_than_median': pruning.worse_than_median}
 
 
 @functools.cache
@@ -22,11 +26,11 @@ def of_kind(kind: str) -> Mapping[str, Callable[..., Any]]:
   """Returns our own parts of a kind.
 
   Args:
-    kind: `model`, `loss`, `metric`, `optimizer` or `schedule`; of others there
-      are none.
+    kind: `model`, `loss`, `metric`, `optimizer`, `schedule` or `hook`; of
+      others there are none.
 
   Returns:
-    What makes them, or for losses what they are, by name.
+    What makes them, or for losses and hooks what they are, by name.
   """
   if kind == 'model':
     return models.REGISTRY
@@ -38,6 +42,8 @@ def of_kind(kind: str) -> Mapping[str, Callable[..., Any]]:
     return _chosen(optimizers, optimizers.__all__, _makes_an_optimizer)
   if kind == 'schedule':
     return _chosen(schedules, list(vars(schedules)), _makes_a_schedule)
+  if kind == 'hook':
+    return _HOOKS
   return {}
 
 

@@ -72,7 +72,7 @@ def compare(one: workdir.Workdir, other: workdir.Workdir) -> Comparison:
   Raises:
     UserError: If one of them is no run, or damaged.
   """
-  settings = [*_settings(one, other)]
+  found = [*settings(one, other)]
   computed: list[differences.Difference] = []
   num_rows, num_hashes, largest = 0, 0, (0.0, '')
   theirs = dict(_keyed(other.read_metrics()))
@@ -95,7 +95,7 @@ def compare(one: workdir.Workdir, other: workdir.Workdir) -> Comparison:
     num_hashes += WEIGHTS in results[0] and WEIGHTS in results[1]
   else:
     computed += _ends(one, other, results)
-  return Comparison(settings, computed, num_rows, num_hashes, largest)
+  return Comparison(found, computed, num_rows, num_hashes, largest)
 
 
 def _results(
@@ -159,10 +159,21 @@ def _ends(
     yield differences.Difference('result', 'end', (shown[0], shown[1]))
 
 
-def _settings(
+def settings(
     one: workdir.Workdir, other: workdir.Workdir
 ) -> Iterator[differences.Difference]:
-  """Yields how what the two runs are differs."""
+  """Yields how what two runs are differs.
+
+  Args:
+    one: The work directory of one.
+    other: That of the other.
+
+  Yields:
+    What differs: of flags, code, packages, data and history.
+
+  Raises:
+    UserError: If one of them is no run, or damaged.
+  """
   starts = one.read_start(), other.read_start()
   for name, spec in options.declared(config_lib.Config).items():
     pair = [

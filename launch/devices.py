@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Mapping
@@ -83,6 +84,12 @@ def strategy(
     raise
   except (ValueError, KeyError, TypeError) as error:
     raise programs.UserError(f'--strategy={name}: {error!r}') from error
+
+
+def leave_gpus() -> None:
+  """Leaves GPUs to other programs, unless this process uses them already."""
+  with contextlib.suppress(RuntimeError):
+    tf.config.set_visible_devices([], 'GPU')
 
 
 def _first_like(created: tf.distribute.Strategy) -> tf.distribute.Strategy:

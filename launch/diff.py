@@ -76,17 +76,18 @@ def verdict(comparison: comparing.Comparison) -> str:
   first = comparison.computed[0]
   text = (
       f'they differ, of {compared} first in {first.about}: {first.name} '
-      f'{_shown(first.values[0])} and {_shown(first.values[1])}'
+      f'{shown(first.values[0])} and {shown(first.values[1])}'
   )
   gap, where = comparison.largest
   return f'{text}; by at most {gap:.2g} of a value, {where}' if gap else text
 
 
 def _row(difference: differences.Difference) -> list[str]:
-  return [difference.about, difference.name, *map(_shown, difference.values)]
+  return [difference.about, difference.name, *map(shown, difference.values)]
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+  """Returns a value as text, shortened."""
   text = value if isinstance(value, str) else json.dumps(value)
   return text if len(text) <= _WIDTH else f'{text[:_WIDTH - 3]}...'
 

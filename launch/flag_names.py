@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from absl import flags
+
+from . import command_line
+
+# absl's own flags: a mistyped flag is not taken for one of them.
+_OF_ABSL = frozenset(flags.FLAGS)
 # Ours, and what else they are called. A sentence says what stands for a flag
 # that has no counterpart.
 _ALSO_CALLED = {
@@ -156,3 +162,29 @@ def hint(name: str, known: Collection[str]) -> str:
 def is_of_others(name: str) -> bool:
   """Returns whether a name is one that others have for a flag of ours."""
   return any(name in others.split() for others in _ALSO_CALLED.values())
+
+
+def check_known(given: Sequence[command_line.Token]) -> None:
+  """Refuses flags that there are not, with what they may have meant.
+
+  Args:
+    given: The flags.
+
+  Raises:
+    flags.Error: If there is one.
+  """
+  ours = {'flagfile', 'help', 'version', *(set(flags.FLAGS) - _OF_ABSL)}
+  for token in given:
+    name = token.name
+    if not name or name == 'undefok' or name in ours:
+      continue
+    # absl has a --log_dir as well, which would do nothing here.
+    if name in flags.FLAGS and not is_of_others(name):
+      continue
+    if name.startswith('no') and name[2:] in flags.FLAGS:
+      continue
+    where = f'{token.source}: ' if token.source else ''
+    raise flags.Error(
+        f"{where}Unknown command line flag '{name}'."
+        f'{hint(name, ours)}'
+    )

@@ -28,10 +28,9 @@ from . import about, command_line, flag_names, flag_types, interruption
 # What TensorFlow imports, if it is there, for uses that are not ours.
 _NEEDLESS = ('keras.src.optimizers', 'jax')
 
-# absl's own flags: a mistyped flag is not taken for one of them.
-_OF_ABSL = frozenset(flags.FLAGS)
 _MAX_WORD = 500
 _dropped: list[str] = []
+_given: list[command_line.Token] = []
 _positional: list[str] = []
 
 
@@ -247,26 +246,47 @@ def parse(
     print(f'{about.name()} of Quatrain {about.version()}')
     sys.exit(0)
   try:
-    given = command_line.tokens(args[1:])
-    defaults = {
-        kind: flags.FLAGS[kind].default for kind in command_line.kinds()
-    }
-    given, replaced = command_line.drop_replaced(given, defaults)
-    _check_known(given)
-    flags.FLAGS.set_gnu_getopt(takes_arguments)  # In any order.
-    rest = flags.FLAGS([args[0], *(token.text for token in given)])
-    flag_types.check_finite()
+    rest = read_flags(args, takes_arguments=takes_arguments)
   except (flags.Error, ValueError) as error:
     sys.exit(fail(str(error), UserError.exit_code))
   _positional[:] = rest[1:] if takes_arguments else []
   if len(rest) > 1 and not takes_arguments:
     message = f'unexpected argument {rest[1]!r}; flags begin with --.'
     sys.exit(fail(message, UserError.exit_code))
-  _dropped.clear()
-  line = command_line.describe(given, replaced)
-  if line:
-    _dropped.append(line)
   return rest[:1]
+
+
+def read_flags(
+    args: Sequence[str], *, takes_arguments: bool = False
+) -> list[str]:
+  """Parses the flags; see `parse`.
+
+  Args:
+    args: As for `parse`.
+    takes_arguments: As for `run`.
+
+  Returns:
+    What is no flag, the program included.
+
+  Raises:
+    flags.Error, ValueError: If a flag is unknown, or a value does not fit.
+  """
+  given = command_line.tokens(args[1:])
+  defaults = {kind: flags.FLAGS[kind].default for kind in command_line.kinds()}
+  given, replaced = command_line.drop_replaced(given, defaults)
+  flag_names.check_known(given)
+  flags.FLAGS.set_gnu_getopt(takes_arguments)  # In any order.
+  rest = flags.FLAGS([args[0], *(token.text for token in given)])
+  flag_types.check_finite()
+  _given[:] = given
+  line = command_line.describe(given, replaced)
+  _dropped[:] = [line] if line else []
+  return rest
+
+
+def given() -> list[command_line.Token]:
+  """Returns the flags that were given, with those of flag files in place."""
+  return list(_given)
 
 
 def positional() -> list[str]:
@@ -278,22 +298,3 @@ def say_what_was_dropped() -> None:
   """Says what `parse` dropped, once it is known that the rest is right."""
   for line in _dropped:
     note(line)
-
-
-def _check_known(given: Sequence[command_line.Token]) -> None:
-  """Refuses flags that there are not, with what they may have meant."""
-  ours = {'flagfile', 'help', 'version', *(set(flags.FLAGS) - _OF_ABSL)}
-  for token in given:
-    name = token.name
-    if not name or name == 'undefok' or name in ours:
-      continue
-    # absl has a --log_dir as well, which would do nothing here.
-    if name in flags.FLAGS and not flag_names.is_of_others(name):
-      continue
-    if name.startswith('no') and name[2:] in flags.FLAGS:
-      continue
-    where = f'{token.source}: ' if token.source else ''
-    raise flags.Error(
-        f"{where}Unknown command line flag '{name}'."
-        f'{flag_names.hint(name, ours)}'
-    )

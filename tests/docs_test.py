@@ -49,6 +49,7 @@ _RECIPES = docs_files.ROOT / 'docs' / 'guide_recipes.md'
 _CLUSTER_GUIDE = docs_files.ROOT / 'docs' / 'guide_cluster.md'
 _REPRODUCIBILITY = docs_files.ROOT / 'docs' / 'guide_reproducibility.md'
 _HOOKS = docs_files.ROOT / 'docs' / 'guide_hooks.md'
+_SWEEPS = docs_files.ROOT / 'docs' / 'guide_sweeps.md'
 _DATA_GUIDE = docs_files.ROOT / 'docs' / 'guide_data.md'
 _TUTORIAL = docs_files.ROOT / 'docs' / 'guide_tutorial.md'
 _TASKS_GUIDE = docs_files.ROOT / 'docs' / 'guide_tasks.md'
@@ -227,6 +228,12 @@ class SnippetTest(parameterized.TestCase):
     self.assertEqual(stopped, {
         'stopped_early': 'EarlyStopping', 'my_hooks': 'good_enough',
     })
+
+  @pytest.mark.slow
+  def test_the_guide_of_sweeps_runs(self):
+    folder, printed = _run(_SWEEPS)
+    self.assertLen(printed.splitlines(), 4)
+    self.assertLen(list(folder.glob('sweeps/mlp/trials/*/*/result.json')), 8)
 
   @pytest.mark.slow
   def test_examples_run_with_what_their_page_says_is_imported(self):

@@ -28,8 +28,8 @@ _BUILT_FROM = (
 )
 # Flags are of one program in a process.
 _PROGRAMS = (
-    'checkpoints', 'diff', 'evaluate', 'export', 'predict', 'publish',
-    'report', 'reproduce', 'show', 'train', 'tune',
+    'checkpoints', 'compare', 'diff', 'evaluate', 'export', 'predict',
+    'publish', 'report', 'reproduce', 'show', 'sweep', 'train', 'tune',
 )
 _LAUNCHERS = (
     'cluster/local', 'cluster/ray', 'cluster/render', 'cluster/starting',

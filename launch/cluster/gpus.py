@@ -47,12 +47,15 @@ def _count(root: str) -> int:
   return sum(line.startswith('GPU ') for line in lines)
 
 
-def split(names: list[str], num_workers: int) -> list[dict[str, str]]:
+def split(
+    names: list[str], num_workers: int, flag: str = 'num_workers'
+) -> list[dict[str, str]]:
   """Splits GPUs into equal parts, by the local rank of the workers.
 
   Args:
     names: The GPUs.
     num_workers: How many workers share them.
+    flag: The flag that says so.
 
   Returns:
     The environment variables of each worker; none where there is no GPU.
@@ -65,7 +68,7 @@ def split(names: list[str], num_workers: int) -> list[dict[str, str]]:
   size, left = divmod(len(names), num_workers)
   if not size:
     raise programs.UserError(
-        f'--num_workers={num_workers}: there are {len(names)} GPUs; give at '
+        f'--{flag}={num_workers}: there are {len(names)} GPUs; give at '
         f'most {len(names)}, or set {_VARIABLE}=-1 to train on the CPU.'
     )
   if left:

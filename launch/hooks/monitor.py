@@ -6,14 +6,15 @@ import dataclasses
 import math
 import re
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from .. import programs
 
 # What is better the smaller it is, by its name.
 _SMALL = re.compile(
     r'loss|error|entropy|perplexity|deviance|brier|divergence|distance|nll|cost'
-    r'|(^|_)(mae|mse|rmse|width)(_|$)'
+    r'|(^|_)(mae|mape|mse|rmse|width)(_|$)'
 )
 
 
@@ -66,9 +67,15 @@ def choose(
     )
   if metric is None or metric == task.metric:
     return task
-  return Monitor(metric, direction_of(metric))
+  return by_name(metric)
 
 
-def direction_of(metric: str) -> str:
-  """Returns 'min' or 'max', what is better by the name of a metric."""
-  return 'min' if _SMALL.search(metric) else 'max'
+def by_name(metric: str) -> Monitor:
+  """Returns a metric with the direction that its name tells."""
+  return Monitor(metric, 'min' if _SMALL.search(metric) else 'max')
+
+
+def of_result(result: Mapping[str, Any]) -> Monitor:
+  """Returns what a run was judged by, given its result.json."""
+  named = by_name(result.get('monitor', 'accuracy'))  # As before it said so.
+  return Monitor(named.metric, result.get('direction', named.direction))

@@ -128,7 +128,7 @@ def _values(results: Mapping[str, Mapping[str, Any]]) -> str:
   best = {}
   for key, found in values.items():
     name = key.rpartition(' ')[2]
-    direction = directions.get(name) or monitor_lib.direction_of(name)
+    direction = directions.get(name) or monitor_lib.by_name(name).direction
     judge = monitor_lib.Monitor(name, direction)
     top = judge.worst()
     for value in found.values():

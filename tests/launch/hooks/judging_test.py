@@ -46,6 +46,17 @@ class MonitorTest(parameterized.TestCase):
       self.assertFalse(each.is_better(broken, value))
     self.assertTrue(math.isfinite(each.worst()))
 
+  def test_by_name_and_by_result(self):
+    for name in ('rmse', 'baseline_mae', 'mse', 'test_cross_entropy'):
+      self.assertEqual(monitor.by_name(name).direction, 'min', name)
+    for name in ('accuracy', 'r2', 'maestro_score'):
+      self.assertEqual(monitor.by_name(name).direction, 'max', name)
+    self.assertEqual(monitor.of_result({}), _ACCURACY)  # Of version 0.1.0.
+    self.assertEqual(
+        monitor.of_result({'monitor': 'r2', 'direction': 'min'}),
+        monitor.Monitor('r2', 'min'),
+    )
+
   @parameterized.parameters(
       (None, _ACCURACY), ('accuracy', _ACCURACY), ('loss', _LOSS),
       ('cross_entropy', monitor.Monitor('cross_entropy', 'min')),
@@ -68,7 +79,7 @@ class MonitorTest(parameterized.TestCase):
       ('r2', 'max'), ('mean_iou', 'max'), ('maestro', 'max'),
   )
   def test_the_direction_of_a_name(self, name, expected):
-    self.assertEqual(monitor.direction_of(name), expected)
+    self.assertEqual(monitor.by_name(name).direction, expected)
 
   def test_one_that_there_is_not(self):
     with self.assertRaisesRegex(

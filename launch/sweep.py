@@ -1,0 +1,246 @@
+"""Trains one recipe with many values of its flags, and says which are best.
+
+  python -m launch.sweep --workdir=sweeps/first --space=space.toml --seeds=3
+
+space.toml names flags of launch.train with a list of values or a range each:
+
+  model = ["mlp", "convnet"]
+  learning_rate = {min = 1e-4, max = 1e-1, log = true}
+  model_arg.dropout_rate = {min = 0.0, max = 0.5, step = 0.1}
+
+All other flags are those of launch.train, for each trial. A trial is a run for
+each seed, in trials/NUMBER/seed_SEED. A second start trains what is missing, or
+more trials. At the end there are a table of means, intervals and p-values,
+sweep.json, sweep.csv, parallel_coordinates.png and report.html.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pathlib
+import shlex
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from absl import flags
+
+from . import config as config_lib
+from . import (
+  differences,
+  extras,
+  json_files,
+  locks,
+  options,
+  programs,
+  typed_json,
+)
+from . import workdir as workdir_lib
+from .cluster import gpus
+from .sweeps import search as search_lib
+from .sweeps import space as space_lib
+
+config_lib.define_flags()
+_SPACE = flags.DEFINE_string(
+    'space', None, 'The file of the space, in TOML.')
+_METHOD = flags.DEFINE_enum(
+    'method', 'grid', search_lib.METHODS,
+    'grid: all combinations, in their order. random: drawn. optuna: proposed '
+    'by TPE from the results so far (extra `sweep`).')
+_NUM_TRIALS = flags.DEFINE_integer(
+    'num_trials', None,
+    'How many trials. Default: the whole grid; other methods need a number.',
+    lower_bound=1, upper_bound=search_lib.MOST_TRIALS)
+_SEEDS = flags.DEFINE_integer(
+    'seeds', 1, 'Train each trial with the seeds from 0 on, so many.',
+    lower_bound=1, upper_bound=1000)
+_PARALLEL = flags.DEFINE_integer(
+    'parallel', 1, 'How many runs are on at a time; they share the GPUs.',
+    lower_bound=1, upper_bound=1000)
+_SEARCH_SEED = flags.DEFINE_integer(
+    'search_seed', 0, 'The seed of what is drawn.', lower_bound=0,
+    upper_bound=2**31 - 1)
+_PRUNE = flags.DEFINE_integer(
+    'prune', None,
+    'End a run after a validation if its best value is worse than the median '
+    'of the complete runs of other trials under its seed at that step, once '
+    'there are so many of them. Default: no run is ended.', lower_bound=1,
+    upper_bound=10**5)
+
+_FLAGS = {
+    each.name
+    for each in (_SPACE, _METHOD, _NUM_TRIALS, _SEEDS, _PARALLEL, _SEARCH_SEED,
+                 _PRUNE)
+}
+_MODULE = f'{__package__}.train'
+_RULE = 'worse_than_median'
+# How many trials are checked before the first begins.
+_MOST_CHECKED = 1000
+
+
+def main() -> int:
+  """Runs the program; returns its exit code."""
+  base = config_lib.Config.from_flags()
+  given = [
+      token.text
+      for token in programs.given()
+      if token.name not in {*_FLAGS, 'workdir'}
+  ]
+  folder = _folder(base)
+  if not _SPACE.value:
+    raise programs.UserError('--space is missing: name a file of TOML.')
+  space = space_lib.read(_SPACE.value)
+  search = search_lib.make(
+      _METHOD.value, space, _NUM_TRIALS.value, _SEARCH_SEED.value, str(folder)
+  )
+  slots = gpus.split(
+      gpus.visible(os.environ), _PARALLEL.value, _PARALLEL.name
+  )
+  extras.require('launch')
+  programs.say_what_was_dropped()
+  record = {
+      'space': space.source,
+      'method': _METHOD.value,
+      'search_seed': _SEARCH_SEED.value,
+      'prune': _PRUNE.value,
+      **base.to_json(),
+  }
+  _check_values(space, search, given)
+  with locks.held(folder):
+    _record(folder / 'space.json', record)
+    return _run(folder, space, search, slots, given, base.hooks)
+
+
+def _folder(base: config_lib.Config) -> pathlib.Path:
+  """Returns the directory of the sweep, in which nothing is made yet."""
+  if not base.workdir:
+    raise programs.UserError('--workdir is missing: name a directory for it.')
+  if flags.FLAGS['seed'].present:
+    raise programs.UserError(
+        '--seed: the seeds of a trial are 0, 1, ..., as many as --seeds says; '
+        '--search_seed is that of what is drawn.'
+    )
+  if _PRUNE.value and ',' in base.workdir:  # It is an argument of a hook.
+    raise programs.UserError(
+        f'--workdir={base.workdir}: --prune takes a name without a comma.'
+    )
+  directory = workdir_lib.Workdir(base.workdir)
+  directory.check_writable()
+  if directory.exists():
+    raise programs.UserError(
+        f'--workdir={directory.path} holds a run; name another directory.'
+    )
+  return directory.path
+
+
+def _check_values(
+    space: space_lib.Space, search: search_lib.Search, given: Sequence[str]
+) -> None:
+  """Checks the flags of trials, as launch.train does before it has data.
+
+  Raises:
+    UserError: If they are refused.
+  """
+  programs.import_tensorflow()
+  from . import devices, experiment
+
+  devices.leave_gpus()  # They are for the runs.
+  number = 0 if search.learns else min(search.num_trials, _MOST_CHECKED)
+  for values in itertools.chain(
+      space.samples(), map(search.ask, range(number))
+  ):
+    own = space_lib.flags_of(values)
+    for name in options.declared(config_lib.Config):
+      flags.FLAGS[name].unparse()
+    try:
+      programs.read_flags(['launch.train', *given, *own])
+      experiment.check_names(config_lib.Config.from_flags())
+    except (flags.Error, ValueError) as error:
+      text = str(error)
+      if not any(each in text for each in own):
+        text = f'{shlex.join(own)}: {text}'
+      raise programs.UserError(f'--space={_SPACE.value}: {text}') from None
+
+
+def _record(path: pathlib.Path, record: dict[str, Any]) -> None:
+  """Keeps what the sweep is, and refuses another one in its place.
+
+  Raises:
+    UserError: If it is another one.
+  """
+  text = json_files.read(path)
+  if text is None:
+    json_files.write(path, {'flags': record})
+    return
+  before = json_files.decode(path, text, flags=dict)['flags']
+  # An option that a newer version has is not there.
+  now = {name: record[name] for name in before if name in record}
+  if changes := config_lib.changes(before, typed_json.lists(now)):
+    changes = {f'--{name}': pair for name, pair in changes.items()}
+    raise programs.UserError(
+        f'--workdir={path.parent} holds another sweep: '
+        f'{differences.describe(changes)}. Give the same flags, or name '
+        'another --workdir.'
+    )
+
+
+def _run(
+    folder: pathlib.Path,
+    space: space_lib.Space,
+    search: search_lib.Search,
+    slots: Sequence[Mapping[str, str]],
+    given: Sequence[str],
+    hooks: Sequence[Any],
+) -> int:
+  """Trains, and writes what it came to; returns the exit code."""
+  from .sweeps import page, ranking, training
+
+  def command(values: space_lib.Values, path: pathlib.Path) -> list[str]:
+    pruned = []
+    if _PRUNE.value:
+      every = values.get('hooks', ','.join(hooks)).split(',')
+      every = [*filter(None, every), _RULE]
+      pruned = [
+          f'--hooks={",".join(every)}',
+          f'--hook_arg={_RULE}.workdir={path}',
+          f'--hook_arg={_RULE}.least={_PRUNE.value}',
+      ]
+    own = space_lib.flags_of(values)
+    return [sys.executable, '-m', _MODULE, *given, *own, *pruned]
+
+  runs = training.Training(
+      search, folder, _SEEDS.value, command, ranking.value, slots
+  )
+  number = runs.run()
+  complete = sum(len(each.results) for each in runs.trials)
+  if number:
+    programs.warn(
+        f'interrupted by {signal.Signals(number).name}; {complete} of '
+        f'{search.num_trials * _SEEDS.value} runs are complete, and the same '
+        'command goes on from there.'
+    )
+    return 128 + number
+  rows = ranking.rank(runs.trials)
+  best = rows[0].trial
+  if not complete:
+    raise programs.Failure(
+        f'--workdir={folder}: no run is complete; trial {best.number}, '
+        f'{rows[0].note}'
+    )
+  chosen = space_lib.flags_of(best.values)
+  again = [*given, *chosen]
+  print(page.write(folder, rows, space, f'python -m {_MODULE}', again))
+  print(f'best: trial {best.number}, {shlex.join(chosen)}; '
+        f'{folder}/report.html')
+  return 0
+
+
+def program() -> None:
+  """Runs the program as a command: it ends the process."""
+  programs.run(main)
+
+
+if __name__ == '__main__':
+  program()

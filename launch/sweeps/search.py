@@ -1,0 +1,173 @@
+"""What proposes the values of trials: a grid, chance, or Optuna.
+
+The values of a trial depend on its number, the space, the seed and, for Optuna,
+on the results that were told before: a sweep that is started again proposes
+what it would have proposed.
+"""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+from typing import Any, Protocol
+
+import numpy as np
+
+from .. import programs
+from . import space as space_lib
+
+MOST_TRIALS = 10**5
+METHODS = ('grid', 'random', 'optuna')
+
+
+class Search(Protocol):
+  """Proposes values.
+
+  Attributes:
+    num_trials: How many trials there are.
+    learns: Whether what it proposes depends on what it is told.
+  """
+
+  num_trials: int
+  learns: bool
+
+  def ask(self, number: int) -> space_lib.Values:
+    """Returns the values of a trial; numbers rise one by one."""
+
+  def tell(self, number: int, value: float | None) -> None:
+    """Takes note of a trial's result, the smaller the better; None: failed."""
+
+
+class Listed:
+  """Proposes what does not depend on results: a grid, or random values."""
+
+  learns = False
+
+  def __init__(self, trials: list[space_lib.Values]):
+    """Takes the values of each trial."""
+    self._trials = trials
+    self.num_trials = len(trials)
+
+  def ask(self, number: int) -> space_lib.Values:
+    """Returns the values of a trial."""
+    return self._trials[number]
+
+  def tell(self, number: int, value: float | None) -> None:
+    """Takes note of nothing."""
+
+
+class Optuna:
+  """Proposes values by Optuna's TPE, which are kept in `optuna.journal`.
+
+  Reference:
+    https://optuna.readthedocs.io/en/stable/reference/samplers/
+  """
+
+  learns = True
+
+  def __init__(
+      self, space: space_lib.Space, num_trials: int, seed: int, folder: str
+  ):
+    """Opens the study of a folder, or makes it at the first question."""
+    self._optuna = _import_optuna()
+    self._space = space
+    self._seed = seed
+    self._folder = folder
+    self.num_trials = num_trials
+    self._study: Any = None
+
+  def ask(self, number: int) -> space_lib.Values:
+    """Returns the values of a trial, those that it has if it was asked for."""
+    study = self._opened()
+    # One sampler for all would begin anew with each start of the sweep.
+    seed = np.random.SeedSequence([self._seed, number]).generate_state(1)
+    study.sampler = self._optuna.samplers.TPESampler(
+        seed=int(seed[0]), constant_liar=True
+    )
+    if number < len(study.trials):
+      # A kill may have left it with some of its values: the rest is drawn.
+      trial = self._optuna.trial.Trial(study, study.trials[number]._trial_id)
+    else:
+      trial = study.ask()
+    return {
+        each.name: self._suggest(trial, each) for each in self._space.parameters
+    }
+
+  def _suggest(self, trial: Any, parameter: space_lib.Parameter) -> Any:
+    if parameter.choices:
+      indices = range(len(parameter.choices))  # A choice may be a list.
+      index = trial.suggest_categorical(parameter.name, list(indices))
+      return parameter.choices[index]
+    suggest = trial.suggest_int if parameter.is_int else trial.suggest_float
+    step = {} if parameter.step is None else {'step': parameter.step}
+    low, high = parameter.ends()
+    return suggest(parameter.name, low, high, log=parameter.log, **step)
+
+  def tell(self, number: int, value: float | None) -> None:
+    """Takes note of a result, unless that was done."""
+    study = self._opened()
+    states = self._optuna.trial.TrialState
+    if not study.trials[number].state.is_finished():
+      state = states.FAIL if value is None else states.COMPLETE
+      study.tell(number, value, state=state)
+
+  def _opened(self) -> Any:
+    if self._study is None:
+      journal = self._optuna.storages.journal
+      path = pathlib.Path(self._folder) / 'optuna.journal'
+      self._study = self._optuna.create_study(
+          storage=self._optuna.storages.JournalStorage(
+              journal.JournalFileBackend(str(path))
+          ),
+          study_name='sweep',
+          load_if_exists=True,
+      )
+    return self._study
+
+
+def _import_optuna() -> Any:
+  import optuna
+
+  optuna.logging.set_verbosity(logging.WARNING)
+  return optuna
+
+
+def make(
+    method: str,
+    space: space_lib.Space,
+    num_trials: int | None,
+    seed: int,
+    folder: str,
+) -> Search:
+  """Makes a search.
+
+  Args:
+    method: One of `METHODS`.
+    space: The space.
+    num_trials: How many trials; None for all of a grid.
+    seed: Of what is drawn.
+    folder: The directory of the sweep.
+
+  Returns:
+    The search; nothing is written yet.
+
+  Raises:
+    UserError: If they do not go together.
+  """
+  if method == 'grid':
+    try:
+      most = space.num_combinations()
+    except space_lib.Mistake as error:
+      raise programs.UserError(f'--method=grid: {error}.') from None
+    number = min(most, num_trials or most)
+    if number > MOST_TRIALS:
+      raise programs.UserError(
+          f'--method=grid: {most:,} trials; --num_trials takes the first '
+          f'{MOST_TRIALS:,} at most.'
+      )
+    return Listed(list(map(space.combination, range(number))))
+  if num_trials is None:
+    raise programs.UserError(f'--method={method}: --num_trials is missing.')
+  if method == 'random':
+    return Listed([space.draw(seed, number) for number in range(num_trials)])
+  return Optuna(space, num_trials, seed, folder)
