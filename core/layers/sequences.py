@@ -143,7 +143,8 @@ class AttentionPooling(snt.Module):
     heads = tf.reshape(
         x, [batch_size, length, self.num_heads, size // self.num_heads]
     )  # [B, T, N, D]
-    mask = mask[..., tf.newaxis]  # [B, T, 1]
+    # TF Lite has no strided slices of bools.
+    mask = tf.expand_dims(mask, -1)  # [B, T, 1]
     query = tf.cast(self.query, x.dtype)
     scores = _sum(heads * query, axis=3)  # [B, T, N]
     scores *= tf.cast(heads.shape[-1], x.dtype) ** -0.5
@@ -207,7 +208,7 @@ def _counted(
 def _of_rank(rank: int, x: tf.Tensor) -> tf.Tensor:
   """Appends axes of size 1."""
   while x.shape.rank < rank:
-    x = x[..., tf.newaxis]
+    x = tf.expand_dims(x, -1)
   return x
 
 
