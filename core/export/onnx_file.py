@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
 from typing import Any
 
 import numpy as np
@@ -112,9 +113,10 @@ def _session(model: str | bytes) -> Any:
   except Exception as error:
     if type(error).__name__ not in ('InvalidGraph', 'NotImplemented'):
       raise
+    found = re.findall(r'No Op registered for (\w+)', str(error))
+    missing = ', '.join(found) or str(error).splitlines()[0]
     raise function.UnsupportedError(
-        'ONNX has not all operations of the model: '
-        f'{str(error).splitlines()[0]}.'
+        f'ONNX has not all operations of the model: {missing}.'
     ) from None
 
 

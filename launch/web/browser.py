@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -100,7 +101,7 @@ class Page:
         ['sh', '-c', _START, 'sh', str(read[0]), str(write[1]), *arguments],
         pass_fds=(read[0], write[1]), env={**os.environ, 'HOME': str(home)},
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
     )
     os.close(read[0])
     os.close(write[1])
@@ -156,12 +157,17 @@ class Page:
 
   def close(self) -> None:
     """Ends the browser."""
-    self._process.kill()
+    self._kill()
     self._process.wait()
     for file in (self._requests, self._answers):
       with contextlib.suppress(OSError):  # What was not sent any more.
         file.close()
     self._scratch.__exit__(None, None, None)
+
+  def _kill(self) -> None:
+    """Ends the browser's processes, which are a group of their own."""
+    with contextlib.suppress(ProcessLookupError):
+      os.killpg(self._process.pid, signal.SIGKILL)
 
   def _wait(self) -> None:
     """Waits until the scripts of the page have run."""
@@ -178,7 +184,7 @@ class Page:
     message = {'id': self._number, 'method': method, 'params': parameters}
     if self._session:
       message['sessionId'] = self._session
-    timer = threading.Timer(_TIMEOUT_S, self._process.kill)
+    timer = threading.Timer(_TIMEOUT_S, self._kill)
     timer.start()
     try:
       self._requests.write(json.dumps(message).encode() + b'\0')
