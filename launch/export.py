@@ -41,10 +41,11 @@ _QUANTIZE = flags.DEFINE_enum(
     'differences beyond rounding, which are reported and not refused.')
 _CALIBRATION = flags.DEFINE_integer(
     'calibration_examples', 256, 'How many examples of the training split, '
-    "chosen by the run's seed, tflite_int8 is calibrated by.", lower_bound=1)
+    "chosen by the run's seed, tflite_int8 is calibrated by.",
+    lower_bound=1, upper_bound=1_000_000)
 _WEB_RUNTIME = flag_types.DEFINE_path(
-    'web_runtime', 'The folder `dist` of the npm package onnxruntime-web, for '
-    'the page. Default: npm gets the package once.')
+    'web_runtime_dir', 'The folder `dist` of the npm package onnxruntime-web, '
+    'for the page. Default: npm gets the package once.')
 _VERIFY = flags.DEFINE_bool(
     'verify', False, 'Write nothing, but compare what is there again: all of '
     'it, or --formats. The files are run: they must be of someone you trust.')

@@ -122,9 +122,25 @@ def _is_within(
   return gap <= metric_limit * (1 + 1e-6)
 
 
-def agrees(report: Mapping[str, Any]) -> bool:
-  """Returns whether all exports of a report are the model."""
-  return all(row['agrees'] for row in report['exports'])
+def wrong(report: Mapping[str, Any]) -> str:
+  """Returns which exports of a report are not the model, and why."""
+  found: dict[str, str] = {}
+  metric, own = report['metric'], report['model']['metric']
+  for row in report['exports']:
+    if row['agrees']:
+      continue
+    why = f'{row["input"]}: off by {row["max_difference"]:.2g}'
+    if row['metric_limit'] is not None:
+      why = (
+          f'{metric} {row["metric"]:.4f}, of the model {own:.4f}, limit '
+          f'{row["metric_limit"]:.2g}'
+      )
+    if row['is_changed']:
+      why += '; the file was changed since it was compared'
+    if 'page' in row:
+      why += f'; the page says: {row["page"]}'
+    found.setdefault(row['path'], f'{row["path"]} is not the model ({why})')
+  return '; '.join(found.values())
 
 
 def _digest(path: pathlib.Path) -> str:

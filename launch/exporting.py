@@ -60,7 +60,11 @@ def export(run: finished_run.Run, options: Options) -> int:
     options: How.
 
   Returns:
-    The exit code: 1 if one is not the same model; none is kept then.
+    The exit code.
+
+  Raises:
+    UserError: If a format cannot hold the model.
+    Failure: If one is not the same model; none is kept then.
   """
   described, reference = _reference(run)
   is_int8 = export_formats.INT8 in options.formats
@@ -99,9 +103,8 @@ def export(run: finished_run.Run, options: Options) -> int:
             'seed': run.config.seed,
         }
       export_report.show(report, reference)
-      if not export_report.agrees(report):
-        print(f'{run.checkpoint}; none is kept: see NO')
-        return 1
+      if wrong := export_report.wrong(report):
+        raise programs.Failure(f'{wrong}; nothing is kept.')
       _put_in_place(folder, written, target)
     json_files.write(target / REPORT, report)
   except (FileExistsError, NotADirectoryError) as error:
@@ -126,8 +129,12 @@ def verify(run: finished_run.Run, options: Options) -> int:
     options: Where they are, and which; all that are there if it names none.
 
   Returns:
-    The exit code: 1 if one is not the same model, or not the file that
-    parity.json tells of.
+    The exit code.
+
+  Raises:
+    UserError: If there is none.
+    Failure: If one is not the same model, or not the file that parity.json
+      tells of.
   """
   target = options.output_dir
   there = {
@@ -150,13 +157,14 @@ def verify(run: finished_run.Run, options: Options) -> int:
       known.get('quantize'), known.get('files', {}),
   )
   export_report.show(report, reference)
-  if export_report.agrees(report):
-    print(f'{run.checkpoint}; {target}: verified')
-    return 0
-  before = known.get('step', run.step)
-  then = f', and these were made at step {before}' if before != run.step else ''
-  print(f'{run.checkpoint} is of step {run.step}{then}: see NO')
-  return 1
+  if wrong := export_report.wrong(report):
+    before = known.get('step', run.step)
+    then = f'; they were made at step {before}' if before != run.step else ''
+    raise programs.Failure(
+        f'{wrong}; compared with {run.checkpoint}, step {run.step}{then}.'
+    )
+  print(f'{run.checkpoint}; {target}: verified')
+  return 0
 
 
 def _reference(

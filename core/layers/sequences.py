@@ -148,7 +148,9 @@ class AttentionPooling(snt.Module):
     query = tf.cast(self.query, x.dtype)
     scores = _sum(heads * query, axis=3)  # [B, T, N]
     scores *= tf.cast(heads.shape[-1], x.dtype) ** -0.5
-    scores = tf.where(mask, scores, x.dtype.min)
+    # Any score that is not the largest would do; int8 has no room for others.
+    least = tf.reduce_min(tf.stop_gradient(scores), axis=1, keepdims=True)
+    scores = tf.where(mask, scores, least)
     scores -= tf.stop_gradient(tf.reduce_max(scores, axis=1, keepdims=True))
     shares = tf.where(mask, tf.exp(scores), tf.zeros([], x.dtype))
     pooled = tf.math.divide_no_nan(

@@ -52,8 +52,8 @@ def files(directory: str | None = None) -> Mapping[str, bytes]:
   if directory:
     if missing := sorted(set(FILES) - set(found)):
       raise programs.UserError(
-          f'--web_runtime={directory}: there is no {missing[0]}; name the '
-          f'folder `dist` of the npm package {PACKAGE}.'
+          f'--web_runtime_dir={directory}: there is no {missing[0]}; name '
+          f'the folder `dist` of the npm package {PACKAGE}.'
       )
     return found
   if not _are_right(found):
@@ -79,8 +79,8 @@ def _get(folder: pathlib.Path) -> None:
     UserError: If there is no npm, or it cannot get the package.
   """
   remedy = (
-      f'--web_runtime=DIR takes the folder `dist` of the package {PACKAGE} '
-      f'{VERSION} instead.'
+      '--web_runtime_dir=DIR takes the folder `dist` of the package '
+      f'{PACKAGE} {VERSION} instead.'
   )
   if (npm := shutil.which('npm')) is None:
     raise programs.UserError(

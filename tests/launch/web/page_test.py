@@ -27,7 +27,12 @@ _NO_RUNTIME = {name: b'nothing' for name in runtime.FILES}
 def _export(run, output, files, work=exporting.export):
   out = io.StringIO()
   with contextlib.redirect_stdout(out):
-    code = work(run, exporting.Options(output, ['web'], runtime=files))
+    try:
+      code = work(run, exporting.Options(output, ['web'], runtime=files))
+    except programs.UserError:
+      raise
+    except programs.Failure as error:
+      return error.exit_code, f'{out.getvalue()}{error}'
   return code, out.getvalue()
 
 
