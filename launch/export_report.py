@@ -82,6 +82,7 @@ def compare(
           'milliseconds': reference.milliseconds(reference.model),
       },
       'quantize': quantize,
+      'calibration': None,
       'files': files,
       'exports': rows,
   }

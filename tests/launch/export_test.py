@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import pathlib
 import shutil
+from unittest import mock
 
 from absl.testing import absltest, parameterized
 
@@ -65,6 +67,16 @@ class ExportTest(parameterized.TestCase):
     self.assertEqual((ended.code, ended.out), (2, ''))
     self.assertIn(message, ended.err)
     self.assertEqual(ended.err.count('\n'), 1)
+    self.assertFalse((self.workdir / 'exports').exists())
+
+  def test_what_a_page_or_onnx_lacks(self):
+    ended = self.export('--formats=web', '--web_runtime_dir=/nowhere')
+    self.assertEqual((ended.code, ended.out), (2, ''))
+    self.assertRegex(ended.err, '--web_runtime_dir=/nowhere: there is no .*')
+    with mock.patch.object(importlib.util, 'find_spec', return_value=None):
+      ended = self.export('--formats=onnx')
+    self.assertEqual((ended.code, ended.out), (2, ''))
+    self.assertIn("'tf2onnx'; pip install 'quatrain[onnx]' brings", ended.err)
     self.assertFalse((self.workdir / 'exports').exists())
 
   def test_quantize_of_no_tflite(self):
