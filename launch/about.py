@@ -14,6 +14,8 @@ _SCRIPT = 'quatrain-'
 # What the extras of the wheel bring.
 EXTRAS = {
     'launch': ('matplotlib', 'tabulate', 'tensorboard'),
+    'litert': ('ai_edge_litert',),
+    'onnx': ('tf2onnx', 'onnxruntime'),
     'ray': ('ray',),
     'sweep': ('optuna', 'tomli'),
 }

@@ -169,7 +169,9 @@ def _rehearse(
     raise programs.Failure('what was saved and restored is not what it was.')
   result = results.summarize(training, directory, scored, 0)
   about = finishing.report_of(training, dataset, scored, result, started)
-  seconds, _ = _timed(lambda: directory.write_report(about))
+  from .reporting import writing
+
+  seconds, _ = _timed(lambda: writing.write(directory, about))
   return [*parts, Part('report', seconds)]
 
 

@@ -1,27 +1,34 @@
-"""Exports the model of a run, and proves that the export computes the same.
+r"""Exports the model of a run, and proves that the exports compute the same.
 
   python -m launch.export --workdir=runs/fashion_mnist_convnet
+  python -m launch.export --workdir=runs/fashion_mnist_convnet \
+    --formats=saved_model,tflite,tflite_int8,onnx,web
+  python -m launch.export --workdir=runs/fashion_mnist_convnet --verify
 
-Writes exports/saved_model, exports/model.tflite and exports/parity.json into
-the work directory. Both take images as float32 in [0, 1] and as raw uint8, and
-hold the names of the labels; SavedModel loads with TensorFlow alone. All images
-of the test split go through the Python model and through each export.
+Writes saved_model, model.tflite, model_int8.tflite, model.onnx, and web, a page
+that runs the model in a browser, into the folder exports of the work directory,
+and parity.json. All examples of the test split go through the Python model and
+through each export, by its own runtime. If one is not the same model, nothing
+is kept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from absl import flags
 
 from . import config as config_lib
-from . import flag_types, paths, programs
+from . import extras, flag_types, paths, programs
 from . import workdir as workdir_lib
 
-_FORMATS = ('saved_model', 'tflite')
+_FORMATS = ('saved_model', 'tflite', 'tflite_int8', 'onnx', 'web')
+_DEFAULTS = ['saved_model', 'tflite']
 
 _PLACE = config_lib.define_flags(
     'workdir', 'data_dir', 'archives_dir', 'accept_changes')
 _FORMAT = flags.DEFINE_list(
-    'formats', list(_FORMATS), f'What to write: {" and ".join(_FORMATS)}. By '
+    'formats', _DEFAULTS, f'What to write: some of {", ".join(_FORMATS)}. By '
     'default tflite is left out where the format lacks an operation.')
 _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
@@ -32,42 +39,69 @@ _QUANTIZE = flags.DEFINE_enum(
     'quantize', None, ['dynamic_range'],
     'Store the weights of model.tflite in 8 bits. A quarter of the size, at '
     'differences beyond rounding, which are reported and not refused.')
+_CALIBRATION = flags.DEFINE_integer(
+    'calibration_examples', 256, 'How many examples of the training split, '
+    "chosen by the run's seed, tflite_int8 is calibrated by.",
+    lower_bound=1, upper_bound=1_000_000)
+_WEB_RUNTIME = flag_types.DEFINE_path(
+    'web_runtime_dir', 'The folder `dist` of the npm package onnxruntime-web, '
+    'for the page. Default: npm gets the package once.')
+_VERIFY = flags.DEFINE_bool(
+    'verify', False, 'Write nothing, but compare what is there again: all of '
+    'it, or --formats. The files are run: they must be of someone you trust.')
+
 
 def main() -> int:
   """Runs the program; returns its exit code."""
   place = config_lib.Config.from_flags(*_PLACE)
-  unknown = set(_FORMAT.value) - set(_FORMATS)
-  if unknown or not _FORMAT.value:
+  wanted = list(dict.fromkeys(_FORMAT.value))
+  if not wanted or not set(wanted) <= set(_FORMATS):
     raise programs.UserError(
-        f'--formats={",".join(_FORMAT.value)}: expected '
-        f'{" or ".join(_FORMATS)}, or both with a comma.'
+        f'--formats={",".join(wanted)}: expected some of '
+        f'{", ".join(_FORMATS)}, with commas.'
     )
-  if _QUANTIZE.value and 'tflite' not in _FORMAT.value:
+  is_given = flags.FLAGS['formats'].present
+  if _QUANTIZE.value and 'tflite' not in wanted:
     raise programs.UserError(
         f'--quantize={_QUANTIZE.value}: of tflite only, which is not among '
         '--formats.'
     )
   directory = workdir_lib.of_run(place.workdir)
   directory.read_start()
+  flag, output_dir = 'workdir', directory.path / 'exports'
   if _OUTPUT_DIR.value:
-    output_dir = paths.local('output_dir', _OUTPUT_DIR.value)
-    paths.check_writable('output_dir', output_dir)
+    flag = 'output_dir'
+    output_dir = paths.local(flag, _OUTPUT_DIR.value)
+  if not _VERIFY.value:
+    paths.check_writable(flag, output_dir)
+  if _VERIFY.value and not is_given:
+    wanted = []
+    needs_onnx = any((output_dir / n).exists() for n in ('model.onnx', 'web'))
   else:
-    output_dir = directory.path / 'exports'
-    paths.check_writable('workdir', output_dir)
+    needs_onnx = bool({'onnx', 'web'} & set(wanted))
+  if needs_onnx:
+    extras.require('onnx')
+  runtime: Mapping[str, bytes] = {}
+  if 'web' in wanted and not _VERIFY.value:
+    from .web import runtime as runtime_lib
+
+    runtime = runtime_lib.files(_WEB_RUNTIME.value)
   programs.import_tensorflow()
   from . import devices, exporting, finished_run
 
   run = finished_run.load(
       place, _CHECKPOINT.value, devices.strategy('one_device')
   )
-  return exporting.export(
-      run,
-      _FORMAT.value,
-      output_dir=str(output_dir),
+  options = exporting.Options(
+      output_dir=output_dir,
+      formats=wanted,
       quantize=_QUANTIZE.value,
-      may_leave_out=not flags.FLAGS['formats'].present,
+      may_leave_out=not is_given,
+      calibration_examples=_CALIBRATION.value,
+      runtime=runtime,
   )
+  work = exporting.verify if _VERIFY.value else exporting.export
+  return work(run, options)
 
 
 def program() -> None:

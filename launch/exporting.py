@@ -2,217 +2,256 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import tabulate
 import tensorflow as tf
 
 from core import export as export_lib
-from pipelines import batches
+from core import scratch
 
-from . import finished_run, json_files, programs, tasks
+from . import (
+  export_formats,
+  export_report,
+  finished_run,
+  json_files,
+  notes,
+  parity,
+  programs,
+  tasks,
+)
 
-_BATCH_SIZE = 250
-Columns = dict[str, np.ndarray]
+REPORT = 'parity.json'
 
 
-def export(
-    run: finished_run.Run,
-    formats: Sequence[str],
-    *,
-    output_dir: str,
-    quantize: str | None,
-    may_leave_out: bool = False,
-) -> int:
-  """Exports a run's model in some formats.
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """How to export.
+
+  Attributes:
+    output_dir: Where the files are.
+    formats: Names of `export_formats.FORMATS`.
+    quantize: How to quantize the TF Lite model; None is not at all.
+    may_leave_out: Whether a model that TF Lite cannot hold is exported in the
+      other formats alone.
+    calibration_examples: How many training examples int8 is calibrated by.
+    runtime: The files that a page takes.
+  """
+
+  output_dir: pathlib.Path
+  formats: Sequence[str]
+  quantize: str | None = None
+  may_leave_out: bool = False
+  calibration_examples: int = 256
+  runtime: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
+
+
+def export(run: finished_run.Run, options: Options) -> int:
+  """Exports a run's model in some formats, all of them or none.
+
+  They are written beside their places, and compared there.
 
   Args:
     run: The run.
-    formats: `saved_model`, `tflite` or both.
-    output_dir: Where to write.
-    quantize: How to quantize the TF Lite model; None is not at all.
-    may_leave_out: Whether a model that TF Lite cannot hold is exported in the
-      other format alone.
+    options: How.
 
   Returns:
-    The exit code: 1 if an unquantized export is not the same model.
-  """
-  described = run.experiment.task.export()
-  module = described.module or export_lib.Function(
-      run.model, described.function, described.signature, described.label_names
-  )
-  # A set without a test split is compared on what it has.
-  split = 'test' if 'test' in run.dataset.num_examples else 'train'
-  runners = {}
-  try:
-    os.makedirs(output_dir, exist_ok=True)
-    if 'saved_model' in formats:
-      path = os.path.join(output_dir, 'saved_model')
-      export_lib.save_saved_model(module, path)
-      runners[path] = export_lib.saved_model_function(path)
-    if 'tflite' in formats:
-      path = os.path.join(output_dir, 'model.tflite')
-      try:
-        export_lib.save_tflite(module, path, quantize=quantize)
-        runners[path] = export_lib.tflite_function(path)
-      except export_lib.UnsupportedError as error:
-        if not may_leave_out or not runners:
-          raise programs.UserError(
-              f'--formats=tflite: {error} --formats=saved_model does without.'
-          ) from None
-        print(f'{path} is left out: {error}')
-  except tf.errors.OpError as error:
-    raise programs.Failure(
-        f'--output_dir={output_dir}: {programs.reason(error)}.'
-    ) from error
-  except (FileExistsError, NotADirectoryError, ValueError) as error:
-    raise programs.UserError(f'--output_dir={output_dir}: {error}') from error
-  report = _compare(run, split, described, runners, quantize)
-  _show(report)
-  path = os.path.join(output_dir, 'parity.json')
-  json_files.write(pathlib.Path(path), report)
-  print(f'{run.checkpoint}; {path}')
-  return 0 if all(row['agrees'] for row in report['exports']) else 1
-
-
-def _compare(
-    run: finished_run.Run,
-    split: str,
-    described: tasks.Export,
-    runners: Mapping[str, Callable[[Columns], Columns]],
-    quantize: str | None,
-) -> dict[str, Any]:
-  """Runs all examples of a split through the model and through each export."""
-  names = list(described.signature)
-  inputs = [_real(batch, names) for batch in _batches(run, split)]
-  predict = tf.function(run.experiment.task.predict, autograph=False)
-  reference = _joined(
-      {name: value.numpy() for name, value in predict(given).items()}
-      for given in inputs
-  )
-  rows = []
-  for path, runner in runners.items():
-    for kind, convert in _kinds(described).items():
-      candidate = _joined(runner(convert(given)) for given in inputs)
-      is_quantized = quantize is not None and path.endswith('.tflite')
-      parity = _parity(reference, candidate)
-      limit = None if is_quantized else export_lib.PARITY_LIMIT
-      rows.append({
-          'path': path,
-          'input': kind,
-          **parity,
-          'limit': limit,
-          'agrees': limit is None or parity['max_difference'] <= limit,
-      })
-  return {
-      'checkpoint': run.checkpoint,
-      'step': run.step,
-      'split': split,
-      'exports': rows,
-  }
-
-
-def _kinds(
-    described: tasks.Export,
-) -> dict[str, Callable[[Columns], Columns]]:
-  """Returns in which forms the inputs are given, by what a report calls it."""
-  if described.module is None:
-    return {', '.join(described.signature): lambda inputs: inputs}
-  return {'uint8': lambda inputs: inputs, 'float32': _scaled}
-
-
-def _scaled(inputs: Columns) -> Columns:
-  return {
-      name: value.astype(np.float32) / np.float32(255)
-      for name, value in inputs.items()
-  }
-
-
-def _batches(
-    run: finished_run.Run, split: str
-) -> Iterator[dict[str, tf.Tensor]]:
-  dataset = batches.eval_batches(
-      run.dataset.split(split), global_batch_size=_BATCH_SIZE
-  )
-  yield from dataset
-
-
-def _real(batch: Mapping[str, tf.Tensor], names: Sequence[str]) -> Columns:
-  """Returns inputs, less the examples that are padding."""
-  is_real = batch['weight'].numpy() > 0
-  return {name: batch[name].numpy()[is_real] for name in names}
-
-
-def _joined(parts: Iterator[Columns]) -> Columns:
-  """Joins the columns of batches; those of strings are left out."""
-  gathered = list(parts)
-  return {
-      name: np.concatenate([part[name] for part in gathered])
-      for name, value in gathered[0].items()
-      if np.issubdtype(value.dtype, np.number) or value.dtype == bool
-  }
-
-
-def _parity(reference: Columns, candidate: Columns) -> dict[str, Any]:
-  """Compares the columns that both have.
-
-  Differences of numbers are relative to the largest number of their column, if
-  that is above 1.
+    The exit code.
 
   Raises:
-    UserError: If there are no numbers to compare.
+    UserError: If a format cannot hold the model.
+    Failure: If one is not the same model; none is kept then.
   """
-  shared = [name for name in reference if name in candidate]
-  floats = [n for n in shared if np.issubdtype(reference[n].dtype, np.floating)]
-  if not shared:
+  described, reference = _reference(run)
+  is_int8 = export_formats.INT8 in options.formats
+  if is_int8 and reference.metric is None:
     raise programs.UserError(
-        'export: no output has numbers, so that nothing can be compared.'
+        f'--formats={export_formats.INT8}: it is held to the metric of the '
+        'task, which cannot be computed from what `predict` returns; override '
+        '`Task.predictions`.'
     )
-  size = len(reference[shared[0]])
-  differences = [np.zeros([1])]
-  differs = np.zeros([size], bool)
-  for name in shared:
-    one, other = reference[name], candidate[name]
-    if name in floats:
-      scale = max(1.0, float(np.max(np.abs(one), initial=0)))
-      apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
-      differences.append(np.ravel(apart / scale))
-    else:
-      differs |= (one != other).reshape([size, -1]).any(axis=1)
-  if not floats:  # Whole numbers are the same, or not.
-    differences.append(differs.astype(np.float64))
-  apart = np.concatenate(differences[1:])
-  return {
-      'num_examples': size,
-      'max_difference': float(apart.max()),
-      'mean_difference': float(apart.mean()),
-      'num_disagreements': int(differs.sum()),
-  }
-
-
-def _show(report: dict[str, Any]) -> None:
-  """Prints the parity report as a table."""
-  print(
-      tabulate.tabulate(
-          [
-              [
-                  row['path'],
-                  row['input'],
-                  f'{row["max_difference"]:.1e}',
-                  row['num_disagreements'],
-                  f'{row["num_examples"]:,}',
-                  'yes' if row['agrees'] else 'NO',
-              ]
-              for row in report['exports']
-          ],
-          headers=[
-              'export', 'input', 'largest difference', 'other answer',
-              f'{report["split"]} examples', 'agrees',
-          ],
-          disable_numparse=True,
-      )
+  contents = export_formats.Contents(
+      module=described.module or export_lib.Function(
+          run.model, described.function, described.signature,
+          described.label_names,
+      ),
+      quantize=options.quantize,
+      calibration=_calibration(run, described, options),
+      runtime=options.runtime,
+      title=f'{run.config.model} on {run.config.dataset}',
+      inputs=reference.inputs[0],
+      outputs=reference.columns[0],
   )
+  target = options.output_dir
+  for name in options.formats:
+    _check_replaceable(target, export_formats.FORMATS[name])
+  is_new = not target.exists()
+  try:
+    os.makedirs(target, exist_ok=True)
+    with scratch.folder('.export_', target) as folder:
+      written = _write(contents, options, folder)
+      report = export_report.compare(
+          run, described, reference, written, options.quantize
+      )
+      if is_int8:
+        report['calibration'] = {
+            'split': 'train', 'num_examples': len(contents.calibration),
+            'seed': run.config.seed,
+        }
+      export_report.show(report, reference)
+      if wrong := export_report.wrong(report):
+        raise programs.Failure(f'{wrong}; nothing is kept.')
+      _put_in_place(folder, written, target)
+    json_files.write(target / REPORT, report)
+  except (FileExistsError, NotADirectoryError) as error:
+    raise programs.UserError(f'--output_dir={target}: {error}') from error
+  except tf.errors.OpError as error:
+    raise programs.Failure(
+        f'--output_dir={target}: {programs.reason(error)}.'
+    ) from error
+  finally:
+    if is_new:
+      with contextlib.suppress(OSError):  # It has something in it.
+        target.rmdir()
+  print(f'{run.checkpoint}; {target / REPORT}')
+  return 0
+
+
+def verify(run: finished_run.Run, options: Options) -> int:
+  """Compares exports that are there with the model; writes nothing.
+
+  Args:
+    run: The run.
+    options: Where they are, and which; all that are there if it names none.
+
+  Returns:
+    The exit code.
+
+  Raises:
+    UserError: If there is none.
+    Failure: If one is not the same model, or not the file that parity.json
+      tells of.
+  """
+  target = options.output_dir
+  there = {
+      name: target / each.file
+      for name, each in export_formats.FORMATS.items()
+      if (target / each.file).exists()
+  }
+  wanted = list(options.formats or there)
+  missing = [name for name in wanted if name not in there]
+  if missing or not wanted:
+    raise programs.UserError(
+        f'--verify: {target} has no {missing[0] if missing else "export"}.'
+    )
+  path = target / REPORT
+  text = json_files.read(path)
+  known = json_files.decode(path, text) if text else {}
+  described, reference = _reference(run)
+  report = export_report.compare(
+      run, described, reference, {name: there[name] for name in wanted},
+      known.get('quantize'), known.get('files', {}),
+  )
+  export_report.show(report, reference)
+  if wrong := export_report.wrong(report):
+    before = known.get('step', run.step)
+    then = f'; they were made at step {before}' if before != run.step else ''
+    raise programs.Failure(
+        f'{wrong}; compared with {run.checkpoint}, step {run.step}{then}.'
+    )
+  print(f'{run.checkpoint}; {target}: verified')
+  return 0
+
+
+def _reference(
+    run: finished_run.Run,
+) -> tuple[tasks.Export, parity.Reference]:
+  described = run.experiment.task.export()
+  # A set without a test split is compared on what it has.
+  split = 'test' if 'test' in run.dataset.num_examples else 'train'
+  return described, parity.Reference(run, split, list(described.signature))
+
+
+def _calibration(
+    run: finished_run.Run, described: tasks.Export, options: Options
+) -> list[dict[str, np.ndarray]]:
+  """Returns inputs of training examples that are chosen by the run's seed."""
+  if export_formats.INT8 not in options.formats:
+    return []
+  data = run.dataset.split('train')
+  size = min(options.calibration_examples, data.num_examples)
+  chosen = np.zeros([data.num_examples], bool)
+  generator = np.random.default_rng(run.config.seed)
+  chosen[generator.choice(data.num_examples, size, replace=False)] = True
+  mask = tf.constant(chosen)
+  keys = (
+      data.keys().enumerate().filter(lambda i, *_: mask[i])
+      .map(lambda _, key: key).batch(size)
+  )
+  loaded = data.load(next(iter(keys)))
+  return [
+      {name: loaded[name].numpy()[i : i + 1] for name in described.signature}
+      for i in range(size)
+  ]
+
+
+def _check_replaceable(
+    target: pathlib.Path, of: export_formats.Format
+) -> None:
+  """Refuses to replace what is no export.
+
+  Raises:
+    UserError: If there is such a thing.
+  """
+  path = target / of.file
+  if not os.path.lexists(path):
+    return
+  is_folder = path.is_dir() and not path.is_symlink()
+  is_export = is_folder == (of.contents is not None)
+  if is_folder and of.contents is not None:
+    is_export = set(os.listdir(path)) <= of.contents
+  if not is_export:
+    raise programs.UserError(
+        f'--output_dir={target}: {path} is something other than an export; '
+        'give a new directory, or remove it yourself.'
+    )
+
+
+def _write(
+    contents: export_formats.Contents, options: Options, folder: pathlib.Path
+) -> dict[str, pathlib.Path]:
+  """Writes the formats into a folder; returns their paths."""
+  written: dict[str, pathlib.Path] = {}
+  for name in options.formats:
+    each = export_formats.FORMATS[name]
+    path = folder / each.file
+    try:
+      with notes.withheld(but=ValueError):
+        each.write(contents, str(path))
+    except export_lib.UnsupportedError as error:
+      if not options.may_leave_out or not written:
+        raise programs.UserError(
+            f'--formats={name}: {error} --formats=saved_model does without.'
+        ) from None
+      print(f'{each.file} is left out: {error}')
+      continue
+    written[name] = path
+  return written
+
+
+def _put_in_place(
+    folder: pathlib.Path,
+    written: Mapping[str, pathlib.Path],
+    target: pathlib.Path,
+) -> None:
+  """Moves exports to their places, and the old ones away."""
+  (target / REPORT).unlink(missing_ok=True)  # It tells of the old ones.
+  for path in written.values():
+    place = target / path.name
+    if place.is_dir():
+      place.rename(folder / f'old_{path.name}')
+    path.replace(place)

@@ -57,7 +57,10 @@ def finish(
   # A signal waits for the plots: in an import it may be lost.
   with interruption.remembering():
     try:
-      directory.write_report(about)
+      # Imported here: it is slow, and needed at the end of a run only.
+      from .reporting import writing
+
+      writing.write(directory, about)
     except OSError:  # As on a full disk: made again with the next start.
       raise
     except Exception as error:  # Plots are no reason to lose a run.

@@ -15,7 +15,6 @@ import re
 import signal
 import stat
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -23,7 +22,14 @@ from absl import app, flags, logging
 
 from pipelines import errors
 
-from . import about, command_line, flag_names, flag_types, interruption
+from . import (
+  about,
+  command_line,
+  flag_names,
+  flag_types,
+  interruption,
+  notes,
+)
 
 # What TensorFlow imports, if it is there, for uses that are not ours.
 _NEEDLESS = ('keras.src.optimizers', 'jax')
@@ -155,23 +161,12 @@ def import_tensorflow() -> Any:
   Returns:
     The module.
   """
-  with contextlib.ExitStack() as stack:
-    kept = os.dup(2)
-    stack.callback(os.close, kept)
-    notes = stack.enter_context(tempfile.TemporaryFile())
-    os.dup2(notes.fileno(), 2)
+  with notes.withheld(), contextlib.ExitStack() as stack:
     if 'tensorflow' not in sys.modules:
       stack.enter_context(_quick_import())
       # Its threads are to leave signals to the main one for good.
       stack.enter_context(interruption.withheld())
-    try:
-      import tensorflow as tf
-    except Exception:
-      notes.seek(0)
-      os.write(kept, notes.read())
-      raise
-    finally:
-      os.dup2(kept, 2)
+    import tensorflow as tf
   return tf
 
 

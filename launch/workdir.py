@@ -12,7 +12,7 @@ import os
 import pathlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core import checkpoint_files
 
@@ -25,9 +25,6 @@ from . import (
   programs,
   starts,
 )
-
-if TYPE_CHECKING:
-  from .reporting import subject as subject_lib
 
 _APPEAR_SECS = 60.0
 
@@ -59,6 +56,7 @@ class Workdir:
     checkpoints: The directory of checkpoints in it.
     best: The directory of the best one.
     summaries: The directory of TensorBoard's files in it.
+    is_chief: Whether this process writes.
   """
 
   def __init__(self, path: str, *, is_chief: bool = True):
@@ -75,7 +73,7 @@ class Workdir:
         self.path, is_chief=is_chief
     )
     self._metrics = metrics_file.MetricsFile(self.path / 'metrics.jsonl')
-    self._is_chief = is_chief
+    self.is_chief = is_chief
     self._lock: locks.Lock | None = None
     self._has_saved = False
 
@@ -134,7 +132,7 @@ class Workdir:
     Raises:
       UserError: If another process trains here.
     """
-    if not self._is_chief:
+    if not self.is_chief:
       yield
       return
     try:
@@ -193,7 +191,7 @@ class Workdir:
     Raises:
       OSError: If it cannot be written.
     """
-    if self._is_chief:
+    if self.is_chief:
       self.check_held()
       self._metrics.append(row)
 
@@ -223,7 +221,7 @@ class Workdir:
     Raises:
       OSError: If a file cannot be written.
     """
-    if self._is_chief and (stopped or not self._has_saved):
+    if self.is_chief and (stopped or not self._has_saved):
       self.config_file.put('stopped', stopped)
 
   def saved(self, step: int) -> None:
@@ -232,7 +230,7 @@ class Workdir:
     Raises:
       OSError: If a file cannot be written.
     """
-    if self._is_chief:
+    if self.is_chief:
       self._metrics.drop_void()
       if not self._has_saved:
         self.config_file.note_first_checkpoint(step)
@@ -250,23 +248,6 @@ class Workdir:
       return None
     return json_files.decode(path, text, num_steps=int)
 
-  def write_report(self, subject: subject_lib.Subject) -> None:
-    """Writes the report of a run into report/; every worker calls it.
-
-    Args:
-      subject: What it is about.
-    """
-    # Imported here: it is slow, and needed at the end of a run only.
-    from .reporting import inspecting, writing
-
-    seen = inspecting.inspect(
-        subject.experiment, subject.model, subject.dataset
-    )
-    if self._is_chief:
-      writing.write(
-          self.path, subject, seen, self.read_start(), self.read_metrics()
-      )
-
   def write_result(self, result: Mapping[str, Any]) -> None:
     """Completes the run: writes result.json."""
     self.write_json('result.json', result)
@@ -277,6 +258,6 @@ class Workdir:
     Raises:
       OSError: If it cannot be written.
     """
-    if self._is_chief:
+    if self.is_chief:
       self.check_held()
       json_files.write(self.path / name, value)

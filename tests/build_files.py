@@ -23,11 +23,13 @@ _PACKAGES = ('core', 'pipelines', 'launch', 'tests')
 FILE_GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     'launch': {'recipes': ('recipes/**',)},
     'launch/cluster': {'scripts': ('*.sbatch',)},
+    'launch/web': {'html': ('*.html',)},
     'tests/launch': {'golden': ('golden/**',)},
 }
 # Files that a target reads.
 DATA: dict[str, tuple[str, ...]] = {
     'launch/train.py': ('//launch:recipes',),
+    'launch/web/page.py': ('//launch/web:html',),
     'tests/benchmarks/environments.py': ('//:requirements-benchmark.txt',),
     'tests/launch/cluster/sbatch_test.py': ('//launch/cluster:scripts',),
     'tests/launch/golden_test.py': ('//tests/launch:golden',),

@@ -57,6 +57,9 @@ INTERNAL = (
 # Written by tests/benchmarks/report.py and tests/faults, where somebody ran
 # them: title and text by name.
 MEASURED = {
+    'export_formats.md': (
+        'Exports of every model', 'how far each is from its model, by format'
+    ),
     'performance.md': (
         'Performance', 'how fast training is, beside its peers on the same work'
     ),

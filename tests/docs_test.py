@@ -39,8 +39,8 @@ _NUMBER = re.compile(r'\d+\.\d+')
 _END_OF_A_CELL = '\x1e'
 # What programs other than those of launch are given.
 _OTHER_FLAGS = (
-    'all', 'file', 'filename', 'gpus', 'logdir', 'nodes', 'ntasks', 'signal',
-    'tag', 'time',
+    'all', 'file', 'filename', 'gpus', 'logdir', 'model_base_path',
+    'model_name', 'nodes', 'ntasks', 'rest_api_port', 'signal', 'tag', 'time',
 )
 _LAUNCH_GUIDE = docs_files.ROOT / 'docs' / 'guide_launch.md'
 _TRAINING_GUIDE = docs_files.ROOT / 'docs' / 'guide_training.md'
@@ -51,6 +51,7 @@ _REPRODUCIBILITY = docs_files.ROOT / 'docs' / 'guide_reproducibility.md'
 _HOOKS = docs_files.ROOT / 'docs' / 'guide_hooks.md'
 _SWEEPS = docs_files.ROOT / 'docs' / 'guide_sweeps.md'
 _DATA_GUIDE = docs_files.ROOT / 'docs' / 'guide_data.md'
+_EXPORT_GUIDE = docs_files.ROOT / 'docs' / 'guide_export.md'
 _TUTORIAL = docs_files.ROOT / 'docs' / 'guide_tutorial.md'
 _TASKS_GUIDE = docs_files.ROOT / 'docs' / 'guide_tasks.md'
 
@@ -217,6 +218,17 @@ class SnippetTest(parameterized.TestCase):
         for name in ('first', 'again')
     )
     self.assertEqual(first, again)
+
+  @pytest.mark.slow
+  def test_the_guide_of_exports_runs(self):
+    folder, printed = _run(_EXPORT_GUIDE)
+    self.assertNotEmpty(printed)
+    for name, num_files in (
+        ('clothes', 4), ('houses', 3), ('films', 3), ('spots', 3),
+    ):
+      report = _read(folder / 'runs' / name / 'exports' / 'parity.json')
+      self.assertLen(report['files'], num_files)
+      self.assertTrue(all(row['agrees'] for row in report['exports']))
 
   @pytest.mark.slow
   def test_the_guide_of_hooks_runs(self):

@@ -158,7 +158,8 @@ class AuditTest(absltest.TestCase):
 class WholeAuditTest(AuditTest):
   """What they do with a run from its start on."""
 
-  names = ('train', 'resume', 'evaluate', 'predict', 'export', 'diff')
+  names = ('train', 'resume', 'evaluate', 'predict', 'export', 'verify',
+           'diff')
 
 
 def _sources():

@@ -9,10 +9,15 @@ import numpy as np
 import tensorflow as tf
 
 from .. import variables
+from . import pictures
 
 Arrays = Mapping[str, np.ndarray]
 Runner = Callable[[Arrays], dict[str, np.ndarray]]
 _DEFAULT = 'serving_default'
+
+
+class UnsupportedError(ValueError):
+  """A model that a format cannot hold."""
 
 
 class Exportable(Protocol):
@@ -41,6 +46,8 @@ class Function(tf.Module):
     model: The model.
     label_names: The name of each class, if there are classes.
     predict: A `tf.function` of the inputs by name.
+    predict_bytes: The same of `image_bytes`, strings ``[batch_size]``, PNG or
+      JPEG files of any size; None if the input is no image of uint8.
 
   Example:
     >>> import tensorflow as tf
@@ -90,10 +97,20 @@ class Function(tf.Module):
         for name, spec in signature.items()
     }
     self.predict = self._function(self._outputs)
+    self.predict_bytes: Any = None
+    [(self._first, spec), *others] = self._signature.items()
+    if not others and pictures.are(spec.shape.as_list()[1:], spec.dtype):
+      self.predict_bytes = tf.function(
+          self._of_bytes, [pictures.spec()], autograph=False
+      )
 
   def signatures(self) -> dict[str, Any]:
-    """Returns the one function, under the name of the default."""
-    return {_DEFAULT: self._traced(self.predict)}
+    """Returns the default, and `bytes`, of files, if the input is an image."""
+    of_bytes = {pictures.SIGNATURE: self.predict_bytes}
+    return {
+        _DEFAULT: self._traced(self.predict),
+        **(of_bytes if self.predict_bytes is not None else {}),
+    }
 
   def numeric_signatures(self) -> dict[str, Any]:
     """Returns it without outputs that are strings."""
@@ -108,12 +125,33 @@ class Function(tf.Module):
   def _outputs(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
     return dict(self._call(inputs))
 
+  def _of_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+    shape = self._signature[self._first].shape.as_list()[1:]
+    return self._outputs(**{self._first: pictures.decoded(image_bytes, shape)})
+
   def _numbers(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
     return {
         name: value
         for name, value in self._outputs(**inputs).items()
         if value.dtype != tf.string
     }
+
+
+def of_data(exportable: Exportable) -> tuple[str, Any]:
+  """Returns the numeric signature that takes data as they are.
+
+  Args:
+    exportable: What is exported.
+
+  Returns:
+    Its name and the traced function: of raw uint8, if it takes images of both
+    types.
+  """
+  functions = exportable.numeric_signatures()
+  name = 'uint8' if 'uint8' in functions else _DEFAULT
+  found = functions[name]
+  is_traced = not hasattr(found, 'get_concrete_function')
+  return name, found if is_traced else found.get_concrete_function()
 
 
 def matching(

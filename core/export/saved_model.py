@@ -10,7 +10,10 @@ import tensorflow as tf
 from . import classifier as classifier_lib
 from . import files, function
 
-_CONTENTS = {'assets', 'fingerprint.pb', 'saved_model.pb', 'variables'}
+# What the directory of a SavedModel may have.
+CONTENTS = frozenset(
+    {'assets', 'fingerprint.pb', 'saved_model.pb', 'variables'}
+)
 
 
 def save_saved_model(
@@ -19,7 +22,8 @@ def save_saved_model(
   """Saves a classifier, or a function, as a SavedModel for TensorFlow alone.
 
   The signatures of a classifier are `float`, which is `serving_default` too,
-  `uint8`, and `labels`, see `Classifier`; that of a `Function` is the default.
+  `uint8`, `labels`, and `bytes`, of files, see `Classifier`; those of a
+  `Function` are the default and, of an image, `bytes`.
 
   Args:
     classifier: What to save.
@@ -40,7 +44,7 @@ def save_saved_model(
     ...   export.save_saved_model(classifier, directory)
     ...   loaded = tf.saved_model.load(directory)
     >>> sorted(loaded.signatures)
-    ['float', 'labels', 'serving_default', 'uint8']
+    ['bytes', 'float', 'labels', 'serving_default', 'uint8']
     >>> loaded.predict_uint8(tf.zeros([3, 8, 8, 1], tf.uint8))['label'].shape
     TensorShape([3])
   """
@@ -120,5 +124,5 @@ def _replaceable(directory: str) -> bool:
   if os.path.islink(directory) or not os.path.isdir(directory):
     return False
   contents = set(os.listdir(directory))
-  is_export = 'saved_model.pb' in contents and contents <= _CONTENTS
+  is_export = 'saved_model.pb' in contents and contents <= CONTENTS
   return is_export or not contents

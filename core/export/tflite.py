@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import os
 import re
 import warnings
 import zipfile
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,12 +20,8 @@ from .. import scratch as scratch_lib
 from . import classifier as classifier_lib
 from . import files, function
 
-QUANTIZATIONS = ('dynamic_range',)
-
-class UnsupportedError(ValueError):
-  """A model that TensorFlow Lite cannot hold."""
-
-
+_INT8 = 'int8'
+QUANTIZATIONS = ('dynamic_range', _INT8)
 _LABELS_FILE = 'labels.txt'
 
 
@@ -32,6 +30,7 @@ def save_tflite(
     path: str,
     *,
     quantize: str | None = None,
+    examples: Sequence[function.Arrays] = (),
 ) -> None:
   """Saves a classifier, or a function, as a TensorFlow Lite file.
 
@@ -47,17 +46,24 @@ def save_tflite(
     path: The file, replaced if it exists.
     quantize: `dynamic_range` stores the larger weights as 8-bit integers: a
       quarter of the size, and probabilities that differ by more than rounding.
-      By default all stays float32.
+      `int8` computes in 8-bit integers as well, for processors that have
+      nothing else; its one signature takes data as they are, and inputs and
+      outputs keep their types. By default all stays float32.
+    examples: For `int8`: inputs ``[1, ...]`` by name, whose activations say
+      which range the integers span. Some hundreds of the training data do.
 
   Raises:
-    ValueError: If the quantization is unknown, or the path is a directory; an
-      UnsupportedError if the format lacks an operation of the model.
+    ValueError: If the quantization is unknown, `int8` has no examples, or the
+      path is a directory; an UnsupportedError if the format lacks an operation
+      of the model.
   """
   if quantize is not None:
     checks.one_of('quantize', quantize, QUANTIZATIONS)
   if os.path.isdir(path):
     raise ValueError(f'path: {path} is a directory; name a file in it.')
-  model = _convert(classifier, quantize)
+  if quantize == _INT8 and not examples:
+    raise ValueError('examples: int8 takes some to find ranges by.')
+  model = _convert(classifier, quantize, examples)
   labels = zipfile.ZipInfo(_LABELS_FILE)  # Of 1980: the same bytes every time.
   labels.external_attr = 0o644 << 16
   with files.replaced(path) as scratch:
@@ -137,26 +143,36 @@ def tflite_labels(path: str) -> list[str]:
 
 
 def _convert(
-    classifier: function.Exportable, quantize: str | None
+    classifier: function.Exportable,
+    quantize: str | None,
+    examples: Sequence[function.Arrays],
 ) -> bytes:
   # By way of a SavedModel, since only from there does the converter take the
   # names of signatures and the variables of a MirroredStrategy.
-  functions = classifier.numeric_signatures()
-  with scratch_lib.folder('quatrain-tflite-') as folder:
+  if quantize == _INT8:
+    functions = dict([function.of_data(classifier)])
+  else:
+    functions = classifier.numeric_signatures()
+  with scratch_lib.folder('quatrain-tflite-') as folder, _no_warnings():
     saved = str(folder / 'saved_model')
     tf.saved_model.save(classifier, saved, signatures=functions)
     converter = tf.lite.TFLiteConverter.from_saved_model(
         saved, signature_keys=list(functions)
     )
-    if quantize == 'dynamic_range':
+    if quantize is not None:
       converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantize == _INT8:
+      converter.representative_dataset = lambda: map(dict, examples)
+      converter.target_spec.supported_ops = [
+          tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+      ]
     try:
       return converter.convert()
     except Exception as error:
       if type(error).__name__ != 'ConverterError':  # It is no public name.
         raise
       missing = _missing(str(error))
-      raise UnsupportedError(
+      raise function.UnsupportedError(
           f'TF Lite has not all operations of the model: {missing}.'
       ) from None
 
@@ -178,6 +194,13 @@ def _interpreter(path: str) -> Any:
   if importlib.util.find_spec('ai_edge_litert'):
     litert = importlib.import_module('ai_edge_litert.interpreter')
     return litert.Interpreter(model_path=path)
+  with _no_warnings():
+    return tf.lite.Interpreter(model_path=path)
+
+
+@contextlib.contextmanager
+def _no_warnings() -> Iterator[None]:
+  """Leaves out the warning that the interpreter will move to LiteRT."""
   with warnings.catch_warnings():
     warnings.filterwarnings('ignore', r'\s*Warning: tf.lite.Interpreter')
-    return tf.lite.Interpreter(model_path=path)
+    yield

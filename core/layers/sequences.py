@@ -143,11 +143,14 @@ class AttentionPooling(snt.Module):
     heads = tf.reshape(
         x, [batch_size, length, self.num_heads, size // self.num_heads]
     )  # [B, T, N, D]
-    mask = mask[..., tf.newaxis]  # [B, T, 1]
+    # TF Lite has no strided slices of bools.
+    mask = tf.expand_dims(mask, -1)  # [B, T, 1]
     query = tf.cast(self.query, x.dtype)
     scores = _sum(heads * query, axis=3)  # [B, T, N]
     scores *= tf.cast(heads.shape[-1], x.dtype) ** -0.5
-    scores = tf.where(mask, scores, x.dtype.min)
+    # Any score that is not the largest would do; int8 has no room for others.
+    least = tf.reduce_min(tf.stop_gradient(scores), axis=1, keepdims=True)
+    scores = tf.where(mask, scores, least)
     scores -= tf.stop_gradient(tf.reduce_max(scores, axis=1, keepdims=True))
     shares = tf.where(mask, tf.exp(scores), tf.zeros([], x.dtype))
     pooled = tf.math.divide_no_nan(
@@ -207,7 +210,7 @@ def _counted(
 def _of_rank(rank: int, x: tf.Tensor) -> tf.Tensor:
   """Appends axes of size 1."""
   while x.shape.rank < rank:
-    x = x[..., tf.newaxis]
+    x = tf.expand_dims(x, -1)
   return x
 
 

@@ -84,13 +84,13 @@ class RowRNN(model.Model):
           lambda zeros: tf.cast(zeros, inputs.dtype),
           core.initial_state(batch_size),
       )
-      states, _ = snt.static_unroll(
-          core,
-          tf.transpose(x, [1, 0, 2]),  # [H, B, W * C]
-          state,
-      )
+      # Not `snt.static_unroll`: its lists of tensors have no ONNX operation.
+      states = []
+      for row in tf.unstack(x, axis=1):  # [B, W * C]
+        output, state = core(row, state)
+        states.append(output)
       x = self.dropout(
-          tf.transpose(states, [1, 0, 2]),
+          tf.stack(states, axis=1),
           is_training,
           random.layer_seed(seed, index),
       )

@@ -8,7 +8,7 @@ from typing import Any
 from .. import config as config_lib
 from .. import devices, evaluation, finished_run, programs
 from .. import workdir as workdir_lib
-from . import subject
+from . import subject, writing
 
 
 def write(
@@ -43,7 +43,7 @@ def write(
       programs.note(f'there are no values of the test split: {error}')
     else:
       result.setdefault('test', scored.to_json())
-  directory.write_report(subject.Subject(
+  writing.write(directory, subject.Subject(
       run.experiment,
       run.model,
       run.dataset,

@@ -10,6 +10,7 @@ import warnings
 from typing import Any
 
 from .. import commands, starts, tasks, whole_files
+from .. import workdir as workdir_lib
 from . import card, curves, inspecting, run_page
 from . import subject as subject_lib
 
@@ -18,6 +19,29 @@ _ELSEWHERE = 'runs/again'
 
 
 def write(
+    directory: workdir_lib.Workdir, subject: subject_lib.Subject
+) -> None:
+  """Looks at examples, and writes the report; every worker calls it.
+
+  Args:
+    directory: The work directory of the run.
+    subject: What the report is about.
+
+  Raises:
+    OSError: If a file cannot be written.
+  """
+  seen = inspecting.inspect(subject.experiment, subject.model, subject.dataset)
+  if directory.is_chief:
+    _write(
+        directory.path,
+        subject,
+        seen,
+        directory.read_start(),
+        directory.read_metrics(),
+    )
+
+
+def _write(
     workdir: pathlib.Path,
     subject: subject_lib.Subject,
     seen: inspecting.Inspected | None,

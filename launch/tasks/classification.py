@@ -135,6 +135,16 @@ class Classification(task_lib.Task):
         'probabilities': probabilities,
     }
 
+  def predictions(
+      self, columns: Mapping[str, tf.Tensor], like: Any
+  ) -> Any | None:
+    """Returns logits: of the export, or of its probabilities."""
+    del like
+    if 'logits' in columns:
+      return columns['logits']
+    shares = columns['probabilities']
+    return tf.math.log(tf.maximum(shares, np.finfo(np.float32).tiny))
+
   def export(self) -> task_lib.Export:
     """Describes an export; that of images has the form of a `Classifier`."""
     export = dataclasses.replace(super().export(), label_names=self._names)

@@ -118,6 +118,17 @@ class MultiLabel(task_lib.Task):
         'probabilities': tf.sigmoid(logits),
     }
 
+  def predictions(
+      self, columns: Mapping[str, tf.Tensor], like: Any
+  ) -> Any | None:
+    """Returns logits."""
+    del like
+    shares = columns['probabilities']
+    tiny = np.finfo(np.float32).tiny
+    return tf.math.log(tf.maximum(shares, tiny)) - tf.math.log(
+        tf.maximum(1 - shares, tiny)
+    )
+
   def export(self) -> task_lib.Export:
     """Describes the inputs and outputs of an export."""
     return dataclasses.replace(super().export(), label_names=self._names)

@@ -248,6 +248,24 @@ class Regression(task_lib.Task):
         found[f'{name}_{level:g}'] = outputs[:, index, place]
     return found
 
+  def predictions(
+      self, columns: Mapping[str, tf.Tensor], like: Any
+  ) -> Any | None:
+    """Returns the numbers, or their quantiles, in the unit of the data."""
+    del like
+    size = len(self._mean)
+    names = [task_lib.PREDICTION] if size == 1 else list(self._names)
+    if not self._levels:
+      return tf.stack([columns[name] for name in names], axis=1)
+    levels = [f'{level:g}' for level in self._levels]
+    return tf.stack(
+        [
+            tf.stack([columns[f'{name}_{each}'] for each in levels], axis=1)
+            for name in names
+        ],
+        axis=1,
+    )
+
 
 def make(data: data_lib.DataSpec, config: config_lib.Config) -> Regression:
   """Makes the task of a config.

@@ -95,6 +95,13 @@ class Segmentation(task_lib.Task):
     logits = inspection.logits_of(self.outputs(batch))
     return {'mask': tf.argmax(logits, axis=-1, output_type=tf.int32)}
 
+  def predictions(
+      self, columns: Mapping[str, tf.Tensor], like: Any
+  ) -> Any | None:
+    """Returns logits with which the classes of the mask are the best."""
+    del like
+    return tf.one_hot(columns['mask'], len(self._names))
+
 
 def _check_size(data: data_lib.DataSpec) -> None:
   """Refuses masks of another size than the images.

@@ -196,6 +196,29 @@ class Task:
       )
     return _columns(evaluation.predictions)
 
+  def predictions(
+      self, columns: Mapping[str, tf.Tensor], like: Any
+  ) -> Any | None:
+    """Returns what metrics take of the columns that `predict` returned.
+
+    By it the metrics of an export are computed from what it returns.
+
+    Args:
+      columns: Columns ``[batch_size, ...]``; those of strings are missing.
+      like: The predictions of the objective for the same examples.
+
+    Returns:
+      By default a nest like those, or None if `predict` is overridden: the
+      columns do not tell.
+    """
+    if type(self).predict is not Task.predict:
+      return None
+    like = tf.nest.map_structure(tf.convert_to_tensor, like)
+    names = {id(value): name for name, value in _columns(like).items()}
+    return tf.nest.map_structure(
+        lambda value: tf.cast(columns[names[id(value)]], value.dtype), like
+    )
+
   def export(self) -> Export:
     """Describes the inputs and outputs of an export.
 

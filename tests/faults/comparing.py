@@ -105,7 +105,11 @@ def targets(
   elif program == 'predict':
     _add_file(found, reference, folder, 'out/predictions.jsonl')
   else:
-    _add_json(found, reference, folder, 'run/exports/parity.json')
+    _add_json(
+        found, reference, folder, 'run/exports/parity.json',
+        # A SavedModel has another hash each time.
+        without=('milliseconds', 'sha256'),
+    )
     _add_file(found, reference, folder, 'run/exports/model.tflite')
     model = 'run/exports/saved_model'
     if (folder / model).exists():
@@ -122,10 +126,29 @@ def targets(
 
 
 def _add_json(
-    found: Differences, reference: pathlib.Path, folder: pathlib.Path, name: str
+    found: Differences,
+    reference: pathlib.Path,
+    folder: pathlib.Path,
+    name: str,
+    without: tuple[str, ...] = (),
 ) -> None:
   if (folder / name).exists():
-    found.add(name, _json(reference / name), _json(folder / name))
+    one, other = (
+        _without(_json(each / name), without) for each in (reference, folder)
+    )
+    found.add(name, one, other)
+
+
+def _without(value: Any, names: tuple[str, ...]) -> Any:
+  """Leaves out entries of a nest by their names."""
+  if isinstance(value, dict):
+    return {
+        name: _without(each, names)
+        for name, each in value.items() if name not in names
+    }
+  return [_without(each, names) for each in value] if isinstance(
+      value, list
+  ) else value
 
 
 def _add_file(

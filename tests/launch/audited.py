@@ -61,7 +61,8 @@ def _programs(folder: pathlib.Path, data: str) -> dict[str, tuple[str, ...]]:
       'resume': ('train', *train, '--num_steps=12'),
       'evaluate': ('evaluate', *flags, '--verify'),
       'predict': ('predict', *flags, f'--output={folder}/predictions.csv'),
-      'export': ('export', *flags, '--formats=saved_model'),
+      'export': ('export', *flags, '--formats=saved_model,onnx'),
+      'verify': ('export', *flags, '--verify'),
       'diff': ('diff', str(run), str(run)),
   }
 

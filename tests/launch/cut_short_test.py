@@ -112,13 +112,13 @@ class CutShortTest(parameterized.TestCase):
     shutil.copytree(runs.finished(), workdir)
     (workdir / 'result.json').unlink()
     shutil.rmtree(workdir / 'report')
-    write = writing.write
+    write = writing._write
 
     def signalled(*args, **options):
       signal.raise_signal(signal.SIGTERM)
       write(*args, **options)
 
-    with mock.patch.object(writing, 'write', signalled):
+    with mock.patch.object(writing, '_write', signalled):
       ended = runs.train(workdir)
     self.assertEqual(ended.code, 143)
     self.assertIn('interrupted by SIGTERM', ended.err)

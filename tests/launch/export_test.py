@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import pathlib
 import shutil
+from unittest import mock
 
 from absl.testing import absltest, parameterized
 
@@ -28,8 +30,12 @@ class ExportTest(parameterized.TestCase):
     self.assertTrue((exports / 'saved_model' / 'saved_model.pb').exists())
     self.assertTrue((exports / 'model.tflite').exists())
     report = json.loads((exports / 'parity.json').read_text())
-    self.assertLen(report['exports'], 4)
-    self.assertEqual(ended.out.count(' yes'), 4)
+    self.assertLen(report['exports'], 5)
+    self.assertEqual(ended.out.count(' yes'), 5)
+    self.assertEqual(ended.err, '')
+    verified = self.export('--verify')
+    self.assertEqual((verified.code, verified.err), (0, ''))
+    self.assertEqual(verified.out.count(' yes'), 5)
     self.assertIn(f'{runs.NUM_TEST}', ended.out)
 
   def test_output_dir_and_checkpoint(self):
@@ -46,9 +52,11 @@ class ExportTest(parameterized.TestCase):
     self.assertFalse((self.workdir / 'exports').exists())
 
   @parameterized.parameters(
-      ('--formats=onnx', '--formats=onnx: expected saved_model or tflite'),
-      ('--formats=', '--formats=: expected saved_model or tflite'),
-      ('--formats=tflite,onnx', '--formats=tflite,onnx: expected'),
+      ('--formats=h5', '--formats=h5: expected some of saved_model, tflite,'),
+      ('--formats=', '--formats=: expected some of saved_model, tflite, '),
+      ('--formats=tflite,h5', '--formats=tflite,h5: expected'),
+      ('--verify', '--verify: '),
+      ('--calibration_examples=0', '--calibration_examples=0: '),
       ('--quantize=int4', '--quantize=int4: value should be'),
       ('--workdir=/nowhere', '--workdir=/nowhere: there is no run'),
       ('--workdir=', '--workdir=: expected a path'),
@@ -59,6 +67,16 @@ class ExportTest(parameterized.TestCase):
     self.assertEqual((ended.code, ended.out), (2, ''))
     self.assertIn(message, ended.err)
     self.assertEqual(ended.err.count('\n'), 1)
+    self.assertFalse((self.workdir / 'exports').exists())
+
+  def test_what_a_page_or_onnx_lacks(self):
+    ended = self.export('--formats=web', '--web_runtime_dir=/nowhere')
+    self.assertEqual((ended.code, ended.out), (2, ''))
+    self.assertRegex(ended.err, '--web_runtime_dir=/nowhere: there is no .*')
+    with mock.patch.object(importlib.util, 'find_spec', return_value=None):
+      ended = self.export('--formats=onnx')
+    self.assertEqual((ended.code, ended.out), (2, ''))
+    self.assertIn("'tf2onnx'; pip install 'quatrain[onnx]' brings", ended.err)
     self.assertFalse((self.workdir / 'exports').exists())
 
   def test_quantize_of_no_tflite(self):

@@ -12,6 +12,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import export as export_lib
@@ -23,13 +24,14 @@ from pipelines import spec as spec_lib
 from tests import virtual_devices
 from tests.launch import runs
 
+_FAST = ('saved_model', 'tflite', 'onnx')
 _SMALL = {
     'convnet': {'channels': (4,), 'hidden_size': 8},
     'mlp': {'hidden_sizes': (8,)},
 }
 
 
-def _load():
+def load():
   place = config_lib.Config(workdir=str(runs.finished()))
   return finished_run.load(place, None, virtual_devices.mirrored(1))
 
@@ -60,7 +62,7 @@ _CATEGORIES = spec_lib.Feature(
 )
 _IMAGE = spec_lib.Feature('image', (8, 8, 3), 'uint8')
 _CLASS = spec_lib.Feature('class', (), 'int64', ('no', 'yes'))
-_TASKS = (
+TASKS = (
     ('table', {'numbers': _NUMBERS, 'categories': _CATEGORIES}, _CLASS, {}),
     ('text', {'tokens': _TEXTS}, _CLASS, {}),
     (
@@ -84,7 +86,7 @@ _TASKS = (
 )
 
 
-def _run_of(inputs, label, **changes):
+def run_of(inputs, label, **changes):
   """Makes a run on a few examples of any features, not trained."""
   spec = spec_lib.Spec({**inputs, 'label': label})
   generator = np.random.default_rng(0)
@@ -114,26 +116,30 @@ class ExportTest(parameterized.TestCase):
     self.output = pathlib.Path(runs.scratch(self)) / 'exports'
 
   def export(
-      self, run, formats=('saved_model', 'tflite'), quantize=None, **options
+      self, run, formats=_FAST, work=exporting.export, **options
   ):
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-      code = exporting.export(
-          run, formats, output_dir=str(self.output),
-          quantize=quantize,
-          **options,
-      )
+      try:
+        code = work(run, exporting.Options(self.output, formats, **options))
+      except programs.UserError:
+        raise
+      except programs.Failure as error:  # Its line, below the table.
+        return error.exit_code, f'{out.getvalue()}{error}'
     return code, out.getvalue()
+
+  def verify(self, run, formats=()):
+    return self.export(run, formats, exporting.verify)
 
   def report(self):
     return json.loads((self.output / 'parity.json').read_text())
 
-  def test_both_formats(self):
+  def test_float_formats(self):
     self._assert_exports_agree('convnet')
 
   @parameterized.parameters(*runs.IMAGE_MODELS)
   @pytest.mark.slow
-  def test_every_model_in_both_formats(self, name):
+  def test_every_model(self, name):
     self._assert_exports_agree(name)
 
   def _assert_exports_agree(self, name):
@@ -144,42 +150,122 @@ class ExportTest(parameterized.TestCase):
     self.assertEqual(
         [(row['path'], row['input']) for row in report['exports']],
         [
-            (f'{self.output}/{file}', kind)
-            for file in ('saved_model', 'model.tflite')
-            for kind in ('uint8', 'float32')
+            ('saved_model', 'uint8'), ('saved_model', 'float32'),
+            ('saved_model', 'PNG'), ('model.tflite', 'uint8'),
+            ('model.tflite', 'float32'), ('model.onnx', 'uint8'),
         ],
     )
     for row in report['exports']:
       self.assertEqual(row['num_examples'], runs.NUM_TEST)
-      self.assertLess(row['max_difference'], 1e-4)
+      self.assertLess(row['max_difference'], 1e-5)
+      self.assertEqual(row['num_disagreements'], 0)
+      self.assertEqual(row['metric'], report['model']['metric'])
+      self.assertGreater(row['milliseconds']['1'], 0)
       self.assertTrue(row['agrees'])
       self.assertIn(row['path'], out)
+    self.assertEqual(report['metric'], 'accuracy')
+    for file, facts in report['files'].items():
+      if file != 'saved_model':
+        contents = (self.output / file).read_bytes()
+        self.assertEqual(facts, {
+            'bytes': len(contents),
+            'sha256': facts['sha256'],
+        })
 
-  @parameterized.named_parameters(*_TASKS)
-  def test_every_task_in_both_formats(self, inputs, label, changes):
-    is_text = 'tokens' in inputs
-    formats = ['saved_model'] if is_text else ['saved_model', 'tflite']
-    code, out = self.export(_run_of(inputs, label, **changes), formats)
+  @parameterized.named_parameters(*TASKS)
+  def test_every_task(self, inputs, label, changes):
+    run = run_of(inputs, label, **changes)
+    code, out = self.export(run)
     self.assertEqual(code, 0, out)
-    for row in self.report()['exports']:
-      self.assertEqual(row['input'], ', '.join(inputs))
+    rows = self.report()['exports']
+    kinds = [', '.join(inputs), *['PNG'] * ('image' in inputs)]
+    self.assertEqual(
+        [(row['format'], row['input']) for row in rows],
+        [
+            *(('saved_model', kind) for kind in kinds),
+            ('tflite', kinds[0]), ('onnx', kinds[0]),
+        ],
+    )
+    for row in rows:
       self.assertEqual(row['num_examples'], 7)
       self.assertLess(row['max_difference'], 1e-5)
+      self.assertIsNotNone(row['metric'])
 
-  def test_what_tflite_cannot_hold(self):
-    _, inputs, label, _ = _TASKS[1]
-    run = _run_of(inputs, label)
-    with self.assertRaisesRegex(
-        programs.UserError, '--formats=tflite: TF Lite has not .* StridedSlice'
-    ):
-      self.export(run)
-    code, out = self.export(run, may_leave_out=True)
+  def test_int8(self):
+    code, out = self.export(load(), ['tflite_int8', 'tflite'])
     self.assertEqual(code, 0, out)
-    self.assertIn('model.tflite is left out: TF Lite has not all', out)
-    self.assertLen(self.report()['exports'], 1)
+    report = self.report()
+    small, large = (
+        report['files'][name]['bytes']
+        for name in ('model_int8.tflite', 'model.tflite')
+    )
+    self.assertLess(small, large)
+    row = report['exports'][0]
+    self.assertBetween(row['max_difference'], 1e-4, 0.1)
+    self.assertEqual((row['limit'], row['metric_limit']), (None, 0.005))
+    self.assertEqual(
+        report['calibration'],
+        {'split': 'train', 'num_examples': runs.NUM_TRAIN, 'seed': 0},
+    )
+
+  def test_int8_that_is_worse_is_refused(self):
+    real = export_lib.save_tflite
+
+    def on_black_images(module, path, *, examples=(), **options):
+      dark = [{'image': each['image'] * 0} for each in examples]
+      real(module, path, examples=dark, **options)
+
+    with mock.patch.object(export_lib, 'save_tflite', on_black_images):
+      code, out = self.export(load(), ['tflite_int8'])
+    self.assertEqual(code, 1)
+    self.assertRegex(
+        out, r'int8.tflite is not the model \(accuracy .*limit 0.005\); nothing'
+    )
+    self.assertFalse(self.output.exists())
+
+  def test_int8_of_a_task_that_tells_no_metric(self):
+    run = load()
+    task = run.experiment.task
+    with (
+        mock.patch.object(task, 'predictions', return_value=None),
+        self.assertRaisesRegex(programs.UserError, 'override `Task.pred'),
+    ):
+      self.export(run, ['tflite_int8'])
+    self.assertFalse(self.output.exists())
+
+  def test_calibration_examples_are_chosen_by_the_seed(self):
+    chosen = []
+    run = load()
+    described = run.experiment.task.export()
+    for size in (5, 5, 9):
+      options = exporting.Options(
+          self.output, ['tflite_int8'], calibration_examples=size
+      )
+      chosen.append(exporting._calibration(run, described, options))
+      self.assertLen(chosen[-1], size)
+    np.testing.assert_array_equal(*(
+        np.concatenate([each['image'] for each in some]) for some in chosen[:2]
+    ))
+    images = run.dataset.split('train').arrays['image']
+    known = {each.tobytes() for each in images}
+    self.assertTrue(all(each['image'].tobytes() in known for each in chosen[2]))
+
+  def test_what_a_format_cannot_hold(self):
+    run = load()
+    error = export_lib.UnsupportedError('TF Lite has not Digamma.')
+    with mock.patch.object(export_lib, 'save_tflite', side_effect=error):
+      with self.assertRaisesRegex(
+          programs.UserError, '--formats=tflite: TF Lite has not Digamma'
+      ):
+        self.export(run)
+      self.assertFalse(self.output.exists())
+      code, out = self.export(run, may_leave_out=True)
+    self.assertEqual(code, 0, out)
+    self.assertIn('model.tflite is left out: TF Lite has not', out)
+    self.assertCountEqual(self.report()['files'], ['saved_model', 'model.onnx'])
 
   def test_quantized(self):
-    code, _ = self.export(_load(), ['tflite'], 'dynamic_range')
+    code, _ = self.export(load(), ['tflite'], quantize='dynamic_range')
     self.assertEqual(code, 0)
     self.assertCountEqual(
         os.listdir(self.output), ['parity.json', 'model.tflite']
@@ -187,31 +273,116 @@ class ExportTest(parameterized.TestCase):
     for row in self.report()['exports']:
       self.assertIsNone(row['limit'])
       self.assertTrue(row['agrees'])
+    self.assertEqual(self.verify(load())[0], 0)
 
-  def test_an_export_that_is_not_the_model(self):
-    def other(inputs):
-      shape = [len(inputs['image']), 4]
-      return {'probabilities': np.full(shape, 0.25, np.float32)}
+  def test_an_export_that_is_not_the_model_leaves_what_was_there(self):
+    run = load()
+    self.assertEqual(self.export(run)[0], 0)
+    before = {
+        path: path.read_bytes()
+        for path in self.output.rglob('*') if path.is_file()
+    }
+    [weight] = [v for v in run.model.trainable_variables if v.shape == [4]]
+    real = export_lib.save_onnx
 
-    with mock.patch.object(
-        export_lib, 'saved_model_function', return_value=other
-    ):
-      code, out = self.export(_load(), ['saved_model'])
+    def of_other_weights(module, path):
+      weight.assign_add(0.01 * tf.range(4.0))
+      real(module, path)
+      weight.assign_sub(0.01 * tf.range(4.0))
+
+    with mock.patch.object(export_lib, 'save_onnx', of_other_weights):
+      code, out = self.export(run)
     self.assertEqual(code, 1)
-    self.assertIn('NO', out)
-    self.assertFalse(any(row['agrees'] for row in self.report()['exports']))
+    self.assertEqual(out.count(' NO'), 1)
+    self.assertRegex(out, r'model.onnx is not the model \(uint8: off by 0\.')
+    for path in self.output.rglob('*'):
+      if path.is_file():
+        self.assertEqual(path.read_bytes(), before.pop(path), path)
+    self.assertEmpty(before)
+
+  def test_verify(self):
+    run = load()
+    formats = (*_FAST, 'tflite_int8')
+    self.export(run, formats)
+    before = sorted(self.output.rglob('*'))
+    code, out = self.verify(run)
+    self.assertEqual(code, 0, out)
+    self.assertEqual(out.count(' yes'), 7)
+    self.assertIn('verified', out)
+    for format, name in (
+        ('tflite', 'model.tflite'), ('onnx', 'model.onnx'),
+        ('tflite_int8', 'model_int8.tflite'),
+    ):
+      with self.subTest(name):
+        change_a_weight(self.output / name)
+        code, out = self.verify(run, [format])
+        self.assertEqual(code, 1, out)
+        self.assertRegex(out, rf'{name} .* NO, changed')
+        self.assertRegex(out, rf'{name} is not the model .* was changed since')
+    self.assertEqual(sorted(self.output.rglob('*')), before)
+
+  def test_verify_finds_a_weight_by_what_it_computes(self):
+    """Where parity.json knows nothing of the file."""
+    run = load()
+    self.export(run, ['onnx', 'saved_model'])
+    (self.output / 'parity.json').unlink()
+    self.assertEqual(self.verify(run)[0], 0)
+    change_a_weight(self.output / 'model.onnx')
+    code, out = self.verify(run)
+    self.assertEqual(code, 1)
+    self.assertRegex(out, r'model\.onnx .* NO\n')
+    self.assertNotIn('changed', out)
+
+  def test_verify_of_what_is_damaged_or_missing(self):
+    run = load()
+    with self.assertRaisesRegex(programs.UserError, 'has no export'):
+      self.verify(run)
+    self.export(run, ['onnx'])
+    with self.assertRaisesRegex(programs.UserError, 'has no tflite'):
+      self.verify(run, ['tflite'])
+    (self.output / 'model.onnx').write_bytes(b'nothing of the kind')
+    code, out = self.verify(run)
+    self.assertEqual(code, 1)
+    self.assertIn('model.onnx cannot be run', out)
 
   def test_a_directory_that_can_not_be(self):
     self.output.write_text('a file')
     with self.assertRaisesRegex(
         programs.UserError, f'--output_dir={self.output}'
     ):
-      self.export(_load(), ['tflite'])
+      self.export(load(), ['onnx'])
     self.output.unlink()
-    (self.output / 'saved_model').mkdir(parents=True)
-    (self.output / 'saved_model' / 'letters').write_text('')
-    with self.assertRaisesRegex(programs.UserError, 'something other than a'):
-      self.export(_load(), ['saved_model'])
+    for name, formats in (
+        ('saved_model/letters', ['saved_model']),
+        ('model.onnx/letters', ['onnx']),
+    ):
+      path = self.output / name
+      path.parent.mkdir(parents=True)
+      path.write_text('')
+      with self.assertRaisesRegex(programs.UserError, 'something other than'):
+        self.export(load(), formats)
+      self.assertTrue(path.exists())
+
+
+def change_a_weight(path):
+  """Changes one number of the first layer's weights in a file."""
+  contents = bytearray(path.read_bytes())
+  [weights] = [
+      v.numpy() for v in load().model.trainable_variables
+      if v.shape.rank == 2 and v.shape[1] == 16
+  ]
+  rows = weights.astype('<f4')
+  for layout in (rows, rows.T):
+    found = contents.find(layout.tobytes()[:64])
+    if found >= 0:
+      contents[found : found + 4] = np.float32(3.0).tobytes()
+      break
+  else:  # In bytes: a scale of its own for each column.
+    quantized = np.round(rows.T / (np.abs(rows.T).max(1, keepdims=True) / 127))
+    found = contents.find(quantized.astype(np.int8).tobytes()[16:48])
+    assert found >= 0, path
+    contents[found] ^= 0x40
+  path.write_bytes(contents)
 
 
 if __name__ == '__main__':

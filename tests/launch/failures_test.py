@@ -16,6 +16,7 @@ from absl.testing import absltest, parameterized
 
 from launch import finishing, preparing, workdir
 from launch.hooks import saving
+from launch.reporting import writing
 from tests.launch import runs
 
 
@@ -66,7 +67,7 @@ class FailingMachineTest(_TestCase):
 
   def test_plots_are_no_reason_to_lose_a_result(self):
     with mock.patch.object(
-        workdir.Workdir, 'write_report', side_effect=ValueError('no\nfont')
+        writing, 'write', side_effect=ValueError('no\nfont')
     ):
       ended = runs.train(self.workdir)
     self.assertEqual((ended.code, ended.err), (0, ''))
@@ -75,7 +76,7 @@ class FailingMachineTest(_TestCase):
 
   def test_plots_that_find_the_disk_full_are_made_again(self):
     full = OSError(errno.ENOSPC, 'No space left on device')
-    with mock.patch.object(workdir.Workdir, 'write_report', side_effect=full):
+    with mock.patch.object(writing, 'write', side_effect=full):
       ended = runs.train(self.workdir)
     self.assertEqual(ended.code, 1)
     self.assertIn('left on device; step 40 of 40 is saved. Once', ended.err)
@@ -86,8 +87,7 @@ class FailingMachineTest(_TestCase):
 
   def test_a_run_that_is_killed_in_its_plots_makes_them_again(self):
     with mock.patch.object(
-        workdir.Workdir,
-        'write_report',
+        writing, 'write',
         side_effect=lambda *_: signal.raise_signal(signal.SIGTERM),
     ):
       ended = runs.train(self.workdir)

@@ -13,6 +13,7 @@ from launch import data as data_lib
 from launch import experiment as experiment_lib
 from launch import recorded
 from launch import workdir as workdir_lib
+from launch.reporting import writing
 from pipelines import spec as spec_lib
 from tests import virtual_devices
 from tests.launch import runs
@@ -53,7 +54,7 @@ def dataset(num_classes: int) -> str:
 def train(workdir, num_classes=3, num_replicas=1, **changes) -> runs.Ended:
   """Trains on patterns."""
   changes = {'dataset': dataset(num_classes), **CONFIG, **changes}
-  with mock.patch.object(workdir_lib.Workdir, 'write_report'):  # It is slow.
+  with mock.patch.object(writing, 'write'):  # It is slow.
     return runs.train(workdir, num_replicas, **changes)
 
 

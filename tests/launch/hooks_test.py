@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from absl.testing import absltest
 
-from launch import workdir
+from launch.reporting import writing
 from tests.launch import runs
 
 # Nothing gets better from the first validation on.
@@ -44,7 +44,7 @@ class _TestCase(absltest.TestCase):
     self.root = pathlib.Path(runs.scratch(self))
     self.workdir = self.root / 'run'
     # Plots take longer than these runs.
-    patch = mock.patch.object(workdir.Workdir, 'write_report')
+    patch = mock.patch.object(writing, 'write')
     patch.start()
     self.addCleanup(patch.stop)
 

@@ -30,7 +30,10 @@ _FLAGS = {
         '--normalize --l1_penalty --l2_penalty --clip_global_norm --flagfile'
     ),
     'evaluate': '--workdir --split --checkpoint --data_dir --strategy',
-    'export': '--workdir --formats --checkpoint --output_dir --quantize',
+    'export': (
+        '--workdir --formats --checkpoint --output_dir --quantize --verify '
+        '--calibration_examples --web_runtime_dir'
+    ),
 }
 
 

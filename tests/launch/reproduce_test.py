@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 from absl.testing import absltest, parameterized
 
-from launch import workdir
+from launch.reporting import writing
 from tests.launch import runs, workers
 
 _CODE = """
@@ -37,7 +37,7 @@ class ReproduceTest(parameterized.TestCase):
     super().setUp()
     self.root = pathlib.Path(runs.scratch(self)).resolve()
     # Plots take longer than these runs.
-    self.enter_context(mock.patch.object(workdir.Workdir, 'write_report'))
+    self.enter_context(mock.patch.object(writing, 'write'))
     # It is not to go with this test.
     self.data = (f'--data_dir={runs.data_dir()}',)
     self.temporary = self.root / 'temporary'

@@ -15,7 +15,7 @@ from absl.testing import absltest, parameterized
 
 from launch import data as data_lib
 from launch import programs, starts, workdir
-from launch.reporting import inspecting
+from launch.reporting import inspecting, writing
 from pipelines import spec as spec_lib
 from tests.launch import runs
 
@@ -156,7 +156,7 @@ class WorkdirTest(parameterized.TestCase):
     worker.config_file.record(1, {'seed': [0, 1]}, runs.config(), _DATA)
     worker.write_result({})
     with mock.patch.object(inspecting, 'inspect') as inspect:
-      worker.write_report(mock.Mock())
+      writing.write(worker, mock.Mock())
     inspect.assert_called_once()  # All workers do that.
     with worker.locked():
       self.assertFalse(self.path.exists())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import unittest
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from core import export, models
+from core import export, layers, models
 from pipelines import preprocessing
 
 IMAGE_SHAPE = (12, 10, 3)
@@ -77,3 +78,36 @@ def probabilities(model: Any, pixels: np.ndarray) -> np.ndarray:
   logits = logits.numpy().astype(np.float64)
   exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
   return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def function(label_names: Sequence[str] = ()) -> export.Function:
+  """Wraps a function of two inputs, with strings among its outputs."""
+  model = layers.Dense(2)
+  model.build([None, 3])
+
+  def call(inputs):
+    total = model(inputs['numbers']) + tf.cast(inputs['counts'], tf.float32)
+    best = tf.argmax(total, axis=1)
+    return {
+        'total': total,
+        'best': best,
+        'name': tf.gather(['low', 'high'], best),
+    }
+
+  return export.Function(
+      model,
+      call,
+      {
+          'numbers': tf.TensorSpec([None, 3], tf.float32),
+          'counts': tf.TensorSpec([None, 2], tf.int32),
+      },
+      label_names,
+  )
+
+
+def inputs_of_function(size: int = 5) -> dict[str, np.ndarray]:
+  generator = np.random.default_rng(0)
+  return {
+      'numbers': generator.normal(size=[size, 3]).astype(np.float32),
+      'counts': generator.integers(0, 3, [size, 2]).astype(np.int32),
+  }

@@ -10,38 +10,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import export, layers
-
-
-def _function(label_names=()):
-  model = layers.Dense(2)
-  model.build([None, 3])
-
-  def call(inputs):
-    total = model(inputs['numbers']) + tf.cast(inputs['counts'], tf.float32)
-    best = tf.argmax(total, axis=1)
-    return {
-        'total': total,
-        'best': best,
-        'name': tf.gather(['low', 'high'], best),
-    }
-
-  return export.Function(
-      model,
-      call,
-      {
-          'numbers': tf.TensorSpec([None, 3], tf.float32),
-          'counts': tf.TensorSpec([None, 2], tf.int32),
-      },
-      label_names,
-  )
-
-
-def _inputs(size=5):
-  generator = np.random.default_rng(0)
-  return {
-      'numbers': generator.normal(size=[size, 3]).astype(np.float32),
-      'counts': generator.integers(0, 3, [size, 2]).astype(np.int32),
-  }
+from tests.core.export import cases
 
 
 class FunctionTest(parameterized.TestCase):
@@ -53,11 +22,11 @@ class FunctionTest(parameterized.TestCase):
     self.folder = folder.name
 
   def test_saved_model(self):
-    function = _function()
+    function = cases.function()
     export.save_saved_model(function, f'{self.folder}/it')
     run = export.saved_model_function(f'{self.folder}/it')
     for size in (5, 2):
-      inputs = _inputs(size)
+      inputs = cases.inputs_of_function(size)
       expected = function.predict(**inputs)
       found = run(inputs)
       self.assertCountEqual(found, ['total', 'best', 'name'])
@@ -65,13 +34,13 @@ class FunctionTest(parameterized.TestCase):
       np.testing.assert_array_equal(found['name'], expected['name'])
 
   def test_tflite_has_no_strings(self):
-    function = _function(('low', 'high'))
+    function = cases.function(('low', 'high'))
     path = os.path.join(self.folder, 'it.tflite')
     export.save_tflite(function, path)
     self.assertEqual(export.tflite_labels(path), ['low', 'high'])
     run = export.tflite_function(path)
     for size in (5, 2):
-      inputs = _inputs(size)
+      inputs = cases.inputs_of_function(size)
       found = run(inputs)
       self.assertCountEqual(found, ['total', 'best'])
       np.testing.assert_allclose(
@@ -80,11 +49,11 @@ class FunctionTest(parameterized.TestCase):
       )
 
   def test_inputs_that_do_not_fit(self):
-    export.save_saved_model(_function(), f'{self.folder}/it')
+    export.save_saved_model(cases.function(), f'{self.folder}/it')
     run = export.saved_model_function(f'{self.folder}/it')
     for inputs in (
         {'numbers': np.zeros([1, 3], np.float32)},
-        {**_inputs(), 'counts': np.zeros([5, 2], np.int64)},
+        {**cases.inputs_of_function(), 'counts': np.zeros([5, 2], np.int64)},
     ):
       with self.assertRaisesRegex(ValueError, 'no signature takes numbers'):
         run(inputs)

@@ -106,7 +106,8 @@ class SavedModelTest(parameterized.TestCase):
     export.save_saved_model(cases.wrap(cases.build('mlp')), self.directory)
     loaded = tf.saved_model.load(self.directory)
     self.assertSameElements(
-        loaded.signatures, ('serving_default', 'float', 'uint8', 'labels')
+        loaded.signatures,
+        ('serving_default', 'float', 'uint8', 'labels', 'bytes'),
     )
     for name in ('serving_default', 'float', 'uint8'):
       signature = loaded.signatures[name]

@@ -86,6 +86,33 @@ class TFLiteTest(parameterized.TestCase):
     )
     self.assertBetween(parity.max_difference, 1e-6, 0.05)
 
+  @parameterized.parameters('convnet', 'vit', 'row_rnn')
+  def test_int8_computes_in_bytes_and_is_close(self, name):
+    model = cases.build(name)
+    pixels = cases.images(40)
+    export.save_tflite(
+        cases.wrap(model), self.path, quantize='int8',
+        examples=[{'image': pixels[i : i + 1]} for i in range(30)],
+    )
+    run = export.tflite_function(self.path)
+    for size in (40, 1, 7):
+      found = run({'image': pixels[:size]})
+      self.assertCountEqual(found, export.OUTPUTS)
+      self.assertEqual(found['probabilities'].dtype, np.float32)
+      parity = export.compare(
+          cases.probabilities(model, pixels[:size]), found['probabilities']
+      )
+      self.assertBetween(parity.max_difference, 1e-6, 0.03)
+    with warnings.catch_warnings():
+      warnings.simplefilter('ignore')
+      interpreter = tf.lite.Interpreter(self.path)
+    interpreter.allocate_tensors()
+    dtypes = [each['dtype'] for each in interpreter.get_tensor_details()]
+    # The scaled image, the logits and the probabilities.
+    self.assertLessEqual(dtypes.count(np.float32), 3)
+    self.assertGreater(dtypes.count(np.int8), 8)
+    self.assertEqual(export.tflite_labels(self.path), list(cases.LABELS))
+
   def test_replaces_a_file_and_leaves_no_scratch(self):
     for name in ('convnet', 'mlp'):
       model = cases.build(name)
@@ -102,6 +129,8 @@ class TFLiteTest(parameterized.TestCase):
     classifier = cases.wrap(cases.build('mlp'))
     with self.assertRaisesRegex(ValueError, "quantize: unknown 'int4'"):
       export.save_tflite(classifier, self.path, quantize='int4')
+    with self.assertRaisesRegex(ValueError, 'examples: int8 takes some'):
+      export.save_tflite(classifier, self.path, quantize='int8')
     self.assertFalse(os.path.exists(self.folder))
     os.makedirs(os.path.join(self.folder, 'thesis'))
     with self.assertRaisesRegex(ValueError, 'path: .*is a directory'):

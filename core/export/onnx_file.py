@@ -1,0 +1,135 @@
+"""ONNX: a file for onnxruntime, browsers and the compilers of many devices."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import re
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from . import files, function
+
+OPSET = 17  # What runtimes of the last years have.
+_LABELS = 'labels'
+
+
+def save_onnx(classifier: function.Exportable, path: str) -> None:
+  """Saves a classifier, or a function, as an ONNX file.
+
+  Its inputs and outputs have the names and types of the signature that takes
+  data as they are, so raw uint8 of a classifier; batches may be of any size.
+  The label names, a line each, are `labels` of the file's metadata. It takes
+  the packages tf2onnx and onnxruntime.
+
+  Args:
+    classifier: What to save.
+    path: The file, replaced if it exists.
+
+  Raises:
+    UnsupportedError: If the format lacks an operation of the model.
+  """
+  tf2onnx = importlib.import_module('tf2onnx')
+  # Unsupported operations are an error of ours, and not of each node.
+  logging.getLogger('tf2onnx').setLevel(logging.CRITICAL)
+  concrete = function.of_data(classifier)[1]
+  specs = tf.nest.flatten(concrete.structured_input_signature)
+
+  def positional(*inputs: tf.Tensor) -> Any:
+    named = zip((spec.name for spec in specs), inputs, strict=True)
+    return concrete(**dict(named))
+
+  proto, _ = tf2onnx.convert.from_function(
+      tf.function(positional, input_signature=specs, autograph=False),
+      input_signature=specs,
+      opset=OPSET,
+      custom_op_handlers={'Erfc': (_erfc, [])},
+  )
+  for value in (*proto.graph.input, *proto.graph.output):
+    value.type.tensor_type.shape.dim[0].dim_param = 'batch_size'
+  if classifier.label_names:
+    labels = proto.metadata_props.add()
+    labels.key, labels.value = _LABELS, '\n'.join(classifier.label_names)
+  contents = proto.SerializeToString()
+  _session(contents)
+  with files.replaced(path) as scratch, open(scratch, 'wb') as file:
+    file.write(contents)
+
+
+def onnx_function(path: str | bytes) -> function.Runner:
+  """Loads an ONNX file as a function of named inputs, by onnxruntime.
+
+  Args:
+    path: What `save_onnx` wrote, or its contents.
+
+  Returns:
+    A function from a mapping of arrays ``[batch_size, ...]`` to one of the
+    outputs. It raises ValueError if the inputs have other names or types.
+  """
+  if isinstance(path, str) and not os.path.isfile(path):
+    raise ValueError(f'path: there is no ONNX file {path}.')
+  session = _session(path)
+  types = {'float': 'float32', 'double': 'float64'}
+  known = {}
+  for each in session.get_inputs():
+    name = each.type.removeprefix('tensor(').removesuffix(')')
+    known[each.name] = np.dtype(types.get(name, name))
+  outputs = [each.name for each in session.get_outputs()]
+
+  def run(inputs: function.Arrays) -> dict[str, np.ndarray]:
+    function.matching({'the file': known}, inputs)
+    return dict(zip(outputs, session.run(outputs, dict(inputs)), strict=True))
+
+  return run
+
+
+def onnx_labels(path: str) -> list[str]:
+  """Reads the label names out of an ONNX file.
+
+  Args:
+    path: What `save_onnx` wrote.
+
+  Returns:
+    The name of each class.
+  """
+  known = _session(path).get_modelmeta().custom_metadata_map
+  return known.get(_LABELS, '').splitlines()
+
+
+def _session(model: str | bytes) -> Any:
+  """Opens a model; what the format lacks shows up here.
+
+  Raises:
+    UnsupportedError: If the graph has an operation that ONNX does not have.
+  """
+  onnxruntime = importlib.import_module('onnxruntime')
+  try:
+    return onnxruntime.InferenceSession(
+        model, providers=['CPUExecutionProvider']
+    )
+  except Exception as error:
+    if type(error).__name__ not in ('InvalidGraph', 'NotImplemented'):
+      raise
+    found = re.findall(r'No Op registered for (\w+)', str(error))
+    missing = ', '.join(found) or str(error).splitlines()[0]
+    raise function.UnsupportedError(
+        f'ONNX has not all operations of the model: {missing}.'
+    ) from None
+
+
+def _erfc(context: Any, node: Any, name: str, _: Any) -> None:
+  """Converts the complement of the error function, which ONNX has not.
+
+  TensorFlow's exact GELU is made of it, since it is more precise far below 0;
+  there the difference from 1 - erf is still less than 1e-7.
+  """
+  one = context.make_const(f'{name}/one', np.ones([], np.float32))
+  inputs, outputs = list(node.input), list(node.output)
+  context.remove_node(node.name)
+  erf = context.make_node('Erf', inputs)
+  context.make_node(
+      'Sub', [one.output[0], erf.output[0]], outputs=outputs, name=name
+  )

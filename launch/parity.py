@@ -1,0 +1,247 @@
+"""How far an export is from its model, on all examples of a split."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from core import measuring, training
+from pipelines import batches
+
+from . import evaluation, finished_run, programs, tasks
+from .hooks import monitor as monitor_lib
+
+_BATCH_SIZE = 250
+_TIMED_SIZES = (1, 32)
+_NUM_RUNS = 15
+# How far the metric of an int8 file may be off: half a point of a score, half a
+# per cent of an error.
+POINTS = 0.005
+Columns = dict[str, np.ndarray]
+Runner = Callable[[Columns], Columns]
+
+
+class Reference:
+  """What a run's model gives for the examples of a split.
+
+  Attributes:
+    split: The name of the split.
+    inputs: The inputs of each batch, less what is padding.
+    columns: What the model gives for them, less strings.
+    metric: The name of the metric that the run is judged by, or the first
+      other one, if that is the loss; None if no export has it.
+    value: The model's own value of it.
+    limit: How far that of an int8 export may be off.
+  """
+
+  def __init__(
+      self, run: finished_run.Run, split: str, names: Sequence[str]
+  ):
+    """Predicts all examples.
+
+    Args:
+      run: The run.
+      split: The name of the split.
+      names: The inputs.
+    """
+    self.split = split
+    self._task = run.experiment.task
+    self._batches = list(
+        batches.eval_batches(
+            run.dataset.split(split), global_batch_size=_BATCH_SIZE
+        )
+    )
+    self._is_real = [each['weight'].numpy() > 0 for each in self._batches]
+    self.inputs = [
+        {name: batch[name].numpy()[is_real] for name in names}
+        for batch, is_real in zip(self._batches, self._is_real, strict=True)
+    ]
+    predict = tf.function(self._task.predict, autograph=False)
+    self.model: Runner = lambda inputs: {
+        name: value.numpy()
+        for name, value in predict(
+            {n: tf.constant(v) for n, v in inputs.items()}
+        ).items()
+    }
+    self._measure = _measure(self._task)
+    self.columns = list(map(_numeric, map(self.model, self.inputs)))
+    self.metric, self.value, self.limit = self._chosen(run.config.monitor)
+
+  @property
+  def num_examples(self) -> int:
+    """How many examples there are."""
+    return sum(int(is_real.sum()) for is_real in self._is_real)
+
+  def compared(
+      self, runner: Runner, convert: Callable[[Columns], Columns]
+  ) -> dict[str, Any]:
+    """Runs an export on all examples.
+
+    Args:
+      runner: The export.
+      convert: Makes the inputs of it.
+
+    Returns:
+      How far it is off, its metric, and its speed.
+    """
+    found = [_numeric(runner(convert(given))) for given in self.inputs]
+    value = None
+    if self.metric is not None:
+      value = self._values(found)[self.metric]
+    return {
+        **_parity(_joined(self.columns), _joined(found)),
+        'metric': value,
+        'milliseconds': self.milliseconds(runner, convert),
+    }
+
+  def milliseconds(
+      self, runner: Runner, convert: Callable[[Columns], Columns] = dict
+  ) -> dict[str, float]:
+    """Returns the median time of a call, by the size of the batch."""
+    found = {}
+    for size in _TIMED_SIZES:
+      inputs = convert(self.some(size))
+      timed = getattr(runner, 'milliseconds', None) or (
+          lambda given: _median(runner, given)
+      )
+      found[str(size)] = round(timed(inputs), 3)
+    return found
+
+  def some(self, size: int) -> Columns:
+    """Returns inputs of some examples; few are repeated."""
+    known = self.inputs[0]
+    rows = np.arange(size) % len(next(iter(known.values())))
+    return {name: value[rows] for name, value in known.items()}
+
+  def _chosen(
+      self, asked: str | None
+  ) -> tuple[str | None, float | None, float | None]:
+    """Chooses the metric, and computes it of the model."""
+    values = self._values(self.columns)
+    task = self._task
+    own = monitor_lib.Monitor(task.monitor, task.direction)
+    name = asked or task.monitor
+    if name in values:
+      direction = monitor_lib.choose(asked, own, list(values)).direction
+    elif others := [n for n in (*task.headline, *values) if n in values]:
+      name, direction = others[0], 'min'
+    else:
+      return None, None, None
+    value = values[name]
+    is_score = direction == 'max'
+    return name, value, POINTS if is_score else POINTS * abs(value)
+
+  def _values(self, columns: Sequence[Columns]) -> dict[str, float]:
+    """Computes the metrics of the task from predictions.
+
+    Returns:
+      Numbers by name, without the loss; none if the columns do not tell.
+    """
+    metric = self._task.eval_metric
+    if metric is None or not hasattr(self._task, 'predictions'):
+      return {}
+    total = None
+    for batch, is_real, part in zip(
+        self._batches, self._is_real, columns, strict=True
+    ):
+      sums = self._measure(batch, _padded(part, is_real))
+      if sums is None:
+        return {}
+      total = sums if total is None else tf.nest.map_structure(
+          tf.add, total, sums
+      )
+    values = evaluation.scalars(training.summarize(metric, total))
+    return {name: value for name, value in values.items() if name != 'loss'}
+
+
+def _measure(task: tasks.Task) -> Callable[[Any, Columns], Any]:
+  """Makes a function of a batch and columns to what the metrics sum up."""
+
+  @tf.function(autograph=False)
+  def measure(batch: Any, columns: Any) -> Any:
+    given = task.objective(task.model, batch, None, is_training=False)
+    made = task.predictions(columns, given.predictions)
+    if made is None:
+      return None
+    measured = given._replace(predictions=made)
+    return measuring.measure(task.eval_metric, measured, batch)[1]
+
+  return measure
+
+
+def _median(runner: Runner, inputs: Columns) -> float:
+  runner(inputs)
+  found = []
+  for _ in range(_NUM_RUNS):
+    started = time.perf_counter()
+    runner(inputs)
+    found.append(time.perf_counter() - started)
+  return 1e3 * float(np.median(found))
+
+
+def _padded(columns: Columns, is_real: np.ndarray) -> dict[str, tf.Tensor]:
+  """Puts zeros where a batch has padding."""
+  padded = {}
+  for name, value in columns.items():
+    array = np.zeros([len(is_real), *value.shape[1:]], value.dtype)
+    array[is_real] = value
+    padded[name] = tf.constant(array)
+  return padded
+
+
+def _numeric(columns: Columns) -> Columns:
+  """Leaves out the columns of strings."""
+  return {
+      name: value
+      for name, value in columns.items()
+      if np.issubdtype(value.dtype, np.number) or value.dtype == bool
+  }
+
+
+def _joined(parts: Sequence[Columns]) -> Columns:
+  return {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
+
+
+def _parity(reference: Columns, candidate: Columns) -> dict[str, Any]:
+  """Compares the columns that both have.
+
+  Differences of numbers are relative to the largest number of their column, if
+  that is above 1.
+
+  Raises:
+    UserError: If there are no numbers to compare.
+  """
+  shared = [name for name in reference if name in candidate]
+  floats = [n for n in shared if np.issubdtype(reference[n].dtype, np.floating)]
+  if not shared:
+    raise programs.UserError(
+        'export: no output has numbers, so that nothing can be compared.'
+    )
+  size = len(reference[shared[0]])
+  differences = [np.zeros([1])]
+  differs = np.zeros([size], bool)
+  for name in shared:
+    one, other = reference[name], candidate[name]
+    if one.shape != other.shape:
+      raise programs.Failure(
+          f'{name} is {list(other.shape)}, and {list(one.shape)} of the model.'
+      )
+    if name in floats:
+      scale = max(1.0, float(np.max(np.abs(one), initial=0)))
+      apart = np.abs(one.astype(np.float64) - other.astype(np.float64))
+      differences.append(np.ravel(apart / scale))
+    else:
+      differs |= (one != other).reshape([size, -1]).any(axis=1)
+  if not floats:  # Whole numbers are the same, or not.
+    differences.append(differs.astype(np.float64))
+  apart = np.concatenate(differences[1:])
+  return {
+      'num_examples': size,
+      'max_difference': float(apart.max()),
+      'mean_difference': float(apart.mean()),
+      'num_disagreements': int(differs.sum()),
+  }

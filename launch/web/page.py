@@ -1,0 +1,111 @@
+"""Writes the page: the model, the runtime, and examples to compare."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from core import export as export_lib
+
+from . import browser, runtime
+
+NUM_EXAMPLES = 20
+CONTENTS = frozenset({'index.html', 'runtime.js', 'model.js', 'examples.js'})
+_MODEL = "const MODEL = '"
+
+
+def write(
+    directory: str,
+    model: bytes,
+    runtime_files: Mapping[str, bytes],
+    examples: Mapping[str, Any],
+) -> None:
+  """Writes the page.
+
+  Args:
+    directory: A folder that does not exist yet.
+    model: An ONNX file.
+    runtime_files: What `runtime.files` returned.
+    examples: What `examples_of` returned.
+  """
+  os.makedirs(directory)
+  script, wasm = (_base64(runtime_files[name]) for name in runtime.FILES)
+  in_script = json.dumps({'script': script, 'wasm': wasm})
+  page = pathlib.Path(__file__).with_name('page.html').read_text()
+  for name, text in {
+      'index.html': page,
+      'runtime.js': f'const RUNTIME = {in_script};\n',
+      'model.js': f"{_MODEL}{_base64(model)}';\n",
+      'examples.js': f'const EXAMPLES = {json.dumps(examples)};\n',
+  }.items():
+    (pathlib.Path(directory) / name).write_text(text)
+
+
+def examples_of(
+    title: str,
+    inputs: Mapping[str, np.ndarray],
+    outputs: Mapping[str, np.ndarray],
+    classes: Sequence[str],
+    limit: float,
+) -> dict[str, Any]:
+  """Returns what the page is told of examples.
+
+  Args:
+    title: The title of the page.
+    inputs: ``[num_examples, ...]`` by name; the first of them are taken.
+    outputs: What the model gave for them in Python.
+    classes: The names of classes; none if there are none.
+    limit: How large a difference is rounding.
+
+  Returns:
+    What JSON has.
+  """
+  images = [
+      name
+      for name, array in inputs.items()
+      if export_lib.is_picture(array.shape[1:], array.dtype)
+  ]
+  some = {name: array[:NUM_EXAMPLES] for name, array in inputs.items()}
+  size = len(next(iter(some.values())))
+  return {
+      'title': title,
+      'classes': list(classes),
+      'image': images[0] if images and len(inputs) == 1 else None,
+      'size': size,
+      'indices': list(range(size)),
+      'limit': limit,
+      'inputs': browser.encoded(some),
+      'outputs': browser.encoded(
+          {name: array[:NUM_EXAMPLES] for name, array in outputs.items()}
+      ),
+  }
+
+
+def model_of(directory: str) -> bytes:
+  """Reads the ONNX file out of a page."""
+  text = (pathlib.Path(directory) / 'model.js').read_text()
+  return base64.b64decode(text.removeprefix(_MODEL).rstrip("';\n"))
+
+
+def function(directory: str) -> export_lib.FunctionRunner:
+  """Loads a page's model: in a browser, else with onnxruntime in Python.
+
+  Args:
+    directory: The folder of the page.
+
+  Returns:
+    A `browser.Page`, or what `core.export.onnx_function` returns.
+  """
+  if browser.installed():
+    return browser.Page(directory)
+  return export_lib.onnx_function(model_of(directory))
+
+
+def _base64(contents: bytes) -> str:
+  return base64.b64encode(contents).decode()

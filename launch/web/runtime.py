@@ -1,0 +1,125 @@
+"""onnxruntime's build for browsers: of its npm package, kept in a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Mapping
+
+from core import scratch
+
+from .. import compilation_cache, programs, whole_files
+
+PACKAGE = 'onnxruntime-web'
+VERSION = '1.30.0'
+# The files that the page takes, and what they are hashed to.
+FILES = {
+    'ort.wasm.bundle.min.mjs': (
+        '11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90'
+    ),
+    'ort-wasm-simd-threaded.wasm': (
+        '3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2'
+    ),
+}
+_TIMEOUT_S = 300
+
+
+def default_folder() -> pathlib.Path:
+  """Returns where the files are kept: in the user's cache folder."""
+  caches = pathlib.Path(compilation_cache.default_folder()).parent
+  return caches / f'{PACKAGE}-{VERSION}'
+
+
+def files(directory: str | None = None) -> Mapping[str, bytes]:
+  """Reads the files, and gets them by npm if they are not there yet.
+
+  Args:
+    directory: A folder with the files, of whatever version the user trusts;
+      None for those in the cache, which have the hashes of above.
+
+  Returns:
+    The contents by name.
+
+  Raises:
+    UserError: If they cannot be had.
+  """
+  folder = pathlib.Path(directory) if directory else default_folder()
+  found = _read(folder)
+  if directory:
+    if missing := sorted(set(FILES) - set(found)):
+      raise programs.UserError(
+          f'--web_runtime_dir={directory}: there is no {missing[0]}; name '
+          f'the folder `dist` of the npm package {PACKAGE}.'
+      )
+    return found
+  if not _are_right(found):
+    _get(folder)
+    found = _read(folder)
+  return found
+
+
+def _read(folder: pathlib.Path) -> dict[str, bytes]:
+  paths = [folder / name for name in FILES]
+  return {path.name: path.read_bytes() for path in paths if path.is_file()}
+
+
+def _are_right(found: Mapping[str, bytes]) -> bool:
+  hashed = {n: hashlib.sha256(each).hexdigest() for n, each in found.items()}
+  return hashed == FILES
+
+
+def _get(folder: pathlib.Path) -> None:
+  """Puts the files of the package into a folder.
+
+  Raises:
+    UserError: If there is no npm, or it cannot get the package.
+  """
+  remedy = (
+      '--web_runtime_dir=DIR takes the folder `dist` of the package '
+      f'{PACKAGE} {VERSION} instead.'
+  )
+  if (npm := shutil.which('npm')) is None:
+    raise programs.UserError(
+        f'--formats=web: npm, which brings {PACKAGE}, is not installed; '
+        f'{remedy}'
+    )
+  with scratch.folder('quatrain-web-') as made:
+    try:
+      subprocess.run(
+          [npm, 'pack', '--silent', f'{PACKAGE}@{VERSION}'],
+          cwd=made, check=True, capture_output=True, timeout=_TIMEOUT_S,
+          text=True,
+      )
+      [archive] = made.glob('*.tgz')
+      found = _unpacked(archive)
+    except (subprocess.SubprocessError, OSError, ValueError, KeyError,
+            tarfile.TarError) as error:
+      said = (getattr(error, 'stderr', None) or str(error)).strip()
+      raise programs.UserError(
+          f'--formats=web: npm cannot get {PACKAGE} '
+          f'({said.splitlines()[0] if said else type(error).__name__}); '
+          f'{remedy}'
+      ) from None
+  if not _are_right(found):
+    raise programs.UserError(
+        f'--formats=web: the {PACKAGE} {VERSION} that npm brought is another '
+        f'one than this program knows; {remedy}'
+    )
+  os.makedirs(folder, exist_ok=True)
+  for name, contents in found.items():
+    with whole_files.replacing(folder / name) as temporary:
+      temporary.write_bytes(contents)
+
+
+def _unpacked(archive: pathlib.Path) -> dict[str, bytes]:
+  with tarfile.open(archive) as packed:
+    found = {}
+    for name in FILES:
+      file = packed.extractfile(f'package/dist/{name}')
+      assert file is not None
+      found[name] = file.read()
+    return found

@@ -1,0 +1,61 @@
+"""Exports every model of the registry in every format, and compares them.
+
+  python -m tests.exports --write_docs
+
+Each model is trained for some steps on data that it learns, and exported by
+`launch.export` in one format after another. The exit code is 1 if one of them
+is not the model. A page is only compared in a browser where there is one.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+
+from absl import app, flags
+
+from tests.exports import cases, measuring, table
+
+_MODELS = flags.DEFINE_list(
+    'models', list(cases.CASES), f'Of {", ".join(cases.CASES)}.')
+_FORMATS = flags.DEFINE_list(
+    'formats', list(measuring.FORMATS), f'Of {", ".join(measuring.FORMATS)}.')
+_NUM_STEPS = flags.DEFINE_integer(
+    'num_steps', 300, 'How many steps each is trained.', lower_bound=1)
+_WRITE_DOCS = flags.DEFINE_bool(
+    'write_docs', False, 'Writes the table into docs/export_formats.md.')
+
+
+def main(argv: list[str]) -> int:
+  """Runs the program; returns 1 if an export is not the model."""
+  unknown = [
+      *argv[1:], *sorted({*_MODELS.value} - {*cases.CASES}),
+      *sorted({*_FORMATS.value} - {*measuring.FORMATS}),
+  ]
+  is_all = {*_MODELS.value} == {*cases.CASES} and (
+      {*_FORMATS.value} == {*measuring.FORMATS}
+  )
+  if unknown or (_WRITE_DOCS.value and not is_all):
+    print(
+        f'tests.exports: unknown: {unknown}; --write_docs writes of all models '
+        'and formats.', file=sys.stderr,
+    )
+    return 2
+  rows = []
+  for name in _MODELS.value:
+    with tempfile.TemporaryDirectory(prefix='exports-') as folder:
+      rows.append(measuring.measure(
+          cases.CASES[name], folder, _FORMATS.value, _NUM_STEPS.value
+      ))
+    print(table.line(rows[-1]), flush=True)
+  if is_all:
+    print(table.text(rows, _NUM_STEPS.value))
+  if _WRITE_DOCS.value:
+    table.write(rows, _NUM_STEPS.value)
+  return int(not all(
+      found.code == 0 for row in rows for found in row.found.values()
+  ))
+
+
+if __name__ == '__main__':
+  app.run(main)
