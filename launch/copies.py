@@ -9,11 +9,11 @@ import numpy as np
 
 from pipelines import spec as spec_lib
 
-from . import pages, samples
+from . import samples
+from .reporting import page, pictures
 
 _MOST_SHOWN = 20
 _MOST_PLACES = 8
-_IMAGE_WIDTH = 48
 
 Group = list[tuple[str, int]]
 """The split and the index of each example with the same inputs."""
@@ -57,7 +57,7 @@ def show(
     arrays: Mapping[str, samples.Arrays],
     groups: Sequence[Group],
     left_out: Sequence[str],
-) -> list[pages.Markup]:
+) -> str:
   """Lists them on a page, with their labels.
 
   Args:
@@ -67,23 +67,21 @@ def show(
     left_out: The splits that are not looked at.
 
   Returns:
-    What goes onto the page.
+    HTML.
   """
-  blocks = []
+  found = ''
   if arrays:
     more = len(groups) - _MOST_SHOWN
     rest = f'; {more:,} are not listed' if more > 0 else ''
     text = describe(groups)
-    blocks.append(pages.paragraph(f'{text[0].upper()}{text[1:]}{rest}.'))
+    found += page.paragraphs(f'{text[0].upper()}{text[1:]}{rest}.')
   if left_out:
-    blocks.append(
-        pages.paragraph(
-            f'{", ".join(left_out)}: not looked for, since not all of it is in '
-            'memory.', 'note'
-        )
+    found += page.hint(
+        f'{", ".join(left_out)}: not looked for, since not all of it is in '
+        'memory.'
     )
   if not groups:
-    return blocks
+    return found
   images = list(spec.of_kind(spec_lib.IMAGE))[:1]
   rows = []
   for group in groups[:_MOST_SHOWN]:
@@ -92,14 +90,16 @@ def show(
     if len(group) > _MOST_PLACES:
       first = ', '.join(f'{s} {i}' for s, i in group[:_MOST_PLACES])
       where = f'{first} and {len(group) - _MOST_PLACES} more'
-    pictures = [
-        pages.image(samples.pixels(arrays[split][name][index]), _IMAGE_WIDTH)
+    shown = [
+        page.Markup(
+            '<img class="small" alt="" src="'
+            f'{pictures.uri(samples.pixels(arrays[split][name][index]))}">'
+        )
         for name in images
     ]
-    rows.append([where, *pictures, _labels(spec, arrays, group)])
+    rows.append([where, *shown, _labels(spec, arrays, group)])
   headers = ['where', *('image' for _ in images), 'label']
-  blocks.append(pages.table(headers, rows))
-  return blocks
+  return found + page.table(headers, rows)
 
 
 def _is_across(group: Group) -> bool:

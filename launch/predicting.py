@@ -96,11 +96,13 @@ def decoded(feature: spec_lib.Feature, values: np.ndarray) -> np.ndarray:
     values: ``[num_examples, ...]``.
 
   Returns:
-    The names of classes, with commas between several; other values as they are.
+    The names of classes, with commas between several, empty of one that is
+    none, such as -1; other values as they are.
   """
   names = np.asarray(feature.class_names, object)
   if feature.kind == spec_lib.CLASS and len(names):
-    return names[values]
+    known = (values >= 0) & (values < len(names))
+    return np.where(known, names[np.where(known, values, 0)], '')
   if feature.kind == spec_lib.CLASSES and len(names):
     return np.asarray([','.join(names[row > 0]) for row in values], object)
   return values

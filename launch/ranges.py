@@ -9,15 +9,15 @@ import numpy as np
 
 from pipelines import spec as spec_lib
 
-from . import pages, samples
+from . import samples
+from .reporting import page
 
-_MOST_ROWS = 200
 _BLOCK = 4_096
 
 
 def show(
     spec: spec_lib.Spec, arrays: Mapping[str, samples.Arrays]
-) -> list[pages.Markup]:
+) -> str:
   """Sums up numbers, categories and lengths of texts on a page.
 
   Args:
@@ -25,7 +25,7 @@ def show(
     arrays: What is looked at of each split.
 
   Returns:
-    What goes onto the page: a row for each column of each split.
+    HTML, a row for each column of each split.
   """
   rows: list[list[Any]] = []
   for name, feature in spec.items():
@@ -38,15 +38,15 @@ def show(
   order = list(dict.fromkeys(row[0] for row in rows))
   rows.sort(key=lambda row: order.index(row[0]))
   if not rows:
-    return []
+    return ''
   headers = [
       'feature', 'split', 'minimum', 'mean', 'maximum', 'deviation', 'missing',
       'values',
   ]
-  rows = [headers, *rows[:_MOST_ROWS]]
+  rows = [headers, *rows]
   filled = [i for i in range(len(headers)) if any(row[i] for row in rows[1:])]
   head, *body = [[row[index] for index in filled] for row in rows]
-  return [pages.table(head, body)]
+  return page.table(head, body)
 
 
 def _summary(feature: spec_lib.Feature, values: np.ndarray) -> list[str]:

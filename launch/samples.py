@@ -1,4 +1,4 @@
-"""Examples of a data set as blocks of a page: images, rows, texts."""
+"""Examples of a data set as a page shows them."""
 
 from __future__ import annotations
 
@@ -8,26 +8,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pipelines import spec as spec_lib
+from pipelines import texts
 
-from . import pages
+from .reporting import pictures
 
-_WIDTH = 112
-# What a cell has room for.
 _MOST_NUMBERS = 8
-_MOST_TOKENS = 60
-# Of masks, one a class; the first class, often the background, is left clear.
-_COLORS = np.array([
-    [230, 25, 75], [60, 180, 75], [0, 130, 200], [255, 225, 25],
-    [145, 30, 180], [245, 130, 48], [70, 240, 240], [240, 50, 230],
-    [170, 110, 40],
-], np.float32)
 Arrays = Mapping[str, np.ndarray]
 
 
-def blocks(
+def show(
     spec: spec_lib.Spec, raw: Arrays, augmented: Sequence[Arrays] = ()
-) -> list[pages.Markup]:
-  """Shows examples.
+) -> str:
+  """Shows examples, each as it is and then augmented.
 
   Args:
     spec: Their features.
@@ -35,30 +27,27 @@ def blocks(
     augmented: The same, each augmented in another way.
 
   Returns:
-    What goes onto a page: a figure for each example if there are images, else
-    a table with a row for each.
+    HTML.
   """
-  images = spec.of_kind(spec_lib.IMAGE)
-  count = len(raw['index'])
-  if images:
-    return [
-        _figure(spec, list(images), row, raw, augmented) for row in range(count)
-    ]
-  tables = [_table(spec, raw)]
-  for each in augmented[:1]:
-    tables += [pages.paragraph('Augmented:'), _table(spec, each)]
-  return tables
+  features, targets = dict(spec), list(spec.targets)
+  columns = {name: _seen(feature, raw[name]) for name, feature in spec.items()}
+  for form, arrays in enumerate(augmented, 1):
+    for name, feature in spec.items():
+      seen = _seen(feature, arrays[name])
+      if not np.array_equal(seen, columns[name]):
+        columns[f'{name} augmented {form}'] = seen
+        features[f'{name} augmented {form}'] = feature
+        if name in targets:
+          targets.append(f'{name} augmented {form}')
+  examples = [
+      {'index': index, **{name: each[row] for name, each in columns.items()}}
+      for row, index in enumerate(raw['index'])
+  ]
+  return pictures.shown(examples, spec_lib.Spec(features, tuple(targets)), ())
 
 
-def _table(spec: spec_lib.Spec, arrays: Arrays) -> pages.Markup:
-  """Shows a row for each example; columns of the data are columns here."""
-  headers = ['index']
-  columns = [[str(int(index)) for index in arrays['index']]]
-  for name, feature in spec.items():
-    for header, part, values in split(name, feature, arrays[name]):
-      headers.append(header)
-      columns.append([value(part, each) for each in values])
-  return pages.table(headers, zip(*columns, strict=True))
+def _seen(feature: spec_lib.Feature, values: np.ndarray) -> np.ndarray:
+  return pixels(values) if feature.kind == spec_lib.IMAGE else values
 
 
 def split(
@@ -93,59 +82,12 @@ def split(
   ]
 
 
-def _figure(
-    spec: spec_lib.Spec,
-    names: list[str],
-    row: int,
-    raw: Arrays,
-    augmented: Sequence[Arrays],
-) -> pages.Markup:
-  """Shows one example with images, each raw, with its masks, and augmented."""
-  masks = [n for n, f in spec.items() if f.kind == spec_lib.MASK]
-  shown = []
-  for arrays in (raw, *augmented):
-    for name in names:
-      picture = pixels(arrays[name][row])
-      shown.append(pages.image(picture, _WIDTH))
-      shown += [
-          pages.image(overlaid(picture, arrays[mask][row]), _WIDTH)
-          for mask in masks
-          if arrays[mask].shape[1:3] == arrays[name].shape[1:3]
-      ]
-  rest = [n for n in spec if n not in (*names, *masks)]
-  said = [str(int(raw['index'][row]))]
-  for name in rest:
-    before = '' if name == spec_lib.LABEL else f'{name}: '
-    said.append(before + pages.escape(value(spec[name], raw[name][row])))
-  return pages.Markup(
-      f'<figure>{"".join(shown)}<figcaption>{" · ".join(said)}</figcaption>'
-      '</figure>'
-  )
-
-
 def pixels(array: np.ndarray) -> np.ndarray:
-  """Returns an image as uint8 ``[H, W]`` or ``[H, W, 3]``, to be seen."""
+  """Returns images as uint8 ``[..., H, W, 1]`` or ``[..., H, W, 3]``."""
   if array.dtype != np.uint8:  # Of an augmentation: up to 1, or up to 255.
     scale = 255 if array.max() <= 1 else 1
     array = np.clip(array.astype(np.float32) * scale, 0, 255).astype(np.uint8)
-  return array[..., :3] if array.shape[-1] >= 3 else array[..., 0]
-
-
-def overlaid(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
-  """Paints the classes of a mask over an image without its own colors."""
-  gray = picture if picture.ndim == 2 else picture.mean(axis=-1)
-  colors = _COLORS[(mask.astype(np.int64) - 1) % len(_COLORS)]
-  painted = np.where((mask > 0)[..., None], colors, gray[..., None])
-  return (0.4 * gray[..., None] + 0.6 * painted).astype(np.uint8)
-
-
-def legend(feature: spec_lib.Feature) -> pages.Markup:
-  """Names the colors of a mask."""
-  return pages.Markup(' '.join(
-      f'<span style="color: rgb{tuple(map(int, color))}">■</span> '
-      f'{pages.escape(name)}'
-      for name, color in zip(feature.class_names[1:], _COLORS, strict=False)
-  ))
+  return array[..., :3] if array.shape[-1] >= 3 else array[..., :1]
 
 
 def value(feature: spec_lib.Feature, array: np.ndarray) -> str:
@@ -159,7 +101,8 @@ def value(feature: spec_lib.Feature, array: np.ndarray) -> str:
     found = [names[index] for index in np.flatnonzero(array)]
     return ', '.join(found) or 'none'
   if feature.kind == spec_lib.TEXT:
-    return _text(feature, array)
+    [words] = feature.vocabularies
+    return texts.decode(array.tolist(), words, feature.tokenizer)
   if feature.kind == spec_lib.CATEGORIES:
     found = [
         words[index] if 0 <= index < len(words) else '?'
@@ -175,25 +118,3 @@ def value(feature: spec_lib.Feature, array: np.ndarray) -> str:
   ]
   more = len(numbers) - len(shown)
   return ', '.join(shown) + (f', {more} more' if more else '')
-
-
-def _text(feature: spec_lib.Feature, array: np.ndarray) -> pages.Markup:
-  """Returns a text as far as its tokens keep it, and the tokens below it."""
-  [words] = feature.vocabularies
-  ids = [index for index in array.tolist() if index]
-  tokens = [words[i] if 0 <= i < len(words) else '?' for i in ids]
-  if feature.tokenizer == 'bytes':
-    numbers = [index - 2 for index in ids if index >= 2]
-    text = bytes(numbers).decode('utf-8', 'replace')
-  else:
-    text = (' ' if feature.tokenizer == 'words' else '').join(
-        token for token in tokens
-        if feature.tokenizer != 'trigrams' or len(token) == 1
-    )
-  cut = f' ... ({len(tokens)} tokens)' if len(tokens) > _MOST_TOKENS else ''
-  marked = ''.join(
-      f'<span class="token" title="{index}">{pages.escape(token)}</span>'
-      for token, index in list(zip(tokens, ids, strict=True))[:_MOST_TOKENS]
-  )
-  shown = text if len(text) < 400 else f'{text[:400]}...'
-  return pages.Markup(f'{pages.escape(shown)}<br>{marked}{cut}')

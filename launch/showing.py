@@ -13,15 +13,15 @@ from core import augmentation
 from pipelines import spec as spec_lib
 from pipelines import splits, streams
 
-from . import augmenting, copies, pages, preparing, ranges, samples
+from . import augmenting, copies, preparing, ranges, samples
 from . import config as config_lib
+from .reporting import page
 
 # How many examples of a split are shown, in how many forms if augmented.
 _SHOWN = 24
 _FORMS = 2
 # How many examples of a split that is not in memory are looked at.
 _SAMPLE = 2_000
-_MOST_ROWS = 200
 _MOST_LISTED = 20
 _BLOCK = 1_024
 
@@ -64,39 +64,34 @@ def of(config: config_lib.Config) -> tuple[str, str]:
   whole = {name: each.arrays for name, each in seen.items() if each.is_all}
   sampled = [name for name in seen if name not in whole]
   groups = copies.find(spec, whole)
-  sections: dict[str, list[pages.Markup]] = {
-      'Splits': [_splits(seen, dataset.notes)],
-      'Features': [_features(spec)],
+  sections = {
+      'Splits': _splits(seen, dataset.notes),
+      'Features': _features(spec),
       'Values': ranges.show(spec, arrays),
       'Classes': _classes(spec, seen),
       'Missing': _missing(spec, seen),
       'Copies': copies.show(spec, whole, groups, sampled),
   }
   if data.mean:
-    sections['Features'].append(pages.paragraph(
+    sections['Features'] += page.hint(
         f'Pixels in [0, 1] are normalized by the mean {data.mean} and the '
-        f'deviation {data.std}; below they are shown without.', 'note'))
-  masks = [each for each in spec.values() if each.kind == spec_lib.MASK]
+        f'deviation {data.std}; below they are shown without.'
+    )
   for name in seen:
     data_of = dataset.split(name)
     raw = _sample(data_of, config.seed, min(_SHOWN, data_of.num_examples))
     forms = []
     if augment and name == 'train':
       forms = [_augmented(augment, raw, form) for form in range(_FORMS)]
-    found = samples.blocks(spec, raw, forms)
     note = f'{len(raw["index"])} at random, by their index'
     if forms:
       note += ': as they are, then augmented as in training'
-    sections[f'Examples of {name}'] = [
-        pages.paragraph(f'{note}.', 'note'),
-        *(pages.paragraph(samples.legend(mask)) for mask in masks),
-        *found,
-    ]
+    sections[f'Examples of {name}'] = (
+        page.hint(f'{note}.') + samples.show(spec, raw, forms)
+    )
   counts = ', '.join(f'{each.num_examples:,} {n}' for n, each in seen.items())
   return (
-      pages.page(f'{dataset.name} {dataset.version}'.strip(), {
-          heading: blocks for heading, blocks in sections.items() if blocks
-      }),
+      page.whole(f'{dataset.name} {dataset.version}'.strip(), sections),
       f'{counts}; {copies.describe(groups) if whole else "a sample"}',
   )
 
@@ -148,21 +143,20 @@ def _read(data: splits.Split, seed: int) -> _Seen:
   return _Seen(count, arrays, count <= _SAMPLE)
 
 
-def _splits(seen: Mapping[str, _Seen], notes: Iterable[str]) -> pages.Markup:
-  table = pages.table(
+def _splits(seen: Mapping[str, _Seen], notes: Iterable[str]) -> str:
+  table = page.table(
       ['split', 'examples', 'looked at'],
       [
-          [name, f'{each.num_examples:,}',
+          [name, each.num_examples,
            'all' if each.is_all else f'{_SAMPLE:,} at random']
           for name, each in seen.items()
       ],
   )
-  lines = ''.join(pages.paragraph(note, 'note') for note in notes)
-  return pages.Markup(table + lines)
+  return table + ''.join(map(page.hint, notes))
 
 
-def _features(spec: spec_lib.Spec) -> pages.Markup:
-  return pages.table(
+def _features(spec: spec_lib.Spec) -> str:
+  return page.table(
       ['feature', 'kind', 'shape', 'dtype', 'role', 'classes or words'],
       [
           [
@@ -177,9 +171,9 @@ def _features(spec: spec_lib.Spec) -> pages.Markup:
 
 def _classes(
     spec: spec_lib.Spec, seen: Mapping[str, _Seen]
-) -> list[pages.Markup]:
+) -> str:
   """Counts the examples, or pixels, of each class."""
-  blocks = []
+  found = ''
   for name, feature in spec.items():
     if not feature.num_classes:
       continue
@@ -191,18 +185,18 @@ def _classes(
     rows = [
         [
             class_name,
-            *(f'{int(each[index]):,}' for each in counts.values()),
-            pages.Markup(
+            *(int(each[index]) for each in counts.values()),
+            page.Markup(
                 '<span class="bar" style="width: '
                 f'{150 * int(next(iter(counts.values()))[index]) // most}px">'
                 '</span>'
             ),
         ]
-        for index, class_name in enumerate(feature.class_names[:_MOST_ROWS])
+        for index, class_name in enumerate(feature.class_names)
     ]
     what = 'pixels of ' if feature.kind == spec_lib.MASK else ''
-    blocks.append(pages.table([f'{what}{name}', *counts, 'train'], rows))
-  return blocks
+    found += page.table([f'{what}{name}', *counts, 'train'], rows)
+  return found
 
 
 def _count(feature: spec_lib.Feature, values: np.ndarray) -> np.ndarray:
@@ -221,7 +215,7 @@ def _count(feature: spec_lib.Feature, values: np.ndarray) -> np.ndarray:
 
 def _missing(
     spec: spec_lib.Spec, seen: Mapping[str, _Seen]
-) -> list[pages.Markup]:
+) -> str:
   """Names the examples whose target says nothing."""
   rows = []
   for name in spec.targets:
@@ -242,12 +236,12 @@ def _missing(
       if lacks.any():
         what = 'no class' if feature.kind == spec_lib.CLASSES else 'no label'
         rows.append([
-            f'{name}: {what}', split, f'{lacks.sum():,}', _listed(each, lacks)
+            f'{name}: {what}', split, int(lacks.sum()), _listed(each, lacks)
         ])
   if not rows:
     text = 'Every example that was looked at has its label.'
-    return [pages.paragraph(text, 'note')]
-  return [pages.table(['target', 'split', 'examples', 'index'], rows)]
+    return page.hint(text)
+  return page.table(['target', 'split', 'examples', 'index'], rows)
 
 
 def _listed(seen: _Seen, chosen: np.ndarray) -> str:

@@ -195,7 +195,7 @@ def _run(
     hooks: Sequence[Any],
 ) -> int:
   """Trains, and writes what it came to; returns the exit code."""
-  from .sweeps import page, ranking, training
+  from .sweeps import ranking, summary, training
 
   def command(values: space_lib.Values, path: pathlib.Path) -> list[str]:
     pruned = []
@@ -231,7 +231,7 @@ def _run(
     )
   chosen = space_lib.flags_of(best.values)
   again = [*given, *chosen]
-  print(page.write(folder, rows, space, f'python -m {_MODULE}', again))
+  print(summary.write(folder, rows, space, f'python -m {_MODULE}', again))
   print(f'best: trial {best.number}, {shlex.join(chosen)}; '
         f'{folder}/report.html')
   return 0

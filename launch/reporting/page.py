@@ -65,11 +65,17 @@ pre { overflow-x: auto; background: var(--soft); padding: .6rem;
 .swatch { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 0;
   border: 1px solid var(--line); }
 .swatches span { margin-right: 1em; white-space: nowrap; }
+.bar { display: inline-block; height: .7em; background: #4c8bc9; }
+img.small { height: 48px; image-rendering: pixelated; margin-right: 3px; }
 </style>
 <h1>$title</h1>
 $body
 </html>
 """)
+
+
+class Markup(str):
+  """Text that is HTML already."""
 
 
 def whole(title: str, sections: Mapping[str, str]) -> str:
@@ -95,8 +101,8 @@ def whole(title: str, sections: Mapping[str, str]) -> str:
 
 
 def escape(value: Any) -> str:
-  """Returns text as HTML has it."""
-  return html.escape(str(value))
+  """Returns text as HTML has it; markup stays as it is."""
+  return value if isinstance(value, Markup) else html.escape(str(value))
 
 
 def cut(text: str, most: int = MAX_LETTERS) -> str:
@@ -117,6 +123,8 @@ def number(value: Any) -> str:
   """Returns a cell's value as people read it."""
   if value is None:
     return '-'
+  if isinstance(value, Markup):
+    return value
   if isinstance(value, bool) or not isinstance(value, int | float):
     return cut(str(value))
   if isinstance(value, int):

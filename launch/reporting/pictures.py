@@ -69,7 +69,7 @@ def _parts(
     if pixels is None:
       lines += _lines(name, value, feature, name in spec.inputs)
     else:
-      figures[name] = page.data_uri('x.png', _png(pixels))
+      figures[name] = uri(pixels)
   return figures, lines
 
 
@@ -141,10 +141,15 @@ def _pixels(
   return (scaled * 255).astype(np.uint8)
 
 
-def _png(pixels: np.ndarray) -> bytes:
-  """Encodes a picture, of a large one every so many pixels."""
+def uri(pixels: np.ndarray) -> str:
+  """Returns a picture, uint8 ``[H, W, C]``, as what a page can hold.
+
+  Of a large one it takes every so many pixels.
+  """
   step = -(-max(pixels.shape[:2]) // _MAX_PIXELS)
-  return tf.io.encode_png(pixels[::step, ::step]).numpy()
+  return page.data_uri(
+      'x.png', tf.io.encode_png(pixels[::step, ::step]).numpy()
+  )
 
 
 def _colors(number: int) -> np.ndarray:
@@ -200,7 +205,8 @@ def _columns(
   """Yields a few of several values, by the names of their columns."""
   some = values[:_MAX_NUMBERS]
   more = ', …' * (len(values) > len(some))
-  if len(columns) >= len(values) > 1:
+  # One number to predict is called by its feature.
+  if len(columns) >= len(values) > bool(prefix):
     for column, value in zip(columns, some, strict=False):
       yield f'{prefix}{column}', value
     if more:

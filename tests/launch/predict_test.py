@@ -236,6 +236,11 @@ class MasksTest(absltest.TestCase):
         predicting.decoded(several, np.array([[1, 0, 1], [0, 0, 0]])).tolist(),
         ['a,c', ''],
     )
+    one = spec_lib.Feature('class', (), 'int64', ('a', 'b'))
+    self.assertEqual(
+        predicting.decoded(one, np.array([1, -1, 0, 2])).tolist(),
+        ['b', '', 'a', ''],
+    )
 
 
 if __name__ == '__main__':

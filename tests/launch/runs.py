@@ -219,6 +219,7 @@ def _called(
     for name, flag in own.items():
       delattr(flags.FLAGS, name)
       flag.unparse()
+    programs._dropped.clear()  # What only a program's own start says.
 
 
 @functools.cache

@@ -80,7 +80,7 @@ class PartsTest(parameterized.TestCase):
     self.assertEqual(
         found.text,
         'no yes image array label prediction index 7 tiny 1, 1, 1, 1 '
-        'words to be ? a 1.5 b 2 many ' + '0, ' * 12 + '\u2026 kind <house> '
+        'words to be ? a 1.5 b 2 many ' + '0, ' * 12 + '\u2026 k <house> '
         'which q',
     )
     sizes = [

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import html
 import io
 import pathlib
 import shlex
@@ -19,6 +17,7 @@ from matplotlib import figure
 
 from .. import json_files, significance, whole_files
 from ..hooks import monitor as monitor_lib
+from ..reporting import page
 from . import ranking
 from . import space as space_lib
 
@@ -235,33 +234,9 @@ def _page(
     command: str,
 ) -> str:
   """Makes a page that needs no other file."""
-  def line(values: Sequence[str], tag: str) -> str:
-    made = ''.join(f'<{tag}>{html.escape(each)}</{tag}>' for each in values)
-    return f'<tr>{made}</tr>'
-
-  body = '\n'.join(line(each, 'td') for each in cells)
-  return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<title>Sweep {html.escape(name)}</title>
-<style>
-body {{font: 15px/1.5 sans-serif; margin: 2em auto; max-width: 75em;
-  padding: 0 1em; color: #222}}
-table {{border-collapse: collapse; font-size: 13px; display: block;
-  overflow-x: auto}}
-th, td {{text-align: left; padding: 3px 10px; border-bottom: 1px solid #ddd}}
-td:not(:last-child) {{white-space: nowrap}}
-tbody tr:first-child {{background: #eef6ee; font-weight: bold}}
-img {{max-width: 100%}}
-pre {{background: #f4f4f4; padding: 1em; white-space: pre-wrap}}
-</style></head><body>
-<h1>Sweep {html.escape(name)}</h1>
-<table><thead>{line(header, 'th')}</thead><tbody>
-{body}
-</tbody></table>
-<p>{html.escape(_CHOSEN)}</p>
-<img alt="Parallel coordinates of all trials" src="data:image/png;base64,{
-      base64.b64encode(picture).decode()}">
-<h2>The best trial again</h2>
-<pre>{html.escape(command)}</pre>
-</body></html>
-"""
+  table = page.table(header, cells, {0: set(range(len(header)))})
+  return page.whole(f'Sweep {name}', {
+      'Trials': table + page.paragraphs(_CHOSEN),
+      'All trials': page.plot('parallel_coordinates.png', picture),
+      'The best trial again': page.pre(command),
+  })
