@@ -35,10 +35,10 @@ def show(
     for name, feature in spec.items():
       seen = _seen(feature, arrays[name])
       if not np.array_equal(seen, columns[name]):
-        columns[f'{name} augmented {form}'] = seen
-        features[f'{name} augmented {form}'] = feature
+        columns[f'{name} {form + 1}'] = seen
+        features[f'{name} {form + 1}'] = feature
         if name in targets:
-          targets.append(f'{name} augmented {form}')
+          targets.append(f'{name} {form + 1}')
   examples = [
       {'index': index, **{name: each[row] for name, each in columns.items()}}
       for row, index in enumerate(raw['index'])
