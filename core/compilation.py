@@ -27,6 +27,9 @@ _LOOPS = ('While', 'StatelessWhile')
 _SLOW_ON_CPU = (
     *_CONVOLUTIONS, *_LOOPS, 'TensorList', 'BatchMatMul', 'Einsum'
 )
+# A recurrent layer that is unrolled in Python: it unpacks time steps, splits
+# gates and packs outputs. Each step is compiled on its own, for seconds.
+_UNROLLED = frozenset({'Unpack', 'Split', 'Pack'})
 
 
 class Extent(enum.IntEnum):
@@ -69,7 +72,8 @@ def is_slow_on_cpu(operations: Iterable[str]) -> bool:
   Returns:
     True for convolutions, time steps and batched products.
   """
-  return _has(operations, _SLOW_ON_CPU)
+  types = set(operations)
+  return _has(types, _SLOW_ON_CPU) or types >= _UNROLLED
 
 
 def choose_for(

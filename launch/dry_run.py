@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import resource
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -22,6 +20,7 @@ from pipelines import batches, datasets
 
 from . import (
   building,
+  environment,
   evaluation,
   finishing,
   interruption,
@@ -228,11 +227,9 @@ def _table(parts: list[Part], num_steps: int) -> str:
 
 def _memory() -> str:
   """Says what this process took at most, which the run will take too."""
-  unit = 1 if sys.platform == 'darwin' else 1024
-  peak = unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
   text = (
-      f'at most {peak / 1e9:.2f} of {model_size.machine_bytes() / 1e9:.1f} GB '
-      'of memory'
+      f'at most {environment.peak_memory() / 1e9:.2f} of '
+      f'{model_size.machine_bytes() / 1e9:.1f} GB of memory'
   )
   for device in tf.config.list_logical_devices('GPU'):
     peak = tf.config.experimental.get_memory_info(device.name)['peak']

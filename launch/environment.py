@@ -46,10 +46,7 @@ def machine() -> dict[str, Any]:
   """
   import tensorflow as tf
 
-  # In KiB on Linux, in bytes on macOS.
-  unit = 1 if platform.system() == 'Darwin' else 1024
-  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-  devices, memory = [_processor()], {'host': peak}
+  devices, memory = [_processor()], {'host': peak_memory()}
   for index, device in enumerate(tf.config.get_visible_devices('GPU')):
     name = f'GPU:{index}'
     with contextlib.suppress(Exception):  # No reason to lose a run.
@@ -62,6 +59,18 @@ def machine() -> dict[str, Any]:
       'cpus': len(affinity(0)) if affinity else os.cpu_count(),
       'peak_memory_bytes': memory,
   }
+
+
+def peak_memory() -> int:
+  """Returns the most bytes that this process had in memory."""
+  # On Linux ru_maxrss begins with what the parent process had.
+  with contextlib.suppress(OSError):
+    text = pathlib.Path('/proc/self/status').read_text()
+    if found := re.search(r'^VmHWM:\s*(\d+) kB$', text, re.MULTILINE):
+      return int(found[1]) * 1024
+  # In KiB, but on macOS in bytes.
+  unit = 1 if platform.system() == 'Darwin' else 1024
+  return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _processor() -> str:

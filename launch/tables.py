@@ -96,13 +96,13 @@ def layers(found: Mapping[str, costs.Layer]) -> str:
   table = tabulate.tabulate(
       [*rows, tabulate.SEPARATING_LINE, ['all', '', *_short(total)]],
       headers=['layer', 'variables', 'parameters', 'bytes', 'bytes out',
-               'FLOP forward', 'FLOP backward'],
+               'forward', 'backward'],
       disable_numparse=True,
       colalign=['left', 'left', *['right'] * 5],
   )
   return (
-      f'{table}\nbytes out and FLOP are of one example, FLOP those of products '
-      'and convolutions'
+      f'{table}\nbytes out are of one example; forward and backward are its '
+      'FLOP in products and convolutions'
   )
 
 

@@ -6,7 +6,6 @@ Each takes steps with a state of its own, which is dropped: nothing stays.
 from __future__ import annotations
 
 import dataclasses
-import resource
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ import tensorflow as tf
 
 from pipelines import batches, datasets
 
-from . import building, feeds, model_size, preparing, programs
+from . import building, environment, feeds, model_size, preparing, programs
 from . import config as config_lib
 from . import experiment as experiment_lib
 
@@ -294,4 +293,4 @@ def _memory() -> float:
   if gpus:
     info = tf.config.experimental.get_memory_info(gpus[0].name)
     return info['peak']
-  return 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  return environment.peak_memory()

@@ -169,7 +169,10 @@ class WheelTest(absltest.TestCase):
         for path in (_ROOT / 'launch' / 'recipes').iterdir()
     }
     self.assertNotEmpty(recipes)
-    scripts = {'quatrain/launch/cluster/slurm.sbatch'}
+    scripts = {
+        'quatrain/launch/cluster/slurm.sbatch',
+        'quatrain/launch/web/page.html',
+    }
     self.assertSameElements(
         self.names,
         expected | typed | recipes | scripts,
@@ -189,7 +192,11 @@ class WheelTest(absltest.TestCase):
     for extra, packages in about.EXTRAS.items():  # Programs say where it is.
       for package in packages:
         self.assertTrue(
-            any(package in part for parts in wanted[extra] for part in parts)
+            any(
+                package.replace('_', '-') in part
+                for parts in wanted[extra]
+                for part in parts
+            )
         )
       self.assertLen(wanted[extra], len(packages))
     self.assertEqual(

@@ -152,7 +152,6 @@ def run(
     test: absltest.TestCase,
     flags: list[str],
     *,
-    with_tflite: bool = True,
     killed_at: int = 10,
 ) -> Ran:
   """Trains, is killed and resumed, evaluates, predicts and exports.
@@ -160,7 +159,6 @@ def run(
   Args:
     test: The test.
     flags: The command line of `launch.train` besides --workdir.
-    with_tflite: Whether TF Lite holds the model.
     killed_at: The step at which a run gets SIGTERM.
 
   Returns:
@@ -199,7 +197,7 @@ def run(
   config = json.loads((whole / 'config.json').read_text())
   data = _arrays(config['config']['dataset'], flags)
   forms = _exported(killed / 'exports')
-  test.assertLen(forms, 2 if with_tflite else 1)
+  test.assertLen(forms, 2)
   for predict in forms:
     _assert_the_same(predict, data['test'], rows)
   return Ran(values, rows, runs.digest(whole), data)
