@@ -19,10 +19,7 @@ _OUTPUT = flag_types.DEFINE_path(
 
 def main() -> int:
   """Runs the program; returns its exit code."""
-  output = paths.local('output', _OUTPUT.value or 'show.html')
-  if output.suffix not in ('.html', '.htm'):
-    raise programs.UserError(f'--output={output}: expected an .html.')
-  paths.check_writable('output', output.parent)
+  output = paths.output(_OUTPUT.value or 'show.html', '.html', '.htm')
   config = config_lib.Config.from_flags()
   compilation_cache.prepare(config.global_batch_size, '')
   programs.import_tensorflow()

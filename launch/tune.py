@@ -41,10 +41,7 @@ def main() -> int:
         f'{" ".join(given) or "nothing"}; as in launch.tune {_SUBJECTS[0]}.'
     )
   [subject] = given
-  output = paths.local('output', _OUTPUT.value or f'tune_{subject}.png')
-  if output.suffix != '.png':
-    raise programs.UserError(f'--output={output}: expected a .png.')
-  paths.check_writable('output', output.parent)
+  output = paths.output(_OUTPUT.value or f'tune_{subject}.png', '.png')
   values = _VALUES.value
   if values is not None:
     _check(subject, values)
