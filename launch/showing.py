@@ -204,15 +204,14 @@ def _classes(spec: spec_lib.Spec, seen: Mapping[str, _Seen]) -> str:
         split: _count(feature, each.arrays[name])
         for split, each in seen.items()
     }
-    most = max(1, *(int(each.max()) for each in counts.values()))
+    most = max(1, int(counts['train'].max()))
     rows = [
         [
             class_name,
             *(int(each[index]) for each in counts.values()),
             page.Markup(
                 '<span class="bar" style="width: '
-                f'{150 * int(next(iter(counts.values()))[index]) // most}px">'
-                '</span>'
+                f'{150 * int(counts["train"][index]) // most}px"></span>'
             ),
         ]
         for index, class_name in enumerate(feature.class_names)
