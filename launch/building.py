@@ -212,7 +212,7 @@ def fresh(
     data: splits.Split,
     strategy: tf.distribute.Strategy,
 ) -> training.TrainState:
-  """Makes the state that a new run begins with.
+  """Makes the state of a new run.
 
   Args:
     experiment: The parts of the run.

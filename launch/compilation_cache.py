@@ -53,7 +53,7 @@ class CompilationCache:
 
     Args:
       folder: Where programs are kept; '' keeps none.
-      is_read_only: Whether to use what is there, and to add nothing.
+      is_read_only: Whether to use kept programs without adding any.
     """
     self._is_read_only = is_read_only
     stack = contextlib.ExitStack()
@@ -92,7 +92,7 @@ def prepare(
     batch_size: The number of examples in a step.
     folder: Where programs are kept; None is in the user's cache folder, ''
       keeps none.
-    is_read_only: Whether to use what is there, and to add nothing.
+    is_read_only: Whether to use kept programs without adding any.
 
   Returns:
     The cache.
@@ -105,7 +105,7 @@ def prepare(
 
 
 def _find_kept(folder: str) -> pathlib.Path | None:
-  """Returns the folder of programs, if it is there and can be trusted."""
+  """Returns the folder of programs; None without one that can be trusted."""
   try:
     kept = pathlib.Path(folder).expanduser().absolute() / _machine()
     return kept if all(map(_is_own, (kept.parent, kept))) else None

@@ -1,4 +1,4 @@
-"""Examples that a data set has more than once, perhaps in several splits."""
+"""Examples that a data set repeats, perhaps in several splits."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import numpy as np
 
 from pipelines import spec as spec_lib
 
-from . import samples
 from .reporting import page, pictures
 
 _MOST_SHOWN = 20
 _MOST_PLACES = 8
 
+Arrays = Mapping[str, np.ndarray]
 Group = list[tuple[str, int]]
 """The split and the index of each example with the same inputs."""
 
 
 def find(
-    spec: spec_lib.Spec, arrays: Mapping[str, samples.Arrays]
+    spec: spec_lib.Spec, arrays: Mapping[str, Arrays]
 ) -> list[Group]:
-  """Finds examples whose inputs are the same bytes, whatever their labels.
+  """Finds examples whose inputs are equal bytes, whatever their labels.
 
   Args:
     spec: The features.
     arrays: All examples of each split.
 
   Returns:
-    Groups of two or more; those that several splits have come first.
+    Groups of two or more; those of several splits come first.
   """
   groups: dict[bytes, Group] = {}
   for split, each in arrays.items():
@@ -44,7 +44,7 @@ def find(
 
 
 def describe(groups: Sequence[Group]) -> str:
-  """Says how many there are."""
+  """Returns how many groups there are, as text."""
   across = sum(map(_is_across, groups))
   return (
       f'inputs that occur more than once: {len(groups):,}, of which in several '
@@ -54,7 +54,7 @@ def describe(groups: Sequence[Group]) -> str:
 
 def show(
     spec: spec_lib.Spec,
-    arrays: Mapping[str, samples.Arrays],
+    arrays: Mapping[str, Arrays],
     groups: Sequence[Group],
     left_out: Sequence[str],
 ) -> str:
@@ -64,7 +64,7 @@ def show(
     spec: The features.
     arrays: All examples of each split.
     groups: What `find` returned.
-    left_out: The splits that are not looked at.
+    left_out: The splits that are not searched.
 
   Returns:
     HTML.
@@ -77,23 +77,21 @@ def show(
     found += page.paragraphs(f'{text[0].upper()}{text[1:]}{rest}.')
   if left_out:
     found += page.hint(
-        f'{", ".join(left_out)}: not looked for, since not all of it is in '
-        'memory.'
+        f'{", ".join(left_out)}: not searched, as not all of it is in memory.'
     )
   if not groups:
     return found
   images = list(spec.of_kind(spec_lib.IMAGE))[:1]
   rows = []
   for group in groups[:_MOST_SHOWN]:
-    split, index = group[0]
-    where = ', '.join(f'{split} {index}' for split, index in group)
+    where = ', '.join(f'{s} {i}' for s, i in group[:_MOST_PLACES])
     if len(group) > _MOST_PLACES:
-      first = ', '.join(f'{s} {i}' for s, i in group[:_MOST_PLACES])
-      where = f'{first} and {len(group) - _MOST_PLACES} more'
+      where += f' and {len(group) - _MOST_PLACES} more'
+    split, index = group[0]
     shown = [
         page.Markup(
             '<img class="small" alt="" src="'
-            f'{pictures.uri(samples.pixels(arrays[split][name][index]))}">'
+            f'{pictures.uri(pictures.pixels(arrays[split][name][index]))}">'
         )
         for name in images
     ]
@@ -107,9 +105,9 @@ def _is_across(group: Group) -> bool:
 
 
 def _labels(
-    spec: spec_lib.Spec, arrays: Mapping[str, samples.Arrays], group: Group
+    spec: spec_lib.Spec, arrays: Mapping[str, Arrays], group: Group
 ) -> str:
-  """Returns the labels that copies have, which may contradict each other."""
+  """Returns the labels of copies, which may contradict each other."""
   if spec_lib.LABEL not in spec:
     return ''
   target = spec[spec_lib.LABEL]
@@ -117,5 +115,5 @@ def _labels(
   if target.kind == spec_lib.MASK:
     are_equal = all(np.array_equal(labels[0], each) for each in labels[1:])
     return 'the same mask' if are_equal else 'different masks'
-  different = dict.fromkeys(samples.value(target, each) for each in labels)
-  return ' or '.join(different)
+  different = (pictures.text(each, target) or 'none' for each in labels)
+  return ' or '.join(dict.fromkeys(different))

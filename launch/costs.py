@@ -1,9 +1,9 @@
-"""What each layer of a model costs: operations forward and backward, bytes.
+"""The cost of each layer of a model: FLOP forward and backward, and bytes.
 
-Matrix products and convolutions are counted, nearly all that a network does:
-two operations for a multiplication with its addition. They are read off the
-traced forward pass. In the backward pass each operand that depends on a trained
-variable costs as much again.
+Only matrix products and convolutions are counted, which dominate; a
+multiplication and its addition are two FLOP. The counts are read off the traced
+forward pass: the body of a loop counts once. In the backward pass, each operand
+that depends on a trainable variable costs as much again.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ import tensorflow as tf
 
 from core import variables as variables_lib
 
-# Operations that no gradient goes through.
+# Operations that gradients do not pass through.
 _NO_GRADIENT = ('StopGradient', 'Shape', 'ArgMax')
 _CONVOLUTIONS = ('Conv2D', 'Conv3D', 'DepthwiseConv2dNative')
+_TRANSPOSED = ('Conv2DBackpropInput', 'Conv3DBackpropInputV2')
 _PRODUCTS = ('MatMul', 'BatchMatMul', 'BatchMatMulV2', 'BatchMatMulV3')
 
 
 @dataclasses.dataclass
 class Layer:
-  """What one layer costs for one example.
+  """The cost of one layer for one example.
 
   Attributes:
     kind: The name of its class.
-    forward: The operations of the forward pass.
-    backward: Those of the gradients.
-    output_bytes: What its calls return.
+    forward: FLOP of the forward pass.
+    backward: FLOP of the backward pass.
+    output_bytes: Bytes that its calls return.
     variables: Its own parameters, by the last part of their names.
   """
 
@@ -45,10 +46,14 @@ class Layer:
 
 
 class Calls:
-  """Notes which operations of a graph which module of a model makes."""
+  """Records which module of a model makes which operations of a graph."""
 
   def __init__(self, model: tf.Module):
-    """Names the modules by the paths of their attributes."""
+    """Names the modules by the paths of their attributes.
+
+    Args:
+      model: The model, with its variables.
+    """
     self._modules: dict[int, tuple[str, tf.Module]] = {}
     self._visit(model, ())
     self._operations: dict[int, list[tf.Operation]] = {}
@@ -68,8 +73,12 @@ class Calls:
         self._visit(child, (*path, name), (*around, id(value)))
 
   @contextlib.contextmanager
-  def noted(self) -> Iterator[None]:
-    """Notes calls in a block, in which the model is traced."""
+  def recorded(self) -> Iterator[None]:
+    """Records calls inside a block that traces the model.
+
+    Meanwhile the classes of its modules have another `__call__`; the traced
+    operations stay the same.
+    """
     with contextlib.ExitStack() as stack:
       for kind in {type(module) for _, module in self._modules.values()}:
         if any('__call__' in vars(base) for base in kind.__mro__):
@@ -77,14 +86,16 @@ class Calls:
       yield
 
   def _watch(self, kind: Any) -> Callable[[], None]:
-    """Watches the calls of a class; returns what ends that."""
-    f = kind.__call__  # The name under which Sonnet's wrappers have it.
+    """Wraps the calls of a class; returns a function that undoes it."""
+    # `f` as in Sonnet's wrappers: core.hidden_variables shows such names.
+    f = kind.__call__
 
     @functools.wraps(f)
     def call(module: Any, *args: Any, **kwargs: Any) -> Any:
       key = id(module)
       if key not in self._modules or self._called[-1:] == [key]:
-        return f(module, *args, **kwargs)  # Of another, or of a base class.
+        # A module of something else, or a call of the base class.
+        return f(module, *args, **kwargs)
       graph = tf.compat.v1.get_default_graph()
       start = len(graph.get_operations())
       self._called.append(key)
@@ -92,10 +103,10 @@ class Calls:
         result = f(module, *args, **kwargs)
       finally:
         self._called.pop()
-      self._note(key, graph, start, result)
+      self._record(key, graph, start, result)
       return result
 
-    before = vars(kind).get('__call__')  # Not always what `f` is.
+    before = vars(kind).get('__call__')  # A descriptor may return another `f`.
     kind.__call__ = call
 
     def restore() -> None:
@@ -106,8 +117,8 @@ class Calls:
 
     return restore
 
-  def _note(self, key: int, graph: Any, start: int, result: Any) -> None:
-    """Gives a module the operations that no call inside of it has."""
+  def _record(self, key: int, graph: Any, start: int, result: Any) -> None:
+    """Assigns a module the operations that no call inside its own has made."""
     mine = self._operations.setdefault(key, [])
     for operation in graph.get_operations()[start:]:
       name = id(graph), operation.name
@@ -125,16 +136,19 @@ class Calls:
       forward: tf.types.experimental.ConcreteFunction,
       parameters: Mapping[str, tf.Variable],
   ) -> dict[str, Layer]:
-    """Returns what each layer costs, by its path, in the order of calls.
+    """Returns the cost of each layer by path, in the order of calls.
 
     Args:
-      forward: What was traced, of one example.
+      forward: The traced forward pass of one example.
       parameters: The trainable variables of the model by name.
 
     Returns:
-      The layers that have parameters, or compute products.
+      The layers with parameters, products or convolutions.
     """
-    trained = _depending(forward)
+    graphs = {forward.graph}
+    for operations in self._operations.values():
+      graphs |= {operation.graph for operation in operations}
+    trained = set().union(*map(_depending, graphs))
     found: dict[str, Layer] = {}
     for key, operations in self._operations.items():
       path, module = self._modules[key]
@@ -157,16 +171,16 @@ class Calls:
 
 
 def flops(operation: tf.Operation) -> int:
-  """Counts the operations of a matrix product or a convolution.
+  """Counts the FLOP of a matrix product or a convolution.
 
   Args:
-    operation: An operation of a graph, with known shapes.
+    operation: An operation of a graph.
 
   Returns:
-    Twice its multiplications; 0 for any other operation, or without shapes.
+    Twice its multiplications; 0 for other operations and unknown shapes.
   """
   kind = operation.type
-  if kind not in (*_CONVOLUTIONS, *_PRODUCTS, 'Einsum'):
+  if kind not in (*_CONVOLUTIONS, *_TRANSPOSED, *_PRODUCTS, 'Einsum'):
     return 0
   output = operation.outputs[0].shape
   shapes = [operand.shape for operand in operation.inputs]
@@ -187,31 +201,28 @@ def flops(operation: tf.Operation) -> int:
     flag = 'transpose_a' if kind == 'MatMul' else 'adj_x'
     return 2 * size * shapes[0][-2 if operation.get_attr(flag) else -1]
   kernel = shapes[1]
-  # Of a depthwise filter each output sees one channel.
+  if kind in _TRANSPOSED:  # Each input, the third operand, meets the kernel.
+    size = shapes[2].num_elements()
+  # Each output of a depthwise filter sees one channel.
   seen = kernel[:2] if kind.startswith('Depthwise') else kernel[:-1]
   return 2 * size * seen.num_elements()
 
 
-def _depending(
-    forward: tf.types.experimental.ConcreteFunction,
-) -> set[tuple[int, str]]:
-  """Names the tensors that depend on a variable that is trained."""
-  handles = {id(v.handle) for v in forward.graph.trainable_variables}
+def _depending(graph: Any) -> set[tuple[int, str]]:
+  """Names the tensors of a graph that depend on a trainable variable."""
+  handles = {id(v.handle) for v in graph.trainable_variables}
   found = {
-      _name(inner)
-      for outer, inner in forward.graph.captures
-      if id(outer) in handles
+      _name(inner) for outer, inner in graph.captures if id(outer) in handles
   }
-  for operation in forward.graph.get_operations():
-    if operation.type in _NO_GRADIENT or not any(
+  for operation in graph.get_operations():
+    if operation.type not in _NO_GRADIENT and any(
         _name(operand) in found for operand in operation.inputs
     ):
-      continue
-    found |= {
-        _name(output)
-        for output in operation.outputs
-        if output.dtype.is_floating or output.dtype.is_complex
-    }
+      found |= {
+          _name(output)
+          for output in operation.outputs
+          if output.dtype.is_floating or output.dtype.is_complex
+      }
   return found
 
 

@@ -1,7 +1,7 @@
-"""A run in small, of which nothing stays, and a forecast of the whole one.
+"""A short rehearsal of a run, which forecasts the time and memory of all of it.
 
-It opens the data, builds and restores as the run will, takes steps, scores,
-saves and plots, in a folder that goes when it ends.
+It opens the data, builds, takes steps, scores, saves, restores and plots as the
+run will, in a temporary folder.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import tabulate
-import tensorflow as tf
 
 from core import scratch
 from pipelines import batches, datasets
 
 from . import (
   building,
-  environment,
   evaluation,
   finishing,
   interruption,
@@ -36,7 +34,7 @@ from . import config as config_lib
 from . import workdir as workdir_lib
 from .hooks import health, progress, rows, saving
 
-# How long steps, and then an evaluation, are timed: two steps at least.
+# How long steps and evaluations are timed, at least two of each.
 STEP_SECS = 3.0
 _EVALUATION_SECS = 1.0
 _PREFIX = 'quatrain-dry-run-'
@@ -45,10 +43,10 @@ _T = TypeVar('_T')
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-  """What a part of a run takes.
+  """The time of a part of a run.
 
   Attributes:
-    name: What it is.
+    name: Its name.
     seconds: How long it takes each time.
     times: How often it happens.
   """
@@ -64,26 +62,26 @@ class Part:
 
 
 class _Clock(loop.Hook):
-  """Ends a run once it was timed for long enough."""
+  """Times steps, and ends the run after `STEP_SECS`."""
 
   name = 'clock'
 
   def __init__(self):
-    """Starts."""
+    """Starts the clock."""
     self._marks = [(time.monotonic(), 0)]
 
   def __call__(self, step: int, values: Any) -> str | None:
-    """Notes the time, and asks for the end when it is up."""
+    """Records the time; asks for the end when it is up."""
     self._marks.append((time.monotonic(), step))
     is_over = self._marks[-1][0] - self._marks[1][0] >= STEP_SECS
     return 'timed' if step > 1 and is_over else None
 
   def parts(self, num_steps: int) -> list[Part]:
-    """Returns the first step, and the others as they were at last."""
+    """Returns the first step, and the other ones at their final speed."""
     (began, _), (first, _), *rest = self._marks
     parts = [Part('first step, with tracing', first - began)]
     if rest:
-      # The first calls are short ones, and warm caches up.
+      # The first calls are short, and warm up caches.
       warm = first + (rest[-1][0] - first) / 4
       start = next(mark for mark in self._marks[1:] if mark[0] >= warm)
       if start is rest[-1]:
@@ -96,23 +94,31 @@ class _Clock(loop.Hook):
 
 
 def run(config: config_lib.Config) -> None:
-  """Does a little of all that a run does, and prints what it will take.
+  """Rehearses a run, and prints a forecast.
 
   Args:
-    config: What the run computes; a work directory that it names is looked at.
+    config: What the run computes; a run in its work directory must match it.
 
   Raises:
     UserError: If the run would not begin.
-    Failure: If it could not go on.
+    Failure: If the run would fail.
   """
   started = time.monotonic()
   config, scope = preparing.alone(config, '--dry_run')
+  resumed = None
   if config.workdir:
     theirs = workdir_lib.Workdir(config.workdir)
     theirs.check_writable()
     if theirs.exists():
-      resuming.check(theirs, config)
+      resumed = resuming.check(theirs, config)
   experiment, dataset = preparing.prepare(config)
+  if resumed:
+    resuming.check_data(
+        theirs,
+        resumed.before.data,
+        experiment.data,
+        accept_changes=config.accept_changes,
+    )
   with scratch.folder(_PREFIX) as folder:
     directory = workdir_lib.Workdir(str(folder / 'run'))
     training = preparing.build(
@@ -137,41 +143,51 @@ def _rehearse(
     directory: workdir_lib.Workdir,
     started: float,
 ) -> list[Part]:
-  """Does what a run does after its start, and times it."""
-  now, state, clock = training.now, training.state, _Clock()
+  """Times what a run does after its start."""
+  now, config, clock = training.now, training.experiment.config, _Clock()
   kept = (health.Health, progress.Progress, rows.Log)
   hooks = [hook for hook in training.hooks if isinstance(hook, kept)]
-  if number := loop.run(state, training.feed, [*hooks, clock], now):
+  if number := loop.run(training.state, training.feed, [*hooks, clock], now):
     raise interruption.Interrupted(number)
   now.stopped = None
   training.health.check_variables(now.step)
-  config = training.experiment.config
   sizes = training.experiment.data.num_examples
   parts = clock.parts(now.at.num_steps)
   scored = None
   num_epochs = -(-now.at.num_steps // now.at.steps_per_epoch)
   often = {'validation': -(-num_epochs // config.eval_every_epochs), 'test': 1}
   for split in (split for split in often if split in sizes):
-    # It is traced here.
     seconds, _ = _timed(functools.partial(_score, training, split, 2))
-    if scored is None:
+    if scored is None:  # The evaluation was traced.
       parts.append(Part('first evaluation, with tracing', seconds))
     seconds, scored = _evaluate(training, split)
     parts.append(Part(split, seconds, often[split]))
   save = training.hooks[-1]
   assert isinstance(save, saving.Saving)
   seconds, _ = _timed(lambda: save.end(now.step))
-  parts.append(Part('save', seconds))
+  parts.append(Part('save', seconds, _num_saves(training, parts)))
   before = training.experiment.digest()
   training.health.go_back()
   if training.experiment.digest() != before:
-    raise programs.Failure('what was saved and restored is not what it was.')
+    raise programs.Failure('a checkpoint does not restore what was saved.')
   result = results.summarize(training, directory, scored, 0)
   about = finishing.report_of(training, dataset, scored, result, started)
   from .reporting import writing
 
   seconds, _ = _timed(lambda: writing.write(directory, about))
   return [*parts, Part('report', seconds)]
+
+
+def _num_saves(training: building.Training, parts: list[Part]) -> int:
+  """Returns how often a run saves, the last step included."""
+  at = training.now.at
+  if every := training.experiment.config.checkpoint_every_steps:
+    return -(-at.num_steps // every)
+  seconds = sum(part.total for part in parts if part.name == 'train step')
+  return 1 + min(
+      (at.num_steps - 1) // at.steps_per_epoch,
+      int(seconds / saving.CHECKPOINT_SECS),
+  )
 
 
 def _score(
@@ -183,7 +199,7 @@ def _score(
 def _evaluate(
     training: building.Training, split: str
 ) -> tuple[float, evaluation.Scored]:
-  """Scores as much of a split as a second allows; returns the time of all."""
+  """Scores part of a split; returns the time of all of it, and the scores."""
   total = batches.num_eval_steps(
       training.experiment.data.num_examples[split],
       training.experiment.config.global_batch_size,
@@ -220,18 +236,7 @@ def _table(parts: list[Part], num_steps: int) -> str:
   )
   return (
       f'{table}\n{num_steps:,} steps: {progress.duration(total)} in all, of '
-      f'which {progress.duration(training)} in training, {_memory()}; unless a '
-      'hook ends the run before. Nothing was written.'
+      f'which {progress.duration(training)} in training, at most '
+      f'{model_size.peaks()}; unless a hook ends the run early. Nothing was '
+      'written.'
   )
-
-
-def _memory() -> str:
-  """Says what this process took at most, which the run will take too."""
-  text = (
-      f'at most {environment.peak_memory() / 1e9:.2f} of '
-      f'{model_size.machine_bytes() / 1e9:.1f} GB of memory'
-  )
-  for device in tf.config.list_logical_devices('GPU'):
-    peak = tf.config.experimental.get_memory_info(device.name)['peak']
-    text += f', {peak / 1e9:.2f} GB of {device.name.removeprefix("/device:")}'
-  return text

@@ -46,19 +46,29 @@ def machine() -> dict[str, Any]:
   """
   import tensorflow as tf
 
-  devices, memory = [_processor()], {'host': peak_memory()}
-  for index, device in enumerate(tf.config.get_visible_devices('GPU')):
-    name = f'GPU:{index}'
+  devices = [_processor()]
+  for device in tf.config.get_visible_devices('GPU'):
     with contextlib.suppress(Exception):  # No reason to lose a run.
       details = tf.config.experimental.get_device_details(device)
       devices.append(details.get('device_name', device.name))
-      memory[name] = tf.config.experimental.get_memory_info(name)['peak']
   affinity = getattr(os, 'sched_getaffinity', None)  # Not on macOS.
   return {
       'devices': devices,
       'cpus': len(affinity(0)) if affinity else os.cpu_count(),
-      'peak_memory_bytes': memory,
+      'peak_memory_bytes': peaks(),
   }
+
+
+def peaks() -> dict[str, int]:
+  """Returns the most bytes that were in use, by `host` or device."""
+  import tensorflow as tf
+
+  found = {'host': peak_memory()}
+  for device in tf.config.list_logical_devices('GPU'):
+    name = device.name.removeprefix('/device:')
+    with contextlib.suppress(Exception):  # No reason to lose a run.
+      found[name] = tf.config.experimental.get_memory_info(name)['peak']
+  return found
 
 
 def peak_memory() -> int:

@@ -113,12 +113,12 @@ class Evaluator:
   def run(
       self, state: Any, split: str, most_steps: int | None = None
   ) -> Scored:
-    """Scores every example of a split once.
+    """Scores the examples of a split, each once.
 
     Args:
       state: The train state.
       split: `train`, `validation` or `test`.
-      most_steps: How many batches to score at most. Default: all.
+      most_steps: The maximum number of batches to score. Default: all.
 
     Returns:
       What was found.

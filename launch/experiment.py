@@ -263,9 +263,9 @@ class Experiment:
     return self._forward.structured_outputs.values.shape.rank > 1
 
   def layers(self) -> dict[str, costs.Layer]:
-    """Returns what each layer of the model costs; see `costs`."""
-    forward = self._forward
-    return self._calls.layers(forward, variables.trainable(self.model))
+    """Returns the cost of each layer of the model; see `costs`."""
+    calls, forward = self._traced
+    return calls.layers(forward, variables.trainable(self.model))
 
   def digest(self) -> str:
     """Hashes the model's variables as they are now."""
@@ -275,9 +275,17 @@ class Experiment:
     """Returns the sums that a loop with this metric starts from."""
     return training.zero_sums(metric, self._forward)
 
-  @functools.cached_property
+  @property
   def _forward(self) -> tf.types.experimental.ConcreteFunction:
+    return self._traced[1]
+
+  @functools.cached_property
+  def _traced(
+      self,
+  ) -> tuple[costs.Calls, tf.types.experimental.ConcreteFunction]:
     # Traced once for all that is read off it.
-    self._calls = costs.Calls(self.model)
-    with self._calls.noted():
-      return training.trace(self._plain, self.model, self._example_batch)
+    calls = costs.Calls(self.model)
+    with calls.recorded():
+      return calls, training.trace(
+          self._plain, self.model, self._example_batch
+      )

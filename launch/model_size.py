@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import own, parts, programs
+from . import environment, own, parts, programs
 
 # Up to this many times the default, all sizes together, a model is not looked
 # at: that would take the time of tracing it.
@@ -27,6 +27,15 @@ def machine_bytes() -> int:
       return min(available, int(file.read()))
   except (OSError, ValueError):  # There is no limit, or another system.
     return available
+
+
+def peaks() -> str:
+  """Describes the most memory that this process had in use so far."""
+  host, *devices = environment.peaks().items()
+  text = f'{host[1] / 1e9:.2f} of {machine_bytes() / 1e9:.1f} GB of memory'
+  return ', '.join(
+      [text, *(f'{peak / 1e9:.2f} GB of {name}' for name, peak in devices)]
+  )
 
 
 def check_batch(batch_size: int, height: int, width: int) -> None:

@@ -1,14 +1,15 @@
-"""Trains on one batch until its loss is near the lowest there is.
+"""Trains on one batch until its loss is near the lowest possible.
 
-A model, a loss and labels that go together can learn one batch by heart; where
-they cannot, nothing else is worth a run. The steps are those of the run, with
-its dropout, but for what keeps a loss up: augmentations, penalties and averages
-of the weights are off, and the learning rate is constant.
+A model, a loss and labels that fit each other can memorize one batch; if they
+cannot, a run is futile. Steps are those of the run, dropout included, without
+what keeps the loss up: augmentations, penalties and averages of the weights are
+off, and the learning rate is constant.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,9 +23,9 @@ from . import config as config_lib
 from . import experiment as experiment_lib
 
 NUM_STEPS = 1_000
-# How many steps are taken between looks at the loss.
+# The steps between evaluations of the loss.
 _CALL = 10
-# The share of the loss above the lowest that may be left.
+# The share of the way to the lowest loss that may be left.
 _LEFT = 0.01
 _OFF: dict[str, Any] = dict(
     flip='none', max_shift=0, random_erasing=0.0, augment=None, augment_arg={},
@@ -32,26 +33,26 @@ _OFF: dict[str, Any] = dict(
     schedule_arg={}, plateau_patience=None,
 )
 _DESCENT_STEPS = 1_000
-# A descent whose slope has become so much smaller is at the lowest place.
+# A descent is at a minimum if its gradient has shrunk to this share.
 _FLAT = 0.01
 
 
 def run(config: config_lib.Config) -> None:
-  """Trains on the first batch of a run, and says how far that goes.
+  """Trains on the first batch of a run, and prints the loss.
 
   Args:
     config: What the run computes; it needs no work directory.
 
   Raises:
     UserError: If the run would not begin.
-    Failure: If the loss stays above the lowest there is.
+    Failure: If the loss stays above the lowest possible, or is not finite.
   """
   plain = dataclasses.replace(config, **_OFF)
   changed = config_lib.changes(config.to_json(), plain.to_json())
   config, scope = preparing.alone(plain, '--overfit_batch')
   experiment, dataset = preparing.prepare(config)
   if changed:
-    programs.note(f'--overfit_batch is without --{", --".join(changed)}.')
+    programs.note(f'--overfit_batch ignores --{", --".join(changed)}.')
   data = dataset.split('train')
   [batch] = batches.train_batches(
       data,
@@ -74,7 +75,7 @@ def run(config: config_lib.Config) -> None:
   enough = lowest + _LEFT * max(first - lowest, 0)
   print(
       f'One batch of {config.global_batch_size} examples: the loss is '
-      f'{first:.4f}, and {lowest:.4f} the lowest known.', flush=True
+      f'{first:.4f}, the lowest known {lowest:.4f}.', flush=True
   )
   zeros = experiment.zero_sums(experiment.train_metric)
   step, most, told = 0, config.num_steps or NUM_STEPS, 1
@@ -83,13 +84,13 @@ def run(config: config_lib.Config) -> None:
     sums, taken = feed(state, zeros, 0, size)
     step += int(taken)
     trained = float(sums['loss'] / sums['weight'])
-    if not int(taken) == size or trained != trained:
+    if int(taken) < size or not math.isfinite(trained):
       raise programs.Failure(
           f'--overfit_batch: the loss of step {step} is not finite; a smaller '
           '--learning_rate may help.'
       )
     scored = evaluator.run(state, 'train').values
-    # Batch norm evaluates by averages that lag, dropout is in training alone.
+    # Evaluation has averages of batch norm that lag, training has dropout.
     loss = min(trained, scored['loss'])
     if step >= 2 * told or loss <= enough or step == most:
       told = step
@@ -100,26 +101,26 @@ def run(config: config_lib.Config) -> None:
   )
   if loss > enough:
     raise programs.Failure(
-        f'--overfit_batch: {far}, and {enough:.4f} was to be reached. Another '
-        '--learning_rate, model or loss may learn it; or labels contradict '
+        f'--overfit_batch: {far}; expected {enough:.4f}. Try another '
+        '--learning_rate, model or loss, and look for labels that contradict '
         'each other.'
     )
-  print(f'--overfit_batch: {far}: it is learned. Nothing was written.')
+  print(f'--overfit_batch: {far}; it is learned. Nothing was written.')
 
 
 def _lowest(
     experiment: experiment_lib.Experiment, batch: objectives.Batch
 ) -> float:
-  """Finds the lowest loss that any predictions have, such as by smoothing.
+  """Finds the lowest loss of any outputs, which label smoothing raises above 0.
 
-  The outputs of the model are taken for variables, and moved down the gradient.
+  Gradient descent moves the outputs of the model as if they were variables.
 
   Args:
     experiment: The parts of the run, built.
     batch: The batch.
 
   Returns:
-    The loss; 0 where that is not found, as of an objective that needs more of
+    The loss; 0 if the descent finds no minimum, or the objective needs more of
     the model than its outputs.
   """
   model = experiment.model
@@ -128,7 +129,7 @@ def _lowest(
   )
 
   class Free:
-    """A model whose outputs are what is trained; for all else the model."""
+    """The model, with other outputs."""
 
     def __init__(self, outputs: Any):
       self.outputs = outputs
@@ -143,7 +144,7 @@ def _lowest(
     with tf.GradientTape() as tape:
       tape.watch(free)
       outputs = free
-      if fixed:  # Losses from inside the model are at their lowest, 0.
+      if fixed:  # Losses inside the model are 0 at the lowest.
         outputs = {**free, 'losses': fixed}
       found = experiment.task.objective(
           Free(outputs), batch, None, is_training=False
@@ -182,7 +183,7 @@ def _lowest(
     if fixed:
       free = {name: free[name] for name in free if name != 'losses'}
     loss, first, last = map(float, descend(free))
-  except Exception:  # Whatever an objective of the user's own is made for.
+  except Exception:  # An objective of the user's own may need more.
     return 0.0
   return max(loss, 0.0) if last <= _FLAT * first else 0.0
 

@@ -62,6 +62,31 @@ def check_writable(flag: str, path: pathlib.Path) -> None:
     )
 
 
+def output(value: str, *suffixes: str) -> pathlib.Path:
+  """Reads `--output`, the path of a file that a program writes.
+
+  Args:
+    value: Its value.
+    *suffixes: The suffixes that it may have, such as `.png`.
+
+  Returns:
+    The path, with `~` replaced.
+
+  Raises:
+    UserError: If it ends in something else, or no file can be made there.
+  """
+  path = local('output', value)
+  if path.suffix not in suffixes:
+    raise programs.UserError(
+        f'--output={path}: expected a file that ends in '
+        f'{" or ".join(suffixes)}.'
+    )
+  if path.is_dir():
+    raise programs.UserError(f'--output={path}: it is a directory.')
+  check_writable('output', path.parent)
+  return path
+
+
 def check_folder(flag: str, path: pathlib.Path, remedy: str) -> None:
   """Checks that a folder of a directory can be written to, if it is there.
 

@@ -1,6 +1,6 @@
-"""The start of a run, up to its first step: devices, data, parts, variables.
+"""The start of a run: devices, data, parts and variables.
 
-Mistakes of the user show up here, and nothing is written.
+Mistakes of the user show up here, before anything is written.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def begin(config: config_lib.Config) -> tf.distribute.Strategy:
 def on_devices(
     config: config_lib.Config, strategy: tf.distribute.Strategy
 ) -> config_lib.Config:
-  """Returns a config with the precision that these devices choose.
+  """Returns a config with the precision chosen for these devices.
 
-  What was chosen is kept: a run must not change it on another machine.
+  The config keeps it: a run must not change it on another machine.
   """
   chosen = precision.choose(config.precision, strategy)
   return dataclasses.replace(config, precision=chosen)
@@ -72,14 +72,14 @@ def on_devices(
 def alone(
     config: config_lib.Config, program: str
 ) -> tuple[config_lib.Config, tf.distribute.Strategy]:
-  """Does both for what is no run, and for one process alone.
+  """Sets up a program of one process that trains without a work directory.
 
   Args:
     config: What a run would compute.
-    program: What the user asked for.
+    program: The flag or subject, for messages.
 
   Returns:
-    The config and the strategy.
+    The config, with its precision, and the strategy.
 
   Raises:
     UserError: If the flags are not valid, or name several workers.
@@ -89,7 +89,8 @@ def alone(
   )
   if members is not None and members.size > 1:
     raise programs.UserError(
-        f'{program}: it is for one process; leave TF_CONFIG or Slurm out.'
+        f'{program}: it is for one process; run it outside Slurm and without '
+        'TF_CONFIG.'
     )
   scope = begin(config)
   init_from.find(config)
@@ -99,7 +100,7 @@ def alone(
 def open_data(
     config: config_lib.Config,
 ) -> tuple[datasets.Dataset, data_lib.DataSpec]:
-  """Opens the data and checks them.
+  """Opens and describes the data.
 
   Raises:
     UserError, DataError: If the flags or the data are not valid.
@@ -114,7 +115,7 @@ def open_data(
 def prepare(
     config: config_lib.Config,
 ) -> tuple[experiment_lib.Experiment, datasets.Dataset]:
-  """Opens the data and makes the parts, so that mistakes show up first.
+  """Opens the data and makes the parts of a run.
 
   Raises:
     UserError, DataError: If the flags or the data are not valid.
@@ -133,11 +134,11 @@ def prepare(
 
 
 def build(*args: Any, **options: Any) -> building.Training:
-  """Builds the model and restores it, so that what does not fit shows up.
+  """Builds the model and restores the last checkpoint.
 
   Args:
     *args: As for `building.build`.
-    **options: Likewise.
+    **options: As for `building.build`.
 
   Returns:
     The run.

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from pipelines import spec as spec_lib
 
-from . import samples
 from .reporting import page
 
 _BLOCK = 4_096
 
 
 def show(
-    spec: spec_lib.Spec, arrays: Mapping[str, samples.Arrays]
+    spec: spec_lib.Spec, arrays: Mapping[str, Mapping[str, np.ndarray]]
 ) -> str:
-  """Sums up numbers, categories and lengths of texts on a page.
+  """Summarizes numbers, categories and lengths of texts.
 
   Args:
     spec: The features.
-    arrays: What is looked at of each split.
+    arrays: The examples of each split.
 
   Returns:
-    HTML, a row for each column of each split.
+    HTML, with a row for each column of each split.
   """
   rows: list[list[Any]] = []
   for name, feature in spec.items():
     for split, each in arrays.items():
-      for column, part, values in samples.split(
-          name, feature, each[name]
-      ):
+      for column, part, values in _columns(name, feature, each[name]):
         if part.kind not in (spec_lib.CLASS, spec_lib.CLASSES, spec_lib.MASK):
           rows.append([column, split, *_summary(part, values)])
   order = list(dict.fromkeys(row[0] for row in rows))
@@ -49,8 +47,26 @@ def show(
   return page.table(head, body)
 
 
+def _columns(
+    name: str, feature: spec_lib.Feature, values: np.ndarray
+) -> Iterator[tuple[str, spec_lib.Feature, np.ndarray]]:
+  """Yields the columns of a feature, if it has several, or all of it."""
+  kinds = (spec_lib.NUMBERS, spec_lib.CATEGORIES)
+  if feature.kind not in kinds or feature.shape != (len(feature.columns),):
+    yield name, feature, values
+    return
+  for index, column in enumerate(feature.columns):
+    part = dataclasses.replace(
+        feature,
+        shape=(1,),
+        columns=(column,),
+        vocabularies=feature.vocabularies[index : index + 1],
+    )
+    yield column, part, values[:, index : index + 1]
+
+
 def _summary(feature: spec_lib.Feature, values: np.ndarray) -> list[str]:
-  """Sums up one column: its range, what is missing, what is frequent."""
+  """Summarizes a column: range, missing values, frequent ones."""
   if feature.kind == spec_lib.CATEGORIES:
     [words] = feature.vocabularies
     counts = np.bincount(np.maximum(values.ravel(), 0), minlength=len(words))
@@ -63,11 +79,11 @@ def _summary(feature: spec_lib.Feature, values: np.ndarray) -> list[str]:
   if feature.kind == spec_lib.TEXT:
     lengths = np.count_nonzero(values, axis=1)
     unknown = np.count_nonzero(values == 1) / max(int(lengths.sum()), 1)
-    frequent = f'tokens of a text, {unknown:.1%} unknown'
+    frequent = f'tokens per text, {unknown:.1%} unknown'
     values = lengths
   if not len(values) or values.dtype.kind not in 'biuf':
     return [''] * 6
-  # In blocks, which spare the memory of all values as float64.
+  # In blocks: all values as float64 could exceed the memory.
   blocks = [
       values[start : start + _BLOCK].astype(np.float64)
       for start in range(0, len(values), _BLOCK)

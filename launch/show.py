@@ -1,10 +1,10 @@
-"""Shows a data set as a model gets it: one page of HTML.
+"""Shows a data set as a model gets it, on one page of HTML.
 
   python -m launch.show --dataset=folder:photos --flip=random --output=show.html
 
-Writes examples of each split, raw and augmented, with their labels; the number
-of examples of each class; shapes, ranges and missing labels; and examples that
-are in the data twice. Takes the flags of launch.train.
+The page has examples of each split, raw and augmented, with their labels; the
+number of examples per class; shapes, ranges and missing labels; and examples
+that the data repeat. Takes the flags of launch.train.
 """
 
 from __future__ import annotations
@@ -14,15 +14,12 @@ from . import config as config_lib
 
 config_lib.define_flags()
 _OUTPUT = flag_types.DEFINE_path(
-    'output', 'The page to write, .html. Default: show.html here.')
+    'output', 'The .html file to write. Default: show.html in this folder.')
 
 
 def main() -> int:
   """Runs the program; returns its exit code."""
-  output = paths.local('output', _OUTPUT.value or 'show.html')
-  if output.suffix not in ('.html', '.htm'):
-    raise programs.UserError(f'--output={output}: expected an .html.')
-  paths.check_writable('output', output.parent)
+  output = paths.output(_OUTPUT.value or 'show.html', '.html', '.htm')
   config = config_lib.Config.from_flags()
   compilation_cache.prepare(config.global_batch_size, '')
   programs.import_tensorflow()

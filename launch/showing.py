@@ -1,9 +1,9 @@
-"""A page about a data set: what it has, what is wrong, what a model gets."""
+"""A page about a data set: contents, flaws, examples as a model gets them."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,14 @@ from core import augmentation
 from pipelines import spec as spec_lib
 from pipelines import splits, streams
 
-from . import augmenting, copies, preparing, ranges, samples
+from . import augmenting, copies, preparing, ranges
 from . import config as config_lib
-from .reporting import page
+from .reporting import page, pictures
 
-# How many examples of a split are shown, in how many forms if augmented.
+# The number of examples shown of a split, and of augmented forms of each.
 _SHOWN = 24
 _FORMS = 2
-# How many examples of a split that is not in memory are looked at.
+# The number of examples inspected of a split that is not in memory.
 _SAMPLE = 2_000
 _MOST_LISTED = 20
 _BLOCK = 1_024
@@ -28,27 +28,27 @@ _BLOCK = 1_024
 
 @dataclasses.dataclass(frozen=True)
 class _Seen:
-  """What was read of a split.
+  """The inspected part of a split.
 
   Attributes:
-    num_examples: How many examples it has.
-    arrays: Those that are looked at: all in memory, or a sample.
+    num_examples: The number of examples of the split.
+    arrays: The inspected examples: all, or a sample.
     is_all: Whether these are all.
   """
 
   num_examples: int
-  arrays: samples.Arrays
+  arrays: copies.Arrays
   is_all: bool
 
 
 def of(config: config_lib.Config) -> tuple[str, str]:
-  """Makes the page of a config's data.
+  """Makes a page about the data of a config.
 
   Args:
-    config: The config; of its model and its optimizer nothing is looked at.
+    config: The config; its model and its optimizer do not matter.
 
   Returns:
-    The page, and a line that sums it up.
+    The page, and a line that summarizes it.
 
   Raises:
     UserError, DataError: If the flags or the data are not valid.
@@ -75,7 +75,7 @@ def of(config: config_lib.Config) -> tuple[str, str]:
   if data.mean:
     sections['Features'] += page.hint(
         f'Pixels in [0, 1] are normalized by the mean {data.mean} and the '
-        f'deviation {data.std}; below they are shown without.'
+        f'deviation {data.std}; the page shows them as they are.'
     )
   for name in seen:
     data_of = dataset.split(name)
@@ -83,11 +83,11 @@ def of(config: config_lib.Config) -> tuple[str, str]:
     forms = []
     if augment and name == 'train':
       forms = [_augmented(augment, raw, form) for form in range(_FORMS)]
-    note = f'{len(raw["index"])} at random, by their index'
+    note = f'{len(raw["index"])} at random, ordered by index'
     if forms:
-      note += ': as they are, then augmented as in training'
+      note += '; as they are, then augmented as in training'
     sections[f'Examples of {name}'] = (
-        page.hint(f'{note}.') + samples.show(spec, raw, forms)
+        page.hint(f'{note}.') + _examples(spec, raw, forms)
     )
   counts = ', '.join(f'{each.num_examples:,} {n}' for n, each in seen.items())
   return (
@@ -99,7 +99,7 @@ def of(config: config_lib.Config) -> tuple[str, str]:
 def _augment(
     config: config_lib.Config, spec: spec_lib.Spec
 ) -> augmentation.Augmenter | None:
-  """Joins the augmentations of a run, in its order."""
+  """Returns the augmentations of a run as one, or None without any."""
   steps = [
       step
       for step in (augmenting.built_in(config, spec), augmenting.own(config))
@@ -115,9 +115,9 @@ def _augment(
 
 
 def _augmented(
-    augment: augmentation.Augmenter, raw: samples.Arrays, form: int
-) -> samples.Arrays:
-  """Augments examples as in some epoch."""
+    augment: augmentation.Augmenter, raw: copies.Arrays, form: int
+) -> copies.Arrays:
+  """Augments examples as in an epoch of that number."""
   count = len(raw['index'])
   batch = {name: tf.constant(array) for name, array in raw.items()}
   batch['epoch'] = tf.fill([count], form)
@@ -126,7 +126,32 @@ def _augmented(
   return {name: np.asarray(made[name]) for name in raw}
 
 
-def _sample(data: splits.Split, seed: int, count: int) -> samples.Arrays:
+def _examples(
+    spec: spec_lib.Spec, raw: copies.Arrays, augmented: Sequence[copies.Arrays]
+) -> str:
+  """Shows examples, each as it is and then augmented."""
+  features, targets = dict(spec), list(spec.targets)
+  columns = {name: _seen(feature, raw[name]) for name, feature in spec.items()}
+  for form, arrays in enumerate(augmented, 2):
+    for name, feature in spec.items():
+      seen = _seen(feature, arrays[name])
+      if not np.array_equal(seen, columns[name]):
+        columns[f'{name} {form}'] = seen
+        features[f'{name} {form}'] = feature
+        if name in targets:
+          targets.append(f'{name} {form}')
+  examples = [
+      {'index': index, **{name: each[row] for name, each in columns.items()}}
+      for row, index in enumerate(raw['index'])
+  ]
+  return pictures.shown(examples, spec_lib.Spec(features, tuple(targets)), ())
+
+
+def _seen(feature: spec_lib.Feature, values: np.ndarray) -> np.ndarray:
+  return pictures.pixels(values) if feature.kind == spec_lib.IMAGE else values
+
+
+def _sample(data: splits.Split, seed: int, count: int) -> copies.Arrays:
   """Loads some examples at random, in the order of their index."""
   [keys] = data.epochs(seed, 0, count).take(1)
   with streams.explained(data):
@@ -145,7 +170,7 @@ def _read(data: splits.Split, seed: int) -> _Seen:
 
 def _splits(seen: Mapping[str, _Seen], notes: Iterable[str]) -> str:
   table = page.table(
-      ['split', 'examples', 'looked at'],
+      ['split', 'examples', 'inspected'],
       [
           [name, each.num_examples,
            'all' if each.is_all else f'{_SAMPLE:,} at random']
@@ -169,9 +194,7 @@ def _features(spec: spec_lib.Spec) -> str:
   )
 
 
-def _classes(
-    spec: spec_lib.Spec, seen: Mapping[str, _Seen]
-) -> str:
+def _classes(spec: spec_lib.Spec, seen: Mapping[str, _Seen]) -> str:
   """Counts the examples, or pixels, of each class."""
   found = ''
   for name, feature in spec.items():
@@ -181,15 +204,14 @@ def _classes(
         split: _count(feature, each.arrays[name])
         for split, each in seen.items()
     }
-    most = max(1, *(int(each.max()) for each in counts.values()))
+    most = max(1, int(counts['train'].max()))
     rows = [
         [
             class_name,
             *(int(each[index]) for each in counts.values()),
             page.Markup(
                 '<span class="bar" style="width: '
-                f'{150 * int(next(iter(counts.values()))[index]) // most}px">'
-                '</span>'
+                f'{150 * int(counts["train"][index]) // most}px"></span>'
             ),
         ]
         for index, class_name in enumerate(feature.class_names)
@@ -200,7 +222,7 @@ def _classes(
 
 
 def _count(feature: spec_lib.Feature, values: np.ndarray) -> np.ndarray:
-  """Counts how often each class occurs, a block of examples at a time."""
+  """Counts each class, a block of examples at a time."""
   size = feature.num_classes
   total = np.zeros(size, np.int64)
   for start in range(0, len(values), _BLOCK):
@@ -213,10 +235,8 @@ def _count(feature: spec_lib.Feature, values: np.ndarray) -> np.ndarray:
   return total
 
 
-def _missing(
-    spec: spec_lib.Spec, seen: Mapping[str, _Seen]
-) -> str:
-  """Names the examples whose target says nothing."""
+def _missing(spec: spec_lib.Spec, seen: Mapping[str, _Seen]) -> str:
+  """Lists the examples without a target."""
   rows = []
   for name in spec.targets:
     if name not in spec:
@@ -239,8 +259,7 @@ def _missing(
             f'{name}: {what}', split, int(lacks.sum()), _listed(each, lacks)
         ])
   if not rows:
-    text = 'Every example that was looked at has its label.'
-    return page.hint(text)
+    return page.hint('Every inspected example has a label.')
   return page.table(['target', 'split', 'examples', 'index'], rows)
 
 

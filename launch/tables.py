@@ -71,19 +71,21 @@ def _shown(
 
 
 def layers(found: Mapping[str, costs.Layer]) -> str:
-  """Formats what each layer of a model is and costs, for one example."""
+  """Formats the variables and the cost of each layer of a model.
+
+  Args:
+    found: The layers by path.
+
+  Returns:
+    The table, with a last row for all of them, and a legend.
+  """
   rows: list[list[str]] = []
   total = [0] * 5
   for path, layer in found.items():
-    sizes = [v.shape.num_elements() for v in layer.variables.values()]
+    variables = layer.variables.values()
     numbers = [
-        sum(sizes),
-        sum(
-            size * variable.dtype.size
-            for size, variable in zip(
-                sizes, layer.variables.values(), strict=True
-            )
-        ),
+        sum(v.shape.num_elements() for v in variables),
+        sum(v.shape.num_elements() * v.dtype.size for v in variables),
         layer.output_bytes,
         layer.forward,
         layer.backward,
@@ -101,13 +103,13 @@ def layers(found: Mapping[str, costs.Layer]) -> str:
       colalign=['left', 'left', *['right'] * 5],
   )
   return (
-      f'{table}\nbytes out are of one example; forward and backward are its '
-      'FLOP in products and convolutions'
+      f'{table}\nper example: bytes out, and forward and backward, the FLOP of '
+      'its products and convolutions'
   )
 
 
 def _variable(name: str, variable: Any) -> str:
-  """Returns name and shape, and the type if it is not the usual one."""
+  """Returns the name, the shape, and any type other than float32."""
   shape = ' x '.join(map(str, variable.shape)) or '1'
   dtype = variable.dtype.name
   return f'{name} {shape}{"" if dtype == "float32" else f" {dtype}"}'
@@ -115,12 +117,12 @@ def _variable(name: str, variable: Any) -> str:
 
 def _short(numbers: Sequence[int]) -> list[str]:
   """Formats the first number in full, and others to three digits."""
-  return [f'{numbers[0]:,}', *map(magnitude, numbers[1:])]
+  return [f'{numbers[0]:,}', *map(_magnitude, numbers[1:])]
 
 
-def magnitude(number: float) -> str:
+def _magnitude(number: int) -> str:
   """Formats a number to three digits, as in `470 k` or `1.2 G`."""
   for power, letter in ((12, 'T'), (9, 'G'), (6, 'M'), (3, 'k')):
-    if number >= 10**power:
+    if number >= 0.9995 * 10**power:  # 999,500 is 1 M, not 1e+03 k.
       return f'{number / 10**power:.3g} {letter}'
   return f'{number:.3g}'

@@ -20,13 +20,14 @@ from . import config as config_lib
 config_lib.define_flags()
 _DRY_RUN = flags.DEFINE_bool(
     'dry_run', False,
-    'Whether to do a little of all that the run does, two steps at least, and '
-    'to print how long it will take and how much memory; nothing is written.')
+    'Whether to rehearse a few steps, an evaluation, a checkpoint and the '
+    'report, and to print the time and memory that the run will take; nothing '
+    'is written.')
 _OVERFIT_BATCH = flags.DEFINE_bool(
     'overfit_batch', False,
-    'Whether to train on the first batch alone, for --num_steps or 1,000 '
-    'steps, until its loss is near the lowest there is; nothing is written. '
-    'The exit code is 1 if the loss stays above.')
+    'Whether to train on the first batch alone, for at most --num_steps or '
+    '1,000 steps, until its loss is near the lowest possible; nothing is '
+    'written. The exit code is 1 if the loss stays above.')
 
 
 def main() -> int:

@@ -1,12 +1,12 @@
-"""Suggests a learning rate, a batch size or the steps of a loop, by trying.
+"""Suggests a learning rate, a batch size or the steps per loop, by trials.
 
   python -m launch.tune learning_rate --flagfile=RECIPE --output=rates.png
   python -m launch.tune batch_size --model=convnet
   python -m launch.tune steps_per_loop --model=mlp
 
-Takes the flags of launch.train, and the subject: one of these three. It prints
-a curve and a suggestion with its reason, and draws the curve. Nothing else is
-written: a run afterwards has the weights that it would have had.
+Takes the flags of launch.train and one of these three subjects. It prints a
+curve and a suggestion with its reason, and writes a picture of the curve, but
+nothing else: a later run has the same weights as without it.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from . import config as config_lib
 # Whether there are arguments besides flags.
 POSITIONAL = True
 _SUBJECTS = ('learning_rate', 'batch_size', 'steps_per_loop')
-# How many rows the text of a curve has at most.
+# The most rows that the text of a curve has.
 _ROWS = 25
 
 config_lib.define_flags()
 _OUTPUT = flag_types.DEFINE_path(
     'output',
-    'The picture to write, a .png. Default: tune_SUBJECT.png here.')
+    'The .png file to write. Default: tune_SUBJECT.png in this folder.')
 _VALUES = flag_types.DEFINE_numbers(
     'values',
-    'Which values to try, with commas: the lowest and the highest learning '
-    'rate, or each of the others. Default: what is usual.',
+    'The values to try, separated by commas: the lowest and the highest '
+    'learning rate, or each batch size or number of steps. Default: a wide '
+    'range.',
     low=1e-30, high=1e9)
 
 
@@ -40,30 +41,27 @@ def main() -> int:
         f'{" ".join(given) or "nothing"}; as in launch.tune {_SUBJECTS[0]}.'
     )
   [subject] = given
-  output = paths.local('output', _OUTPUT.value or f'tune_{subject}.png')
-  if output.suffix != '.png':
-    raise programs.UserError(f'--output={output}: expected a .png.')
-  paths.check_writable('output', output.parent)
+  output = paths.output(_OUTPUT.value or f'tune_{subject}.png', '.png')
   values = _VALUES.value
   if values is not None:
     _check(subject, values)
   config = config_lib.Config.from_flags()
   compilation_cache.prepare(config.global_batch_size, '')
   programs.import_tensorflow()
-  from . import curves, tuning
+  from . import tuning, tuning_curve
 
   curve = getattr(tuning, subject)(config, values)
   bars = curve.values if curve.smooth is None else curve.smooth
   every = -(-len(bars) // _ROWS)
   shown = list(zip(curve.places, bars, strict=True))[::every]
   print(
-      curves.text(
+      tuning_curve.text(
           curve.axes,
           [[f'{place:.4g}', f'{bar:,.5g}'] for place, bar in shown],
           [bar for _, bar in shown],
       )
   )
-  curves.draw(
+  tuning_curve.draw(
       output, subject.replace('_', ' '), curve.axes,
       (curve.places, curve.values), curve.smooth, curve.suggestion,
   )
@@ -73,10 +71,10 @@ def main() -> int:
 
 
 def _check(subject: str, values: tuple[float, ...]) -> None:
-  """Refuses values that are none of the subject's.
+  """Refuses values that do not fit the subject.
 
   Raises:
-    UserError: If there is one.
+    UserError: If they do not.
   """
   flag = f'--values={",".join(f"{value:g}" for value in values)}'
   if subject == 'learning_rate':

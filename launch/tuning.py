@@ -1,11 +1,12 @@
-"""Measures what a learning rate, a batch size or a longer call changes.
+"""Measures the effect of a learning rate, a batch size or steps per loop.
 
-Each takes steps with a state of its own, which is dropped: nothing stays.
+Each measurement trains a state of its own, which is then dropped.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,30 +20,30 @@ from . import building, environment, feeds, model_size, preparing, programs
 from . import config as config_lib
 from . import experiment as experiment_lib
 
-# Steps of a range test, and the rates that it goes through.
+# The steps of a range test, and its lowest and highest rate.
 _NUM_RATES = 200
 _RATES = (1e-6, 10.0)
-# It ends where the loss is so many times the lowest.
+# The test ends where the loss is this many times the lowest.
 _DIVERGED = 4.0
 _SIZES = tuple(2**power for power in range(3, 14))
 _LOOPS = tuple(2**power for power in range(11))
-# How long a speed is measured each time; of several times the best counts.
+# The seconds of one measurement of a speed; the best of several counts.
 _SECS = 0.4
 _TIMES = 3
-# What is as good as the best.
+# This share of the best speed is as good.
 _NEAR = 0.9
 
 
 class Curve(NamedTuple):
-  """What was measured.
+  """A measurement and what it suggests.
 
   Attributes:
-    axes: What the places and the values are.
-    places: The values of what is tuned.
-    values: What was measured at each.
-    smooth: The same, smoothed; None for speeds.
-    suggestion: What to give the flag.
-    reason: Why, and what else was seen.
+    axes: The names of the places and of the values.
+    places: The settings that were tried.
+    values: The measurement at each.
+    smooth: The smoothed measurements; None for speeds.
+    suggestion: The value to give the flag.
+    reason: The reason for it, and what else was seen.
   """
 
   axes: tuple[str, str]
@@ -54,7 +55,7 @@ class Curve(NamedTuple):
 
 
 class _Bench:
-  """Takes steps as a run of some config would."""
+  """Takes steps as a run of a config would."""
 
   def __init__(
       self,
@@ -83,7 +84,7 @@ class _Bench:
     self._step = 0
 
   def take(self, num_steps: int) -> float:
-    """Takes steps; returns their loss, which may not be finite."""
+    """Takes steps; returns their mean loss, which may not be finite."""
     sums = self._zeros
     while num_steps:  # No call goes beyond the end of an epoch.
       left = self.steps_per_epoch - self._step % self.steps_per_epoch
@@ -94,11 +95,18 @@ class _Bench:
     return float(sums['loss'] / sums['weight'])
 
   def rate(self, size: int = 0) -> float:
-    """Returns the steps per second of calls of so many, or of many, steps."""
+    """Returns steps per second, for `size` steps per call or ever more.
+
+    Raises:
+      Failure: If the loss is not finite, where calls end early.
+    """
     started, taken = time.monotonic(), 0
     while not taken or time.monotonic() - started < _SECS:
       most = size or min(max(taken, 1), self.steps_per_epoch)
-      self.take(most)
+      if not math.isfinite(self.take(most)):
+        raise programs.Failure(
+            'the loss is not finite; give a smaller --learning_rate.'
+        )
       taken += most
     return taken / (time.monotonic() - started)
 
@@ -106,7 +114,7 @@ class _Bench:
 def learning_rate(
     config: config_lib.Config, values: Sequence[float] | None
 ) -> Curve:
-  """Does the range test: the learning rate grows at each step.
+  """Runs a range test: the learning rate grows at each step.
 
   Reference: Smith 2015, https://arxiv.org/abs/1506.01186.
 
@@ -119,7 +127,7 @@ def learning_rate(
 
   Raises:
     UserError: If flags, data or values do not fit.
-    Failure: If there is no rate at which the loss goes down.
+    Failure: If the loss falls at no rate.
   """
   low, high = values or _RATES
   rates = np.geomspace(low, high, _NUM_RATES)
@@ -151,8 +159,8 @@ def learning_rate(
   lowest = int(np.argmin(smooth)) if len(found) > 2 else 0
   if lowest < 2:
     raise programs.Failure(
-        f'learning_rate: the loss goes down at no rate from {low:g} to '
-        f'{high:g}; --values=LOW,HIGH takes others.'
+        f'learning_rate: the loss falls at no rate from {low:g} to {high:g}; '
+        'give others by --values=LOW,HIGH.'
     )
   slopes = np.gradient(smooth, np.log(places))[: lowest + 1]
   steepest = places[int(np.argmin(slopes))]
@@ -161,14 +169,14 @@ def learning_rate(
   return Curve(
       ('learning rate', 'loss'), places.tolist(), found, smooth.tolist(),
       suggestion,
-      f'the smoothed loss is lowest at {places[lowest]:.2g}, of which a tenth '
-      f'is {tenth:.2g}, and falls most steeply at {steepest:.2g}; this is the '
-      'lower of both. It is the highest rate of a --schedule.',
+      f'the smoothed loss is lowest at {places[lowest]:.2g}, a tenth of which '
+      f'is {tenth:.2g}, and falls most steeply at {steepest:.2g}; the lower '
+      'one is suggested, as the peak rate of any --schedule.',
   )
 
 
 def smoothed(values: Sequence[float]) -> np.ndarray:
-  """Averages each value with its neighbours, by a bell of a fiftieth of all."""
+  """Averages values by a Gaussian as wide as a fiftieth of their number."""
   places = np.arange(len(values))
   width = max(1.0, len(values) / 50)
   weights = np.exp(-0.5 * ((places - places[:, None]) / width) ** 2)
@@ -189,6 +197,7 @@ def batch_size(
 
   Raises:
     UserError: If flags, data or values do not fit.
+    Failure: If the loss is not finite, or no size fits the memory.
   """
   sizes = [int(value) for value in values or _SIZES]
   config, scope = preparing.alone(
@@ -196,16 +205,17 @@ def batch_size(
   )
   experiment, dataset = preparing.prepare(config)
   found: dict[int, float] = {}
-  used = [_memory()]
+  used = [environment.peak_memory()]
   why = ''
   for size in sizes:
     if size > dataset.num_examples['train']:
       why = f'there are {dataset.num_examples["train"]:,} examples'
       break
-    # What the last size took more than the one before, it will take again.
+    # The next size will add twice what the last one added. TensorFlow itself
+    # refuses what a GPU does not hold.
     ahead = used[-1] + 2 * (used[-1] - used[-2]) if len(used) > 2 else 0
     if ahead > model_size.machine_bytes():
-      why = f'{size} examples would take more than the memory'
+      why = f'{size} examples would not fit the memory'
       break
     try:
       bench = _Bench(
@@ -215,11 +225,11 @@ def batch_size(
       bench.take(2)
       found[size] = size * max(bench.rate() for _ in range(_TIMES))
     except (tf.errors.ResourceExhaustedError, MemoryError):
-      why = f'{size} examples take more than the memory'
+      why = f'{size} examples do not fit the memory'
       break
-    used.append(_memory())
+    used.append(environment.peak_memory())
     if len(found) > 3 and max(found.values()) > max(list(found.values())[-3:]):
-      why = 'larger ones got no faster'
+      why = 'larger ones are not faster'
       break
   if not found:
     raise programs.Failure(f'batch_size: no size was measured: {why}.')
@@ -228,17 +238,16 @@ def batch_size(
       ('batch size', 'examples per second'), [*map(float, found)],
       [*found.values()], None, suggestion,
       f'{_near(found, suggestion, "examples")}. The largest measured is '
-      f'{max(found)}{f": {why}" if why else ""}; all took up to '
-      f'{max(used) / 1e9:.2f} of {model_size.machine_bytes() / 1e9:.1f} GB. A '
-      'larger batch takes fewer steps an epoch, and often a higher '
-      '--learning_rate.',
+      f'{max(found)}{f": {why}" if why else ""}; the peak was '
+      f'{model_size.peaks()}. A larger batch takes fewer steps per epoch, and '
+      'often a higher --learning_rate.',
   )
 
 
 def steps_per_loop(
     config: config_lib.Config, values: Sequence[float] | None
 ) -> Curve:
-  """Measures steps per second over the steps of a call of the graph.
+  """Measures steps per second over the steps per call of the graph.
 
   Args:
     config: What a run would compute.
@@ -249,6 +258,7 @@ def steps_per_loop(
 
   Raises:
     UserError: If flags, data or values do not fit.
+    Failure: If the loss is not finite.
   """
   config, scope = preparing.alone(config, 'steps_per_loop')
   experiment, dataset = preparing.prepare(config)
@@ -259,14 +269,14 @@ def steps_per_loop(
       if values or value <= bench.steps_per_epoch
   ]
   found = dict.fromkeys(sizes, 0.0)
-  for _ in range(_TIMES):  # In turn, since the machine may slow down meanwhile.
+  for _ in range(_TIMES):  # In turns, since the machine may slow down.
     for size in sizes:
       found[size] = max(found[size], bench.rate(size))
   suggestion = _smallest(found)
   return Curve(
       ('steps per loop', 'steps per second'), [*map(float, found)],
       [*found.values()], None, suggestion,
-      f'{_near(found, suggestion, "steps")}. Without the flag a call takes '
+      f'{_near(found, suggestion, "steps")}. Without the flag, a call lasts '
       'half a second.',
   )
 
@@ -285,12 +295,3 @@ def _near(found: dict[int, float], suggestion: int, what: str) -> str:
       f'the smallest within 10 % of the fastest: {found[suggestion]:,.0f} '
       f'{what} per second, and {found[best]:,.0f} with {best}'
   )
-
-
-def _memory() -> float:
-  """Returns the most bytes that were taken so far."""
-  gpus = tf.config.list_logical_devices('GPU')
-  if gpus:
-    info = tf.config.experimental.get_memory_info(gpus[0].name)
-    return info['peak']
-  return environment.peak_memory()

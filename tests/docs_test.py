@@ -192,12 +192,12 @@ class SnippetTest(parameterized.TestCase):
             'again', 'own', 'workers', 'corners', 'python',
         },
     )
-    one, replicas, workers = (
+    alone, replicas, workers = (
         _read(folder / 'runs' / name / 'result.json')['last_validation']
         for name in ('again', 'replicas', 'workers')
     )
     for other in (replicas, workers):
-      self.assertAlmostEqual(other['loss'], one['loss'], places=4)
+      self.assertAlmostEqual(other['loss'], alone['loss'], places=4)
 
   @pytest.mark.slow
   def test_the_guide_of_clusters_runs(self):
@@ -251,7 +251,7 @@ class SnippetTest(parameterized.TestCase):
   def test_examples_run_with_what_their_page_says_is_imported(self):
     report = []
     parser, runner = doctest.DocTestParser(), doctest.DocTestRunner()
-    # AutoGraph only finds the source of functions of a module.
+    # AutoGraph needs a module in which to find the source of functions.
     names = {'tf': tf, '__name__': docs_files.__name__}
     for path in docs_files.ALL:
       for block in docs_files.blocks(path):

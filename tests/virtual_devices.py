@@ -12,7 +12,7 @@ import tensorflow as tf
 from core import distribution
 
 NUM_DEVICES = 3
-# Two replicas add up as GPUs and workers do, three on one of the devices.
+# The number of replicas that add up by collectives; see `mirrored`.
 COLLECTIVE = 2
 
 
@@ -28,12 +28,16 @@ def _configure() -> None:
 def mirrored(num_replicas: int) -> tf.distribute.MirroredStrategy:
   """Returns the process's MirroredStrategy over the first logical CPU devices.
 
-  Two replicas add up by TensorFlow's collectives, as GPUs and workers do, other
-  numbers as CPU devices do by default: what holds on both holds on either path.
-  There is one strategy per size, since collectives of two would get mixed up.
+  Two replicas add up by TensorFlow's collectives, as GPUs and workers do, and
+  three on one of the devices, as CPU devices do by default: tests of both sizes
+  cover both. There is one strategy per size, since the collectives of two
+  strategies would get mixed up.
 
   Args:
     num_replicas: The number of devices, at most NUM_DEVICES.
+
+  Returns:
+    The strategy.
   """
   devices = [f'CPU:{index}' for index in range(num_replicas)]
   if num_replicas == COLLECTIVE:

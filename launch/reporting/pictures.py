@@ -127,18 +127,32 @@ def _pixels(
   if feature and kind == spec_lib.MASK:
     colors = _colors(feature.num_classes)
     return colors[np.clip(value, 0, len(colors) - 1)]
+  if kind == spec_lib.IMAGE:
+    value = pixels(value)
   is_picture = value.ndim == 2 or (value.ndim == 3 and value.shape[-1] < 5)
   if not is_picture or min(value.shape[:2]) < _MIN_SIDE:
     return None
   value = value[..., np.newaxis] if value.ndim == 2 else value
   value = value[..., :1] if value.shape[-1] == 2 else value
-  if kind == spec_lib.IMAGE and value.dtype == np.uint8:
+  if kind == spec_lib.IMAGE:
     return value
   if kind != spec_lib.ARRAY or value.dtype.kind not in 'uif':
     return None
   numbers = np.where(np.isfinite(value), value, 0).astype(np.float64)
   scaled = (numbers - numbers.min()) / max(np.ptp(numbers), 1e-12)
   return (scaled * 255).astype(np.uint8)
+
+
+def pixels(images: np.ndarray) -> np.ndarray:
+  """Returns images as uint8 ``[..., H, W, 1]`` or ``[..., H, W, 3]``.
+
+  Args:
+    images: uint8, or numbers up to 1 or up to 255, ``[..., H, W, C]``.
+  """
+  if images.dtype != np.uint8:
+    scale = 255 if images.max() <= 1 else 1
+    images = np.clip(images.astype(np.float32) * scale, 0, 255).astype(np.uint8)
+  return images[..., :3] if images.shape[-1] >= 3 else images[..., :1]
 
 
 def uri(pixels: np.ndarray) -> str:
@@ -161,6 +175,11 @@ def _colors(number: int) -> np.ndarray:
   ]
   colors = [palette[i % len(palette)] for i in range(max(number - 1, 0))]
   return (np.array([(0, 0, 0), *colors]) * 255).astype(np.uint8)
+
+
+def text(value: np.ndarray, feature: spec_lib.Feature) -> str:
+  """Returns a value of a feature in words, without the names of columns."""
+  return ', '.join(words for _, words in _lines('', value, feature, True))
 
 
 def _lines(

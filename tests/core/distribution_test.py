@@ -131,7 +131,7 @@ class ReductionTest(parameterized.TestCase):
 
       return strategy.run(replica_fn)
 
-    total = [0, 1, 3, 6][strategy.num_replicas_in_sync]
+    total = [0, 1, 3, 6][num_replicas]
     results = run()
     sums = distribution.first_replica(strategy, results)
     self.assertEqual(float(sums['a']), total)
@@ -229,7 +229,6 @@ class AllStackTest(parameterized.TestCase):
   @parameterized.parameters(1, 2, 3)
   def test_values_and_gradients(self, num_replicas):
     strategy = virtual_devices.mirrored(num_replicas)
-    num_replicas = strategy.num_replicas_in_sync
 
     def function():
       replica = tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -288,7 +287,7 @@ class AllGatherTest(parameterized.TestCase):
     gather = lambda parts: strategy.run(distribution.all_gather, (parts,))
     results = (tf.function(gather) if is_graph else gather)(parts)
     local = strategy.experimental_local_results
-    for replica in range(strategy.num_replicas_in_sync):
+    for replica in range(num_replicas):
       actual = tf.nest.map_structure(
           lambda value, i=replica: local(value)[i], results
       )

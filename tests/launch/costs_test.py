@@ -35,6 +35,18 @@ class _Grouped(tf.Module):
     return tf.nn.depthwise_conv2d(inputs, self.w, [1, 2, 2, 1], 'SAME')
 
 
+class _Compiled(tf.Module):
+  """Two dense layers inside a graph of their own."""
+
+  def __init__(self):
+    super().__init__()
+    self.network = snt.Sequential([snt.Linear(5), snt.Linear(6)])
+
+  @tf.function
+  def __call__(self, inputs):
+    return self.network(inputs)
+
+
 class _Products(tf.Module):
   """An einsum, a product of a batch, and a transposed product."""
 
@@ -56,7 +68,7 @@ def _layers(model, inputs):
   batch = {'inputs': tf.zeros([1, *inputs]), 'label': tf.zeros([1], tf.int64)}
   objective(model, batch, None, is_training=False)
   calls = costs.Calls(model)
-  with calls.noted():
+  with calls.recorded():
     forward = training.trace(objective, model, batch)
   return calls.layers(forward, variables.trainable(model))
 
@@ -75,6 +87,11 @@ class LayersTest(parameterized.TestCase):
           'valid', lambda: snt.Conv2D(8, 3, padding='VALID'), [6, 6, 4],
           2 * (4 * 4 * 8) * (3 * 3 * 4), 2 * (4 * 4 * 8) * (3 * 3 * 4),
           4 * 4 * 4 * 8,
+      ),
+      (
+          'transposed', lambda: snt.Conv2DTranspose(8, 3, stride=2), [6, 6, 4],
+          2 * (6 * 6 * 4) * (3 * 3 * 8), 2 * (6 * 6 * 4) * (3 * 3 * 8),
+          4 * 12 * 12 * 8,
       ),
       (
           'depthwise', _Grouped, [6, 6, 4], 2 * (3 * 3 * 8) * (3 * 3),
@@ -118,6 +135,14 @@ class LayersTest(parameterized.TestCase):
     both = 2 * (2 * length * length * size)
     attention = found['layer']
     self.assertEqual((attention.forward, attention.backward), (both, 2 * both))
+
+  def test_of_layers_inside_a_tf_function(self):
+    found = _layers(_Network(_Compiled()), [4])
+    one, other = (
+        found[f'layer/network/layers/{index}'] for index in (0, 1)
+    )
+    self.assertEqual((one.forward, one.backward), (40, 40))
+    self.assertEqual((other.forward, other.backward), (60, 120))
 
   def test_a_layer_that_is_called_twice_counts_twice(self):
     layer = snt.Linear(5)

@@ -28,8 +28,8 @@ _LAST = re.compile(
     r'([\d,]+) steps: ([\d:]+) in all, of which ([\d:]+) in training, at most '
     r'([\d.]+) of [\d.]+ GB of memory.*Nothing was written\.'
 )
-# Of the recipes, by how much the forecast may be wrong. Another process may
-# take the machine meanwhile, so that several attempts are made.
+# The relative errors that forecasts of recipes may have, in several attempts,
+# since another process may slow the machine down.
 _TIME, _MEMORY, _ATTEMPTS = 0.30, 0.25, 4
 
 
@@ -86,6 +86,7 @@ class DryRunTest(parameterized.TestCase):
     }
     self.assertEqual(times['train step'], 7 * runs.STEPS_PER_EPOCH - 1)
     self.assertEqual((times['validation'], times['test']), (7, 1))
+    self.assertEqual(times['save'], 7)  # Of --checkpoint_every_steps.
     # The run afterwards has the weights that it would have had.
     self.assertEqual(runs.train(folder / 'run').code, 0)
     self.assertEqual(
@@ -122,7 +123,6 @@ class DryRunTest(parameterized.TestCase):
         {path: each.st_mtime_ns for path, each in before.items()},
     )
 
-
   def test_several_workers_are_refused_at_once(self):
     cluster = {'worker': ['localhost:1', 'localhost:2']}
     task = {'type': 'worker', 'index': 0}
@@ -154,31 +154,27 @@ class ForecastTest(parameterized.TestCase):
       workdir = f'{folder}/run{attempt}'
       if not attempt:  # The data are prepared once.
         self._run(*arguments, f'--workdir={workdir}', '--dry_run')
-      said, _ = self._run(*arguments, f'--workdir={workdir}', '--dry_run')
-      _, memory = self._run(*arguments, f'--workdir={workdir}')
+      said = self._run(*arguments, f'--workdir={workdir}', '--dry_run')
+      self._run(*arguments, f'--workdir={workdir}')
+      result = json.loads(pathlib.Path(workdir, 'result.json').read_text())
+      memory = result['machine']['peak_memory_bytes']['host'] / 1e9
       found = _LAST.search(said)
-      seconds = json.loads(
-          pathlib.Path(workdir, 'result.json').read_text()
-      )['seconds']
       errors.append((
-          _seconds(found[2]) / seconds - 1, float(found[4]) / memory - 1
+          _seconds(found[2]) / result['seconds'] - 1,
+          float(found[4]) / memory - 1,
       ))
       if abs(errors[-1][0]) <= _TIME and abs(errors[-1][1]) <= _MEMORY:
         return
     self.fail(errors)
 
   def _run(self, *arguments):
-    """Returns what a process said, and its peak of memory in GB."""
-    process = subprocess.Popen(
+    """Returns what a process printed."""
+    ended = subprocess.run(
         [sys.executable, *arguments], cwd=runs.ROOT, stdout=subprocess.PIPE,
-        text=True,
+        text=True, check=False,
     )
-    said = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.stdout.close()
-    process.returncode = os.waitstatus_to_exitcode(status)
-    self.assertEqual(process.returncode, 0, said)
-    return said, usage.ru_maxrss * 1024 / 1e9
+    self.assertEqual(ended.returncode, 0, ended.stdout)
+    return ended.stdout
 
 
 if __name__ == '__main__':

@@ -66,7 +66,7 @@ class OverfittingTest(parameterized.TestCase):
     probabilities[0] += 0.9
     entropy = -np.sum(probabilities * np.log(probabilities))
     self.assertAlmostEqual(lowest, entropy, places=3)
-    [note] = [each for each in ended.out.splitlines() if 'is without' in each]
+    [note] = [each for each in ended.out.splitlines() if 'ignores' in each]
     for flag in ('flip', 'l2_penalty', 'average_decay', 'schedule'):
       self.assertIn(f'--{flag}', note)
     self.assertNotIn('dropout', note)
@@ -79,7 +79,7 @@ class OverfittingTest(parameterized.TestCase):
     self.assertEqual((ended.code, ended.err.count('\n')), (1, 1))
     first, last, steps, _ = map(float, _SAID.search(ended.err).groups())
     self.assertEqual((first, steps), (last, 25))
-    self.assertIn('was to be reached', ended.err)
+    self.assertIn('; expected 0.', ended.err)
 
   def test_a_loss_that_is_not_finite_fails(self):
     ended = _overfit(

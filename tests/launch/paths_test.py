@@ -34,6 +34,18 @@ class PathsTest(parameterized.TestCase):
       self.assertIn(message, str(caught.exception))
       self.assertIn('directory', str(caught.exception))
 
+  def test_a_file_to_write(self):
+    folder = pathlib.Path(runs.scratch(self))
+    (folder / 'a.png').mkdir()
+    self.assertEqual(
+        paths.output(f'{folder}/new/b.png', '.png'), folder / 'new' / 'b.png'
+    )
+    for name, message in (
+        ('a.png', 'it is a directory'), ('b.jpg', 'that ends in .png'),
+    ):
+      with self.assertRaisesRegex(programs.UserError, message):
+        paths.output(f'{folder}/{name}', '.png')
+
   def test_places(self):
     with mock.patch.dict(os.environ, HOME='/home/me'):
       self.assertEqual(

@@ -1,6 +1,6 @@
 """Tests of launch.show.
 
-Covers: copies, ranges, samples, showing.
+Covers: copies, ranges, showing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from unittest import mock
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from launch import samples, showing
+from launch import copies, showing
 from pipelines import spec as spec_lib
 from tests.launch import runs
 from tests.launch.reporting import reading
@@ -123,7 +123,7 @@ class ShowTest(parameterized.TestCase):
     counts = re.findall(r'<tr><td>\d</td><td class="n">(\d+)</td>',
                         sections['Classes'])
     self.assertEqual(sum(map(int, counts)), 50)
-    self.assertIn('train, test: not looked for', sections['Copies'])
+    self.assertIn('train, test: not searched', sections['Copies'])
 
   def test_a_table_with_what_is_missing(self):
     path = self.folder / 'table.csv'
@@ -171,7 +171,7 @@ class ShowTest(parameterized.TestCase):
     self.assertIn('the ?', sections['Examples of test'])
     [_, test] = self.cells(sections['Values'], 'tokens')
     self.assertEqual(test[2:5], ['1', '1.5', '2'])
-    self.assertEqual(test[-1], 'tokens of a text, 33.3% unknown')
+    self.assertEqual(test[-1], 'tokens per text, 33.3% unknown')
     self.assertIn('train 1, train 3', sections['Copies'])
 
   def test_masks_and_several_classes(self):
@@ -211,13 +211,20 @@ class ShowTest(parameterized.TestCase):
     self.assertEqual(ended.err.count('\n'), 1)
     self.assertEqual(list(self.folder.iterdir()), [])
 
-
-class ValueTest(parameterized.TestCase):
-
-  def test_a_class_that_is_none(self):
-    feature = spec_lib.Feature(spec_lib.CLASS, (), 'int64', ('a', 'b'))
-    self.assertEqual(samples.value(feature, np.array(1)), 'b')
-    self.assertEqual(samples.value(feature, np.array(-1)), 'none (-1)')
+  def test_copies_of_which_one_has_no_class(self):
+    feature = spec_lib.Feature
+    spec = spec_lib.Spec({
+        'x': feature('numbers', (1,), 'float32'),
+        'label': feature('class', (), 'int64', ('a', 'b')),
+    }, ('label',))
+    arrays = {'train': {
+        'x': np.array([[1], [2], [1], [1]], np.float32),
+        'label': np.array([1, 0, -1, 1]),
+    }}
+    groups = copies.find(spec, arrays)
+    self.assertEqual(groups, [[('train', 0), ('train', 2), ('train', 3)]])
+    page = copies.show(spec, arrays, groups, [])
+    self.assertIn('<td>b or none</td>', page)
 
 
 if __name__ == '__main__':

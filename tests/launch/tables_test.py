@@ -50,7 +50,7 @@ class TablesTest(absltest.TestCase):
                 'b': tf.Variable(tf.zeros([40], tf.bfloat16)),
             },
         ),
-        '': costs.Layer('Net', 1_000_000, 0, 3_700_000_000),
+        '': costs.Layer('Net', 999_999, 0, 3_700_000_000),
     }))
     self.assertIn(
         ['hidden', 'w', '30', 'x', '40,', 'b', '40', 'bfloat16', '1,240',

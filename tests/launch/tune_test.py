@@ -1,6 +1,6 @@
 """Tests of launch.tune.
 
-Covers: curves, tuning.
+Covers: tuning, tuning_curve.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class TuneTest(parameterized.TestCase):
     near = [s for s, rate in rates.items() if rate >= 0.9 * max(rates.values())]
     self.assertEqual(value, min(near))
     self.assertIn(f'there are {runs.NUM_TRAIN} examples', reason)
-    self.assertRegex(reason, r'up to [\d.]+ of [\d.]+ GB')
+    self.assertRegex(reason, r'the peak was [\d.]+ of [\d.]+ GB')
 
   def test_steps_per_loop(self):
     name, value, reason, rows = self.tune('steps_per_loop')
@@ -119,7 +119,16 @@ class TuneTest(parameterized.TestCase):
         '--values=1e5,1e8', f'--output={self.folder}/a.png',
     )
     self.assertEqual((ended.code, ended.err.count('\n')), (1, 1))
-    self.assertIn('the loss goes down at no rate', ended.err)
+    self.assertIn('the loss falls at no rate', ended.err)
+    self.assertEqual(list(self.folder.iterdir()), [])
+
+  def test_a_loss_that_is_not_finite_has_no_speed(self):
+    ended = runs.call(
+        'tune', 'batch_size', *runs.arguments(runs.config(optimizer='sgd')),
+        '--learning_rate=1e30', '--values=4', f'--output={self.folder}/a.png',
+    )
+    self.assertEqual((ended.code, ended.err.count('\n')), (1, 1))
+    self.assertIn('the loss is not finite', ended.err)
     self.assertEqual(list(self.folder.iterdir()), [])
 
 

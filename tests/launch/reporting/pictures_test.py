@@ -93,6 +93,14 @@ class PartsTest(parameterized.TestCase):
         sizes, [(100, 200, 1), (4, 4, 1), (4, 4, 3), (4, 4, 3)]
     )
 
+  def test_images_of_numbers_and_of_more_channels(self):
+    for values, most in ((np.eye(5, dtype=np.float32), 255),
+                         (np.float32(9.5) * np.eye(5, dtype=np.float32), 9)):
+      images = np.stack([values] * 4, axis=-1)
+      pixels = pictures.pixels(images)
+      self.assertEqual((pixels.shape, pixels.dtype), ((5, 5, 3), np.uint8))
+      self.assertEqual((pixels.min(), pixels.max()), (0, most))
+
   def test_examples_of_a_table_are_rows(self):
     spec = spec_lib.Spec({
         'x': spec_lib.Feature('numbers', (2,), 'float32', columns=('a', 'b')),

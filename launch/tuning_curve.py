@@ -1,4 +1,4 @@
-"""A curve, as text for a terminal and as a picture."""
+"""The curve of launch.tune, as text for a terminal and as a picture."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def text(
   Args:
     names: The names of the columns.
     rows: The cells of each row.
-    values: What its bar is as long as.
+    values: The length of each bar, relative to the largest.
 
   Returns:
     The table.
   """
-  longest = max(values, default=0) or 1.0
+  longest = max(0.0, *values) or 1.0
   return tabulate.tabulate(
       [
           [*row, '█' * round(_WIDTH * value / longest)]
@@ -49,15 +49,15 @@ def draw(
     smooth: Sequence[float] | None,
     marked: float,
 ) -> None:
-  """Writes a picture of a curve over a logarithmic axis.
+  """Plots a curve over a logarithmic axis.
 
   Args:
-    path: The file, a PNG.
-    title: What is shown.
-    axes: What both axes are.
-    points: Their values.
-    smooth: A second curve, over the same places.
-    marked: A place to mark.
+    path: The PNG file to write.
+    title: The title.
+    axes: The labels of the axes.
+    points: The coordinates along each.
+    smooth: A second curve over the same places, or None.
+    marked: The place to mark as suggested.
 
   Raises:
     OSError: If it cannot be written.
