@@ -25,18 +25,18 @@ def measuring(
     function: Measure,
     batch_size: int,
 ) -> Callable[[splits.Split], Iterator[tuple[Arrays, Arrays]]]:
-  """Measures every example of splits once, in their order.
+  """Returns a function that measures each example of a split once, in order.
 
   Args:
     experiment: The parts of the run.
     model: Its model, or the average of it.
-    function: A function of a batch, and of what the objective makes of it, to
-      columns ``[batch_size, ...]``; it is traced once.
+    function: A function of a batch and its evaluation by the objective, which
+      returns columns ``[batch_size, ...]``; it is traced once.
     batch_size: The examples of a batch.
 
   Returns:
-    A function of a split, which yields the features of some examples and their
-    `index`, and the columns.
+    A function of a split, which yields batch by batch the features of examples,
+    with their `index`, and the columns.
   """
 
   @tf.function(autograph=False)

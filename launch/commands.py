@@ -1,4 +1,4 @@
-"""The command line that gives a config."""
+"""Command lines: the flags of a config, and a line for a shell."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def flags(config: config_lib.Config) -> list[str]:
 
 
 def line(program: str, arguments: list[str]) -> str:
-  """Returns a command for a shell, of one flag per line if it is long."""
+  """Returns a command for a shell; a long one has a line per flag."""
   whole = shlex.join(['python', '-m', f'launch.{program}', *arguments])
   if len(whole) < 80:
     return whole

@@ -38,7 +38,7 @@ def describe() -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-  """Describes what this process has computed on, for result.json.
+  """Describes the devices and the memory of this process, for result.json.
 
   Returns:
     `devices`, the processor first, `cpus`, how many of its cores may be used,
@@ -72,8 +72,8 @@ def peaks() -> dict[str, int]:
 
 
 def peak_memory() -> int:
-  """Returns the most bytes that this process had in memory."""
-  # On Linux ru_maxrss begins with what the parent process had.
+  """Returns the peak memory of this process, in bytes."""
+  # On Linux ru_maxrss starts from the parent process's peak.
   with contextlib.suppress(OSError):
     text = pathlib.Path('/proc/self/status').read_text()
     if found := re.search(r'^VmHWM:\s*(\d+) kB$', text, re.MULTILINE):
@@ -84,7 +84,7 @@ def peak_memory() -> int:
 
 
 def _processor() -> str:
-  """Names the processor, as far as the system does."""
+  """Returns the name of the processor, as far as it is known."""
   with contextlib.suppress(OSError):
     text = pathlib.Path('/proc/cpuinfo').read_text()
     if found := re.search(r'^model name\s*: (.*)$', text, re.MULTILINE):

@@ -57,7 +57,7 @@ def finish(
   # A signal waits for the plots: in an import it may be lost.
   with interruption.remembering():
     try:
-      # Imported here: it is slow, and needed at the end of a run only.
+      # Imported here: it is slow, and only needed at the end of a run.
       from .reporting import writing
 
       writing.write(directory, about)
@@ -79,7 +79,7 @@ def report_of(
     result: dict[str, Any],
     started: float,
 ) -> subject.Subject:
-  """Returns what the report of a run that is being trained is about."""
+  """Returns the subject of the report of a run in training."""
   average = training.state.average
   return subject.Subject(
       training.experiment,

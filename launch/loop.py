@@ -99,7 +99,7 @@ class Now:
     stopped: The end by a hook, if one has asked for it.
     is_cut_short: Whether a signal came during the validation of this step: it
       and the hooks after it are yet to be called.
-    seconds_in: How long steps, and each hook, took so far, by name.
+    seconds_in: Seconds spent so far in steps and in each hook, by name.
   """
 
   sums: training.Sums

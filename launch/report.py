@@ -3,9 +3,9 @@
   python -m launch.report runs/first
   python -m launch.report --output=compare.html runs/*
 
-Of one run it writes what the run itself writes at its end, into its report/:
-the figures, index.html and model_card.md; of one that is not complete, by its
-last checkpoint. Of several it writes one page: curves over each other, flags
+For one run it writes report/ as the run itself does at its end: the figures,
+index.html and model_card.md. A run that is not complete is scored with its last
+checkpoint. For several runs it writes one page: curves over each other, flags
 that differ, final values with the best marked.
 """
 

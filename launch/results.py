@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 from core import training
 
 from . import building, environment, evaluation, loop, workdir
+from .hooks import monitor as monitor_lib
 
-# What each run was judged by before results said so.
-_OLDER = 'accuracy'
 _LEAST_SECS = 0.01
 
 
@@ -138,7 +137,7 @@ def headline(result: Mapping[str, Any]) -> str:
     The metric that the run is judged by, of the test split, of the validation
     without one; or the steps.
   """
-  metric = result.get('monitor', _OLDER)
+  metric = monitor_lib.of_result(result).metric
   for name in (f'test_{metric}', f'validation_{metric}'):
     if name in result:
       return f'{name} {result[name]:.4f}'

@@ -141,12 +141,12 @@ def encode(
 def decode(
     positions: Sequence[int], vocabulary: Sequence[str], tokenizer: str
 ) -> str:
-  """Returns a text as far as its tokens tell it.
+  """Returns a text from its tokens, as far as they preserve it.
 
   Args:
-    positions: What `encode` returned of it.
+    positions: The positions that `encode` returned for it.
     vocabulary: The vocabulary.
-    tokenizer: The name it was made with.
+    tokenizer: The tokenizer that it was made with.
 
   Returns:
     The text, with '?' for each token that is not in the vocabulary.

@@ -71,11 +71,11 @@ def choose(
 
 
 def by_name(metric: str) -> Monitor:
-  """Returns a metric with the direction that its name tells."""
+  """Returns a metric with the direction that its name suggests."""
   return Monitor(metric, 'min' if _SMALL.search(metric) else 'max')
 
 
 def of_result(result: Mapping[str, Any]) -> Monitor:
   """Returns what a run was judged by, given its result.json."""
-  named = by_name(result.get('monitor', 'accuracy'))  # As before it said so.
+  named = by_name(result.get('monitor', 'accuracy'))  # Older results.
   return Monitor(named.metric, result.get('direction', named.direction))

@@ -18,7 +18,7 @@ def write(
 
   Args:
     directory: The work directory of the run.
-    place: Where its data are, if they are not where they were in training.
+    place: Where its data are, if they were moved.
 
   Returns:
     The run.
@@ -39,7 +39,7 @@ def write(
     evaluator = evaluation.Evaluator(run.experiment, run.dataset, strategy)
     try:
       scored = evaluator.run(run, 'test')
-    except programs.Failure as error:  # The examples tell why.
+    except programs.Failure as error:  # The report shows the example.
       programs.note(f'there are no values of the test split: {error}')
     else:
       result.setdefault('test', scored.to_json())
@@ -49,6 +49,6 @@ def write(
       run.dataset,
       scored,
       result,
-      result.get('monitor') or run.task.monitor,
+      result.get('monitor') or run.config.monitor or run.task.monitor,
   ))
   return run

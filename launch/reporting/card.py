@@ -1,4 +1,4 @@
-"""A model card: what a run is and came to, in Markdown."""
+"""A model card, in Markdown: what was trained, and its results."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 from pipelines import spec as spec_lib
 
 from .. import starts
+from . import page
 
-# A list of more letters is left to result.json.
+# A longer list is only in result.json.
 _MAX_LETTERS = 20_000
 # Hugging Face's names of tasks, by the kinds of input and target.
 _TASKS = {
@@ -27,14 +28,19 @@ _TASKS = {
 
 
 def text(
-    name: str, start: starts.Start, result: Mapping[str, Any], command: str
+    name: str,
+    start: starts.Start,
+    result: Mapping[str, Any],
+    task: str,
+    command: str,
 ) -> str:
-  """Writes the card of a run.
+  """Returns the card of a run.
 
   Args:
-    name: What the run is called.
-    start: What its config.json says.
-    result: What its result.json holds.
+    name: The name of the run.
+    start: The content of its config.json.
+    result: The content of its result.json.
+    task: The name of its task.
     command: The command that trains it again.
 
   Returns:
@@ -43,36 +49,38 @@ def text(
   config, data = start.config, start.data
   kinds = [feature.kind for feature in data.spec.inputs.values()]
   targets = [data.spec[n].kind for n in data.spec.targets if n in data.spec]
-  task = next(
+  kind = next(
       (_TASKS[i, t] for i in kinds for t in targets if (i, t) in _TASKS), None
   )
   counts = ', '.join(f'{n:,} {split}' for split, n in data.num_examples.items())
-  numbers = dict(_numbers(result))
-  lists = dict(_lists(result))
+  leaves = dict(_leaves(result))
+  lists = {k: v for k, v in leaves.items() if isinstance(v, list)}
   lines = [
-      '---', *_front(name, str(config.dataset), task, result), '---', '',
+      '---', *_front(name, str(config.dataset), kind, result), '---', '',
       f'# {_line(name)}', '',
-      f'- Task: {_line(config.task or task or "by the data")}',
-      f'- Model: {_line(config.model)}, {result.get("num_parameters", 0):,} '
-      'trainable parameters',
+      f'- Task: {_line(task)}',
+      f'- Model: {_line(page.part(config.model))}, '
+      f'{result.get("num_parameters", 0):,} trainable parameters',
       f'- Data: {_line(config.dataset)}: {counts}; {_line(data.describe())}',
-      f'- Loss: {_line(config.loss)}; optimizer: {_line(config.optimizer)}',
+      f'- Loss: {_line(page.part(config.loss))}; '
+      f'optimizer: {_line(config.optimizer)}',
       '', '## Train it again', '', *_code(command, 'sh'),
       '', '## Use it', '',
       *_code(
           'import launch\n\n'
-          f'run = launch.load({json.dumps(str(name))})\n'
+          f'run = launch.load({name!r})\n'
           f'run.predict(inputs)  # {_line(", ".join(data.spec.inputs))}',
           'python',
       ),
       '', '## Results', '', 'Every number of `result.json`:', '',
       '| | |', '|---|---|',
-      *(f'| {_cell(key)} | {_cell(value)} |' for key, value in numbers.items()),
+      *(f'| {_cell(key)} | {_cell(value)} |'
+        for key, value in leaves.items() if key not in lists),
   ]
   for key, value in lists.items():
     shown = json.dumps(value)
     if len(shown) > _MAX_LETTERS:
-      shown = f'{len(shown):,} letters, in result.json'
+      shown = f'{len(shown):,} characters, in result.json'
     lines += ['', f'### {_line(key)}', '', *_code(shown, 'json')]
   return '\n'.join(lines) + '\n'
 
@@ -80,7 +88,7 @@ def text(
 def _front(
     name: str, dataset: str, task: str | None, result: Mapping[str, Any]
 ) -> Iterator[str]:
-  """Yields the lines of the front matter; strings of JSON are ones of YAML."""
+  """Yields the lines of the front matter, in which JSON is YAML."""
   values = result.get('test', {}).get('values', {})
   yield 'library_name: quatrain'
   yield f'tags: {json.dumps(["tensorflow", "sonnet"])}'
@@ -90,38 +98,34 @@ def _front(
     return
   yield f'metrics: {json.dumps([n for n in values if n != "loss"])}'
   yield 'model-index:'
-  yield f'- name: {json.dumps(name)}'
+  yield f'- name: {_string(name)}'
   yield '  results:'
   yield f'  - task: {{type: {task or "other"}}}'
   yield (
-      f'    dataset: {{name: {json.dumps(dataset)}, type: {json.dumps(dataset)}'
-      ', split: test}'
+      f'    dataset: {{name: {_string(dataset)}, type: {_string(dataset)}, '
+      'split: test}'
   )
   yield '    metrics:'
   for key, value in values.items():
     yield f'    - {{type: {json.dumps(key)}, value: {json.dumps(value)}}}'
 
 
-def _numbers(values: Any, name: str = '') -> Iterator[tuple[str, Any]]:
-  """Yields all but lists, by their paths."""
-  if isinstance(values, Mapping):
-    for key, value in values.items():
-      yield from _numbers(value, f'{name}.{key}' if name else str(key))
-  elif not isinstance(values, list):
-    yield name, values
+def _string(text: str) -> str:
+  """Returns a string of YAML, which knows no surrogate pairs of JSON."""
+  return json.dumps(text, ensure_ascii=False)
 
 
-def _lists(values: Any, name: str = '') -> Iterator[tuple[str, Any]]:
-  """Yields the lists, by their paths."""
-  if isinstance(values, Mapping):
-    for key, value in values.items():
-      yield from _lists(value, f'{name}.{key}' if name else str(key))
-  elif isinstance(values, list):
+def _leaves(values: Any, name: str = '') -> Iterator[tuple[str, Any]]:
+  """Yields numbers, texts and lists, by their paths."""
+  if not isinstance(values, Mapping):
     yield name, values
+    return
+  for key, value in values.items():
+    yield from _leaves(value, f'{name}.{key}' if name else str(key))
 
 
 def _line(value: Any) -> str:
-  """Returns text that is one line, and begins nothing of Markdown or HTML."""
+  """Returns text as one line, with the syntax of Markdown and HTML escaped."""
   text = ' '.join(str(value).split())
   for letter in '\\`*_[]<>|#':
     text = text.replace(letter, f'\\{letter}')
@@ -134,5 +138,5 @@ def _cell(value: Any) -> str:
 
 
 def _code(text: str, language: str) -> list[str]:
-  """Returns a block of code; what would end it is left out."""
+  """Returns a block of code; fences inside become quotes."""
   return [f'```{language}', text.replace('```', "'''"), '```']

@@ -1,8 +1,7 @@
-"""One page about several runs: curves, flags that differ, what they came to."""
+"""A page that compares runs: curves, flags that differ, results."""
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from .. import workdir as workdir_lib
 from ..hooks import monitor as monitor_lib
 from . import curves, page
 
-# With more runs, a run is a row and no column.
+# With more runs, each is a row instead of a column.
 _MAX_COLUMNS = 5
 _MAX_MONITORED = 2
 _COSTS = {
@@ -45,13 +44,10 @@ def text(directories: Sequence[workdir_lib.Workdir]) -> str:
   monitored = dict.fromkeys(
       result['monitor'] for result in results.values() if 'monitor' in result
   )
-  plot = io.BytesIO()
-  curves.draw(rows, list(monitored)[:_MAX_MONITORED]).savefig(
-      plot, dpi=120, format='png'
-  )
+  plot = page.render(curves.draw(rows, list(monitored)[:_MAX_MONITORED]))
   return page.whole(f'{len(names)} runs', {
-      'Curves': page.plot('curves.png', plot.getvalue()) + page.hint(
-          'Faint lines are of training, those with dots of validation.'
+      'Curves': page.plot('curves.png', plot) + page.hint(
+          'Faint lines show training, lines with dots validation.'
       ),
       'Flags that differ': _flags(begun),
       'Final values': _values(results),
@@ -67,7 +63,7 @@ def text(directories: Sequence[workdir_lib.Workdir]) -> str:
 
 
 def _names(paths: Sequence[str]) -> list[str]:
-  """Returns what to call runs: what their paths do not have in common."""
+  """Names runs by the parts of their paths that differ."""
   whole = [os.path.abspath(path) for path in paths]
   if len(set(whole)) < len(whole):  # One is named twice.
     return [f'{i + 1}: {path}' for i, path in enumerate(paths)]
@@ -76,7 +72,7 @@ def _names(paths: Sequence[str]) -> list[str]:
 
 
 def _flags(begun: Mapping[str, starts.Start]) -> str:
-  """Makes a table of the flags in which any run differs from the first."""
+  """Returns a table of the flags that are not the same in all runs."""
   values = {
       name: {**start.config.to_json(), **start.config.place()}
       for name, start in begun.items()
@@ -108,7 +104,7 @@ def _shown(value: Any) -> str | None:
 
 
 def _values(results: Mapping[str, Mapping[str, Any]]) -> str:
-  """Makes a table of the values of test and validation, the best marked."""
+  """Returns a table of test and validation values, the best marked."""
   values: dict[str, dict[str, Any]] = {}
   directions = {}
   for run, result in results.items():
@@ -116,11 +112,11 @@ def _values(results: Mapping[str, Mapping[str, Any]]) -> str:
         'test': result.get('test', {}).get('values', {}),
         'best validation': result.get('best_validation', {}),
     }
-    if (metric := result.get('monitor')) and 'direction' in result:
-      directions[metric] = result['direction']
+    judged_by = monitor_lib.of_result(result)
+    directions[judged_by.metric] = judged_by.direction
     for split, found in named.items():
       for name, value in found.items():
-        is_shown = split == 'test' or name in ('loss', metric)
+        is_shown = split == 'test' or name in ('loss', judged_by.metric)
         if is_shown and isinstance(value, int | float):
           values.setdefault(f'{split} {name}', {})[run] = value
   if not values:
@@ -135,7 +131,7 @@ def _values(results: Mapping[str, Mapping[str, Any]]) -> str:
       top = value if judge.is_better(value, top) else top
     is_mark = len(found) > 1 and not name.startswith('baseline')
     best[key] = {run for run, v in found.items() if is_mark and v == top}
-  return page.hint('The best of each are marked.') + _table(
+  return page.hint('The best of each value is marked.') + _table(
       'value', values, list(results), best
   )
 
@@ -144,7 +140,7 @@ def _costs(
     results: Mapping[str, Mapping[str, Any]],
     rows: Mapping[str, curves.Rows],
 ) -> str:
-  """Makes a table of times and sizes."""
+  """Returns a table of times and sizes."""
   costs: dict[str, dict[str, Any]] = {
       name: {run: result.get(key) for run, result in results.items()}
       for name, key in _COSTS.items()
@@ -177,13 +173,13 @@ def _table(
     runs: Sequence[str],
     best: Mapping[str, set[str]] | None = None,
 ) -> str:
-  """Makes a table, a column per run where there are few.
+  """Returns a table, with a column per run if there are few.
 
   Args:
-    what: What the names are.
+    what: The header of the names.
     values: Values by run, by name.
     runs: The runs.
-    best: The runs that are marked, by name.
+    best: The runs to mark, by name.
 
   Returns:
     HTML.

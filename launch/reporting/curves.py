@@ -16,15 +16,15 @@ _MAX_IN_LEGEND = 20
 
 
 def draw(runs: Mapping[str, Rows], monitored: Iterable[str]) -> figure.Figure:
-  """Plots loss, what is watched, and the learning rate, of both splits.
+  """Plots the loss, metrics and the learning rate, of both splits.
 
   Args:
-    runs: The rows of metrics.jsonl, by what a run is called.
-    monitored: What is watched, besides the loss.
+    runs: The rows of metrics.jsonl, by the name of the run.
+    monitored: The metrics to plot besides the loss.
 
   Returns:
-    The figure. Of one run train and validation have a colour each, of several
-    each run has one.
+    The figure. For one run, train and validation have a color each; for
+    several, each run has one.
   """
   names = dict.fromkeys(('loss', *monitored, 'learning_rate'))
   is_one = len(runs) == 1
@@ -59,5 +59,5 @@ def draw(runs: Mapping[str, Rows], monitored: Iterable[str]) -> figure.Figure:
 
 
 def _plain(name: str) -> str:
-  """Returns a name that matplotlib takes for no mathematics, nor hides."""
+  """Returns a name that matplotlib neither parses as math nor hides."""
   return name.replace('$', r'\$').lstrip('_')

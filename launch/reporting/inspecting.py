@@ -1,4 +1,4 @@
-"""Looks at the examples of a split: the worst, and a few numbers of all."""
+"""Finds the worst examples of a split, and keeps a few numbers of all."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ..tasks import inspection as inspection_lib
 Example = dict[str, Any]
 
 _MAX_EXAMPLES = 24
-# Small examples are looked at in larger batches than they were trained in.
+# Small examples take larger batches than in training.
 _MAX_BATCH_SIZE = 250
 _SMALL = 1_000_000 // _MAX_BATCH_SIZE
-# Numbers of a column that is kept; a temperature needs no more to be fitted.
+# The most numbers to keep of a column; they suffice to fit a temperature.
 _MAX_NUMBERS = 4_000_000
 _MAX_VALIDATION = 5_000
-# For how long a signal waits for the rest of a split.
+# A split that takes longer is left when a signal comes.
 _PATIENCE_SECS = 5.0
 
 
@@ -37,12 +37,12 @@ class Inspected:
 
   Attributes:
     split: Its name.
-    num_examples: How many examples were looked at.
-    worst: Those with the largest scores, the largest first: the features of
-      each, its `index`, and the columns of the inspection.
-    kept: Columns of all examples, by split, see `Inspection.sections`.
-    inspection: What chose them.
-    shown: The columns that are shown of them.
+    num_examples: The number of its examples.
+    worst: The examples with the largest scores, the largest first: the features
+      of each, its `index`, and the columns of the inspection.
+    kept: The columns kept of all examples, by split: see `Inspection.sections`.
+    inspection: What chose the examples.
+    shown: The columns to show of them.
   """
 
   split: str
@@ -67,7 +67,7 @@ def inspect(
     What was seen; None if the set has neither split.
 
   Raises:
-    Interrupted: If a signal came some seconds ago.
+    Interrupted: If a signal comes, and a split takes more than some seconds.
   """
   there = [n for n in ('test', 'validation') if n in dataset.num_examples]
   if not there:

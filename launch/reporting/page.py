@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import base64
 import html
+import io
 import math
+import pathlib
 import re
 import string
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Rows of a table, and letters of a cell, that a page has room for.
+# The most rows of a table, and characters of a cell.
 MAX_ROWS = 50
 MAX_LETTERS = 300
-# Pixels of a plot that can be read; a narrower screen scrolls.
+# The least width of a plot, in pixels; a narrower screen scrolls.
 _MIN_PLOT = 640
+_DPI = 120
 _TYPES = {'png': 'image/png', 'svg': 'image/svg+xml', 'jpg': 'image/jpeg'}
 _PAGE = string.Template("""<!DOCTYPE html>
 <html lang="en">
@@ -79,7 +83,7 @@ class Markup(str):
 
 
 def whole(title: str, sections: Mapping[str, str]) -> str:
-  """Makes a page.
+  """Returns a page.
 
   Args:
     title: Its title.
@@ -101,26 +105,31 @@ def whole(title: str, sections: Mapping[str, str]) -> str:
 
 
 def escape(value: Any) -> str:
-  """Returns text as HTML has it; markup stays as it is."""
+  """Escapes text for HTML; markup stays as it is."""
   return value if isinstance(value, Markup) else html.escape(str(value))
 
 
+def part(value: Any) -> str:
+  """Returns the name of a part of a run, which its task may choose."""
+  return "the task's own" if value is None else str(value)
+
+
 def cut(text: str, most: int = MAX_LETTERS) -> str:
-  """Cuts a text that is too long, and says how much is left out."""
+  """Shortens a long text, and notes how much is left out."""
   if len(text) <= most:
     return text
   return f'{text[:most]}… ({len(text) - most:,} more letters)'
 
 
 def paragraphs(text: str) -> str:
-  """Returns paragraphs of a text, which empty lines end."""
+  """Returns the paragraphs of a text; an empty line ends one."""
   return ''.join(
       f'<p>{escape(part)}</p>\n' for part in text.split('\n\n') if part
   )
 
 
 def number(value: Any) -> str:
-  """Returns a cell's value as people read it."""
+  """Formats the value of a cell."""
   if value is None:
     return '-'
   if isinstance(value, Markup):
@@ -133,7 +142,7 @@ def number(value: Any) -> str:
     return f'{value:g}'
   if not 1e-3 <= abs(value) < 1e15:
     return f'{value:.4g}'
-  # Five digits, and as many behind the point for all numbers below ten.
+  # Five digits; below ten, four of them after the point.
   return f'{value:,.{min(max(4 - int(math.log10(abs(value))), 0), 4)}f}'
 
 
@@ -142,12 +151,12 @@ def table(
     rows: Sequence[Sequence[Any]],
     best: Mapping[int, set[int]] | None = None,
 ) -> str:
-  """Makes a table of the first rows, and says how many are left out.
+  """Returns a table of the first rows, and how many are left out.
 
   Args:
     headers: The headers; if all are empty, the table has none.
     rows: The rows.
-    best: The columns that are marked, by the row's place.
+    best: The columns to mark, by the position of the row.
 
   Returns:
     HTML.
@@ -182,18 +191,35 @@ def table(
 
 
 def data_uri(name: str, data: bytes) -> str:
-  """Returns a file as what a page can hold, by the ending of its name."""
+  """Returns a file as a data URI, of the type that its name ends with."""
   kind = _TYPES[name.rpartition('.')[2].lower()]
   return f'data:{kind};base64,{base64.b64encode(data).decode()}'
 
 
+def render(figure: Any, name: str = 'plot.png') -> bytes:
+  """Returns the file of a Figure of matplotlib, of the type that its name has.
+
+  Args:
+    figure: The figure, or a function that draws it.
+    name: The name of the file.
+  """
+  buffer = io.BytesIO()
+  with warnings.catch_warnings():
+    # A character that no font of this machine has is drawn as a box.
+    warnings.filterwarnings('ignore', r'Glyph .* missing from')
+    (figure() if callable(figure) else figure).savefig(
+        buffer, dpi=_DPI, format=pathlib.PurePath(name).suffix[1:] or None
+    )
+  return buffer.getvalue()
+
+
 def plot(name: str, data: bytes) -> str:
-  """Shows the file of a figure; one that no browser shows is only named."""
+  """Shows the file of a figure, or names it if no browser can show it."""
   if name.rpartition('.')[2].lower() not in _TYPES:
     return f'<p>{escape(name)} is in the same folder.</p>'
   width = ''
-  if data[:4] == b'\x89PNG':  # Of 120 dots per inch, where a page has 96.
-    size = int.from_bytes(data[16:20], 'big') * 4 // 5
+  if data[:4] == b'\x89PNG':  # A page has 96 dots per inch.
+    size = int.from_bytes(data[16:20], 'big') * 96 // _DPI
     width = f'width="{size}" style="min-width:{min(size, _MIN_PLOT)}px" '
   return (
       f'<div class="scroll"><img class="plot" {width}'
@@ -207,10 +233,10 @@ def heading(name: str) -> str:
 
 
 def hint(text: str) -> str:
-  """Returns a paragraph that stands back."""
+  """Returns a paragraph in a fainter colour."""
   return f'<p class="hint">{escape(text)}</p>\n'
 
 
 def pre(text: str) -> str:
-  """Shows text in letters of one width."""
+  """Returns text in a monospaced font."""
   return f'<pre>{escape(text)}</pre>\n'

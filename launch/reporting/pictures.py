@@ -56,7 +56,7 @@ def shown(
 def _parts(
     example: Example, spec: spec_lib.Spec, columns: Sequence[str]
 ) -> tuple[dict[str, str], list[tuple[str, str]]]:
-  """Returns the pictures of an example, and what is said of it, by name."""
+  """Returns the pictures of an example, and its other values, by name."""
   figures: dict[str, str] = {}
   lines = [('index', str(int(example['index'])))]
   # Inputs first, then what is to be predicted, then what was.
@@ -114,8 +114,13 @@ def _like(
 ) -> spec_lib.Feature | None:
   """Returns the target that a column looks like, such as a mask."""
   for name in spec.targets:
-    if name in spec and value.ndim and value.shape == spec[name].shape:
-      return spec[name]
+    feature = spec.get(name)
+    if not feature or not value.ndim or value.shape != feature.shape:
+      continue
+    # Probabilities of classes are numbers, and no classes.
+    is_classes = feature.kind in (spec_lib.MASK, spec_lib.CLASSES)
+    if not is_classes or value.dtype.kind in 'iub':
+      return feature
   return None
 
 
@@ -156,9 +161,9 @@ def pixels(images: np.ndarray) -> np.ndarray:
 
 
 def uri(pixels: np.ndarray) -> str:
-  """Returns a picture, uint8 ``[H, W, C]``, as what a page can hold.
+  """Returns a picture, uint8 ``[H, W, C]``, as a data URI.
 
-  Of a large one it takes every so many pixels.
+  Of a large picture it takes every n-th pixel.
   """
   step = -(-max(pixels.shape[:2]) // _MAX_PIXELS)
   return page.data_uri(
@@ -188,7 +193,7 @@ def _lines(
     feature: spec_lib.Feature | None,
     is_input: bool,
 ) -> Iterator[tuple[str, str]]:
-  """Yields what is said of a value, by name."""
+  """Yields a value as text, by name."""
   prefix = '' if is_input else f'{name} '
   kind = feature.kind if feature else None
   if feature and kind == spec_lib.TEXT:
@@ -221,10 +226,10 @@ def _lines(
 def _columns(
     name: str, values: Sequence[str], columns: Sequence[str], prefix: str
 ) -> Iterator[tuple[str, str]]:
-  """Yields a few of several values, by the names of their columns."""
+  """Yields the first of several values, by the names of their columns."""
   some = values[:_MAX_NUMBERS]
   more = ', …' * (len(values) > len(some))
-  # One number to predict is called by its feature.
+  # A target of one number keeps the name of its feature.
   if len(columns) >= len(values) > bool(prefix):
     for column, value in zip(columns, some, strict=False):
       yield f'{prefix}{column}', value

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import starts
+from .. import commands, starts
 from ..tasks import inspection as inspection_lib
 from ..tasks import task as task_lib
 from . import inspecting, page, pictures
 
-# What the table of final values leaves out of a row.
+# The fields of a row that are no values.
 _NO_VALUES = ('step', 'epoch', 'split', 'wall_time', 'num_examples')
 _NAMES = {
     'start': 'start: data, model, its graph',
@@ -25,18 +24,18 @@ _NAMES = {
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-  """What a page tells.
+  """The content of a page.
 
   Attributes:
-    name: What the run is called.
-    start: What config.json says.
+    name: The name of the run.
+    start: The content of config.json.
     rows: The rows of metrics.jsonl.
-    result: What result.json holds.
-    task: What the task is called.
+    result: The content of result.json.
+    task: The name of the task.
     num_steps: The number of steps of the whole run.
     report: The report of the task on the test split, if there is one.
     inspected: What was seen of examples, if there are any.
-    more: What the inspection says of all of them.
+    more: The sections of the inspection.
     drawn: The file of each figure.
     command: The command that trains the run again.
   """
@@ -78,7 +77,7 @@ def text(facts: Facts) -> str:
     add(facts.inspected.inspection.title, _worst(facts))
   add('Where the time went', _time(facts))
   add('What it ran on', _machine(facts))
-  add('Again', _again(facts))
+  add('Train it again', _again(facts))
   return page.whole(facts.name, parts)
 
 
@@ -108,12 +107,12 @@ def _summary(facts: Facts) -> str:
   rows = {
       'run': end,
       'task': facts.task,
-      'model': _name(config.model) + (f' ({arguments})' if arguments else ''),
+      'model': page.part(config.model) + f' ({arguments})' * bool(arguments),
       'parameters': result.get('num_parameters'),
-      'data': f'{_name(config.dataset)}: {counts}',
+      'data': f'{config.dataset}: {counts}',
       'features': data.describe(),
       'loss, optimizer, schedule': ', '.join(
-          map(_name, (config.loss, config.optimizer, config.schedule))
+          map(page.part, (config.loss, config.optimizer, config.schedule))
       ),
       'batch, learning rate': (
           f'{config.global_batch_size}, {config.learning_rate:g}'
@@ -121,19 +120,13 @@ def _summary(facts: Facts) -> str:
       'weights': result.get('weights_sha256'),
   }
   listed = page.table(
-      ('', ''), [[name, str(value)] for name, value in rows.items() if value]
+      ('', ''), [[name, value] for name, value in rows.items() if value]
   )
   return listed + _values(result, facts)
 
 
-def _name(part: Any) -> str:
-  if part is None:
-    return "the task's own"
-  return part if isinstance(part, str) else getattr(part, '__name__', str(part))
-
-
 def _values(result: Mapping[str, Any], facts: Facts) -> str:
-  """Makes a table of the final values, a column per split."""
+  """Returns a table of the final values, with a column per split."""
   validated = [r for r in facts.rows if r['split'] == 'validation']
   columns: dict[str, Mapping[str, Any]] = {}
   if best := result.get('best_validation'):
@@ -144,7 +137,7 @@ def _values(result: Mapping[str, Any], facts: Facts) -> str:
     columns[f'test ({test["num_examples"]:,} examples)'] = test['values']
   if not columns:
     return page.paragraphs(
-        'There is no validation and no test split, so nothing was scored.'
+        'Nothing was scored: there is no validation split and no test split.'
     )
   names = dict.fromkeys(
       name
@@ -162,7 +155,7 @@ def _worst(facts: Facts) -> str:
   spec = facts.start.data.spec
   if not seen.worst:
     return page.paragraphs(
-        f'There is none among the {seen.num_examples:,} examples of '
+        f'There are none among the {seen.num_examples:,} examples of '
         f'{seen.split}.'
     )
   hint = (
@@ -181,8 +174,9 @@ def _time(facts: Facts) -> str:
   if 'seconds' in result:
     known = sum(seconds for _, seconds in rows)
     if rows:
-      rows.append(['report and all else', max(result['seconds'] - known, 0.0)])
-    rows.append(['together', result['seconds']])
+      rest = max(result['seconds'] - known, 0.0)
+      rows.append(['report and everything else', rest])
+    rows.append(['total', result['seconds']])
   total = result.get('seconds') or 1.0
   for row in rows:
     row.append(f'{row[1] / total:.0%}')
@@ -205,7 +199,7 @@ def _machine(facts: Facts) -> str:
       for name, value in machine.items()
   ]
   rows += [
-      [f'most memory, {name}', f'{number / 2**20:,.0f} MiB']
+      [f'peak memory, {name}', f'{number / 2**20:,.0f} MiB']
       for name, number in memory.items()
   ]
   rows += [
@@ -224,13 +218,12 @@ def _machine(facts: Facts) -> str:
 
 
 def _again(facts: Facts) -> str:
-  name = facts.name
   text = page.pre(facts.command)
   if facts.start.history:
     text += page.paragraphs(
-        'Options changed when the run was gone on with: config.json has its '
+        'Options changed when the run was resumed: config.json has their '
         'history, and this command has the last ones.'
     )
-  text += page.paragraphs('The same, compared to the bit with this run:')
-  text += page.pre(f'python -m launch.reproduce {json.dumps(name)}')
+  text += page.paragraphs('To compare the weights bit by bit as well:')
+  text += page.pre(commands.line('reproduce', [facts.name]))
   return text

@@ -20,10 +20,10 @@ class Subject:
     model: Its model, or the average of it, which is what is scored.
     dataset: The data set.
     scored: The score of the test split, if there is one.
-    result: What result.json holds, or will hold.
-    monitor: What the run is judged by.
-    started: When the process began, on the monotonic clock: `seconds` of the
-      result are up to the last moment. If None, they are there.
+    result: The content of result.json.
+    monitor: The metric that the run is judged by.
+    started: When the process began, on the monotonic clock: writing the report
+      sets `seconds` of the result. If None, they stay as they are.
   """
 
   experiment: experiment_lib.Experiment

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import pathlib
 import time
-import warnings
 from typing import Any
 
 from .. import commands, starts, tasks, whole_files
 from .. import workdir as workdir_lib
-from . import card, curves, inspecting, run_page
+from . import card, curves, inspecting, page, run_page
 from . import subject as subject_lib
 
-# In its own work directory the run would be found complete.
+# In its own work directory the run is complete, and would not train again.
 _ELSEWHERE = 'runs/again'
 
 
 def write(
     directory: workdir_lib.Workdir, subject: subject_lib.Subject
 ) -> None:
-  """Looks at examples, and writes the report; every worker calls it.
+  """Applies the model to examples, and writes the report.
+
+  Every worker calls it: variables that are kept per replica are read together.
 
   Args:
     directory: The work directory of the run.
@@ -53,8 +53,8 @@ def _write(
   Args:
     workdir: Its work directory.
     subject: What it is about.
-    seen: What was seen of its examples, if it has a split to look at.
-    start: What its config.json says.
+    seen: What was seen of its examples, if there is a split to look at.
+    start: The content of its config.json.
     rows: The rows of its metrics.jsonl.
 
   Raises:
@@ -63,27 +63,28 @@ def _write(
   folder = workdir / 'report'
   folder.mkdir(parents=True, exist_ok=True)
   report = subject.scored.report if subject.scored else None
-  sections = [*(report.sections if report else ())]
   more = list(seen.inspection.sections(seen.kept)) if seen else []
   figures: dict[str, Any] = {
       'curves.png': curves.draw({'': rows}, [subject.monitor]),
       **(report.figures if report else {}),
   }
-  for section in (*sections, *more):
+  for section in (*(report.sections if report else ()), *more):
     figures |= section.figures
-  drawn = {name: _save(folder / name, each) for name, each in figures.items()}
+  drawn = {name: page.render(each, name) for name, each in figures.items()}
+  for name, data in drawn.items():
+    _replace(folder / name, data)
   result = subject.result
   if subject.started is not None:
     result['seconds'] = round(time.monotonic() - subject.started, 3)
   config = dataclasses.replace(start.config, workdir=_ELSEWHERE)
   command = commands.line('train', commands.flags(config))
-  task: Any = start.config.task or tasks.of(start.data.spec)
+  task = start.config.task or tasks.of(start.data.spec)
   text = run_page.text(run_page.Facts(
       name=str(workdir),
       start=start,
       rows=rows,
       result=result,
-      task=getattr(task, '__name__', task),
+      task=str(task),
       num_steps=subject.experiment.num_steps,
       report=report,
       inspected=seen,
@@ -92,21 +93,8 @@ def _write(
       command=command,
   ))
   _replace(folder / 'index.html', text.encode())
-  text = card.text(str(workdir), start, result, command)
+  text = card.text(str(workdir), start, result, str(task), command)
   _replace(folder / 'model_card.md', text.encode(errors='replace'))
-
-
-def _save(path: pathlib.Path, plot: Any) -> bytes:
-  """Writes a figure, or what a function draws; returns the file."""
-  buffer = io.BytesIO()
-  with warnings.catch_warnings():
-    # A letter that no font of this machine has is drawn as a box.
-    warnings.filterwarnings('ignore', r'Glyph .* missing from')
-    (plot() if callable(plot) else plot).savefig(
-        buffer, dpi=120, format=path.suffix[1:] or None
-    )
-  _replace(path, buffer.getvalue())
-  return buffer.getvalue()
 
 
 def _replace(path: pathlib.Path, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Mistakes of a classifier, and whether its probabilities can be believed."""
+"""Mistakes of a classifier, and how reliable its probabilities are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core import objectives
 from . import inspection
 
 _NUM_BINS = 15
-# Beyond, nothing changes: all is as sure, or as unsure, as it can be.
+# Beyond these limits probabilities hardly change any more.
 _MAX_TEMPERATURE = 100.0
 _NUM_HALVINGS = 26  # To 3e-7 of a temperature.
 
@@ -33,7 +33,7 @@ class OfClasses(inspection.Inspection):
   def columns(
       self, batch: objectives.Batch, evaluation: objectives.Evaluation
   ) -> dict[str, tf.Tensor]:
-    """Computes the probability of what is predicted and wrong."""
+    """Scores wrong predictions by their probability."""
     logits = inspection.logits_of(evaluation.predictions)
     label = tf.cast(inspection.labels_of(batch, evaluation), tf.int64)
     best = tf.argmax(logits, axis=-1)
@@ -50,12 +50,12 @@ class OfClasses(inspection.Inspection):
   def sections(
       self, kept: Mapping[str, inspection.Kept]
   ) -> Sequence[inspection.Section]:
-    """Compares probabilities with how often they are right."""
+    """Compares probabilities with how often predictions are right."""
     (split, first), *_ = kept.items()
     labels, logits = _finite(first)
     if not len(labels):
       return ()
-    left_out = len(first['class']) - len(labels)
+    left_out = len(first['logits']) - len(labels)
     before = _confidence(labels, logits)
     curves = {'as predicted': before}
     rows: list[list[Any]] = [
@@ -85,7 +85,7 @@ class OfClasses(inspection.Inspection):
           'of its derivative. It changes probabilities and no prediction.'
       )
       if not 1.001 / _MAX_TEMPERATURE < value < _MAX_TEMPERATURE / 1.001:
-        text += ' It is at the limit of what is tried: no minimum was found.'
+        text += ' It is at the limit of its range: no minimum was found.'
     else:
       text += (
           '\n\nNo temperature is fitted: there is no other split with labels, '
@@ -98,7 +98,7 @@ class OfClasses(inspection.Inspection):
 
 
 def temperature(labels: np.ndarray, logits: np.ndarray) -> float:
-  """Fits what to divide logits by, so that their likelihood is the largest.
+  """Fits the divisor of logits that maximises their likelihood.
 
   With b = 1 / temperature the derivative of the negative log-likelihood is
   mean(sum(softmax(b z) z) - z[label]), which grows with b: its zero is found by

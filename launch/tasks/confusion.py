@@ -1,4 +1,4 @@
-"""Confusion matrices as files have them, and as plots show them."""
+"""Confusion matrices for files, tables and plots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from . import inspection
 _MAX_DENSE_CLASSES = 1_000
 _MAX_NAMED_CLASSES = 30
 _MAX_LETTERS = 40
-# With more, a table begins with the classes that are recognised the least.
+# With more classes, a table begins with those of the lowest value.
 _MAX_IN_ORDER = 50
 _MAX_PAIRS = 20
 
@@ -71,7 +71,7 @@ def sections(
     per_class: Mapping[str, Mapping[str, float]],
     what: str = 'examples',
 ) -> list[inspection.Section]:
-  """Makes the tables of a report: of each class, and of those confused.
+  """Returns the tables of a report: by class, and the most confused pairs.
 
   Args:
     counts: What `to_json` returned.

@@ -1,4 +1,4 @@
-"""What a report's page says of single examples, and the parts of the page."""
+"""The examples that a report shows, and the parts of its page."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ class Section:
 
 
 class Inspection:
-  """Which examples a report shows, and what it says of all of them.
+  """Chooses the examples that a report shows, and describes all of them.
 
-  This one serves any task: it shows the examples with the largest loss, and
-  what the task predicts of them.
+  This one is for any task: it shows the examples with the largest loss, and
+  the predictions of the task.
 
   Attributes:
     title: The heading of the examples that are shown.
-    shown: The columns that are shown of each, besides its features.
-    kept: The columns that are kept of every example, for `sections`.
-    needs_validation: Whether they are kept of the validation split as well.
+    shown: The columns to show of each, besides its features.
+    kept: The columns to keep of every example, for `sections`.
+    needs_validation: Whether to keep those of the validation split as well.
   """
 
   title: str = 'Examples with the largest loss'
@@ -57,16 +57,16 @@ class Inspection:
   def columns(
       self, batch: objectives.Batch, evaluation: objectives.Evaluation
   ) -> dict[str, tf.Tensor]:
-    """Computes what is known of each example; runs inside a `tf.function`.
+    """Computes columns of each example, inside a `tf.function`.
 
     Args:
       batch: A batch.
-      evaluation: What the objective made of it.
+      evaluation: Its evaluation by the objective.
 
     Returns:
-      Columns ``[batch_size, ...]``. One is `score`, a float: those with the
-      largest are shown, those with minus infinity never. Without a column
-      `prediction`, what `Task.predict` returns is shown.
+      Columns ``[batch_size, ...]``. One is `score`, a float: the examples with
+      the largest are shown, those with minus infinity never. Without a column
+      `prediction`, the columns of `Task.predict` are shown.
     """
     del batch
     values = tf.cast(evaluation.values, tf.float32)
@@ -74,11 +74,11 @@ class Inspection:
     return {SCORE: loss, 'loss': loss}
 
   def sections(self, kept: Mapping[str, Kept]) -> Sequence[Section]:
-    """Says something of all examples.
+    """Describes all examples.
 
     Args:
-      kept: The columns that are kept, by split: first the one that examples are
-        shown of. Of very large splits only the first examples are there.
+      kept: The columns that are kept, by split, beginning with the split whose
+        examples are shown. Of very large splits only the first are there.
 
     Returns:
       Parts of the page.

@@ -1,4 +1,4 @@
-"""How well predicted masks lie over true ones, example by example."""
+"""Overlap of predicted masks with true ones, example by example."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from . import inspection
 
 
 class OfMasks(inspection.Inspection):
-  """Shows the masks that overlap the true ones the least."""
+  """Shows the predicted masks that overlap the true ones the least."""
 
   title = 'Worst masks by intersection over union'
   shown = ('prediction', 'iou')
@@ -22,7 +22,7 @@ class OfMasks(inspection.Inspection):
   def columns(
       self, batch: objectives.Batch, evaluation: objectives.Evaluation
   ) -> dict[str, tf.Tensor]:
-    """Computes the mean over the classes that the two masks of one have."""
+    """Computes the mean IoU over the classes in either mask of an example."""
     logits = inspection.logits_of(evaluation.predictions)
     label = tf.cast(inspection.labels_of(batch, evaluation), tf.int32)
     mask = tf.argmax(logits, axis=-1, output_type=tf.int32)

@@ -1,4 +1,4 @@
-"""How far predicted numbers are off, example by example."""
+"""Errors of predicted numbers, example by example."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class OfNumbers(inspection.Inspection):
   def __init__(
       self, names: Sequence[str], std: np.ndarray, middle: int | None
   ):
-    """Takes what numbers are called, and how they are scaled.
+    """Takes the names of the numbers, and their scales.
 
     Args:
       names: The name of each number.
@@ -41,7 +41,7 @@ class OfNumbers(inspection.Inspection):
   def columns(
       self, batch: objectives.Batch, evaluation: objectives.Evaluation
   ) -> dict[str, tf.Tensor]:
-    """Computes predictions less labels; the largest by standard deviations."""
+    """Computes predictions less labels, scored in standard deviations."""
     predictions = evaluation.predictions
     if self._middle is not None:
       predictions = predictions[..., self._middle]

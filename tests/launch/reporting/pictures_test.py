@@ -71,17 +71,21 @@ class PartsTest(parameterized.TestCase):
         'label': np.eye(4, dtype=np.int32),
         'which': np.array([0, 1]),
         'prediction': np.ones([4, 4], np.int32),
+        'heat': np.full([4, 4], 0.5),  # Of the shape of a mask, and none.
+        'share': np.array([0.25, 0.5]),
         'hidden': np.ones(3),
     }
     found = reading.Reader(
-        pictures.shown([example], spec, ('prediction', 'absent'))
+        pictures.shown(
+            [example], spec, ('prediction', 'heat', 'share', 'absent')
+        )
     )
     self.assertLen(found.named, 4)
     self.assertEqual(
         found.text,
         'no yes image array label prediction index 7 tiny 1, 1, 1, 1 '
         'words to be ? a 1.5 b 2 many ' + '0, ' * 12 + '\u2026 k <house> '
-        'which q',
+        'which q heat ' + '0.5, ' * 12 + '\u2026 share 0.25, 0.5',
     )
     sizes = [
         tuple(tf.io.decode_png(

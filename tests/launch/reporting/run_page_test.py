@@ -26,6 +26,8 @@ from tests.launch.reporting import reading
 _NAMES = ('<b>dark</b>', 'light & "bright"')
 # What is poisoned: a label that is wrong, and a number that overflows.
 _WRONG, _LARGE = 17, 5
+
+
 def _images():
   """Dark images and light ones, with one wrong label in the test split."""
   generator = np.random.default_rng(0)
@@ -148,13 +150,13 @@ class PageTest(parameterized.TestCase):
         f'{result["last_validation"]["loss"]:.4f}', 'tensorflow',
         'python -m launch.train', '--num_epochs=2', '--workdir=runs/again',
         'launch.reproduce',
-        'of the last start', 'validation', 'most memory, host',
-        'There is none among the 61 examples of test.',
+        'of the last start', 'validation', 'peak memory, host',
+        'There are none among the 61 examples of test.',
     ):
       self.assertIn(part, text)
     for title in (
         'Summary', 'Curves', 'Confusion', 'By class', 'Reliability',
-        'Most confident mistakes', 'Where the time went', 'Again',
+        'Most confident mistakes', 'Where the time went', 'Train it again',
     ):
       self.assertEqual(text.count(f'{title} '), 2, title)  # And its link.
     for name, row in result['test']['per_class'].items():
@@ -226,14 +228,20 @@ class PageTest(parameterized.TestCase):
     self.assertIn('not complete: step 2 of 2', found.text)
 
   def test_a_task_of_ones_own(self):
+    workdir = f'{runs.scratch(self)}/$gr\u00fcn \U0001f408'
     result = _run(
-        f'{runs.scratch(self)}/run', dataset=f'{__name__}:_images_as_points',
+        workdir, dataset=f'{__name__}:_images_as_points',
         task=f'{__name__}:own',
     )
     found = reading.read(f'{result.workdir}/report/index.html')
     loss = f'my loss is <{result.values["test_loss"]:.3f}>'
-    for part in (loss, 'Examples with the largest loss', 'My plot', 'Vector',
-                 'print.pdf is in the same folder'):
+    reproduce = f"python -m launch.reproduce '{workdir}'"
+    card_text = pathlib.Path(workdir, 'report', 'model_card.md').read_text()
+    self.assertIn("- Model: the task's own, ", card_text)
+    self.assertIn(f"run = launch.load('{workdir}')\n", card_text)
+    self.assertIn(f'- name: "{workdir}"\n', card_text)
+    for part in (loss, reproduce, 'Examples with the largest loss', 'My plot',
+                 'Vector', 'print.pdf is in the same folder'):
       self.assertIn(part, found.text)
     self.assertLen(reading.indices(found), 10)
     self.assertLen([n for n in found.named if 'svg+xml' in n], 1)
@@ -258,7 +266,7 @@ class PageTest(parameterized.TestCase):
         test_split='none',
     )
     found = reading.read(f'{result.workdir}/report/index.html')
-    self.assertIn('nothing was scored', found.text)
+    self.assertIn('Nothing was scored', found.text)
     self.assertEqual(reading.indices(found), [])
     text = pathlib.Path(result.workdir, 'report', 'model_card.md').read_text()
     self.assertNotIn('model-index', text)

@@ -94,6 +94,10 @@ class CalibrationTest(parameterized.TestCase):
     diagram, histogram = section.figures['reliability.png']().axes
     self.assertLen(diagram.lines, 3)
     self.assertLen(histogram.patches, 2)
+    cut = other | {'logits': logits[200:300]}  # Of many classes.
+    [section] = classes.sections({'test': cut})
+    self.assertIn('class of 100 examples', section.text)
+    self.assertNotIn('not finite', section.text)
     [section] = classes.sections({'validation': half})
     self.assertIn('No temperature is fitted', section.text)
     self.assertLen(section.rows, 1)
