@@ -192,10 +192,12 @@ def show(report: Mapping[str, Any], reference: parity.Reference) -> None:
           disable_numparse=True,
       )
   )
+  limits = f'{export_lib.PARITY_LIMIT:g}'
+  if any(row['format'] == export_formats.INT8 for row in report['exports']):
+    limits += f', int8 {reference.limit:.2g} of the {metric}'
   print(
       f'{report["split"]} split, {reference.num_examples:,} examples; limits: '
-      f'{export_lib.PARITY_LIMIT:g}, int8 {reference.limit or 0:.2g} of the '
-      f'{metric}'
+      f'{limits}'
   )
   for row in report['exports']:
     if 'page' in row:

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +24,7 @@ from . import (
   parity,
   programs,
   tasks,
+  typed_json,
 )
 
 REPORT = 'parity.json'
@@ -66,14 +68,10 @@ def export(run: finished_run.Run, options: Options) -> int:
     UserError: If a format cannot hold the model.
     Failure: If one export is not the same model; then none is kept.
   """
-  described, reference = _reference(run)
-  is_int8 = export_formats.INT8 in options.formats
-  if is_int8 and reference.metric is None:
-    raise programs.UserError(
-        f'--formats={export_formats.INT8}: it is judged by the metric of the '
-        'task, which cannot be computed from what `predict` returns; override '
-        '`Task.predictions`.'
-    )
+  target = options.output_dir
+  for name in options.formats:
+    _check_replaceable(target, export_formats.FORMATS[name])
+  described, reference = _reference(run, options.formats)
   contents = export_formats.Contents(
       module=described.module or export_lib.Function(
           run.model, described.function, described.signature,
@@ -82,22 +80,29 @@ def export(run: finished_run.Run, options: Options) -> int:
       quantize=options.quantize,
       calibration=_calibration(run, described, options),
       runtime=options.runtime,
-      title=f'{run.config.model} on {run.config.dataset}',
+      title=' on '.join(
+          typed_json.name_of(part)
+          for part in (run.config.model, run.config.dataset)
+          if part is not None  # The model is the task's own.
+      ),
       inputs=reference.inputs[0],
       outputs=reference.columns[0],
   )
-  target = options.output_dir
-  for name in options.formats:
-    _check_replaceable(target, export_formats.FORMATS[name])
+  before: dict[str, Any] = {}
+  with contextlib.suppress(programs.UserError):  # It will be replaced.
+    before = _known(target)
+  quantize = options.quantize
+  if 'tflite' not in options.formats:
+    quantize = before.get('quantize')
   is_new = not target.exists()
   try:
     os.makedirs(target, exist_ok=True)
     with scratch.folder('.export_', target) as folder:
       written = _write(contents, options, folder)
       report = export_report.compare(
-          run, described, reference, written, options.quantize
+          run, described, reference, written, quantize
       )
-      if is_int8:
+      if contents.calibration:
         report['calibration'] = {
             'split': 'train', 'num_examples': len(contents.calibration),
             'seed': run.config.seed,
@@ -106,6 +111,9 @@ def export(run: finished_run.Run, options: Options) -> int:
       if wrong := export_report.wrong(report):
         raise programs.Failure(f'{wrong}; nothing is kept.')
       _put_in_place(folder, written, target)
+    for file, facts in before.get('files', {}).items():
+      if (target / file).exists():  # `verify` compares it, too.
+        report['files'].setdefault(file, facts)
     json_files.write(target / REPORT, report)
   except (FileExistsError, NotADirectoryError) as error:
     raise programs.UserError(f'--output_dir={target}: {error}') from error
@@ -148,10 +156,8 @@ def verify(run: finished_run.Run, options: Options) -> int:
     raise programs.UserError(
         f'--verify: {target} has no {missing[0] if missing else "export"}.'
     )
-  path = target / REPORT
-  text = json_files.read(path)
-  known = json_files.decode(path, text) if text else {}
-  described, reference = _reference(run)
+  known = _known(target)
+  described, reference = _reference(run, wanted)
   report = export_report.compare(
       run, described, reference, {name: there[name] for name in wanted},
       known.get('quantize'), known.get('files', {}),
@@ -167,13 +173,32 @@ def verify(run: finished_run.Run, options: Options) -> int:
   return 0
 
 
+def _known(target: pathlib.Path) -> dict[str, Any]:
+  """Reads parity.json; empty if there is none."""
+  path = target / REPORT
+  text = json_files.read(path)
+  return json_files.decode(path, text) if text else {}
+
+
 def _reference(
-    run: finished_run.Run,
+    run: finished_run.Run, formats: Sequence[str]
 ) -> tuple[tasks.Export, parity.Reference]:
+  """Computes what exports are compared with.
+
+  Raises:
+    UserError: If int8 is among the formats, and there is no metric to judge it.
+  """
   described = run.experiment.task.export()
   # Without a test split, exports are compared on the training split.
   split = 'test' if 'test' in run.dataset.num_examples else 'train'
-  return described, parity.Reference(run, split, list(described.signature))
+  reference = parity.Reference(run, split, list(described.signature))
+  if export_formats.INT8 in formats and reference.metric is None:
+    raise programs.UserError(
+        f'--formats={export_formats.INT8}: it is judged by the metric of the '
+        'task, which cannot be computed from what `predict` returns; override '
+        '`Task.predictions`.'
+    )
+  return described, reference
 
 
 def _calibration(
@@ -186,8 +211,9 @@ def _calibration(
   size = min(options.calibration_examples, data.num_examples)
   [keys] = data.epochs(run.config.seed, 0, size).take(1)
   loaded = data.load(keys)
+  arrays = {name: loaded[name].numpy() for name in described.signature}
   return [
-      {name: loaded[name].numpy()[i : i + 1] for name in described.signature}
+      {name: array[i : i + 1] for name, array in arrays.items()}
       for i in range(size)
   ]
 

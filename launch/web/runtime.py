@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -57,8 +58,12 @@ def files(directory: str | None = None) -> Mapping[str, bytes]:
       )
     return found
   if not _are_right(found):
-    _get(folder)
-    found = _read(folder)
+    found = _downloaded()
+    with contextlib.suppress(OSError):  # A read-only cache is not used.
+      os.makedirs(folder, exist_ok=True)
+      for name, contents in found.items():
+        with whole_files.replacing(folder / name) as temporary:
+          temporary.write_bytes(contents)
   return found
 
 
@@ -72,8 +77,8 @@ def _are_right(found: Mapping[str, bytes]) -> bool:
   return hashed == FILES
 
 
-def _get(folder: pathlib.Path) -> None:
-  """Downloads the files of the package into a folder.
+def _downloaded() -> dict[str, bytes]:
+  """Downloads the package; returns its files.
 
   Raises:
     UserError: If there is no npm, or it cannot download the package.
@@ -109,10 +114,7 @@ def _get(folder: pathlib.Path) -> None:
         f'--formats=web: the {PACKAGE} {VERSION} from npm does not have the '
         f'expected hashes; {remedy}'
     )
-  os.makedirs(folder, exist_ok=True)
-  for name, contents in found.items():
-    with whole_files.replacing(folder / name) as temporary:
-      temporary.write_bytes(contents)
+  return found
 
 
 def _unpacked(archive: pathlib.Path) -> dict[str, bytes]:

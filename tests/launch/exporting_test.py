@@ -277,7 +277,12 @@ class ExportTest(parameterized.TestCase):
     for row in self.report()['exports']:
       self.assertIsNone(row['limit'])
       self.assertTrue(row['agrees'])
+    # A later export of another format keeps what is known of this one.
+    self.assertEqual(self.export(load(), ['onnx'])[0], 0)
     self.assertEqual(self.verify(load())[0], 0)
+    change_a_weight(self.output / 'model.onnx')
+    change_a_weight(self.output / 'model.tflite')
+    self.assertEqual(self.verify(load())[1].count('NO, changed'), 3)
 
   def test_an_export_that_is_not_the_model_leaves_what_was_there(self):
     run = load()

@@ -64,6 +64,11 @@ class RuntimeTest(absltest.TestCase):
     self.assertEqual(runtime.files(), self.contents)
     self.assertEqual(self.num_asked(), 2)
 
+  def test_a_cache_that_cannot_be_written(self):
+    self.write(self.folder / 'package' / 'dist')
+    (self.folder / 'cache').write_text('')
+    self.assertEqual(runtime.files(), self.contents)
+
   def test_what_npm_cannot_bring(self):
     with self.assertRaisesRegex(
         programs.UserError, 'npm cannot download .*no such package.*--web_r'
