@@ -8,6 +8,7 @@ has not been measured here.
 
 from __future__ import annotations
 
+import collections
 import enum
 from collections.abc import Iterable
 from typing import Any
@@ -23,13 +24,15 @@ MODES = ('auto', 'on', 'off', 'force')
 _NEVER_COMPILED = ('SparseTensor', 'CTCLoss', 'PyFunc', 'EagerPyFunc')
 _CONVOLUTIONS = ('Conv2D', 'Conv3D', 'DepthwiseConv2d')
 _LOOPS = ('While', 'StatelessWhile')
-# What is unrolled over time steps keeps them in lists of tensors.
+# Stands for time steps that are unrolled in Python, each of which reads the
+# same weights. XLA compiles each on its own: that takes seconds, and the steps
+# of training are hardly faster, or slower.
+UNROLLED = 'Unrolled'
+_MIN_UNROLLED = 8
+# `snt.static_unroll` keeps its time steps in lists of tensors.
 _SLOW_ON_CPU = (
-    *_CONVOLUTIONS, *_LOOPS, 'TensorList', 'BatchMatMul', 'Einsum'
+    *_CONVOLUTIONS, *_LOOPS, UNROLLED, 'TensorList', 'BatchMatMul', 'Einsum'
 )
-# A recurrent layer that is unrolled in Python: it unpacks time steps, splits
-# gates and packs outputs. Each step is compiled on its own, for seconds.
-_UNROLLED = frozenset({'Unpack', 'Split', 'Pack'})
 
 
 class Extent(enum.IntEnum):
@@ -58,9 +61,20 @@ def operations(function: tf.types.experimental.ConcreteFunction) -> set[str]:
     function: A concrete function.
 
   Returns:
-    Names such as `MatMul`, those of the functions that it calls included.
+    Names such as `MatMul`, those of the functions that it calls included, and
+    `UNROLLED` if one of them reads a variable 8 times or more.
   """
-  return {node.op for node in _nodes(function)}
+  bodies = _bodies(function)
+  found = {node.op for body in bodies for node in body}
+  reads = (
+      collections.Counter(
+          node.input[0] for node in body if node.op == 'ReadVariableOp'
+      )
+      for body in bodies
+  )
+  if any(max(each.values(), default=0) >= _MIN_UNROLLED for each in reads):
+    found.add(UNROLLED)
+  return found
 
 
 def is_slow_on_cpu(operations: Iterable[str]) -> bool:
@@ -72,8 +86,7 @@ def is_slow_on_cpu(operations: Iterable[str]) -> bool:
   Returns:
     True for convolutions, time steps and batched products.
   """
-  types = set(operations)
-  return _has(types, _SLOW_ON_CPU) or types >= _UNROLLED
+  return _has(operations, _SLOW_ON_CPU)
 
 
 def choose_for(
@@ -132,15 +145,16 @@ def reduces_over_replicas(
   if any(getattr(part, 'reduces_over_replicas', False) for part in parts):
     return True
   return forward is not None and any(
-      distribution.REDUCTION in node.name for node in _nodes(forward)
+      distribution.REDUCTION in node.name
+      for body in _bodies(forward)
+      for node in body
   )
 
 
-def _nodes(function: tf.types.experimental.ConcreteFunction) -> list[Any]:
-  """Lists a traced function's operations, those it calls included."""
+def _bodies(function: tf.types.experimental.ConcreteFunction) -> list[Any]:
+  """Lists the operations of a traced function, and of each that it calls."""
   graph = function.graph.as_graph_def()
-  called = [node for part in graph.library.function for node in part.node_def]
-  return [*graph.node, *called]
+  return [graph.node, *(part.node_def for part in graph.library.function)]
 
 
 def choose(

@@ -98,7 +98,7 @@ def multi_worker(
             for job in order
         ],
     )
-    # Without it, one that never joins is waited for beyond that time.
+    # Otherwise the others wait longer for a worker that never joins.
     context.coordination_service.cluster_register_with_barrier = True
   kinds = tf.distribute.experimental.CommunicationImplementation
   has_gpus = bool(tf.config.list_physical_devices('GPU'))

@@ -1,15 +1,15 @@
-r"""Exports the model of a run, and proves that the exports compute the same.
+r"""Exports the model of a run and verifies that the exports compute the same.
 
   python -m launch.export --workdir=runs/fashion_mnist_convnet
   python -m launch.export --workdir=runs/fashion_mnist_convnet \
     --formats=saved_model,tflite,tflite_int8,onnx,web
   python -m launch.export --workdir=runs/fashion_mnist_convnet --verify
 
-Writes saved_model, model.tflite, model_int8.tflite, model.onnx, and web, a page
+Writes saved_model, model.tflite, model_int8.tflite, model.onnx and web, a page
 that runs the model in a browser, into the folder exports of the work directory,
-and parity.json. All examples of the test split go through the Python model and
-through each export, by its own runtime. If one is not the same model, nothing
-is kept.
+with a report, parity.json. All examples of the test split go through the Python
+model and through each export in its own runtime. If one is not the same model,
+nothing is kept.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _DEFAULTS = ['saved_model', 'tflite']
 _PLACE = config_lib.define_flags(
     'workdir', 'data_dir', 'archives_dir', 'accept_changes')
 _FORMAT = flags.DEFINE_list(
-    'formats', _DEFAULTS, f'What to write: some of {", ".join(_FORMATS)}. By '
-    'default tflite is left out where the format lacks an operation.')
+    'formats', _DEFAULTS, f'What to write: some of {", ".join(_FORMATS)}. '
+    'Without the flag, tflite is left out if it lacks an operation.')
 _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
     'last, best, or the path of a checkpoint. Default: the last one.')
@@ -37,18 +37,18 @@ _OUTPUT_DIR = flag_types.DEFINE_path(
     'output_dir', 'Where to write. Default: WORKDIR/exports.')
 _QUANTIZE = flags.DEFINE_enum(
     'quantize', None, ['dynamic_range'],
-    'Store the weights of model.tflite in 8 bits. A quarter of the size, at '
-    'differences beyond rounding, which are reported and not refused.')
+    'Store the weights of model.tflite in 8 bits: a quarter of the size. '
+    'Differences beyond rounding are reported and not refused.')
 _CALIBRATION = flags.DEFINE_integer(
     'calibration_examples', 256, 'How many examples of the training split, '
-    "chosen by the run's seed, tflite_int8 is calibrated by.",
+    "chosen by the run's seed, calibrate tflite_int8.",
     lower_bound=1, upper_bound=1_000_000)
 _WEB_RUNTIME = flag_types.DEFINE_path(
     'web_runtime_dir', 'The folder `dist` of the npm package onnxruntime-web, '
-    'for the page. Default: npm gets the package once.')
+    'for the page. Default: npm downloads the package once.')
 _VERIFY = flags.DEFINE_bool(
-    'verify', False, 'Write nothing, but compare what is there again: all of '
-    'it, or --formats. The files are run: they must be of someone you trust.')
+    'verify', False, 'Write nothing, but compare the existing exports again: '
+    'all, or --formats. This runs the files: verify only those you trust.')
 
 
 def main() -> int:
@@ -63,7 +63,7 @@ def main() -> int:
   is_given = flags.FLAGS['formats'].present
   if _QUANTIZE.value and 'tflite' not in wanted:
     raise programs.UserError(
-        f'--quantize={_QUANTIZE.value}: of tflite only, which is not among '
+        f'--quantize={_QUANTIZE.value}: it is for tflite, which is not among '
         '--formats.'
     )
   directory = workdir_lib.of_run(place.workdir)

@@ -1,4 +1,4 @@
-"""The formats of `launch.export`: how each is written, and run again."""
+"""The formats of `launch.export`: how each is written and run."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Contents:
 
   Attributes:
     module: The model.
-    quantize: How `tflite` is quantized; None is not at all.
-    calibration: The inputs that int8 is calibrated by.
-    runtime: The files that a page takes of onnxruntime.
+    quantize: How `tflite` is quantized. Default: not at all.
+    calibration: The inputs that calibrate int8.
+    runtime: The files of onnxruntime that a page needs.
     title: The title of the page.
-    inputs: Inputs of examples of the page.
-    outputs: What the model gives for these.
+    inputs: Inputs of examples for the page.
+    outputs: The model's outputs for these.
   """
 
   module: Any
@@ -54,10 +54,10 @@ class Format:
   Attributes:
     file: The name of its file or folder.
     write: Writes to a path.
-    load: Loads from there, by the format's own runtime.
-    forms: In which forms it takes images of a classifier.
-    runtime: Names what loaded it.
-    contents: What a folder of it may have; None for a file.
+    load: Loads from there, with the format's own runtime.
+    forms: The forms in which it takes images of a classifier.
+    runtime: Returns the name and version of what loaded it.
+    contents: The names that its folder may have; None for a file.
   """
 
   file: str
@@ -70,16 +70,15 @@ class Format:
   def kinds(
       self, described: tasks.Export
   ) -> dict[str, Callable[[Columns], Columns]]:
-    """Returns in which forms inputs are given, by what a report calls it."""
-    forms: dict[str, Callable[[Columns], Columns]]
-    forms = {_RAW: _same, _SCALED: _scaled, _PNG: _encoded}
-    found = {name: forms[name] for name in self.forms}
+    """Returns how inputs are converted, by the name of the form in a report."""
+    named = {_RAW: _same, _SCALED: _scaled}
+    found: dict[str, Callable[[Columns], Columns]] = {}
     if described.module is None:
-      found = {', '.join(described.signature): _same}
-      if _PNG in self.forms:
-        found[_PNG] = _encoded
-    if not _has_pictures(described):
-      found.pop(_PNG, None)
+      found[', '.join(described.signature)] = _same
+    else:
+      found = {form: named[form] for form in self.forms if form in named}
+    if _PNG in self.forms and _has_pictures(described):
+      found[_PNG] = _encoded
     return found
 
 
@@ -180,12 +179,10 @@ FORMATS = {
 
 
 def size_of(path: pathlib.Path) -> int:
-  """Returns how many bytes a file, or the files of a folder, have."""
+  """Returns the size of a file, or of all files of a folder, in bytes."""
   return sum(each.stat().st_size for each in files_of(path))
 
 
 def files_of(path: pathlib.Path) -> list[pathlib.Path]:
-  """Returns a file, or the files below a folder, in an order that stays."""
-  if path.is_file():
-    return [path]
-  return sorted(each for each in path.rglob('*') if each.is_file())
+  """Returns a file, or all files of a folder, sorted."""
+  return sorted(each for each in (path, *path.rglob('*')) if each.is_file())

@@ -12,6 +12,7 @@ from typing import Any
 import tabulate
 
 from core import export as export_lib
+from pipelines import files as files_lib
 
 from . import export_formats, finished_run, notes, parity, programs, tasks
 
@@ -29,13 +30,13 @@ def compare(
   Args:
     run: The run.
     described: What its task exports.
-    reference: What its model gives.
+    reference: The model's outputs.
     paths: The exports, by the name of the format.
     quantize: How `tflite` is quantized.
-    known: Sizes and hashes of files, by name, that were compared before.
+    known: Sizes and hashes of the files when they were written, by name.
 
   Returns:
-    The report, as JSON has it.
+    The contents of parity.json.
 
   Raises:
     Failure: If an export cannot be loaded or run.
@@ -92,7 +93,7 @@ def compare(
 def _loaded(
     of: export_formats.Format, path: pathlib.Path
 ) -> Iterator[export_formats.Runner]:
-  """Loads and runs an export, whose file may be damaged in any way."""
+  """Loads an export and closes it; a damaged file is a Failure."""
   runner: Any = None
   try:
     runner = of.load(str(path))
@@ -118,13 +119,13 @@ def _is_within(
     return found['max_difference'] <= limit
   if metric_limit is None:
     return True
-  # One part in a million is how much the sums of metrics are rounded.
+  # The sums of metrics are rounded by about one part in a million.
   gap = abs(found['metric'] - (reference.value or 0))
   return gap <= metric_limit * (1 + 1e-6)
 
 
 def wrong(report: Mapping[str, Any]) -> str:
-  """Returns which exports of a report are not the model, and why."""
+  """Returns a line on the exports that are not the model; empty if all are."""
   found: dict[str, str] = {}
   metric, own = report['metric'], report['model']['metric']
   for row in report['exports']:
@@ -133,7 +134,7 @@ def wrong(report: Mapping[str, Any]) -> str:
     why = f'{row["input"]}: off by {row["max_difference"]:.2g}'
     if row['metric_limit'] is not None:
       why = (
-          f'{metric} {row["metric"]:.4f}, of the model {own:.4f}, limit '
+          f'{metric} {row["metric"]:.4f}, the model {own:.4f}, limit '
           f'{row["metric_limit"]:.2g}'
       )
     if row['is_changed']:
@@ -145,11 +146,13 @@ def wrong(report: Mapping[str, Any]) -> str:
 
 
 def _digest(path: pathlib.Path) -> str:
-  """Hashes a file, or names and contents of the files of a folder."""
+  """Returns the SHA-256 of a file, or of a folder's names and their hashes."""
+  if path.is_file():
+    return files_lib.sha256(path)
   whole = hashlib.sha256()
   for each in export_formats.files_of(path):
-    whole.update(str(each.relative_to(path.parent)).encode())
-    whole.update(hashlib.sha256(each.read_bytes()).digest())
+    line = f'{files_lib.sha256(each)}  {each.relative_to(path).as_posix()}\n'
+    whole.update(line.encode())
   return whole.hexdigest()
 
 
@@ -189,10 +192,12 @@ def show(report: Mapping[str, Any], reference: parity.Reference) -> None:
           disable_numparse=True,
       )
   )
+  limits = f'{export_lib.PARITY_LIMIT:g}'
+  if any(row['format'] == export_formats.INT8 for row in report['exports']):
+    limits += f', int8 {reference.limit:.2g} of the {metric}'
   print(
       f'{report["split"]} split, {reference.num_examples:,} examples; limits: '
-      f'{export_lib.PARITY_LIMIT:g}, int8 {reference.limit or 0:.2g} of the '
-      f'{metric}'
+      f'{limits}'
   )
   for row in report['exports']:
     if 'page' in row:

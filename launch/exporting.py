@@ -7,6 +7,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +24,7 @@ from . import (
   parity,
   programs,
   tasks,
+  typed_json,
 )
 
 REPORT = 'parity.json'
@@ -35,11 +37,11 @@ class Options:
   Attributes:
     output_dir: Where the files are.
     formats: Names of `export_formats.FORMATS`.
-    quantize: How to quantize the TF Lite model; None is not at all.
-    may_leave_out: Whether a model that TF Lite cannot hold is exported in the
-      other formats alone.
-    calibration_examples: How many training examples int8 is calibrated by.
-    runtime: The files that a page takes.
+    quantize: How to quantize the TF Lite model. Default: not at all.
+    may_leave_out: Whether to leave out a format that cannot hold the model,
+      instead of failing.
+    calibration_examples: How many training examples calibrate int8.
+    runtime: The files of onnxruntime that a page needs.
   """
 
   output_dir: pathlib.Path
@@ -53,27 +55,23 @@ class Options:
 def export(run: finished_run.Run, options: Options) -> int:
   """Exports a run's model in some formats, all of them or none.
 
-  They are written beside their places, and compared there.
+  The files are written to a scratch folder, compared there, and then moved.
 
   Args:
     run: The run.
-    options: How.
+    options: Where to, and in which formats.
 
   Returns:
     The exit code.
 
   Raises:
     UserError: If a format cannot hold the model.
-    Failure: If one is not the same model; none is kept then.
+    Failure: If one export is not the same model; then none is kept.
   """
-  described, reference = _reference(run)
-  is_int8 = export_formats.INT8 in options.formats
-  if is_int8 and reference.metric is None:
-    raise programs.UserError(
-        f'--formats={export_formats.INT8}: it is held to the metric of the '
-        'task, which cannot be computed from what `predict` returns; override '
-        '`Task.predictions`.'
-    )
+  target = options.output_dir
+  for name in options.formats:
+    _check_replaceable(target, export_formats.FORMATS[name])
+  described, reference = _reference(run, options.formats)
   contents = export_formats.Contents(
       module=described.module or export_lib.Function(
           run.model, described.function, described.signature,
@@ -82,22 +80,29 @@ def export(run: finished_run.Run, options: Options) -> int:
       quantize=options.quantize,
       calibration=_calibration(run, described, options),
       runtime=options.runtime,
-      title=f'{run.config.model} on {run.config.dataset}',
+      title=' on '.join(
+          typed_json.name_of(part)
+          for part in (run.config.model, run.config.dataset)
+          if part is not None  # The model is the task's own.
+      ),
       inputs=reference.inputs[0],
       outputs=reference.columns[0],
   )
-  target = options.output_dir
-  for name in options.formats:
-    _check_replaceable(target, export_formats.FORMATS[name])
+  before: dict[str, Any] = {}
+  with contextlib.suppress(programs.UserError):  # It will be replaced.
+    before = _known(target)
+  quantize = options.quantize
+  if 'tflite' not in options.formats:
+    quantize = before.get('quantize')
   is_new = not target.exists()
   try:
     os.makedirs(target, exist_ok=True)
     with scratch.folder('.export_', target) as folder:
       written = _write(contents, options, folder)
       report = export_report.compare(
-          run, described, reference, written, options.quantize
+          run, described, reference, written, quantize
       )
-      if is_int8:
+      if contents.calibration:
         report['calibration'] = {
             'split': 'train', 'num_examples': len(contents.calibration),
             'seed': run.config.seed,
@@ -106,6 +111,9 @@ def export(run: finished_run.Run, options: Options) -> int:
       if wrong := export_report.wrong(report):
         raise programs.Failure(f'{wrong}; nothing is kept.')
       _put_in_place(folder, written, target)
+    for file, facts in before.get('files', {}).items():
+      if (target / file).exists():  # `verify` compares it, too.
+        report['files'].setdefault(file, facts)
     json_files.write(target / REPORT, report)
   except (FileExistsError, NotADirectoryError) as error:
     raise programs.UserError(f'--output_dir={target}: {error}') from error
@@ -115,26 +123,26 @@ def export(run: finished_run.Run, options: Options) -> int:
     ) from error
   finally:
     if is_new:
-      with contextlib.suppress(OSError):  # It has something in it.
+      with contextlib.suppress(OSError):  # It is not empty.
         target.rmdir()
   print(f'{run.checkpoint}; {target / REPORT}')
   return 0
 
 
 def verify(run: finished_run.Run, options: Options) -> int:
-  """Compares exports that are there with the model; writes nothing.
+  """Compares existing exports with the model; writes nothing.
 
   Args:
     run: The run.
-    options: Where they are, and which; all that are there if it names none.
+    options: Where they are, and which; if it names no format, all that exist.
 
   Returns:
     The exit code.
 
   Raises:
     UserError: If there is none.
-    Failure: If one is not the same model, or not the file that parity.json
-      tells of.
+    Failure: If one is not the same model, or not the file whose hash is in
+      parity.json.
   """
   target = options.output_dir
   there = {
@@ -148,10 +156,8 @@ def verify(run: finished_run.Run, options: Options) -> int:
     raise programs.UserError(
         f'--verify: {target} has no {missing[0] if missing else "export"}.'
     )
-  path = target / REPORT
-  text = json_files.read(path)
-  known = json_files.decode(path, text) if text else {}
-  described, reference = _reference(run)
+  known = _known(target)
+  described, reference = _reference(run, wanted)
   report = export_report.compare(
       run, described, reference, {name: there[name] for name in wanted},
       known.get('quantize'), known.get('files', {}),
@@ -167,34 +173,47 @@ def verify(run: finished_run.Run, options: Options) -> int:
   return 0
 
 
+def _known(target: pathlib.Path) -> dict[str, Any]:
+  """Reads parity.json; empty if there is none."""
+  path = target / REPORT
+  text = json_files.read(path)
+  return json_files.decode(path, text) if text else {}
+
+
 def _reference(
-    run: finished_run.Run,
+    run: finished_run.Run, formats: Sequence[str]
 ) -> tuple[tasks.Export, parity.Reference]:
+  """Computes what exports are compared with.
+
+  Raises:
+    UserError: If int8 is among the formats, and there is no metric to judge it.
+  """
   described = run.experiment.task.export()
-  # A set without a test split is compared on what it has.
+  # Without a test split, exports are compared on the training split.
   split = 'test' if 'test' in run.dataset.num_examples else 'train'
-  return described, parity.Reference(run, split, list(described.signature))
+  reference = parity.Reference(run, split, list(described.signature))
+  if export_formats.INT8 in formats and reference.metric is None:
+    raise programs.UserError(
+        f'--formats={export_formats.INT8}: it is judged by the metric of the '
+        'task, which cannot be computed from what `predict` returns; override '
+        '`Task.predictions`.'
+    )
+  return described, reference
 
 
 def _calibration(
     run: finished_run.Run, described: tasks.Export, options: Options
 ) -> list[dict[str, np.ndarray]]:
-  """Returns inputs of training examples that are chosen by the run's seed."""
+  """Returns inputs of training examples, chosen by the run's seed."""
   if export_formats.INT8 not in options.formats:
     return []
   data = run.dataset.split('train')
   size = min(options.calibration_examples, data.num_examples)
-  chosen = np.zeros([data.num_examples], bool)
-  generator = np.random.default_rng(run.config.seed)
-  chosen[generator.choice(data.num_examples, size, replace=False)] = True
-  mask = tf.constant(chosen)
-  keys = (
-      data.keys().enumerate().filter(lambda i, *_: mask[i])
-      .map(lambda _, key: key).batch(size)
-  )
-  loaded = data.load(next(iter(keys)))
+  [keys] = data.epochs(run.config.seed, 0, size).take(1)
+  loaded = data.load(keys)
+  arrays = {name: loaded[name].numpy() for name in described.signature}
   return [
-      {name: loaded[name].numpy()[i : i + 1] for name in described.signature}
+      {name: array[i : i + 1] for name, array in arrays.items()}
       for i in range(size)
   ]
 
@@ -202,10 +221,10 @@ def _calibration(
 def _check_replaceable(
     target: pathlib.Path, of: export_formats.Format
 ) -> None:
-  """Refuses to replace what is no export.
+  """Refuses to replace anything but an export.
 
   Raises:
-    UserError: If there is such a thing.
+    UserError: If something else is there.
   """
   path = target / of.file
   if not os.path.lexists(path):
@@ -233,9 +252,9 @@ def _write(
       with notes.withheld(but=ValueError):
         each.write(contents, str(path))
     except export_lib.UnsupportedError as error:
-      if not options.may_leave_out or not written:
+      if not options.may_leave_out:
         raise programs.UserError(
-            f'--formats={name}: {error} --formats=saved_model does without.'
+            f'--formats={name}: {error} --formats=saved_model can hold it.'
         ) from None
       print(f'{each.file} is left out: {error}')
       continue
@@ -249,7 +268,7 @@ def _put_in_place(
     target: pathlib.Path,
 ) -> None:
   """Moves exports to their places, and the old ones away."""
-  (target / REPORT).unlink(missing_ok=True)  # It tells of the old ones.
+  (target / REPORT).unlink(missing_ok=True)  # It describes the old ones.
   for path in written.values():
     place = target / path.name
     if place.is_dir():

@@ -1,4 +1,4 @@
-"""What libraries print on stderr, withheld unless something fails."""
+"""Withholds what libraries print on stderr unless something fails."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def withheld(but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
-  """Withholds what is printed on stderr meanwhile, by whatever language.
+  """Withholds what Python or native code prints on stderr in the block.
+
+  After an error, what was withheld is printed.
 
   Args:
-    but: Errors that say enough themselves; after any other one, what was
-      withheld is printed.
+    but: Errors that need no more explanation: nothing is printed after them.
   """
   with contextlib.ExitStack() as stack:
     kept = os.dup(2)

@@ -18,24 +18,25 @@ from .hooks import monitor as monitor_lib
 _BATCH_SIZE = 250
 _TIMED_SIZES = (1, 32)
 _NUM_RUNS = 15
-# How far the metric of an int8 file may be off: half a point of a score, half a
-# per cent of an error.
+# How far the metric of an int8 file may be off: half a point for a score, half
+# a per cent for an error.
 POINTS = 0.005
 Columns = dict[str, np.ndarray]
 Runner = Callable[[Columns], Columns]
 
 
 class Reference:
-  """What a run's model gives for the examples of a split.
+  """The outputs of a run's model for the examples of a split.
 
   Attributes:
     split: The name of the split.
-    inputs: The inputs of each batch, less what is padding.
-    columns: What the model gives for them, less strings.
-    metric: The name of the metric that the run is judged by, or the first
-      other one, if that is the loss; None if no export has it.
-    value: The model's own value of it.
-    limit: How far that of an int8 export may be off.
+    inputs: The inputs of each batch, without padding.
+    columns: The model's outputs for them, without strings.
+    metric: The name of the metric that the run is judged by, or of the first
+      other one, if that is the loss; None if it cannot be computed from the
+      outputs.
+    value: The model's own value of the metric.
+    limit: How far the value of an int8 export may be off.
   """
 
   def __init__(
@@ -73,7 +74,7 @@ class Reference:
 
   @property
   def num_examples(self) -> int:
-    """How many examples there are."""
+    """The number of examples."""
     return sum(int(is_real.sum()) for is_real in self._is_real)
 
   def compared(
@@ -83,7 +84,7 @@ class Reference:
 
     Args:
       runner: The export.
-      convert: Makes the inputs of it.
+      convert: Converts the inputs to those of the export.
 
     Returns:
       How far it is off, its metric, and its speed.
@@ -105,14 +106,13 @@ class Reference:
     found = {}
     for size in _TIMED_SIZES:
       inputs = convert(self.some(size))
-      timed = getattr(runner, 'milliseconds', None) or (
-          lambda given: _median(runner, given)
-      )
-      found[str(size)] = round(timed(inputs), 3)
+      # A page measures itself: what is sent to a browser is not counted.
+      timed = getattr(runner, 'milliseconds', None) or _timed(runner)
+      found[str(size)] = round(timed(inputs, _NUM_RUNS), 3)
     return found
 
   def some(self, size: int) -> Columns:
-    """Returns inputs of some examples; few are repeated."""
+    """Returns inputs of some examples, repeated if there are too few."""
     known = self.inputs[0]
     rows = np.arange(size) % len(next(iter(known.values())))
     return {name: value[rows] for name, value in known.items()}
@@ -120,17 +120,18 @@ class Reference:
   def _chosen(
       self, asked: str | None
   ) -> tuple[str | None, float | None, float | None]:
-    """Chooses the metric, and computes it of the model."""
+    """Chooses the metric and computes it for the model."""
     values = self._values(self.columns)
+    if not values:
+      return None, None, None
     task = self._task
     own = monitor_lib.Monitor(task.monitor, task.direction)
     name = asked or task.monitor
     if name in values:
       direction = monitor_lib.choose(asked, own, list(values)).direction
-    elif others := [n for n in (*task.headline, *values) if n in values]:
-      name, direction = others[0], 'min'
     else:
-      return None, None, None
+      name = next(n for n in (*task.headline, *values) if n in values)
+      direction = 'min'
     value = values[name]
     is_score = direction == 'max'
     return name, value, POINTS if is_score else POINTS * abs(value)
@@ -139,7 +140,7 @@ class Reference:
     """Computes the metrics of the task from predictions.
 
     Returns:
-      Numbers by name, without the loss; none if the columns do not tell.
+      Numbers by name, without the loss; empty if the columns do not suffice.
     """
     metric = self._task.eval_metric
     if metric is None or not hasattr(self._task, 'predictions'):
@@ -159,7 +160,7 @@ class Reference:
 
 
 def _measure(task: tasks.Task) -> Callable[[Any, Columns], Any]:
-  """Makes a function of a batch and columns to what the metrics sum up."""
+  """Makes a function from a batch and columns to the sums of the metrics."""
 
   @tf.function(autograph=False)
   def measure(batch: Any, columns: Any) -> Any:
@@ -173,14 +174,19 @@ def _measure(task: tasks.Task) -> Callable[[Any, Columns], Any]:
   return measure
 
 
-def _median(runner: Runner, inputs: Columns) -> float:
-  runner(inputs)
-  found = []
-  for _ in range(_NUM_RUNS):
-    started = time.perf_counter()
+def _timed(runner: Runner) -> Callable[[Columns, int], float]:
+  """Makes a function that measures the median milliseconds of a call."""
+
+  def timed(inputs: Columns, num_runs: int) -> float:
     runner(inputs)
-    found.append(time.perf_counter() - started)
-  return 1e3 * float(np.median(found))
+    found = []
+    for _ in range(num_runs):
+      started = time.perf_counter()
+      runner(inputs)
+      found.append(time.perf_counter() - started)
+    return 1e3 * float(np.median(found))
+
+  return timed
 
 
 def _padded(columns: Columns, is_real: np.ndarray) -> dict[str, tf.Tensor]:
@@ -222,13 +228,14 @@ def _parity(reference: Columns, candidate: Columns) -> dict[str, Any]:
         'export: no output has numbers, so that nothing can be compared.'
     )
   size = len(reference[shared[0]])
-  differences = [np.zeros([1])]
+  differences = []
   differs = np.zeros([size], bool)
   for name in shared:
     one, other = reference[name], candidate[name]
     if one.shape != other.shape:
       raise programs.Failure(
-          f'{name} is {list(other.shape)}, and {list(one.shape)} of the model.'
+          f'{name} has the shape {list(other.shape)}, and {list(one.shape)} '
+          'in the model.'
       )
     if name in floats:
       scale = max(1.0, float(np.max(np.abs(one), initial=0)))
@@ -238,7 +245,7 @@ def _parity(reference: Columns, candidate: Columns) -> dict[str, Any]:
       differs |= (one != other).reshape([size, -1]).any(axis=1)
   if not floats:  # Whole numbers are the same, or not.
     differences.append(differs.astype(np.float64))
-  apart = np.concatenate(differences[1:])
+  apart = np.concatenate(differences)
   return {
       'num_examples': size,
       'max_difference': float(apart.max()),

@@ -7,9 +7,9 @@
     run = export.tflite_runner('exports/model.tflite')
     parity = export.compare(probabilities, run(images))
 
-All take images as raw uint8, in batches of any size, and hold the names of the
-labels; the first two take float32 in [0, 1] as well, the first one also the
-bytes of PNG and JPEG files.
+All take raw uint8 images in batches of any size, and hold the label names.
+SavedModel and TF Lite also take float32 in [0, 1], and a SavedModel the bytes
+of PNG and JPEG files.
 """
 
 from . import (

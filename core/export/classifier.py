@@ -33,8 +33,6 @@ class Classifier(tf.Module):
       num_classes]``, `class`, int64 ``[batch_size]``, and `label`, strings
       ``[batch_size]``.
     predict_uint8: The same of raw `image`, uint8, which are divided by 255.
-    predict_bytes: The same of `image_bytes`, strings ``[batch_size]``, PNG or
-      JPEG files of any size; None if images have neither 1 nor 3 channels.
     labels: A `tf.function` of nothing, which returns `labels`, the strings
       ``[num_classes]``.
   """
@@ -73,24 +71,22 @@ class Classifier(tf.Module):
     self._check_names()
     self.predict_float = self._function(self._label_float, tf.float32)
     self.predict_uint8 = self._function(self._label_uint8, tf.uint8)
-    self.predict_bytes = None
-    if pictures.are(self._image_shape, tf.uint8):
-      self.predict_bytes = tf.function(
-          self._label_bytes, [pictures.spec()], autograph=False
-      )
     self.labels = tf.function(
         self._labels, input_signature=[], autograph=False
     )
 
   def signatures(self) -> dict[str, Any]:
-    """Returns `float`, the default, `uint8`, `labels`, and `bytes` if there."""
-    of_bytes = {pictures.SIGNATURE: self.predict_bytes}
+    """Returns `float`, the default, `uint8`, `labels`, and `bytes`, of files.
+
+    `bytes` takes `image_bytes`, strings ``[batch_size]``: PNG or JPEG files of
+    images of any size. It is missing if images have neither 1 nor 3 channels.
+    """
     return {
         'serving_default': self.predict_float,
         'float': self.predict_float,
         'uint8': self.predict_uint8,
         'labels': self.labels,
-        **(of_bytes if self.predict_bytes is not None else {}),
+        **pictures.signatures(self._label_uint8, self._image_shape, tf.uint8),
     }
 
   def numeric_signatures(self) -> dict[str, Any]:
@@ -134,9 +130,6 @@ class Classifier(tf.Module):
 
   def _label_uint8(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
     return self._with_label(self._score_uint8(image))
-
-  def _label_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-    return self._label_uint8(pictures.decoded(image_bytes, self._image_shape))
 
   def _with_label(self, scores: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     return {**scores, 'label': tf.gather(self.label_names, scores['class'])}

@@ -17,7 +17,7 @@ _DEFAULT = 'serving_default'
 
 
 class UnsupportedError(ValueError):
-  """A model that a format cannot hold."""
+  """A format cannot hold a model."""
 
 
 class Exportable(Protocol):
@@ -46,8 +46,6 @@ class Function(tf.Module):
     model: The model.
     label_names: The name of each class, if there are classes.
     predict: A `tf.function` of the inputs by name.
-    predict_bytes: The same of `image_bytes`, strings ``[batch_size]``, PNG or
-      JPEG files of any size; None if the input is no image of uint8.
 
   Example:
     >>> import tensorflow as tf
@@ -97,20 +95,22 @@ class Function(tf.Module):
         for name, spec in signature.items()
     }
     self.predict = self._function(self._outputs)
-    self.predict_bytes: Any = None
-    [(self._first, spec), *others] = self._signature.items()
-    if not others and pictures.are(spec.shape.as_list()[1:], spec.dtype):
-      self.predict_bytes = tf.function(
-          self._of_bytes, [pictures.spec()], autograph=False
-      )
 
   def signatures(self) -> dict[str, Any]:
-    """Returns the default, and `bytes`, of files, if the input is an image."""
-    of_bytes = {pictures.SIGNATURE: self.predict_bytes}
-    return {
-        _DEFAULT: self._traced(self.predict),
-        **(of_bytes if self.predict_bytes is not None else {}),
-    }
+    """Returns the default, and `bytes` if the only input is a uint8 image.
+
+    `bytes` takes `image_bytes`, strings ``[batch_size]``: PNG or JPEG files of
+    images of any size.
+    """
+    of_bytes = {}
+    [(name, spec), *others] = self._signature.items()
+    if not others:
+      of_bytes = pictures.signatures(
+          lambda image: self._outputs(**{name: image}),
+          spec.shape.as_list()[1:],
+          spec.dtype,
+      )
+    return {_DEFAULT: self._traced(self.predict), **of_bytes}
 
   def numeric_signatures(self) -> dict[str, Any]:
     """Returns it without outputs that are strings."""
@@ -125,10 +125,6 @@ class Function(tf.Module):
   def _outputs(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
     return dict(self._call(inputs))
 
-  def _of_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-    shape = self._signature[self._first].shape.as_list()[1:]
-    return self._outputs(**{self._first: pictures.decoded(image_bytes, shape)})
-
   def _numbers(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
     return {
         name: value
@@ -138,14 +134,13 @@ class Function(tf.Module):
 
 
 def of_data(exportable: Exportable) -> tuple[str, Any]:
-  """Returns the numeric signature that takes data as they are.
+  """Returns the numeric signature that takes the data set's own types.
 
   Args:
     exportable: What is exported.
 
   Returns:
-    Its name and the traced function: of raw uint8, if it takes images of both
-    types.
+    Its name and the traced function. A classifier's takes raw uint8.
   """
   functions = exportable.numeric_signatures()
   name = 'uint8' if 'uint8' in functions else _DEFAULT

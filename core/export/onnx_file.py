@@ -13,17 +13,16 @@ import tensorflow as tf
 
 from . import files, function
 
-OPSET = 17  # What runtimes of the last years have.
+_OPSET = 17  # Of ONNX 1.12, so that runtimes since 2022 load it.
 _LABELS = 'labels'
 
 
 def save_onnx(classifier: function.Exportable, path: str) -> None:
   """Saves a classifier, or a function, as an ONNX file.
 
-  Its inputs and outputs have the names and types of the signature that takes
-  data as they are, so raw uint8 of a classifier; batches may be of any size.
-  The label names, a line each, are `labels` of the file's metadata. It takes
-  the packages tf2onnx and onnxruntime.
+  Inputs have the types of the data set, so a classifier takes raw uint8;
+  batches may be of any size. The label names, one per line, are `labels` in the
+  file's metadata. This needs the packages tf2onnx and onnxruntime.
 
   Args:
     classifier: What to save.
@@ -33,7 +32,7 @@ def save_onnx(classifier: function.Exportable, path: str) -> None:
     UnsupportedError: If the format lacks an operation of the model.
   """
   tf2onnx = importlib.import_module('tf2onnx')
-  # Unsupported operations are an error of ours, and not of each node.
+  # It logs an error per unsupported node; `_session` raises one for all.
   logging.getLogger('tf2onnx').setLevel(logging.CRITICAL)
   concrete = function.of_data(classifier)[1]
   specs = tf.nest.flatten(concrete.structured_input_signature)
@@ -45,7 +44,7 @@ def save_onnx(classifier: function.Exportable, path: str) -> None:
   proto, _ = tf2onnx.convert.from_function(
       tf.function(positional, input_signature=specs, autograph=False),
       input_signature=specs,
-      opset=OPSET,
+      opset=_OPSET,
       custom_op_handlers={'Erfc': (_erfc, [])},
   )
   for value in (*proto.graph.input, *proto.graph.output):
@@ -60,7 +59,7 @@ def save_onnx(classifier: function.Exportable, path: str) -> None:
 
 
 def onnx_function(path: str | bytes) -> function.Runner:
-  """Loads an ONNX file as a function of named inputs, by onnxruntime.
+  """Loads an ONNX file with onnxruntime, as a function of named inputs.
 
   Args:
     path: What `save_onnx` wrote, or its contents.
@@ -100,10 +99,10 @@ def onnx_labels(path: str) -> list[str]:
 
 
 def _session(model: str | bytes) -> Any:
-  """Opens a model; what the format lacks shows up here.
+  """Loads a model, and so finds operations that ONNX lacks.
 
   Raises:
-    UnsupportedError: If the graph has an operation that ONNX does not have.
+    UnsupportedError: If the graph has one.
   """
   onnxruntime = importlib.import_module('onnxruntime')
   try:
@@ -116,15 +115,15 @@ def _session(model: str | bytes) -> Any:
     found = re.findall(r'No Op registered for (\w+)', str(error))
     missing = ', '.join(found) or str(error).splitlines()[0]
     raise function.UnsupportedError(
-        f'ONNX has not all operations of the model: {missing}.'
+        f'ONNX lacks operations of the model: {missing}.'
     ) from None
 
 
 def _erfc(context: Any, node: Any, name: str, _: Any) -> None:
-  """Converts the complement of the error function, which ONNX has not.
+  """Converts the complementary error function, which ONNX lacks, to 1 - erf.
 
-  TensorFlow's exact GELU is made of it, since it is more precise far below 0;
-  there the difference from 1 - erf is still less than 1e-7.
+  TensorFlow computes the exact GELU with it, since 1 - erf loses relative
+  precision far below 0; the absolute difference is below 1e-7.
   """
   one = context.make_const(f'{name}/one', np.ones([], np.float32))
   inputs, outputs = list(node.input), list(node.output)

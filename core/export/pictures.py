@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
-BYTES = 'image_bytes'  # TF Serving has base64 for names that end like this.
-SIGNATURE = 'bytes'
+BYTES = 'image_bytes'  # TF Serving decodes base64 for names that end in _bytes.
 _CHANNELS = (1, 3)
 
 
@@ -21,9 +21,31 @@ def are(shape: Sequence[int | None], dtype: tf.DType) -> bool:
   )
 
 
-def spec() -> tf.TensorSpec:
-  """Returns the input: strings ``[batch_size]``."""
-  return tf.TensorSpec([None], tf.string, name=BYTES)
+def signatures(
+    call: Callable[[tf.Tensor], dict[str, tf.Tensor]],
+    shape: Sequence[int | None],
+    dtype: tf.DType,
+) -> dict[str, Any]:
+  """Makes the signature `bytes`, which takes the bytes of files.
+
+  Args:
+    call: A function of images, uint8 ``[batch_size, H, W, C]``.
+    shape: The shape ``[H, W, C]`` of an image.
+    dtype: The type of its pixels.
+
+  Returns:
+    A `tf.function` of `image_bytes`, strings ``[batch_size]``, under its name;
+    nothing if images cannot be given so.
+  """
+  if not are(shape, dtype):
+    return {}
+  size = [side for side in shape if side is not None]
+
+  def of_files(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+    return call(decoded(image_bytes, size))
+
+  spec = tf.TensorSpec([None], tf.string, name=BYTES)
+  return {'bytes': tf.function(of_files, [spec], autograph=False)}
 
 
 def decoded(contents: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from . import classifier as classifier_lib
 from . import files, function
 
-# What the directory of a SavedModel may have.
+# The names that the directory of a SavedModel may have.
 CONTENTS = frozenset(
     {'assets', 'fingerprint.pb', 'saved_model.pb', 'variables'}
 )
@@ -22,8 +22,8 @@ def save_saved_model(
   """Saves a classifier, or a function, as a SavedModel for TensorFlow alone.
 
   The signatures of a classifier are `float`, which is `serving_default` too,
-  `uint8`, `labels`, and `bytes`, of files, see `Classifier`; those of a
-  `Function` are the default and, of an image, `bytes`.
+  `uint8`, `labels` and `bytes`, see `Classifier`; those of a `Function` are
+  the default and, if its input is an image, `bytes`.
 
   Args:
     classifier: What to save.

@@ -47,10 +47,11 @@ def save_tflite(
     quantize: `dynamic_range` stores the larger weights as 8-bit integers: a
       quarter of the size, and probabilities that differ by more than rounding.
       `int8` computes in 8-bit integers as well, for processors that have
-      nothing else; its one signature takes data as they are, and inputs and
-      outputs keep their types. By default all stays float32.
-    examples: For `int8`: inputs ``[1, ...]`` by name, whose activations say
-      which range the integers span. Some hundreds of the training data do.
+      nothing else; its one signature takes the data set's own types, and
+      outputs keep theirs. Default: all stays float32.
+    examples: For `int8`: inputs ``[1, ...]`` by name, whose activations
+      determine the range of the integers; inputs beyond it saturate. A few
+      hundred training examples suffice.
 
   Raises:
     ValueError: If the quantization is unknown, `int8` has no examples, or the
@@ -62,7 +63,7 @@ def save_tflite(
   if os.path.isdir(path):
     raise ValueError(f'path: {path} is a directory; name a file in it.')
   if quantize == _INT8 and not examples:
-    raise ValueError('examples: int8 takes some to find ranges by.')
+    raise ValueError('examples: int8 needs some, for the ranges of integers.')
   model = _convert(classifier, quantize, examples)
   labels = zipfile.ZipInfo(_LABELS_FILE)  # Of 1980: the same bytes every time.
   labels.external_attr = 0o644 << 16
@@ -173,12 +174,12 @@ def _convert(
         raise
       missing = _missing(str(error))
       raise function.UnsupportedError(
-          f'TF Lite has not all operations of the model: {missing}.'
+          f'TF Lite lacks operations of the model: {missing}.'
       ) from None
 
 
 def _missing(message: str) -> str:
-  """Returns what the converter says it lacks."""
+  """Returns the operations that the converter names, or its first line."""
   found = re.findall(r'^(?:TF Select|Custom) ops: (.*)$', message, re.MULTILINE)
   return ', '.join(found) or message.strip().splitlines()[0]
 

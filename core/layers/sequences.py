@@ -143,12 +143,13 @@ class AttentionPooling(snt.Module):
     heads = tf.reshape(
         x, [batch_size, length, self.num_heads, size // self.num_heads]
     )  # [B, T, N, D]
-    # TF Lite has no strided slices of bools.
+    # TF Lite has no strided slices of bools, as of `mask[..., tf.newaxis]`.
     mask = tf.expand_dims(mask, -1)  # [B, T, 1]
     query = tf.cast(self.query, x.dtype)
     scores = _sum(heads * query, axis=3)  # [B, T, N]
     scores *= tf.cast(heads.shape[-1], x.dtype) ** -0.5
-    # Any score that is not the largest would do; int8 has no room for others.
+    # Padding gets the least score: a constant far below would leave int8 no
+    # resolution for the others.
     least = tf.reduce_min(tf.stop_gradient(scores), axis=1, keepdims=True)
     scores = tf.where(mask, scores, least)
     scores -= tf.stop_gradient(tf.reduce_max(scores, axis=1, keepdims=True))

@@ -14,8 +14,8 @@ from . import model
 class RowRNN(model.Model):
   """LSTM layers over the rows of an image; the last state gives the logits.
 
-  The steps are unrolled, one a row: the graph grows with the height of the
-  image, and compiles and converts like any other, without a loop in it.
+  The steps are unrolled, one per row: the graph grows with the height of the
+  image, and converts to other formats like any other, without a loop.
 
   Reference:
     Hochreiter and Schmidhuber 1997, Long short-term memory; as `snt.LSTM`.
@@ -84,7 +84,7 @@ class RowRNN(model.Model):
           lambda zeros: tf.cast(zeros, inputs.dtype),
           core.initial_state(batch_size),
       )
-      # Not `snt.static_unroll`: its lists of tensors have no ONNX operation.
+      # Not `snt.static_unroll`: ONNX has no operations for its lists.
       states = []
       for row in tf.unstack(x, axis=1):  # [B, W * C]
         output, state = core(row, state)

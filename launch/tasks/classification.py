@@ -138,7 +138,7 @@ class Classification(task_lib.Task):
   def predictions(
       self, columns: Mapping[str, tf.Tensor], like: Any
   ) -> Any | None:
-    """Returns logits: of the export, or of its probabilities."""
+    """Returns the logits, from the probabilities if there are none."""
     del like
     if 'logits' in columns:
       return columns['logits']

@@ -121,7 +121,7 @@ class MultiLabel(task_lib.Task):
   def predictions(
       self, columns: Mapping[str, tf.Tensor], like: Any
   ) -> Any | None:
-    """Returns logits."""
+    """Returns the logits, from the probabilities."""
     del like
     shares = columns['probabilities']
     tiny = np.finfo(np.float32).tiny

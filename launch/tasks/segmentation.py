@@ -98,7 +98,7 @@ class Segmentation(task_lib.Task):
   def predictions(
       self, columns: Mapping[str, tf.Tensor], like: Any
   ) -> Any | None:
-    """Returns logits with which the classes of the mask are the best."""
+    """Returns logits whose largest are those of the mask's classes."""
     del like
     return tf.one_hot(columns['mask'], len(self._names))
 

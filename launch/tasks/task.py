@@ -199,17 +199,17 @@ class Task:
   def predictions(
       self, columns: Mapping[str, tf.Tensor], like: Any
   ) -> Any | None:
-    """Returns what metrics take of the columns that `predict` returned.
+    """Converts the columns of `predict` to what the metrics take.
 
-    By it the metrics of an export are computed from what it returns.
+    With it the metrics of an export are computed from the export's outputs.
 
     Args:
-      columns: Columns ``[batch_size, ...]``; those of strings are missing.
+      columns: Columns ``[batch_size, ...]``, without those of strings.
       like: The predictions of the objective for the same examples.
 
     Returns:
-      By default a nest like those, or None if `predict` is overridden: the
-      columns do not tell.
+      A nest like `like`. Default: the columns of the default `predict`; None,
+      for unknown, if `predict` is overridden.
     """
     if type(self).predict is not Task.predict:
       return None

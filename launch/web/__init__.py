@@ -1,1 +1,1 @@
-"""A page that runs a model in a browser, and a browser to prove it with."""
+"""A page that runs a model in a browser, and a browser to verify it."""

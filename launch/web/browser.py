@@ -1,7 +1,7 @@
-"""A page in a headless Chromium, which is told what to do over two pipes.
+"""A page in a headless Chromium, which is controlled over two pipes.
 
-No socket is opened, and the browser is told to resolve no name: what it shows
-is on this machine.
+No socket is opened, and the browser resolves no host names: it only shows files
+of this machine.
 """
 
 from __future__ import annotations
@@ -35,20 +35,19 @@ _FLAGS = (
     '--disable-default-apps', '--disable-extensions', '--disable-sync',
     '--host-resolver-rules=MAP * ~NOTFOUND',
 )
-# Its pipes have these numbers; the shell puts ours there.
+# Chromium expects its pipes as file descriptors 3 and 4.
 _START = 'in=$1 out=$2; shift 2; exec "$@" 3</dev/fd/$in 4>/dev/fd/$out'
 _TIMEOUT_S = 120.0
-_NUM_RUNS = 15
 Tensors = dict[str, dict[str, Any]]
 
 
 def installed() -> str | None:
-  """Returns the path of a Chromium, or of a Chrome; None if there is none."""
+  """Returns the path of Chromium or Chrome, or None if there is none."""
   return next(filter(None, map(shutil.which, _NAMES)), None)
 
 
 def encoded(arrays: Mapping[str, np.ndarray]) -> Tensors:
-  """Returns arrays as the page takes them: type, shape, bytes in base64."""
+  """Encodes arrays for the page: type, shape, and bytes in base64."""
   return {
       name: {
           'type': array.dtype.name,
@@ -60,7 +59,7 @@ def encoded(arrays: Mapping[str, np.ndarray]) -> Tensors:
 
 
 def decoded(tensors: Tensors) -> dict[str, np.ndarray]:
-  """Returns the arrays of what `encoded` returns."""
+  """Decodes what `encoded` returns."""
   return {
       name: np.frombuffer(
           base64.b64decode(each['data']), each['type']
@@ -70,15 +69,15 @@ def decoded(tensors: Tensors) -> dict[str, np.ndarray]:
 
 
 class Page:
-  """The page that `page.write` wrote, in a browser.
+  """A page of `page.write` in a browser.
 
   Attributes:
     version: The name and version of the browser.
-    result: What the page says of its examples.
+    result: The line that the page shows about its examples.
   """
 
   def __init__(self, directory: str):
-    """Opens the page, and waits until it has compared its examples.
+    """Opens the page and waits until it has compared its examples.
 
     Args:
       directory: The folder of the page.
@@ -95,7 +94,7 @@ class Page:
     home = self._scratch.__enter__()
     read, write = os.pipe(), os.pipe()
     arguments = [executable, *_FLAGS, f'--user-data-dir={home / "profile"}']
-    if os.geteuid() == 0:  # As in a container, where its own sandbox fails.
+    if os.geteuid() == 0:  # Chromium's sandbox refuses to run as root.
       arguments.append('--no-sandbox')
     self._process = subprocess.Popen(
         ['sh', '-c', _START, 'sh', str(read[0]), str(write[1]), *arguments],
@@ -127,20 +126,22 @@ class Page:
     """Runs the model on named arrays ``[batch_size, ...]``."""
     return decoded(self.evaluate(f'compute({json.dumps(encoded(inputs))})'))
 
-  def milliseconds(self, inputs: Mapping[str, np.ndarray]) -> float:
+  def milliseconds(
+      self, inputs: Mapping[str, np.ndarray], num_runs: int
+  ) -> float:
     """Returns the median time of a run, as the page measures it."""
     return self.evaluate(
-        f'milliseconds({json.dumps(encoded(inputs))}, {_NUM_RUNS})'
+        f'milliseconds({json.dumps(encoded(inputs))}, {num_runs})'
     )
 
   def evaluate(self, expression: str) -> Any:
-    """Evaluates JavaScript in the page, and waits for a promise.
+    """Evaluates JavaScript in the page.
 
     Args:
       expression: The expression.
 
     Returns:
-      Its value.
+      Its value; if that is a promise, what it resolves to.
 
     Raises:
       Failure: If it throws.
@@ -160,12 +161,12 @@ class Page:
     self._kill()
     self._process.wait()
     for file in (self._requests, self._answers):
-      with contextlib.suppress(OSError):  # What was not sent any more.
+      with contextlib.suppress(OSError):  # Closing sends what is buffered.
         file.close()
     self._scratch.__exit__(None, None, None)
 
   def _kill(self) -> None:
-    """Ends the browser's processes, which are a group of their own."""
+    """Kills the browser's processes, which are a group of their own."""
     with contextlib.suppress(ProcessLookupError):
       os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -179,7 +180,7 @@ class Page:
       time.sleep(0.05)
 
   def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
-    """Sends a command of the DevTools protocol, and waits for its answer."""
+    """Sends a command of the DevTools protocol and waits for its answer."""
     self._number += 1
     message = {'id': self._number, 'method': method, 'params': parameters}
     if self._session:
@@ -203,7 +204,7 @@ class Page:
     return answer['result']
 
   def _next(self) -> bytes:
-    """Reads what stands before the next zero byte."""
+    """Reads up to the next zero byte."""
     parts: list[bytes] = []
     while True:
       waiting = self._answers.peek(1)

@@ -1,4 +1,4 @@
-"""Writes the page: the model, the runtime, and examples to compare."""
+"""Writes the page: the model, the runtime and examples to compare."""
 
 from __future__ import annotations
 
@@ -54,36 +54,32 @@ def examples_of(
     classes: Sequence[str],
     limit: float,
 ) -> dict[str, Any]:
-  """Returns what the page is told of examples.
+  """Describes examples for the page.
 
   Args:
     title: The title of the page.
-    inputs: ``[num_examples, ...]`` by name; the first of them are taken.
-    outputs: What the model gave for them in Python.
-    classes: The names of classes; none if there are none.
-    limit: How large a difference is rounding.
+    inputs: ``[num_examples, ...]`` by name; the page takes the first 20.
+    outputs: The model's outputs for them in Python.
+    classes: The names of the classes, if there are classes.
+    limit: The largest difference that counts as rounding.
 
   Returns:
-    What JSON has.
+    The contents of the page's constant EXAMPLES.
   """
-  images = [
-      name
-      for name, array in inputs.items()
-      if export_lib.is_picture(array.shape[1:], array.dtype)
-  ]
-  some = {name: array[:NUM_EXAMPLES] for name, array in inputs.items()}
-  size = len(next(iter(some.values())))
+  [(name, first), *others] = inputs.items()
+  is_image = not others and export_lib.is_picture(first.shape[1:], first.dtype)
+
+  def some(arrays: Mapping[str, np.ndarray]) -> browser.Tensors:
+    return browser.encoded({n: a[:NUM_EXAMPLES] for n, a in arrays.items()})
+
   return {
       'title': title,
       'classes': list(classes),
-      'image': images[0] if images and len(inputs) == 1 else None,
-      'size': size,
-      'indices': list(range(size)),
+      'image': name if is_image else None,
+      'size': min(len(first), NUM_EXAMPLES),
       'limit': limit,
-      'inputs': browser.encoded(some),
-      'outputs': browser.encoded(
-          {name: array[:NUM_EXAMPLES] for name, array in outputs.items()}
-      ),
+      'inputs': some(inputs),
+      'outputs': some(outputs),
   }
 
 
@@ -94,7 +90,7 @@ def model_of(directory: str) -> bytes:
 
 
 def function(directory: str) -> export_lib.FunctionRunner:
-  """Loads a page's model: in a browser, else with onnxruntime in Python.
+  """Loads a page's model in a browser; without one, by onnxruntime in Python.
 
   Args:
     directory: The folder of the page.

@@ -1,7 +1,8 @@
-"""onnxruntime's build for browsers: of its npm package, kept in a cache."""
+"""onnxruntime's build for browsers, from its npm package, in a cache."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pathlib
@@ -16,7 +17,7 @@ from .. import compilation_cache, programs, whole_files
 
 PACKAGE = 'onnxruntime-web'
 VERSION = '1.30.0'
-# The files that the page takes, and what they are hashed to.
+# The files that the page needs, and their SHA-256.
 FILES = {
     'ort.wasm.bundle.min.mjs': (
         '11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90'
@@ -29,23 +30,23 @@ _TIMEOUT_S = 300
 
 
 def default_folder() -> pathlib.Path:
-  """Returns where the files are kept: in the user's cache folder."""
+  """Returns the folder of the files, inside the user's cache folder."""
   caches = pathlib.Path(compilation_cache.default_folder()).parent
   return caches / f'{PACKAGE}-{VERSION}'
 
 
 def files(directory: str | None = None) -> Mapping[str, bytes]:
-  """Reads the files, and gets them by npm if they are not there yet.
+  """Reads the files; npm downloads them if they are not in the cache yet.
 
   Args:
-    directory: A folder with the files, of whatever version the user trusts;
-      None for those in the cache, which have the hashes of above.
+    directory: A folder with the files, in any version that the user trusts.
+      If None, those in the cache, whose hashes are in `FILES`.
 
   Returns:
     The contents by name.
 
   Raises:
-    UserError: If they cannot be had.
+    UserError: If a file is missing and cannot be downloaded.
   """
   folder = pathlib.Path(directory) if directory else default_folder()
   found = _read(folder)
@@ -57,8 +58,12 @@ def files(directory: str | None = None) -> Mapping[str, bytes]:
       )
     return found
   if not _are_right(found):
-    _get(folder)
-    found = _read(folder)
+    found = _downloaded()
+    with contextlib.suppress(OSError):  # A read-only cache is not used.
+      os.makedirs(folder, exist_ok=True)
+      for name, contents in found.items():
+        with whole_files.replacing(folder / name) as temporary:
+          temporary.write_bytes(contents)
   return found
 
 
@@ -72,19 +77,19 @@ def _are_right(found: Mapping[str, bytes]) -> bool:
   return hashed == FILES
 
 
-def _get(folder: pathlib.Path) -> None:
-  """Puts the files of the package into a folder.
+def _downloaded() -> dict[str, bytes]:
+  """Downloads the package; returns its files.
 
   Raises:
-    UserError: If there is no npm, or it cannot get the package.
+    UserError: If there is no npm, or it cannot download the package.
   """
   remedy = (
-      '--web_runtime_dir=DIR takes the folder `dist` of the package '
-      f'{PACKAGE} {VERSION} instead.'
+      f'download {PACKAGE} {VERSION} yourself and name its folder `dist` with '
+      '--web_runtime_dir.'
   )
   if (npm := shutil.which('npm')) is None:
     raise programs.UserError(
-        f'--formats=web: npm, which brings {PACKAGE}, is not installed; '
+        f'--formats=web: npm is needed for {PACKAGE} and is not installed; '
         f'{remedy}'
     )
   with scratch.folder('quatrain-web-') as made:
@@ -100,19 +105,16 @@ def _get(folder: pathlib.Path) -> None:
             tarfile.TarError) as error:
       said = (getattr(error, 'stderr', None) or str(error)).strip()
       raise programs.UserError(
-          f'--formats=web: npm cannot get {PACKAGE} '
+          f'--formats=web: npm cannot download {PACKAGE} '
           f'({said.splitlines()[0] if said else type(error).__name__}); '
           f'{remedy}'
       ) from None
   if not _are_right(found):
     raise programs.UserError(
-        f'--formats=web: the {PACKAGE} {VERSION} that npm brought is another '
-        f'one than this program knows; {remedy}'
+        f'--formats=web: the {PACKAGE} {VERSION} from npm does not have the '
+        f'expected hashes; {remedy}'
     )
-  os.makedirs(folder, exist_ok=True)
-  for name, contents in found.items():
-    with whole_files.replacing(folder / name) as temporary:
-      temporary.write_bytes(contents)
+  return found
 
 
 def _unpacked(archive: pathlib.Path) -> dict[str, bytes]:

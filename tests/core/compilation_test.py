@@ -127,6 +127,7 @@ class ChooseTest(parameterized.TestCase):
       ('convnet', True), ('resnet', True), ('speednet', True), ('vit', True),
       ('row_rnn', True), ('mlp', False), ('wide_and_deep', False),
       ('reconstructing_mlp', False), ('sparse_mlp', False),
+      ('tabular', False), ('text_classifier', False),
   )
   def test_what_is_slow_is_known(self, name, expected):
     self.assertEqual(compilation.is_slow_on_cpu(_operations(name)), expected)
@@ -198,6 +199,34 @@ class OperationsTest(absltest.TestCase):
     self.assertContainsSubset({'Exp', 'Relu', 'Conv2D'}, operations)
     self.assertNotIn('MatMul', operations)
     self.assertTrue(compilation.is_slow_on_cpu(operations))
+
+  def test_unrolled_time_steps_read_the_same_weights(self):
+    weights = [tf.Variable(tf.eye(3)) for _ in range(12)]
+
+    @tf.function(autograph=False)
+    def nested(x, weight):
+      return tf.matmul(x, weight)
+
+    def operations(layer, steps):
+      @tf.function(autograph=False)
+      def forward(x):
+        for weight in steps:  # Also what other models have.
+          x = tf.stack(tf.unstack(layer(x, weight), axis=1), axis=1)
+        return tf.concat(tf.split(x, 3, axis=1), axis=1)
+
+      return compilation.operations(
+          forward.get_concrete_function(tf.TensorSpec([2, 3]))
+      )
+
+    for layer, steps, expected in (
+        (nested, weights, False), (tf.matmul, weights, False),
+        (tf.matmul, weights[:2] * 3, False),
+        (tf.matmul, weights[:1] * 12, True),
+    ):
+      found = operations(layer, steps)
+      self.assertContainsSubset({'Split', 'Unpack', 'Pack'}, found)
+      self.assertEqual(compilation.UNROLLED in found, expected)
+      self.assertEqual(compilation.is_slow_on_cpu(found), expected)
 
 
 if __name__ == '__main__':

@@ -3,8 +3,8 @@
   python -m tests.exports --write_docs
 
 Each model is trained for some steps on data that it learns, and exported by
-`launch.export` in one format after another. The exit code is 1 if one of them
-is not the model. A page is only compared in a browser where there is one.
+`launch.export` in one format after another. The exit code is 1 if an export is
+not the model. Pages are compared in a browser if one is installed.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from absl import app, flags
 from tests.exports import cases, measuring, table
 
 _MODELS = flags.DEFINE_list(
-    'models', list(cases.CASES), f'Of {", ".join(cases.CASES)}.')
+    'models', list(cases.CASES), f'Some of {", ".join(cases.CASES)}.')
 _FORMATS = flags.DEFINE_list(
-    'formats', list(measuring.FORMATS), f'Of {", ".join(measuring.FORMATS)}.')
+    'formats', list(measuring.FORMATS),
+    f'Some of {", ".join(measuring.FORMATS)}.')
 _NUM_STEPS = flags.DEFINE_integer(
-    'num_steps', 300, 'How many steps each is trained.', lower_bound=1)
+    'num_steps', 300, 'How many steps each model is trained.', lower_bound=1)
 _WRITE_DOCS = flags.DEFINE_bool(
-    'write_docs', False, 'Writes the table into docs/export_formats.md.')
+    'write_docs', False, 'Write the table into docs/export_formats.md; for all '
+    'models and formats.')
 
 
 def main(argv: list[str]) -> int:
@@ -36,10 +38,10 @@ def main(argv: list[str]) -> int:
       {*_FORMATS.value} == {*measuring.FORMATS}
   )
   if unknown or (_WRITE_DOCS.value and not is_all):
-    print(
-        f'tests.exports: unknown: {unknown}; --write_docs writes of all models '
-        'and formats.', file=sys.stderr,
+    mistake = f'unknown: {", ".join(unknown)}' if unknown else (
+        '--write_docs needs all models and formats'
     )
+    print(f'tests.exports: {mistake}.', file=sys.stderr)
     return 2
   rows = []
   for name in _MODELS.value:

@@ -19,13 +19,11 @@ class Case(NamedTuple):
 
   Attributes:
     model: Its name.
-    task: Its task.
     arrays: Makes the examples, the test split first.
-    arguments: Those of the model, where they are not the default ones.
+    arguments: The arguments of the model that are not the defaults.
   """
 
   model: str
-  task: str
   arrays: Callable[[], Arrays]
   arguments: dict[str, Any]
 
@@ -39,7 +37,7 @@ def digits() -> Arrays:
 
 
 def masks() -> Arrays:
-  """Returns the same with a class for each pixel: ink or paper."""
+  """Returns the digits with a class for each pixel: ink or paper."""
   image = digits()['image']
   return {'image': image, 'label': (image[..., 0] > 127).astype(np.int32)}
 
@@ -56,7 +54,7 @@ def numbers() -> Arrays:
 
 
 def sentences() -> Arrays:
-  """Returns sentences; the class says whether a word is among theirs."""
+  """Returns sentences; their class is whether they have a certain word."""
   words = np.array([
       'a', 'quick', 'brown', 'fox', 'jumps', 'over', 'the', 'lazy', 'dog',
   ])
@@ -82,7 +80,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     'text_classifier': {'pooling': 'attention'},
 }
 CASES = {
-    name: Case(name, model.task, _DATA[model.task], _ARGUMENTS.get(name, {}))
+    name: Case(name, _DATA[model.task], _ARGUMENTS.get(name, {}))
     for name, model in models.REGISTRY.items()
 }
 

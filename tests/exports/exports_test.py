@@ -43,13 +43,13 @@ def _row(**changes):
 class TableTest(absltest.TestCase):
 
   def test_cells(self):
-    row = _row(onnx=measuring.Found(2, said='ONNX has\nnot Digamma.'))
+    row = _row(onnx=measuring.Found(2, said='ONNX lacks\nDigamma.'))
     self.assertEqual(table.cell(row, 'tflite'), '2e-07')
     self.assertEqual(table.cell(row, 'tflite_int8'), '-0.0020 (3e-02)')
     self.assertEqual(table.cell(row, 'onnx'), 'refused')
     text = table.text([row], 300)
     self.assertIn('| `mlp` | 1,234 | accuracy 0.9000 | 2e-07 |', text)
-    self.assertIn('- `mlp`, onnx: ONNX has not Digamma.', text)
+    self.assertIn('- `mlp`, onnx: ONNX lacks Digamma.', text)
 
   def test_the_page_has_every_model_and_format(self):
     text = table.DOCS.read_text()
@@ -76,13 +76,16 @@ class CasesTest(absltest.TestCase):
 class ProgramTest(absltest.TestCase):
 
   def test_mistakes(self):
-    for argument in ('--models=mpl', '--formats=h5', 'mlp'):
+    for arguments, expected in (
+        (['mlp', '--models=mpl', '--formats=h5'], 'unknown: mlp, mpl, h5.'),
+        (['--models=mlp', '--write_docs'], '--write_docs needs all models'),
+    ):
       ended = subprocess.run(
-          [*_MAIN, argument], capture_output=True, text=True, cwd=_ROOT,
+          [*_MAIN, *arguments], capture_output=True, text=True, cwd=_ROOT,
           check=False,
       )
       self.assertEqual(ended.returncode, 2, ended.stderr)
-      self.assertIn('unknown', ended.stderr)
+      self.assertIn(expected, ended.stderr)
 
   @pytest.mark.slow
   def test_all_models_in_all_formats_that_need_no_npm(self):

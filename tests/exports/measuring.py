@@ -1,4 +1,4 @@
-"""Trains a model, and exports it in one format after another."""
+"""Trains a model and exports it in one format after another."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ FORMATS = tuple(export_formats.FORMATS)
 
 
 class Found(NamedTuple):
-  """What came of an export.
+  """The result of an export.
 
   Attributes:
     code: The exit code of the program.
-    rows: Those of parity.json; none if nothing is kept.
+    rows: The rows of parity.json; empty if nothing is kept.
     said: Why it is refused.
   """
 
@@ -41,14 +41,14 @@ class Found(NamedTuple):
 
 
 class Row(NamedTuple):
-  """A model, and what came of its exports.
+  """A model and the results of its exports.
 
   Attributes:
     case: The case.
     metric: The name of its metric.
-    value: The model's own value of it.
-    num_parameters: How many numbers were trained.
-    found: By format.
+    value: The model's own value of the metric.
+    num_parameters: The number of trained parameters.
+    found: The results by format.
   """
 
   case: cases.Case
@@ -61,7 +61,7 @@ class Row(NamedTuple):
 def train(
     case: cases.Case, folder: str, num_steps: int
 ) -> tuple[finished_run.Run, int]:
-  """Trains a model; returns the run, and how many numbers it trained."""
+  """Trains a model; returns the run and the number of its parameters."""
   arrays = cases.splits(case)
   config = config_lib.Config(
       workdir=os.path.join(folder, 'run'), model=case.model,
@@ -86,12 +86,12 @@ def measure(
 
   Args:
     case: The model and its data.
-    folder: Where files are made.
+    folder: A folder for the files.
     formats: The names of the formats.
-    num_steps: How many steps are trained.
+    num_steps: The number of training steps.
 
   Returns:
-    What came of it.
+    The results.
   """
   run, num_parameters = train(case, folder, num_steps)
   found, value, metric = {}, 0.0, ''

@@ -13,7 +13,7 @@ _BEGIN = written_tables.mark('python -m tests.exports --write_docs')
 
 
 def cell(row: measuring.Row, name: str) -> str:
-  """Says how far an export is off."""
+  """Returns how far an export is off, for the table."""
   found = row.found[name]
   if not found.rows:
     return 'refused'
@@ -24,14 +24,14 @@ def cell(row: measuring.Row, name: str) -> str:
 
 
 def line(row: measuring.Row) -> str:
-  """Says in a line what came of a model."""
+  """Returns the results of a model in a line."""
   return '  '.join([
       row.case.model, *(f'{name} {cell(row, name)}' for name in row.found),
   ])
 
 
 def text(rows: Sequence[measuring.Row], num_steps: int) -> str:
-  """Returns the table with what it is about."""
+  """Returns the table, with its machine and the refused exports."""
   runtimes = {
       each['runtime']: None
       for row in rows for found in row.found.values() for each in found.rows

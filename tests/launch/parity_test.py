@@ -129,7 +129,7 @@ class ParityTest(parameterized.TestCase):
     ))
 
   def test_refuses(self):
-    with self.assertRaisesRegex(programs.Failure, r'y is \[3\], and \[2\]'):
+    with self.assertRaisesRegex(programs.Failure, r'shape \[3\], and \[2\]'):
       self._compared([1.0, 0.0], [1.0, 0.0, 0.0])
     with self.assertRaisesRegex(programs.UserError, 'no output has numbers'):
       parity._parity({'y': np.zeros(2)}, {'z': np.zeros(2)})

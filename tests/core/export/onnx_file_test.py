@@ -68,7 +68,7 @@ class ONNXTest(parameterized.TestCase):
     )
     for save in (export.save_onnx, export.save_tflite):
       with self.assertRaisesRegex(
-          export.UnsupportedError, 'has not all .*: Digamma'
+          export.UnsupportedError, 'lacks operations .*: Digamma'
       ):
         save(function, self.path)
       self.assertFalse(os.path.exists(self.folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import warnings
 import zipfile
@@ -88,11 +89,15 @@ class TFLiteTest(parameterized.TestCase):
 
   @parameterized.parameters('convnet', 'vit', 'row_rnn')
   def test_int8_computes_in_bytes_and_is_close(self, name):
+    # TensorFlow's own interpreter computes the int8 ViT wrongly.
+    importlib.import_module('ai_edge_litert')
+    tf.random.set_seed(0)
     model = cases.build(name)
     pixels = cases.images(40)
+    # All of them: what is beyond the ranges of the others saturates.
     export.save_tflite(
         cases.wrap(model), self.path, quantize='int8',
-        examples=[{'image': pixels[i : i + 1]} for i in range(30)],
+        examples=[{'image': each[np.newaxis]} for each in pixels],
     )
     run = export.tflite_function(self.path)
     for size in (40, 1, 7):
@@ -102,7 +107,7 @@ class TFLiteTest(parameterized.TestCase):
       parity = export.compare(
           cases.probabilities(model, pixels[:size]), found['probabilities']
       )
-      self.assertBetween(parity.max_difference, 1e-6, 0.1)
+      self.assertBetween(parity.max_difference, 1e-6, 0.03)
     with warnings.catch_warnings():
       warnings.simplefilter('ignore')
       interpreter = tf.lite.Interpreter(self.path)
@@ -129,7 +134,7 @@ class TFLiteTest(parameterized.TestCase):
     classifier = cases.wrap(cases.build('mlp'))
     with self.assertRaisesRegex(ValueError, "quantize: unknown 'int4'"):
       export.save_tflite(classifier, self.path, quantize='int4')
-    with self.assertRaisesRegex(ValueError, 'examples: int8 takes some'):
+    with self.assertRaisesRegex(ValueError, 'examples: int8 needs some'):
       export.save_tflite(classifier, self.path, quantize='int8')
     self.assertFalse(os.path.exists(self.folder))
     os.makedirs(os.path.join(self.folder, 'thesis'))

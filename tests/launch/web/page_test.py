@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import io
 import json
 import os
 import pathlib
@@ -25,15 +23,7 @@ _NO_RUNTIME = {name: b'nothing' for name in runtime.FILES}
 
 
 def _export(run, output, files, work=exporting.export):
-  out = io.StringIO()
-  with contextlib.redirect_stdout(out):
-    try:
-      code = work(run, exporting.Options(output, ['web'], runtime=files))
-    except programs.UserError:
-      raise
-    except programs.Failure as error:
-      return error.exit_code, f'{out.getvalue()}{error}'
-  return code, out.getvalue()
+  return exporting_test.export(run, output, ['web'], work, runtime=files)
 
 
 class PageTest(absltest.TestCase):
