@@ -17,7 +17,7 @@ from core import losses, metrics, models, optimizers
 from . import schedules
 from .hooks import pruning
 
-# Besides those that a flag turns on.
+# Other hooks have a flag of their own.
 _HOOKS = {'worse_than_median': pruning.worse_than_median}
 
 

@@ -1,10 +1,10 @@
-"""Says whether one recipe is better than another, over several seeds.
+"""Tests whether one recipe is better than another, over several seeds.
 
   python -m launch.compare --runs='runs/mlp_*' --with='runs/convnet_*'
 
-Each group is two complete runs or more, which differ in nothing but their seed.
-Two groups with the same seeds are compared in pairs, by a t test of the
-differences; others by Welch's t test. Exits with 0 whatever it finds.
+Each group is two or more complete runs that differ only in their seed. Two
+groups with the same seeds are compared in pairs, by a t test of the
+differences; others by Welch's t test. The exit code is 0 whatever is found.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ from . import workdir as workdir_lib
 from .hooks import monitor as monitor_lib
 
 _RUNS = flags.DEFINE_list(
-    'runs', [], 'Work directories of one recipe: patterns as of a shell, with '
-    'commas between them.')
-_WITH = flags.DEFINE_list('with', [], 'Those of the other.')
+    'runs', [], 'Work directories of one recipe: shell patterns, separated by '
+    'commas.')
+_WITH = flags.DEFINE_list('with', [], 'Work directories of the other recipe.')
 _METRIC = flags.DEFINE_string(
     'metric', None,
-    'A number of result.json. Default: that of the test split, without one of '
-    'the last validation, by which the runs are judged.')
+    'The number of result.json to compare. Default: the metric that the runs '
+    'are judged by, of the test split if all have one, else of the last '
+    'validation.')
 _SPLITS = ('test', 'validation')
 _MOST_DIFFERENCES = 12
-# What runs of one recipe may differ in.
+# Runs of one recipe may differ in these.
 _OWN = ('--seed', '--hook_arg')
 
 
@@ -46,7 +47,7 @@ class _Run(NamedTuple):
 
 
 class _Group(NamedTuple):
-  """Some runs, by their seed, and what they are called."""
+  """The runs of a recipe in the order of their seeds, and their name."""
 
   name: str
   runs: list[_Run]
@@ -85,7 +86,7 @@ def _group(flag: str, patterns: Sequence[str]) -> _Group:
     start, result = directory.read_start(), directory.read_result()
     if result is None:
       raise programs.UserError(
-          f'{path}: the run is not complete; launch.train goes on with it.'
+          f'{path}: the run is not complete; launch.train continues it.'
       )
     runs.append(_Run(directory, start, result))
   seeds = sorted({run.start.config.seed for run in runs})
@@ -93,13 +94,13 @@ def _group(flag: str, patterns: Sequence[str]) -> _Group:
     raise programs.UserError(
         f'--{flag}={name}: {len(runs)} run(s) of seed(s) '
         f'{", ".join(map(str, seeds)) or "none"}; expected two or more, each '
-        'of another seed.'
+        'with its own seed.'
     )
   return _Group(name, sorted(runs, key=lambda run: run.start.config.seed))
 
 
 def _metric(results: Sequence[dict[str, Any]]) -> tuple[str, str]:
-  """Chooses what is compared; returns its name in results, and direction."""
+  """Returns the name in result.json of what is compared, and its direction."""
   monitors = {monitor_lib.of_result(result) for result in results}
   name = _METRIC.value
   if name is None and len(monitors) > 1:
@@ -133,7 +134,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _check_alike(runs: Sequence[_Run], metric: str) -> None:
-  """Refuses runs whose numbers are about different things."""
+  """Refuses runs whose tasks, targets or examples differ."""
   from . import devices, tasks
 
   devices.leave_gpus()
@@ -160,7 +161,7 @@ def _check_alike(runs: Sequence[_Run], metric: str) -> None:
 
 
 def _differences(groups: Sequence[_Group]) -> Iterator[str]:
-  """Yields what the recipes differ in, and what runs of one do."""
+  """Yields lines on how the recipes differ, and runs within each."""
   for name, runs in groups:
     found = {
         each.name for run in runs[1:] for each in _settings(runs[0], run)
@@ -186,7 +187,7 @@ def _settings(one: _Run, other: _Run) -> Iterator[differences.Difference]:
 def _verdict(
     groups: Sequence[_Group], metric: str, direction: str
 ) -> Iterator[str]:
-  """Yields what the numbers show."""
+  """Yields lines on means, the test and its power."""
   from . import significance
 
   found = {}

@@ -8,8 +8,8 @@
 Predicts every example of a split, or of the files that are given: images,
 tables (.csv), records (.jsonl) or texts (.txt). Each has its index, its label
 where that is known, and the prediction. The suffix of --output chooses the
-form; without it a table is printed. Images that cannot be read are named, and
-skipped.
+format; without --output a table is printed. Images that cannot be read are
+named and skipped.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PLACE = config_lib.define_flags(
     'workdir', 'data_dir', 'archives_dir', 'accept_changes')
 _SPLIT = flags.DEFINE_enum(
     'split', 'test', ['train', 'validation', 'test', 'all'],
-    'What to predict, if no files are given; all is for another --dataset.')
+    'The split to predict, if no files are given; all is for --dataset.')
 _DATASET = flags.DEFINE_string(
     'dataset', None,
     'A data set that the run has not seen, as launch.train takes it. Default: '
@@ -69,11 +69,13 @@ def main() -> int:
           f'--{name}={flags.FLAGS[name].value}: files are given as well; leave '
           'one out.'
       )
-  programs.import_tensorflow()
-  from . import devices, finished_run, prediction_files
+  from . import prediction_files
 
   if output:
     prediction_files.check(output)
+  programs.import_tensorflow()
+  from . import devices, finished_run
+
   run = finished_run.load(
       place, _CHECKPOINT.value, devices.strategy('one_device')
   )

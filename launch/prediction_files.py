@@ -1,4 +1,4 @@
-"""Predictions as files: records, tables, arrays, or a folder of masks."""
+"""Writes predictions as records, tables, arrays, or a folder of masks."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import csv
 import json
 import os
 import pathlib
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TextIO
 
 import numpy as np
 import tabulate
 
-from . import array_files, predicting, programs, whole_files
+from core import scratch
 
-# A value of more numbers than this is no set of columns of a CSV file.
-_MAX_CELLS = 1_000
+from . import array_files, programs, whole_files
+
+_MAX_CELLS = 1_000  # The columns of a CSV file for one value.
 _MAX_SHOWN = 20
-Columns = predicting.Columns
+Columns = dict[str, np.ndarray]
 Parts = Iterable[tuple[Columns, Columns]]
-"""What is known of some examples, and their predictions, again and again."""
+"""For some examples at a time: known columns, and predicted ones."""
 
 
 def check(path: pathlib.Path) -> None:
   """Checks that predictions can be written to a path.
 
   Args:
-    path: A file, by whose suffix the form is chosen, or a folder.
+    path: A file, whose suffix chooses the format, or a folder.
 
   Raises:
     UserError: If the suffix is not one of `FORMS`, or there is such a folder.
@@ -48,23 +48,22 @@ def write(path: pathlib.Path, parts: Parts) -> int:
   """Writes predictions; the file or folder is there as a whole or not at all.
 
   Args:
-    path: Where to, see `check`.
+    path: The file or folder, see `check`.
     parts: The examples.
 
   Returns:
     The number of examples.
 
   Raises:
-    UserError: If the values do not fit the form.
+    UserError: If the values do not fit the format.
     OSError: If the file cannot be written.
   """
   count = 0
 
   def counted() -> Iterator[Columns]:
     nonlocal count
-    for known, predicted in parts:
-      columns = {**known, **predicted, **known}  # A target is what it was.
-      count += len(next(iter(columns.values())))
+    for columns in map(_joined, parts):
+      count += len(columns['index'])
       yield columns
 
   path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,21 +72,20 @@ def write(path: pathlib.Path, parts: Parts) -> int:
 
 
 def shown(parts: Parts) -> tuple[str, int]:
-  """Formats the first examples as a table, with values of one number alone.
+  """Formats the first examples as a table, without vectors and masks.
 
   Args:
     parts: The examples.
 
   Returns:
-    The table, and how many examples there are in all.
+    The table, and the number of all examples.
   """
   rows: list[Any] = []
   names: list[str] = []
   count = 0
-  for known, predicted in parts:
-    columns = {**known, **predicted, **known}
+  for columns in map(_joined, parts):
     names = [name for name, column in columns.items() if column.ndim == 1]
-    count += len(columns[names[0]])
+    count += len(columns['index'])
     if len(rows) < _MAX_SHOWN:
       rows += zip(*(columns[name].tolist() for name in names), strict=True)
   table = tabulate.tabulate(
@@ -100,9 +98,15 @@ def shown(parts: Parts) -> tuple[str, int]:
   return table, count
 
 
+def _joined(part: tuple[Columns, Columns]) -> Columns:
+  """Returns known columns, then predicted ones that have other names."""
+  known, predicted = part
+  return {**known, **predicted, **known}
+
+
 @contextlib.contextmanager
 def _opened(path: pathlib.Path) -> Iterator[TextIO]:
-  """Opens a file of text that is there as a whole or not at all."""
+  """Opens a text file that replaces `path` when it is complete."""
   with (
       whole_files.replacing(path) as temporary,
       open(temporary, 'w', encoding='utf-8', newline='') as file,
@@ -113,7 +117,7 @@ def _opened(path: pathlib.Path) -> Iterator[TextIO]:
 def _write_jsonl(path: pathlib.Path, parts: Iterator[Columns]) -> None:
   with _opened(path) as file:
     for columns in parts:
-      for row in range(len(next(iter(columns.values())))):
+      for row in range(len(columns['index'])):
         values = {n: _plain(column[row]) for n, column in columns.items()}
         file.write(json.dumps(values, ensure_ascii=False) + '\n')
 
@@ -133,7 +137,7 @@ def _write_csv(path: pathlib.Path, parts: Iterator[Columns]) -> None:
 
 
 def _flat(columns: Columns) -> Columns:
-  """Returns a column per number of values that have several."""
+  """Returns columns of one number each."""
   flat = {}
   for name, column in columns.items():
     if column.ndim == 1:
@@ -150,7 +154,7 @@ def _flat(columns: Columns) -> Columns:
 
 
 def _write_parquet(path: pathlib.Path, parts: Iterator[Columns]) -> None:
-  # TensorFlow Datasets depends on it, and imports it late, too.
+  # A dependency of TensorFlow Datasets.
   import pyarrow
   from pyarrow import parquet
 
@@ -184,12 +188,11 @@ def _write_masks(path: pathlib.Path, parts: Iterator[Columns]) -> None:
   import matplotlib
   from PIL import Image
 
-  colours = matplotlib.colormaps['tab20'](np.arange(256) % 20)[:, :3]
-  palette = (255 * colours).astype(np.uint8)
+  colors = matplotlib.colormaps['tab20'](np.arange(256) % 20)[:, :3]
+  palette = (255 * colors).astype(np.uint8)
   palette[0] = 0  # Mostly the background.
-  folder = path.with_name(f'{path.name}.tmp')
-  shutil.rmtree(folder, ignore_errors=True)
-  try:
+  with scratch.folder('.masks_', path.parent) as parent:
+    folder = parent / path.name
     folder.mkdir()
     for columns in parts:
       mask = _mask(path, columns)
@@ -198,9 +201,6 @@ def _write_masks(path: pathlib.Path, parts: Iterator[Columns]) -> None:
         image.putpalette(palette.tobytes())
         image.save(folder / f'{name}.png')
     folder.rename(path)
-  except BaseException:
-    shutil.rmtree(folder, ignore_errors=True)
-    raise
 
 
 def _mask(path: pathlib.Path, columns: Columns) -> np.ndarray:
@@ -215,7 +215,7 @@ def _mask(path: pathlib.Path, columns: Columns) -> np.ndarray:
 
 
 def _stems(columns: Columns) -> list[str]:
-  """Returns names of files: the index of each, and that of its own file."""
+  """Returns file names: the index, and the stem of the image's own file."""
   names = [f'{index:05d}' for index in columns['index'].tolist()]
   if 'source' not in columns:
     return names

@@ -6,10 +6,10 @@
 
 A run gets its flags as parameters, each row of metrics.jsonl as metrics such as
 train/loss and validation/accuracy, and, once it is complete, the numbers of
-result.json and the files of report/. Publishing again sends what is new alone;
---follow does so until the run is complete, from beside the process that trains.
-Where MLflow and Weights & Biases are is said by their own variables, such as
-MLFLOW_TRACKING_URI and WANDB_MODE.
+result.json and the files of report/. Publishing again sends only what is new;
+--follow does so until the run is complete, next to the process that trains.
+MLflow and Weights & Biases are configured by their own environment variables,
+such as MLFLOW_TRACKING_URI and WANDB_MODE.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _TO = flags.DEFINE_enum(
     'to', None, sorted(trackers.TRACKERS), 'The tracker.')
 _PROJECT = flags.DEFINE_string(
     'project', 'quatrain',
-    'The experiment of MLflow, or project of Weights & Biases.')
+    'The experiment of MLflow, or the project of Weights & Biases.')
 _OUTPUT = flag_types.DEFINE_path(
     'output', 'The directory that --to=tensorboard writes to.')
 _FOLLOW = flags.DEFINE_bool(
     'follow', False,
-    'Whether to go on until all runs are complete, rather than send what is '
-    'there now.')
+    'Whether to continue until all runs are complete, instead of sending what '
+    'there is now.')
 _POLL_SECS = flags.DEFINE_float(
-    'poll_secs', 10.0, 'How often --follow looks for new rows.',
+    'poll_secs', 10.0, 'Seconds between two looks of --follow for new rows.',
     lower_bound=0.1)
 
 
@@ -53,8 +53,8 @@ def main() -> int:
   place = _PROJECT.value
   if (_TO.value == 'tensorboard') != bool(_OUTPUT.value):
     raise programs.UserError(
-        '--output is the directory that --to=tensorboard writes to, and of '
-        'that alone.'
+        '--output is the directory that --to=tensorboard writes to; give both '
+        'or neither.'
     )
   if _OUTPUT.value:
     output = paths.local('output', _OUTPUT.value)

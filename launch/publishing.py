@@ -1,4 +1,4 @@
-"""What of a run a tracker gets, and what of it is new."""
+"""Sends what is new of runs to an experiment tracker."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PLACE = ('step', 'split', 'wall_time')
 
 
 class Run:
-  """A run, as a tracker takes it."""
+  """A run to publish."""
 
   def __init__(self, directory: workdir_lib.Workdir):
-    """Reads how it began.
+    """Reads how the run began.
 
     Raises:
       UserError: If it is not a run.
@@ -35,24 +35,29 @@ class Run:
     return self.path.absolute().name
 
   def parameters(self) -> dict[str, str]:
-    """Returns its flags, less those that are not given and have no default."""
+    """Returns its flags, without those that have no value."""
     return {
         name: str(value)
         for name, value in self._start.config.to_json().items()
         if value not in (None, {}, [])
     }
 
-  def rows_after(self, last: Sequence[Any] | None) -> list[trackers.Row]:
+  def rows_after(
+      self, last: Sequence[Any] | None
+  ) -> tuple[list[trackers.Row], Sequence[Any] | None]:
     """Returns the rows of metrics that follow one.
 
     Args:
-      last: The step and the split of that row. Default: all rows.
+      last: The step and the split of that row. If None, all rows are returned.
+
+    Returns:
+      The rows, and the step and the split of the last one, or `last`.
     """
     rows = self._directory.read_metrics()
     places = [[row['step'], row['split']] for row in rows]
     first = 0
     if last is not None:
-      # A run that went on from a checkpoint took some steps again: the same.
+      # A resumed run repeats steps after its checkpoint; they are sent already.
       first = sum(place[0] <= last[0] for place in places)
       if list(last) in places:
         first = places.index(list(last)) + 1
@@ -67,15 +72,10 @@ class Run:
             },
         )
         for row in rows[first:]
-    ]
-
-  def last_place(self) -> list[Any] | None:
-    """Returns the step and the split of the last row."""
-    rows = self._directory.read_metrics()
-    return [rows[-1]['step'], rows[-1]['split']] if rows else None
+    ], (places[-1] if first < len(rows) else last)
 
   def result(self) -> dict[str, Any] | None:
-    """Returns result.json, flat; None while the run is not complete."""
+    """Returns numbers and texts of result.json; None before the run's end."""
     found = self._directory.read_result()
     return None if found is None else {
         name: value
@@ -88,13 +88,13 @@ class Run:
     return sorted(p for p in (self.path / 'report').rglob('*') if p.is_file())
 
   def state(self) -> dict[str, Any]:
-    """Returns what was published, by tracker and place."""
+    """Returns the state of publishing, by tracker and place."""
     path = self.path / _STATE
     text = json_files.read(path)
     return json_files.decode(path, text) if text else {}
 
   def keep_state(self, state: Mapping[str, Any]) -> None:
-    """Keeps what was published."""
+    """Saves the state of publishing."""
     self._directory.write_json(_STATE, state)
 
 
@@ -107,13 +107,14 @@ def publish(
     runs: The runs.
     to: The name of the tracker.
     place: The project, or the directory of TensorBoard.
-    poll_secs: How often to look again until all are complete. Default: once.
+    poll_secs: Seconds between two looks for new rows, until all runs are
+      complete. If None, there is one look.
 
   Returns:
     The exit code.
 
   Raises:
-    Failure: If the tracker does not take it.
+    Failure: If the tracker raises an error.
   """
   remaining = list(runs)
   while remaining:
@@ -130,24 +131,23 @@ def _send(run: Run, to: str, place: str) -> bool:
   key = f'{to}: {trackers.address(to, place)}'
   state = run.state()
   before = state.get(key, {})
-  # First: rows of a run that ends meanwhile are then sent before its result.
+  # The result is read first, so that it is never sent before the last rows.
   result = run.result()
-  last = run.last_place()
-  rows = run.rows_after(before.get('last'))
+  rows, last = run.rows_after(before.get('last'))
   is_new = result is not None and not before.get('is_complete')
   if rows or is_new or not before:
     try:
       with trackers.TRACKERS[to](
           place, run.name, before.get('id'), run.parameters()
       ) as tracker:
-        # Kept at once: after a failure the next start goes on with it.
+        # Saved at once, so that after a failure the next start reuses the run.
         state[key] = {**before, 'id': tracker.id}
         run.keep_state(state)
         for row in rows:
           tracker.log(row)
         if is_new and result is not None:
           tracker.finish(result, run.files())
-    except Exception as error:  # Of any kind: each tracker has its own.
+    except Exception as error:  # Each tracker raises its own kinds.
       raise programs.Failure(
           f'--to={to}: {run.path}: {programs.reason(error)}.'
       ) from error

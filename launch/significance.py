@@ -1,9 +1,9 @@
-"""Whether a difference between two groups of numbers is more than chance.
+"""Tests whether a difference between two groups of numbers is chance.
 
-Student's t throughout: it allows for how little a few seeds say of the spread.
-A permutation test does not depend on the numbers' distribution, but the exact
-one over five pairs cannot go below p = 2 / 32. It is used where t fails: where
-there is no spread at all, as of an accuracy over a few examples.
+The tests are Student's t, which allows for a spread that is estimated from few
+seeds. A permutation test does not depend on the numbers' distribution, but the
+exact one over five pairs cannot go below p = 2 / 32. It is used only where t is
+undefined, because there is no spread, as of an accuracy over a few examples.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-# The confidence of intervals, and the power of what would have been shown.
+# The confidence of intervals, and the power of detectable differences.
 LEVEL = 0.95
 POWER = 0.8
 
 
 class Interval(NamedTuple):
-  """A mean, and where it is by 95 % confidence; NaN where that is not known.
+  """A mean and its 95 % confidence interval.
 
-  It is not of a single number, nor of numbers that are all equal.
+  The interval is NaN for a single number, and for numbers that are all equal.
   """
 
   mean: float
@@ -32,7 +32,7 @@ class Interval(NamedTuple):
   high: float
 
   def __str__(self) -> str:
-    """Returns it as text, the interval in brackets."""
+    """Returns the mean as text, with the interval in brackets."""
     text = f'{self.mean:.4f}'
     if math.isnan(self.low):
       return text
@@ -44,8 +44,9 @@ class Test(NamedTuple):
 
   Attributes:
     difference: The first mean less the second, with its interval.
-    p: The probability of such a difference, or a larger one, if there is none.
-    detectable: The difference that is shown with a power of 80 %.
+    p: The p-value: the probability of a difference at least as large, if the
+      means are equal.
+    detectable: The difference that would be shown with a power of 80 %.
     method: The name of the test.
   """
 
@@ -77,7 +78,7 @@ def paired(ones: Sequence[float], others: Sequence[float]) -> Test:
     others: The second of each.
 
   Returns:
-    The t test; if all pairs differ alike, the exact sign-flip test.
+    The t test, or the exact sign-flip test if all differences are equal.
   """
   gaps = np.subtract(ones, others)
   number = len(gaps)
@@ -97,7 +98,7 @@ def welch(ones: Sequence[float], others: Sequence[float]) -> Test:
     others: The second.
 
   Returns:
-    Welch's t test; if neither group has any spread, the exact permutation test.
+    Welch's t test, or the exact permutation test if neither group has spread.
   """
   sizes = len(ones), len(others)
   squares = [
@@ -120,11 +121,14 @@ def welch(ones: Sequence[float], others: Sequence[float]) -> Test:
 
 
 def holm(ps: Sequence[float], number: int) -> list[float]:
-  """Adjusts p-values, so that with 95 % none below 0.05 is there by chance.
+  """Adjusts p-values for multiple comparisons.
+
+  Among true null hypotheses, an adjusted p-value is below 0.05 with a
+  probability of at most 5 %.
 
   Args:
     ps: The p-values.
-    number: How many comparisons there are, those that were left out included.
+    number: The number of comparisons, including those that are not in `ps`.
 
   Returns:
     The adjusted ones, in the same order.
@@ -140,24 +144,24 @@ def holm(ps: Sequence[float], number: int) -> list[float]:
 
 
 def p_text(p: float) -> str:
-  """Writes a p-value, as `= 0.03` or `< 0.0001`."""
+  """Formats a p-value, as `= 0.03` or `< 0.0001`."""
   return f'= {p:.2g}' if p >= 1e-4 else '< 0.0001'
 
 
 def two_sided_p(t: float, freedom: float) -> float:
-  """Returns the probability that Student's t is as far from 0, or farther."""
+  """Returns the probability that Student's t is at least as far from 0."""
   half, point = freedom / 2, freedom / (freedom + t * t)
   if point <= 0.5:
     p = tf.math.betainc(*map(_float64, (half, 0.5, point)))
     return float(p)
-  # Near 1 the argument would lose its digits.
+  # By symmetry, since a point near 1 has lost its digits.
   rest = t * t / (freedom + t * t)
   return 1 - float(tf.math.betainc(*map(_float64, (0.5, half, rest))))
 
 
 @functools.cache
 def quantile(probability: float, freedom: float) -> float:
-  """Returns the quantile of Student's t, of a probability from 0.5 on."""
+  """Returns the quantile of Student's t for a probability of at least 0.5."""
   low, high = 0.0, 1.0
   wanted = 2 * (1 - probability)
   while two_sided_p(high, freedom) > wanted:
@@ -190,7 +194,7 @@ def _test(
     exactly: str,
     scale: float,
 ) -> Test:
-  """Tests a mean difference; an error that is rounding counts as none.
+  """Tests a mean difference; an error within rounding counts as zero.
 
   Args:
     mean: The mean difference.
@@ -198,8 +202,8 @@ def _test(
     freedom: The degrees of freedom of the error.
     method: The name of the t test.
     exact: The p-value of the exact test, if there is no spread.
-    exactly: The name of that.
-    scale: The size of the numbers.
+    exactly: The name of the exact test.
+    scale: The largest absolute value of the numbers.
 
   Returns:
     The test.

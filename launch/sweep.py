@@ -1,8 +1,8 @@
-"""Trains one recipe with many values of its flags, and says which are best.
+"""Trains a recipe with many values of its flags, and ranks them.
 
   python -m launch.sweep --workdir=sweeps/first --space=space.toml --seeds=3
 
-space.toml names flags of launch.train with a list of values or a range each:
+space.toml gives flags of launch.train a list of values or a range each:
 
   model = ["mlp", "convnet"]
   learning_rate = {min = 1e-4, max = 1e-1, log = true}
@@ -10,8 +10,9 @@ space.toml names flags of launch.train with a list of values or a range each:
 
 All other flags are those of launch.train, for each trial. A trial is a run for
 each seed, in trials/NUMBER/seed_SEED. A second start trains what is missing, or
-more trials. At the end there are a table of means, intervals and p-values,
-sweep.json, sweep.csv, parallel_coordinates.png and report.html.
+more trials. At the end the program prints a table of means, intervals and
+p-values, and writes sweep.json, sweep.csv, parallel_coordinates.png and
+report.html.
 """
 
 from __future__ import annotations
@@ -39,35 +40,36 @@ from . import (
 )
 from . import workdir as workdir_lib
 from .cluster import gpus
+from .hooks import pruning
 from .sweeps import search as search_lib
 from .sweeps import space as space_lib
 
 config_lib.define_flags()
 _SPACE = flags.DEFINE_string(
-    'space', None, 'The file of the space, in TOML.')
+    'space', None, 'A TOML file with the flags to vary and their values.')
 _METHOD = flags.DEFINE_enum(
     'method', 'grid', search_lib.METHODS,
-    'grid: all combinations, in their order. random: drawn. optuna: proposed '
-    'by TPE from the results so far (extra `sweep`).')
+    'grid: all combinations, in order. random: drawn at random. optuna: '
+    'proposed by TPE from the results so far (extra `sweep`).')
 _NUM_TRIALS = flags.DEFINE_integer(
     'num_trials', None,
-    'How many trials. Default: the whole grid; other methods need a number.',
+    'The number of trials. Default: the whole grid; other methods need it.',
     lower_bound=1, upper_bound=search_lib.MOST_TRIALS)
 _SEEDS = flags.DEFINE_integer(
-    'seeds', 1, 'Train each trial with the seeds from 0 on, so many.',
+    'seeds', 1, 'The number of seeds, from 0 on, to train each trial with.',
     lower_bound=1, upper_bound=1000)
 _PARALLEL = flags.DEFINE_integer(
-    'parallel', 1, 'How many runs are on at a time; they share the GPUs.',
+    'parallel', 1, 'The number of runs at a time; they share the GPUs.',
     lower_bound=1, upper_bound=1000)
 _SEARCH_SEED = flags.DEFINE_integer(
-    'search_seed', 0, 'The seed of what is drawn.', lower_bound=0,
+    'search_seed', 0, 'The seed of random proposals.', lower_bound=0,
     upper_bound=2**31 - 1)
 _PRUNE = flags.DEFINE_integer(
     'prune', None,
     'End a run after a validation if its best value is worse than the median '
-    'of the complete runs of other trials under its seed at that step, once '
-    'there are so many of them. Default: no run is ended.', lower_bound=1,
-    upper_bound=10**5)
+    'that complete runs of other trials with its seed had at that step, once '
+    'there are at least this many of them. Default: no run is ended.',
+    lower_bound=1, upper_bound=10**5)
 
 _FLAGS = {
     each.name
@@ -75,8 +77,8 @@ _FLAGS = {
                  _PRUNE)
 }
 _MODULE = f'{__package__}.train'
-_RULE = 'worse_than_median'
-# How many trials are checked before the first begins.
+_RULE = pruning.worse_than_median.__name__
+# The number of trials that are checked before the first begins.
 _MOST_CHECKED = 1000
 
 
@@ -90,7 +92,7 @@ def main() -> int:
   ]
   folder = _folder(base)
   if not _SPACE.value:
-    raise programs.UserError('--space is missing: name a file of TOML.')
+    raise programs.UserError('--space is missing: name a TOML file.')
   space = space_lib.read(_SPACE.value)
   search = search_lib.make(
       _METHOD.value, space, _NUM_TRIALS.value, _SEARCH_SEED.value, str(folder)
@@ -114,15 +116,17 @@ def main() -> int:
 
 
 def _folder(base: config_lib.Config) -> pathlib.Path:
-  """Returns the directory of the sweep, in which nothing is made yet."""
+  """Returns the directory of the sweep; creates nothing."""
   if not base.workdir:
-    raise programs.UserError('--workdir is missing: name a directory for it.')
+    raise programs.UserError(
+        '--workdir is missing: name a directory for the sweep.'
+    )
   if flags.FLAGS['seed'].present:
     raise programs.UserError(
-        '--seed: the seeds of a trial are 0, 1, ..., as many as --seeds says; '
-        '--search_seed is that of what is drawn.'
+        '--seed: the seeds of a trial are 0, 1, ...; --seeds sets their '
+        'number, --search_seed the seed of random proposals.'
     )
-  if _PRUNE.value and ',' in base.workdir:  # It is an argument of a hook.
+  if _PRUNE.value and ',' in base.workdir:  # A hook gets it as an argument.
     raise programs.UserError(
         f'--workdir={base.workdir}: --prune takes a name without a comma.'
     )
@@ -138,10 +142,10 @@ def _folder(base: config_lib.Config) -> pathlib.Path:
 def _check_values(
     space: space_lib.Space, search: search_lib.Search, given: Sequence[str]
 ) -> None:
-  """Checks the flags of trials, as launch.train does before it has data.
+  """Checks the flags of trials, as launch.train does before it opens data.
 
   Raises:
-    UserError: If they are refused.
+    UserError: If launch.train would refuse them.
   """
   programs.import_tensorflow()
   from . import devices, experiment
@@ -165,17 +169,17 @@ def _check_values(
 
 
 def _record(path: pathlib.Path, record: dict[str, Any]) -> None:
-  """Keeps what the sweep is, and refuses another one in its place.
+  """Records the flags of the sweep, or compares them with its record.
 
   Raises:
-    UserError: If it is another one.
+    UserError: If the directory holds another sweep.
   """
   text = json_files.read(path)
   if text is None:
     json_files.write(path, {'flags': record})
     return
   before = json_files.decode(path, text, flags=dict)['flags']
-  # An option that a newer version has is not there.
+  # Options of newer versions are not in the record.
   now = {name: record[name] for name in before if name in record}
   if changes := config_lib.changes(before, typed_json.lists(now)):
     changes = {f'--{name}': pair for name, pair in changes.items()}
@@ -194,7 +198,7 @@ def _run(
     given: Sequence[str],
     hooks: Sequence[Any],
 ) -> int:
-  """Trains, and writes what it came to; returns the exit code."""
+  """Trains, and writes the results; returns the exit code."""
   from .sweeps import ranking, summary, training
 
   def command(values: space_lib.Values, path: pathlib.Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Experiment trackers: where the numbers of a run can be sent to."""
+"""Experiment trackers that runs can be published to."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from typing import Any, NamedTuple, Protocol
 
 from . import programs
 
-# What each is imported as; TensorBoard's writer is TensorFlow's.
-_PACKAGES = {'mlflow': 'mlflow', 'tensorboard': 'tensorboard', 'wandb': 'wandb'}
-_MAX_BATCH = 100  # As many parameters MLflow takes at a time.
+_MAX_BATCH = 100  # MLflow's limit of parameters per call.
 _MAX_CHARACTERS = 500
 
 
 class Row(NamedTuple):
-  """Numbers of a step.
+  """The numbers of one step.
 
   Attributes:
     step: The step.
-    wall_time: When it was logged, in seconds since 1970.
+    wall_time: The time of logging, in seconds since 1970.
     values: The numbers by name, such as `train/loss`.
   """
 
@@ -36,7 +34,7 @@ class Tracker(Protocol):
   """A tracker that is open for one run.
 
   Attributes:
-    id: What the tracker knows the run by.
+    id: The tracker's name of the run.
   """
 
   id: str
@@ -58,26 +56,23 @@ class Tracker(Protocol):
   def finish(
       self, result: Mapping[str, Any], files: Sequence[pathlib.Path]
   ) -> None:
-    """Sends what the run came to, and files."""
+    """Sends the result of the run, and files."""
 
 
 def require(to: str) -> None:
-  """Checks that the package of a tracker is installed.
+  """Checks that the package of a tracker, which has its name, is installed.
 
   Raises:
     UserError: If it is not.
   """
-  package = _PACKAGES[to]
-  if importlib.util.find_spec(package) is None:
+  if importlib.util.find_spec(to) is None:
     raise programs.UserError(
-        f'--to={to}: No module named {package!r}; install it into this '
-        'environment.'
+        f'--to={to}: No module named {to!r}; install it into this environment.'
     )
-  programs.import_tensorflow()
 
 
 def address(to: str, place: str) -> str:
-  """Returns where a tracker keeps runs: another place is sent all again."""
+  """Returns where a tracker keeps runs; each place is sent a whole run."""
   if to == 'mlflow':
     import mlflow
 
@@ -88,7 +83,7 @@ def address(to: str, place: str) -> str:
 
 
 class _Open:
-  """What all trackers share: they are open in a block."""
+  """The context manager that all trackers share."""
 
   def __enter__(self) -> Any:
     return self
@@ -110,7 +105,7 @@ class MLflow(_Open):
       run_id: str | None,
       parameters: Mapping[str, str],
   ):
-    """Begins a run of an experiment, or goes on with one."""
+    """Creates a run of an experiment, or continues one."""
     import mlflow
     from mlflow import entities
 
@@ -135,7 +130,7 @@ class MLflow(_Open):
     self.id: str = run_id
 
   def log(self, row: Row) -> None:
-    """Sends a row, later."""
+    """Adds a row to the next batch."""
     when = int(row.wall_time * 1000)
     self._metrics += [
         self._entities.Metric(name, float(value), when, row.step)
@@ -178,7 +173,7 @@ class WandB(_Open):
       run_id: str | None,
       parameters: Mapping[str, str],
   ):
-    """Begins a run of a project, or goes on with one."""
+    """Creates a run of a project, or continues one."""
     import wandb
 
     self._run = wandb.init(
@@ -195,13 +190,13 @@ class WandB(_Open):
     self._wandb = wandb
 
   def log(self, row: Row) -> None:
-    """Sends a row; those of one step become one of its rows."""
+    """Sends a row; W&B merges the rows of a step."""
     self._run.log({**row.values, 'wall_time': row.wall_time}, step=row.step)
 
   def finish(
       self, result: Mapping[str, Any], files: Sequence[pathlib.Path]
   ) -> None:
-    """Sends the result as the summary, plots as images, files as they are."""
+    """Sends the result as the run's summary, and the files unchanged."""
     self._run.summary.update(dict(result))
     for path in files:
       self._run.save(str(path), base_path=str(path.parents[1]), policy='now')
@@ -211,7 +206,7 @@ class WandB(_Open):
 
 
 class TensorBoard(_Open):
-  """Event files with hyper-parameters, to compare runs by."""
+  """TensorBoard: event files, with hyperparameters to compare runs by."""
 
   def __init__(
       self,
@@ -221,10 +216,10 @@ class TensorBoard(_Open):
       parameters: Mapping[str, str],
   ):
     """Opens a new event file below the directory."""
-    import tensorflow as tf
+    self._tf = programs.import_tensorflow()
     from tensorboard.plugins.hparams import summary_v2
 
-    self._tf, self._hparams = tf, summary_v2
+    self._hparams = summary_v2
     self._parameters = {
         key: value[:_MAX_CHARACTERS] for key, value in parameters.items()
     }
@@ -233,7 +228,7 @@ class TensorBoard(_Open):
     self._writers: dict[str, Any] = {}
 
   def _writer(self, split: str) -> Any:
-    """Returns the context of a split's file."""
+    """Returns the writer of a split."""
     if split not in self._writers:
       self._writers[split] = self._tf.summary.create_file_writer(
           os.path.join(self._directory, split)
@@ -250,8 +245,8 @@ class TensorBoard(_Open):
   def finish(
       self, result: Mapping[str, Any], files: Sequence[pathlib.Path]
   ) -> None:
-    """Writes the flags and the result for the tab of hyper-parameters."""
-    del files  # They are beside the run.
+    """Writes the flags and the result for the HParams tab."""
+    del files  # TensorBoard does not show files.
     with self._writer('').as_default(0):
       self._hparams.hparams(self._parameters, trial_id=self.id)
       for name, value in result.items():
@@ -264,7 +259,7 @@ class TensorBoard(_Open):
 
 
 def _unused(directory: str, name: str) -> str:
-  """Returns a name that nothing in a directory has."""
+  """Returns a name that is unused in a directory."""
   names = itertools.chain([name], (f'{name}_{i}' for i in itertools.count(2)))
   return next(
       each for each in names

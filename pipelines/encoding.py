@@ -49,8 +49,8 @@ def encode(
     data_spec: The features.
     may_lack: Whether a missing number is NaN, which counts as the mean.
     resizes: Whether images of other sizes are resized.
-    skips_damaged: Whether an example with an image that is no image, or a
-      damaged one, is left out, which is noted.
+    skips_damaged: Whether an example whose image cannot be decoded is left
+      out, with a note.
 
   Returns:
     The inputs.
@@ -218,9 +218,10 @@ class _Encoder:
         files[index] = os.path.join(record.folder, os.path.expanduser(value))
       else:
         array[index] = self._array(record, name, feature)
-    for index, path in list(files.items()):
-      if not self._is_image(index, path, feature):
-        del files[index]
+    files = {
+        index: path for index, path in files.items()
+        if self._is_image(index, path, feature)
+    }
     loaded, broken = images.load(
         list(files.values()), feature.shape, self._resizes
     )
@@ -233,7 +234,7 @@ class _Encoder:
   def _is_image(
       self, index: int, path: str, feature: spec.Feature
   ) -> bool:
-    """Returns whether a file is an image, which is of the model's size.
+    """Returns whether a file is an image; notes it as damaged if not.
 
     Raises:
       DataError: If there is no such file, or it is of another size.

@@ -1,4 +1,4 @@
-"""A user's own examples, out of files: tables, records, texts and images."""
+"""Reads a user's own examples: tables, records, texts and images."""
 
 from __future__ import annotations
 

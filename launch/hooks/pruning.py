@@ -1,4 +1,4 @@
-"""Ends a run of a sweep that is worse than others were at the same step."""
+"""Prunes runs of a sweep."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from . import monitor as monitor_lib
 def worse_than_median(
     step: int, values: Mapping[str, float], *, workdir: str, least: int
 ) -> str | None:
-  """The median rule, which Optuna's MedianPruner has as well.
+  """Ends a run that is worse than the median of others at the same step.
+
+  Optuna's MedianPruner has the same rule.
 
   Args:
     step: The step of a validation.
     values: Its values.
     workdir: The work directory of the run, `trials/TRIAL/seed_SEED`. It is
-      compared with complete runs of other trials under the same seed.
-    least: How many others there must be.
+      compared with complete runs of other trials with the same seed.
+    least: The minimum number of other runs.
 
   Returns:
-    A reason to end the run, if its best value is worse than the median of what
-    the others had at this step.
+    A reason to end the run if its best value is worse than the median of the
+    others' values at this step, else None.
 
   Reference:
     Golovin et al., Google Vizier, 2017, section 3.2.2.
@@ -58,7 +60,7 @@ def worse_than_median(
 
 
 def was_pruned(result: Mapping[str, object]) -> bool:
-  """Returns whether that ended a run, given its result.json."""
+  """Returns whether `worse_than_median` ended a run, given its result.json."""
   stopped = result.get('stopped')
   return (
       isinstance(stopped, dict)

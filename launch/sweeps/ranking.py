@@ -1,4 +1,4 @@
-"""What the trials of a sweep came to: the best first, and how sure that is."""
+"""Ranks the trials of a sweep, and tests how sure the order is."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ class Row:
 
   Attributes:
     trial: The trial.
-    validation: The monitor of the last validation, over seeds; None if no run
-      is complete.
+    validation: The monitor at the last validation, over seeds; None if no run
+      has a finite one.
     test: The same of the test split; None without one.
-    to_best: How it differs from the best trial; None if that cannot be said.
-    p: The p-value of that, adjusted for all pairs of trials.
-    note: What else there is to say, such as why runs failed.
+    to_best: The test of its difference to the best trial; None with fewer than
+      two common seeds.
+    p: The p-value of that test, adjusted for all pairs of trials.
+    note: Remarks, such as why runs failed.
   """
 
   trial: training.Trial
@@ -41,13 +42,13 @@ class Row:
 
   @property
   def verdict(self) -> str:
-    """Returns whether the best is better, in words."""
+    """Whether the best trial is shown to be better, in words."""
     if self.p is None:
       return ''
     return 'shown' if self.p < 1 - significance.LEVEL else 'not shown'
 
   def to_json(self) -> dict[str, Any]:
-    """Returns it as JSON has it."""
+    """Returns the row as an object of JSON."""
     return {
         'trial': self.trial.number,
         'values': self.trial.values,
@@ -65,13 +66,13 @@ class Row:
 
 
 def value(trial: training.Trial) -> float | None:
-  """Returns the mean of a trial's last validations, the smaller the better.
+  """Returns the mean of a trial's last validations; smaller is better.
 
   Args:
     trial: A trial that has ended.
 
   Returns:
-    The mean, negative where larger is better; None if no run is complete.
+    The mean, negated if larger is better; None if no run has a finite value.
 
   Raises:
     UserError: If nothing was validated.
@@ -87,8 +88,8 @@ def value(trial: training.Trial) -> float | None:
 def rank(trials: Sequence[training.Trial]) -> list[Row]:
   """Ranks trials, and compares the best with each other one.
 
-  Trials that were pruned come after those whose runs are all complete, and
-  those that failed last: they were trained for less.
+  Trials with a pruned run come after those whose runs are all complete, and
+  trials with a run that failed, or whose value is not finite, come last.
 
   Args:
     trials: The trials, which have ended.
@@ -96,12 +97,14 @@ def rank(trials: Sequence[training.Trial]) -> list[Row]:
   Returns:
     The rows of the table, the best first. Differences are paired over the seeds
     that both trials have. Their p-values are adjusted (Holm) for all pairs of
-    trials: the best was chosen by the same numbers.
+    trials, since the best was chosen by the same numbers.
   """
-  ordered = sorted(trials, key=lambda each: (
-      not each.results, bool(each.failures), _pruned(each) > 0,
-      value(each) if each.results else 0, each.number,
-  ))
+  def key(trial: training.Trial) -> tuple[Any, ...]:
+    mean = value(trial)
+    is_short = len(_numbers(trial, 'validation')) < len(trial.workdirs)
+    return mean is None, is_short, _pruned(trial) > 0, mean or 0, trial.number
+
+  ordered = sorted(trials, key=key)
   number = len(ordered)
   pairs = list(itertools.combinations(range(min(number, _MOST_IN_PAIRS)), 2))
   pairs += [(0, index) for index in range(_MOST_IN_PAIRS, number)]
@@ -130,13 +133,13 @@ def rank(trials: Sequence[training.Trial]) -> list[Row]:
 
 
 def _numbers(trial: training.Trial, split: str) -> dict[int, float]:
-  """Returns the monitor on a split, by seed."""
+  """Returns the finite values of the monitor on a split, by seed."""
   numbers = {}
   for seed, result in sorted(trial.results.items()):
     name = f'{split}_{monitor_lib.of_result(result).metric}'
-    if name in result:
+    if math.isfinite(result.get(name, math.nan)):
       numbers[seed] = result[name]
-    elif split == 'validation':
+    elif name not in result and split == 'validation':
       raise programs.UserError(
           f'{trial.workdirs[seed]}: nothing was validated; a sweep chooses by '
           'the validation split: --validation_split or --validation_examples '
@@ -155,7 +158,7 @@ def _over_seeds(
 def _test(
     best: training.Trial, other: training.Trial
 ) -> significance.Test | None:
-  """Tests by how much the first is better; None with too few seeds."""
+  """Tests how much better the first is; None with too few common seeds."""
   ones, others = (_numbers(each, 'validation') for each in (best, other))
   seeds = sorted(ones.keys() & others.keys())
   if len(seeds) < 2:
@@ -178,6 +181,9 @@ def _note(trial: training.Trial) -> str:
         for result in trial.results.values() if pruning.was_pruned(result)
     })
     notes.append(f'{number} pruned at step {", ".join(map(str, steps))}')
+  finite = _numbers(trial, 'validation')
+  if lost := sorted(trial.results.keys() - finite.keys()):
+    notes.append(f'not finite with seed {", ".join(map(str, lost))}')
   if trial.failures:
     [seed, reason] = next(iter(sorted(trial.failures.items())))
     more = len(trial.failures) - 1
@@ -190,7 +196,7 @@ def _note(trial: training.Trial) -> str:
 def _interval(
     value: significance.Interval | None,
 ) -> list[float | None] | None:
-  """Returns mean, low and high; what is not known as None."""
+  """Returns mean, low and high; None for each that is not known."""
   if value is None:
     return None
   return [None if math.isnan(each) else each for each in value]

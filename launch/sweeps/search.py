@@ -1,8 +1,8 @@
-"""What proposes the values of trials: a grid, chance, or Optuna.
+"""Proposes the values of trials: by a grid, at random, or by Optuna.
 
 The values of a trial depend on its number, the space, the seed and, for Optuna,
-on the results that were told before: a sweep that is started again proposes
-what it would have proposed.
+on the results that were told before, so a sweep that is started again proposes
+the same values.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Search(Protocol):
     """Returns the values of a trial; numbers rise one by one."""
 
   def tell(self, number: int, value: float | None) -> None:
-    """Takes note of a trial's result, the smaller the better; None: failed."""
+    """Records a trial's result; smaller is better, None is a failure."""
 
 
 class Listed:
@@ -53,11 +53,11 @@ class Listed:
     return self._trials[number]
 
   def tell(self, number: int, value: float | None) -> None:
-    """Takes note of nothing."""
+    """Ignores the result."""
 
 
 class Optuna:
-  """Proposes values by Optuna's TPE, which are kept in `optuna.journal`.
+  """Proposes values by Optuna's TPE, and records them in `optuna.journal`.
 
   Reference:
     https://optuna.readthedocs.io/en/stable/reference/samplers/
@@ -68,8 +68,11 @@ class Optuna:
   def __init__(
       self, space: space_lib.Space, num_trials: int, seed: int, folder: str
   ):
-    """Opens the study of a folder, or makes it at the first question."""
-    self._optuna = _import_optuna()
+    """Imports Optuna; the first call of `ask` opens or creates the study."""
+    import optuna
+
+    optuna.logging.set_verbosity(logging.WARNING)
+    self._optuna = optuna
     self._space = space
     self._seed = seed
     self._folder = folder
@@ -77,9 +80,9 @@ class Optuna:
     self._study: Any = None
 
   def ask(self, number: int) -> space_lib.Values:
-    """Returns the values of a trial, those that it has if it was asked for."""
+    """Returns the values of a trial, the same ones if asked again."""
     study = self._opened()
-    # One sampler for all would begin anew with each start of the sweep.
+    # A sampler per trial: its draws do not depend on restarts of the sweep.
     seed = np.random.SeedSequence([self._seed, number]).generate_state(1)
     study.sampler = self._optuna.samplers.TPESampler(
         seed=int(seed[0]), constant_liar=True
@@ -104,7 +107,7 @@ class Optuna:
     return suggest(parameter.name, low, high, log=parameter.log, **step)
 
   def tell(self, number: int, value: float | None) -> None:
-    """Takes note of a result, unless that was done."""
+    """Records a result, unless it is recorded already."""
     study = self._opened()
     states = self._optuna.trial.TrialState
     if not study.trials[number].state.is_finished():
@@ -125,13 +128,6 @@ class Optuna:
     return self._study
 
 
-def _import_optuna() -> Any:
-  import optuna
-
-  optuna.logging.set_verbosity(logging.WARNING)
-  return optuna
-
-
 def make(
     method: str,
     space: space_lib.Space,
@@ -144,15 +140,15 @@ def make(
   Args:
     method: One of `METHODS`.
     space: The space.
-    num_trials: How many trials; None for all of a grid.
-    seed: Of what is drawn.
+    num_trials: The number of trials. If None, a grid is used as a whole.
+    seed: The seed of random values.
     folder: The directory of the sweep.
 
   Returns:
     The search; nothing is written yet.
 
   Raises:
-    UserError: If they do not go together.
+    UserError: If the number of trials does not fit the method.
   """
   if method == 'grid':
     try:

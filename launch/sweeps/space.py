@@ -1,4 +1,4 @@
-"""The space of a sweep: flags of launch.train, and the values to try.
+"""The space of a sweep: flags of launch.train, and values to try.
 
 model = ["mlp", "convnet"]
 learning_rate = {min = 1e-4, max = 1e-1, log = true}
@@ -22,16 +22,16 @@ from .. import imports, json_files, options, programs
 
 Values = dict[str, Any]
 _RANGE = {'min', 'max', 'log', 'step'}
-# What the sweep decides.
+# The sweep sets these itself.
 _OWN = ('workdir', 'seed', 'accept_changes')
-# What trials are judged by, or on.
+# Trials that differ in these cannot be compared.
 _JUDGES = ('dataset', 'monitor', 'task', 'validation_examples',
            'validation_split')
 _PLAIN = (bool, int, float, str)
 
 
 class Mistake(ValueError):
-  """What a space cannot hold."""
+  """An error in a space."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,11 +40,11 @@ class Parameter:
 
   Attributes:
     name: The name of the flag, or `FLAG.ARGUMENT`.
-    choices: The values; none of a range.
+    choices: The values; empty for a range.
     low: The minimum of a range.
     high: Its maximum.
     log: Whether the logarithm is uniform.
-    step: The distance of values; None if they may be any.
+    step: The distance between values. If None, any value may be drawn.
     is_int: Whether they are integers.
   """
 
@@ -58,10 +58,10 @@ class Parameter:
 
   @property
   def num_values(self) -> int:
-    """How many values there are.
+    """The number of values.
 
     Raises:
-      Mistake: If there is no end of them.
+      Mistake: If it is infinite.
     """
     if self.choices:
       return len(self.choices)
@@ -70,15 +70,15 @@ class Parameter:
     return math.floor((self.high - self.low) / self.step + 1e-9) + 1
 
   def at(self, index: int) -> Any:
-    """Returns one of so many values."""
+    """Returns the value of an index below `num_values`."""
     if self.choices:
       return self.choices[index]
     assert self.step is not None
-    # A decimal step gives decimals: not 0.30000000000000004.
+    # Rounded, so that 3 steps of 0.1 are 0.3, not 0.30000000000000004.
     return self._number(float(f'{self.low + index * self.step:.12g}'))
 
   def ends(self) -> Sequence[Any]:
-    """Returns the values by which all are judged: every choice, or the ends."""
+    """Returns all choices, or both ends of a range."""
     return self.choices or [self._number(self.low), self._number(self.high)]
 
   def draw(self, generator: np.random.Generator) -> Any:
@@ -100,26 +100,26 @@ class Parameter:
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-  """Some parameters.
+  """The parameters of a sweep.
 
   Attributes:
-    parameters: In their order.
-    source: What the file holds.
+    parameters: The parameters, in the order of the file.
+    source: The content of the file.
   """
 
   parameters: tuple[Parameter, ...]
   source: Mapping[str, Any]
 
   def num_combinations(self) -> int:
-    """Returns how many there are.
+    """Returns the number of combinations.
 
     Raises:
-      Mistake: If there is no end of them.
+      Mistake: If it is infinite.
     """
     return math.prod(each.num_values for each in self.parameters)
 
   def combination(self, number: int) -> Values:
-    """Returns one of them; the last parameter changes first."""
+    """Returns a combination by number; the last parameter varies fastest."""
     values = {}
     for each in reversed(self.parameters):
       number, index = divmod(number, each.num_values)
@@ -127,12 +127,12 @@ class Space:
     return {each.name: values[each.name] for each in self.parameters}
 
   def draw(self, seed: int, number: int) -> Values:
-    """Draws the values of a trial: a function of the seed and its number."""
+    """Draws the values of a trial, which depend on its number and the seed."""
     generator = np.random.default_rng([seed, number])
     return {each.name: each.draw(generator) for each in self.parameters}
 
   def samples(self) -> Iterator[Values]:
-    """Yields combinations with every choice and end of a range in one."""
+    """Yields combinations that together have every choice and end."""
     first = {each.name: each.ends()[0] for each in self.parameters}
     yield first
     for each in self.parameters:
@@ -160,7 +160,7 @@ def read(path: str) -> Space:
     The space.
 
   Raises:
-    UserError: If it cannot be read, or is none.
+    UserError: If the file cannot be read, or is not a space.
   """
   text = json_files.read(pathlib.Path(path))
   if text is None:
@@ -176,7 +176,7 @@ def read(path: str) -> Space:
 
 
 def _toml() -> Any:
-  # Python 3.10 has none: the extra `sweep` brings one.
+  # Python 3.10 has no tomllib; the extra `sweep` brings tomli there.
   name = 'tomli' if sys.version_info < (3, 11) else 'tomllib'
   return importlib.import_module(name)
 
@@ -185,7 +185,7 @@ def _parameters(source: Mapping[str, Any]) -> Iterator[Parameter]:
   declared = options.declared(config_lib.Config)
   for name, value in source.items():
     if name in _OWN:
-      raise Mistake(f'{name}: the sweep decides that')
+      raise Mistake(f'{name}: the sweep sets it')
     if name in _JUDGES:
       raise Mistake(f'{name}: trials that differ in it are not comparable')
     if name not in declared:
@@ -203,7 +203,7 @@ def _parameters(source: Mapping[str, Any]) -> Iterator[Parameter]:
 def _arguments(
     prefix: str, source: Mapping[str, Any]
 ) -> Iterator[Parameter]:
-  """Yields those of a table; hooks and metrics have one more level."""
+  """Yields the arguments of a table; hooks and metrics have one more level."""
   for name, value in source.items():
     if isinstance(value, Mapping) and not _RANGE & value.keys():
       yield from _arguments(f'{prefix}.{name}', value)
@@ -231,12 +231,12 @@ def _choices(name: str, values: list[Any]) -> tuple[Any, ...]:
   for index, value in enumerate(values):
     items = value if isinstance(value, list) else [value]
     if not all(isinstance(item, _PLAIN) for item in items):
-      _refuse(name, f'{value!r} is no value of a flag')
+      _refuse(name, f'{value!r} is not a value of a flag')
     if any(value is each or (type(value) is type(each) and value == each)
            for each in values[:index]):
       _refuse(name, f'{value!r} is there twice')
   if not values:
-    _refuse(name, 'no value')
+    _refuse(name, 'the list is empty')
   return tuple(values)
 
 

@@ -1,4 +1,4 @@
-"""A sweep as a table, in CSV and JSON, as a picture, and as a page."""
+"""Writes a sweep as a table, CSV, JSON, a plot and a page."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from . import ranking
 from . import space as space_lib
 
 matplotlib.use('agg')
-_MAX_CELL = 70  # Of what is printed.
+_MAX_CELL = 70  # Characters of a printed cell.
 _NEXT_LINE = ' \\\n  '
 _CHOSEN = (
-    'Chosen by the validation split, of the weights that each run ended with; '
-    'intervals are of 95 %, by Student\'s t over seeds. "The best is better" '
-    'is tested in pairs of equal seeds; p is adjusted (Holm) for all pairs of '
-    'trials, since the best was chosen by the same numbers.'
+    'The order is that of the validation split, with the final weights of each '
+    "run. Intervals are 95 % confidence intervals over seeds, by Student's t. "
+    '"The best is better" is tested in pairs of equal seeds; p is adjusted '
+    '(Holm) for all pairs of trials, since the best was chosen by the same '
+    'numbers.'
 )
 
 
@@ -43,13 +44,13 @@ def write(
 
   Args:
     folder: The directory of the sweep.
-    rows: The rows, the best first; a run of that is complete.
+    rows: The rows, the best first, which has a complete run.
     space: The space.
-    program: What trains a run.
-    flags: The flags of the best trial, without its place.
+    program: The command that trains a run.
+    flags: The flags of the best trial, without --workdir and --seed.
 
   Returns:
-    The table.
+    The table, as text.
   """
   result = next(iter(rows[0].trial.results.values()))
   monitor = monitor_lib.of_result(result)

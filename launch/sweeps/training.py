@@ -1,4 +1,4 @@
-"""Trains the runs of a sweep, each in a process, so many at a time."""
+"""Trains the runs of a sweep in processes, several at a time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Trial:
     values: The values of the flags.
     workdirs: The work directory of each seed.
     results: The result.json of each seed whose run is complete.
-    failures: Why the others have none.
+    failures: The reason of each seed whose run failed.
   """
 
   number: int
@@ -45,7 +45,7 @@ class Trial:
 
   @property
   def has_ended(self) -> bool:
-    """Whether no run of it is left."""
+    """Whether all of its runs have ended."""
     return len(self.results) + len(self.failures) == len(self.workdirs)
 
 
@@ -56,7 +56,7 @@ def workdirs(folder: pathlib.Path, number: int, seeds: int) -> list[Any]:
 
 
 class Training:
-  """Trains what is missing of a sweep."""
+  """Trains the runs of a sweep that are not complete."""
 
   def __init__(
       self,
@@ -73,11 +73,11 @@ class Training:
       search: Proposes the values of trials.
       folder: The directory of the sweep.
       seeds: How many seeds each trial has.
-      command: Makes, of values and a work directory, the command of a run; its
-        place and its seed come last.
-      judge: Returns the value of a trial that has ended, the smaller the
-        better; None if it has none.
-      slots: For each run that may be on at a time, environment variables.
+      command: Returns the command of a run, given its values and work
+        directory; --workdir and --seed are appended.
+      judge: Returns the value of a trial that has ended, None if it has none;
+        smaller is better.
+      slots: The environment variables of each run that may be on at a time.
     """
     self.trials: list[Trial] = []
     self._search = search
@@ -86,8 +86,8 @@ class Training:
     self._command = command
     self._judge = judge
     self._free = deque(slots)
-    # With more runs at a time, what is proposed depends on fewer results:
-    # always on the same ones, however long each run takes.
+    # With several runs at a time, a proposal depends on fewer results, but on
+    # the same ones however long each run takes.
     self._lag = -(-(len(slots) - 1) // seeds)
     self._num_told = 0
     self._running: list[_Run] = []
@@ -136,7 +136,7 @@ class Training:
     yield from self._tell(self._search.num_trials)
 
   def _tell(self, until: int) -> Iterator[None]:
-    """Tells the search results, in the order of numbers; waits for them."""
+    """Tells the search results in the order of trials, and awaits them."""
     while self._num_told < until:
       trial = self.trials[self._num_told]
       while not trial.has_ended:
@@ -155,7 +155,7 @@ class Training:
     self._running.append(_Run(trial, seed, command, own))
 
   def _take(self, run: _Run, is_leaving: bool) -> None:
-    """Takes note of the end of a run."""
+    """Records the end of a run."""
     self._running.remove(run)
     self._free.append(run.own)
     trial = run.trial
@@ -166,7 +166,7 @@ class Training:
       why = f'; {stopped["hook"]} ended it' if stopped else ''
       name = f'validation_{result["monitor"]}'
       text = f'{name} {result.get(name, math.nan):.4f}{why}'
-      self._judge(trial)  # At once, if nothing was validated.
+      self._judge(trial)  # Raises at once if nothing was validated.
     elif is_leaving and code >= 128:
       return
     else:
@@ -179,7 +179,7 @@ class Training:
 
 
 class _Run:
-  """A run that is on."""
+  """A run in progress."""
 
   def __init__(
       self,
@@ -188,7 +188,7 @@ class _Run:
       command: Sequence[str],
       own: Mapping[str, str],
   ):
-    """Starts it; what it prints goes to `output.txt` in its directory."""
+    """Starts the run, whose output goes to `output.txt` in its directory."""
     self.trial, self.seed, self.own = trial, seed, own
     self.path = trial.workdirs[seed]
     self._file = open(self.path / 'output.txt', 'a')  # noqa: SIM115
@@ -198,14 +198,14 @@ class _Run:
         [{**os.environ, **own}],
         first=trial.number,
         targets=(self._file, self._errors),
-        dies_by=signal.SIGKILL,  # So that the next sweep finds it gone.
+        dies_by=signal.SIGKILL,  # The next sweep must not meet it.
     )
 
   def has_ended(self) -> bool:
     return self.workers.codes() != [None]
 
   def end(self) -> tuple[int, str]:
-    """Returns the exit code, and what an error would say."""
+    """Returns the exit code, and the text of an error."""
     [code] = self.workers.codes()
     self.workers.kill()  # Waits for what it printed.
     self._file.close()
@@ -214,7 +214,7 @@ class _Run:
 
 
 class _Errors:
-  """Writes lines to a file, and keeps the last one without what is in front."""
+  """Writes lines to a file, and keeps the last one without its prefix."""
 
   def __init__(self, file: IO[str]):
     self._file = file

@@ -120,7 +120,7 @@ class CompareTest(parameterized.TestCase):
        'the run is not complete'),
       (lambda self: (self.root / 'B_2').mkdir(), 'B_2'),
       (lambda self: (self.root / 'B_2').symlink_to(self.root / 'A_0'),
-       'seed(s) 0, 1; expected two or more, each of another seed'),
+       'seed(s) 0, 1; expected two or more, each with its own seed'),
       (lambda self: self.edit(
           self.root / 'B_1' / 'config.json', lambda values: values['config']
           .update(task='multi_label')), 'differ in their tasks'),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import pathlib
 
 import numpy as np
@@ -197,8 +198,12 @@ class MasksTest(absltest.TestCase):
     sources = np.array(['a/x.png', 'b'], object)
     known = {'index': np.arange(2), 'source': sources}
     folder = pathlib.Path(runs.scratch(self)) / 'masks'
+    (folder.parent / 'masks.tmp').mkdir()  # Of a user.
     self.assertEqual(
         prediction_files.write(folder, [(known, {'mask': masks})]), 2
+    )
+    self.assertEqual(
+        sorted(os.listdir(folder.parent)), ['masks', 'masks.tmp']
     )
     names = ['00000_x.png', '00001_b.png']
     self.assertEqual(sorted(path.name for path in folder.iterdir()), names)

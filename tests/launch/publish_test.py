@@ -18,6 +18,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 from tensorboard.backend.event_processing import event_accumulator
 
+from launch import workdir
 from tests.launch import runs
 
 
@@ -109,7 +110,12 @@ class TensorBoardTest(_PublishTest):
   def test_what_is_new_is_sent_while_the_run_goes_on(self):
     args = '--to=tensorboard', f'--output={self.root}/boards'
     self.as_it_was_while_it_ran(num_rows=3)
-    self.assertIn(' 3 rows sent', self.publish(*args).out)
+    # Rows that are logged after the read are sent once, the next time.
+    reads = iter([self.rows[:3]])
+    with mock.patch.object(
+        workdir.Workdir, 'read_metrics', lambda _: next(reads, self.rows)
+    ):
+      self.assertIn(' 3 rows sent', self.publish(*args).out)
 
     def go_on():
       time.sleep(1)
@@ -212,6 +218,7 @@ class WandBTest(_PublishTest):
     ))
     ended = self.publish('--to=wandb')
     self.assertEqual(ended.code, 0, ended)
+    importlib.import_module('wandb').teardown()  # As at the end of a process.
     [log] = self.root.glob('wandb/offline-run-*/*.wandb')
     written = log.read_bytes()
     for text in 'train/loss', 'validation/accuracy', 'test_accuracy':

@@ -101,13 +101,13 @@ class SpaceTest(_TestCase):
 
   @parameterized.parameters(
       ('lerning_rate = [1]', 'no flag of launch.train; did you mean learning'),
-      ('seed = [1, 2]', 'seed: the sweep decides that'),
-      ('workdir = ["a"]', 'workdir: the sweep decides that'),
+      ('seed = [1, 2]', 'seed: the sweep sets it'),
+      ('workdir = ["a"]', 'workdir: the sweep sets it'),
       ('monitor = ["loss"]', 'monitor: trials that differ in it are not'),
       ('learning_rate = 1', 'expected a list of values, or {min'),
-      ('learning_rate = []', 'no value'),
+      ('learning_rate = []', 'the list is empty'),
       ('learning_rate = [0.1, 0.1]', '0.1 is there twice'),
-      ('learning_rate = [{a = 1}]', 'is no value of a flag'),
+      ('learning_rate = [{a = 1}]', 'is not a value of a flag'),
       ('learning_rate = {min = 2, max = 1}', 'min = 2 is greater than max = 1'),
       ('learning_rate = {min = 1}', 'max = None: expected a number'),
       ('learning_rate = {min = 1, max = nan}', 'max = nan'),

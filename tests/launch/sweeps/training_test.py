@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import html
 import json
+import math
 import os
 import pathlib
 import re
@@ -285,6 +286,20 @@ class RankingTest(parameterized.TestCase):
     del trial.results[0]['validation_accuracy']
     with self.assertRaisesRegex(programs.UserError, 'nothing was validated'):
       ranking.value(trial)
+
+  def test_what_is_not_finite_comes_last(self):
+    """As an AUC over one class is; it is no result that Optuna takes."""
+    trials = [
+        _trial(0, math.nan, math.nan), _trial(1, 0.9, math.nan), _trial(2, 0.1)
+    ]
+    self.assertIsNone(ranking.value(trials[0]))
+    rows = ranking.rank(trials)
+    self.assertEqual([row.trial.number for row in rows], [2, 1, 0])
+    self.assertEqual(
+        [row.note for row in rows],
+        ['', 'not finite with seed 1', 'not finite with seed 0, 1'],
+    )
+    self.assertIsNone(rows[2].to_json()['validation'])
 
   def test_files(self):
     folder = pathlib.Path(runs.scratch(self))
