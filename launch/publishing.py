@@ -134,7 +134,10 @@ def _send(run: Run, to: str, place: str) -> bool:
   # The result is read first, so that it is never sent before the last rows.
   result = run.result()
   rows, last = run.rows_after(before.get('last'))
-  is_new = result is not None and not before.get('is_complete')
+  # A complete run may have been extended since.
+  is_new = result is not None and (
+      bool(rows) or not before.get('is_complete')
+  )
   if rows or is_new or not before:
     try:
       with trackers.TRACKERS[to](
@@ -153,10 +156,9 @@ def _send(run: Run, to: str, place: str) -> bool:
       ) from error
     state[key] |= {'last': last, 'is_complete': result is not None}
     run.keep_state(state)
-    what = ', and its result' if is_new else ''
-    programs.note(
-        f'{os.fspath(run.path)}: {len(rows):,} rows{what} sent to {key}.'
-    )
+    rows_sent = f'{len(rows):,} row{"s" * (len(rows) != 1)}'
+    what = f'{rows_sent}, and its result' if is_new else rows_sent
+    programs.note(f'{os.fspath(run.path)}: {what} sent to {key}.')
   else:
     programs.note(f'{os.fspath(run.path)}: nothing new for {key}.')
   return result is not None

@@ -10,6 +10,7 @@ import tabulate
 from matplotlib import figure
 
 from . import whole_files
+from .reporting import page
 
 matplotlib.use('agg')
 
@@ -86,4 +87,4 @@ def draw(
   panel.legend()
   path.parent.mkdir(parents=True, exist_ok=True)
   with whole_files.replacing(path) as temporary:
-    plot.savefig(temporary, dpi=120, format='png')
+    temporary.write_bytes(page.render(plot))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 import statistics
 from collections.abc import Mapping
@@ -41,7 +42,9 @@ def worse_than_median(
       others += [
           row[monitor.metric]
           for row in directory.read_metrics()
-          if row['split'] == 'validation' and row['step'] == step
+          if row['split'] == 'validation'
+          and row['step'] == step
+          and math.isfinite(row[monitor.metric])
       ]
   if monitor is None or len(others) < least:
     return None

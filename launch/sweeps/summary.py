@@ -69,14 +69,13 @@ def write(
   lines = io.StringIO()
   csv.writer(lines).writerows(_csv(rows, monitor, space))
   json_files.replace(folder / 'sweep.csv', lines.getvalue())
-  picture = io.BytesIO()
-  _plot(rows, monitor, space).savefig(picture, dpi=120, format='png')
+  picture = page.render(_plot(rows, monitor, space))
   path = folder / 'parallel_coordinates.png'
   with whole_files.replacing(path) as temporary:
-    temporary.write_bytes(picture.getvalue())
+    temporary.write_bytes(picture)
   json_files.replace(
       folder / 'report.html',
-      _page(folder.name, header, cells, picture.getvalue(), command),
+      _page(folder.name, header, cells, picture, command),
   )
   return text
 

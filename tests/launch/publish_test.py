@@ -102,6 +102,12 @@ class TensorBoardTest(_PublishTest):
     # Again: nothing is sent twice.
     self.assertIn('nothing new', self.publish(*args).out)
     self.assert_all_rows()
+    # Of a run that went on, the rows that came and its new result.
+    row = {**self.rows[-1], 'step': self.rows[-1]['step'] + 1}
+    with (self.run_dir / 'metrics.jsonl').open('a') as file:
+      file.write(json.dumps(row) + '\n')
+    self.assertIn(' 1 row, and its result', self.publish(*args).out)
+    self.complete()
     # Another run of the same name has a folder of its own.
     (self.run_dir / 'published.json').unlink()
     self.assertEqual(self.publish(*args).code, 0)

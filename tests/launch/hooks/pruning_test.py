@@ -46,6 +46,7 @@ class PruningTest(absltest.TestCase):
     self.run_of('0004', 0.0, 0.0, is_complete=False)
     self.run_of('0005', 0.0, 0.0, stopped={
         'step': 5, 'hook': 'worse_than_median', 'reason': 'worse'})
+    self.run_of('0006', float('nan'), float('nan'))
     self.assertEqual(
         self.judge(own, 5, 3.5),
         'rmse 3.5 is worse than 3, the median of 3 others at step 5',
