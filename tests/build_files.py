@@ -49,8 +49,10 @@ COMPUTED_IMPORTS: dict[str, tuple[str, ...]] = {
 CHECKOUT_TESTS = (
     'tests/benchmarks/driver_test.py',
     'tests/build_files_test.py',
+    'tests/docs_guides_test.py',
     'tests/docs_pages_test.py',
     'tests/docs_test.py',
+    'tests/docs_tutorial_test.py',
     'tests/run_sh_test.py',
     'tests/tree_test.py',
     'tests/wheel_test.py',

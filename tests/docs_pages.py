@@ -19,7 +19,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from tests import docs_text
+from tests import docs_files, docs_text
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCS = ROOT / 'docs'
@@ -288,7 +288,7 @@ def _table(members: list[Member], links: Mapping[str, str], page: str) -> str:
 def write_index(all_pages: list[Page], links: Mapping[str, str]) -> str:
   """Writes docs/README.md: the guides, and the table of everything."""
   parts = [_NOTE, '# Documentation\n']
-  for path in sorted(DOCS.glob('guide_*.md')):
+  for path in docs_files.GUIDES:
     title, text = path.read_text().split('\n\n')[:2]
     text = ' '.join(text.split())
     parts.append(f'- [{title.removeprefix("# ")}]({path.name}): {text}')
@@ -319,9 +319,10 @@ def build() -> dict[str, str]:
 def differences() -> Iterator[str]:
   """Compares the files with what they should be; yields lines of a diff."""
   wanted = build()
+  guides = {path.name for path in docs_files.GUIDES}
   found = {path.name for path in DOCS.glob('*.md')}
   for name in sorted(found - wanted.keys()):
-    if not name.startswith('guide_') and name not in MEASURED:
+    if name not in guides and name not in MEASURED:
       yield f'docs/{name}: of no package any more; delete it.'
   for name, text in wanted.items():
     path = DOCS / name

@@ -1,0 +1,154 @@
+"""Runs README and the guides: every program and command, page by page.
+
+Neighbouring blocks of a language are one program: see `docs_runs`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+
+import numpy as np
+import pytest
+from absl.testing import absltest, parameterized
+
+from tests import docs_files, docs_runs
+
+_NUMBER = re.compile(r'\d+\.\d+')
+_LAUNCH_GUIDE = docs_files.ROOT / 'docs' / 'guide_launch.md'
+_TRAINING_GUIDE = docs_files.ROOT / 'docs' / 'guide_training.md'
+_PORTING_GUIDE = docs_files.ROOT / 'docs' / 'guide_porting.md'
+_RECIPES = docs_files.ROOT / 'docs' / 'guide_recipes.md'
+_CLUSTER_GUIDE = docs_files.ROOT / 'docs' / 'guide_cluster.md'
+_REPRODUCIBILITY = docs_files.ROOT / 'docs' / 'guide_reproducibility.md'
+_HOOKS = docs_files.ROOT / 'docs' / 'guide_hooks.md'
+_SWEEPS = docs_files.ROOT / 'docs' / 'guide_sweeps.md'
+_DATA_GUIDE = docs_files.ROOT / 'docs' / 'guide_data.md'
+_EXPORT_GUIDE = docs_files.ROOT / 'docs' / 'guide_export.md'
+_TASKS_GUIDE = docs_files.ROOT / 'docs' / 'guide_tasks.md'
+
+
+def _read(path: pathlib.Path) -> dict:
+  return json.loads(path.read_text())
+
+
+class ReadmeTest(parameterized.TestCase):
+
+  def test_readme_runs_and_the_fields_of_its_run_are_told(self):
+    ran = docs_runs.run(docs_files.README)
+    self._assert_printed(ran.printed)
+    run = ran.folder / 'runs' / 'mlp'
+    lines = (run / 'metrics.jsonl').read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    found = {f'metrics.jsonl, split {row["split"]}': row for row in rows}
+    found |= {
+        'config.json': _read(run / 'config.json'),
+        'result.json': _read(run / 'result.json'),
+        'evaluation_SPLIT.json': _read(run / 'evaluation_test.json'),
+        'exports/parity.json': _read(run / 'exports' / 'parity.json'),
+    }
+    for heading, written in found.items():
+      with self.subTest(heading):
+        told = docs_files.fields(_LAUNCH_GUIDE, heading)
+        self.assertCountEqual(told, written)
+    told = re.findall(r'^\| `([\w./]+)` \|', _LAUNCH_GUIDE.read_text(), re.M)
+    for name in os.listdir(run):
+      name = re.sub(r'_test\.json$', '_SPLIT.json', name)
+      name += '/' if (run / name).is_dir() else ''
+      self.assertIn(name, told)
+
+  def _assert_printed(self, printed):
+    """Compares what README's program printed with what README shows."""
+    [shown] = [
+        block.text
+        for block in docs_files.blocks(docs_files.README)
+        if block.language == 'text'
+    ]
+    lines = [line for line in printed.splitlines() if line[:5] == 'loss ']
+    printed = '\n'.join([*lines, ''])
+    self.assertEqual(*(_NUMBER.sub('', text) for text in (shown, printed)))
+    numbers = [
+        [float(number) for number in _NUMBER.findall(text)]
+        for text in (shown, printed)
+    ]
+    np.testing.assert_allclose(*numbers, atol=0.05)
+
+
+class GuideTest(parameterized.TestCase):
+
+  @parameterized.parameters(
+      _TRAINING_GUIDE, _PORTING_GUIDE, _RECIPES, _DATA_GUIDE, _TASKS_GUIDE
+  )
+  def test_a_guide_runs(self, path):
+    docs_runs.run(path)
+
+  @pytest.mark.slow
+  def test_the_launch_guide_runs(self):
+    folder, _ = docs_runs.run(_LAUNCH_GUIDE)
+    done = {path.parent.name for path in folder.glob('runs/*/result.json')}
+    self.assertEqual(
+        done,
+        {
+            'first', 'second', 'recipe', 'replaced', 'replicas', 'compiled',
+            'again', 'own', 'workers', 'corners', 'python',
+        },
+    )
+    alone, replicas, workers = (
+        _read(folder / 'runs' / name / 'result.json')['last_validation']
+        for name in ('again', 'replicas', 'workers')
+    )
+    for other in (replicas, workers):
+      self.assertAlmostEqual(other['loss'], alone['loss'], places=4)
+
+  @pytest.mark.slow
+  def test_the_guide_of_clusters_runs(self):
+    folder, printed = docs_runs.run(_CLUSTER_GUIDE)
+    self.assertEqual(printed, '')
+    result = _read(folder / 'runs' / 'two' / 'result.json')
+    self.assertEqual(
+        result['shapes'], [{'step': 0, 'num_workers': 2, 'num_replicas': 2}]
+    )
+    for name in ('Dockerfile.workers', 'first.json'):
+      self.assertNotEmpty((folder / name).read_text())
+
+  @pytest.mark.slow
+  def test_the_guide_of_reproducibility_runs(self):
+    folder, _ = docs_runs.run(_REPRODUCIBILITY)
+    first, again = (
+        _read(folder / 'runs' / name / 'result.json')['weights_sha256']
+        for name in ('first', 'again')
+    )
+    self.assertEqual(first, again)
+
+  @pytest.mark.slow
+  def test_the_guide_of_exports_runs(self):
+    folder, printed = docs_runs.run(_EXPORT_GUIDE)
+    self.assertNotEmpty(printed)
+    for name, num_files in (
+        ('clothes', 4), ('houses', 3), ('films', 3), ('spots', 3),
+    ):
+      report = _read(folder / 'runs' / name / 'exports' / 'parity.json')
+      self.assertLen(report['files'], num_files)
+      self.assertTrue(all(row['agrees'] for row in report['exports']))
+
+  @pytest.mark.slow
+  def test_the_guide_of_hooks_runs(self):
+    folder, _ = docs_runs.run(_HOOKS)
+    stopped = {
+        path.parent.name: _read(path)['stopped']['hook']
+        for path in folder.glob('runs/*/result.json')
+    }
+    self.assertEqual(stopped, {
+        'stopped_early': 'EarlyStopping', 'my_hooks': 'good_enough',
+    })
+
+  @pytest.mark.slow
+  def test_the_guide_of_sweeps_runs(self):
+    folder, printed = docs_runs.run(_SWEEPS)
+    self.assertLen(printed.splitlines(), 4)
+    self.assertLen(list(folder.glob('sweeps/mlp/trials/*/*/result.json')), 8)
+
+if __name__ == '__main__':
+  absltest.main()
