@@ -5,8 +5,8 @@
 #   ./test.sh --write
 #
 # --all adds the slow tests; --write only mends what can be mended by itself: the
-# order of imports, the BUILD files and the reference in docs. PYTHON=... names
-# the Python to make .venv with.
+# order of imports and the BUILD files. PYTHON=... names the Python to make .venv
+# with.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source .ci/environment.sh
@@ -17,10 +17,10 @@ if [[ ${1:-} == --all ]]; then
   shift
 fi
 
-prepare_environment requirements.txt requirements-test.txt
+prepare_environment requirements.txt requirements-test.txt \
+  requirements-docs.txt
 if [[ ${1:-} == --write ]]; then
   "$venv_python" -m ruff check --fix --quiet . || true  # The rest is for you.
-  "$venv_python" -m tests.docs_pages --write
   exec "$venv_python" -m tests.build_files --write
 fi
 # Tests that read the real archives are skipped where there are none.

@@ -159,7 +159,8 @@ def run(
     KeyboardInterrupt: If a signal interrupts it, once what it has trained is
       saved.
 
-  Example:
+  Example::
+
     x = np.linspace(0.0, 1.0, 200, dtype=np.float32)
     result = launch.run(
         'regression', {'x': x, 'label': 2 * x + 1}, launch.Config(num_epochs=9)

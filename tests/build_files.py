@@ -50,7 +50,7 @@ CHECKOUT_TESTS = (
     'tests/benchmarks/driver_test.py',
     'tests/build_files_test.py',
     'tests/docs_guides_test.py',
-    'tests/docs_pages_test.py',
+    'tests/docs_site_test.py',
     'tests/docs_test.py',
     'tests/docs_tutorial_test.py',
     'tests/run_sh_test.py',

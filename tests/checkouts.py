@@ -15,7 +15,8 @@ import tempfile
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _LINKS = (
     '.ci', 'core', 'launch', 'pipelines', 'pyproject.toml',
-    'requirements-test.txt', 'requirements.txt', 'run.sh', 'test.sh',
+    'requirements-docs.txt', 'requirements-test.txt', 'requirements.txt',
+    'run.sh', 'test.sh',
 )
 # Runs what it is given, as the Python of .venv does.
 _PYTHON = """#!/bin/sh
@@ -55,7 +56,9 @@ def add_environment(folder: pathlib.Path, *, records: bool = False) -> None:
   text = _RECORDER if records else _PYTHON
   python.write_text(text.format(python=sys.executable, log=_log(folder)))
   python.chmod(python.stat().st_mode | stat.S_IXUSR)
-  for name in ('requirements.txt', 'requirements-test.txt'):
+  for name in _LINKS:
+    if not name.startswith('requirements'):
+      continue
     state = in_shell(folder, f'source .ci/environment.sh; state_of {name}')
     (folder / '.venv' / f'.installed-{name}').write_text(state)
 

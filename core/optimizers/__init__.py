@@ -4,13 +4,13 @@ A transformation is a pair of pure functions, `init(parameters) -> state` and
 `update(gradients, state, parameters) -> (updates, state)`, on nests of tensors;
 `chain` composes them and `apply_updates` adds the updates to the parameters:
 
-  optimizer = optimizers.chain(
-      optimizers.clip_by_global_norm(1.0),
-      optimizers.adamw(learning_rate=1e-3, weight_decay=0.01, mask=r'.*/w'),
-  )
-  state = optimizer.init(parameters)
-  updates, state = optimizer.update(gradients, state, parameters)
-  parameters = optimizers.apply_updates(parameters, updates)
+    optimizer = optimizers.chain(
+        optimizers.clip_by_global_norm(1.0),
+        optimizers.adamw(learning_rate=1e-3, weight_decay=0.01, mask=r'.*/w'),
+    )
+    state = optimizer.init(parameters)
+    updates, state = optimizer.update(gradients, state, parameters)
+    parameters = optimizers.apply_updates(parameters, updates)
 
 What holds for all of them:
 

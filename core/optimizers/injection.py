@@ -48,12 +48,12 @@ def inject_hyperparams(
   They are read there at each update, so whoever holds the state can change
   them, and a checkpoint of it has them:
 
-    optimizer = optimizers.inject_hyperparams(optimizers.adam)(
-        learning_rate=1e-3)
-    state = training.TrainState(model, optimizer)
-    train_step(state, batch)
-    state.optimizer_state.hyperparams['learning_rate'].assign(1e-4)
-    train_step(state, batch)  # Takes 1e-4, without another trace.
+      optimizer = optimizers.inject_hyperparams(optimizers.adam)(
+          learning_rate=1e-3)
+      state = training.TrainState(model, optimizer)
+      train_step(state, batch)
+      state.optimizer_state.hyperparams['learning_rate'].assign(1e-4)
+      train_step(state, batch)  # Takes 1e-4, without another trace.
 
   What becomes of an argument, defaults included:
 

@@ -18,7 +18,7 @@ import matplotlib
 
 from tests.benchmarks import cases, environments, lineup, results
 
-matplotlib.use('svg')
+matplotlib.use('agg')
 from matplotlib import pyplot as plt
 
 _INTRO = """\
@@ -36,7 +36,7 @@ another, in turn, round after round, each round with a seed of its own; a number
 is the median over rounds, in brackets the least and the greatest. A ratio is
 one of the same round. Above 1, the row's contender is the faster one.
 
-![Speed of every contender in every case]({name}.svg)
+![Speed of every contender in every case](images/{name}.png)
 """
 _NOTES = """\
 - Images a second are those of training, without the epochs that compile.
@@ -241,7 +241,7 @@ def plot(found: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
   ]
   panels = [(title, rows) for title, rows in panels if rows]
   heights = [len(rows) + 2 for _, rows in panels]
-  with plt.rc_context({'svg.hashsalt': 'quatrain', 'font.size': 8}):
+  with plt.rc_context({'font.size': 8}):
     figure, axes = plt.subplots(
         len(panels),
         figsize=(8, 0.19 * sum(heights)),
@@ -251,7 +251,7 @@ def plot(found: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
     )
     for axis, (title, rows) in zip(axes[:, 0], panels):
       _bars(axis, title, rows)
-    figure.savefig(path, metadata={'Date': None})
+    figure.savefig(path, dpi=120, metadata={'Software': None})
     plt.close(figure)
 
 
@@ -293,7 +293,9 @@ def main() -> None:
   found = [json.loads(path.read_text()) for path in options.results]
   path = options.docs / options.name
   path.with_suffix('.md').write_text(page(found, options.name))
-  plot(found, path.with_suffix('.svg'))
+  images = options.docs / 'images'
+  images.mkdir(exist_ok=True)
+  plot(found, images / f'{options.name}.png')
 
 
 if __name__ == '__main__':

@@ -91,9 +91,8 @@ class ReportTest(absltest.TestCase):
     arguments.append('--name=performance_here')
     with mock.patch.object(sys, 'argv', arguments):
       report.main()
-    page, plot = (
-        folder / f'performance_here.{suffix}' for suffix in ('md', 'svg')
-    )
+    page = folder / 'performance_here.md'
+    plot = folder / 'images' / 'performance_here.png'
     anchors = docs_files.anchors(page)
     self.assertLen(set(anchors), len(anchors))
     blocks = docs_files.blocks(page)
@@ -105,12 +104,13 @@ class ReportTest(absltest.TestCase):
         line.count('|') for line in text.splitlines() if line.startswith('|')
     }
     self.assertEqual(widths, {9})
-    self.assertEqual(set(re.findall(r'!\[.*\]\((.*)\)', text)), {plot.name})
-    drawn = plot.read_text()
-    self.assertIn('<svg', drawn)
+    self.assertEqual(set(re.findall(r'!\[.*\]\((.*)\)', text)), {
+        f'images/{plot.name}'
+    })
+    drawn = plot.read_bytes()
     # Nothing but the results decides what is written.
     report.plot([_result(*_runs()), gpu], plot)
-    self.assertEqual(plot.read_text(), drawn)
+    self.assertEqual(plot.read_bytes(), drawn)
 
   def test_numbers_are_short(self):
     written = [
