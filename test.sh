@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# Checks everything: ruff, mypy, the BUILD files, then the tests on every core.
+# Checks everything: ruff, mypy, then the tests on every core.
 #
 #   ./test.sh [--all] [arguments of pytest]
 #   ./test.sh --write
 #
-# --all adds the slow tests; --write only mends what can be mended by itself: the
-# order of imports and the BUILD files. PYTHON=... names the Python to make .venv
-# with.
+# --all adds the slow tests; --write only mends what can be mended by itself, such
+# as the order of imports. PYTHON=... names the Python to make .venv with.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source .ci/environment.sh
@@ -20,8 +19,7 @@ fi
 prepare_environment requirements.txt requirements-test.txt \
   requirements-docs.txt
 if [[ ${1:-} == --write ]]; then
-  "$venv_python" -m ruff check --fix --quiet . || true  # The rest is for you.
-  exec "$venv_python" -m tests.build_files --write
+  exec "$venv_python" -m ruff check --fix .
 fi
 # Tests that read the real archives are skipped where there are none.
 if [[ -z ${QUATRAIN_ARCHIVES_DIR:-} ]] &&
@@ -37,7 +35,6 @@ check() {
 }
 check 'ruff' "$venv_python" -m ruff check .
 check 'mypy' "$venv_python" -m mypy
-check 'BUILD files' "$venv_python" -m tests.build_files
 
 # One process a core, one thread each. Counted before: nproc heeds
 # OMP_NUM_THREADS.

@@ -198,7 +198,7 @@ class TestShTest(_Checkout):
     ]
     self.assertEqual(
         [arguments[1] for arguments in started],
-        ['ruff', 'mypy', 'tests.build_files', 'pytest'],
+        ['ruff', 'mypy', 'pytest'],
     )
     self.assertIn('not slow', started[-1])
     self.assertIn('== pytest', self.out)
@@ -208,7 +208,7 @@ class TestShTest(_Checkout):
     written = self.run_in(self.folder, './test.sh', '--write')
     self.assertEqual(
         [arguments[1] for _, arguments in written],
-        ['ruff', 'tests.build_files'],
+        ['ruff'],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import pathlib
 import re
 import subprocess
@@ -121,7 +122,33 @@ def _covered(directory: pathlib.Path) -> set[str]:
   return names
 
 
+def _module_of(name: str) -> str | None:
+  """Returns the file of a module, or of the module that holds a name."""
+  for stem in (name, name.rpartition('.')[0]):
+    path = stem.replace('.', '/')
+    for source in (f'{path}.py', f'{path}/__init__.py'):
+      if stem and (_ROOT / source).is_file():
+        return source
+  return None
+
+
+def _imported(source: str) -> set[str]:
+  """Collects the files of the tree that a file imports."""
+  tree, package = _parse(source), pathlib.Path(source).parts[:-1]
+  names = _absolute_imports(tree)
+  for node in ast.walk(tree):
+    if isinstance(node, ast.ImportFrom) and node.level:
+      base = package[: len(package) - node.level + 1]
+      module = '.'.join([*base, *filter(None, [node.module])])
+      names += [f'{module}.{alias.name}' for alias in node.names]
+  return {found for found in map(_module_of, names) if found} - {source}
+
+
 class TreeTest(parameterized.TestCase):
+
+  def test_no_file_imports_itself_by_way_of_others(self):
+    imports = {source: _imported(source) for source in _sources(*_PACKAGES)}
+    graphlib.TopologicalSorter(imports).prepare()  # Raises CycleError.
 
   @parameterized.parameters(*_sources(*_PACKAGES, 'tests'))
   def test_a_file_is_short(self, source):
