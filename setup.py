@@ -18,8 +18,22 @@ _IMPORT = re.compile(
 )
 
 
+_INIT = """\
+\"\"\"Quatrain: a pure functional training core for TensorFlow.\"\"\"
+
+__version__ = '{version}'
+"""
+
+
 class BuildPy(build_py.build_py):
   """Copies modules, with imports of each other below `quatrain`."""
+
+  def run(self) -> None:
+    """Adds the package that holds the others, with the version."""
+    super().run()
+    path = pathlib.Path(self.build_lib, 'quatrain', '__init__.py')
+    version = self.distribution.get_version()
+    path.write_text(_INIT.format(version=version))
 
   def build_module(
       self, module: str, module_file: str, package: str

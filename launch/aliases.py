@@ -14,6 +14,8 @@ import sys
 import types
 from collections.abc import Sequence
 
+from . import about
+
 _WHEEL = 'quatrain'
 _OURS = ('core', 'launch', 'pipelines')
 
@@ -50,6 +52,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
   def exec_module(self, module: types.ModuleType) -> None:
     """Gives a module its own spec back, which the import has replaced."""
+    if module.__name__ == _WHEEL:
+      vars(module)['__version__'] = about.version()
     spec = module.__spec__
     if spec is not None and spec.loader_state is not None:
       module.__spec__ = spec.loader_state

@@ -6,7 +6,6 @@ import ast
 import graphlib
 import pathlib
 import re
-import subprocess
 
 from absl.testing import absltest, parameterized
 
@@ -18,38 +17,6 @@ _FORBIDDEN = {
     'core': ('pipelines', 'launch', 'tests', 'absl', 'quatrain'),
     'pipelines': ('core', 'launch', 'tests', 'absl.flags', 'quatrain'),
     'launch': ('tests', 'quatrain'),
-}
-# The tree of the design, and the files that tools ask for at the top.
-_TOP_LEVEL = {
-    '.bazelignore',
-    '.bazelrc',
-    '.bazelversion',
-    '.ci',
-    '.gitattributes',
-    '.gitignore',
-    'BUILD',
-    'CHANGELOG.md',
-    'CONTRIBUTING.md',
-    'LICENSE',
-    'MODULE.bazel',
-    'README.md',
-    'SECURITY.md',
-    'WORKSPACE',
-    'core',
-    'docs',
-    'docs.sh',
-    'launch',
-    'pipelines',
-    'pyproject.toml',
-    'requirements-benchmark.txt',
-    'requirements-docs.txt',
-    'requirements-test.txt',
-    'requirements.txt',
-    'run.sh',
-    'setup.py',
-    'test.sh',
-    'tests',
-    'tools',
 }
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -245,16 +212,6 @@ class TreeTest(parameterized.TestCase):
         if _returns(node) and not re.search('(Returns|Yields):', text):
           missing.append(f'{node.name} has no Returns:')
     self.assertEmpty(missing)
-
-  def test_the_top_level_holds_what_the_design_lists(self):
-    try:
-      output = subprocess.run(
-          ['git', 'ls-files'], cwd=_ROOT, check=True, capture_output=True
-      ).stdout.decode()
-    except (OSError, subprocess.CalledProcessError):
-      self.skipTest('not a git checkout')
-    top_level = {name.split('/', 1)[0] for name in output.splitlines()}
-    self.assertEmpty(top_level - _TOP_LEVEL)
 
 
 if __name__ == '__main__':

@@ -175,7 +175,7 @@ class WheelTest(absltest.TestCase):
     }
     self.assertSameElements(
         self.names,
-        expected | typed | recipes | scripts,
+        expected | typed | recipes | scripts | {'quatrain/__init__.py'},
         'List each package in [tool.setuptools] of pyproject.toml.',
     )
 
@@ -231,6 +231,11 @@ class WheelTest(absltest.TestCase):
     )
     paths = [line for line in printed.splitlines() if line.startswith(target)]
     self.assertLen(paths, len(modules))
+    version = _run(
+        sys.executable, '-c', 'import quatrain; print(quatrain.__version__)',
+        cwd=self.folder, PYTHONPATH=target,
+    )
+    self.assertIn(f'\nVersion: {version.strip()}\n', self.metadata)
 
   def test_a_script_for_each_program(self):
     scripts = pathlib.Path(self._site(), 'bin')

@@ -10,7 +10,7 @@ from absl.testing import absltest, parameterized
 
 import launch
 from core import losses
-from launch import parts
+from launch import about, parts
 from tests.launch import runs
 
 _CODE = """
@@ -36,6 +36,11 @@ class AliasesTest(parameterized.TestCase):
     self.assertIs(module, importlib.import_module(name))
     self.assertEqual(module.__name__, name)
     self.assertEqual(module.__spec__.name, name)
+
+  def test_the_package_that_holds_them_has_a_version(self):
+    self.assertEqual(
+        importlib.import_module('quatrain').__version__, about.version()
+    )
 
   def test_a_file_of_parts_may_have_the_names_of_the_wheel(self):
     path = pathlib.Path(runs.scratch(self)) / 'parts_of_both.py'
