@@ -34,6 +34,7 @@ class Layer:
     kind: The name of its class.
     forward: FLOP of the forward pass.
     backward: FLOP of the backward pass.
+    convolved: FLOP of both that are of convolutions.
     output_bytes: Bytes that its calls return.
     variables: Its own parameters, by the last part of their names.
   """
@@ -41,6 +42,7 @@ class Layer:
   kind: str = ''
   forward: int = 0
   backward: int = 0
+  convolved: int = 0
   output_bytes: int = 0
   variables: dict[str, tf.Variable] = dataclasses.field(default_factory=dict)
 
@@ -155,10 +157,13 @@ class Calls:
       layer = Layer(type(module).__name__, output_bytes=self._outputs[key])
       for operation in operations:
         count = flops(operation)
-        layer.forward += count
-        layer.backward += count * sum(
+        backward = count * sum(
             _name(operand) in trained for operand in operation.inputs
         )
+        layer.forward += count
+        layer.backward += backward
+        if operation.type not in (*_PRODUCTS, 'Einsum'):
+          layer.convolved += count + backward
       found[path] = layer
     for name, variable in parameters.items():
       path, _, last = name.rpartition('/')

@@ -52,11 +52,22 @@ def describe(
   lines += dataset.notes
   if run.initial:
     lines += run.initial.lines()
-  lines += _emulated(experiment.config.precision, strategy)
-  lines += _slow(experiment, strategy, run.extent)
+  lines += slow(experiment, strategy, run.extent)
   lines += _short(experiment)
   lines += notes
   return '\n'.join(lines) + '\n'
+
+
+def slow(
+    experiment: experiment_lib.Experiment,
+    strategy: tf.distribute.Strategy,
+    extent: compilation.Extent,
+) -> list[str]:
+  """Warns of flags that make a run slow on these devices."""
+  return [
+      *_emulated(experiment.config.precision, strategy),
+      *_slow(experiment, strategy, extent),
+  ]
 
 
 def _short(experiment: experiment_lib.Experiment) -> list[str]:

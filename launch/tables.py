@@ -108,6 +108,72 @@ def layers(found: Mapping[str, costs.Layer]) -> str:
   )
 
 
+def benchmark(found: Mapping[str, Any]) -> str:
+  """Formats what a run's speed was measured to be.
+
+  Args:
+    found: What `benchmarking.run` returns.
+
+  Returns:
+    A table of the parts of a step, and one of all else.
+  """
+  step = found['seconds_per_step']
+  rows = [
+      [name.replace('_', '-'), 'none', '']
+      if seconds is None
+      else [name.replace('_', '-'), f'{1e3 * seconds:,.3f}',
+            f'{100 * seconds / step:.0f} %']
+      for name, seconds in found['parts'].items()
+  ]
+  low, high = (1e3 * each for each in found['seconds_per_step_quartiles'])
+  split = tabulate.tabulate(
+      [*rows, tabulate.SEPARATING_LINE, ['step', f'{1e3 * step:,.3f}', '']],
+      headers=['part of a step', 'ms', ''],
+      disable_numparse=True,
+      colalign=['left', 'right', 'right'],
+  )
+  slow, fast = found['examples_per_second_quartiles']
+  rates = found['flop_per_second']
+  memory, machine = found['memory_bytes'], found['machine']
+  floor = found['floor_seconds']
+  at = ', '.join(
+      f'{name}s {_magnitude(rates[name])}FLOP/s'
+      for name in ('product', 'convolution')
+      if name in rates
+  )
+  peaks = [
+      f'{_magnitude(peak)}B{"" if name == "host" else f" of {name}"}'
+      for name, peak in machine['peak_memory_bytes'].items()
+  ]
+  others = {
+      'examples/s': f'{found["examples_per_second"]:,.0f}; half of the '
+      f'{found["num_rounds"]} rounds {slow:,.0f} to {fast:,.0f} '
+      f'({low:,.3f} to {high:,.3f} ms)',
+      'call': f'{found["steps_per_call"]:,.0f} steps, '
+      f'{found["busy_cpus"]:.1f} of {machine["cpus"]} CPUs busy',
+      'first step': f'after {found["first_step_seconds"]:.1f} s, of which '
+      f'{found["compile_seconds"]:.1f} s tracing and compiling '
+      f'({found["compiled"]}; {found["num_compilations"]} new)',
+      'floor': 'not known: no product or convolution'
+      if floor is None
+      else f'{100 * floor / step:.0f} % of the step: '
+      f'{_magnitude(found["flop_per_step"])}FLOP at the rate of large ones '
+      f'here: {at}',
+      'memory': f'{", ".join(peaks)} at most; '
+      + ', '.join(
+          f'{name.replace("_", " ")} {_magnitude(memory[name])}B'
+          for name in ('parameters', 'optimizer_state', 'training_data')
+      ),
+  }
+  return (
+      f'{split}\n\n'
+      + tabulate.tabulate(
+          others.items(), tablefmt='plain', disable_numparse=True
+      )
+      + '\n'
+  )
+
+
 def _variable(name: str, variable: Any) -> str:
   """Returns the name, the shape, and any type other than float32."""
   shape = ' x '.join(map(str, variable.shape)) or '1'

@@ -28,8 +28,9 @@ _BUILT_FROM = (
 )
 # Flags are of one program in a process.
 _PROGRAMS = (
-    'checkpoints', 'compare', 'diff', 'evaluate', 'export', 'predict',
-    'publish', 'report', 'reproduce', 'show', 'sweep', 'train', 'tune',
+    'benchmark', 'checkpoints', 'compare', 'diff', 'evaluate', 'export',
+    'predict', 'publish', 'report', 'reproduce', 'show', 'sweep', 'train',
+    'tune',
 )
 _LAUNCHERS = (
     'cluster/local', 'cluster/ray', 'cluster/render', 'cluster/starting',

@@ -1,0 +1,189 @@
+"""Says what bounds a run, and which flag would help."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from . import config as config_lib
+
+# A part below this share of a step is no reason to change a flag.
+_LARGE = 0.2
+# Below and above these shares of the floor a step is far from it, or near.
+_FAR, _NEAR = 0.35, 0.7
+# Another precision has to be faster by this factor.
+_FASTER = 1.15
+# Calls of the graph that last this long are cut short by nothing.
+_CALL_SECS = 0.25
+_BOUND = {
+    'input': 'Input-bound: waiting for the batch takes',
+    'model': 'Compute-bound: the forward and backward pass take',
+    'update': 'Update-bound: what the optimizer computes takes',
+    'all_reduce': 'Bound by the sum over replicas, which takes',
+    'host': 'Host-bound: Python between the calls of the graph takes',
+    'other': 'Not clear: measured one by one, the parts do not explain',
+}
+
+
+def shares(found: Mapping[str, Any]) -> dict[str, float]:
+  """Returns the share of a step by what it may be bound by.
+
+  Args:
+    found: What `benchmarking.run` returns.
+
+  Returns:
+    The shares, whose sum is 1.
+  """
+  parts = {name: seconds or 0.0 for name, seconds in found['parts'].items()}
+  parts['model'] = parts.pop('forward') + parts.pop('backward')
+  total = sum(max(seconds, 0.0) for seconds in parts.values())
+  return {name: max(parts[name], 0.0) / total for name in _BOUND}
+
+
+def explain(
+    found: Mapping[str, Any], config: config_lib.Config
+) -> tuple[str, list[str]]:
+  """Explains a measurement.
+
+  Args:
+    found: What `benchmarking.run` returns.
+    config: What the run computes.
+
+  Returns:
+    What bounds it, a key of `shares`, and sentences, that first.
+  """
+  share = shares(found)
+  bound = max(share, key=lambda name: share[name])
+  lines = [f'{_BOUND[bound]} {share[bound]:.0%} of a step.']
+  for name in sorted(share, key=lambda name: -share[name]):
+    if name == bound or share[name] >= _LARGE:
+      lines += _ADVICE[name](found, config)
+  return bound, [*lines, *_around(found)]
+
+
+def _input(
+    found: Mapping[str, Any], config: config_lib.Config
+) -> Iterator[str]:
+  if found['is_resident']:
+    yield (
+        'The data are in the memory of the device: this is shuffling an epoch '
+        'and gathering batches, which no flag changes.'
+    )
+    return
+  rate = config.global_batch_size / found['input_seconds']
+  yield f'By itself the pipeline gives {rate:,.0f} examples/s.'
+  data, room = found['data_bytes'], found['memory_bytes']['machine']
+  if config.resident_gb * 1e9 < data < room / 2:
+    yield (
+        f'--resident_gb={math.ceil(data / 1e7) / 100:g} holds the data in '
+        'memory (and shuffles all of them: other weights).'
+    )
+  elif data > config.resident_gb * 1e9:
+    yield 'The data do not fit the memory of this machine.'
+  else:
+    yield (
+        'No flag changes that: it is how the data set loads examples, which '
+        'may do less per example or prepare them beforehand.'
+    )
+
+
+def _model(
+    found: Mapping[str, Any], config: config_lib.Config
+) -> Iterator[str]:
+  half = found['half_seconds']
+  if half and half * _FASTER < found['seconds_per_step']:
+    yield (
+        f'With --precision=bfloat16 a step takes {1e3 * half:.3g} ms here, of '
+        'similar accuracy as a rule.'
+    )
+  if config.jit == 'off':
+    yield '--jit=auto has XLA compile what gains from it.'
+  if found['floor_seconds'] is None:
+    return
+  floor = found['floor_seconds'] / found['seconds_per_step']
+  if floor < _FAR:
+    yield (
+        'Its products are far from what large ones reach here: they are small, '
+        'or most of the time goes to other operations. A larger '
+        '--global_batch_size may help; launch.tune batch_size shows whether.'
+    )
+  elif floor > _NEAR:
+    yield 'That is near what the device can do: a smaller model is faster.'
+
+
+def _update(
+    found: Mapping[str, Any], config: config_lib.Config
+) -> Iterator[str]:
+  yield (
+      'A larger --global_batch_size updates less often; another --optimizer, '
+      'or --optimizer_arg, may compute less.'
+  )
+  if config.jit == 'off':
+    yield '--jit=auto compiles the update.'
+
+
+def _all_reduce(
+    found: Mapping[str, Any], config: config_lib.Config
+) -> Iterator[str]:
+  yield 'A larger --global_batch_size sums less often.'
+  if config.num_virtual_devices is not None:
+    yield (
+        '--num_virtual_devices is for trying replicas: they share this '
+        'processor.'
+    )
+
+
+def _host(
+    found: Mapping[str, Any], config: config_lib.Config
+) -> Iterator[str]:
+  number = found['steps_per_call']
+  if number * found['seconds_per_step'] > _CALL_SECS:
+    return
+  if config.steps_per_loop is not None and config.steps_per_loop < 2 * number:
+    yield (
+        f'Without --steps_per_loop={config.steps_per_loop}, a call takes as '
+        'many steps as half a second has time for.'
+    )
+  elif config.log_every_steps < 2 * number:
+    yield (
+        f'--log_every_steps={10 * config.log_every_steps} cuts fewer calls '
+        'short.'
+    )
+  else:
+    yield (
+        f'A call takes {number:.0f} steps; the ends of epochs cut it short.'
+    )
+
+
+def _other(
+    found: Mapping[str, Any], config: config_lib.Config
+) -> Iterator[str]:
+  yield 'Another process may use the machine: measure again.'
+
+
+def _around(found: Mapping[str, Any]) -> Iterator[str]:
+  """Says what else makes the run slow."""
+  yield from found['warnings']
+  machine = found['machine']
+  if found['load'] > 1.5 * machine['cpus']:
+    yield (
+        f'Other processes are slowing this machine down: its load is '
+        f'{found["load"]:.1f}, on {machine["cpus"]} CPUs.'
+    )
+  run = found['num_steps'] * found['seconds_per_step']
+  if found['first_step_seconds'] > run:
+    yield (
+        f'The {found["num_steps"]:,} steps of the run take {run:.1f} s, and '
+        f'its start {found["first_step_seconds"]:.1f} s.'
+    )
+
+
+_ADVICE = {
+    'input': _input,
+    'model': _model,
+    'update': _update,
+    'all_reduce': _all_reduce,
+    'host': _host,
+    'other': _other,
+}

@@ -1,0 +1,127 @@
+"""Times what a step of a run is made of, by itself."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from pipelines import examples
+
+from . import building, feeds, prefixes, product_rates
+from . import config as config_lib
+
+
+def measuring(
+    run: building.Training,
+    data: Any,
+    strategy: tf.distribute.Strategy,
+    seconds: float,
+) -> Callable[[], dict[str, float]]:
+  """Makes ready to measure.
+
+  Args:
+    run: The run, which takes steps meanwhile.
+    data: The training examples.
+    strategy: The strategy.
+    seconds: About how long a measurement is to take.
+
+  Returns:
+    A function that makes one of each kind: the seconds of an `empty_call` of
+    the run's loop; the seconds per step of each of `prefixes.timers` and of
+    the `pipeline` of the data; and the rates of `product_rates` by name.
+  """
+  experiment = run.experiment
+  config = experiment.config
+  timers, most = prefixes.timers(run, data, strategy)
+  per_step = {
+      name: _per_step(timed, most, seconds) for name, timed in timers.items()
+  }
+  rates = {'product': product_rates.product(strategy, config.precision)}
+  if any(layer.convolved for layer in experiment.layers().values()):
+    rates['convolution'] = product_rates.convolution(
+        strategy, config.precision
+    )
+  pipeline: Callable[[], float]
+  if isinstance(data, examples.Examples):
+    pipeline = functools.partial(_order_seconds, data, config)
+  else:
+    pipeline = _per_step(
+        _drain(run, data, strategy), 2**20, seconds, is_buffered=True
+    )
+
+  def measure() -> dict[str, float]:
+    return {
+        'empty_call': _empty_call(run, isinstance(data, examples.Examples)),
+        **{name: timed() for name, timed in per_step.items()},
+        'pipeline': pipeline(),
+        **{name: rate() for name, rate in rates.items()},
+    }
+
+  return measure
+
+
+def _per_step(
+    timed: prefixes.Timed, most: int, seconds: float, is_buffered: bool = False
+) -> Callable[[], float]:
+  """Returns what measures the seconds per step, without those per call."""
+  timed(1)  # It is traced and compiled.
+  size, taken = 1, timed(1)
+  while taken < seconds / 2 and size < most:
+    size = min(most, 2 * size)
+    taken = timed(size)
+  size = max(1, min(most, round(size * seconds / taken)))
+
+  def measure() -> float:
+    spent = 0.0
+    while is_buffered and spent < 2 * seconds:
+      spent += timed(-(-size // 4))  # Takes no time if it was made meanwhile.
+    return max(timed(size) - timed(0), 0.0) / size
+
+  return measure
+
+
+def _drain(
+    run: building.Training, data: Any, strategy: tf.distribute.Strategy
+) -> prefixes.Timed:
+  """Returns what times a pipeline whose batches are only read."""
+  config = run.experiment.config
+  zeros = run.experiment.zero_sums(run.experiment.train_metric)
+  feed = feeds.of_training(
+      prefixes.input_step(zeros, strategy), strategy, run.extent, data,
+      seed=config.seed, global_batch_size=config.global_batch_size,
+      num_steps=2**31 - 1,
+  )
+  position = 0
+
+  def timed(num_steps: int) -> float:
+    nonlocal position
+    started = time.monotonic()
+    int(feed(run.state, zeros, position, num_steps)[1])
+    position += num_steps
+    return time.monotonic() - started
+
+  return timed
+
+
+def _order_seconds(data: examples.Examples, config: config_lib.Config) -> float:
+  """Measures, per step, how long the host shuffles an epoch."""
+  started = time.monotonic()
+  order = data.train_rows(config.seed, 0, config.global_batch_size)
+  return (time.monotonic() - started) / len(order)
+
+
+def _empty_call(run: building.Training, is_resident: bool) -> float:
+  """Measures a call of the graph that takes no step."""
+  # In the epoch whose order is known.
+  start = run.now.step - is_resident
+  for _ in range(2):  # The second one counts.
+    started = time.monotonic()
+    sums, taken = run.feed(run.state, run.now.sums, start, 0)
+    int(taken)
+    run.now.measure(sums)
+    seconds = time.monotonic() - started
+  return seconds

@@ -1,0 +1,393 @@
+"""Tests of launch.benchmark.
+
+Covers: benchmarking, bottleneck, prefixes, product_rates, step_times.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from launch import benchmarking, bottleneck
+from tests.launch import runs
+from tests.launch.tasks import small_sets
+
+_PARTS = (
+    'input', 'all_reduce', 'forward', 'backward', 'update', 'host', 'other',
+)
+_SLOW_INPUT = """
+import time
+import numpy as np
+import tensorflow as tf
+from pipelines import datasets, examples, spec
+
+SECONDS = 0.02
+
+
+class Slow:
+  is_resident = False
+
+  def __init__(self, split):
+    self.split = split
+
+  def __getattr__(self, name):
+    return getattr(self.split, name)
+
+  def load(self, keys):
+    def wait(keys):
+      time.sleep(SECONDS)
+      return keys
+
+    return self.split.load(
+        tf.ensure_shape(tf.py_function(wait, [keys], keys.dtype), keys.shape)
+    )
+
+
+def load():
+  features = spec.Spec({
+      'numbers': spec.Feature('numbers', (2,), 'float32', columns=('a', 'b')),
+      'label': spec.Feature('numbers', (), 'float32', columns=('y',)),
+  })
+  x = np.random.default_rng(0).normal(size=[64, 2]).astype('float32')
+  split = examples.Examples({'numbers': x, 'label': x[:, 0]}, features)
+  return datasets.Dataset(
+      'slow', features, {'train': Slow(split), 'test': split},
+      is_resident=False,
+  )
+"""
+_SLOW_OPTIMIZER = """
+import tensorflow as tf
+from core import optimizers
+
+
+def wasteful(learning_rate):
+  plain = optimizers.sgd(learning_rate)
+
+  def update(gradients, state, parameters):
+    one = tf.fill([300, 300], 1e-6 * state[0])
+    useless = 0 * tf.reduce_sum(one @ one @ one @ one)
+    gradients = {name: g + useless for name, g in gradients.items()}
+    updates, inner = plain.update(gradients, state[1], parameters)
+    return updates, (state[0] + 1, inner)
+
+  def init(parameters):
+    return tf.zeros([]), plain.init(parameters)
+
+  return optimizers.GradientTransformation(init, update)
+"""
+
+
+class BenchmarkTest(parameterized.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.folder = pathlib.Path(runs.scratch(self))
+
+  def measure(self, *arguments, num_replicas=1):
+    """Runs the program, which is to write its output and nothing else."""
+    output = self.folder / 'output' / 'speed.json'
+    before = set(self.folder.iterdir())
+    ended = runs.call(
+        'benchmark', '--num_seconds=0.3', f'--output={output}', *arguments,
+        num_replicas=num_replicas,
+    )
+    self.assertEqual((ended.code, ended.err), (0, ''), ended)
+    self.assertEqual(set(self.folder.iterdir()) - before, {output.parent})
+    self.assertEqual(list(output.parent.iterdir()), [output])
+    found = json.loads(output.read_text())
+    self.check(found, ended.out)
+    return found, ended.out
+
+  def check(self, found, out):
+    """Checks what holds for every run."""
+    parts = found['parts']
+    self.assertEqual(tuple(parts), _PARTS)
+    step = found['seconds_per_step']
+    self.assertGreater(step, 0)
+    self.assertAlmostEqual(
+        sum(seconds or 0 for seconds in parts.values()) / step, 1, places=6
+    )
+    for name, seconds in parts.items():
+      if name != 'other' and seconds is not None:
+        self.assertGreaterEqual(seconds, 0, name)
+      self.assertRegex(out, rf'(?m)^{name.replace("_", "-")} +(-?[\d.]+|none)')
+    self.assertEqual(
+        parts['all_reduce'] is None, found['num_replicas'] == 1, parts
+    )
+    low, high = found['seconds_per_step_quartiles']
+    self.assertBetween(step, low, high)
+    size = found['config']['global_batch_size']
+    self.assertAlmostEqual(found['examples_per_second'] * step / size, 1)
+    self.assertGreaterEqual(found['num_rounds'], 3)
+    self.assertGreater(found['first_step_seconds'], found['compile_seconds'])
+    self.assertGreater(found['flop_per_second']['product'], 1e6)
+    self.assertGreater(found['machine']['peak_memory_bytes']['host'], 1e8)
+    self.assertGreater(found['memory_bytes']['parameters'], 0)
+    for line in found['advice']:
+      self.assertIn(line, out)
+
+  def test_a_process_leaves_nothing_but_its_output(self):
+    for name in ('tmp', 'output'):
+      (self.folder / name).mkdir()
+    output = self.folder / 'output' / 'speed.json'
+    workdir = runs.finished()
+    kept = {path: path.stat().st_mtime_ns for path in workdir.rglob('*')}
+    ended = runs.finish(
+        runs.start(
+            'benchmark', '--num_seconds=0.3', f'--output={output}',
+            # Other flags than those of the run that is there.
+            *runs.arguments(runs.config(workdir=str(workdir), jit='off')),
+            environment={
+                'TMPDIR': str(self.folder / 'tmp'),
+                'XDG_CACHE_HOME': str(self.folder / 'cache'),
+            },
+        )
+    )
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertSameElements(
+        self.folder.rglob('*'),
+        [output, output.parent, self.folder / 'tmp'],
+    )
+    self.assertEqual(
+        {path: path.stat().st_mtime_ns for path in workdir.rglob('*')}, kept
+    )
+    found = json.loads(output.read_text())
+    self.check(found, ended.out)
+    self.assertEqual((found['compiled'], found['num_replicas']), ('none', 1))
+    self.assertEqual(found['num_steps'], 2 * runs.STEPS_PER_EPOCH)
+    num_parameters = runs.result(workdir)['num_parameters']
+    self.assertEqual(found['memory_bytes']['parameters'], 4 * num_parameters)
+    # Two moments, and counts of updates.
+    self.assertEqual(
+        found['memory_bytes']['optimizer_state'], 8 * num_parameters + 16
+    )
+    self.assertGreater(found['flop_per_step'], 4 * num_parameters)
+
+  def test_replicas_and_a_run_afterwards_has_the_weights_of_one_before(self):
+    workdir = self.folder / 'run'
+    config = runs.config(workdir=str(workdir))
+    found, _ = self.measure(
+        *runs.arguments(config), '--jit=off', num_replicas=2
+    )
+    self.assertEqual(found['num_replicas'], 2)
+    self.assertGreater(found['parts']['all_reduce'], 0)
+    self.assertEqual(runs.train(workdir).code, 0)
+    self.assertEqual(runs.digest(workdir), runs.digest(runs.finished()))
+
+  def test_slow_input(self):
+    data = self.folder / 'slow_input.py'
+    data.write_text(_SLOW_INPUT)
+    self.addCleanup(runs.forget, data.stem)
+    found, out = self.measure(
+        f'--dataset={data}:load', '--global_batch_size=8', '--jit=off'
+    )
+    self.assertEqual(found['bound'], 'input')
+    self.assertGreater(found['parts']['input'] / found['seconds_per_step'], 0.6)
+    self.assertGreater(found['input_seconds'], 0.005)
+    self.assertFalse(found['is_resident'])
+    self.assertEqual(found['memory_bytes']['training_data'], 0)
+    self.assertIn('Input-bound: ', out)
+    self.assertIn('No flag changes that', out)
+
+  def test_slow_optimizer(self):
+    code = self.folder / 'wasteful.py'
+    code.write_text(_SLOW_OPTIMIZER)
+    self.addCleanup(runs.forget, code.stem)
+    found, out = self.measure(
+        *runs.arguments(
+            runs.config(optimizer=f'{code}:wasteful', average_decay=0.99)
+        ),
+        '--jit=off', '--steps_per_loop=20',
+    )
+    parts = found['parts']
+    self.assertEqual(found['bound'], 'update')
+    self.assertGreater(parts['update'], parts['forward'] + parts['backward'])
+    self.assertIn('Update-bound: ', out)
+    self.assertIn('--jit=auto compiles the update.', out)
+
+  def test_short_calls(self):
+    found, out = self.measure(
+        f'--dataset={small_sets.__file__}:multi_label',
+        '--global_batch_size=8', '--steps_per_loop=1',
+    )
+    self.assertEqual((found['bound'], found['steps_per_call']), ('host', 1))
+    self.assertEqual(found['compiled'], 'loop')
+    self.assertIn('Host-bound: ', out)
+    self.assertIn('Without --steps_per_loop=1, ', out)
+
+  @parameterized.parameters(
+      ('text', '--micro_batch_size=3'),
+      ('segmentation', '--model_arg=channels=2,4', '--precision=float16'),
+  )
+  def test_other_tasks(self, name, *arguments):
+    found, _ = self.measure(
+        f'--dataset={small_sets.__file__}:{name}', '--global_batch_size=8',
+        '--jit=off', *arguments,
+    )
+    is_convolved = 'convolution' in found['flop_per_second']
+    self.assertEqual(is_convolved, name == 'segmentation')
+    self.assertGreater(found['floor_seconds'], 0)
+
+  @parameterized.parameters(
+      ('--output=a.txt', '--output=a.txt: expected a file that ends in .json'),
+      ('--output=/dev/null/a.json', '/dev/null'),
+      ('--num_seconds=0', 'num_seconds'),
+      ('--num_seconds=nan', 'num_seconds'),
+      ('--model=mpl', '--model=mpl: unknown'),
+      ('--global_batch_size=1000', '1000 is more than the 240 training'),
+  )
+  def test_mistakes(self, argument, message):
+    ended = runs.call(
+        'benchmark', *runs.arguments(runs.config()), argument,
+    )
+    self.assertEqual((ended.code, ended.out), (2, ''))
+    self.assertIn(message, ended.err)
+    self.assertEqual(ended.err.count('\n'), 1)
+
+  def test_a_loss_that_is_not_finite_fails(self):
+    ended = runs.call(
+        'benchmark', *runs.arguments(runs.config(optimizer='sgd')),
+        '--learning_rate=1e30', f'--output={self.folder}/a.json',
+    )
+    self.assertEqual((ended.code, ended.err.count('\n')), (1, 1), ended)
+    self.assertIn('not finite', ended.err)
+    self.assertEqual(list(self.folder.iterdir()), [])
+
+
+class SplitTest(absltest.TestCase):
+
+  def split(self, is_resident, **columns):
+    """Splits three rounds, the last of which was ten times as slow."""
+    slow = np.array([1.0, 1.0, 10.0])
+    seconds = dict(
+        step=10.0, input=1.0, forward=3.0, backward=7.0, update=8.0, host=0.5,
+        pipeline=0.5,
+    )
+    seconds.update(columns)
+    return benchmarking.split(
+        {name: value * slow for name, value in seconds.items()}, is_resident
+    )
+
+  def test_data_in_memory(self):
+    self.assertEqual(
+        self.split(True),
+        dict(zip(_PARTS, (1.5, None, 2.0, 4.0, 1.0, 1.5, 0.0), strict=True)),
+    )
+
+  def test_streamed_data(self):
+    # The steps take 7.0, the host 0.5: 2.5 are left.
+    found = self.split(False)
+    self.assertEqual((found['input'], found['host']), (0.5, 0.5))
+    self.assertEqual(found['other'], 2.0)
+    found = self.split(False, pipeline=9.0)
+    self.assertEqual((found['input'], found['other']), (2.5, 0.0))
+
+  def test_negative_differences_are_the_others(self):
+    found = self.split(True, update=6.0, host=2.0)
+    self.assertEqual((found['update'], found['host']), (0, 3.5))
+    self.assertEqual(found['other'], -1.0)
+    # No more than three times what was measured by itself.
+    found = self.split(True, host=0.3)
+    self.assertAlmostEqual(found['host'], 0.9)
+    self.assertAlmostEqual(found['other'], 0.6)
+    found = self.split(True, all_reduce=1.5)
+    self.assertEqual((found['all_reduce'], found['forward']), (0.5, 1.5))
+
+
+class BottleneckTest(parameterized.TestCase):
+
+  def explain(self, parts, config=None, **changes):
+    """Explains a step of 1 ms in a run of 1000 s."""
+    found = {
+        'parts': {**dict.fromkeys(_PARTS, 0.0), 'all_reduce': None, **parts},
+        'seconds_per_step': 1e-3, 'num_steps': 10**6, 'is_resident': False,
+        'first_step_seconds': 5.0, 'floor_seconds': 0.5e-3, 'warnings': [],
+        'half_seconds': None, 'steps_per_call': 500, 'input_seconds': 1e-3,
+        'data_bytes': 1e9, 'load': 1.0, 'machine': {'cpus': 2},
+        'memory_bytes': {'machine': 16e9}, **changes,
+    }
+    self.assertAlmostEqual(sum(bottleneck.shares(found).values()), 1)
+    bound, lines = bottleneck.explain(found, config or runs.config())
+    return bound, ' '.join(lines)
+
+  @parameterized.parameters(
+      (0.5, {}, '--resident_gb=1 holds the data in memory'),
+      (0.5, dict(data_bytes=9e9), 'do not fit the memory of this machine'),
+      (4.0, {}, 'No flag changes that'),
+      (4.0, dict(is_resident=True), 'shuffling an epoch'),
+  )
+  def test_input(self, resident_gb, changes, message):
+    bound, said = self.explain(
+        dict(input=0.8e-3, forward=0.2e-3),
+        runs.config(resident_gb=resident_gb), **changes,
+    )
+    self.assertEqual(bound, 'input')
+    self.assertStartsWith(
+        said, 'Input-bound: waiting for the batch takes 80% of a step. '
+    )
+    self.assertIn(message, said)
+
+  @parameterized.parameters(
+      (dict(half_seconds=0.5e-3), '--precision=bfloat16 a step takes 0.5 ms'),
+      (dict(floor_seconds=0.1e-3), 'A larger --global_batch_size may help'),
+      (dict(floor_seconds=0.8e-3), 'near what the device can do'),
+      (dict(load=9.0), 'its load is 9.0, on 2 CPUs'),
+      (dict(num_steps=100), 'steps of the run take 0.1 s, and its start 5.0 s'),
+      (dict(warnings=['It is emulated.']), 'It is emulated.'),
+  )
+  def test_model(self, changes, message):
+    parts = dict(forward=0.3e-3, backward=0.6e-3, update=0.1e-3)
+    bound, said = self.explain(parts, **changes)
+    self.assertEqual(bound, 'model')
+    self.assertIn(message, said)
+    _, before = self.explain(parts)
+    self.assertEqual(
+        before, 'Compute-bound: the forward and backward pass take 90% of a '
+        'step.'
+    )
+
+  @parameterized.parameters(
+      (500, {}, None),
+      (2, dict(steps_per_loop=2), 'Without --steps_per_loop=2'),
+      (5, dict(log_every_steps=7), '--log_every_steps=70 cuts fewer'),
+      (5, dict(log_every_steps=100), 'takes 5 steps; the ends of epochs'),
+  )
+  def test_host(self, steps_per_call, flags, message):
+    bound, said = self.explain(
+        dict(host=1e-3), runs.config(**flags), steps_per_call=steps_per_call
+    )
+    self.assertEqual(bound, 'host')
+    if message:
+      self.assertIn(message, said)
+    else:
+      self.assertNotIn('--', said)
+
+  def test_several_replicas(self):
+    bound, said = self.explain(
+        dict(all_reduce=0.6e-3, forward=0.4e-3),
+        runs.config(num_virtual_devices=2),
+    )
+    self.assertEqual(bound, 'all_reduce')
+    self.assertIn('--num_virtual_devices is for trying', said)
+
+  def test_parts_that_explain_nothing(self):
+    bound, said = self.explain(dict(other=0.7e-3, forward=0.3e-3))
+    self.assertEqual(bound, 'other')
+    self.assertIn('measure again', said)
+    # More than the step: not a share.
+    bound, said = self.explain(dict(other=-1e-3, forward=2e-3))
+    self.assertIn('100% of a step', said)
+
+  def test_each_flag_that_it_names_is_one(self):
+    text = pathlib.Path(bottleneck.__file__).read_text()
+    named = set(re.findall(r'--([a-z]\w+)', text))
+    self.assertContainsSubset(named, set(runs.flags_of('benchmark')))
+    self.assertGreater(len(named), 8)
+
+
+if __name__ == '__main__':
+  absltest.main()
