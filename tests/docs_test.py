@@ -189,7 +189,7 @@ class SnippetTest(parameterized.TestCase):
         done,
         {
             'first', 'second', 'recipe', 'replaced', 'replicas', 'compiled',
-            'again', 'own', 'workers', 'corners', 'python',
+            'again', 'own', 'workers', 'corners', 'python', 'watched',
         },
     )
     alone, replicas, workers = (
