@@ -15,6 +15,8 @@ from . import health as health_lib
 from . import monitor as monitor_lib
 from . import summaries
 
+_LEAST_SHARE = 0.01  # Of the time, to be shown where it goes.
+
 
 class Rows:
   """Writes rows, and remembers the floats of the last one for other hooks."""
@@ -67,8 +69,13 @@ class Rows:
       self._best = self._monitor.best(filter(None, (self._best, row)))
     self._board.write(step, split, values)
     if split == 'train' and self._now.at.is_epoch_end(step):
-      seconds = {f'seconds/{k}': v for k, v in self._now.seconds_in.items()}
-      self._board.write(step, split, seconds)
+      seconds = self._now.seconds_in
+      least = _LEAST_SHARE * sum(seconds.values())
+      self._board.write(
+          step,
+          split,
+          {f'seconds/{k}': v for k, v in seconds.items() if v >= least},
+      )
     self._now.values = {
         name: value
         for name, value in row.items()
