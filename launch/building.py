@@ -127,6 +127,7 @@ def build(
       functools.partial(_measure, experiment, state),
       say,
   )
+  monitor = _monitor(experiment, dataset)
   first = standard.make(
       experiment,
       dataset,
@@ -135,10 +136,10 @@ def build(
       functools.partial(evaluator.run, state, 'validation'),
       directory,
       now,
+      monitor,
       go_back=lambda: checkpointer.restore(),
       count_compilations=count_compilations,
   )
-  monitor = _monitor(experiment, dataset)
   # One writes all, so that the best is on the disk before what remembers it.
   writer = background.Background() if config.async_checkpoints else None
   others = [
@@ -178,8 +179,8 @@ def build(
   now.saved_step = now.step if restored else -1
   first.health.check_restored(restored)
   first.validation.go_on()
-  first.log.go_on()
   directory.go_on_from(now.step, is_validated=not now.is_cut_short)
+  first.log.go_on()
   before = [*first, *others]
   save = saving.Saving(
       now,
@@ -266,9 +267,7 @@ def _monitor(
   return monitor_lib.choose(name, own, list(evaluation.scalars(known)))
 
 
-def _own_monitor(
-    experiment: experiment_lib.Experiment,
-) -> monitor_lib.Monitor:
+def _own_monitor(experiment: experiment_lib.Experiment) -> monitor_lib.Monitor:
   """Returns what the task is judged by."""
   return monitor_lib.Monitor(experiment.task.monitor, experiment.task.direction)
 

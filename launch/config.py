@@ -9,6 +9,7 @@ there.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,6 +71,16 @@ class Config(training_options.TrainingOptions):
       'The steps between rows of metrics.jsonl that have a hash of the '
       'weights, by which launch.diff finds the first step at which two runs '
       'differ. 0: none has.', kind='free', low=0, high=_MAX_INT)
+  histogram_every_steps: int = _option(
+      0,
+      "The steps between histograms of the weights and of the next step's "
+      'gradients, and their norms, in summaries/. 0: none.', kind='free',
+      low=0, high=_MAX_INT)
+  profile_steps: str | None = _option(
+      None,
+      'FIRST:LAST, such as 100:110: the steps after step FIRST, up to step '
+      "LAST, are traced by TensorFlow's profiler, into summaries/. Default: "
+      'none.', kind='free')
   eval_every_epochs: int = _option(
       1, 'The epochs between validations.', kind='free', low=1, high=10**6)
   checkpoint_every_steps: int | None = _option(
@@ -136,6 +147,29 @@ class Config(training_options.TrainingOptions):
       'Whether a run goes on although flags that decide its weights, or its '
       'data, are not those that it began with. What changes is kept in the '
       'history of its config.json.', kind='start')
+
+  def __post_init__(self) -> None:
+    """Checks the values."""
+    super().__post_init__()
+    _ = self.profiled
+
+  @property
+  def profiled(self) -> tuple[int, int] | None:
+    """The numbers of `profile_steps`.
+
+    Raises:
+      ValueError: If it has no such numbers.
+    """
+    if self.profile_steps is None:
+      return None
+    found = re.fullmatch(r'(\d{1,9}):(\d{1,9})', self.profile_steps, re.ASCII)
+    first, last = map(int, found.groups()) if found else (0, 0)
+    if first >= last:
+      raise ValueError(
+          'profile_steps: expected FIRST:LAST, two numbers of steps, the first '
+          f'one smaller, as in 100:110; got {self.profile_steps!r}.'
+      )
+    return first, last
 
   @classmethod
   def from_flags(cls, *names: str) -> Config:

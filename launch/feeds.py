@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from core import compilation, loops, resident, training
+from core import compilation, loops, objectives, resident, training
 from pipelines import batches, decoding, examples, splits, streams
 
 
@@ -55,6 +55,14 @@ def examples_of(
     )
     epoch, row = divmod(start, steps_per_epoch)
     return data.train_rows(seed, epoch, global_batch_size)[row].numpy().tolist()
+  batch = batch_of(data, start, seed=seed, global_batch_size=global_batch_size)
+  return batch['index'].numpy().tolist()
+
+
+def batch_of(
+    data: splits.Split, start: int, *, seed: int, global_batch_size: int
+) -> objectives.Batch:
+  """Returns the global batch that a step trains on; see `examples_of`."""
   [batch] = batches.train_batches(
       data,
       seed=seed,
@@ -62,7 +70,7 @@ def examples_of(
       start_step=start,
       num_steps=1,
   )
-  return batch['index'].numpy().tolist()
+  return batch
 
 
 class Resident:

@@ -10,6 +10,7 @@ from pipelines import datasets
 
 from . import building, evaluation, interruption, programs, results
 from . import workdir as workdir_lib
+from .hooks import summaries
 from .reporting import subject
 
 
@@ -60,7 +61,10 @@ def finish(
       # Imported here: it is slow, and only needed at the end of a run.
       from .reporting import writing
 
-      writing.write(directory, about)
+      board = summaries.Summaries(directory.summaries, now.calls.strategy)
+      board.start = now.step
+      writing.write(directory, about, board)
+      board.close()
     except OSError:  # As on a full disk: made again with the next start.
       raise
     except Exception as error:  # Plots are no reason to lose a run.

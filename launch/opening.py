@@ -54,6 +54,7 @@ def describe(
     lines += run.initial.lines()
   lines += slow(experiment, strategy, run.extent)
   lines += _short(experiment)
+  lines += _passed(experiment.config.profiled, run.now.step)
   lines += notes
   return '\n'.join(lines) + '\n'
 
@@ -78,6 +79,18 @@ def _short(experiment: experiment_lib.Experiment) -> list[str]:
   return [
       f'few steps: {steps} in all, of {size} examples each; more --num_epochs '
       'or a smaller --global_batch_size train longer.'
+  ]
+
+
+def _passed(steps: tuple[int, int] | None, step: int) -> list[str]:
+  """Says which steps of a trace were taken by an earlier start."""
+  if steps is None or step <= steps[0]:
+    return []
+  first, last = steps
+  left = f'steps {step + 1} to {last}' if step < last else 'nothing'
+  return [
+      f'--profile_steps={first}:{last}: step {step} is passed already; {left} '
+      'will be traced.'
   ]
 
 

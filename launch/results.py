@@ -115,15 +115,11 @@ def _validation(
   ]
   if not rows:
     return {}
-  best = rows[0]
-  for row in rows[1:]:
-    if run.monitor.is_better(row[metric], best[metric]):
-      best = row
   return {
       'num_validation_examples': rows[-1]['num_examples'],
       f'validation_{metric}': rows[-1][metric],
       'last_validation': rows[-1],
-      'best_validation': best,
+      'best_validation': run.monitor.best(rows),
   }
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from .. import programs
@@ -34,6 +34,22 @@ class Monitor:
     """Returns a number that is worse than any other, and finite."""
     largest = sys.float_info.max
     return -largest if self.direction == 'max' else largest
+
+  def best(
+      self, rows: Iterable[Mapping[str, Any]]
+  ) -> Mapping[str, Any] | None:
+    """Returns the first of the best rows of validations, if there are any."""
+    best: Mapping[str, Any] | None = None
+    for row in rows:
+      value = row.get(self.metric)
+      if row['split'] != 'validation' or value is None:
+        continue
+      before = best[self.metric] if best else math.nan
+      if best is None or self.is_better(
+          value, before if math.isfinite(before) else self.worst()
+      ):
+        best = row
+    return best
 
   def is_better(self, value: float, best: float) -> bool:
     """Returns whether a value is better; not if it is equal, or not finite."""

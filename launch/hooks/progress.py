@@ -16,10 +16,12 @@ from .. import loop, periods
 PLAIN_EVERY_SECS = 5.0
 # The package of what is the standard output there.
 _NOTEBOOK = 'ipykernel'
+# Names of parts that no metric has.
+_BEST, _RATE, _ETA = ' best', ' rate', ' eta'
 
 
 class Progress(loop.Hook):
-  """Shows epoch, step, loss, metrics, examples/s and the time that is left."""
+  """Shows epoch, step, loss, metrics, speed, and the time that is left."""
 
   name = 'progress'
 
@@ -28,6 +30,8 @@ class Progress(loop.Hook):
       at: periods.Periods,
       global_batch_size: int,
       speed: Callable[[], float],
+      hook_seconds: Callable[[], float] = lambda: 0.0,
+      best: Callable[[], tuple[str, float] | None] = lambda: None,
       silent: bool = False,
       stream: TextIO | None = None,
   ):
@@ -37,6 +41,8 @@ class Progress(loop.Hook):
       at: The length of an epoch and of the run.
       global_batch_size: The number of examples of a step.
       speed: Returns the current steps per second, 0 until it is known.
+      hook_seconds: Returns how long validations and other hooks took so far.
+      best: Returns the name and the best value of the validations so far.
       silent: Whether to show nothing, as on all workers but the chief.
       stream: Where to write, by default the standard output.
     """
@@ -47,6 +53,12 @@ class Progress(loop.Hook):
     self._at = at
     self._batch_size = global_batch_size
     self._speed = speed
+    self._hook_seconds = hook_seconds
+    self._epoch = 0
+    # After the first epoch of this start, in which evaluation was traced.
+    self._first: tuple[int, float] | None = None
+    self._seconds_between = 0.0  # Of hooks, per step.
+    self._best = best
     self._shown_at = time.monotonic()
     self._width = 0
 
@@ -57,27 +69,42 @@ class Progress(loop.Hook):
       step: The number of steps taken so far.
       values: Current values by name, such as the loss.
     """
-    now = time.monotonic()
-    if self._is_silent or (
-        not self._is_live and now - self._shown_at < PLAIN_EVERY_SECS
-    ):
+    if self._is_silent:
       return
-    self._shown_at = now
     epoch, num_epochs = (
         max(1, -(-steps // self._at.steps_per_epoch))
         for steps in (step, self._at.num_steps)
     )
-    parts = [
-        f'epoch {epoch}/{num_epochs}',
-        f'step {step}/{self._at.num_steps}',
-        *(f'{name} {value:.4f}' for name, value in values.items()),
-    ]
+    self._time_hooks(step, epoch)
+    now = time.monotonic()
+    if not self._is_live and now - self._shown_at < PLAIN_EVERY_SECS:
+      return
+    self._shown_at = now
+    parts = {
+        'epoch': f'epoch {epoch}/{num_epochs}',
+        'step': f'step {step}/{self._at.num_steps}',
+        **{name: f'{name} {value:.4f}' for name, value in values.items()},
+    }
+    if self._is_live and (best := self._best()):
+      parts[_BEST] = f'best {best[0]} {best[1]:.4f}'
     if rate := self._speed():
-      parts += [
-          f'{rate * self._batch_size:,.0f} examples/s',
-          f'ETA {duration((self._at.num_steps - step) / rate)}',
-      ]
+      left = self._at.num_steps - step
+      seconds = left * (1 / rate + self._seconds_between)
+      parts[_RATE] = f'{rate * self._batch_size:,.0f} examples/s'
+      parts[_ETA] = f'ETA {duration(seconds)}'
     self._write(parts)
+
+  def _time_hooks(self, step: int, epoch: int) -> None:
+    """Takes the mean time of hooks in whole epochs; the first is slower."""
+    if epoch == self._epoch:
+      return
+    seconds = self._hook_seconds()
+    if self._first:
+      first, before = self._first
+      self._seconds_between = (seconds - before) / (step - first)
+    elif self._epoch:
+      self._first = step, seconds
+    self._epoch = epoch
 
   def close(self) -> None:
     """Wipes a live line."""
@@ -106,19 +133,28 @@ class Progress(loop.Hook):
     # A terminal may not know its width, and says 0.
     return os.get_terminal_size(self._stream.fileno()).columns or 80
 
-  def _write(self, parts: list[str]) -> None:
-    line = '  '.join(parts)
+  def _write(self, parts: dict[str, str]) -> None:
+    line = '  '.join(parts.values())
     if self._is_live:
       columns = self._columns()
-      # Where it is narrow, the epoch goes first, and what is last of the rest.
-      shorter = (line, ' '.join(parts), ' '.join(parts[1:]))
-      line = next((s for s in shorter if len(s) < columns), shorter[-1])
-      line = line[: columns - 1]
+      line = _fitting(parts, columns - 1)
       self._stream.write('\r' + line.ljust(self._width)[: columns - 1])
       self._width = len(line)
     else:
       self._stream.write(line + '\n')
     self._stream.flush()
+
+
+def _fitting(parts: dict[str, str], width: int) -> str:
+  """Joins what a line has room for; the step and the time left stay."""
+  metrics = [n for n in parts if n not in ('epoch', 'step', _BEST, _RATE, _ETA)]
+  line = '  '.join(parts.values())
+  for name in ('', 'epoch', _RATE, *metrics[:0:-1], _BEST, *metrics[:1]):
+    if len(line) <= width:
+      break
+    parts = {key: part for key, part in parts.items() if key != name}
+    line = ' '.join(parts.values())
+  return line[:width]
 
 
 def duration(seconds: float) -> str:

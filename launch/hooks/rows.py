@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -11,7 +12,10 @@ from core import training, variables
 
 from .. import loop, workdir
 from . import health as health_lib
+from . import monitor as monitor_lib
 from . import summaries
+
+_LEAST_SHARE = 0.01  # Of the time, to be shown where it goes.
 
 
 class Rows:
@@ -22,6 +26,7 @@ class Rows:
       directory: workdir.Workdir,
       board: summaries.Summaries,
       now: loop.Now,
+      monitor: monitor_lib.Monitor | None,
   ):
     """Names where rows go.
 
@@ -29,10 +34,13 @@ class Rows:
       directory: The work directory.
       board: TensorBoard's files.
       now: Where the run is; its `values` become those of each row.
+      monitor: What validations are judged by; None if there are none.
     """
     self._directory = directory
     self._board = board
     self._now = now
+    self._monitor = monitor
+    self._best: Mapping[str, Any] | None = None
 
   def write(
       self,
@@ -57,12 +65,34 @@ class Rows:
     }
     hashed = {'weights_sha256': weights_sha256} if weights_sha256 else {}
     self._directory.append_metrics(row | hashed)
+    if self._monitor:
+      self._best = self._monitor.best(filter(None, (self._best, row)))
     self._board.write(step, split, values)
+    if split == 'train' and self._now.at.is_epoch_end(step):
+      seconds = self._now.seconds_in
+      least = _LEAST_SHARE * sum(seconds.values())
+      self._board.write(
+          step,
+          split,
+          {f'seconds/{k}': v for k, v in seconds.items() if v >= least},
+      )
     self._now.values = {
         name: value
         for name, value in row.items()
         if isinstance(value, float) and name != 'wall_time'
     }
+
+  def go_on(self) -> None:
+    """Takes note of the step that the run goes on from, and of its rows."""
+    self._board.start = self._now.step
+    if self._monitor:
+      self._best = self._monitor.best(self._directory.read_metrics())
+
+  def best(self) -> tuple[str, float] | None:
+    """Returns the best value of the validations so far, and its name."""
+    if self._best is None or self._monitor is None:
+      return None
+    return self._monitor.metric, self._best[self._monitor.metric]
 
   def close(self) -> None:
     """Closes TensorBoard's files."""
@@ -126,6 +156,7 @@ class Log(loop.Hook):
         tf.convert_to_tensor, (self._saved['row'], self._saved['epoch'])
     )
     self._is_epoch_over = self._now.is_cut_short
+    self._rows.go_on()
 
   def next(self, step: int) -> int:
     """Returns the next step of a row."""

@@ -11,15 +11,27 @@ from pipelines import datasets
 
 from .. import evaluation, feeds, loop, workdir
 from .. import experiment as experiment_lib
-from . import compilations, health, progress, rows, summaries, validation
+from . import (
+  compilations,
+  health,
+  histograms,
+  profile,
+  progress,
+  rows,
+  summaries,
+  validation,
+)
+from . import monitor as monitor_lib
 
 
 class Standard(NamedTuple):
   """The hooks, in their order."""
 
+  profile: profile.Profile
   health: health.Health
   progress: progress.Progress
   log: rows.Log
+  histograms: histograms.Histograms
   compilations: compilations.Compilations
   validation: validation.Validation
 
@@ -32,6 +44,7 @@ def make(
     score: Callable[[], evaluation.Scored],
     directory: workdir.Workdir,
     now: loop.Now,
+    monitor: monitor_lib.Monitor | None,
     *,
     go_back: Callable[[], object],
     count_compilations: Callable[[], int],
@@ -46,6 +59,7 @@ def make(
     score: Scores the validation split, if there is one.
     directory: The work directory.
     now: Where the run is; what it says comes above the line of progress.
+    monitor: What validations are judged by; None if there are none.
     go_back: Restores the last checkpoint.
     count_compilations: Counts what XLA has compiled in this process.
 
@@ -53,28 +67,31 @@ def make(
     The hooks.
   """
   config, strategy = experiment.config, now.calls.strategy
+  board = summaries.Summaries(
+      directory.summaries,
+      strategy,
+      summaries.parameters_of(config.of_kind('identity', 'length')),
+  )
+  table = rows.Rows(directory, board, now, monitor)
   line = progress.Progress(
       now.at,
       config.global_batch_size,
       now.calls.speed,
+      hook_seconds=lambda: _hook_seconds(now),
+      best=table.best,
       silent=not distribution.is_chief(strategy),
   )
   now.say = line.above(now.say)
+  place = dict(seed=config.seed, global_batch_size=config.global_batch_size)
   checker = health.Health(
       state,
       now,
       examples=lambda step: feeds.examples_of(
-          dataset.split('train'),
-          step - 1,
-          seed=config.seed,
-          global_batch_size=config.global_batch_size,
+          dataset.split('train'), step - 1, **place
       ),
       go_back=go_back,
       repeat=functools.partial(_repeat, state, feed, now.sums, now),
       max_skipped_steps=config.max_skipped_steps,
-  )
-  table = rows.Rows(
-      directory, summaries.Summaries(directory.summaries, strategy), now
   )
   log = rows.Log(
       now,
@@ -97,8 +114,33 @@ def make(
       every_epochs=config.eval_every_epochs,
       headline=experiment.task.headline,
   )
+  shapes = histograms.Histograms(
+      now,
+      board,
+      state,
+      experiment.objective,
+      lambda step: feeds.batch_of(dataset.split('train'), step, **place),
+      micro_batch_size=config.micro_batch_size or -(
+          -config.global_batch_size // strategy.num_replicas_in_sync
+      ),
+      every_steps=config.histogram_every_steps,
+  )
   recompiled = compilations.Compilations(now, count_compilations)
-  return Standard(checker, line, log, recompiled, validate)
+  traced = profile.Profile(
+      config.profiled,
+      directory.summaries,
+      now,
+      is_chief=distribution.is_chief(strategy),
+  )
+  return Standard(
+      traced, checker, line, log, shapes, recompiled, validate
+  )
+
+
+def _hook_seconds(now: loop.Now) -> float:
+  """Returns how long hooks took in this start."""
+  steps = ('steps', 'first_call')
+  return sum(s for name, s in now.seconds_in.items() if name not in steps)
 
 
 def _repeat(

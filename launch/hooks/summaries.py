@@ -1,10 +1,12 @@
-"""TensorBoard's scalars, written by the chief."""
+"""TensorBoard's files, written by the chief."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -14,16 +16,34 @@ from .. import programs
 
 
 class Summaries:
-  """Writes scalars under a directory for each split.
+  """Writes summaries under a directory for each split.
 
   What cannot be written, as on a full disk, is said once and ends no run: the
   numbers are in metrics.jsonl as well.
+
+  Attributes:
+    start: The step that the run goes on from. Later points, of steps that are
+      taken again, leave TensorBoard once a split is written again.
   """
 
-  def __init__(self, directory: str, strategy: tf.distribute.Strategy):
-    """Names the directory; files are made by the first scalar."""
+  def __init__(
+      self,
+      directory: str,
+      strategy: tf.distribute.Strategy,
+      parameters: Mapping[str, bool | int | float | str] | None = None,
+  ):
+    """Names the directory; files are made by the first summary.
+
+    Args:
+      directory: The directory.
+      strategy: The strategy, which says whether this is the chief.
+      parameters: The hyper-parameters of the run, by which TensorBoard compares
+        it with others; by default they are left as they are.
+    """
+    self.start = 0
     self._directory = directory
     self._is_chief = distribution.is_chief(strategy)
+    self._parameters = parameters
     self._has_failed = False
     self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
@@ -35,20 +55,57 @@ class Summaries:
 
   def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
     """Writes values by name, at a step, under a split."""
+
+    def scalars() -> None:
+      for name, value in values.items():
+        tf.summary.scalar(name, value)
+
+    self.call(step, split, scalars)
+
+  def call(self, step: int, split: str, write: Callable[[], None]) -> None:
+    """Calls, on the chief, what writes by `tf.summary` at a step of a split."""
     if not self._is_chief or self._has_failed:
       return
     with self._tolerant():
-      self._write(step, split, values)
+      if self._parameters is not None:
+        self._write_parameters(self._parameters)
+        self._parameters = None
+      if split not in self._writers:
+        self._writers[split] = self._opened(step, split)
+      with self._writers[split].as_default(step):
+        write()
+      self._writers[split].flush()
 
-  def _write(self, step: int, split: str, values: Mapping[str, float]) -> None:
-    if split not in self._writers:
-      self._writers[split] = tf.summary.create_file_writer(
-          os.path.join(self._directory, split)
+  def _opened(self, step: int, split: str) -> tf.summary.SummaryWriter:
+    """Opens the file of a split: TensorBoard drops points from a step on."""
+    writer = tf.summary.create_file_writer(os.path.join(self._directory, split))
+    # As torch.utils.tensorboard does for `purge_step`.
+    event = tf.compat.v1.Event(
+        wall_time=time.time(),
+        step=min(step, self.start + 1),
+        session_log=tf.compat.v1.SessionLog(
+            status=tf.compat.v1.SessionLog.START
+        ),
+    )
+    with writer.as_default():
+      tf.raw_ops.ImportEvent(
+          writer=writer._resource,  # pylint: disable=protected-access
+          event=event.SerializeToString(),
       )
-    with self._writers[split].as_default(step):
-      for name, value in values.items():
-        tf.summary.scalar(name, value)
-    self._writers[split].flush()
+    return writer
+
+  def _write_parameters(self, parameters: Mapping[str, Any]) -> None:
+    """Writes the hyper-parameters; of several files the first would count."""
+    from tensorboard.plugins.hparams import summary_v2
+
+    for path in tf.io.gfile.glob(os.path.join(self._directory, 'events.*')):
+      os.remove(path)
+    writer = tf.summary.create_file_writer(self._directory)
+    with writer.as_default(0):
+      # Runs of one name would share a row, which cuts long names.
+      run = os.path.dirname(self._directory)
+      summary_v2.hparams(parameters, min(run, os.path.relpath(run), key=len))
+    writer.close()
 
   @contextlib.contextmanager
   def _tolerant(self) -> Iterator[None]:
@@ -59,3 +116,14 @@ class Summaries:
         reason = programs.reason(error)
         programs.warn(f'{self._directory}/ is not complete: {reason}.')
       self._has_failed = True
+
+
+def parameters_of(
+    options: Mapping[str, Any],
+) -> dict[str, bool | int | float | str]:
+  """Returns options as hyper-parameters, less those without a value."""
+  return {
+      name: value if isinstance(value, bool | int | float) else str(value)
+      for name, value in options.items()
+      if value not in (None, {}, [])
+  }

@@ -6,6 +6,7 @@ Nothing is loaded from elsewhere: the style is inline, pictures are data URIs.
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import io
 import math
@@ -13,7 +14,7 @@ import pathlib
 import re
 import string
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 # The most rows of a table, and characters of a cell.
@@ -196,6 +197,14 @@ def data_uri(name: str, data: bytes) -> str:
   return f'data:{kind};base64,{base64.b64encode(data).decode()}'
 
 
+@contextlib.contextmanager
+def any_glyphs() -> Iterator[None]:
+  """Draws a character that no font of this machine has as a box."""
+  with warnings.catch_warnings():
+    warnings.filterwarnings('ignore', r'Glyph .* missing from')
+    yield
+
+
 def render(figure: Any, name: str = 'plot.png') -> bytes:
   """Returns the file of a Figure of matplotlib, of the type that its name has.
 
@@ -204,9 +213,7 @@ def render(figure: Any, name: str = 'plot.png') -> bytes:
     name: The name of the file.
   """
   buffer = io.BytesIO()
-  with warnings.catch_warnings():
-    # A character that no font of this machine has is drawn as a box.
-    warnings.filterwarnings('ignore', r'Glyph .* missing from')
+  with any_glyphs():
     (figure() if callable(figure) else figure).savefig(
         buffer, dpi=_DPI, format=pathlib.PurePath(name).suffix[1:] or None
     )

@@ -17,10 +17,11 @@ from . import page
 
 _MAX_PIXELS = 256
 _MAX_NUMBERS = 12
-_MAX_SWATCHES = 40
+MAX_SWATCHES = 40
 _MIN_SIDE = 4
 _OF_TABLES = (spec_lib.NUMBERS, spec_lib.CATEGORIES)
 Example = Mapping[str, Any]
+Parts = tuple[dict[str, np.ndarray], list[tuple[str, str]]]
 
 
 def shown(
@@ -36,14 +37,9 @@ def shown(
   Returns:
     HTML.
   """
-  found = [_parts(each, spec, columns) for each in examples]
+  found = [parts(each, spec, columns) for each in examples]
   if all(feature.kind in _OF_TABLES for feature in spec.inputs.values()):
-    # What was predicted comes first: the rest may be wide.
-    names = dict.fromkeys(n for _, lines in found for n, _ in lines)
-    inputs = {n for f in spec.inputs for n in (f, *spec[f].columns)}
-    headers = sorted(names, key=inputs.__contains__)
-    rows = [[dict(lines).get(n, '') for n in headers] for _, lines in found]
-    return page.table(headers, rows)
+    return page.table(*as_table(found, spec))
   # Pictures of an example stand side by side.
   width = max(15, 6 * max((len(figures) for figures, _ in found), default=0))
   cards = ''.join(_card(*each) for each in found)
@@ -53,11 +49,32 @@ def shown(
   )
 
 
-def _parts(
+def as_table(
+    found: Sequence[Parts], spec: spec_lib.Spec
+) -> tuple[list[str], list[list[str]]]:
+  """Returns headers and rows of the text of `parts`."""
+  # What was predicted comes first: the rest may be wide.
+  names = dict.fromkeys(n for _, lines in found for n, _ in lines)
+  inputs = {n for f in spec.inputs for n in (f, *spec[f].columns)}
+  headers = sorted(names, key=inputs.__contains__)
+  rows = [[dict(lines).get(n, '') for n in headers] for _, lines in found]
+  return headers, rows
+
+
+def parts(
     example: Example, spec: spec_lib.Spec, columns: Sequence[str]
-) -> tuple[dict[str, str], list[tuple[str, str]]]:
-  """Returns the pictures of an example, and its other values, by name."""
-  figures: dict[str, str] = {}
+) -> Parts:
+  """Returns what is shown of an example.
+
+  Args:
+    example: As for `shown`.
+    spec: As for `shown`.
+    columns: As for `shown`.
+
+  Returns:
+    Its pictures, uint8 ``[H, W, C]``, and its other values as text, by name.
+  """
+  figures: dict[str, np.ndarray] = {}
   lines = [('index', str(int(example['index'])))]
   # Inputs first, then what is to be predicted, then what was.
   for name in (*spec.inputs, *spec.targets, *columns):
@@ -69,42 +86,47 @@ def _parts(
     if pixels is None:
       lines += _lines(name, value, feature, name in spec.inputs)
     else:
-      figures[name] = uri(pixels)
+      figures[name] = pixels
   return figures, lines
 
 
 def _card(
-    figures: Mapping[str, str], lines: Sequence[tuple[str, str]]
+    figures: Mapping[str, np.ndarray], lines: Sequence[tuple[str, str]]
 ) -> str:
   text = '<br>'.join(
       f'<b>{page.escape(name)}</b> {page.escape(page.cut(value))}'
       for name, value in lines
   )
   pictures = ''.join(
-      f'<figure><img alt="{page.escape(name)}" src="{uri}">'
+      f'<figure><img alt="{page.escape(name)}" src="{uri(pixels)}">'
       f'<figcaption>{page.escape(name) * (len(figures) > 1)}</figcaption>'
       '</figure>'
-      for name, uri in figures.items()
+      for name, pixels in figures.items()
   )
   return f'<div class="card">{pictures}<div>{text}</div></div>\n'
 
 
-def _swatches(spec: spec_lib.Spec) -> str:
-  """Names the colours of masks, if a target is one."""
+def legend(spec: spec_lib.Spec) -> list[tuple[str, tuple[int, int, int]]]:
+  """Returns the classes of masks and their colours, if a target is one."""
   names = [
       name
       for target in spec.targets
       if target in spec and spec[target].kind == spec_lib.MASK
       for name in spec[target].class_names
   ]
+  colors = map(tuple, _colors(len(names)).tolist())
+  return list(zip(names, colors, strict=False))
+
+
+def _swatches(spec: spec_lib.Spec) -> str:
+  """Names the colours of masks."""
+  names = legend(spec)
   found = [
       f'<span><i class="swatch" style="background:rgb({r},{g},{b})"></i>'
       f'{page.escape(name)}</span>'
-      for name, (r, g, b) in zip(
-          names[:_MAX_SWATCHES], _colors(len(names)).tolist(), strict=False
-      )
+      for name, (r, g, b) in names[:MAX_SWATCHES]
   ]
-  more = len(names) - _MAX_SWATCHES
+  more = len(names) - MAX_SWATCHES
   note = f' and {more:,} more classes' if more > 0 else ''
   return f'<p class="swatches hint">{" ".join(found)}{note}</p>' * bool(found)
 

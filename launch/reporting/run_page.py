@@ -165,8 +165,12 @@ def _worst(facts: Facts) -> str:
   return page.hint(hint) + pictures.shown(seen.worst, spec, seen.shown)
 
 
-def _time(facts: Facts) -> str:
-  result = facts.result
+def times(result: Mapping[str, Any]) -> list[list[Any]]:
+  """Returns where the time of the last start went, given a result.json.
+
+  Returns:
+    Rows of what took it, its seconds, and their share.
+  """
   rows: list[list[Any]] = [
       [_NAMES.get(name, name), seconds]
       for name, seconds in result.get('seconds_in', {}).items()
@@ -180,12 +184,18 @@ def _time(facts: Facts) -> str:
   total = result.get('seconds') or 1.0
   for row in rows:
     row.append(f'{row[1] / total:.0%}')
+  return rows
+
+
+def _time(facts: Facts) -> str:
+  result = facts.result
   speed = {
       'examples per second': result.get('examples_per_second'),
       'compiled by XLA': result.get('compiled'),
       'programs that XLA compiled': result.get('num_compilations'),
   }
-  return page.table(('of the last start', 'seconds', 'share'), rows) + (
+  headers = ('of the last start', 'seconds', 'share')
+  return page.table(headers, times(result)) + (
       page.table(('', ''), [[n, v] for n, v in speed.items() if v is not None])
   )
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from .. import commands, starts, tasks, whole_files
 from .. import workdir as workdir_lib
+from ..hooks import summaries
+from . import board as board_lib
 from . import card, curves, inspecting, page, run_page
 from . import subject as subject_lib
 
@@ -17,7 +19,9 @@ _ELSEWHERE = 'runs/again'
 
 
 def write(
-    directory: workdir_lib.Workdir, subject: subject_lib.Subject
+    directory: workdir_lib.Workdir,
+    subject: subject_lib.Subject,
+    board: summaries.Summaries | None = None,
 ) -> None:
   """Applies the model to examples, and writes the report.
 
@@ -26,19 +30,22 @@ def write(
   Args:
     directory: The work directory of the run.
     subject: What the report is about.
+    board: TensorBoard's files, which are to show it as well.
 
   Raises:
     OSError: If a file cannot be written.
   """
   seen = inspecting.inspect(subject.experiment, subject.model, subject.dataset)
   if directory.is_chief:
-    _write(
+    facts = _write(
         directory.path,
         subject,
         seen,
         directory.read_start(),
         directory.read_metrics(),
     )
+    if board:
+      board_lib.write(board, facts)
 
 
 def _write(
@@ -47,7 +54,7 @@ def _write(
     seen: inspecting.Inspected | None,
     start: starts.Start,
     rows: curves.Rows,
-) -> None:
+) -> run_page.Facts:
   """Writes the report of a run.
 
   Args:
@@ -56,6 +63,9 @@ def _write(
     seen: What was seen of its examples, if there is a split to look at.
     start: The content of its config.json.
     rows: The rows of its metrics.jsonl.
+
+  Returns:
+    The content of its page.
 
   Raises:
     OSError: If a file cannot be written.
@@ -79,7 +89,7 @@ def _write(
   config = dataclasses.replace(start.config, workdir=_ELSEWHERE)
   command = commands.line('train', commands.flags(config))
   task = start.config.task or tasks.of(start.data.spec)
-  text = run_page.text(run_page.Facts(
+  facts = run_page.Facts(
       name=str(workdir),
       start=start,
       rows=rows,
@@ -91,10 +101,11 @@ def _write(
       more=more,
       drawn=drawn,
       command=command,
-  ))
-  _replace(folder / 'index.html', text.encode())
+  )
+  _replace(folder / 'index.html', run_page.text(facts).encode())
   text = card.text(str(workdir), start, result, str(task), command)
   _replace(folder / 'model_card.md', text.encode(errors='replace'))
+  return facts
 
 
 def _replace(path: pathlib.Path, data: bytes) -> None:

@@ -35,6 +35,7 @@ from launch import (
   training_program,
 )
 from launch import config as config_lib
+from launch import workdir as workdir_lib
 from pipelines import datasets
 from tests import small_datasets, virtual_devices
 
@@ -123,7 +124,7 @@ def dataset(config: config_lib.Config) -> datasets.Dataset:
 def changed(config: config_lib.Config, name: str) -> config_lib.Config:
   """Returns a config in which one field has another value that it may have."""
   declared = options.declared(config)[name]
-  for value in (*declared.choices, 17, 0.37, True, False, 'other',
+  for value in (*declared.choices, 17, 0.37, True, False, 'other', '3:4',
                 ('other',), (3, 4), {'a': 1}, {'a': 'b'}):
     with contextlib.suppress(ValueError):
       other = dataclasses.replace(config, **{name: value})
@@ -177,6 +178,39 @@ def finished(num_replicas: int = 1) -> pathlib.Path:
   if ended.code or 'report/ is not complete' in ended.out:
     raise AssertionError(ended)
   return workdir
+
+
+class Watched(NamedTuple):
+  """A run that failed at step 35, and went on from its checkpoint of step 20.
+
+  Attributes:
+    workdir: Its work directory, which is not to change.
+    failed: How its first start ended.
+    ended: How its second start ended.
+  """
+
+  workdir: pathlib.Path
+  failed: Ended
+  ended: Ended
+
+
+@functools.cache
+def watched() -> Watched:
+  """Trains as `finished` does, with all that can be watched in TensorBoard."""
+  workdir = pathlib.Path(kept_directory()) / 'watched'
+  append = workdir_lib.Workdir.append_metrics
+
+  def fail(self: Any, row: Any) -> None:
+    if row['step'] == 35:
+      raise OSError('full')
+    append(self, row)
+
+  train_it = functools.partial(
+      train, workdir, histogram_every_steps=15, profile_steps='18:22'
+  )
+  with mock.patch.object(workdir_lib.Workdir, 'append_metrics', fail):
+    failed = train_it()
+  return Watched(workdir, failed, train_it())
 
 
 def call(program: str, *args: str, num_replicas: int = 1) -> Ended:

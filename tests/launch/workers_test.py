@@ -12,7 +12,7 @@ import pytest
 from absl.testing import absltest
 
 from tests import small_datasets
-from tests.launch import runs, workers
+from tests.launch import boards, runs, workers
 
 
 class WorkersTest(absltest.TestCase):
@@ -28,6 +28,7 @@ class WorkersTest(absltest.TestCase):
         num_steps=50, log_every_steps=1, optimizer='sgd', learning_rate=0.1,
         early_stopping_patience=9, plateau_patience=1, max_minutes=60.0,
         init_from=str(runs.finished()),
+        histogram_every_steps=25, profile_steps='10:12',
     )
     processes = workers.start(self.workdir, runs.config(**changes))
     with runs.ending(*processes):
@@ -60,6 +61,15 @@ class WorkersTest(absltest.TestCase):
     )
     for split in ('train', 'validation'):
       self.assertLen(os.listdir(self.workdir / 'summaries' / split), 1)
+    traces = (self.workdir / 'summaries' / 'plugins').rglob('*.xplane.pb')
+    self.assertLen(list(traces), 1)
+    norms = [
+        boards.read(path / 'summaries' / 'train')['gradient_norm']
+        for path in (self.workdir, self.root / 'one')
+    ]
+    self.assertEqual(list(norms[0]), [25, 50])
+    for step, norm in norms[0].items():
+      self.assertAlmostEqual(norm, norms[1][step], places=4)
 
   def test_workers_that_differ_end_all_before_a_file_is_written(self):
     """Of flags, and of the data that each sees: a mistake of one is all's."""

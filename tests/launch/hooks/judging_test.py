@@ -46,6 +46,19 @@ class MonitorTest(parameterized.TestCase):
       self.assertFalse(each.is_better(broken, value))
     self.assertTrue(math.isfinite(each.worst()))
 
+  def test_the_best_row(self):
+    rows = [
+        {'split': split, 'step': step, 'loss': loss}
+        for step, (split, loss) in enumerate([
+            ('train', 0.1), ('validation', math.nan), ('validation', 3.0),
+            ('validation', 2.0), ('validation', 2.0),
+        ])
+    ]
+    judge = monitor.Monitor('loss', 'min')
+    self.assertEqual(judge.best(rows[:1]), None)
+    self.assertEqual(judge.best(rows)['step'], 3)
+    self.assertEqual(monitor.Monitor('rmse', 'min').best(rows), None)
+
   def test_by_name_and_by_result(self):
     for name in ('rmse', 'baseline_mae', 'mse', 'test_cross_entropy'):
       self.assertEqual(monitor.by_name(name).direction, 'min', name)

@@ -17,6 +17,7 @@ from absl.testing import absltest, parameterized
 
 from launch import periods
 from launch.hooks import progress
+from tests.launch import runs
 
 
 class _Clock:
@@ -127,6 +128,49 @@ class TerminalTest(parameterized.TestCase):
     )
     self.assertEqual('epoch 47/120' in last, has_epoch)
 
+  @parameterized.parameters(
+      (120, 'epoch 47/120  step 20000/51480  loss 0.1234  accuracy 0.9375  '
+            'best accuracy 0.8812  12,800 examples/s  ETA 5:15'),
+      (100, 'step 20000/51480 loss 0.1234 accuracy 0.9375 best accuracy 0.8812 '
+            '12,800 examples/s ETA 5:15'),
+      (80, 'step 20000/51480 loss 0.1234 accuracy 0.9375 best accuracy 0.8812 '
+           'ETA 5:15'),
+      (70, 'step 20000/51480 loss 0.1234 best accuracy 0.8812 ETA 5:15'),
+      (45, 'step 20000/51480 loss 0.1234 ETA 5:15'),
+      (30, 'step 20000/51480 ETA 5:15'),
+      (20, 'step 20000/51480 ETA'),
+  )
+  def test_the_best_value(self, columns, expected):
+    """Where it is narrow, what is known longest goes first."""
+    terminal = _Terminal(self, columns)
+    line = _progress(
+        51480, 429, 128, 100.0, stream=terminal.stream,
+        best=lambda: ('accuracy', 0.88123),
+    )
+    line(20_000, {'loss': 0.1234, 'accuracy': 0.9375})
+    self.assertEqual(
+        terminal.read().split('\r')[-1].rstrip(), expected[: columns - 1]
+    )
+
+  def test_the_time_left_has_that_of_hooks(self):
+    """Of whole epochs: a validation a second, but the first, which traces."""
+    seconds, found = 0.0, []
+    terminal = _Terminal(self, 120)
+    line = _progress(
+        100, 10, 64, 10.0, stream=terminal.stream, hook_seconds=lambda: seconds
+    )
+    for step in range(2, 42, 2):
+      line(step, {})
+      text = terminal.read().split('\r')[-1].rstrip()
+      found.append(int(text.rpartition(':')[2]))
+      if not step % 10:
+        seconds += 9.0 if step == 10 else 1.0
+    expected = [
+        round((100 - step) * (0.1 if step < 22 else 0.2))
+        for step in range(2, 42, 2)
+    ]
+    self.assertEqual(found, expected)
+
   def test_a_terminal_that_does_not_know_its_width(self):
     terminal, line = self._progress(0)
     line(1, {'loss': 1.0})
@@ -204,6 +248,21 @@ class EpochTest(parameterized.TestCase):
     ]
     shown = [each.partition('  ')[0] for each in stream.getvalue().splitlines()]
     self.assertEqual(shown, expected)
+
+
+class RunTest(absltest.TestCase):
+
+  def test_a_run_that_goes_on_knows_its_best_value(self):
+    workdir = os.path.join(runs.scratch(self), 'run')
+    runs.train(workdir, num_epochs=1)
+    [row] = runs.rows(workdir, 'validation')
+    with mock.patch.object(progress, '_NOTEBOOK', '_io'):  # Of StringIO.
+      ended = runs.train(workdir, num_epochs=2)
+    shown = re.findall(r'\r([^\r\n]*step [^\r\n]*)', ended.out)
+    best = f'best accuracy {row["accuracy"]:.4f}'
+    self.assertIn('epoch 2/2 step 21/40 ', shown[0].replace('  ', ' '))
+    self.assertIn(best, shown[0])
+    self.assertIn('step 40/40 ', shown[-1])
 
 
 class DurationTest(parameterized.TestCase):

@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import io
 import os
+import pathlib
 from unittest import mock
 
 import tensorflow as tf
 from absl.testing import absltest
-from tensorflow.python.summary import summary_iterator
+from tensorboard.backend.event_processing import plugin_event_accumulator
+from tensorboard.plugins.hparams import metadata
 
 from core import distribution
 from launch.hooks import summaries
 from tests import virtual_devices
-from tests.launch import runs
+from tests.launch import boards, runs
 
 
 def _scalars(directory):
   """Reads every scalar under a directory: (split, step, name) -> value."""
-  found = {}
-  for path in glob.glob(os.path.join(directory, '*', 'events*')):
-    split = os.path.basename(os.path.dirname(path))
-    for event in summary_iterator.summary_iterator(path):
-      for value in event.summary.value:
-        key = split, event.step, value.tag
-        assert key not in found, key
-        found[key] = float(tf.make_ndarray(value.tensor))
-  return found
+  return {
+      (split, step, name): float(value)
+      for split in ('train', 'validation')
+      if os.path.exists(os.path.join(directory, split))
+      for name, values in boards.read(os.path.join(directory, split)).items()
+      for step, value in values.items()
+      if not value.shape
+  }
+
+
+def _parameters(directory):
+  """Reads the hyper-parameters."""
+  board = plugin_event_accumulator.EventAccumulator(directory)
+  board.Reload()
+  [content] = board.PluginTagToContent('hparams').values()
+  found = metadata.parse_session_start_info_plugin_data(content)
+  return found.group_name, {
+      name: value.number_value or value.string_value
+      for name, value in found.hparams.items()
+  }
 
 
 class SummariesTest(absltest.TestCase):
@@ -49,6 +61,33 @@ class SummariesTest(absltest.TestCase):
         ('train', 5, 'loss'): 0.25,
         ('validation', 5, 'loss'): 2.0,
     })
+
+  def test_a_start_drops_later_points(self):
+    for start, steps in ((0, (2, 4, 6)), (4, (5,))):
+      board = summaries.Summaries(self.directory, virtual_devices.mirrored(1))
+      board.start = start
+      for step in steps:
+        board.write(step, 'train', {'loss': float(step)})
+      board.close()
+    self.assertEqual(_scalars(self.directory), {
+        ('train', step, 'loss'): step for step in (2, 4, 5)
+    })
+
+  def test_parameters(self):
+    options = {'rate': 0.5, 'none': None, 'model_arg': {}, 'sizes': [1, 2]}
+    for rate in (0.5, 0.25):  # Another start may change one.
+      board = summaries.Summaries(
+          self.directory,
+          virtual_devices.mirrored(1),
+          summaries.parameters_of({**options, 'rate': rate}),
+      )
+      self.assertLen(list(pathlib.Path(self.directory).glob('events.*')),
+                     int(rate == 0.25))
+      board.write(1, 'train', {'loss': 0.5})
+      board.close()
+    self.assertEqual(
+        _parameters(self.directory)[1], {'rate': 0.25, 'sizes': '[1, 2]'}
+    )
 
   def test_only_the_chief_writes(self):
     with mock.patch.object(distribution, 'is_chief', lambda _: False):
@@ -72,22 +111,32 @@ class SummariesTest(absltest.TestCase):
     )
 
   def test_a_run_writes_what_is_in_its_metrics(self):
-    workdir = os.path.join(self.directory, 'run')
-    runs.train(workdir)
+    """A run that went on has each point once, as one that did not."""
+    workdir = runs.watched().workdir
     expected = {
         (row['split'], row['step'], name): value
         for row in runs.rows(workdir)
         for name, value in row.items()
         if name not in ('split', 'step', 'epoch')
     }
+    scalars = _scalars(os.path.join(workdir, 'summaries'))
     found = {
         key: value
-        for key, value in _scalars(os.path.join(workdir, 'summaries')).items()
+        for key, value in scalars.items()
         if key[-1] not in runs.SPEEDS
+        and not key[-1].endswith('_norm')
+        and not key[-1].startswith('seconds/')
     }
     self.assertSameElements(found, expected)
     for key, value in expected.items():
       self.assertAlmostEqual(found[key], value, places=5, msg=str(key))
+    self.assertEqual(runs.rows(workdir), runs.rows(runs.finished()))
+    for step in (20, 40):
+      self.assertGreaterEqual(scalars['train', step, 'seconds/steps'], 0)
+    name, parameters = _parameters(os.path.join(workdir, 'summaries'))
+    self.assertEqual(os.path.abspath(name), str(workdir))
+    self.assertEqual(parameters['learning_rate'], 0.003)
+    self.assertNotIn('log_every_steps', parameters)
 
 
 if __name__ == '__main__':
