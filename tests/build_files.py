@@ -49,6 +49,7 @@ COMPUTED_IMPORTS: dict[str, tuple[str, ...]] = {
 CHECKOUT_TESTS = (
     'tests/benchmarks/driver_test.py',
     'tests/build_files_test.py',
+    'tests/docs_architecture_test.py',
     'tests/docs_guides_test.py',
     'tests/docs_pages_test.py',
     'tests/docs_test.py',
