@@ -47,7 +47,7 @@ class ReadmeTest(parameterized.TestCase):
   def test_readme_runs_and_the_fields_of_its_run_are_told(self):
     ran = docs_runs.run(docs_files.README)
     self._assert_printed(ran.printed)
-    run = ran.folder / 'runs' / 'mlp'
+    run = ran.folder / 'runs' / 'mine'
     lines = (run / 'metrics.jsonl').read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     found = {f'metrics.jsonl, split {row["split"]}': row for row in rows}

@@ -286,9 +286,11 @@ def _table(members: list[Member], links: Mapping[str, str], page: str) -> str:
 
 
 def write_index(all_pages: list[Page], links: Mapping[str, str]) -> str:
-  """Writes docs/README.md: the guides, and the table of everything."""
+  """Writes docs/README.md: tutorial, guides, and the table of everything."""
   parts = [_NOTE, '# Documentation\n']
-  for path in docs_files.GUIDES:
+  for path in sorted(
+      docs_files.GUIDES, key=lambda path: 'tutorial' not in path.name
+  ):
     title, text = path.read_text().split('\n\n')[:2]
     text = ' '.join(text.split())
     parts.append(f'- [{title.removeprefix("# ")}]({path.name}): {text}')
