@@ -56,7 +56,7 @@ def _shown(page: pathlib.Path) -> Image.Image:
         check=True, capture_output=True,
     )
     image = Image.open(folder / 'page.png')
-    image.load()
+    image = image.crop((0, 40, *image.size))  # Less the margin of the page.
   return image
 
 
