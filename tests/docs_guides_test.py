@@ -9,12 +9,20 @@ import json
 import os
 import pathlib
 import re
+import subprocess
 
 import numpy as np
 import pytest
 from absl.testing import absltest, parameterized
 
-from tests import docs_files, docs_runs
+from tests import (
+  checkouts,
+  docs_files,
+  docs_images,
+  docs_runs,
+  readme,
+  small_datasets,
+)
 
 _NUMBER = re.compile(r'\d+\.\d+')
 _LAUNCH_GUIDE = docs_files.ROOT / 'docs' / 'guide_launch.md'
@@ -39,7 +47,7 @@ class ReadmeTest(parameterized.TestCase):
   def test_readme_runs_and_the_fields_of_its_run_are_told(self):
     ran = docs_runs.run(docs_files.README)
     self._assert_printed(ran.printed)
-    run = ran.folder / 'runs' / 'mlp'
+    run = ran.folder / 'runs' / 'mine'
     lines = (run / 'metrics.jsonl').read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     found = {f'metrics.jsonl, split {row["split"]}': row for row in rows}
@@ -60,20 +68,33 @@ class ReadmeTest(parameterized.TestCase):
       self.assertIn(name, told)
 
   def _assert_printed(self, printed):
-    """Compares what README's program printed with what README shows."""
-    [shown] = [
-        block.text
-        for block in docs_files.blocks(docs_files.README)
-        if block.language == 'text'
-    ]
-    lines = [line for line in printed.splitlines() if line[:5] == 'loss ']
-    printed = '\n'.join([*lines, ''])
-    self.assertEqual(*(_NUMBER.sub('', text) for text in (shown, printed)))
+    """Compares what README's program printed with the comment of its print."""
+    [shown] = re.findall(r'  # (loss .*)', readme.program())
+    [line] = [line for line in printed.splitlines() if line[:5] == 'loss ']
+    self.assertEqual(*(_NUMBER.sub('', text) for text in (shown, line)))
     numbers = [
         [float(number) for number in _NUMBER.findall(text)]
-        for text in (shown, printed)
+        for text in (shown, line)
     ]
     np.testing.assert_allclose(*numbers, atol=0.05)
+
+  def test_readme_is_short(self):
+    self.assertLessEqual(docs_files.README.read_text().count('\n'), 90)
+
+  @pytest.mark.slow
+  @absltest.skipIf(
+      small_datasets.FASHION_MNIST_DIR is None, small_datasets.NO_ARCHIVES
+  )
+  def test_the_first_command_gives_the_picture_and_the_accuracy(self):
+    folder = docs_runs.make_folder()
+    subprocess.run(
+        ['./run.sh', f'--archives_dir={small_datasets.FASHION_MNIST_DIR}'],
+        cwd=folder, env=checkouts.environment(folder / 'data'), check=True,
+        timeout=900,
+    )
+    run = folder / 'runs' / 'fashion_mnist_convnet'
+    self.assertBetween(_read(run / 'result.json')['test_accuracy'], 0.92, 0.94)
+    self.assertLess(docs_images.difference('curves.png', folder), 0.05)
 
 
 class GuideTest(parameterized.TestCase):

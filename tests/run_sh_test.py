@@ -25,10 +25,13 @@ _PLACEHOLDERS = {
 
 
 def _commands():
-  """Lists the commands that README and the guides name within a sentence."""
+  """Lists the commands of README and the guides, in sentences and blocks."""
   pages = [docs_files.README, *docs_files.GUIDES]
   text = ' '.join(' '.join(path.read_text().split()) for path in pages)
   found = re.findall(r'`(\./run\.sh [^`]*)`', text)
+  for block in [each for path in pages for each in docs_files.blocks(path)]:
+    found += re.findall(r'^(\./run\.sh [^#\n]*?) *(?:#.*)?$', block.text, re.M)
+  found = [command for command in found if '--help' not in command]
   for name, value in _PLACEHOLDERS.items():
     found = [command.replace(name, value) for command in found]
   return sorted(set(found))
