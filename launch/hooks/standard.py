@@ -9,7 +9,7 @@ from typing import NamedTuple
 from core import distribution, training
 from pipelines import datasets
 
-from .. import evaluation, feeds, loop, workdir
+from .. import culprits, evaluation, feeds, loop, workdir
 from .. import experiment as experiment_lib
 from . import compilations, health, progress, rows, summaries, validation
 
@@ -63,12 +63,13 @@ def make(
   checker = health.Health(
       state,
       now,
-      examples=lambda step: feeds.examples_of(
+      batch=lambda step: feeds.batch_of(
           dataset.split('train'),
           step - 1,
           seed=config.seed,
           global_batch_size=config.global_batch_size,
       ),
+      blame=functools.partial(culprits.find, experiment),
       go_back=go_back,
       repeat=functools.partial(_repeat, state, feed, now.sums, now),
       max_skipped_steps=config.max_skipped_steps,
