@@ -35,10 +35,10 @@ def is_resident(data: splits.Split) -> bool:
   return data.is_resident
 
 
-def examples_of(
+def batch_of(
     data: splits.Split, start: int, *, seed: int, global_batch_size: int
-) -> list[int]:
-  """Finds out which examples a step trains on.
+) -> objectives.Batch:
+  """Returns the batch that a step trains on.
 
   Args:
     data: The training examples.
@@ -47,22 +47,8 @@ def examples_of(
     global_batch_size: The examples of a step.
 
   Returns:
-    Their positions in the split.
+    The features, with `index`, the positions in the split.
   """
-  if isinstance(data, examples.Examples):
-    steps_per_epoch = batches.num_train_steps_per_epoch(
-        data.num_examples, global_batch_size
-    )
-    epoch, row = divmod(start, steps_per_epoch)
-    return data.train_rows(seed, epoch, global_batch_size)[row].numpy().tolist()
-  batch = batch_of(data, start, seed=seed, global_batch_size=global_batch_size)
-  return batch['index'].numpy().tolist()
-
-
-def batch_of(
-    data: splits.Split, start: int, *, seed: int, global_batch_size: int
-) -> objectives.Batch:
-  """Returns the global batch that a step trains on; see `examples_of`."""
   [batch] = batches.train_batches(
       data,
       seed=seed,

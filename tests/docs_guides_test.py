@@ -25,17 +25,19 @@ from tests import (
 )
 
 _NUMBER = re.compile(r'\d+\.\d+')
-_LAUNCH_GUIDE = docs_files.ROOT / 'docs' / 'guide_launch.md'
-_TRAINING_GUIDE = docs_files.ROOT / 'docs' / 'guide_training.md'
-_PORTING_GUIDE = docs_files.ROOT / 'docs' / 'guide_porting.md'
-_RECIPES = docs_files.ROOT / 'docs' / 'guide_recipes.md'
-_CLUSTER_GUIDE = docs_files.ROOT / 'docs' / 'guide_cluster.md'
-_REPRODUCIBILITY = docs_files.ROOT / 'docs' / 'guide_reproducibility.md'
-_HOOKS = docs_files.ROOT / 'docs' / 'guide_hooks.md'
-_SWEEPS = docs_files.ROOT / 'docs' / 'guide_sweeps.md'
-_DATA_GUIDE = docs_files.ROOT / 'docs' / 'guide_data.md'
-_EXPORT_GUIDE = docs_files.ROOT / 'docs' / 'guide_export.md'
-_TASKS_GUIDE = docs_files.ROOT / 'docs' / 'guide_tasks.md'
+_DOCS = docs_files.ROOT / 'docs'
+_LAUNCH_GUIDE = _DOCS / 'guide_launch.md'
+# Minutes each; a test below runs each of them.
+_SLOW = (
+    'guide_cluster.md', 'guide_export.md', 'guide_hooks.md', 'guide_launch.md',
+    'guide_reproducibility.md', 'guide_speed.md', 'guide_sweeps.md',
+)
+_FAST = [
+    path
+    for path in docs_files.GUIDES
+    # docs_tutorial_test runs these.
+    if path.name not in _SLOW and 'tutorial' not in path.name
+]
 
 
 def _read(path: pathlib.Path) -> dict:
@@ -99,9 +101,7 @@ class ReadmeTest(parameterized.TestCase):
 
 class GuideTest(parameterized.TestCase):
 
-  @parameterized.parameters(
-      _TRAINING_GUIDE, _PORTING_GUIDE, _RECIPES, _DATA_GUIDE, _TASKS_GUIDE
-  )
+  @parameterized.parameters(*_FAST)
   def test_a_guide_runs(self, path):
     docs_runs.run(path)
 
@@ -112,20 +112,25 @@ class GuideTest(parameterized.TestCase):
     self.assertEqual(
         done,
         {
-            'first', 'second', 'recipe', 'replaced', 'replicas', 'compiled',
-            'again', 'own', 'workers', 'corners', 'python',
+            'first', 'second', 'recipe', 'replaced', 'replicas', 'workers',
         },
     )
-    alone, replicas, workers = (
+    replicas, workers = (
         _read(folder / 'runs' / name / 'result.json')['last_validation']
-        for name in ('again', 'replicas', 'workers')
+        for name in ('replicas', 'workers')
     )
+    lines = (folder / 'runs' / 'first' / 'metrics.jsonl').read_text()
+    [alone] = [
+        row
+        for row in map(json.loads, lines.splitlines())
+        if row['split'] == 'validation' and row['step'] == replicas['step']
+    ]
     for other in (replicas, workers):
       self.assertAlmostEqual(other['loss'], alone['loss'], places=4)
 
   @pytest.mark.slow
   def test_the_guide_of_clusters_runs(self):
-    folder, printed = docs_runs.run(_CLUSTER_GUIDE)
+    folder, printed = docs_runs.run(_DOCS / 'guide_cluster.md')
     self.assertEqual(printed, '')
     result = _read(folder / 'runs' / 'two' / 'result.json')
     self.assertEqual(
@@ -136,7 +141,7 @@ class GuideTest(parameterized.TestCase):
 
   @pytest.mark.slow
   def test_the_guide_of_reproducibility_runs(self):
-    folder, _ = docs_runs.run(_REPRODUCIBILITY)
+    folder, _ = docs_runs.run(_DOCS / 'guide_reproducibility.md')
     first, again = (
         _read(folder / 'runs' / name / 'result.json')['weights_sha256']
         for name in ('first', 'again')
@@ -145,7 +150,7 @@ class GuideTest(parameterized.TestCase):
 
   @pytest.mark.slow
   def test_the_guide_of_exports_runs(self):
-    folder, printed = docs_runs.run(_EXPORT_GUIDE)
+    folder, printed = docs_runs.run(_DOCS / 'guide_export.md')
     self.assertNotEmpty(printed)
     for name, num_files in (
         ('clothes', 4), ('houses', 3), ('films', 3), ('spots', 3),
@@ -156,7 +161,7 @@ class GuideTest(parameterized.TestCase):
 
   @pytest.mark.slow
   def test_the_guide_of_hooks_runs(self):
-    folder, _ = docs_runs.run(_HOOKS)
+    folder, _ = docs_runs.run(_DOCS / 'guide_hooks.md')
     stopped = {
         path.parent.name: _read(path)['stopped']['hook']
         for path in folder.glob('runs/*/result.json')
@@ -166,8 +171,13 @@ class GuideTest(parameterized.TestCase):
     })
 
   @pytest.mark.slow
+  def test_the_guide_of_speed_runs(self):
+    folder, _ = docs_runs.run(_DOCS / 'guide_speed.md')
+    self.assertLen(list((folder / 'looks').glob('*.png')), 2)
+
+  @pytest.mark.slow
   def test_the_guide_of_sweeps_runs(self):
-    folder, printed = docs_runs.run(_SWEEPS)
+    folder, printed = docs_runs.run(_DOCS / 'guide_sweeps.md')
     self.assertLen(printed.splitlines(), 4)
     self.assertLen(list(folder.glob('sweeps/mlp/trials/*/*/result.json')), 8)
 

@@ -8,17 +8,19 @@ since the last checkpoint repeated, to find out which of them did it.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
-from core import training
+from core import objectives, training
 from core import variables as variables_lib
 
 from .. import loop, programs
 
 # Steps that took longer than this are not repeated.
 REPEAT_SECS = 60.0
+_BLAME_SECS = 20.0
 _NUM_NAMED = 8
 _ADVICE = (
     'a smaller --learning_rate or --clip_global_norm may help, under '
@@ -41,8 +43,10 @@ class Health(loop.Hook):
   Attributes:
     train_state: The train state.
     now: Where the run is.
-    examples: A function of a step, from 1, to the positions of its batch's
-      examples in the training split.
+    batch: A function of a step, from 1, to its batch, with the `index` of each
+      example in the training split.
+    blame: A function of a batch to the `index` of the examples whose own loss
+      is not finite; it spoils the model.
     go_back: Restores the last checkpoint.
     repeat: A function of a number of steps, which takes them from where the
       state is.
@@ -51,7 +55,8 @@ class Health(loop.Hook):
 
   train_state: training.TrainState
   now: loop.Now
-  examples: Callable[[int], Sequence[int]]
+  batch: Callable[[int], objectives.Batch]
+  blame: Callable[[objectives.Batch], Sequence[int]]
   go_back: Callable[[], object]
   repeat: Callable[[int], None]
   max_skipped_steps: int
@@ -107,7 +112,8 @@ class Health(loop.Hook):
           else f'all variables are finite. Its batch has {self._batch(step)}.'
       )
       raise NonFiniteError(
-          f'the loss of step {step} is not finite; {where} {self._way_on()}'
+          f'the loss of step {step} is not finite; {where} '
+          + self._culprits_and_way_on(step)
       )
     if self.train_state.skipped is None:
       return
@@ -138,7 +144,8 @@ class Health(loop.Hook):
     listed = _listed(names) or 'those of another worker'
     raise NonFiniteError(
         f'these variables are not finite after step {step}, which is not '
-        f'saved: {listed}. {self._origin(step)} {self._way_on()}'
+        f'saved: {listed}. {self._origin(step)} '
+        + self._culprits_and_way_on(step)
     )
 
   def check_trained(self, step: int) -> None:
@@ -224,17 +231,37 @@ class Health(loop.Hook):
     return variables_lib.non_finite(self.train_state.named_variables())
 
   def _batch(self, step: int) -> str:
-    indices = [str(index) for index in self.examples(step)]
+    indices = [str(index) for index in self.batch(step)['index'].numpy()]
     return f'the training examples {_listed(indices)}'
 
-  def _way_on(self) -> str:
+  def _culprits_and_way_on(self, step: int) -> str:
+    """Names the examples that break the loss by themselves, or says what helps.
+
+    Args:
+      step: The last step; the newest batches since the last checkpoint are
+        looked at first.
+    """
+    found: dict[str, None] = {}
+    started = time.monotonic()
+    for each in range(step, max(self.now.saved_step, 0), -1):
+      found.update({str(i): None for i in self.blame(self.batch(each))})
+      if time.monotonic() - started > _BLAME_SECS:
+        break
+    if not found:
+      return self._way_on()
+    return (
+        'The loss is not finite for these training examples alone: '
+        f'{_listed(list(found))}. {self._way_on("mend or remove them.")}'
+    )
+
+  def _way_on(self, advice: str = _ADVICE) -> str:
     step = self.now.saved_step
     last = (
         f'The last checkpoint is of step {step}'
         if step >= 0
         else 'There is no checkpoint yet'
     )
-    return f'{last}; {_ADVICE}'
+    return f'{last}; {advice}'
 
   def _scale(self) -> str:
     if self.train_state.loss_scale is None:

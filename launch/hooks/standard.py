@@ -9,7 +9,7 @@ from typing import NamedTuple
 from core import distribution, training
 from pipelines import datasets
 
-from .. import evaluation, feeds, loop, workdir
+from .. import culprits, evaluation, feeds, loop, workdir
 from .. import experiment as experiment_lib
 from . import (
   compilations,
@@ -82,13 +82,17 @@ def make(
       silent=not distribution.is_chief(strategy),
   )
   now.say = line.above(now.say)
-  place = dict(seed=config.seed, global_batch_size=config.global_batch_size)
+  batch_of = functools.partial(
+      feeds.batch_of,
+      dataset.split('train'),
+      seed=config.seed,
+      global_batch_size=config.global_batch_size,
+  )
   checker = health.Health(
       state,
       now,
-      examples=lambda step: feeds.examples_of(
-          dataset.split('train'), step - 1, **place
-      ),
+      batch=lambda step: batch_of(step - 1),
+      blame=functools.partial(culprits.find, experiment),
       go_back=go_back,
       repeat=functools.partial(_repeat, state, feed, now.sums, now),
       max_skipped_steps=config.max_skipped_steps,
@@ -119,7 +123,7 @@ def make(
       board,
       state,
       experiment.objective,
-      lambda step: feeds.batch_of(dataset.split('train'), step, **place),
+      batch_of,
       micro_batch_size=config.micro_batch_size or -(
           -config.global_batch_size // strategy.num_replicas_in_sync
       ),

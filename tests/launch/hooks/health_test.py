@@ -1,4 +1,7 @@
-"""Tests of launch.hooks.health: what ends a run, what is said and saved."""
+"""Tests of launch.hooks.health: what ends a run, what is said and saved.
+
+Covers: culprits.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,22 @@ _GROWS = dict(  # The learning rate, until an update breaks the weights.
     learning_rate=1e-3,
 )
 _BREAKS = dict(optimizer='sgd', l2_penalty=1e30, learning_rate=1e10)
+_STANDARDIZED = """
+import sonnet as snt
+import tensorflow as tf
+
+
+class Net(snt.Module):
+
+  def __init__(self, num_classes):
+    super().__init__()
+    self.body = snt.nets.MLP([8, num_classes])
+
+  def __call__(self, images):
+    x = snt.flatten(tf.cast(images, tf.float32))
+    mean, variance = tf.nn.moments(x, axes=1, keepdims=True)
+    return self.body((x - mean) / tf.sqrt(variance))
+"""
 _OVERFLOWS = dict(precision='float16', class_weights=(1.0, 1.0, 1.0, 1e5))
 
 def _checkpoints(workdir):
@@ -72,7 +91,7 @@ class NonFiniteTest(parameterized.TestCase):
         r'finite: model/hidden/0/linear/b, model/hidden/0/linear/w, .*\n$',
         learning_rate=1e30, **changes,
     )
-    self.assertIn(f'The last checkpoint is of step {saved[-1]}; ', error)
+    self.assertIn(f'The last checkpoint is of step {saved[-1]}; a sm', error)
     self.assertEqual(_checkpoints(workdir), saved)
 
   def test_before_the_first_checkpoint(self):
@@ -146,6 +165,29 @@ class NonFiniteTest(parameterized.TestCase):
     self.assert_ends(
         f'broke in step {broken}, whose loss was finite',
         checkpoint_every_steps=5,
+        **changes,
+    )
+
+  @parameterized.parameters({'num_replicas': 2}, {'jit': 'off'})
+  def test_names_the_example_that_breaks_the_loss_by_itself(self, **changes):
+    generator = np.random.default_rng(0)
+    image = generator.integers(0, 256, [60, 4, 4, 1], np.uint8)
+    image[23] = 0  # It has no deviation to divide by.
+    label = image[:, 0, 0, 0] // 128
+    np.savez(self.root / 'images.npz', image=image, label=label)
+    (self.root / 'nets.py').write_text(_STANDARDIZED)
+    changes |= dict(
+        dataset=f'npz:{self.root}/images.npz',
+        validation_split='none',
+        test_split='none',
+        validation_examples=None,
+        model=f'{self.root}/nets.py:Net',
+        model_arg={},
+        checkpoint_every_steps=None,
+    )
+    self.assert_ends(
+        r'these variables are not finite.* The loss is not finite for these '
+        r'training examples alone: 23\. There is no checkpoint yet; mend or ',
         **changes,
     )
 

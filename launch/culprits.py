@@ -1,0 +1,44 @@
+"""Finds the examples of a batch whose own loss is not finite."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from core import objectives, variables
+
+from . import experiment as experiment_lib
+
+
+def find(
+    experiment: experiment_lib.Experiment, batch: objectives.Batch
+) -> list[int]:
+  """Evaluates each example of a batch, without augmentation or dropout.
+
+  Trainable weights are set to 0, since weights that are not finite, or too
+  large, break every loss; what is not finite in an example stays so, even
+  times 0. This runs eagerly: in a graph, the kernel that joins a product with
+  `relu` turns NaN into 0.
+
+  Args:
+    experiment: The parts of the run that ended; its weights are lost.
+    batch: The batch, with its `index`.
+
+  Returns:
+    The positions, in their split, of the examples whose loss is not finite;
+    none if that holds for the whole batch, which then is not to blame.
+  """
+  for variable in variables.named(experiment.model).values():
+    if variable.dtype.is_floating:
+      value = variable.numpy()
+      keeps = np.isfinite(value) & (not variable.trainable)
+      variable.assign(np.where(keeps, value, np.zeros_like(value)))
+  found = experiment.objective(experiment.model, batch, None, is_training=False)
+  values = found.values
+  if found.weights is not None:  # What does not count may be anything.
+    values = tf.where(found.weights > 0, values, tf.zeros_like(values))
+  axes = list(range(1, values.shape.rank))
+  is_finite = tf.reduce_all(tf.math.is_finite(values), axis=axes).numpy()
+  if not is_finite.any():
+    return []
+  return batch['index'].numpy()[~is_finite].tolist()
