@@ -113,6 +113,7 @@ class GuideTest(parameterized.TestCase):
         done,
         {
             'first', 'second', 'recipe', 'replaced', 'replicas', 'workers',
+            'watched',
         },
     )
     replicas, workers = (
