@@ -12,7 +12,7 @@ import re
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from launch import benchmarking, bottleneck
+from launch import bottleneck, step_times
 from tests.launch import runs
 from tests.launch.tasks import small_sets
 
@@ -68,7 +68,7 @@ def wasteful(learning_rate):
   plain = optimizers.sgd(learning_rate)
 
   def update(gradients, state, parameters):
-    one = tf.fill([300, 300], 1e-6 * state[0])
+    one = tf.fill([500, 500], 1e-6 * state[0])
     useless = 0 * tf.reduce_sum(one @ one @ one @ one)
     gradients = {name: g + useless for name, g in gradients.items()}
     updates, inner = plain.update(gradients, state[1], parameters)
@@ -169,9 +169,12 @@ class BenchmarkTest(parameterized.TestCase):
 
   def test_replicas_and_a_run_afterwards_has_the_weights_of_one_before(self):
     workdir = self.folder / 'run'
-    config = runs.config(workdir=str(workdir))
+    config = runs.config(
+        workdir=str(workdir), jit='off', optimizer='sgd',
+        model_arg={'hidden_sizes': (1024, 1024)},  # Much to sum.
+    )
     found, _ = self.measure(
-        *runs.arguments(config), '--jit=off', num_replicas=2
+        *runs.arguments(config), '--num_seconds=1', num_replicas=2
     )
     self.assertEqual(found['num_replicas'], 2)
     self.assertGreater(found['parts']['all_reduce'], 0)
@@ -201,7 +204,7 @@ class BenchmarkTest(parameterized.TestCase):
         *runs.arguments(
             runs.config(optimizer=f'{code}:wasteful', average_decay=0.99)
         ),
-        '--jit=off', '--steps_per_loop=20',
+        '--jit=off', '--num_seconds=0.6',
     )
     parts = found['parts']
     self.assertEqual(found['bound'], 'update')
@@ -268,7 +271,7 @@ class SplitTest(absltest.TestCase):
         pipeline=0.5,
     )
     seconds.update(columns)
-    return benchmarking.split(
+    return step_times.split(
         {name: value * slow for name, value in seconds.items()}, is_resident
     )
 
