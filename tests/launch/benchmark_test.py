@@ -369,6 +369,15 @@ class BottleneckTest(parameterized.TestCase):
     else:
       self.assertNotIn('--', said)
 
+  @parameterized.parameters((0.12e-3, True), (0.08e-3, False))
+  def test_a_small_part_of_the_host(self, seconds, is_told):
+    bound, said = self.explain(
+        dict(host=seconds, forward=1e-3 - seconds),
+        runs.config(log_every_steps=100), steps_per_call=90,
+    )
+    self.assertEqual(bound, 'model')
+    self.assertEqual('--log_every_steps=1000' in said, is_told)
+
   def test_several_replicas(self):
     bound, said = self.explain(
         dict(all_reduce=0.6e-3, forward=0.4e-3),
