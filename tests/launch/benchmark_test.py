@@ -81,6 +81,35 @@ def wasteful(learning_rate):
 """
 
 
+_OWN_TASK = """
+import sonnet as snt
+import tensorflow as tf
+from core import losses, objectives
+from launch import tasks
+
+
+class Net(snt.Module):
+
+  def __init__(self):
+    super().__init__()
+    self.layer = snt.Linear(3)
+
+  def __call__(self, x):
+    return self.layer(tf.cast(x, tf.float32))
+
+
+def task(spec):
+  return tasks.Task(
+      model=Net(),
+      objective=objectives.supervised(
+          losses.softmax_cross_entropy, inputs='points'
+      ),
+      monitor='loss',
+      direction='min',
+  )
+"""
+
+
 class BenchmarkTest(parameterized.TestCase):
 
   def setUp(self):
@@ -259,6 +288,17 @@ class BenchmarkTest(parameterized.TestCase):
     self.assertEqual((ended.code, ended.err.count('\n')), (1, 1), ended)
     self.assertIn('not finite', ended.err)
     self.assertEqual(list(self.folder.iterdir()), [])
+
+
+  def test_a_task_of_ones_own_that_computes_in_float32_alone(self):
+    code = self.folder / 'own_task.py'
+    code.write_text(_OWN_TASK)
+    self.addCleanup(runs.forget, code.stem)
+    found, _ = self.measure(
+        f'--dataset={small_sets.__file__}:classification', '--jit=off',
+        '--global_batch_size=8', f'--task={code}:task',
+    )
+    self.assertIsNone(found['half_seconds'])
 
 
 class SplitTest(absltest.TestCase):
