@@ -8,7 +8,6 @@ the rounds count.
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -27,7 +26,6 @@ from . import (
   loop,
   model_size,
   opening,
-  prefixes,
   preparing,
   step_times,
 )
@@ -40,16 +38,16 @@ _PREFIX = 'quatrain-benchmark-'
 _LOOP_SECS, _PART_SECS = 0.2, 0.05
 _MIN_ROUNDS = 3
 _MAX_WARM_SECS = 3.0
-# Calls in a loop are slower than one repeated by itself, by no more than this.
-_MOST_HOST = 3
 
 
 class _Rounds(loop.Hook):
   """Measures between the calls of the graph, and then ends the run.
 
   Attributes:
-    first: The time of the first call, and what was in use or compiled then.
     found: What each round has measured: seconds per step, or rates.
+    first_at: The time after the first call.
+    first_seconds: How long that took.
+    peaks: The peak memory before anything else was measured.
   """
 
   name = 'benchmark'
@@ -144,7 +142,8 @@ def run(
     count_compilations: Counts what XLA has compiled in this process.
 
   Returns:
-    What was measured, as docs/guide_launch.md lists it, without advice.
+    What was measured, in seconds, bytes and FLOP, as `launch.benchmark` writes
+    it, without advice.
 
   Raises:
     UserError: If the run would not begin.
@@ -153,7 +152,7 @@ def run(
   config, scope = preparing.alone(config, 'launch.benchmark')
   experiment, dataset = preparing.prepare(config)
   num_steps = experiment.num_steps
-  # The clock ends it; its schedule is that of the run.
+  # Measuring ends it. Its schedule, made by now, is that of the run.
   experiment.num_steps = 2**31 - 1
   with scratch.folder(_PREFIX) as folder:
     training = preparing.build(
@@ -210,7 +209,7 @@ def _summary(
   step = median['step']
   low, high = np.quantile(columns['step'], [0.25, 0.75])
   is_resident = isinstance(data, examples.Examples)
-  parts = split(columns, is_resident)
+  parts = step_times.split(columns, is_resident)
   layers = experiment.layers().values()
   convolved = size * sum(layer.convolved for layer in layers)
   flop = size * sum(layer.forward + layer.backward for layer in layers)
@@ -249,51 +248,6 @@ def _summary(
           else 0,
       },
   }
-
-
-def split(
-    columns: Mapping[str, np.ndarray], is_resident: bool
-) -> dict[str, float | None]:
-  """Splits the time of a step by differences.
-
-  Args:
-    columns: Seconds per step ``[num_rounds]``: of `step`, `pipeline`, `host`
-      and the prefixes.
-    is_resident: Whether the data are. If so, the host has what is left of the
-      loop, as far as that can be. If not, the pipeline works next to the steps:
-      the host has what was measured of it, and the input what the steps wait
-      for the pipeline.
-
-  Returns:
-    The seconds of each part, whose sum is the median of `step`. `other`, which
-    may be negative, is what the differences do not explain; `all_reduce` is
-    None without that prefix.
-  """
-  step = columns['step']
-  names = [name for name in prefixes.NAMES if name in columns]
-  found = {
-      name: columns[name] - columns[before]
-      for before, name in itertools.pairwise(names)
-  }
-  left = step - sum(found.values())
-  if is_resident:
-    found['input'] = columns['input'] + columns['pipeline']
-    found['host'] = np.minimum(
-        left - found['input'], _MOST_HOST * columns['host']
-    )
-  else:
-    found['host'] = columns['host']
-    found['input'] = np.minimum(columns['pipeline'], left - columns['host'])
-  total = float(np.median(step))
-  # In each round by itself: the machine may have been slow in some.
-  seconds: dict[str, float | None] = {
-      name: max(float(np.median(found[name] / step)), 0.0) * total
-      if name in found
-      else None
-      for name in (*prefixes.NAMES, 'host')
-  }
-  known = sum(value for value in seconds.values() if value is not None)
-  return {**seconds, 'other': total - known}
 
 
 def _half_seconds(columns: Mapping[str, np.ndarray]) -> float | None:

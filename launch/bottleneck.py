@@ -8,8 +8,9 @@ from typing import Any
 
 from . import config as config_lib
 
-# A part below this share of a step is no reason to change a flag.
-_LARGE = 0.2
+# A part below this share of a step is no reason to change a flag; flags that
+# help the host change no bit.
+_LARGE, _LARGE_HOST = 0.2, 0.1
 # Below and above these shares of the floor a step is far from it, or near.
 _FAR, _NEAR = 0.35, 0.7
 # Another precision has to be faster by this factor.
@@ -57,7 +58,8 @@ def explain(
   bound = max(share, key=lambda name: share[name])
   lines = [f'{_BOUND[bound]} {share[bound]:.0%} of a step.']
   for name in sorted(share, key=lambda name: -share[name]):
-    if name == bound or share[name] >= _LARGE:
+    large = _LARGE_HOST if name == 'host' else _LARGE
+    if name == bound or share[name] >= large:
       lines += _ADVICE[name](found, config)
   return bound, [*lines, *_around(found)]
 

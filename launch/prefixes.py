@@ -15,6 +15,7 @@ pass counts as backward.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -107,10 +108,12 @@ def timers(
   # What belongs to the update is left out of the other prefixes.
   bare = copy.copy(state)
   bare.average = bare.loss_scale = bare.skipped = None
-  return {
-      name: timer(step, state if name in ('update', 'half') else bare)
-      for name, step in _steps(experiment, zeros, strategy, run.extent)
-  }, most
+  found = {}
+  for name, step in _steps(experiment, zeros, strategy, run.extent):
+    # A model of the user's own need not compute in another precision.
+    with contextlib.suppress(*([Exception] if name == 'half' else [])):
+      found[name] = timer(step, state if name in ('update', 'half') else bare)
+  return found, most
 
 
 def input_step(

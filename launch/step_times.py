@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from pipelines import examples
 
 from . import building, feeds, prefixes, product_rates
 from . import config as config_lib
+
+# Calls in a loop are slower than one repeated by itself, by no more than this.
+_MOST_HOST = 3
 
 
 def measuring(
@@ -125,3 +130,48 @@ def _empty_call(run: building.Training, is_resident: bool) -> float:
     run.now.measure(sums)
     seconds = time.monotonic() - started
   return seconds
+
+
+def split(
+    columns: Mapping[str, np.ndarray], is_resident: bool
+) -> dict[str, float | None]:
+  """Splits the time of a step by differences.
+
+  Args:
+    columns: Seconds per step ``[num_rounds]``: of `step`, `pipeline`, `host`
+      and the prefixes.
+    is_resident: Whether the data are. If so, the host has what is left of the
+      loop, as far as that can be. If not, the pipeline works next to the steps:
+      the host has what was measured of it, and the input what the steps wait
+      for the pipeline.
+
+  Returns:
+    The seconds of each part, whose sum is the median of `step`. `other`, which
+    may be negative, is what the differences do not explain; `all_reduce` is
+    None without that prefix.
+  """
+  step = columns['step']
+  names = [name for name in prefixes.NAMES if name in columns]
+  found = {
+      name: columns[name] - columns[before]
+      for before, name in itertools.pairwise(names)
+  }
+  left = step - sum(found.values())
+  if is_resident:
+    found['input'] = columns['input'] + columns['pipeline']
+    found['host'] = np.minimum(
+        left - found['input'], _MOST_HOST * columns['host']
+    )
+  else:
+    found['host'] = columns['host']
+    found['input'] = np.minimum(columns['pipeline'], left - columns['host'])
+  total = float(np.median(step))
+  # In each round by itself: the machine may have been slow in some.
+  seconds: dict[str, float | None] = {
+      name: max(float(np.median(found[name] / step)), 0.0) * total
+      if name in found
+      else None
+      for name in (*prefixes.NAMES, 'host')
+  }
+  known = sum(value for value in seconds.values() if value is not None)
+  return {**seconds, 'other': total - known}

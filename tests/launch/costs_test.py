@@ -114,6 +114,9 @@ class LayersTest(parameterized.TestCase):
     layer = found['layer']
     self.assertEqual((layer.forward, layer.backward), (forward, backward))
     self.assertEqual(layer.output_bytes, output_bytes)
+    self.assertEqual(
+        layer.convolved, forward + backward if len(shape) == 3 else 0
+    )
     # It gets a gradient for its inputs as well, unless nothing before learns.
     size = 2 * output_bytes // 4 * _CLASSES
     self.assertEqual(found['output'].forward, size)
