@@ -48,10 +48,10 @@ class Summaries:
     self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
   def close(self) -> None:
-    """Closes the files."""
+    """Closes the files; the next summary of a split makes another one."""
     with self._tolerant():
-      for writer in self._writers.values():
-        writer.close()
+      while self._writers:
+        self._writers.popitem()[1].close()
 
   def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
     """Writes values by name, at a step, under a split."""
