@@ -74,7 +74,10 @@ class SummariesTest(absltest.TestCase):
     })
 
   def test_parameters(self):
-    options = {'rate': 0.5, 'none': None, 'model_arg': {}, 'sizes': [1, 2]}
+    options = {
+        'rate': 0.5, 'none': None, 'model_arg': {}, 'sizes': [1, 2],
+        'model': summaries.Summaries,
+    }
     for rate in (0.5, 0.25):  # Another start may change one.
       board = summaries.Summaries(
           self.directory,
@@ -86,7 +89,8 @@ class SummariesTest(absltest.TestCase):
       board.write(1, 'train', {'loss': 0.5})
       board.close()
     self.assertEqual(
-        _parameters(self.directory)[1], {'rate': 0.25, 'sizes': '[1, 2]'}
+        _parameters(self.directory)[1],
+        {'rate': 0.25, 'sizes': '[1, 2]', 'model': 'Summaries'},
     )
 
   def test_only_the_chief_writes(self):
