@@ -10,7 +10,7 @@ from pipelines import datasets
 
 from . import building, evaluation, interruption, programs, results
 from . import workdir as workdir_lib
-from .hooks import summaries
+from .hooks import rows
 from .reporting import subject
 
 
@@ -61,10 +61,9 @@ def finish(
       # Imported here: it is slow, and only needed at the end of a run.
       from .reporting import writing
 
-      board = summaries.Summaries(directory.summaries, now.calls.strategy)
-      board.start = now.step
-      writing.write(directory, about, board)
-      board.close()
+      [log] = (hook for hook in training.hooks if isinstance(hook, rows.Log))
+      writing.write(directory, about, log.board)
+      log.board.close()
     except OSError:  # As on a full disk: made again with the next start.
       raise
     except Exception as error:  # Plots are no reason to lose a run.

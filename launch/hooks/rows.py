@@ -19,7 +19,11 @@ _LEAST_SHARE = 0.01  # Of the time, to be shown where it goes.
 
 
 class Rows:
-  """Writes rows, and remembers the floats of the last one for other hooks."""
+  """Writes rows, and remembers the floats of the last one for other hooks.
+
+  Attributes:
+    board: TensorBoard's files.
+  """
 
   def __init__(
       self,
@@ -37,7 +41,7 @@ class Rows:
       monitor: What validations are judged by; None if there are none.
     """
     self._directory = directory
-    self._board = board
+    self.board = board
     self._now = now
     self._monitor = monitor
     self._best: Mapping[str, Any] | None = None
@@ -67,11 +71,11 @@ class Rows:
     self._directory.append_metrics(row | hashed)
     if self._monitor:
       self._best = self._monitor.best(filter(None, (self._best, row)))
-    self._board.write(step, split, values)
+    self.board.write(step, split, values)
     if split == 'train' and self._now.at.is_epoch_end(step):
       seconds = self._now.seconds_in
       least = _LEAST_SHARE * sum(seconds.values())
-      self._board.write(
+      self.board.write(
           step,
           split,
           {f'seconds/{k}': v for k, v in seconds.items() if v >= least},
@@ -84,7 +88,7 @@ class Rows:
 
   def go_on(self) -> None:
     """Takes note of the step that the run goes on from, and of its rows."""
-    self._board.start = self._now.step
+    self.board.start = self._now.step
     if self._monitor:
       self._best = self._monitor.best(self._directory.read_metrics())
 
@@ -96,7 +100,7 @@ class Rows:
 
   def close(self) -> None:
     """Closes TensorBoard's files."""
-    self._board.close()
+    self.board.close()
 
 
 class Log(loop.Hook):
@@ -185,6 +189,11 @@ class Log(loop.Hook):
     self._epoch = tf.nest.map_structure(tf.add, before, self._now.sums)
     self._is_epoch_over = self._now.at.is_epoch_end(step)
     self._now.sums = self._zeros
+
+  @property
+  def board(self) -> summaries.Summaries:
+    """TensorBoard's files."""
+    return self._rows.board
 
   def epoch_sums(self) -> training.Sums:
     """Returns the sums of the rows of the epoch so far."""

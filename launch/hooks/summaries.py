@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from core import distribution
 
-from .. import programs
+from .. import own, programs
 
 
 class Summaries:
@@ -48,10 +48,10 @@ class Summaries:
     self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
   def close(self) -> None:
-    """Closes the files."""
+    """Closes the files; the next summary of a split makes another one."""
     with self._tolerant():
-      for writer in self._writers.values():
-        writer.close()
+      while self._writers:
+        self._writers.popitem()[1].close()
 
   def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
     """Writes values by name, at a step, under a split."""
@@ -123,7 +123,9 @@ def parameters_of(
 ) -> dict[str, bool | int | float | str]:
   """Returns options as hyper-parameters, less those without a value."""
   return {
-      name: value if isinstance(value, bool | int | float) else str(value)
+      name: value
+      if isinstance(value, bool | int | float)
+      else own.name_of(value) if callable(value) else str(value)
       for name, value in options.items()
       if value not in (None, {}, [])
   }

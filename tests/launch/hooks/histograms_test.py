@@ -69,6 +69,22 @@ class GradientsTest(parameterized.TestCase):
 
 class RunTest(absltest.TestCase):
 
+  def test_streams_over_replicas(self):
+    found = []
+    for name, every_steps in (('with', 3), ('without', 0)):
+      workdir = os.path.join(runs.scratch(self), name)
+      ended = runs.train(
+          workdir, num_replicas=2, num_steps=6, resident_gb=0.0, jit='off',
+          histogram_every_steps=every_steps,
+      )
+      self.assertEqual(ended.code, 0, ended)
+      found.append(runs.digest(workdir))
+      board = boards.read(os.path.join(workdir, 'summaries', 'train'))
+      self.assertEqual(
+          list(board.get('gradient_norm', ())), [3, 6][: 2 * bool(every_steps)]
+      )
+    self.assertEqual(*found)
+
   def test_in_tensorboard(self):
     """Each step has one, though steps were taken twice."""
     watched = runs.watched()
