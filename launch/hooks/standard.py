@@ -69,7 +69,7 @@ def make(
           seed=config.seed,
           global_batch_size=config.global_batch_size,
       ),
-      blame=functools.partial(culprits.find, experiment),
+      blame=functools.partial(culprits.find_without_weights, experiment),
       go_back=go_back,
       repeat=functools.partial(_repeat, state, feed, now.sums, now),
       max_skipped_steps=config.max_skipped_steps,
