@@ -72,7 +72,7 @@ class EvaluatorTest(parameterized.TestCase):
     state, _, evaluator = _make(1)
     state.parameters['output/linear/b'].assign([np.nan, 0, 0, 0])
     with self.assertRaisesRegex(
-        programs.Failure, r'loss of batch 1 of 6 of the test split is not finite\.$'
+        programs.Failure, r'batch 1 of 6 of the test split is not finite\.$'
     ):
       evaluator.run(state, 'test')
 
