@@ -15,24 +15,17 @@ def find(
 ) -> list[int]:
   """Evaluates each example of a batch, without augmentation or dropout.
 
-  Trainable weights are set to 0, since weights that are not finite, or too
-  large, break every loss; what is not finite in an example stays so, even
-  times 0. This runs eagerly: in a graph, the kernel that joins a product with
-  `relu` turns NaN into 0.
+  This runs eagerly: in a graph, the kernel that joins a product with `relu`
+  turns NaN into 0.
 
   Args:
-    experiment: The parts of the run that ended; its weights are lost.
+    experiment: The parts of the run, with finite weights.
     batch: The batch, with its `index`.
 
   Returns:
     The positions, in their split, of the examples whose loss is not finite;
     none if that holds for the whole batch, which then is not to blame.
   """
-  for variable in variables.named(experiment.model).values():
-    if variable.dtype.is_floating:
-      value = variable.numpy()
-      keeps = np.isfinite(value) & (not variable.trainable)
-      variable.assign(np.where(keeps, value, np.zeros_like(value)))
   found = experiment.objective(experiment.model, batch, None, is_training=False)
   values = found.values
   if found.weights is not None:  # What does not count may be anything.
@@ -41,4 +34,28 @@ def find(
   is_finite = tf.reduce_all(tf.math.is_finite(values), axis=axes).numpy()
   if not is_finite.any():
     return []
-  return batch['index'].numpy()[~is_finite].tolist()
+  index = batch['index'].numpy()
+  return sorted(set(index[~is_finite].tolist()))
+
+
+def find_without_weights(
+    experiment: experiment_lib.Experiment, batch: objectives.Batch
+) -> list[int]:
+  """Does what `find` does, for weights that are not finite, or too large.
+
+  They would break every loss. The trainable ones are set to 0, and are lost;
+  what is not finite in an example stays so, even times 0.
+
+  Args:
+    experiment: The parts of the run that ended.
+    batch: The batch, with its `index`.
+
+  Returns:
+    What `find` returns.
+  """
+  for variable in variables.named(experiment.model).values():
+    if variable.dtype.is_floating:
+      value = variable.numpy()
+      keeps = np.isfinite(value) & (not variable.trainable)
+      variable.assign(np.where(keeps, value, np.zeros_like(value)))
+  return find(experiment, batch)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from core import metrics, training, waits
+from core import metrics, objectives, training, waits
 from pipelines import batches, datasets, examples, splits
 
-from . import calls, feeds, interruption, programs, tables, tasks
+from . import calls, culprits, feeds, interruption, programs, tables, tasks
 from . import experiment as experiment_lib
 
 _NUM_EXAMPLES = 'examples'
@@ -140,10 +140,10 @@ class Evaluator:
     values = training.summarize(self._metric, sums)
     num_examples = values.pop(_NUM_EXAMPLES, sums['weight'])
     if not bool(tf.math.is_finite(values['loss'])):
-      raise programs.Failure(
-          f'the loss of batch {taken} of {num_steps} of the {split} split '
-          'is not finite.'
-      )
+      found = culprits.find(experiment, self._batch(split, taken - 1))
+      what = f'batch {taken} of {num_steps} of the {split} split is not finite'
+      which = f': that of example {", ".join(map(str, found))}' if found else ''
+      raise programs.Failure(f'the loss of {what}{which}.')
     numbers = scalars(values)
     return Scored(
         split=split,
@@ -156,6 +156,12 @@ class Evaluator:
         },
         task=experiment.task,
     )
+
+  def _batch(self, split: str, start: int) -> objectives.Batch:
+    data = batches.eval_batches(
+        self._dataset.split(split), global_batch_size=self._batch_size
+    )
+    return next(iter(data.skip(start)))
 
   def _score(
       self, state: Any, feed: feeds.Feed, num_steps: int

@@ -201,6 +201,8 @@ class Experiment:
       self.task.model = self.model
     with parts.mistakes_in_own('model', self.config.model):
       forward(self.model, batch)
+      if self.config.precision != 'float32':  # It may cast to float32 itself.
+        self.objective(self.model, batch, None, is_training=False)
     if self.config.augment is not None:
       zero = tf.zeros([2], tf.int32)
       self.objective(self.model, batch, zero, is_training=True)

@@ -92,7 +92,7 @@ def make(
       state,
       now,
       batch=lambda step: batch_of(step - 1),
-      blame=functools.partial(culprits.find, experiment),
+      blame=functools.partial(culprits.find_without_weights, experiment),
       go_back=go_back,
       repeat=functools.partial(_repeat, state, feed, now.sums, now),
       max_skipped_steps=config.max_skipped_steps,

@@ -44,6 +44,17 @@ def _batch(size=5):
   }
 
 
+class Casting(tf.Module):
+  """Multiplies float32 by weights that half precision has cast."""
+
+  def __init__(self, num_classes):
+    super().__init__()
+    self.w = tf.Variable(tf.zeros([192, num_classes]))
+
+  def __call__(self, images):
+    return tf.reshape(tf.cast(images, tf.float32), [-1, 192]) @ self.w
+
+
 class LossTest(parameterized.TestCase):
 
   def test_class_weights_and_smoothing(self):
@@ -272,6 +283,12 @@ class ModelTest(parameterized.TestCase):
     experiment = _experiment()
     experiment.build()
     experiment.initialize(None, tf.distribute.get_strategy())
+
+  def test_a_model_that_casts_by_itself_does_not_go_with_half_precision(self):
+    own = dict(model=f'{__name__}:Casting', model_arg={})
+    _experiment(**own).build()
+    with self.assertRaisesRegex(programs.UserError, '^--model=.*:Casting: '):
+      _experiment(precision='float16', **own).build()
 
   def test_the_seed_decides_the_weights(self):
     digests = []

@@ -1,7 +1,4 @@
-"""Tests of launch.hooks.health: what ends a run, what is said and saved.
-
-Covers: culprits.
-"""
+"""Tests of launch.hooks.health: what ends a run, what is said and saved."""
 
 from __future__ import annotations
 

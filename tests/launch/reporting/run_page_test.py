@@ -217,7 +217,9 @@ class PageTest(parameterized.TestCase):
   def test_what_is_not_finite_is_named(self):
     directory = f'{runs.scratch(self)}/run'
     changes = dict(dataset=f'{__name__}:_numbers', model=f'{__name__}:Net')
-    with self.assertRaisesRegex(programs.Failure, 'of the test split is not'):
+    with self.assertRaisesRegex(
+        programs.Failure, f'test split is not finite: that of example {_LARGE}.'
+    ):
       _run(directory, **changes)
     self.assertFalse(pathlib.Path(directory, 'report').exists())
     again.write(workdir.Workdir(directory), launch.Config())
