@@ -242,7 +242,6 @@ class Checkpointer:
       values: dict[str, np.ndarray],
       damaged: Sequence[DamagedError],
   ) -> None:
-    """Sets damaged checkpoints aside, then writes a new one."""
     with checkpoint_errors.writing(path):
       try:
         shutil.rmtree(self._scratch, ignore_errors=True)

@@ -152,7 +152,6 @@ def reduces_over_replicas(
 
 
 def _bodies(function: tf.types.experimental.ConcreteFunction) -> list[Any]:
-  """Lists the operations of a traced function and of all that it calls."""
   graph = function.graph.as_graph_def()
   return [graph.node, *(part.node_def for part in graph.library.function)]
 

@@ -74,7 +74,6 @@ def add_up(
 
 
 def _is_finite(sums: training.Sums) -> tf.Tensor:
-  """Returns whether every loss in the sums is finite."""
   losses = [
       value
       for path, value in rows.leaves(sums)

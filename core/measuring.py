@@ -155,7 +155,7 @@ def measure(
   divided by the sum of weights includes it exactly once.
 
   Args:
-    metric: The metric to compute. If None, only the loss.
+    metric: The metric to compute. If None, only the loss is computed.
     evaluation: The result of the objective for the batch.
     batch: The batch, with or without `label` and `weight`.
     is_padded: Whether the weights of the batch may differ from 1.
@@ -226,7 +226,6 @@ def _weights(
     of_batch: tf.Tensor | None,
     values: tf.Tensor,
 ) -> tf.Tensor:
-  """Returns the batch's weights times the evaluation's, one per value."""
   own = evaluation.weights
   if of_batch is not None:
     of_batch = checks.leading('weight', of_batch, values)

@@ -1,4 +1,4 @@
-"""Processes a batch in parts that fit into memory, with the exact gradients.
+"""Processes a batch in parts that fit into memory, with the same gradients.
 
 Losses, gradients, sums of metrics and statistics are sums over examples, so the
 results of the parts are added up and divided once by the total weight. The last

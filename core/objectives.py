@@ -148,11 +148,11 @@ def supervised(
       over views of the batch's `image`. Default: the image as it is.
 
   Returns:
-    The objective. Its predictions are those that the loss compares; with
-    several outputs, predictions and labels are mappings. It raises ValueError
-    if an output or a label is missing, if the losses are not numbers per
-    example or their axes are not the first axes of labels or predictions, or if
-    the penalty is not a scalar, and TypeError for Keras models.
+    The objective. Its predictions are those that the loss scores; with several
+    outputs, predictions and labels are mappings. It raises ValueError if an
+    output or a label is missing, if the losses are not numbers per example or
+    their axes are not the first axes of labels or predictions, or if the
+    penalty is not a scalar, and TypeError for Keras models.
 
   Raises:
     ValueError: If the weights or labels name an output that has no loss.
@@ -300,7 +300,6 @@ def _losses(function: Loss, labels: Any, predictions: Any) -> tf.Tensor:
 
 
 def _begins(values: tf.TensorShape, shape: tf.TensorShape) -> bool:
-  """Returns whether values may have the first axes of a shape."""
   if shape.rank is None or values.rank is None:
     return True
   # An unknown size matches any but a known 1, which would broadcast.

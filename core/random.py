@@ -166,7 +166,6 @@ def _sizes(shape: Any) -> Sequence[int | tf.Tensor]:
 
 
 def _first_row(batch_size: int | tf.Tensor) -> tf.Tensor:
-  """Returns this replica's first row in the global batch."""
   context = tf.distribute.get_replica_context()
   replica = tf.cast(
       context.replica_id_in_sync_group if context else 0, tf.uint64

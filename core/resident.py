@@ -173,7 +173,7 @@ def make_train_loop(
     state: The state, created under the scope of the strategy.
     objective: The objective to minimize.
     optimizer: The optimizer with which the state was created.
-    metric: The metric to compute. If None, only the loss.
+    metric: The metric to compute. If None, only the loss is computed.
     arrays: The data, ``[num_examples, ...]`` each, as for `place`.
     strategy: The strategy under which the state was created.
     jit: One of `compilation.MODES`.
@@ -247,7 +247,7 @@ def make_eval_loop(
   Args:
     state: The state, created under the scope of the strategy.
     objective: The objective that computes the loss.
-    metric: The metric to compute. If None, only the loss.
+    metric: The metric to compute. If None, only the loss is computed.
     arrays: The data, ``[num_examples, ...]`` each, as for `place`.
     strategy: The strategy under which the state was created.
     global_batch_size: The number of examples per step on all replicas.

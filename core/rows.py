@@ -186,7 +186,6 @@ def _with_empty(leaf: Any) -> Any:
 
 
 def _sparse_shape(leaf: tf.SparseTensor, num_rows: Any) -> tf.Tensor:
-  """Returns a sparse tensor's shape, keeping the static sizes."""
   rest = [
       leaf.dense_shape[axis] if size is None else size
       for axis, size in enumerate(leaf.shape)

@@ -71,7 +71,7 @@ def make_train_step(
   Args:
     objective: The objective to minimize.
     optimizer: The optimizer with which the state was created.
-    metric: The metric to compute along the way. If None, only the loss.
+    metric: The metric to compute. If None, only the loss is computed.
     strategy: The strategy under which the state was created.
     extent: How much of the step XLA compiles, see `compilation.choose`. With
       `LOOP`, the function that makes the loop compiles it.
@@ -233,7 +233,7 @@ def make_eval_step(
 
   Args:
     objective: The objective that computes the loss.
-    metric: The metric to compute. If None, only the loss.
+    metric: The metric to compute. If None, only the loss is computed.
     strategy: The strategy under which the state was created.
     use_average: Whether to evaluate the average of the weights. The step raises
       ValueError if the state has none.
@@ -322,7 +322,7 @@ def _check_metric(metric: Any) -> None:
 
 
 def _graph(jit_compile: bool = False) -> Callable[[Any], Any]:
-  # AutoGraph would take longer to convert the library than the first step.
+  # AutoGraph takes longer to convert the library than the first step takes.
   return tf.function(autograph=False, jit_compile=jit_compile or None)
 
 
