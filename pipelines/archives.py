@@ -164,7 +164,6 @@ def _with_header(data: bytes, name: str, time: int) -> bytes:
 def _diagnosis(
     path: pathlib.Path, dataset_name: str, size: int, upstream: _Upstream
 ) -> str:
-  """Returns the message for an archive that differs from the recorded one."""
   remedy = f'; replace it with the archive of {dataset_name}.'
   unpacked = 0
   try:
@@ -194,7 +193,6 @@ def _diagnosis(
 
 
 def _of_other_size(path: pathlib.Path, dataset_name: str, size: int) -> str:
-  """Returns the message for an archive too long or short to be unpacked."""
   given = path.stat().st_size
   if given < size:
     return _truncated(path, dataset_name, size)

@@ -40,18 +40,11 @@ class Dataset:
       left_out: Mapping[str, str] | None = None,
       version: str = '',
   ):
-    """Creates a data set from its splits.
+    """Creates a data set from its splits, with the attributes of the class.
 
-    Args:
-      name: The name under which it was opened.
-      spec: The features of its examples.
-      opened: Each split by name, or a function that opens it when needed.
-      num_examples: The number of examples per split; required for functions in
-        `opened`.
-      is_resident: Whether splits are in memory; required likewise.
-      notes: Messages for the user; a list is kept, not copied.
-      left_out: The reason for leaving out each missing split, by name.
-      version: The version according to the source.
+    Each split in `opened` is given by name, or as a function that opens it when
+    needed; then `num_examples` and `is_resident` are required. A list of notes
+    is kept, not copied.
 
     Raises:
       DataError: If there is no training split.
@@ -74,13 +67,7 @@ class Dataset:
     )
 
   def split(self, name: str) -> splits.Split:
-    """Returns a split, which stays open.
-
-    Args:
-      name: A key of `num_examples`.
-
-    Returns:
-      The split, for `batches.train_batches` and `batches.eval_batches`.
+    """Returns a split of `num_examples`, which stays open.
 
     Raises:
       DataError: If the split does not exist, or an example in it is damaged.
@@ -107,15 +94,11 @@ class Dataset:
       self.split(name)
 
   def checksums(self, *names: str) -> dict[str, np.ndarray]:
-    """Returns a checksum of each example, by split.
+    """Returns a checksum of each example in the given splits, or in all.
 
-    Args:
-      *names: The splits. Default: all.
-
-    Returns:
-      For splits in memory, uint32 ``[num_examples]``, the CRC-32 of the bytes
-      of the features in the order of their names; for others, the result of
-      their method `checksums`, if they have one.
+    For splits in memory, this is uint32 ``[num_examples]``, the CRC-32 of the
+    bytes of the features in the order of their names; for others, the result of
+    their method `checksums`, if they have one.
     """
     found = {}
     for name in names or self._splits:

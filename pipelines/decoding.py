@@ -200,12 +200,11 @@ def find_damage(folder: pathlib.Path) -> errors.DataError | None:
   except (OSError, ValueError, EOFError) as error:
     return errors.DataError(
         f'dataset: the decoded images in {folder} cannot be read: '
-        f'{errors.one_line(error)}; run the same command again to decode them '
-        'again.'
+        f'{errors.one_line(error)}; run the same command again to decode them.'
     )
   if not wrong.size:
     return None
-  remedy = 'run the same command again to decode them again and continue'
+  remedy = 'run the same command again to decode them and continue'
   try:
     (folder / _STAMP).unlink(missing_ok=True)
   except OSError:
@@ -262,7 +261,6 @@ def _read(
 def _is_whole(
     cache: pathlib.Path, shape: tuple[int, ...], is_streamed: bool
 ) -> bool:
-  """Returns whether a cache exists and matches its checksums."""
   if _read(cache, shape) is None:
     return False
   try:

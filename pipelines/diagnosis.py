@@ -214,7 +214,6 @@ def _name(builder: tfds.core.DatasetBuilder, split: str) -> str:
 
 
 def _wrong_file(path: Any, length: int, reads_all: bool) -> str | None:
-  """Describes what is wrong with a file of records, if anything."""
   if not path.exists():
     return f'{path} is missing'
   num_records = 0

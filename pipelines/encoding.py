@@ -88,8 +88,6 @@ def encode(
 
 
 class _Encoder:
-  """Encodes features one by one, and collects notes."""
-
   def __init__(
       self,
       records: Sequence[raw_examples.Record],
@@ -122,7 +120,6 @@ class _Encoder:
   def _cells(
       self, record: raw_examples.Record, name: str, columns: Sequence[str]
   ) -> list[tuple[str, Any]]:
-    """Returns the value of each column of a feature."""
     value = record.values.get(name)
     if len(columns) == 1 and _is_cell(value):
       value = [value]
@@ -133,7 +130,6 @@ class _Encoder:
     return [(column, self._value(record, column)) for column in columns]
 
   def _value(self, record: raw_examples.Record, column: str) -> Any:
-    """Returns a value of a record, or None if it is missing."""
     if column not in record.values:
       raise errors.DataError(
           f'{record.name}: there is no column {column!r}'
@@ -260,7 +256,6 @@ class _Encoder:
   def _array(
       self, record: raw_examples.Record, name: str, feature: spec.Feature
   ) -> np.ndarray:
-    """Returns a value given as numbers."""
     value = self._value(record, name)
     try:
       given = np.asarray(float(value) if isinstance(value, str) else value)
@@ -281,7 +276,6 @@ _LACKS_NUMBER = 'a number is missing; set may_lack to count it as the mean'
 
 
 def _is_cell(value: Any) -> bool:
-  """Returns whether a value is a single number or text."""
   return isinstance(value, str | bool | int | float | np.generic)
 
 

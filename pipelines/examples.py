@@ -153,16 +153,10 @@ class Examples:
   def epochs(
       self, seed: int, first_epoch: int, global_batch_size: int
   ) -> tf.data.Dataset:
-    """Returns the keys of the global batches of all epochs from a given one on.
+    """Returns the keys of all epochs from one on, see `splits.Split`.
 
-    Args:
-      seed: The seed of the run.
-      first_epoch: The first epoch, counted from 0.
-      global_batch_size: The number of keys per row.
-
-    Returns:
-      An endless dataset of int64 ``[global_batch_size]``. Keys that do not fill
-      a row, different ones in each epoch, are dropped.
+    They form an endless dataset of int64 ``[global_batch_size]``. Keys that do
+    not fill a row, different ones in each epoch, are dropped.
     """
     @autograph.off
     def rows(epoch):
@@ -179,15 +173,9 @@ class Examples:
   def train_rows(
       self, seed: int, epoch: int | tf.Tensor, global_batch_size: int
   ) -> tf.Tensor:
-    """Returns the keys of the global batches of an epoch, as `epochs` does.
+    """Returns the keys of one epoch that `epochs` would return.
 
-    Args:
-      seed: The seed of the run.
-      epoch: The number of the epoch from 0.
-      global_batch_size: The number of keys per row.
-
-    Returns:
-      int32 ``[num_steps, global_batch_size]``.
+    They are int32 ``[num_steps, global_batch_size]``.
     """
     num_steps = self.num_examples // global_batch_size
     order = epoch_order(self.num_examples, seed, epoch)
@@ -195,14 +183,9 @@ class Examples:
     return tf.reshape(order, [num_steps, global_batch_size])
 
   def load(self, keys: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Gathers examples.
+    """Gathers the examples for keys, int64 ``[batch_size]``.
 
-    Args:
-      keys: int64 ``[batch_size]``, integers in [0, num_examples).
-
-    Returns:
-      Each feature ``[batch_size, ...]``, and `index` int32 ``[batch_size]``,
-      the positions in the split.
+    The result is that of `splits.Split.load`.
     """
     gathered = {
         name: tf.gather(tensor, keys) for name, tensor in self.tensors.items()

@@ -54,14 +54,9 @@ class ImageFiles:
     return self._order.epochs(seed, first_epoch, global_batch_size)
 
   def load(self, keys: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Reads examples.
+    """Reads the examples for keys, int64 ``[batch_size]``.
 
-    Args:
-      keys: int64 ``[batch_size]``, integers in [0, num_examples).
-
-    Returns:
-      Each feature ``[batch_size, ...]``, and `index` int32 ``[batch_size]``,
-      the positions in the split.
+    The result is that of `splits.Split.load`.
     """
     shape = self.spec[spec.IMAGE].shape
     loaded = self._order.load(keys)
@@ -80,9 +75,8 @@ class ImageFiles:
   def checksums(self) -> np.ndarray:
     """Returns a checksum of each example, without reading its image.
 
-    Returns:
-      uint32 ``[num_examples]``, the CRC-32 of the names of the file and its
-      folder, the file size and the other features.
+    It is uint32 ``[num_examples]``, the CRC-32 of the names of the file and its
+    folder, the file size and the other features.
     """
     names = sorted(self.arrays)
     found = []
@@ -96,11 +90,8 @@ class ImageFiles:
   def explain(self, error: Exception) -> Exception:
     """Returns the error to raise after an error in reading.
 
-    Args:
-      error: The error.
-
-    Returns:
-      A DataError that names the first unreadable file, or else the error.
+    This is a DataError that names the first unreadable file, if any, or else
+    the error itself.
     """
     shape = self.spec[spec.IMAGE].shape
     broken = images.find_first_broken(self.paths, shape, self.resizes)

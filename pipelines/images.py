@@ -335,7 +335,6 @@ def _readable(
     resizes: bool,
     is_mask: bool = False,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-  """Yields batches of the readable images, and their indices."""
   return (
       tf.data.Dataset.from_tensor_slices(
           (tf.constant(list(paths), tf.string), orientations(paths))

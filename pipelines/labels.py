@@ -150,7 +150,7 @@ def _names(path: pathlib.Path, num_classes: int) -> list[str]:
 def counted_classes(
     builder: tfds.core.DatasetBuilder, labels: Iterable[np.ndarray]
 ) -> list[str]:
-  """Returns class names for plain integers, 0 to the largest.
+  """Returns class names for plain integers, as `numbered_classes` does.
 
   Args:
     builder: The builder of the prepared data set.
@@ -158,9 +158,6 @@ def counted_classes(
 
   Returns:
     The numbers as names.
-
-  Raises:
-    DataError: As for `numbered_classes`.
   """
   return numbered_classes(
       f'dataset: {builder.name}', labels, 'and prepare the data set again'

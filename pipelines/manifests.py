@@ -63,8 +63,8 @@ def damage(
 
   Returns:
     The first file that TFDS cannot have written, or the folder and the reason,
-    and a remedy. None if there are no files, or all look valid without a
-    reason.
+    and a remedy. None if there are no files, or all look valid and no reason is
+    given.
   """
   try:
     found = list(_documents(name, data_dir))

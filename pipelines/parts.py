@@ -91,7 +91,6 @@ def choose(
 
 
 def _whole(builder: tfds.core.DatasetBuilder, split: str) -> Part:
-  """Returns a whole split, which must not be empty."""
   splits = builder.info.splits
   if split not in splits:
     raise errors.DataError(
@@ -112,7 +111,6 @@ def _whole(builder: tfds.core.DatasetBuilder, split: str) -> Part:
 def _named(
     builder: tfds.core.DatasetBuilder, argument: str, name: str
 ) -> Part:
-  """Returns the split or slice named by an argument."""
   splits = builder.info.splits
   try:
     read = tfds.core.ReadInstruction.from_spec(name)

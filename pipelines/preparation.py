@@ -246,7 +246,6 @@ def _no_way(
 
 @contextlib.contextmanager
 def _one_line_errors(name: str) -> Iterator[None]:
-  """Converts errors of TFDS and the file system to DataErrors."""
   try:
     yield
   except DataError:

@@ -56,7 +56,6 @@ def read(paths: Sequence[str], data_spec: spec.Spec) -> list[Record]:
 
 
 def _records(path: str, data_spec: spec.Spec) -> Iterator[Record]:
-  """Yields the raw examples of a file or folder."""
   file = pathlib.Path(path).expanduser()
   suffix = file.suffix.lower()
   if file.is_dir():
@@ -109,7 +108,6 @@ def _text(path: str, file: pathlib.Path) -> str:
 
 
 def _json(path: str, file: pathlib.Path) -> Iterator[Record]:
-  """Yields the records of a file of JSON."""
   text = _text(path, file)
   if file.suffix.lower() == '.json':
     pieces = [(path, text)]

@@ -65,9 +65,6 @@ class Store:
   def labels(self, part: parts.Part) -> np.ndarray:
     """Returns the labels of a part, int64 ``[num_examples]``.
 
-    Args:
-      part: The part.
-
     Raises:
       DataError: If its split is damaged.
     """
@@ -82,11 +79,7 @@ class Store:
     return self._labels[split][part.start : part.stop]
 
   def open(self, part: parts.Part, spec: spec_lib.Spec) -> splits.Split:
-    """Returns the examples of a part.
-
-    Args:
-      part: The part.
-      spec: The features: an image, and a class as the label.
+    """Returns the examples of a part, with an image and a class as the label.
 
     Raises:
       DataError: If its split is damaged, or a label is not in [0, num_classes).
@@ -133,8 +126,6 @@ class Store:
   def _stream(
       self, folder: pathlib.Path, part: parts.Part, spec: spec_lib.Spec
   ) -> streams.Streamed:
-    """Streams images that were decoded before."""
-
     def decode(keys: dict[str, Any]) -> dict[str, tf.Tensor]:
       images = keys['image']
       whole = tf.reduce_all(
@@ -156,7 +147,6 @@ class Store:
   def _records(
       self, part: parts.Part, spec: spec_lib.Spec
   ) -> streams.Streamed:
-    """Streams the prepared records, decoding in every epoch."""
     num_classes = spec[spec_lib.LABEL].num_classes
 
     def decode(keys: dict[str, Any]) -> dict[str, tf.Tensor]:
@@ -218,7 +208,6 @@ def _checksums(
 def _example(
     images: tf.Tensor, keys: Mapping[str, tf.Tensor]
 ) -> dict[str, tf.Tensor]:
-  """Joins decoded images and their labels."""
   return {
       spec_lib.IMAGE: images,
       spec_lib.LABEL: tf.cast(keys['label'], tf.int64),

@@ -56,17 +56,7 @@ class Streamed:
   def epochs(
       self, seed: int, first_epoch: int, global_batch_size: int
   ) -> tf.data.Dataset:
-    """Returns the keys of the global batches of all epochs from a given one on.
-
-    Args:
-      seed: The seed of the run.
-      first_epoch: The first epoch, counted from 0.
-      global_batch_size: The number of keys per row.
-
-    Returns:
-      An endless dataset of nests of ``[global_batch_size]``. Keys that do not
-      fill a row are dropped.
-    """
+    """Returns the keys of all epochs from one on, see `splits.Split`."""
     keys = self.keys()
     buffer = min(self.shuffle_buffer, self.num_examples)
 
@@ -85,15 +75,7 @@ class Streamed:
     return tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(rows)
 
   def load(self, keys: dict[str, Any]) -> dict[str, tf.Tensor]:
-    """Decodes examples.
-
-    Args:
-      keys: The entries of `read` and `index`, each ``[batch_size]``.
-
-    Returns:
-      Each feature ``[batch_size, ...]``, and `index` int32 ``[batch_size]``,
-      the positions in the split.
-    """
+    """Decodes the examples for keys, see `splits.Split`."""
     return {**self.decode(keys), 'index': tf.cast(keys['index'], tf.int32)}
 
 

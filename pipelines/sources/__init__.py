@@ -60,7 +60,6 @@ def open_dataset(
 
 
 def _check_no_path(name: str) -> None:
-  """Raises a DataError for a path without the prefix of its source."""
   path, mark, query = name.partition('?')
   is_folder = os.sep in path and os.path.isdir(os.path.expanduser(path))
   suffix = os.path.splitext(path)[1].lower()

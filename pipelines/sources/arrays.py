@@ -105,7 +105,6 @@ def of_function(
 
 
 def _read(file: pathlib.Path) -> dict[str, np.ndarray]:
-  """Reads all arrays of a file."""
   name = None
   try:
     archive = np.load(file, allow_pickle=False)
@@ -140,7 +139,6 @@ def _read(file: pathlib.Path) -> dict[str, np.ndarray]:
 def _by_split(
     found: dict[str, np.ndarray],
 ) -> dict[str, dict[str, np.ndarray]]:
-  """Groups arrays by the split at the beginning of their names."""
   splits: dict[str, dict[str, np.ndarray]] = {}
   without = []
   for name, array in found.items():
@@ -192,7 +190,6 @@ def _dataset(
     class_names: Any,
     chosen: options.Options,
 ) -> datasets.Dataset:
-  """Creates a data set from checked arrays by split and feature."""
   _check_names(splits)
   keys = {split: _keys(some) for split, some in splits.items()}
   choice = hashing.choose(keys, chosen)
@@ -233,7 +230,6 @@ def _class_names(given: Any) -> tuple[str, ...]:
 
 
 def _check_names(splits: dict[str, dict[str, np.ndarray]]) -> None:
-  """Checks that splits have equal features of equally many examples."""
   if hashing.TRAIN not in splits:
     raise errors.DataError(
         f'the splits are {", ".join(splits)}; expected one named train.'

@@ -141,7 +141,7 @@ def _like(
     for name in names:
       if name not in columns:
         raise errors.DataError(
-            f'{key}: there is no column {name!r}, which was used in training'
+            f'{key}: there is no column {name!r}, which was trained on'
             f'{rows.nearest(name, columns)}'
         )
   used = {name for names in wanted.values() for name in names}
@@ -151,7 +151,6 @@ def _like(
 
 
 def _kind(column: str, cells: Sequence[str]) -> str:
-  """Returns the kind of an input column according to its cells."""
   found = [rows.number(cell) for cell in cells]
   read = [each for each in found if each is not None]
   if len(read) == len(cells) and not all(map(math.isnan, read)):
@@ -173,7 +172,6 @@ def _kind(column: str, cells: Sequence[str]) -> str:
 def _label_kind(
     table: rows.Rows, query: Query, label: tuple[str, ...]
 ) -> str:
-  """Returns the kind of the label: class, classes or numbers."""
   if 'classes' in query:
     return spec.CLASSES
   said = {

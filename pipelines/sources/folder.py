@@ -162,7 +162,6 @@ class _Folder:
     return height, width, 1 if is_grey else 3
 
   def _tell(self, headers: Mapping[str, images.Header]) -> None:
-    """Reports the changes made in decoding."""
     grey = [path for path, header in headers.items() if header.channels < 3]
     for found, what in (
         (grey, 'are gray, and get three equal channels'),
@@ -203,7 +202,6 @@ class _Folder:
       self._leave_out(split, {**broken, **wrong}, masks=True)
 
   def _wrong_mask(self, file: listing.File, path: str) -> str:
-    """Returns why a mask cannot be used, according to its header."""
     try:
       header = images.read_header(path)
       image = images.read_header(self._folder / file.path)
@@ -248,7 +246,6 @@ class _Folder:
       raise errors.DataError(f'split {split}: no example can be read.')
 
   def _classes(self) -> spec.Feature:
-    """Makes labels from the names of folders."""
     names = {s: [f.class_name for f in fs] for s, fs in self._files.items()}
     found = classes.of_names(
         spec.LABEL, {split: np.array(some) for split, some in names.items()}
@@ -256,7 +253,6 @@ class _Folder:
     return self._with_labels(found)
 
   def _masks(self) -> spec.Feature:
-    """Makes labels from the values of masks."""
     path = self._folder / _CLASS_NAMES
     names: list[str] = []
     if path.exists():
@@ -284,7 +280,6 @@ class _Folder:
 
 
 def _reason(error: errors.DataError) -> str:
-  """Returns the error message without the file name."""
   return str(error).partition(': ')[2].rstrip('.')
 
 

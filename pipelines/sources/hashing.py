@@ -134,7 +134,6 @@ def choose(
 def _own(
     keys: Mapping[str, Sequence[bytes]], split: str, name: str | None
 ) -> str | None:
-  """Returns the data's own split that is used as a split, if any."""
   if name == NONE:
     return None
   if name is None:
@@ -154,7 +153,6 @@ def _own(
 def _places(
     fractions: np.ndarray, hashed: Sequence[str], num_held_out: int | None
 ) -> np.ndarray:
-  """Returns the split of each example in the data's own 'train'."""
   places = np.full(fractions.shape, TRAIN, object)
   if VALIDATION in hashed:
     is_there = (fractions >= _TRAIN_BELOW) & (fractions < _VALIDATION_BELOW)

@@ -77,7 +77,6 @@ def find(folder: pathlib.Path) -> Listing:
 def _split(
     folder: pathlib.Path, start: str, ignored: list[str]
 ) -> list[File]:
-  """Lists a folder of classes, or of images and masks."""
   inside, others = _entries(folder / start)
   ignored += [f'{start}{name}' for name in others]
   if set(inside) == {IMAGES, MASKS}:
@@ -93,7 +92,6 @@ def _split(
 def _masked(
     folder: pathlib.Path, start: str, ignored: list[str]
 ) -> list[File]:
-  """Pairs images with the masks of the same names."""
   masks = {
       _stem(path): path
       for path in _images(folder, f'{start}{MASKS}/', ignored)
@@ -117,7 +115,6 @@ def _stem(path: str) -> str:
 def _images(
     folder: pathlib.Path, start: str, ignored: list[str]
 ) -> list[str]:
-  """Lists the images directly in a folder, by path."""
   inside, others = _entries(folder / start)
   found: list[str] = []
   for name in others:

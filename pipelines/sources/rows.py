@@ -92,7 +92,8 @@ def is_missing(text: str) -> bool:
 
   The rule is the same for numbers, categories and labels, in files and in
   records: a cell is missing if it is empty, NA, N/A, NaN, null, none, ? or -,
-  in any case and with any spaces. A text is missing only if it is empty.
+  in any case and with any spaces around it. A text is missing only if it is
+  empty.
 
   Args:
     text: A cell.
@@ -171,7 +172,6 @@ def _text(path: pathlib.Path) -> str:
 
 
 def _guessed(text: str) -> str:
-  """Returns the separator that splits the first row into the most cells."""
   def num_cells(separator):
     try:
       return len(next(_parsed(text, separator), (0, '', []))[2])

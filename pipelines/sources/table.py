@@ -24,10 +24,10 @@ def of_csv(name: str, chosen: options.Options) -> datasets.Dataset:
   """Opens a CSV file.
 
   A column whose cells are all numbers is one of `numbers`; one of repeated
-  words (at most half as many as rows) is one of `categories`; one of longer
-  texts is `text`; any other must be declared. The label is a class if its cells
-  are words, or whole numbers with at most 20 different values; otherwise it is
-  a number. The notes report these decisions.
+  words (at most half as many different ones as rows) is one of `categories`;
+  one of longer texts is `text`; any other must be declared. The label is a
+  class if its cells are words, or whole numbers with at most 20 different
+  values; otherwise it is a number. The notes report these decisions.
 
   Args:
     name: ``FILE?label=COLUMN&...``. The key `label` names the column to
@@ -72,8 +72,6 @@ def of_csv(name: str, chosen: options.Options) -> datasets.Dataset:
 
 
 class _Table:
-  """A file, divided into splits."""
-
   def __init__(
       self,
       table: rows.Rows,
@@ -199,7 +197,6 @@ class _Table:
     return np.array(found).T
 
   def _texts(self, names: Sequence[str]) -> list[str]:
-    """Returns the text of each row, all columns joined."""
     cells = [self._rows.column(column) for column in names]
     if not self._may_lack:
       for column, found in zip(names, cells, strict=True):
@@ -229,7 +226,6 @@ class _Table:
     return {split: found[places] for split, places in self._places.items()}
 
   def _wrong(self, row: int, column: str, what: str) -> errors.DataError:
-    """Returns the error for a cell."""
     cell = self._rows.column(column)[row]
     return errors.DataError(
         f'line {self._rows.lines[row]}, column {column!r}: '

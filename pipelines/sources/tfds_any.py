@@ -155,7 +155,6 @@ def _joined(
     values: Mapping[str, checks.Values],
     notes: Sequence[str],
 ) -> datasets.Dataset:
-  """Creates the data set from the values of its features."""
   features = {
       _named(key, each.feature): each.feature for key, each in values.items()
   }
@@ -197,7 +196,6 @@ def _choose(
     chosen: options.Options,
     notes: list[str],
 ) -> list[_Column]:
-  """Chooses the features to read, the label first."""
   found = _flat(builder.info.features)
   listed = ', '.join(f'{n} ({type(f).__name__})' for n, f in found.items())
   label = ''.join(query.get('label', (spec.LABEL,)))
@@ -292,8 +290,6 @@ def _read(
     columns: Sequence[_Column],
     image_size: tuple[int, int] | None,
 ) -> dict[str, np.ndarray]:
-  """Reads a part, ``[num_examples, ...]`` per column."""
-
   @autograph.off
   def prepare(example: Any) -> dict[str, tf.Tensor]:
     flat = {

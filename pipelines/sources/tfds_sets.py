@@ -30,7 +30,7 @@ def of_tfds(name: str, chosen: options.Options) -> datasets.Dataset:
 
   Args:
     name: A name in TFDS, or of a data set prepared in `chosen.data_dir`.
-      `tfds_any` reads those with other features than byte images and one class
+      `tfds_any` reads those with features other than byte images and one class
       each, and names with a query, such as ``NAME?label=mask&inputs=image``.
     chosen: The options. A split for validation or testing is a name or a slice
       in TFDS's syntax, such as 'train[:5000]'; examples that it takes from the
@@ -100,13 +100,7 @@ def _unlabelled(
     chosen: dict[str, parts.Part],
     asked: dict[str, str | None],
 ) -> dict[str, str]:
-  """Returns why splits cannot be scored, by name.
-
-  Args:
-    store: The store that reads the labels.
-    chosen: The parts of the data set.
-    asked: The requested split, or None, for each.
-  """
+  """Returns why splits cannot be scored, by name; raises for requested ones."""
   left_out = {}
   for split, part in chosen.items():
     if part.split == 'train':  # Also trained on, so missing labels are errors.
@@ -137,7 +131,6 @@ def _image_shape(
     name: str,
     image_size: tuple[int, int] | None,
 ) -> tuple[int, int, int]:
-  """Checks the image feature and returns its shape."""
   image = builder.info.features[spec.IMAGE]
   shape = image.shape
   if (
