@@ -197,8 +197,7 @@ def all_reduce_sum(values: Any) -> Any:
   """Sums a nest of tensors over all replicas of all workers.
 
   Args:
-    values: A nest of tensors of the same structure, shapes and dtypes
-      everywhere.
+    values: A nest of tensors, of equal structure, shapes and dtypes everywhere.
 
   Returns:
     The sums.

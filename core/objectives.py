@@ -145,7 +145,7 @@ def supervised(
     penalty: A function from the module to a scalar, such as an L2 penalty.
     views: Test-time augmentation, such as `augmentation.flip_views()`: in
       evaluation, the logits of each head and the internal losses are averaged
-      over views of the batch's `image`. Default: the image as it is.
+      over views of the batch's `image`. Default: the original image only.
 
   Returns:
     The objective. Its predictions are those that the loss scores; with several

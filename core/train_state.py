@@ -58,8 +58,7 @@ class TrainState(tf.Module):
       loss_scale: The initial loss scale, for float16. Default: no loss scale.
 
     Raises:
-      ValueError: If the model has no trainable variables or the rate is
-        invalid.
+      ValueError: If the model has no trainable variables or the rate is wrong.
       TypeError: If the model or the optimizer is from another library, or a
         trainable variable is not floating point.
     """

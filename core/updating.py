@@ -84,8 +84,8 @@ def update(
     collected: The values that the forward pass left to assign, by path.
     statistics: The sums of the objective's statistics.
     after: The function that computes new values from the statistics.
-    is_asserted: Whether `weight` depends on assertions; then assignments wait
-      for it.
+    is_asserted: Whether `weight` depends on assertions; assignments wait for
+      it.
 
   Returns:
     Whether the step was skipped, bool ``[]``, or None if steps cannot be.
