@@ -19,7 +19,7 @@ class Streamed:
   """The examples of a split, read in a fixed order and shuffled in a buffer.
 
   Batch functions use it like `examples.Examples`. A key is an example that is
-  still encoded, so skipped steps and other workers' parts are read but not
+  still encoded, so skipped steps and parts of other workers are read, not
   decoded.
 
   Attributes:

@@ -92,8 +92,7 @@ def is_missing(text: str) -> bool:
 
   The rule is the same for numbers, categories and labels, in files and in
   records: a cell is missing if it is empty, NA, N/A, NaN, null, none, ? or -,
-  in any case and with any spaces around it. A text is missing only if it is
-  empty.
+  in any case, with or without spaces. A text is missing only if it is empty.
 
   Args:
     text: A cell.
