@@ -1,9 +1,9 @@
-"""What a forward pass would assign, kept for the end of the train step.
+"""Defers the assignments of a forward pass to the end of the train step.
 
-A module such as batch norm moves averages while it computes. Outside of a train
-step it assigns them, as Sonnet's modules do. Inside, the step collects the new
-values and assigns them together with its update, so that a forward pass changes
-nothing, may be repeated, and is undone with the step that is skipped:
+Modules such as batch norm update moving averages while they compute. Outside a
+train step they assign them immediately, like Sonnet's modules. Inside one, the
+step collects the new values and assigns them with its own update, so a forward
+pass has no side effects, may be repeated, and is undone if the step is skipped:
 
     with assignments.collected(variables) as values:
       y = model(x, is_training=True)
@@ -22,7 +22,7 @@ import tensorflow as tf
 
 
 class _Collector(NamedTuple):
-  """Where new values go, and the graph that they are tensors of."""
+  """Collects new values; `graph` is the graph they are tensors of."""
 
   paths: dict[int, str]
   values: dict[str, tf.Tensor]
@@ -39,14 +39,15 @@ def collected(
     variables: Mapping[str, tf.Variable],
     values: Mapping[str, tf.Tensor] | None = None,
 ) -> Iterator[dict[str, tf.Tensor]]:
-  """Collects what is assigned by `assign` until the context ends.
+  """Collects the values passed to `assign` until the context exits.
 
   Args:
-    variables: Whose assignments are collected, by path. Others take place.
-    values: New values that were collected before, which `value` goes on from.
+    variables: The variables to collect for, by path. Assignments to other
+      variables take effect immediately.
+    values: Values collected earlier, from which `value` continues.
 
   Yields:
-    The new values by path, which the context fills.
+    A dictionary of new values by path, filled while the context is active.
 
   Example:
     >>> import tensorflow as tf
@@ -71,13 +72,13 @@ def collected(
 
 
 def value(variable: tf.Variable) -> tf.Tensor:
-  """Returns the value of a variable, the collected one where there is one.
+  """Returns the collected value of a variable if there is one, or its value.
 
   Args:
     variable: The variable.
 
   Returns:
-    Its value.
+    The value as a tensor.
   """
   collector = _COLLECTOR.get()
   if collector is not None:
@@ -88,21 +89,21 @@ def value(variable: tf.Variable) -> tf.Tensor:
 
 
 def assign(variable: tf.Variable, new_value: tf.Tensor) -> None:
-  """Gives a variable a new value: now, or when a train step ends.
+  """Assigns a value to a variable, immediately or at the end of the train step.
 
-  Inside of a loop, a condition or a function of the module's own a value cannot
-  be collected; there the assignment takes place.
+  Inside a loop, a condition or a `tf.function` of the module, values cannot be
+  collected, so they are assigned immediately.
 
-  Each replica assigns its own value: what is made of a batch must be summed
-  over all of them first, by `distribution.all_reduce_sum`, or their copies of
-  the variable would differ from then on. A train step on several replicas takes
-  such values only from a module that declares `reduces_over_replicas = True`.
-  On one replica, whatever a module assigns by itself is assigned in its forward
-  pass, once per micro-batch.
+  Each replica assigns its own value. A value computed from the batch must first
+  be summed over replicas with `distribution.all_reduce_sum`; otherwise their
+  copies of the variable diverge. On several replicas, a train step accepts such
+  values only from modules that declare `reduces_over_replicas = True`. On one
+  replica, direct assignments by a module take effect in its forward pass, once
+  per micro-batch.
 
   Args:
     variable: The variable.
-    new_value: A tensor of its shape and dtype.
+    new_value: A tensor of the variable's shape and dtype.
   """
   collector = _COLLECTOR.get()
   if (

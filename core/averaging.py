@@ -1,4 +1,4 @@
-"""A model whose weights are averages over the steps, to evaluate with."""
+"""Models whose weights are moving averages over training steps."""
 
 from __future__ import annotations
 
@@ -13,32 +13,31 @@ from . import checks, substitution, variables
 def average(
     mean: Any, parameters: Any, count: tf.Tensor, decay: float
 ) -> Any:
-  r"""Takes the weights of one more step into their exponential average.
+  r"""Updates an exponential moving average with the weights of one more step.
 
   .. math::
     m_t = m_{t-1} + \frac{1 - \beta}{1 - \beta^t} (w_t - m_{t-1})
 
-  It is at each step what `optimizers.ema_average` makes of the state of
-  `optimizers.ema`, free of the bias by its start; but it can be read as it is.
+  This equals `optimizers.ema_average` of the state of `optimizers.ema` at every
+  step: the average is stored with its initialization bias already removed.
 
   Args:
-    mean: :math:`m_{t-1}`, a nest of float32 tensors or variables. What it holds
-      does not matter at the first step, NaN and infinities included.
+    mean: :math:`m_{t-1}`, a nest of float32 tensors or variables. Its values
+      are ignored at the first step, even if they are NaN or infinite.
     parameters: :math:`w_t`, a nest of the same structure.
-    count: The number of steps :math:`t`, this one included: an integer ``[]``,
-      at least 1.
-    decay: The rate :math:`\beta`, in [0, 1).
+    count: The number of steps :math:`t` including this one, an integer ``[]``.
+    decay: The decay rate :math:`\beta`, in [0, 1).
 
   Returns:
     The new average :math:`m_t`, a nest of tensors.
 
   Raises:
-    ValueError: If the nests are of different structures or shapes, or the decay
-      is out of range or a `tf.Variable`.
+    ValueError: If the nests differ in structure or shape, or the decay is out
+      of range or a `tf.Variable`.
 
   Reference:
-    `Polyak and Juditsky 1992 <https://doi.org/10.1137/0330046>`_; for the bias
-    `Adam <https://arxiv.org/abs/1412.6980>`_, section 3.
+    `Polyak and Juditsky 1992 <https://doi.org/10.1137/0330046>`_; `Adam
+    <https://arxiv.org/abs/1412.6980>`_, section 3, for the bias correction.
 
   Example:
     >>> from core import averaging
@@ -56,32 +55,33 @@ def average(
   def updated(m: tf.Tensor, w: tf.Tensor) -> tf.Tensor:
     m, w = map(tf.convert_to_tensor, (m, w))
     m, w = checks.same_shape(mean=m, parameters=w)
-    m = tf.where(count > 1, m, w)  # Not rate 1: 0 times infinity is NaN.
+    m = tf.where(count > 1, m, w)  # A rate of 1 would not do: 0 * inf is NaN.
     return m + tf.cast(rate, m.dtype) * (w - m)
 
   return tf.nest.map_structure(updated, mean, parameters)
 
 
 class ModelAverage(tf.Module):
-  """A copy of a model, whose trainable variables are averages of the model's.
+  """A copy of a model whose trainable variables are averages of the model's.
 
-  The copy shares the variables that are not trainable. Its averages are
-  trainable, as what they stand for, so that penalties and casts find them.
+  The copy shares the model's non-trainable variables. The averages are marked
+  as trainable, like the originals, so that penalties and casts find them.
 
   Attributes:
-    model: The copy. It is as good as the model: `variables.named`, objectives
-      and export take it.
-    parameters: Its trainable variables by path.
-    decay: The rate of the average.
-    count: The number of steps in the average, an int64 variable ``[]``.
+    model: The copy. `variables.named`, objectives and export accept it like the
+      original model.
+    parameters: The trainable variables of the copy, by path.
+    decay: The decay rate.
+    count: The number of averaged steps, an int64 variable ``[]``.
   """
 
   def __init__(self, model: tf.Module, decay: float):
-    """Starts an average of no step; the copy has the model's present weights.
+    """Creates an average over zero steps, initialized to the current weights.
 
     Args:
-      model: A module whose variables exist. Under a strategy, be in its scope.
-      decay: The rate of `average`, in [0, 1): 0.999 remembers a thousand steps.
+      model: A module whose variables exist; call this in the strategy's scope.
+      decay: The decay rate of `average`, in [0, 1). For example, 0.999 averages
+        over about a thousand steps.
 
     Raises:
       ValueError: If the decay is out of range or a `tf.Variable`.
@@ -101,12 +101,12 @@ class ModelAverage(tf.Module):
       parameters: Mapping[str, tf.Tensor],
       is_skipped: tf.Tensor | None = None,
   ) -> None:
-    """Takes the weights of one more step into the average, in place.
+    """Updates the average in place with the weights of one more step.
 
     Args:
       parameters: The model's trainable variables, or their values, by path.
-      is_skipped: Whether the step was skipped, bool ``[]``: then average and
-        count stay as they are. Default: it was taken.
+      is_skipped: Whether the step was skipped, bool ``[]``, in which case the
+        average and the count do not change. Default: not skipped.
     """
     count = self.count + 1
     means = {

@@ -1,4 +1,4 @@
-"""Runs jobs, such as writing files, in a thread while training goes on."""
+"""Runs jobs, such as writing files, in a background thread during training."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 
 class Background:
-  """Runs jobs one after another in one thread.
+  """Runs jobs one after another in a single thread.
 
-  If a job fails, the jobs behind it are skipped, and the next `poll` or `wait`
-  raises its error, once. The interpreter does not exit before the jobs end.
+  If a job fails, the jobs queued behind it are skipped, and the next `poll` or
+  `wait` raises its error, once. The interpreter waits for all jobs at exit.
 
   Example:
     >>> from core import background
@@ -24,7 +24,7 @@ class Background:
   """
 
   def __init__(self) -> None:
-    """Starts with no job; the thread begins with the first one."""
+    """Creates an empty queue; the thread starts with the first job."""
     self._executor: concurrent.futures.ThreadPoolExecutor | None = None
     self._last: concurrent.futures.Future[None] | None = None
     self._error: BaseException | None = None
@@ -32,13 +32,10 @@ class Background:
   def run(
       self, job: Callable[[], object]
   ) -> concurrent.futures.Future[None]:
-    """Runs a job after those before it.
-
-    Args:
-      job: A function without arguments.
+    """Queues a job, a function without arguments.
 
     Returns:
-      A future, which is done once the job has ended or was skipped. It holds
+      A future that is done once the job has ended or was skipped. It holds
       neither a result nor an error.
     """
     if self._executor is None:
@@ -49,20 +46,20 @@ class Background:
     return self._last
 
   def poll(self) -> None:
-    """Raises the error of a failed job, if there is one."""
+    """Raises the error of a failed job, if any."""
     if self._error is not None:
-      # Jobs behind it must be skipped before the error is forgotten.
+      # Jobs behind it must be skipped before the error is cleared.
       self._drain()
       error, self._error = self._error, None
       raise error
 
   def wait(self) -> None:
-    """Waits until all jobs have ended, and raises the error of a failed one."""
+    """Waits until all jobs have ended, and raises the error of a failed job."""
     self._drain()
     self.poll()
 
   def close(self) -> None:
-    """Waits until all jobs have ended, and ends the thread."""
+    """Waits until all jobs have ended, and stops the thread."""
     if self._executor is not None:
       self._executor.shutdown()
       self._executor = None

@@ -1,8 +1,7 @@
-"""Whether a state and a batch are those of the strategy that a step runs under.
+"""Checks that a state and a batch belong to the strategy of a step.
 
-TensorFlow takes others too: a batch that is not distributed goes to every
-replica as a whole, and a variable that is not mirrored is updated by each of
-them.
+TensorFlow does not check this: it passes a whole undistributed batch to every
+replica, and lets every replica update a variable that is not mirrored.
 """
 
 from __future__ import annotations
@@ -19,42 +18,42 @@ from . import rows as rows_lib
 def check_state(
     parts: Mapping[str, Any], strategy: tf.distribute.Strategy
 ) -> None:
-  """Checks that variables were made under the scope of a strategy.
+  """Checks that variables were created under the scope of a strategy.
 
   Args:
-    parts: The parts of a state that a step computes with, by name.
+    parts: The parts of a state that a step uses, by name.
     strategy: The strategy of the step.
 
   Raises:
-    ValueError: If one was not, and there are several replicas.
+    ValueError: If a variable was not, and there are several replicas.
   """
   if strategy.num_replicas_in_sync == 1:
     return
   for path, variable in variables.named(parts).items():
     if not strategy.extended.variable_created_in_scope(variable):
       raise ValueError(
-          f'state: {path} was not made under the strategy of the step, which '
-          f'has {strategy.num_replicas_in_sync} replicas; build the model and '
-          'make its TrainState in `with strategy.scope():`.'
+          f'state: {path} was not created under the strategy of the step, '
+          f'which has {strategy.num_replicas_in_sync} replicas; build the model'
+          ' and create its TrainState in `with strategy.scope():`.'
       )
 
 
 def check_parameters(model: Any, parameters: Mapping[str, Any]) -> None:
-  """Checks that a state has all variables of its model that are trained.
+  """Checks that a state holds all trainable variables of its model.
 
   Args:
     model: The model, after a forward pass.
-    parameters: Those of the state.
+    parameters: The parameters of the state.
 
   Raises:
-    ValueError: If the model has made more.
+    ValueError: If the model has created further variables.
   """
   late = [path for path in variables.trainable(model) if path not in parameters]
   if late:
     raise ValueError(
-        f'model: its state lacks {", ".join(late)}, which were made after it: '
-        'nothing would train or save them. Build the model, or call it once, '
-        'before its TrainState.'
+        f'model: its state lacks {", ".join(late)}, created later, which would '
+        'be neither trained nor saved. Build the model, or call it once, '
+        'before creating its TrainState.'
     )
 
 
@@ -65,19 +64,18 @@ def check_assigned(
     batch: Any,
     num_replicas: int,
 ) -> None:
-  """Checks what a forward pass assigns by itself.
+  """Checks the variables that a forward pass assigns.
 
   Args:
     model: The model.
-    operations: Those of the forward pass.
-    collected: What it leaves to the step by path, see `assignments`.
-    batch: What it is made of.
-    num_replicas: How many replicas there are.
+    operations: The operations of the forward pass.
+    collected: The values that it leaves to the step by path, see `assignments`.
+    batch: The input of the forward pass.
+    num_replicas: The number of replicas.
 
   Raises:
-    ValueError: If it assigns a variable that is trained; or, on several
-      replicas, one whose copies would come to differ, since the value is
-      computed from the batch.
+    ValueError: If it assigns a trainable variable or, on several replicas, one
+      whose copies would diverge because its value depends on the batch.
   """
   named = variables.named(model)
   written = effects.assigned(operations, named)
@@ -85,8 +83,8 @@ def check_assigned(
   if trained:
     raise ValueError(
         f'model: its forward pass assigns {", ".join(trained)}, which is '
-        'trained: a step that is skipped could not undo it. Leave it to the '
-        'optimizer, or make it with trainable=False.'
+        'trainable: a skipped step could not undo that. Leave it to the '
+        'optimizer, or create it with trainable=False.'
     )
   if num_replicas == 1:
     return
@@ -96,7 +94,7 @@ def check_assigned(
       if getattr(part, 'reduces_over_replicas', False)
       for variable in variables.named(part).values()
   }
-  # A counter of calls, say, is the same on all replicas.
+  # Values that do not depend on the batch, such as a call counter, are equal.
   of_batch = [
       path
       for path, writing in written.items()
@@ -114,18 +112,18 @@ def check_assigned(
   ]
   if differing:
     raise ValueError(
-        f'model: its forward pass assigns {", ".join(differing)}, of which each'
-        f' of the {num_replicas} replicas has a copy, and its own examples: the'
-        ' copies would differ. Return what the new value is made of as '
-        'Evaluation.statistics, which are summed over replicas, and assign it '
-        'by make_train_step(..., after=...); or sum it by '
-        'distribution.all_reduce_sum, and say so by reduces_over_replicas = '
-        'True in the class of the module. layers.BatchNorm does.'
+        f'model: its forward pass assigns {", ".join(differing)} from the batch'
+        f' on each of {num_replicas} replicas, whose copies would diverge. '
+        'Return the terms of the new value as Evaluation.statistics, which are '
+        'summed over replicas, and assign it in make_train_step(..., '
+        'after=...); or sum them with distribution.all_reduce_sum and set '
+        'reduces_over_replicas = True in the class of the module, as '
+        'layers.BatchNorm does.'
     )
 
 
 def _is_mirrored(variable: tf.Variable) -> bool:
-  """Returns whether a replica assigns to a copy of what all should have."""
+  """Returns whether each replica assigns its own copy of a shared value."""
   return (
       variable.synchronization != tf.VariableSynchronization.ON_READ
       and variable.aggregation == tf.VariableAggregation.NONE
@@ -133,7 +131,7 @@ def _is_mirrored(variable: tf.Variable) -> bool:
 
 
 def check_batch(batch: Any, strategy: tf.distribute.Strategy) -> None:
-  """Checks that a batch is in parts, one for each replica.
+  """Checks that a batch is split into one part per replica.
 
   Args:
     batch: A batch.
@@ -145,30 +143,30 @@ def check_batch(batch: Any, strategy: tf.distribute.Strategy) -> None:
   if strategy.num_replicas_in_sync == 1:
     return
   num_local = len(strategy.extended.worker_devices)
-  if num_local == 1:  # What is in one part is not told from the part.
+  if num_local == 1:  # A batch in one part looks like the part itself.
     return
   parts = [_num_parts(leaf) for _, leaf in rows_lib.leaves(batch)]
   if not any(parts):
     raise ValueError(
         f'batch: each of the {num_local} replicas would take all of it; '
-        'distribute it, as strategy.experimental_distribute_dataset(dataset) '
-        'does.'
+        'distribute it, for example with '
+        'strategy.experimental_distribute_dataset(dataset).'
     )
   if wrong := next((n for n in parts if n not in (0, num_local)), None):
     raise ValueError(
-        f'batch: it is in {wrong} parts, and the step has {num_local} replicas '
-        'here; distribute it by the strategy of the step.'
+        f'batch: it has {wrong} parts, but the step has {num_local} replicas '
+        'here; distribute it with the strategy of the step.'
     )
 
 
 def sizes(batch: Any) -> list[int | None]:
-  """Returns how many examples each replica of this process has.
+  """Returns the number of examples on each replica of this process.
 
   Args:
     batch: A distributed batch.
 
   Returns:
-    The numbers, None where they are unknown while tracing.
+    The numbers, with None where they are unknown while tracing.
   """
   for _, leaf in rows_lib.leaves(batch):
     values = leaf.values if _num_parts(leaf) else [leaf]
@@ -187,12 +185,12 @@ def is_even(batch: Any, strategy: tf.distribute.Strategy) -> bool:
     strategy: The strategy of a step.
 
   Returns:
-    False also if it is unknown while tracing.
+    Whether they are; False if the numbers are unknown while tracing.
   """
   if strategy.num_replicas_in_sync == 1:
     return True
   found = set(sizes(batch))
-  # All workers have to agree; what is known while tracing may differ.
+  # All workers must agree, but may know different sizes while tracing.
   is_alone = strategy.num_replicas_in_sync == len(
       strategy.extended.worker_devices
   )
@@ -202,21 +200,21 @@ def is_even(batch: Any, strategy: tf.distribute.Strategy) -> bool:
 def check_reducing(
     batch: Any, extent: compilation.Extent, micro_batch_size: int | None
 ) -> None:
-  """Checks that a model which sums over replicas can do so.
+  """Checks that a model that sums over replicas is able to do so.
 
   Args:
     batch: A distributed batch.
-    extent: What of the step XLA compiles.
-    micro_batch_size: The examples of a micro-batch, or None.
+    extent: How much of the step XLA compiles.
+    micro_batch_size: The number of examples per micro-batch, or None.
 
   Raises:
-    ValueError: If gradients are to be compiled, or replicas have different
-      numbers of micro-batches, or numbers that are unknown while tracing.
+    ValueError: If the gradients are compiled, or the numbers of micro-batches
+      differ between replicas or are unknown while tracing.
   """
   if extent == compilation.Extent.PARTS:
     raise ValueError(
-        'extent: PARTS compiles the gradients, and this model sums over '
-        'replicas there, as batch norm does; UPDATE does not.'
+        'extent: PARTS compiles the gradients, in which this model sums over '
+        'replicas, as batch norm does; use UPDATE.'
     )
   if micro_batch_size is None:
     return
@@ -224,46 +222,46 @@ def check_reducing(
   numbers = {-(-n // micro_batch_size) for n in found if n is not None}
   if None in found or len(numbers) > 1:
     raise ValueError(
-        'micro_batch_size: the model sums over replicas in each micro-batch, '
-        f'so they need equally many of them; they have {found} examples. '
-        'Batch with drop_remainder=True, or pad.'
+        'micro_batch_size: the model sums over replicas in each micro-batch, so'
+        ' all replicas need equally many micro-batches, but they have '
+        f'{found} examples. Batch with drop_remainder=True, or pad.'
     )
 
 
 def check_compiled(
     extent: compilation.Extent, strategy: tf.distribute.Strategy
 ) -> None:
-  """Checks that replicas can have an extent.
+  """Checks that an extent is valid for a strategy.
 
   Args:
-    extent: What of a step XLA compiles.
+    extent: How much of a step XLA compiles.
     strategy: The strategy of the step.
 
   Raises:
-    TypeError: If the extent is none.
-    ValueError: If it is for one replica, and there are several.
+    TypeError: If the extent is not an `Extent`.
+    ValueError: If the extent requires a single replica and there are several.
   """
   if not isinstance(extent, compilation.Extent):
     raise TypeError(
         f'extent: expected a compilation.Extent, got {extent!r}; '
-        'compilation.choose_for chooses one.'
+        'use compilation.choose_for to choose one.'
     )
   if strategy.num_replicas_in_sync > 1 and extent >= compilation.Extent.STEP:
     raise ValueError(
-        f'extent: {extent.name} is for one replica, and the strategy has '
-        f'{strategy.num_replicas_in_sync}; PARTS compiles more than UPDATE.'
+        f'extent: {extent.name} requires one replica, but the strategy has'
+        f' {strategy.num_replicas_in_sync}; use UPDATE or PARTS.'
     )
 
 
 def first_row(batch: Any) -> tuple[tf.Tensor, int | tf.Tensor]:
-  """Finds out where a replica's part of a batch begins, by a sum over replicas.
+  """Returns where a replica's part of a global batch begins.
 
   Args:
-    batch: The part.
+    batch: The part of this replica.
 
   Returns:
-    How many examples the replicas before this one have, int32 ``[]``, and how
-    many this one has.
+    The number of examples on the replicas before this one, int32 ``[]``, and
+    the number on this one.
   """
   replica = tf.distribute.get_replica_context().replica_id_in_sync_group
   number = rows_lib.count(batch)

@@ -1,4 +1,4 @@
-"""Reads what a checkpoint holds, and restores variables by name."""
+"""Lists the variables in a checkpoint, and restores variables by name."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from . import checkpoint_errors, checkpoint_files, checkpoint_manifests
 
 
 def contents(path: str) -> dict[str, tf.TensorSpec]:
-  """Reads what a checkpoint holds.
+  """Lists the variables in a checkpoint.
 
   Args:
     path: The path of a checkpoint, as `Checkpointer.save` returns it.
 
   Returns:
-    Shape and type of each variable by name.
+    The shape and dtype of each variable by name.
 
   Raises:
-    CheckpointError: If there is no checkpoint, or it is damaged.
+    CheckpointError: If the checkpoint does not exist or is damaged.
   """
   with checkpoint_errors.reading(path):
     reader = tf.train.load_checkpoint(path)
@@ -44,24 +44,23 @@ def restore(
 
   Args:
     path: The path of a checkpoint.
-    variables: What to restore, by name.
-    prefix: Names in the checkpoint that do not begin with it, or with one of
-      several, are not looked at; `model/` reads a model out of a train state's
-      checkpoint.
-    partial: Whether names that are on one side only are left alone. The shapes
-      and types of those on both must agree in any case, and there must be
-      some.
-    optional: Names that the checkpoint may lack, as those of an older version
-      do: these variables stay as they are then.
-    ignored: What the names begin with that may be in the checkpoint alone, as
-      those of a part that a run has no more: they are left alone then.
+    variables: The variables to restore, by name.
+    prefix: Only names in the checkpoint with this prefix, or one of several,
+      are considered; `model/` reads the model from a train state's checkpoint.
+    partial: Whether to leave alone names that exist on only one side. Shapes
+      and dtypes of the common names must still agree, and at least one name
+      must be common.
+    optional: Names that the checkpoint may lack, such as those that older
+      versions did not save. Their variables keep their values.
+    ignored: Prefixes of names that may exist only in the checkpoint, such as
+      those of a part that the run no longer has. They are not restored.
 
   Returns:
     The names that were restored.
 
   Raises:
-    CheckpointError: If the checkpoint does not fit; it lists what differs. Also
-      if `partial` leaves nothing to restore.
+    CheckpointError: If the checkpoint does not fit the variables, with a list
+      of the differences, or if `partial` leaves nothing to restore.
   """
   _check_manifest(path)
   saved = {
@@ -95,7 +94,7 @@ def restore(
     raise checkpoint_errors.CheckpointError(
         f'{path} does not fit the variables: {"; ".join(differences)}.'
     )
-  # All is read, and its checksums compared, before anything is assigned.
+  # Read everything and verify its checksums before assigning anything.
   with checkpoint_errors.reading(path):
     reader = tf.train.load_checkpoint(path)
     values = {
@@ -114,16 +113,16 @@ def _check_manifest(path: str) -> None:
 
 
 def read(path: str) -> None:
-  """Reads all of a checkpoint and compares the hashes of its manifest.
+  """Reads a whole checkpoint and compares it with the hashes of its manifest.
 
-  Without a manifest, TensorFlow's checksums of the values are compared.
+  Without a manifest, TensorFlow's checksums of the values are verified.
 
   Args:
     path: The path of the checkpoint.
 
   Raises:
-    DamagedError: If a file of it is damaged.
-    CheckpointError: If one cannot be read now.
+    DamagedError: If a file is damaged.
+    CheckpointError: If a file cannot be read at the moment.
   """
   _check_manifest(path)
   names = contents(path)

@@ -1,4 +1,4 @@
-"""What can be wrong with a checkpoint, and which errors say so."""
+"""The errors raised for checkpoints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-# These say nothing about the files: reading them may succeed the next time.
+# Transient errors, which do not imply damage: the next read may succeed.
 _NO_DAMAGE = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -21,8 +21,7 @@ _NO_DAMAGE_NUMBERS = (
     errno.EACCES, errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE,
     errno.ENOMEM, errno.EPERM, errno.ESTALE, errno.ETIMEDOUT,
 )
-# What a full, missing or forbidden disk raises. Other errors are those of
-# workers that were lost.
+# Raised for a full, missing or forbidden disk; others come from lost workers.
 _DISK = (
     OSError,
     tf.errors.DataLossError,
@@ -39,14 +38,14 @@ class CheckpointError(ValueError):
 
 
 class NonFiniteError(CheckpointError):
-  """Nothing was saved, because a variable holds a NaN or an infinity.
+  """Nothing was saved because a variable holds a NaN or an infinity.
 
   Attributes:
-    names: The names of the variables; none if they are another worker's.
+    names: The names of the variables; empty if they belong to another worker.
   """
 
   def __init__(self, names: list[str]):
-    """Names the variables."""
+    """Creates the error for variables of these names."""
     super().__init__(
         'these variables are not finite: '
         f'{", ".join(names) or "those of another worker"}; nothing was saved.'
@@ -55,27 +54,27 @@ class NonFiniteError(CheckpointError):
 
 
 class DamagedError(CheckpointError):
-  """A checkpoint whose files are missing, cut off, or fail their checksums.
+  """A checkpoint whose files are missing, truncated, or fail their checksums.
 
   Attributes:
     path: The path of the checkpoint.
-    reason: Which file it is, and what is wrong with it.
+    reason: The damaged file and what is wrong with it.
   """
 
   def __init__(self, path: str, reason: str):
-    """Names the checkpoint and what is wrong with it."""
+    """Creates the error for a checkpoint and the reason."""
     super().__init__(f'{path}: cannot be read ({reason}).')
     self.path = path
     self.reason = reason
 
 
 class SaveError(OSError):
-  """A checkpoint could not be written, as on a full disk."""
+  """A checkpoint could not be written, for example because the disk is full."""
 
 
 @contextlib.contextmanager
 def reading(path: str) -> Iterator[None]:
-  """Turns what is raised for a damaged file into one line.
+  """Converts errors from damaged files into one-line errors.
 
   Args:
     path: The path of the checkpoint that the block reads.
@@ -85,7 +84,7 @@ def reading(path: str) -> Iterator[None]:
 
   Raises:
     DamagedError: If a file is damaged.
-    CheckpointError: If it cannot be read now, which says nothing about it.
+    CheckpointError: If a file cannot be read now, which does not imply damage.
   """
   try:
     yield
@@ -103,7 +102,7 @@ def reading(path: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def writing(path: str) -> Iterator[None]:
-  """Turns what a full disk raises into one line.
+  """Converts errors from a full disk into one-line errors.
 
   Args:
     path: The path of the checkpoint that the block writes.
@@ -117,7 +116,7 @@ def writing(path: str) -> Iterator[None]:
   try:
     yield
   except _DISK as error:
-    # TensorFlow names a temporary file first.
+    # TensorFlow's message begins with the name of a temporary file.
     reason = _reason(error).rpartition('; ')[2]
     raise SaveError(f'{path}: {reason}') from None
 
@@ -127,6 +126,6 @@ def _not_now(path: str, error: Exception) -> CheckpointError:
 
 
 def _reason(error: Exception) -> str:
-  """Returns what an error says, in one line without TensorFlow's notes."""
+  """Returns the first line of an error, without TensorFlow's notes."""
   text = re.sub(r'^\{\{.*?\}\} |\n(.|\n)*| \[Op:.*', '', str(error).strip())
   return text or type(error).__name__

@@ -1,15 +1,15 @@
-"""The files of a directory of checkpoints: their order, their names, the list.
+"""The files in a directory of checkpoints: their order, names and list.
 
-A checkpoint is `ckpt-STEP.index`, `ckpt-STEP.data-*` and, unless an older
-version wrote it, its manifest. The index comes last: without it there is no
-checkpoint, only files left by a process that was killed while it saved.
+A checkpoint consists of `ckpt-STEP.index`, `ckpt-STEP.data-*` and a manifest,
+which older versions did not write. The index is written last: files without an
+index are left over from a process that was killed while saving.
 
-TensorFlow's list of checkpoints, the file `checkpoint`, is written for its own
-tools and for the order of saves; where it is lost or damaged, the steps decide.
-A checkpoint that it names, and whose index is gone, is damaged.
+TensorFlow's list of checkpoints, the file `checkpoint`, is kept for its own
+tools and for the order of saves. If it is lost or damaged, checkpoints are
+ordered by step. A checkpoint that it lists but that has no index is damaged.
 
-A checkpoint that is saved again is linked to `replaced-ckpt-STEP` until the new
-one is there.
+While a checkpoint is being saved again, the old one is linked to
+`replaced-ckpt-STEP` until the new one is complete.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from . import checkpoint_manifests
 _FILE = re.compile(
     r'^(replaced-)?ckpt-(\d+)\.(index|data-\d+-of-\d+|manifest\.json)$'
 )
-# The name of a checkpoint that was set aside.
+# The name of a damaged checkpoint that was set aside.
 _ASIDE = re.compile(r'^damaged-((?:replaced-)?ckpt-\d+)(-\d+)?')
 _TEMPORARY = re.compile(r'^(checkpoint|(replaced-)?ckpt-\d+)\.tmp$')
 _INDEX = '.index'
@@ -40,7 +40,7 @@ _LISTED = re.compile(
 
 
 def key_of(name: str) -> str:
-  """Returns TensorFlow's key of a variable: `/` and `.` are escaped.
+  """Returns TensorFlow's key for a variable, in which `/` and `.` are escaped.
 
   Args:
     name: The name of the variable.
@@ -53,13 +53,13 @@ def key_of(name: str) -> str:
 
 
 def name_of(key: str) -> str | None:
-  """Undoes `key_of`.
+  """Inverts `key_of`.
 
   Args:
     key: A key in the files of a checkpoint.
 
   Returns:
-    The name; None if the key is not that of a variable.
+    The name, or None if the key does not belong to a variable.
   """
   match = _KEY.match(key)
   if match is None:
@@ -68,7 +68,7 @@ def name_of(key: str) -> str | None:
 
 
 def ordered(directory: str) -> list[str]:
-  """Lists the checkpoints of a directory from the newest on.
+  """Lists the checkpoints in a directory, newest first.
 
   Args:
     directory: The directory, which need not exist.
@@ -102,12 +102,12 @@ def ordered(directory: str) -> list[str]:
 
 
 def publish(written: str, path: str, max_to_keep: int) -> None:
-  """Moves a whole checkpoint to its name and removes the oldest ones.
+  """Moves a complete checkpoint to its final name and removes the oldest ones.
 
   Args:
-    written: Where it was written, on the same file system.
-    path: The path that it gets.
-    max_to_keep: How many checkpoints stay, this one included.
+    written: The path at which it was written, on the same file system.
+    path: The final path.
+    max_to_keep: The number of checkpoints to keep, including this one.
   """
   directory = os.path.dirname(path)
   checkpoint_manifests.write(written, files(written))
@@ -115,7 +115,7 @@ def publish(written: str, path: str, max_to_keep: int) -> None:
   if os.path.exists(path + _INDEX):
     _copy(path, _replaced(path))
     os.remove(path + _INDEX)
-  # The index goes last: without it there is no checkpoint.
+  # The index goes last, since it marks the checkpoint as complete.
   for file in sorted(files(written), key=_is_index):
     os.replace(file, path + file.removeprefix(written))
   checkpoint_manifests.flush(directory)
@@ -123,11 +123,11 @@ def publish(written: str, path: str, max_to_keep: int) -> None:
 
 
 def keep(directory: str, paths: Sequence[str]) -> None:
-  """Removes all checkpoints but some.
+  """Removes all checkpoints except the given ones.
 
   Args:
     directory: The directory of checkpoints.
-    paths: Those that stay, from the newest on; at least one.
+    paths: The checkpoints to keep, newest first; at least one.
   """
   others = [each for each in ordered(directory) if each not in paths]
   _write_list(directory, paths[::-1])
@@ -149,7 +149,7 @@ def set_aside(path: str) -> None:
   """Renames a damaged checkpoint to `damaged-ckpt-STEP`, or `...-2` and so on.
 
   Args:
-    path: The path of the checkpoint, whose files may be gone.
+    path: The path of the checkpoint, whose files may be missing.
   """
   directory, name = os.path.split(path)
   here = sorted(files(path), key=_is_index)
@@ -157,7 +157,7 @@ def set_aside(path: str) -> None:
     suffix = f'-{number}' if number > 1 else ''
     target = os.path.join(directory, f'damaged-{name}{suffix}')
     names = [target + file.removeprefix(path) for file in here]
-    # Some may be there already, if a process was killed here.
+    # Some may already exist if a process was killed here.
     if not any(map(os.path.lexists, names)):
       break
   for file, moved in zip(here, names, strict=True):
@@ -167,7 +167,7 @@ def set_aside(path: str) -> None:
 
 
 def kept_aside(directory: str) -> list[str]:
-  """Lists the damaged checkpoints of a directory that were set aside.
+  """Lists the damaged checkpoints in a directory that were set aside.
 
   Args:
     directory: The directory of checkpoints.
@@ -184,10 +184,10 @@ def kept_aside(directory: str) -> list[str]:
 
 
 def remove_unfinished(directory: str) -> None:
-  """Removes what a process that was killed while it saved has left.
+  """Removes the leftovers of processes that were killed while saving.
 
   Args:
-    directory: The directory of checkpoints, into which nobody else writes.
+    directory: The directory of checkpoints. No other process may write to it.
   """
   for folder in glob.glob(os.path.join(glob.escape(directory), 'ckpt-*_temp')):
     shutil.rmtree(folder, ignore_errors=True)
@@ -196,7 +196,7 @@ def remove_unfinished(directory: str) -> None:
     name = os.path.basename(path)
     if name.startswith(_REPLACED):
       own = os.path.join(directory, name.removeprefix(_REPLACED))
-      if own not in there:  # The new one is not complete.
+      if own not in there:  # The new one is incomplete.
         _copy(path, own)
       remove(path)
   there = ordered(directory)
@@ -207,7 +207,7 @@ def remove_unfinished(directory: str) -> None:
 
 
 def _listed(directory: str) -> list[int]:
-  """Returns the steps in the list of checkpoints; none if it is damaged."""
+  """Returns the steps in the list of checkpoints, or [] if it is damaged."""
   path = pathlib.Path(directory, _LIST)
   try:
     steps = _LISTED.findall(path.read_text(errors='replace'))
@@ -217,7 +217,7 @@ def _listed(directory: str) -> list[int]:
 
 
 def _write_list(directory: str, paths: Sequence[str]) -> None:
-  """Writes the list of checkpoints, the newest of which is the last."""
+  """Writes the list of checkpoints, ordered from oldest to newest."""
   names = [os.path.basename(path) for path in paths]
   lines = [f'model_checkpoint_path: "{names[-1]}"']
   lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
@@ -231,7 +231,7 @@ def files(path: str) -> list[str]:
   """Lists the files of a checkpoint.
 
   Args:
-    path: The path of the checkpoint, or of one that was set aside.
+    path: The path of a checkpoint, which may have been set aside.
 
   Returns:
     Their paths.
@@ -258,7 +258,7 @@ def _copy(path: str, target: str) -> None:
       os.remove(temporary)
     try:
       os.link(file, temporary)
-    except OSError:  # Not every file system has links.
+    except OSError:  # Some file systems do not support links.
       shutil.copy2(file, temporary)
     os.replace(temporary, target + file.removeprefix(path))
 

@@ -1,9 +1,8 @@
-"""The manifest of a checkpoint: the size and the SHA-256 of each of its files.
+"""The manifest of a checkpoint: the size and SHA-256 of each of its files.
 
-`ckpt-STEP.manifest.json` names the files by what follows the checkpoint's own
-name, so that a checkpoint can be copied and renamed. It is written once the
-others are complete. Older versions wrote no manifest: for their checkpoints,
-only TensorFlow's checksums show whether a file is whole.
+`ckpt-STEP.manifest.json` lists the suffixes of the files, so that a checkpoint
+can be copied and renamed. It is written after all other files. Checkpoints of
+older versions have no manifest; only TensorFlow's checksums protect them.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ _CHUNK = 2**20
 
 
 def write(path: str, files: Sequence[str]) -> None:
-  """Writes the manifest of a checkpoint, and flushes all files to the disk.
+  """Writes the manifest of a checkpoint and flushes all its files to disk.
 
   Args:
-    path: The path of the checkpoint, which nobody else knows yet.
+    path: The path of the checkpoint, not yet visible to other processes.
     files: The paths of its files.
 
   Raises:
@@ -45,7 +44,7 @@ def find_damage(path: str) -> str | None:
     path: The path of the checkpoint.
 
   Returns:
-    The damaged file and what is wrong with it; None if all files are whole, or
+    A description of the first damaged file, or None if all files are intact or
     there is no manifest.
 
   Raises:
@@ -80,16 +79,16 @@ def has(path: str) -> bool:
     path: The path of the checkpoint.
 
   Returns:
-    False for one of an older version.
+    Whether the manifest exists; False for checkpoints of older versions.
   """
   return os.path.exists(path + SUFFIX)
 
 
 def flush(path: str) -> None:
-  """Flushes a file, or the names in a directory, to the disk.
+  """Flushes a file, or the entries of a directory, to disk.
 
   Args:
-    path: Its path.
+    path: The path of the file or directory.
 
   Raises:
     OSError: If it cannot be written.
@@ -102,7 +101,7 @@ def flush(path: str) -> None:
 
 
 def _entries(text: bytes) -> dict[str, dict[str, Any]] | None:
-  """Reads a manifest; None if it is not what `write` writes, to the byte."""
+  """Parses a manifest; returns None unless `write` could have written it."""
   try:
     value = json.loads(text)
     if _text(value).encode() != text:

@@ -1,12 +1,12 @@
-"""Checkpoints by variable name, which refuse what does not fit.
+"""Checkpoints by variable name that refuse to restore what does not match.
 
-A checkpoint is a mapping of names to variables and nothing else, in
-TensorFlow's format. Names, shapes and types are compared before anything is
-read: there is no silent partial restore.
+A checkpoint is a mapping of names to variables in TensorFlow's format. Names,
+shapes and dtypes are compared before any value is read, so there is no silent
+partial restore.
 
-The files decide which checkpoints there are; TensorFlow's list of them, the
-file `checkpoint`, may be lost or damaged. Each checkpoint has a manifest with
-the size and the SHA-256 of its files, which are compared before they are read.
+The files determine which checkpoints exist; TensorFlow's list of them, the file
+`checkpoint`, may be lost or damaged. Each checkpoint has a manifest with the
+size and the SHA-256 of each file, verified before the file is read.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from . import (
 )
 from . import variables as variables_lib
 
-# Where a checkpoint is written before it gets its name.
+# The directory in which a checkpoint is written before it is published.
 _UNFINISHED = 'unfinished'
 
 CheckpointError = checkpoint_errors.CheckpointError
@@ -44,29 +44,27 @@ restore = checkpoint_contents.restore
 
 
 class Checkpointer:
-  """Saves named variables step by step and keeps the last few checkpoints.
+  """Saves named variables at given steps and keeps the last few checkpoints.
 
-  Nothing in the directory is changed before the first `save`. That one moves
-  the checkpoints that `restore` found damaged aside, to names that begin with
-  `damaged-`, and clears what a process that was killed left unfinished.
+  Nothing in the directory changes before the first `save`, which renames the
+  checkpoints that `restore` found damaged to names that begin with `damaged-`,
+  and removes the leftovers of a process that was killed while saving.
 
-  With several workers each of them must make the same calls: all take part in
-  reading the variables, and the chief writes.
+  All workers must make the same calls: each takes part in reading the
+  variables, and the chief writes the files.
 
-  Given a `background`, `save` returns once the variables are copied, and files
-  are written while training goes on, one checkpoint at a time: a save waits for
-  the one before. If a checkpoint could not be written, the next `save`, `poll`
-  or `wait` raises its SaveError.
+  With a `background`, `save` returns once the variables have been copied, and
+  the files are written during training, one checkpoint at a time; a save waits
+  for the previous one. If a checkpoint could not be written, the next `save`,
+  `poll` or `wait` raises its SaveError.
 
-  What is saved is finite: training cannot go on from anything else. A variable
-  that stands for "no value yet" begins with the least finite number of its
-  type, or with an integer, not with an infinity.
+  Only finite values are saved, because training cannot continue from others. A
+  variable that means "no value yet" must start from the lowest finite number of
+  its dtype, or from an integer, instead of an infinity.
 
   Attributes:
-    damaged: The damaged checkpoints that the last `restore` passed over, from
-      the newest on.
-    saved_step: The step of the last checkpoint that was saved here and is
-      complete; None if there is none yet.
+    damaged: Checkpoints that the last `restore` skipped, newest first.
+    saved_step: The step of the last complete checkpoint saved here, or None.
   """
 
   def __init__(
@@ -80,18 +78,18 @@ class Checkpointer:
       ignored: tuple[str, ...] = (),
       background: background_lib.Background | None = None,
   ):
-    """Opens, or starts, a directory of checkpoints.
+    """Opens a directory of checkpoints, which need not exist yet.
 
     Args:
-      directory: Where the checkpoints are. It is made by the first save.
-      variables: What is saved, by name.
-      max_to_keep: How many checkpoints are kept, the oldest going first; at
-        least 1.
-      strategy: The strategy that the variables were made under.
+      directory: The directory, created by the first save.
+      variables: The variables to save, by name.
+      max_to_keep: The number of most recent checkpoints to keep, at least 1.
+      strategy: The strategy under which the variables were created.
       optional: As for `restore`.
       ignored: As for `restore`.
-      background: Writes the files; several may share one, which writes in the
-        order of the calls. Default: `save` returns once all is written.
+      background: The thread that writes the files, which several checkpointers
+        may share; it writes in the order of the calls. Default: `save` returns
+        once everything is written.
 
     Raises:
       ValueError: If max_to_keep is not positive.
@@ -107,41 +105,37 @@ class Checkpointer:
     self._scratch = os.path.join(directory, _UNFINISHED)
     self._is_asynchronous = background is not None
     self._background = background or background_lib.Background()
-    # What was saved last, whether or not it is complete.
+    # The step of the last save, which may still be incomplete.
     self._begun: int | None = None
     self._writing: concurrent.futures.Future[None] | None = None
     self.saved_step: int | None = None
     self.damaged: Sequence[DamagedError] = ()
 
   def latest(self) -> str | None:
-    """Returns the path of the newest checkpoint that was saved, or None."""
+    """Returns the path of the newest saved checkpoint, or None."""
     return latest(self._directory)
 
   def copy(self) -> dict[str, np.ndarray]:
-    """Copies the values of the variables into the memory of the host.
-
-    Returns:
-      The values by name, for a later `save`.
-    """
+    """Returns copies of the variables' values in host memory, for `save`."""
     return {name: each.numpy() for name, each in self._variables.items()}
 
   def save(
       self, step: int, values: Mapping[str, np.ndarray] | None = None
   ) -> str:
-    """Saves the variables; a reader sees the whole checkpoint or none of it.
+    """Saves the variables; readers see the whole checkpoint or none of it.
 
     Args:
-      step: The number in the checkpoint's name.
-      values: What `copy` returned, to save that. Default: the values that the
-        variables have now.
+      step: The step number in the checkpoint's name.
+      values: The values to save, as returned by `copy`. Default: the current
+        values of the variables.
 
     Returns:
       The path of the checkpoint.
 
     Raises:
-      NonFiniteError: If a floating-point variable is not finite, on any worker.
-        Nothing is written then.
-      SaveError: If the files cannot be written; those before are untouched.
+      NonFiniteError: If a floating-point variable is not finite on any worker.
+        Nothing is written.
+      SaveError: If the files cannot be written. Earlier checkpoints are kept.
     """
     if self._writing:
       concurrent.futures.wait([self._writing])
@@ -170,11 +164,9 @@ class Checkpointer:
     return path
 
   def poll(self) -> int | None:
-    """Checks, without waiting, whether what was saved is complete.
+    """Returns `saved_step` without waiting.
 
-    Returns:
-      `saved_step`. Workers other than the chief learn of a checkpoint by the
-      next `save`, `wait` or `restore`.
+    Workers other than the chief update it only in `save`, `wait` or `restore`.
 
     Raises:
       SaveError: If the files could not be written.
@@ -183,14 +175,11 @@ class Checkpointer:
     return self.saved_step
 
   def wait(self, *, alone: bool = False) -> int | None:
-    """Waits until what was saved is complete.
+    """Waits until the last save is complete, and returns `saved_step`.
 
     Args:
-      alone: Whether other workers need not make this call. `saved_step` then
-        stays as it is on all but the chief.
-
-    Returns:
-      `saved_step`.
+      alone: Whether other workers may omit this call. `saved_step` is then
+        updated on the chief only.
 
     Raises:
       SaveError: If the files could not be written.
@@ -202,27 +191,27 @@ class Checkpointer:
     return self.saved_step
 
   def close(self) -> None:
-    """Waits until what was saved is complete, and ends the thread.
+    """Waits until the last save is complete and stops the thread.
 
-    Clears what a process left that was killed after its last save. Errors are
-    those of `poll`; a later `save` begins another thread.
+    Removes the leftovers of a process that was killed after its last save.
+    Raises the errors of `poll`; a later `save` starts a new thread.
     """
     self._background.close()
     if self._is_chief:
       shutil.rmtree(self._scratch, ignore_errors=True)
 
   def restore(self, path: str | None = None) -> str | None:
-    """Restores all variables, from the newest whole checkpoint or a given one.
+    """Restores all variables from a given or the newest intact checkpoint.
 
     Args:
-      path: The path of a checkpoint. Default: the newest whole one.
+      path: The path of a checkpoint. Default: the newest intact one.
 
     Returns:
-      The path of what was restored; None if there is no checkpoint.
+      The path of the restored checkpoint, or None if there is none.
 
     Raises:
-      CheckpointError: If a name, shape or type differs, or no checkpoint can be
-        read; nothing is assigned then.
+      CheckpointError: If a name, shape or dtype differs, or no checkpoint can
+        be read. Nothing is assigned.
       SaveError: If the files of the last `save` could not be written.
     """
     self.wait()
@@ -233,13 +222,13 @@ class Checkpointer:
     return path
 
   def _check_finite(self, names: list[str]) -> None:
-    """Refuses what no training can go on from, on all workers alike."""
+    """Raises on all workers if a variable of any of them is not finite."""
     counts = workers.gather(self._strategy, [len(names)])
     if any(count for (count,) in counts):
       raise NonFiniteError(names)
 
   def _trust_the_chief(self) -> None:
-    """Takes the last save for complete: the chief has waited for its files."""
+    """Records the last save as complete: the chief has waited for its files."""
     if not self._is_chief:
       self.saved_step = self._begun
 
@@ -253,7 +242,6 @@ class Checkpointer:
       values: dict[str, np.ndarray],
       damaged: Sequence[DamagedError],
   ) -> None:
-    """Moves what is damaged out of the way, then writes a checkpoint."""
     with checkpoint_errors.writing(path):
       try:
         shutil.rmtree(self._scratch, ignore_errors=True)
@@ -282,8 +270,7 @@ def latest(directory: str) -> str | None:
     directory: The directory of a `Checkpointer`.
 
   Returns:
-    The path, as `restore` takes it. The checkpoint may be damaged:
-    `newest_whole` reads it.
+    The path. Unlike that of `newest_whole`, the checkpoint may be damaged.
   """
   return next(iter(checkpoint_files.ordered(directory)), None)
 
@@ -291,19 +278,18 @@ def latest(directory: str) -> str | None:
 def newest_whole(
     directory: str, read: Callable[[str], object] | None = None
 ) -> tuple[str | None, Sequence[DamagedError]]:
-  """Finds the newest checkpoint whose files are whole.
+  """Finds the newest checkpoint whose files are intact.
 
   Args:
     directory: The directory of a `Checkpointer`.
-    read: Reads the checkpoint of a path, or raises DamagedError, as `restore`
-      does. Default: all of it is read and compared with its hashes.
+    read: A function that reads the checkpoint at a path or raises DamagedError,
+      like `restore`. Default: reads everything and verifies the hashes.
 
   Returns:
-    The path, or None if there is no checkpoint, and the damaged checkpoints
-    that are newer.
+    The path, or None if there is no checkpoint, and the damaged newer ones.
 
   Raises:
-    CheckpointError: If there are checkpoints and none of them is whole.
+    CheckpointError: If there are checkpoints but none is intact.
   """
   damaged: list[DamagedError] = []
   for path in checkpoint_files.ordered(directory):
@@ -317,6 +303,6 @@ def newest_whole(
     names = ', '.join(os.path.basename(each.path) for each in damaged)
     raise CheckpointError(
         f'{directory}: no checkpoint can be read: {names} '
-        f'({damaged[0].reason}); bring one back from a copy.'
+        f'({damaged[0].reason}); restore one from a backup.'
     )
   return None, ()

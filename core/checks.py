@@ -1,11 +1,11 @@
-"""Checks of arguments, raised as errors for people.
+"""Checks of arguments, with errors that say what was expected.
 
-Shapes are compared while tracing where both are known. Where one is not, the
-tensor that is returned carries an assertion, which names the argument and fails
-when the graph runs. XLA has no assertions, but it knows every shape when it
-compiles: there the same mistake is a `tf.errors.InvalidArgumentError` about a
-size of -2 in an operation of the argument's name. So use what is returned. If
-all shapes are known, it is the tensor itself, and the graph gets nothing.
+Shapes are compared while tracing where both are known. Otherwise, the returned
+tensor carries an assertion that names the argument and fails when the graph
+runs, so use the returned tensor. (It is the argument itself if all shapes are
+known.) XLA drops assertions but knows all shapes when it compiles: there, the
+same mistake raises a `tf.errors.InvalidArgumentError` about a size of -2 in an
+operation named after the argument.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-# The size of an axis: None stands for any, a tensor [] for one that is unknown
-# while tracing.
+# The size of an axis: None for any size, a tensor [] if unknown while tracing.
 Size: TypeAlias = int | tf.Tensor | None
 
 
@@ -27,21 +26,21 @@ def rank(argument: str, tensor: tf.Tensor, expected: int | set[int]) -> None:
   Args:
     argument: The name of the argument, for the message.
     tensor: The tensor to check.
-    expected: The rank, or a set of ranks that will do.
+    expected: The rank, or a set of allowed ranks.
 
   Raises:
-    ValueError: If the rank is another one, or unknown.
+    ValueError: If the rank differs or is unknown.
   """
   actual = getattr(tensor, 'shape', None)
   ranks = expected if isinstance(expected, set) else {expected}
   if isinstance(actual, tf.TensorShape) and actual.rank is None:
     raise ValueError(
         f'{argument}: expected rank {expected}, got a tensor of unknown rank; '
-        'give its rank by tf.ensure_shape.'
+        'set its rank with tf.ensure_shape.'
     )
   if actual is not None and len(actual) in ranks:
     return
-  # Imported for its message alone: JAX comes with it, a tenth of a gigabyte.
+  # Imported only for its message, since it loads JAX, about 100 MB.
   import chex
 
   try:
@@ -51,13 +50,13 @@ def rank(argument: str, tensor: tf.Tensor, expected: int | set[int]) -> None:
 
 
 def sizes_of(tensor: tf.Tensor) -> list[int | tf.Tensor]:
-  """Returns the size of each axis, a number where it is known while tracing.
+  """Returns the size of each axis, as a Python integer where it is known.
 
   Args:
     tensor: A tensor of known rank.
 
   Returns:
-    Python's integers and, where the size is unknown, int32 tensors ``[]``.
+    Python integers and, for sizes unknown while tracing, int32 tensors ``[]``.
   """
   return [
       tf.shape(tensor)[axis] if size is None else size
@@ -68,19 +67,19 @@ def sizes_of(tensor: tf.Tensor) -> list[int | tf.Tensor]:
 def shape(
     argument: str, tensor: tf.Tensor, expected: Sequence[Size]
 ) -> tf.Tensor:
-  """Checks the shape of a tensor, also where it is unknown while tracing.
+  """Checks the shape of a tensor, even where it is unknown while tracing.
 
   Args:
     argument: The name of the argument, for the message.
     tensor: The tensor to check, of known rank.
-    expected: The size of each axis; None stands for any size. `sizes_of` gives
-      those of another tensor.
+    expected: The size of each axis, such as `sizes_of` another tensor; None
+      allows any size.
 
   Returns:
-    The tensor, with an assertion on the sizes that are not known yet.
+    The tensor, with an assertion if sizes are unknown.
 
   Raises:
-    ValueError: If the shape is another one, or its rank unknown.
+    ValueError: If the shape differs or its rank is unknown.
   """
   known = [size if isinstance(size, int) else None for size in expected]
   actual = tensor.shape
@@ -101,13 +100,13 @@ def shape(
 
 
 def same_shape(**tensors: tf.Tensor) -> list[tf.Tensor]:
-  """Checks that tensors have one shape, also where it is unknown while tracing.
+  """Checks that tensors have equal shapes, even if unknown while tracing.
 
   Args:
-    **tensors: The tensors by the name of their argument.
+    **tensors: The tensors by argument name.
 
   Returns:
-    The tensors in their order, with an assertion where shapes are not known.
+    The tensors in their order, with assertions if shapes are unknown.
 
   Raises:
     ValueError: If two static shapes cannot be equal.
@@ -139,13 +138,13 @@ def same_shape(**tensors: tf.Tensor) -> list[tf.Tensor]:
 
 
 def same_batch(**tensors: tf.Tensor) -> list[tf.Tensor]:
-  """Checks that tensors are of equally many examples.
+  """Checks that tensors have equally many examples.
 
   Args:
-    **tensors: The tensors ``[batch_size, ...]`` by the name of their argument.
+    **tensors: The tensors ``[batch_size, ...]`` by argument name.
 
   Returns:
-    The tensors in their order, with an assertion where sizes are not known.
+    The tensors in their order, with assertions if sizes are unknown.
 
   Raises:
     ValueError: If a tensor has no batch axis or two sizes cannot be equal.
@@ -165,20 +164,19 @@ def same_batch(**tensors: tf.Tensor) -> list[tf.Tensor]:
 
 
 def leading(argument: str, weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-  """Repeats weights over the axes of values that they have not.
+  """Broadcasts weights over the trailing axes of values.
 
   Args:
     argument: The name of the weights' argument, for the message.
-    weights: A tensor whose shape is the first axes of the values' shape, such
-      as one number an example ``[batch_size]``.
+    weights: A tensor whose shape is that of the first axes of the values, such
+      as one weight per example ``[batch_size]``.
     values: A tensor ``[batch_size, ...]`` of known rank.
 
   Returns:
-    The weights in the shape of the values, with an assertion where sizes are
-    not known.
+    The weights in the shape of the values, with an assertion if unknown.
 
   Raises:
-    ValueError: If the weights have no axes, or others than the values.
+    ValueError: If the weights have no axes, or their axes do not match.
   """
   own, wanted = weights.shape.rank, values.shape.rank
   if wanted is None or not own or own > wanted:
@@ -200,7 +198,6 @@ def _asserted(
     wanted: tf.Tensor,
     static: tf.TensorShape | list[int | None],
 ) -> tf.Tensor:
-  """Returns a tensor, with the assertion that it has the wanted shape."""
   with tf.name_scope(re.sub(r'[^A-Za-z0-9_.]', '_', f'shape_of_{name}')):
     actual = tf.shape(tensor)
     is_same = tf.size(actual) == tf.size(wanted)
@@ -208,8 +205,8 @@ def _asserted(
     is_same &= tf.reduce_all(actual[:rank] == wanted[:rank])
     failure = tf.debugging.Assert(is_same, [message, wanted, 'got', actual])
     with tf.control_dependencies([failure]):
-      # Not the reshape itself: Grappler drops one of a vector to a vector, and
-      # what comes after it would not wait for the assertion.
+      # Not the reshape itself: Grappler drops a reshape of a vector to a
+      # vector, and operations after it would not wait for the assertion.
       checked = tf.identity(tensor)
     # XLA drops the assertion, but refuses a negative size.
     checked = tf.reshape(checked, tf.where(is_same, wanted, -2))
@@ -218,10 +215,10 @@ def _asserted(
 
 
 def number(argument: str, value: Any) -> None:
-  """Checks that a hyper-parameter is one number, and not a variable.
+  """Checks that a hyperparameter is a single number and not a variable.
 
-  What is made of a variable reads it once: a later change would be ignored, in
-  silence, and the variable saved nowhere.
+  A variable would be read once: later changes to it would be silently ignored,
+  and it would not be saved.
 
   Args:
     argument: The name of the argument, for the message.
@@ -236,9 +233,9 @@ def number(argument: str, value: Any) -> None:
   if isinstance(value, tf.Variable):
     raise ValueError(
         f'{argument}: expected a number, got a tf.Variable, which would be '
-        'read once and never saved; where a schedule is taken, pass a function '
-        'of the step, and to change an optimizer while it trains, make it by '
-        'optimizers.inject_hyperparams.'
+        'read once and never saved; where schedules are accepted, pass a '
+        'function of the step, and to change an optimizer during training, '
+        'create it with optimizers.inject_hyperparams.'
     )
   axes = getattr(value, 'shape', ())
   if tf.TensorShape(axes).rank != 0:
@@ -267,13 +264,13 @@ def in_range(
 ) -> None:
   """Checks that a number lies in a closed interval.
 
-  A tensor whose value is unknown while tracing will do.
+  A tensor whose value is unknown while tracing is not checked.
 
   Args:
     argument: The name of the argument, for the message.
     value: The number to check, or a tensor ``[]``.
-    low: The least number that will do.
-    high: The greatest number that will do.
+    low: The minimum.
+    high: The maximum.
 
   Raises:
     ValueError: If it does not, or is a `tf.Variable`.
@@ -284,7 +281,7 @@ def in_range(
 
 
 def size(argument: str, number: int, low: int = 1) -> None:
-  """Checks that a size is an integer, and large enough.
+  """Checks that a size is an integer and not too small.
 
   Args:
     argument: The name of the argument, for the message.
@@ -293,7 +290,7 @@ def size(argument: str, number: int, low: int = 1) -> None:
 
   Raises:
     TypeError: If it is not an integer.
-    ValueError: If it is less than the minimum.
+    ValueError: If it is smaller than the minimum.
   """
   if not hasattr(number, '__index__'):
     raise TypeError(f'{argument}: expected an integer, got {number!r}.')
@@ -302,14 +299,14 @@ def size(argument: str, number: int, low: int = 1) -> None:
 
 
 def sizes(argument: str, numbers: Sequence[int]) -> None:
-  """Checks several sizes: integers that are at least 1.
+  """Checks that several sizes are integers of at least 1.
 
   Args:
     argument: The name of the argument, for the message.
     numbers: The sizes.
 
   Raises:
-    TypeError, ValueError: As `size` does.
+    TypeError, ValueError: As for `size`.
   """
   if isinstance(numbers, str) or not isinstance(numbers, Iterable):
     what = 'a sequence of integers'
@@ -323,7 +320,7 @@ def rate(argument: str, value: float) -> None:
 
   Args:
     argument: The name of the argument, for the message.
-    value: The rate; a tensor ``[]`` that is unknown while tracing will do.
+    value: The rate. A tensor ``[]`` unknown while tracing is not checked.
 
   Raises:
     ValueError: If it does not, or is a `tf.Variable`.
@@ -332,7 +329,7 @@ def rate(argument: str, value: float) -> None:
 
 
 def one_of(argument: str, value: str, names: Sequence[str]) -> None:
-  """Checks that a name is a known one.
+  """Checks that a name is one of the known names.
 
   Args:
     argument: The name of the argument, for the message.
@@ -351,7 +348,7 @@ def one_of(argument: str, value: str, names: Sequence[str]) -> None:
 def _require(
     argument: str, value: Any, holds: Callable[[Any], bool], expected: str
 ) -> None:
-  """Checks a number, unless it is a tensor that is unknown while tracing."""
+  """Checks a number, unless it is a tensor whose value is unknown."""
   number(argument, value)
   if tf.is_tensor(value):
     if not hasattr(value, 'numpy'):
@@ -362,11 +359,11 @@ def _require(
 
 
 def positive(argument: str, value: float) -> None:
-  """Checks that a number is above 0.
+  """Checks that a number is greater than 0.
 
   Args:
     argument: The name of the argument, for the message.
-    value: The number; a tensor ``[]`` that is unknown while tracing will do.
+    value: The number. A tensor ``[]`` unknown while tracing is not checked.
 
   Raises:
     ValueError: If it is not, or is a `tf.Variable`.
@@ -375,7 +372,7 @@ def positive(argument: str, value: float) -> None:
 
 
 def static(argument: str, value: Any) -> Any:
-  """Checks that a number is known while tracing: the graph's form is by it.
+  """Returns a number that the structure of the graph depends on.
 
   Args:
     argument: The name of the argument, for the message.
@@ -394,7 +391,7 @@ def static(argument: str, value: Any) -> Any:
   if not hasattr(value, 'numpy'):
     raise ValueError(
         f'{argument}: expected a Python number, got a tensor whose value is '
-        'unknown while tracing, but the form of the graph depends on it; pass a'
-        ' number (with inject_hyperparams, name it in static_args).'
+        'unknown while tracing, but the structure of the graph depends on it; '
+        'pass a number (with inject_hyperparams, name it in static_args).'
     )
   return value.numpy()

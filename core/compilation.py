@@ -1,9 +1,9 @@
-"""What of a train step XLA compiles: where it pays, and where it would hurt.
+"""Chooses which parts of a train step XLA compiles.
 
-On a CPU TensorFlow's own kernels compute convolutions faster than XLA does,
-and far faster than XLA inside of a compiled loop; networks of dense layers are
-faster when the whole loop is compiled. On a GPU all of it is compiled, which
-has not been measured here.
+On a CPU, TensorFlow's own kernels compute convolutions faster than XLA, and
+much faster than XLA inside a compiled loop, whereas networks of dense layers
+are fastest if the whole loop is compiled. On a GPU everything is compiled,
+which has not been measured here.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from . import checks, distribution
 
 MODES = ('auto', 'on', 'off', 'force')
 
-# Operations that XLA has no kernel for, or no good one on a CPU, where it
-# also loops over time steps more slowly than TensorFlow.
+# Operations that XLA does not support, or computes slowly on a CPU, where its
+# loops over time steps are also slower than TensorFlow's.
 _NEVER_COMPILED = ('SparseTensor', 'CTCLoss', 'PyFunc', 'EagerPyFunc')
 _CONVOLUTIONS = ('Conv2D', 'Conv3D', 'DepthwiseConv2d')
 _LOOPS = ('While', 'StatelessWhile')
-# Stands for time steps that are unrolled in Python, each of which reads the
-# same weights. XLA compiles each on its own: that takes seconds, and the steps
-# of training are hardly faster, or slower.
+# Stands for time steps unrolled in Python, each of which reads the same
+# weights. XLA takes seconds to compile them one by one, for train steps that
+# are hardly faster or even slower.
 UNROLLED = 'Unrolled'
 _MIN_UNROLLED = 8
-# `snt.static_unroll` keeps its time steps in lists of tensors.
+# TensorList: `snt.static_unroll` keeps its time steps in lists of tensors.
 _SLOW_ON_CPU = (
     *_CONVOLUTIONS, *_LOOPS, UNROLLED, 'TensorList', 'BatchMatMul', 'Einsum'
 )
 
 
 class Extent(enum.IntEnum):
-  """How much of training is one compiled program, from nothing to all.
+  """How much of training is compiled as one program, from nothing to all.
 
   Attributes:
     NONE: Nothing is compiled.
     UPDATE: The optimizer's update: one pass over the parameters.
-    PARTS: Gradients and update, each its own program, on each replica. On
-      several replicas the model must not sum over them, as batch norm does.
-    STEP: A step, of one replica.
-    LOOP: The loop over steps, of one replica.
+    PARTS: Gradients and update, as two programs per replica. On several
+      replicas the model must not sum over them, as batch norm does.
+    STEP: A whole step, on a single replica.
+    LOOP: The loop over steps, on a single replica.
   """
 
   NONE = 0
@@ -55,14 +55,14 @@ class Extent(enum.IntEnum):
 
 
 def operations(function: tf.types.experimental.ConcreteFunction) -> set[str]:
-  """Lists the types of a traced function's operations.
+  """Lists the operation types in a traced function.
 
   Args:
     function: A concrete function.
 
   Returns:
-    Names such as `MatMul`, those of the functions that it calls included, and
-    `UNROLLED` if one of them reads a variable 8 times or more.
+    Names such as `MatMul`, including those in the functions that it calls, and
+    `UNROLLED` if one of them reads the same variable at least 8 times.
   """
   bodies = _bodies(function)
   found = {node.op for body in bodies for node in body}
@@ -81,10 +81,10 @@ def is_slow_on_cpu(operations: Iterable[str]) -> bool:
   """Returns whether XLA computes any of the operations slowly on a CPU.
 
   Args:
-    operations: Types of operations, as `operations` lists them.
+    operations: Operation types, as `operations` lists them.
 
   Returns:
-    True for convolutions, time steps and batched products.
+    True for convolutions, time steps and batched matrix products.
   """
   return _has(operations, _SLOW_ON_CPU)
 
@@ -103,14 +103,14 @@ def choose_for(
   Args:
     model: The model, built.
     forward: Its forward pass, as `training.trace` returns it.
-    strategy: The strategy that the model was built under.
+    strategy: The strategy under which the model was built.
     mode: As for `choose`.
     is_resident: As for `choose`.
     is_deterministic: As for `choose`.
 
   Returns:
-    The extent: what `choose` says of the forward pass's operations, of the
-    strategy's replicas, and of whether a layer of the model sums over them.
+    The extent that `choose` returns for the operations of the forward pass, the
+    replicas of the strategy, and whether the model sums over replicas.
 
   Raises:
     ValueError: If the mode is unknown.
@@ -130,13 +130,13 @@ def choose_for(
 def reduces_over_replicas(
     model: Any, forward: tf.types.experimental.ConcreteFunction | None = None
 ) -> bool:
-  """Returns whether a forward pass sums over replicas or gathers from them.
+  """Returns whether a forward pass sums over or gathers from replicas.
 
   Args:
-    model: The model. Its parts say by the attribute `reduces_over_replicas`
-      whether they do; what they do by `core.distribution` shows without it.
-    forward: The forward pass, as `training.trace` returns it, or None for what
-      the model says alone.
+    model: The model. Its parts may declare an attribute
+      `reduces_over_replicas`; calls of `core.distribution` are detected anyway.
+    forward: The forward pass, as `training.trace` returns it. Default: only the
+      attributes of the model are considered.
 
   Returns:
     Whether it does.
@@ -152,7 +152,6 @@ def reduces_over_replicas(
 
 
 def _bodies(function: tf.types.experimental.ConcreteFunction) -> list[Any]:
-  """Lists the operations of a traced function, and of each that it calls."""
   graph = function.graph.as_graph_def()
   return [graph.node, *(part.node_def for part in graph.library.function)]
 
@@ -170,17 +169,15 @@ def choose(
   """Chooses how much of training to compile.
 
   Args:
-    mode: `off` compiles nothing; `auto` what gains; `on` as much as is sane,
-      which leaves loops around convolutions on a CPU uncompiled; `force` all
-      that can be.
-    operations: The types of operations of the model's forward pass.
+    mode: `off` compiles nothing; `auto` what benefits; `on` everything except
+      loops around convolutions on a CPU; `force` everything possible.
+    operations: The operation types in the model's forward pass.
     on_gpu: Whether the replicas are GPUs.
-    num_replicas: The number of replicas. An all-reduce is not compiled.
-    is_resident: Whether the data lie on the devices. An iterator is not
-      compiled.
-    is_deterministic: Whether `enable_op_determinism` is in force, under which
-      XLA refuses the gradient of `tf.nn.max_pool2d`; `layers.max_pool2d` has a
-      form without it, which it takes on GPUs.
+    num_replicas: The number of replicas. All-reduces are not compiled.
+    is_resident: Whether data reside on the devices. Iterators are not compiled.
+    is_deterministic: Whether `enable_op_determinism` is active, under which XLA
+      rejects the gradient of `tf.nn.max_pool2d`. On GPUs, `layers.max_pool2d`
+      uses a form without that operation.
     reduces: Whether the model itself sums over replicas in training, as
       `layers.BatchNorm` does.
 
@@ -205,7 +202,7 @@ def choose(
     return Extent.UPDATE
   if on_gpu or not is_slow_on_cpu(operations):
     return largest
-  # The convolutions may be inside of a loop of the model's own.
+  # The convolutions may be inside a loop of the model.
   is_looped = _has(operations, _CONVOLUTIONS) and _has(operations, _LOOPS)
   if mode == 'auto' or is_looped:
     return Extent.UPDATE

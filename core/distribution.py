@@ -1,11 +1,12 @@
-"""Strategies, and the one reduction that training needs: a sum.
+"""Distribution strategies and the one reduction that training needs: a sum.
 
-`all_reduce_sum` adds, `all_stack` and `all_gather` join, each with its
-gradient: what all replicas make of a replica's part is added up. On one replica
-they return what they are given (`all_stack` with one more axis), and nothing is
-sent. Outside of a replica, such as in a forward pass that is traced under
-`strategy.scope()`, they do too, but leave a mark: an identity in the name scope
-`REDUCTION`, by which the graph tells that it sums over replicas.
+`all_reduce_sum` adds values; `all_stack` and `all_gather` join them. The
+gradient of a replica's value is the sum of its gradients on all replicas. Every
+replica must call them equally often. On one replica they return their input
+(`all_stack` with an extra axis) and communicate nothing. The same holds outside
+a replica context, such as in a forward pass traced under `strategy.scope()`,
+except that an identity in the name scope `REDUCTION` marks in the graph that it
+sums over replicas.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ from . import checks, waits
 
 STRATEGIES = ('auto', 'mirrored', 'one_device', 'multi_worker')
 _WATCHED: contextvars.ContextVar[list[Any]] = contextvars.ContextVar('watched')
-# The name scope of what would be reduced if it were traced for a replica.
+# The name scope of values that would be reduced in a replica context.
 REDUCTION = 'sum_over_replicas'
 
 
 def set_virtual_devices(num_devices: int) -> None:
-  """Splits the CPU into logical devices, to try replicas on one machine.
+  """Splits the CPU into logical devices, to test replicas on one machine.
 
   Args:
-    num_devices: How many, at least 1.
+    num_devices: The number of devices, at least 1.
 
   Raises:
     ValueError: If num_devices is not positive.
@@ -48,10 +49,10 @@ def create(name: str = 'auto') -> tf.distribute.Strategy:
   """Creates a distribution strategy.
 
   Args:
-    name: `auto` and `mirrored` are a MirroredStrategy over every GPU, or over
-      every logical CPU device where there is no GPU; `one_device` uses the
-      first of these alone; `multi_worker` is a MultiWorkerMirroredStrategy over
-      the workers that TF_CONFIG names.
+    name: `auto` and `mirrored` create a MirroredStrategy over all GPUs, or over
+      all logical CPU devices if there is no GPU; `one_device` uses only the
+      first of these; `multi_worker` creates a MultiWorkerMirroredStrategy over
+      the workers in TF_CONFIG.
 
   Returns:
     The strategy.
@@ -72,13 +73,13 @@ def create(name: str = 'auto') -> tf.distribute.Strategy:
 def multi_worker(
     start_timeout_s: float = 3600.0
 ) -> tf.distribute.MultiWorkerMirroredStrategy:
-  """Creates a MultiWorkerMirroredStrategy over the workers of TF_CONFIG.
+  """Creates a MultiWorkerMirroredStrategy over the workers in TF_CONFIG.
 
   Args:
-    start_timeout_s: How long the workers wait for each other.
+    start_timeout_s: How long workers wait for each other, in seconds.
 
   Returns:
-    The strategy. It sums over GPUs by NCCL.
+    The strategy. It uses NCCL on GPUs.
 
   Raises:
     tf.errors.DeadlineExceededError: If a worker did not start in time.
@@ -98,7 +99,7 @@ def multi_worker(
             for job in order
         ],
     )
-    # Otherwise the others wait longer for a worker that never joins.
+    # Otherwise, workers wait longer for one that never joins.
     context.coordination_service.cluster_register_with_barrier = True
   kinds = tf.distribute.experimental.CommunicationImplementation
   has_gpus = bool(tf.config.list_physical_devices('GPU'))
@@ -116,9 +117,9 @@ def mirrored(devices: Sequence[str]) -> tf.distribute.MirroredStrategy:
     devices: Names such as `GPU:0`.
 
   Returns:
-    The strategy. Over CPU devices it adds up on one of them, in a fixed order:
-    TensorFlow's collectives there take two strategies of one process for one
-    group and fail.
+    The strategy. On CPUs it sums on one of the devices, in a fixed order,
+    because TensorFlow's CPU collectives mistake two strategies in one process
+    for the same group and fail.
   """
   on_cpu = all('CPU' in device for device in devices)
   return tf.distribute.MirroredStrategy(
@@ -131,26 +132,26 @@ def on_gpu(strategy: tf.distribute.Strategy | None = None) -> bool:
   """Returns whether replicas are on GPUs.
 
   Args:
-    strategy: The strategy, by default the one in scope.
+    strategy: The strategy. Default: the one in scope.
 
   Returns:
-    True for a strategy over GPUs, and without one where there is a GPU.
+    Whether they are; without a strategy, whether there is a GPU.
   """
   strategy = strategy or tf.distribute.get_strategy()
   try:
     return any('GPU' in name for name in strategy.extended.worker_devices)
-  except RuntimeError:  # There is no strategy: TensorFlow chooses the device.
+  except RuntimeError:  # Without a strategy, TensorFlow chooses the device.
     return bool(tf.config.list_logical_devices('GPU'))
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-  """Returns whether this process is the one that writes the run's files.
+  """Returns whether this process writes the files of the run.
 
   Args:
     strategy: The strategy of the run.
 
   Returns:
-    True on a single worker, on the chief, and on worker 0 without a chief.
+    True on a single worker, on the chief, and on worker 0 if there is no chief.
   """
   resolver = strategy.cluster_resolver
   if resolver is None or not resolver.cluster_spec():
@@ -163,13 +164,13 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def num_workers(strategy: tf.distribute.Strategy) -> int:
-  """Returns how many processes share the strategy, this one included.
+  """Returns the number of processes that share the strategy.
 
   Args:
     strategy: The strategy.
 
   Returns:
-    The number of workers, the chief included.
+    The number of workers, including the chief.
   """
   resolver = strategy.cluster_resolver
   if resolver is None or not resolver.cluster_spec():
@@ -180,10 +181,10 @@ def num_workers(strategy: tf.distribute.Strategy) -> int:
 
 @contextlib.contextmanager
 def watched() -> Iterator[list[Any]]:
-  """Watches what is reduced over replicas while a graph is traced.
+  """Records reductions over replicas while a graph is traced.
 
   Yields:
-    A list, which has an entry for each call of `all_reduce_sum`.
+    A list with one entry per call of `all_reduce_sum`.
   """
   token = _WATCHED.set([])
   try:
@@ -195,15 +196,11 @@ def watched() -> Iterator[list[Any]]:
 def all_reduce_sum(values: Any) -> Any:
   """Sums a nest of tensors over all replicas of all workers.
 
-  Every replica must call it, and as often as the others.
-
   Args:
-    values: A nest of tensors, with the same structure, shapes and dtypes on
-      every replica.
+    values: A nest of tensors, of equal structure, shapes and dtypes everywhere.
 
   Returns:
-    The sums, whose gradient is the sum of all replicas' gradients; the values
-    themselves outside of a replica context and where there is one replica.
+    The sums.
   """
   context = tf.distribute.get_replica_context()
   if context is None:
@@ -215,9 +212,9 @@ def all_reduce_sum(values: Any) -> Any:
       x if isinstance(x, tf.IndexedSlices) else tf.convert_to_tensor(x)
       for x in tf.nest.flatten(values)
   ]
-  # MirroredStrategy takes no more than one int32 tensor in a call.
+  # MirroredStrategy accepts at most one int32 tensor per call.
   sums = [tf.cast(x, tf.int64) if x.dtype == tf.int32 else x for x in tensors]
-  # Collectives over GPUs concatenate their inputs: one call for each dtype.
+  # GPU collectives concatenate their inputs, so make one call per dtype.
   for dtype in dict.fromkeys(x.dtype for x in sums):
     places = [i for i, x in enumerate(sums) if x.dtype == dtype]
     reduced = context.all_reduce(
@@ -229,17 +226,14 @@ def all_reduce_sum(values: Any) -> Any:
 
 
 def all_stack(value: Any) -> tf.Tensor:
-  """Stacks what the replicas of all workers have of one tensor.
-
-  Every replica must call it, and as often as the others.
+  """Stacks the values of a tensor on the replicas of all workers.
 
   Args:
-    value: A tensor of numbers, of the same shape and dtype on every replica.
+    value: A numeric tensor, of the same shape and dtype on every replica.
 
   Returns:
-    A tensor ``[num_replicas, ...]``: the values in the order of replicas, NaN
-    and infinities as they are. The gradient of a value is the sum of what all
-    replicas make of it. On one replica, or outside any, it has one entry.
+    A tensor ``[num_replicas, ...]`` of the values in the order of replicas,
+    with NaN and infinities preserved.
 
   Example:
     >>> import tensorflow as tf
@@ -254,30 +248,26 @@ def all_stack(value: Any) -> tf.Tensor:
   replicas = tf.range(context.num_replicas_in_sync)
   is_own = tf.equal(replicas, context.replica_id_in_sync_group)
   is_own = tf.reshape(is_own, [-1] + [1] * value.shape.rank)
-  # A sum of one value and of zeros is exact. 0 * NaN would not be 0.
+  # The sum of a value and zeros is exact; 0 * NaN would not be 0.
   return all_reduce_sum(tf.where(is_own, value, tf.zeros_like(value)))
 
 
 def all_gather(values: Any) -> Any:
-  """Joins the parts that all replicas of all workers have of some tensors.
+  """Concatenates tensors from all replicas of all workers.
 
-  For losses that compare examples, which take it as `gather=`. Every replica
-  must call it, and as often as the others.
+  Losses that compare examples accept it as `gather=`.
 
   Args:
-    values: A tensor ``[size, ...]`` or a nest of them, numbers or booleans,
-      with the same structure, dtypes and further axes on every replica. Sizes
-      may differ between replicas and be 0.
+    values: A tensor ``[size, ...]`` or a nest of them, numeric or boolean, with
+      the same structure, dtypes and trailing axes on every replica. Sizes may
+      differ between replicas and may be 0.
 
   Returns:
-    The same nest of tensors ``[sum of sizes, ...]``: the parts in the order of
-    replicas, along the first axis. The gradient of a part is the sum of what
-    all replicas make of it. The values themselves outside of a replica context
-    and where there is one replica.
+    The same nest of tensors ``[sum of sizes, ...]``, in the order of replicas.
 
   Raises:
-    TypeError: If a tensor holds neither numbers nor booleans.
-    ValueError: If a tensor has no axis, or a rank that is not known.
+    TypeError: If a tensor is neither numeric nor boolean.
+    ValueError: If a tensor has no axis or an unknown rank.
 
   Example:
     >>> import tensorflow as tf
@@ -298,7 +288,7 @@ def all_gather(values: Any) -> Any:
   sizes = all_stack(own)  # [num_replicas, num_parts]
   before = tf.cumsum(sizes, exclusive=True)[context.replica_id_in_sync_group]
   after = tf.reduce_sum(sizes, axis=0) - before - own
-  # A sum of one part and of zeros: exact, and its gradient is a slice.
+  # The sum of one part and zeros is exact, and its gradient is a slice.
   wholes = all_reduce_sum([
       _between_zeros(part, before[i], after[i]) for i, part in enumerate(parts)
   ])
@@ -307,7 +297,7 @@ def all_gather(values: Any) -> Any:
 
 
 def _marked(values: Any) -> Any:
-  """Returns values, marked in a graph as such that replicas would reduce."""
+  """Marks values in a graph as ones that replicas would reduce."""
   if tf.executing_eagerly():
     return values
   with tf.name_scope(REDUCTION):
@@ -328,7 +318,7 @@ def _check_part(value: Any) -> None:
 def _between_zeros(
     part: tf.Tensor, before: tf.Tensor, after: tf.Tensor
 ) -> tf.Tensor:
-  """Pads the first axis, in a dtype that collectives can sum."""
+  """Pads the first axis with zeros, in a dtype that collectives can sum."""
   if not part.dtype.is_floating:
     part = tf.cast(part, tf.int64)
   first = tf.stack([before, after])[tf.newaxis]
@@ -341,13 +331,13 @@ def _between_zeros(
 def broadcast(
     strategy: tf.distribute.Strategy, variables: Sequence[tf.Variable]
 ) -> None:
-  """Gives every replica of every worker the first replica's values, bit by bit.
+  """Copies the first replica's values to every replica of every worker.
 
-  Every worker must call it.
+  Every worker must call this. The copies are exact.
 
   Args:
-    strategy: The strategy that the variables were made under.
-    variables: Floating or integer variables.
+    strategy: The strategy under which the variables were created.
+    variables: Floating-point or integer variables.
   """
   if strategy.num_replicas_in_sync == 1:
     return
@@ -365,11 +355,11 @@ def broadcast(
 
 
 def first_replica(strategy: tf.distribute.Strategy, values: Any) -> Any:
-  """Takes the first local replica's tensors of a nest that all agree on.
+  """Returns the first local replica's values, for nests equal on all replicas.
 
   Args:
     strategy: The strategy that ran the replicas.
-    values: A nest of what `strategy.run` returned.
+    values: A nest returned by `strategy.run`.
 
   Returns:
     A nest of tensors.
@@ -380,16 +370,16 @@ def first_replica(strategy: tf.distribute.Strategy, values: Any) -> Any:
 
 
 def unequal_replicas(variables: dict[str, tf.Variable]) -> list[str]:
-  """Names the variables whose local copies differ between replicas.
+  """Lists the variables whose local copies differ between replicas.
 
-  Replicas start equal and apply equal updates; a variable that is listed here
-  breaks that, which no loss curve would show.
+  Replicas start equal and apply equal updates. A variable listed here violates
+  that, which no loss curve would show.
 
   Args:
     variables: The variables by name.
 
   Returns:
-    The names of those that differ, by any bit.
+    The names of the variables that differ in any bit.
   """
 
   def differs(variable: tf.Variable) -> bool:

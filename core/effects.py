@@ -1,8 +1,7 @@
-"""What the operations of a graph do besides computing: assert, and assign.
+"""Finds the assertions and assignments among the operations of a graph.
 
-A train step has to know both of the forward pass that it is handed: nothing of
-the state may change before an assertion that fails, and what a module assigns
-by itself is each replica's own.
+A train step has to know both of its forward pass: the state must not change
+before an assertion that fails, and each replica assigns its own value.
 """
 
 from __future__ import annotations
@@ -12,29 +11,29 @@ from typing import Any
 
 import tensorflow as tf
 
-# Operations that run functions with effects. Those without have other names.
+# Operations that call functions with side effects; pure calls have other names.
 _CALLS = frozenset(('Case', 'If', 'StatefulPartitionedCall', 'While'))
 _WRITES = ('Assign', 'Resource')  # ResourceScatterAdd, ResourceApplyAdam, ...
 _READS = frozenset(('ResourceGather', 'ResourceGatherNd'))
 
 
 def count() -> int:
-  """Counts the operations of the graph that is being traced.
+  """Counts the operations in the graph being traced.
 
   Returns:
-    Their number, 0 when called eagerly.
+    Their number; 0 in eager mode.
   """
   return len(since(0))
 
 
 def since(number: int) -> list[tf.Operation]:
-  """Lists the operations that were added to the graph that is being traced.
+  """Lists the operations added to the graph being traced.
 
   Args:
-    number: How many there were before.
+    number: The earlier number of operations, as `count` returned it.
 
   Returns:
-    The operations, none when called eagerly.
+    The operations; an empty list in eager mode.
   """
   if tf.executing_eagerly():
     return []
@@ -42,13 +41,13 @@ def since(number: int) -> list[tf.Operation]:
 
 
 def assertions(operations: Iterable[tf.Operation]) -> list[tf.Operation]:
-  """Finds assertions, of any library.
+  """Finds assertions, from any library.
 
   Args:
     operations: Operations of a graph.
 
   Returns:
-    Those that assert something, or call a function that does, such as a loop.
+    The operations that are assertions or, like loops, call such functions.
 
   Example:
     >>> import tensorflow as tf
@@ -72,15 +71,15 @@ def assertions(operations: Iterable[tf.Operation]) -> list[tf.Operation]:
 def assigned(
     operations: Iterable[tf.Operation], variables: Mapping[str, tf.Variable]
 ) -> dict[str, list[tf.Operation]]:
-  """Finds out which variables are assigned, in whatever way.
+  """Finds the variables that operations assign, directly or indirectly.
 
   Args:
     operations: Operations of a graph.
     variables: The variables to look for, by path.
 
   Returns:
-    The operations that assign each variable, or call a function that does, by
-    its path; variables that no operation assigns are left out.
+    By path, the operations that assign each variable or call a function that
+    does, without the variables that are not assigned.
 
   Example:
     >>> import tensorflow as tf
@@ -100,7 +99,7 @@ def assigned(
   found = {
       path: [
           op
-          # A mirrored variable has a copy for each replica.
+          # A mirrored variable has one copy per replica.
           for copy in getattr(variable, 'values', (variable,))
           for op in written.get(id(copy.handle), ())
       ]
@@ -110,15 +109,15 @@ def assigned(
 
 
 def depends(tensors: Iterable[Any], sources: Any) -> bool:
-  """Returns whether tensors of a graph are computed from others.
+  """Returns whether any of some tensors is computed from some others.
 
   Args:
-    tensors: Tensors of the graph that is being traced.
-    sources: A nest of tensors of the same graph.
+    tensors: Tensors in the graph being traced.
+    sources: A nest of tensors in the same graph.
 
   Returns:
-    Whether one of them is, or is computed from, one of the sources. What
-    variables hold is not followed.
+    Whether one of them is, or is computed from, one of the sources.
+    Dependencies through variables are not followed.
 
   Example:
     >>> import tensorflow as tf
@@ -143,7 +142,6 @@ def depends(tensors: Iterable[Any], sources: Any) -> bool:
 
 
 def _functions(op: tf.Operation) -> Iterator[Any]:
-  """Finds the functions with effects that an operation calls."""
   if op.type not in _CALLS:
     return
   for attribute in op.op_def.attr:
@@ -151,7 +149,7 @@ def _functions(op: tf.Operation) -> Iterator[Any]:
       continue
     value = op.get_attr(attribute.name)
     for function in value if isinstance(value, list) else [value]:
-      # The only way to a function by its name that does not copy the graph.
+      # No other lookup by name avoids copying the graph.
       found = op.graph._get_function(function.name)
       if found is not None:
         yield found
@@ -172,7 +170,7 @@ def _written(op: tf.Operation) -> list[tf.Tensor]:
   found = []
   for function in _functions(op):
     graph = function.graph
-    first = len(op.inputs) - len(graph.inputs)  # A condition comes before.
+    first = len(op.inputs) - len(graph.inputs)  # After the condition, if any.
     names = {
         handle.name
         for inner in graph.get_operations()
@@ -187,7 +185,7 @@ def _written(op: tf.Operation) -> list[tf.Tensor]:
 
 
 def _captured(graph: Any, handle: tf.Tensor) -> Any:
-  """Returns what a graph, and those around it, captured a tensor of."""
+  """Returns the outermost tensor that nested graphs captured as this one."""
   while hasattr(graph, 'captures'):
     outer = {inner.name: outer for outer, inner in graph.captures}
     if handle.name not in outer:

@@ -1,8 +1,8 @@
-"""Variables in places where nobody looks for them, which are refused by name.
+"""Detects variables in places that are not searched for variables.
 
 Neither `variables.named` nor `tf.Module` finds a variable in a set, a
-dataclass, a closure, a class, or a layer of Keras. It would be used, and
-neither trained, averaged nor saved.
+dataclass, a closure, a class or a Keras layer. It would be used but neither
+trained, averaged nor saved, so it is rejected with its path.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PLAIN = (
     str, bytes, int, float, complex, type(None), type, types.ModuleType,
     np.generic, tf.Tensor, tf.DType, tf.TensorShape,
 )
-# What these libraries keep in their objects is their own affair.
+# The internals of these libraries are not searched.
 _CLOSED = {'absl', 'jax', 'jaxlib', 'numpy', 'tensorflow'}
 _KERAS = {'keras', 'tf_keras'}
 _UNORDERED = (set, frozenset, KeysView, ItemsView, ValuesView)
@@ -45,20 +45,21 @@ def refuse(
     children: Children,
     beside: Sequence[tuple[Path, Any]] = (),
 ) -> None:
-  """Raises if a variable can be reached from objects, and from nowhere else.
+  """Raises if a variable can be reached only from places not searched.
 
   Args:
-    parts: Objects that are no variable, module or container, by path.
-    seen: The ids of the variables, modules and containers that were found.
-    children: Returns the named parts of a module or container, None for others.
-    beside: What `unsearched` found in the modules and containers, by path.
+    parts: Objects that are not variables, modules or containers, by path.
+    seen: The ids of the variables, modules and containers already found.
+    children: A function that returns the named parts of a module or container,
+      and None for other objects.
+    beside: What `unsearched` found in modules and containers, by path.
 
   Raises:
-    ValueError: If there is such a variable, or a layer of Keras that has some,
-      or may have some when it is built.
+    ValueError: If there is such a variable, or a Keras layer that has variables
+      or may create some when built.
   """
   known = set(seen) - {id(value) for _, value in parts}
-  kept = []  # No object may take the id of another that is gone.
+  kept = []  # Keeps objects alive, so that their ids are not reused.
 
   def search(value: Any, path: Path) -> None:
     if isinstance(value, _PLAIN) or id(value) in known:
@@ -73,7 +74,7 @@ def refuse(
       raise ValueError(
           f'module: {name} is a tf.Variable that is in no attribute, list, '
           'tuple or dict of a tf.Module; it would be neither trained, averaged '
-          'nor saved. Keep it, or the module that has it, in one of those.'
+          'nor saved. Store it, or the module that owns it, in one of those.'
       )
     inside = children(value)
     for part, child in _inside(value) if inside is None else inside:
@@ -87,14 +88,14 @@ def refuse(
 
 
 def unsearched(value: Any) -> Iterator[tuple[str, Any]]:
-  """Yields what a module or a container has, and nobody looks for there.
+  """Yields the parts of a module or container that are not searched otherwise.
 
   Args:
     value: A module or a container.
 
   Yields:
-    Pairs of a name and a part: a module's slots and what its class keeps, and
-    the attributes of containers of a class of one's own.
+    Pairs of a name and a part: the slots and class attributes of a module, and
+    the attributes of containers of user-defined classes.
   """
   if isinstance(value, tf.Module):
     yield from _slots(value)
@@ -108,43 +109,43 @@ def _root(kind: Any) -> str:
 
 
 def refuse_keras(argument: str, value: Any) -> None:
-  """Refuses what is of Keras, whose variables a `tf.Module` does not have.
+  """Rejects Keras objects, whose variables a `tf.Module` does not track.
 
   Args:
     argument: The name of the argument, for the message.
-    value: Anything.
+    value: Any object.
 
   Raises:
-    TypeError: If it is a model, a layer, an optimizer or the like of Keras.
+    TypeError: If it is a Keras model, layer, optimizer or similar.
   """
   if _is_of_keras(value):
     raise TypeError(
-        f'{argument}: expected a tf.Module, such as those of core.models, '
-        f'core.layers and Sonnet, got a {type(value).__name__} of Keras.'
+        f'{argument}: expected a tf.Module, such as those in core.models, '
+        f'core.layers and Sonnet, got a Keras {type(value).__name__}.'
     )
 
 
 def _is_of_keras(value: Any) -> bool:
-  # Keras is not imported for this: it takes seconds.
+  # Compares names, because importing Keras takes seconds.
   return any(_root(kind) in _KERAS for kind in type(value).__mro__)
 
 
 def _refuse_keras(name: str, value: Any) -> None:
   is_variable = hasattr(value, 'assign')
-  # What is not built may have variables by the first step.
+  # An unbuilt layer may have variables by the first step.
   has_variables = len(getattr(value, 'variables', ())) > 0 or not getattr(
       value, 'built', True
   )
   if is_variable or has_variables:
     raise ValueError(
-        f'module: {name} is a {type(value).__name__} of Keras; its variables '
+        f'module: {name} is a Keras {type(value).__name__}; its variables '
         'would be neither trained, averaged nor saved. Use core.layers, Sonnet '
         'or tf.Variables in a tf.Module instead.'
     )
 
 
 def _inside(value: Any) -> Iterator[tuple[str, Any]]:
-  """Yields what can be reached from an object that is no container of ours."""
+  """Yields the objects reachable from one that is not a module or container."""
   if isinstance(value, np.ndarray):
     if value.dtype.hasobject:
       yield 'items', value.tolist()
@@ -166,7 +167,7 @@ def _inside(value: Any) -> Iterator[tuple[str, Any]]:
     if _root(value) not in _CLOSED | _KERAS:
       yield from _enclosed(value)
   elif isinstance(value, tf.__internal__.tracking.AutoTrackable):
-    # Such as what tf.saved_model.load returns, or a tf.random.Generator.
+    # For example, a loaded SavedModel or a tf.random.Generator.
     for name, part in vars(value).items():
       if not name.startswith('_self_'):
         yield name, part
@@ -185,7 +186,7 @@ def _slots(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _kept_by_class(value: Any) -> Iterator[tuple[str, Any]]:
-  """Yields the attributes of an object's class that may have variables."""
+  """Yields the class attributes of an object that may hold variables."""
   for kind in type(value).__mro__:
     if _root(kind) not in _CLOSED:
       for name, part in vars(kind).items():
@@ -194,12 +195,12 @@ def _kept_by_class(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _enclosed(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
-  """Yields what a function has in closure, globals, defaults, attributes."""
+  """Yields a function's closure, globals, defaults and attributes."""
   cells = function.__closure__ or ()
   for name, cell in zip(function.__code__.co_freevars, cells, strict=True):
     try:
       yield name, cell.cell_contents
-    except ValueError:  # It is empty: the variable is not bound yet.
+    except ValueError:  # The cell is empty: its name is not bound yet.
       continue
   for name in function.__code__.co_names:
     part = function.__globals__.get(name)

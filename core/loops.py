@@ -1,4 +1,4 @@
-"""Loops in the graph over steps: many steps in one call from Python."""
+"""In-graph loops that run many steps per call from Python."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def make_loop(
 
   Args:
     step: A step, as `training.make_train_step` and `training.make_eval_step`
-      make it, or any function of a state of one's own and a batch to sums.
+      return it, or any function from a state and a batch to sums.
 
   Returns:
-    A `tf.function` of the state, an iterator of (distributed) batches, the sums
-    so far as `training.zero_sums_of` makes them, and the number of steps to
-    take, an integer tensor ``[]``. It returns the sums, with those of these
-    steps added, and the number of steps taken, which is smaller only if a loss
-    was not finite: the loop ends right after that step.
+    A `tf.function` of the state, an iterator over (distributed) batches, the
+    sums so far, as `training.zero_sums_of` returns them, and the number of
+    steps to take, an integer tensor ``[]``. It returns the sums, including
+    those of these steps, and the number of steps taken. That number is smaller
+    only if a loss was not finite, which ends the loop right after the step.
   """
 
   @tf.function(autograph=False)
@@ -44,20 +44,20 @@ def add_up(
     sums: training.Sums,
     num_steps: tf.Tensor,
 ) -> tuple[training.Sums, tf.Tensor]:
-  """Adds up the sums of steps in the graph, until a loss is not finite.
+  """Sums the results of steps in the graph, until a loss is not finite.
 
   Args:
-    step: A function of the number of steps taken, an integer ``[]``, to the
-      sums of the next.
-    sums: The sums so far, as `training.zero_sums_of` makes them. Each `loss` in
-      them is looked at.
+    step: A function from the number of steps taken so far, an integer ``[]``,
+      to the sums of the next step.
+    sums: The sums so far, as `training.zero_sums_of` returns them. Each entry
+      named `loss` is checked.
     num_steps: The number of steps to take, an integer ``[]``.
 
   Returns:
-    The sums with those of the steps added, and the number of steps taken.
+    The sums, including those of the steps, and the number of steps taken.
 
   Raises:
-    ValueError: If a step's sums have another structure or other shapes.
+    ValueError: If the sums of a step differ in structure or shapes.
   """
 
   def goes_on(sums: training.Sums, taken: tf.Tensor) -> tf.Tensor:
@@ -74,7 +74,6 @@ def add_up(
 
 
 def _is_finite(sums: training.Sums) -> tf.Tensor:
-  """Returns whether each loss is, of the step or of the steps it is made of."""
   losses = [
       value
       for path, value in rows.leaves(sums)

@@ -1,10 +1,10 @@
-"""Dynamic loss scaling, which keeps float16 gradients from vanishing.
+"""Dynamic loss scaling, which prevents float16 gradients from underflowing.
 
-The loss is multiplied before the gradient is taken, and the gradient is divided
-afterwards. The factor is as large as it can be: it is halved after a step whose
-gradients were not finite, which is not taken, and doubled after many in a row
-that were. It may fall below 1, for losses whose gradients are beyond float16
-themselves, such as those of large class weights.
+The loss is multiplied by a scale before the gradients are computed, and the
+gradients are divided by it. The scale is kept as large as possible: it is
+halved after a step whose gradients are not finite, which is skipped, and
+doubled after many finite steps in a row. It may fall below 1 if the gradients
+themselves overflow float16, for example with large class weights.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-# The smallest normal float32; its inverse is one too.
+# The smallest normal float32, whose inverse is also normal.
 _SMALLEST = 2.0**-126
-# The smallest float16 times it is 1: more would lift nothing out of rounding to
-# 0. A loss, which is float32, stays finite up to 2^104.
+# Times the smallest float16 this is 1, so a larger scale would not prevent any
+# underflow. A float32 loss stays finite up to 2^104.
 _LARGEST = 2.0**24
 _LARGEST_FLOAT16 = 65504.0
 
 
 class LossScale(NamedTuple):
-  """The factor, float32 ``[]``, and the finite steps since it was set."""
+  """The scale, float32 ``[]``, and the finite steps since its last change."""
 
   scale: tf.Tensor
   good_steps: tf.Tensor
 
 
 def init(scale: float = 2.0**15) -> LossScale:
-  """Returns the state to begin with.
+  """Returns the initial state.
 
   Args:
-    scale: The factor, a power of 2: then scaling does not round.
+    scale: The initial scale. With a power of 2, scaling does not round.
 
   Returns:
     The state.
 
   Raises:
-    ValueError: If the scale is not from 2^-126 to 2^24.
+    ValueError: If the scale is not in [2^-126, 2^24].
   """
   if not _SMALLEST <= scale <= _LARGEST:
     raise ValueError(
@@ -48,27 +48,27 @@ def init(scale: float = 2.0**15) -> LossScale:
 
 
 def scale(loss: tf.Tensor, state: LossScale) -> tf.Tensor:
-  """Multiplies a loss.
+  """Multiplies a loss by the scale.
 
   Args:
-    loss: float32 ``[]``.
+    loss: The loss, float32 ``[]``.
     state: The state.
 
   Returns:
-    The loss times the scale, to take the gradient of.
+    The scaled loss, whose gradients are to be computed.
   """
   return loss * state.scale
 
 
 def unscale(gradients: Any, state: LossScale) -> Any:
-  """Divides gradients.
+  """Divides gradients by the scale.
 
   Args:
     gradients: A nest of float32 tensors, the gradients of a scaled loss.
-    state: The state that the loss was scaled with.
+    state: The state with which the loss was scaled.
 
   Returns:
-    The gradients of the loss itself.
+    The gradients of the unscaled loss.
   """
   return tf.nest.map_structure(lambda g: g / state.scale, gradients)
 
@@ -80,21 +80,21 @@ def adjust(
     growth_interval: int = 2000,
     factor: float = 2.0,
 ) -> LossScale:
-  """Moves the scale, after a step.
+  """Adjusts the scale after a step.
 
   Args:
     state: The state.
     is_finite: Whether all gradients of the step were finite, bool ``[]``.
-    growth_interval: After how many finite steps in a row the scale grows.
-    factor: What the scale is divided or multiplied by.
+    growth_interval: The number of finite steps in a row before the scale grows.
+    factor: The factor by which the scale grows or shrinks.
 
   Returns:
-    The new state; the scale stays in [2^-126, 2^24], as low as float32 allows:
-    the scale and its inverse are normal numbers.
+    The new state. The scale stays in [2^-126, 2^24]: it and its inverse are
+    normal float32 numbers.
 
   Reference:
-    `Micikevicius et al. 2018 <https://arxiv.org/abs/1710.03740>`_, section 3.2;
-    the schedule is that of ``torch.amp.GradScaler``.
+    `Micikevicius et al. 2018 <https://arxiv.org/abs/1710.03740>`_, section 3.2,
+    with the schedule of ``torch.amp.GradScaler``.
 
   Example:
     >>> import tensorflow as tf
@@ -116,11 +116,11 @@ def adjust(
 def fits(gradients: Any) -> tf.Tensor:
   """Returns whether gradients, summed over replicas, are in float16's range.
 
-  Each replica sums those of its examples in float16, and the sums are added in
-  float32. One replica would sum all of them in float16: what is too large for
-  that counts as too large on any number of replicas and in any micro-batches,
-  so that all of them skip the same steps. It does so for gradients that were
-  computed in another type, too: a loss scale is meant for float16.
+  Each replica sums the gradients of its examples in float16, and these sums are
+  added in float32, whereas a single replica would sum all of them in float16.
+  Gradients too large for that count as overflow on any number of replicas and
+  micro-batches, so that all of them skip the same steps. This also applies to
+  gradients computed in another dtype, since a loss scale is meant for float16.
 
   Args:
     gradients: A nest of float32 tensors, the gradients of the scaled sum of all

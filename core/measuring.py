@@ -1,4 +1,4 @@
-"""What one replica's part of a batch adds to the sums of a step."""
+"""Computes what one replica's part of a batch adds to the sums of a step."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Sums = Any  # A nest of additive tensors: the loss's, and those of the metric.
 
 
 def check_batch(batch: Any) -> None:
-  """Checks what every batch has to be.
+  """Checks the structure of a batch.
 
   Args:
-    batch: What was given to a step.
+    batch: The batch passed to a step.
 
   Raises:
-    TypeError: If it is no mapping, or its weight no tensor of float32.
+    TypeError: If it is not a mapping, or its weight not a float32 tensor.
     ValueError: If the weight has no axes.
   """
   if not isinstance(batch, Mapping):
@@ -33,8 +33,8 @@ def check_batch(batch: Any) -> None:
     )
   if not isinstance(batch.get(padding.IS_PADDED, True), bool):
     raise TypeError(
-        f'batch: {padding.IS_PADDED!r} is no tensor, but a Python bool that '
-        'says whether weights may be 0; rename it.'
+        f'batch: {padding.IS_PADDED!r} is reserved for a Python bool that says '
+        'whether weights may be 0; rename this tensor.'
     )
   if batch.get('weight') is not None:
     _check_weights('weight', batch['weight'])
@@ -57,18 +57,18 @@ def _check_weights(argument: str, weights: Any) -> None:
 def without_garbage(
     batch: objectives.Batch, is_padded: bool = True
 ) -> dict[str, Any]:
-  """Puts zeros for NaN and infinities in examples of weight 0.
+  """Replaces NaN and infinities by zeros in examples of weight 0.
 
-  A weight of 0 keeps them out of the sums, but not out of the gradients: there
-  0 times NaN is NaN. Finite numbers stay, for objectives that learn from
-  examples without a label. Integers stay, too, but for eager calls: there
-  losses would raise for a label that is out of range.
+  A weight of 0 excludes them from the sums but not from the gradients, where 0
+  times NaN is NaN. Finite numbers are kept, for objectives that learn from
+  unlabeled examples. Integers are replaced only in eager calls, where losses
+  would raise errors for labels that are out of range.
 
   Args:
-    batch: A batch. Without a `weight` ``[batch_size, ...]`` it stays as it is.
-      An example is of weight 0 where all of its places are; a place of the
-      `label` where it is of weight 0 itself.
-    is_padded: Whether weights may be other than 1.
+    batch: A batch; returned unchanged if it has no `weight` ``[batch_size,
+      ...]``. An example has weight 0 if all of its positions do; the `label` is
+      cleared at each position of weight 0.
+    is_padded: Whether weights may differ from 1.
 
   Returns:
     The batch.
@@ -92,7 +92,7 @@ def without_garbage(
         checks.sizes_of(is_counted) + [1] * (value.shape.rank - rank),
     )
     is_kept = column | _is_harmless(value)
-    # The shape is known to be the value's, and is not broadcast.
+    # Reshaped, since the static shape must be that of the value.
     return tf.reshape(
         tf.where(is_kept, value, tf.zeros_like(value)), checks.sizes_of(value)
     )
@@ -109,7 +109,6 @@ def without_garbage(
 def _cleared_rows(
     value: tf.RaggedTensor | tf.SparseTensor, is_counted: tf.Tensor
 ) -> tf.RaggedTensor | tf.SparseTensor:
-  """Puts zeros for what is not finite in rows of weight 0."""
   if not value.dtype.is_floating or is_counted.shape.rank != 1:
     return value
   numbers, rows = rows_lib.values_of(value)
@@ -122,14 +121,14 @@ def _cleared_rows(
 
 
 def _is_harmless(value: tf.Tensor) -> tf.Tensor:
-  """Returns which values may stay where the weight is 0."""
+  """Returns which values may be kept where the weight is 0."""
   if value.dtype.is_floating:
     return tf.math.is_finite(value)
   return tf.equal(value, 0)
 
 
 def _holds(value: Any, is_counted: tf.Tensor) -> bool:
-  """Returns whether a value is a tensor of floats, with numbers for each."""
+  """Returns whether a value is a float tensor with entries per example."""
   rank = is_counted.shape.rank
   return (
       isinstance(value, tf.Tensor)
@@ -150,26 +149,26 @@ def measure(
     batch: objectives.Batch,
     is_padded: bool = True,
 ) -> tuple[tf.Tensor, Sums]:
-  """Sums up a replica's losses and metrics.
+  """Sums the losses and metrics of one replica.
 
-  The penalty counts once for each unit of weight, so that the sum over replicas
-  divided by the sum of weights holds it exactly once.
+  The penalty is added once per unit of weight, so that the sum over replicas
+  divided by the sum of weights includes it exactly once.
 
   Args:
-    metric: What is measured; None for nothing but the loss.
-    evaluation: What the objective made of the batch.
-    batch: The batch, with `label` and `weight` or without.
-    is_padded: Whether the batch's weights may be other than 1.
+    metric: The metric to compute. If None, only the loss is computed.
+    evaluation: The result of the objective for the batch.
+    batch: The batch, with or without `label` and `weight`.
+    is_padded: Whether the weights of the batch may differ from 1.
 
   Returns:
-    The loss to take the gradient of, ``[]``, and the sums.
+    The loss to differentiate, ``[]``, and the sums.
 
   Raises:
-    TypeError: If the evaluation is none, or values or weights are of another
-      dtype.
-    ValueError: If the values have no axes, weights another shape, a label or a
-      prediction is not one per example, or the penalty is not ``[]``. What is
-      unknown while tracing is asserted when the step runs, see `checks`.
+    TypeError: If the evaluation is not an `Evaluation`, or values or weights
+      have the wrong dtype.
+    ValueError: If the values have no axes, the weights' shape differs, there is
+      not one label or prediction per example, or the penalty is not a scalar.
+      Shapes unknown while tracing are asserted at run time.
   """
   values = _values(evaluation)
   weights = _weights(
@@ -180,7 +179,7 @@ def measure(
   penalty = tf.cast(checks.shape('penalty', penalty, []), values.dtype)
   label = evaluation.labels
   label, predictions = (
-      # Nests, and what is sparse or ragged, are the metric's to check.
+      # The metric checks nests and sparse or ragged tensors.
       checks.same_batch(**{'values': values, name: part})[1]
       if isinstance(part, tf.Tensor)
       else part
@@ -189,7 +188,7 @@ def measure(
           ('predictions', _constant(evaluation.predictions)),
       )
   )
-  # A padded example must not matter even where its loss is not finite.
+  # Padding must not contribute, even if its loss is not finite.
   values = tf.where(weights > 0, values, tf.zeros_like(values))
   weight = tf.reduce_sum(weights)
   loss = tf.reduce_sum(values * weights) + penalty * weight
@@ -201,12 +200,12 @@ def measure(
 
 
 def _values(evaluation: objectives.Evaluation) -> tf.Tensor:
-  """Returns the losses, float32 or, if they are, float64."""
+  """Returns the losses as float32, or as float64 if they are float64."""
   if not isinstance(evaluation, objectives.Evaluation):
     raise TypeError(
         'objective: expected an objectives.Evaluation, got a '
         f'{type(evaluation).__name__}; return objectives.Evaluation(values), '
-        'with a loss for each example.'
+        'with one loss per example.'
     )
   values = tf.convert_to_tensor(evaluation.values)
   if not values.dtype.is_floating:
@@ -216,7 +215,7 @@ def _values(evaluation: objectives.Evaluation) -> tf.Tensor:
     )
   if not values.shape.rank:
     raise ValueError(
-        'values: expected a loss for each example, [batch_size] or more axes, '
+        'values: expected one loss per example, [batch_size] or more axes, '
         f'got shape {values.shape}; do not reduce it, the step does.'
     )
   return values if values.dtype.size > 4 else tf.cast(values, tf.float32)
@@ -227,7 +226,6 @@ def _weights(
     of_batch: tf.Tensor | None,
     values: tf.Tensor,
 ) -> tf.Tensor:
-  """Returns the batch's weights times the evaluation's, one for each value."""
   own = evaluation.weights
   if of_batch is not None:
     of_batch = checks.leading('weight', of_batch, values)
@@ -239,14 +237,13 @@ def _weights(
     return tf.ones_like(values)
   if own is None or of_batch is None:
     return _nan_if_negative(of_batch if own is None else own)
-  # Padding stays padding, whatever the objective makes of it.
+  # Padding stays padding, whatever weights the objective returns for it.
   return _nan_if_negative(tf.math.multiply_no_nan(own, of_batch))
 
 
 def _of_batch(
     batch: objectives.Batch, is_padded: bool, values: tf.Tensor
 ) -> tf.Tensor:
-  """Returns the weights of the batch itself, one for each example or more."""
   weight = batch.get('weight') if is_padded else None
   if weight is None:
     return tf.ones(checks.sizes_of(values)[:1])
@@ -254,7 +251,7 @@ def _of_batch(
 
 
 def _nan_if_negative(weights: tf.Tensor) -> tf.Tensor:
-  """Returns NaN for negative weights: a step would learn the opposite."""
+  """Replaces negative weights, which would reverse the gradient, by NaN."""
   nan = tf.constant(math.nan, weights.dtype)
   return tf.where(weights < 0, nan, weights)
 

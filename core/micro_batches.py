@@ -1,8 +1,8 @@
-"""One batch in parts that fit into memory, with the gradients of the whole.
+"""Processes a batch in parts that fit into memory, with the same gradients.
 
-Losses, gradients, sums of metrics and statistics are sums over examples: what
-the parts give is added up, and divided by the weight of all of it once. The
-last part is filled up with examples of weight 0.
+Losses, gradients, sums of metrics and statistics are sums over examples, so the
+results of the parts are added up and divided once by the total weight. The last
+part is padded with examples of weight 0.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ def add_up(
     *,
     reduces: bool = False,
 ) -> tuple[Any, Any]:
-  """Adds up what a function makes of the micro-batches of a batch.
+  """Sums the results of a function over the micro-batches of a batch.
 
   Args:
-    function: A function of a micro-batch, of its place, and of what the one
-      before carried on (None for the first), to additive tensors and what it
-      carries on. The latter must be of one structure.
+    function: A function of a micro-batch, its place, and the value carried over
+      from the previous one (None for the first). It returns additive tensors
+      and the next carried value, whose structure must not change.
     batch: This replica's part of a batch.
-    size: The examples of a micro-batch, at least 1.
-    reduces: Whether the function sums over replicas by itself. Then, as when it
-      does by `core.distribution`, each micro-batch has operations of its own in
-      the graph; else all but the first share them.
+    size: The number of examples per micro-batch, at least 1.
+    reduces: Whether the function itself sums over replicas. If so, or if it
+      calls the reductions of `core.distribution`, the loop is unrolled in the
+      graph; otherwise all micro-batches but the first share their operations.
 
   Returns:
-    The sums, and what the last micro-batch carried on.
+    The sums and the value carried over from the last micro-batch.
 
   Raises:
-    ValueError: If the tensors of the batch are not of equally many examples; or
-      their number is unknown while tracing, and replicas have to be in step.
+    ValueError: If the tensors of the batch do not have equally many examples,
+      or the number is unknown while tracing and the loop must be unrolled.
   """
   batch_size = rows_lib.count(batch)
   is_known = isinstance(batch_size, int)
@@ -53,7 +53,7 @@ def add_up(
   examples = batch if is_even else _padded(batch, batch_size)
 
   def of_part(number: int | tf.Tensor, carried: Any) -> tuple[Any, Any]:
-    # A tensor, since functions are traced once for all numbers.
+    # A tensor, so that functions are traced once for all numbers.
     first = tf.convert_to_tensor(number) * size
     rows = tf.minimum(first + tf.range(size), batch_size)
     place = random.Place(first, size, batch_size)
@@ -61,9 +61,9 @@ def add_up(
 
   def added(number: int | tf.Tensor, total: Any) -> tuple[Any, Any]:
     sums, carried = total
-    # One after the other: together they would need the memory of the batch. The
-    # rows alone wait: of variables that are read late, under control inputs of
-    # ours, TensorFlow's optimizer of graphs has lost the order before a write.
+    # Run one part after the other; in parallel they would need the memory of
+    # the whole batch. Only the rows have control inputs: with control inputs on
+    # variable reads, Grappler has failed to keep reads before writes.
     with tf.control_dependencies(tf.nest.flatten(total)):
       number = tf.identity(number)
     more, carried = of_part(number, carried)
@@ -74,8 +74,8 @@ def add_up(
   is_unrolled = reduces or bool(reductions)
   if is_unrolled and not is_known:
     raise ValueError(
-        'micro_batch_size: the size of a batch must be known while tracing for '
-        'a model or loss that sums over replicas; batch with '
+        'micro_batch_size: the batch size must be known while tracing for a '
+        'model or loss that sums over replicas; batch with '
         'drop_remainder=True, or pad.'
     )
   if is_unrolled or (is_known and num_parts == 1):
@@ -94,7 +94,7 @@ def add_up(
 def _padded(
     batch: Mapping[str, Any], batch_size: int | tf.Tensor
 ) -> dict[str, Any]:
-  """Appends one example, of weight 0, that stands for all that are missing."""
+  """Appends one example of weight 0, which is repeated as padding."""
   weight = batch.get('weight')
   if weight is None:
     weight = tf.ones([batch_size])

@@ -1,9 +1,8 @@
-"""Objectives: what a training step minimises.
+"""Objectives: the functions that a train step minimizes.
 
-An objective joins model, loss and penalties; the train step knows nothing else
-of them. `supervised` serves any module that predicts the batch's labels;
-research that needs more writes a function of the same signature. `augmented`
-augments what any objective is trained on.
+An objective combines model, loss and penalties into one function. `supervised`
+serves any module that predicts labels; for others, write a function of the same
+signature. `augmented` adds data augmentation to any of them.
 """
 
 from __future__ import annotations
@@ -18,42 +17,41 @@ import tensorflow as tf
 from . import augmentation, checks, hidden_variables, random
 
 Batch = Mapping[str, Any]
-"""Names to tensors, sparse or ragged ones, or mappings of them.
+"""Names to dense, sparse or ragged tensors, or nested mappings of them.
 
-Two names have a meaning, and both may be absent: `label` and `weight`, see
-`Evaluation`."""
+The names `label` and `weight` are optional and reserved, see `Evaluation`."""
 
 Loss = Callable[[Any, Any], tf.Tensor]
 Penalty = Callable[[Any], tf.Tensor]
 Reader = str | Callable[[Batch], Any]
 """A part of a batch: its name, or a function of the batch."""
 
-# Folded into a step's seed; models fold in the numbers of their layers.
+# Folded into the step's seed; models fold in the indices of their layers.
 _AUGMENTATION = 2**31 - 1
 
 
 class Evaluation(NamedTuple):
-  """What an objective computes of one batch.
+  """The results of an objective for one batch.
 
   The loss of a step is ``sum(values * weights) / sum(weights) + penalty``, over
   all examples of all replicas.
 
   Attributes:
-    values: The loss of each example ``[batch_size]``, or of each of its places,
-      such as tokens ``[batch_size, length]``; floating point.
-    predictions: What metrics are measured on, such as logits ``[batch_size,
-      num_classes]``, or a nest of them.
-    penalty: The part of the objective that is no example's, a number ``[]``.
-    weights: How much each value counts, float32 of the values' shape: 0 for
-      what is left out. By default 1. The batch's `weight`, ``[batch_size]`` or
-      of more of the values' axes, multiplies it, so that padding stays padding.
-    labels: What metrics compare the predictions with, by default the batch's
-      `label`, None where it has none. Metrics weigh them as the values are; of
-      labels with fewer axes, such as the class of a text next to losses of its
-      tokens, an example counts by the batch's `weight`, or 1.
-    statistics: A nest of tensors, which the step sums over all replicas and
-      gives to `after`, see `training.make_train_step`. What of the batch has
-      weight 0 is the objective's own to leave out.
+    values: Floating-point losses, one per example ``[batch_size]`` or one per
+      position, such as tokens ``[batch_size, length]``.
+    predictions: The input of metrics, such as logits ``[batch_size,
+      num_classes]``, or a nest of such tensors.
+    penalty: The part of the objective independent of examples, ``[]``.
+    weights: The weight of each value, float32 in the shape of the values; 0
+      excludes a value. Default: 1. They are multiplied by the batch's `weight`,
+      which is ``[batch_size]`` or has more axes, so padding stays padding.
+    labels: The labels that metrics compare with the predictions. Default: the
+      batch's `label`, or None. Metrics weight them like the values. If labels
+      have fewer axes than the losses, such as a class per text with losses per
+      token, examples are weighted by the batch's `weight`, or 1.
+    statistics: A nest of tensors that the step sums over all replicas and
+      passes to `after`, see `training.make_train_step`. The objective must
+      exclude examples of weight 0 itself.
   """
 
   values: tf.Tensor
@@ -65,7 +63,7 @@ class Evaluation(NamedTuple):
 
 
 class Objective(Protocol):
-  """A function from model and batch to losses, predictions and a penalty."""
+  """A function from a model and a batch to an `Evaluation`."""
 
   def __call__(
       self,
@@ -78,7 +76,7 @@ class Objective(Protocol):
 
 
 def image_of(batch: Batch) -> tf.Tensor:
-  """Takes the image of a batch as the model's input.
+  """Returns the image of a batch as the model's input.
 
   Args:
     batch: A batch with `image` ``[batch_size, ...]``.
@@ -87,7 +85,7 @@ def image_of(batch: Batch) -> tf.Tensor:
     The image.
 
   Raises:
-    ValueError: If the batch has none.
+    ValueError: If the batch has no image.
   """
   return read('inputs', 'image', batch)
 
@@ -96,7 +94,7 @@ def read(argument: str, reader: Reader, batch: Batch) -> Any:
   """Reads a part of a batch.
 
   Args:
-    argument: The name of the argument that the reader is, for the message.
+    argument: The argument that holds the reader, for the message.
     reader: A name in the batch, or a function of the batch.
     batch: The batch.
 
@@ -104,14 +102,14 @@ def read(argument: str, reader: Reader, batch: Batch) -> Any:
     The part.
 
   Raises:
-    ValueError: If the batch has no such name.
+    ValueError: If the batch does not have this name.
   """
   if not isinstance(reader, str):
     return reader(batch)
   if reader not in batch:
     raise ValueError(
-        f'{argument}: the batch has no {reader!r}, but {", ".join(batch)}; '
-        f'pass {argument}= a name in it, or a function of it.'
+        f'{argument}: the batch has no {reader!r}, only {", ".join(batch)}; '
+        f'pass {argument}= one of these names, or a function of the batch.'
     )
   return batch[reader]
 
@@ -125,38 +123,36 @@ def supervised(
     penalty: Penalty | None = None,
     views: Sequence[augmentation.View] = (),
 ) -> Objective:
-  """Makes the objective of a module that predicts the batch's labels.
+  """Makes the objective of a module that predicts the labels of a batch.
 
-  The module is called with the inputs, and with `is_training` and `seed` where
-  its signature has them. It returns predictions, or a mapping of named outputs.
-  For models of `core.models` the values are the sum of the losses of their
-  heads, by their weights, and of the losses from inside of the model: see
-  `models.Model`.
+  The module is called with the inputs, and with `is_training` and `seed` if its
+  signature has them. It returns predictions, or a mapping of named outputs. For
+  models of `core.models`, the values are the weighted sum of the losses of
+  their heads plus their internal losses, see `models.Model`.
 
   Args:
-    loss: A function of labels and predictions, such as logits ``[batch_size,
-      ..., num_classes]``, to losses ``[batch_size, ...]``; or one for each of
-      several named outputs. Losses of outputs whose axes are fewer than those
-      of others, such as of a class beside a mask, are summed an example: the
-      others are averaged over the axes that not all have.
-    inputs: The module's inputs: a name in the batch or a function of it.
-    labels: What the loss compares with: a name in the batch or a function of
-      it; with several outputs one for all, or one for each by name. Outputs
-      that are not named have the entry of their own name where the batch's
-      `label` is a mapping, and else the `label`.
-    weights: With several outputs the weight of each one's loss, by default 1.
-    penalty: A function of the module to a scalar, such as an L2 penalty on its
-      weights.
-    views: Test-time augmentation, such as `augmentation.flip_views()`: when not
-      in training, the logits of each head and the losses from inside are
-      averages over views of the batch's `image`. Without views it is as it is.
+    loss: A function from labels and predictions, such as logits ``[batch_size,
+      ..., num_classes]``, to losses ``[batch_size, ...]``, or a mapping of such
+      functions for named outputs. Losses with more axes than others, such as
+      that of a mask next to that of a class, are averaged over their extra axes
+      before the sum.
+    inputs: The inputs of the module: a name in the batch or a function of it.
+    labels: The labels: a name in the batch or a function of it; with several
+      outputs, one for all or a mapping. Outputs missing in the mapping use the
+      entry of their name in the batch's `label` if that is a mapping, and
+      otherwise the `label` itself.
+    weights: The weights of the losses of several outputs. Default: 1.
+    penalty: A function from the module to a scalar, such as an L2 penalty.
+    views: Test-time augmentation, such as `augmentation.flip_views()`: in
+      evaluation, the logits of each head and the internal losses are averaged
+      over views of the batch's `image`. Default: the original image only.
 
   Returns:
     The objective. Its predictions are those that the loss scores; with several
-    outputs they, and the labels, are mappings of the outputs' names. It raises
-    ValueError if an output or a label is missing, if losses are not numbers per
-    example, or have other axes than labels and predictions begin with, or the
-    penalty is not one number, and TypeError for a model of Keras.
+    outputs, predictions and labels are mappings. It raises ValueError if an
+    output or a label is missing, if the losses are not numbers per example or
+    their axes are not the first axes of labels or predictions, or if the
+    penalty is not a scalar, and TypeError for Keras models.
 
   Raises:
     ValueError: If the weights or labels name an output that has no loss.
@@ -180,8 +176,8 @@ def supervised(
         checks.one_of(argument, name, list(scored))
   elif weights is not None or isinstance(labels, Mapping):
     raise ValueError(
-        'weights, labels: expected one of labels, and no weights, for one '
-        'loss; for several outputs pass a mapping of losses.'
+        'weights, labels: with a single loss, expected a single entry for '
+        'labels and no weights; for several outputs, pass a mapping of losses.'
     )
 
   def objective(
@@ -218,27 +214,27 @@ def supervised(
 def call(
     model: Any, inputs: Any, is_training: bool, seed: tf.Tensor | None
 ) -> Any:
-  """Calls any module, with what of the arguments its signature has.
+  """Calls a module with those of the arguments that its signature has.
 
   Args:
     model: A module, called as `model(inputs)`, with `is_training` and `seed` if
-      it takes them by these names.
+      it has parameters of these names.
     inputs: The inputs.
-    is_training: Whether dropout and its like are on.
+    is_training: Whether dropout and similar layers are active.
     seed: Integers ``[2]``, or None.
 
   Returns:
-    What the module returns.
+    The result of the module.
 
   Raises:
-    TypeError: If it is a model of Keras.
+    TypeError: If it is a Keras model.
   """
   hidden_variables.refuse_keras('model', model)
-  # Not for **kwargs: snt.Sequential would hand them to any function.
+  # Not for **kwargs, which snt.Sequential would pass on to any function.
   named = _signature(model).parameters
   arguments = {'is_training': is_training, 'seed': seed}
   if isinstance(model, snt.nets.MLP) and not model._dropout_rate:
-    del arguments['is_training']  # It refuses what its signature has.
+    del arguments['is_training']  # Rejected despite being in the signature.
   return model(
       inputs,
       **{name: value for name, value in arguments.items() if name in named},
@@ -246,11 +242,11 @@ def call(
 
 
 def _signature(model: Any) -> inspect.Signature:
-  """Returns what a module's call takes, as its author wrote it."""
+  """Returns the signature of a module's call as written by its author."""
   if not isinstance(model, tf.Module):
     return inspect.signature(model)
   function: Any = type(model).__call__
-  # Sonnet puts every method of a module into one of any arguments.
+  # Sonnet wraps every method of a module in a function of (*args, **kwargs).
   while function.__module__ == snt.Module.__module__.replace('base', 'utils'):
     function = inspect.getclosurevars(function).nonlocals['f']
     function = inspect.unwrap(function)
@@ -262,13 +258,13 @@ def _head_weights(model: Any) -> Mapping[str, float]:
 
 
 def _heads(outputs: Any, names: Sequence[str]) -> dict[str, Any]:
-  """Returns the named outputs; one that has no name is the logits."""
+  """Returns the named outputs; an output without a name is the logits."""
   if not isinstance(outputs, Mapping):
     outputs = {'logits': outputs}
   for name in names:
     if name not in outputs:
       raise ValueError(
-          f'loss: the model has no output {name!r}, but '
+          f'loss: the model has no output {name!r}; it has '
           f'{", ".join(map(str, outputs))}.'
       )
   return {name: outputs[name] for name in names}
@@ -277,7 +273,6 @@ def _heads(outputs: Any, names: Sequence[str]) -> dict[str, Any]:
 def _target(
     labels: Reader | Mapping[str, Reader], name: str, batch: Batch
 ) -> Any:
-  """Returns what an output is compared with."""
   if isinstance(labels, Mapping):
     if name in labels:
       return read('labels', labels[name], batch)
@@ -290,8 +285,8 @@ def _losses(function: Loss, labels: Any, predictions: Any) -> tf.Tensor:
   """Computes the losses of an output.
 
   Raises:
-    ValueError: If they have axes that neither labels nor predictions have: what
-      TensorFlow makes of ``[n]`` and ``[n, 1]`` is ``[n, n]``.
+    ValueError: If they have axes that neither labels nor predictions have,
+      since TensorFlow broadcasts ``[n]`` and ``[n, 1]`` to ``[n, n]``.
   """
   values = _float32(function(labels, predictions))
   known = [x.shape for x in (labels, predictions) if isinstance(x, tf.Tensor)]
@@ -300,15 +295,14 @@ def _losses(function: Loss, labels: Any, predictions: Any) -> tf.Tensor:
   raise ValueError(
       f'loss: labels {known[0]} and predictions {known[1]} gave losses '
       f'{values.shape}; expected the first axes of one of them. An axis of '
-      'size 1 that only one has is broadcast: take it away, or give both one.'
+      'size 1 in only one of them is broadcast: remove it, or add it to both.'
   )
 
 
 def _begins(values: tf.TensorShape, shape: tf.TensorShape) -> bool:
-  """Returns whether values may be of the first axes of a shape."""
   if shape.rank is None or values.rank is None:
     return True
-  # A size that is not known may be any, but 1, which broadcasts, is known.
+  # An unknown size matches any but a known 1, which would broadcast.
   return values.rank <= shape.rank and all(
       size is None or size == value or (value is None and size != 1)
       for size, value in zip(shape, values, strict=False)
@@ -320,11 +314,11 @@ def _float32(values: tf.Tensor) -> tf.Tensor:
 
 
 def _sum(values: Mapping[str, tf.Tensor]) -> tf.Tensor:
-  """Adds up losses ``[batch_size, ...]``, by the axes that all of them have."""
+  """Adds up losses ``[batch_size, ...]``, averaged over axes not in all."""
   for name, value in values.items():
     if not value.shape.rank:
       raise ValueError(
-          f'{name}: expected a loss for each example, got shape {value.shape}.'
+          f'{name}: expected one loss per example, got shape {value.shape}.'
       )
   rank = min(value.shape.rank for value in values.values())
   values = {
@@ -343,16 +337,16 @@ def _penalty(value: tf.Tensor) -> tf.Tensor:
 def augmented(
     objective: Objective, augment: augmentation.Augmenter
 ) -> Objective:
-  """Makes an objective augment the batches of training.
+  """Makes an objective augment the batches in training.
 
   Args:
     objective: Any objective.
-    augment: A function of a batch and a seed to a batch, such as
-      `augmentation.augment` makes. Its seed is derived from that of the step,
-      and apart from all that a model derives, which gets the step's as before.
+    augment: A function from a batch and a seed to a batch, such as
+      `augmentation.augment` makes. Its seed is derived from the step's seed,
+      independently of the seeds of the model.
 
   Returns:
-    The objective; when not in training it is the given one.
+    An objective; in evaluation it equals the given one.
   """
 
   def augmented_objective(

@@ -1,7 +1,7 @@
-"""Which examples of a step's batch are padding, for layers that compare them.
+"""Tells layers that compare examples which examples are padding.
 
-A model is called with inputs alone. What normalises over the batch has to leave
-out examples of weight 0 all the same, which the train step tells it here.
+Models are called with inputs only, but layers that normalize over the batch
+must exclude examples of weight 0. The train step passes this information here.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 import tensorflow as tf
 
-# In a batch the Python value False says that all of its weights are 1. It is
-# part of what a step is traced for, as no value of a tensor is.
+# In a batch, the Python value False says that all weights are 1. Unlike the
+# values of tensors, it is part of the signature for which a step is traced.
 IS_PADDED = 'is_padded'
 _IS_COUNTED: contextvars.ContextVar[tf.Tensor | None] = contextvars.ContextVar(
     'is_counted', default=None
@@ -22,13 +22,13 @@ _IS_COUNTED: contextvars.ContextVar[tf.Tensor | None] = contextvars.ContextVar(
 
 
 def split(batch: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-  """Takes out of a batch what says whether it may have padding.
+  """Removes the entry `is_padded` from a batch.
 
   Args:
     batch: A batch.
 
   Returns:
-    The batch without it, and whether weights have to be looked at.
+    The batch without it, and whether weights may differ from 1.
   """
   rest = {name: part for name, part in batch.items() if name != IS_PADDED}
   return rest, batch.get(IS_PADDED, True) is not False
@@ -36,11 +36,11 @@ def split(batch: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
 
 @contextlib.contextmanager
 def of(weight: tf.Tensor | None) -> Iterator[None]:
-  """Tells the layers that are called in the context which examples count.
+  """Sets which examples count for layers called inside the context.
 
   Args:
-    weight: The batch's weights ``[batch_size, ...]``, or None if it has none:
-      then all examples count. One counts if any of its places does.
+    weight: The batch's weights ``[batch_size, ...]``. An example counts if any
+      of its positions has a weight. If None, all examples count.
 
   Yields:
     Nothing.
@@ -65,9 +65,9 @@ def counted(inputs: tf.Tensor) -> tf.Tensor | None:
     inputs: A tensor ``[batch_size, ...]``.
 
   Returns:
-    1 for each example that counts and 0 for padding, float32 ``[batch_size]``;
-    None if nothing is padding, or the inputs are not as many as the examples of
-    the batch, while tracing, such as several views of each.
+    1 for each example that counts and 0 for padding, float32 ``[batch_size]``.
+    None if there is no padding, or if the static batch size of the inputs
+    differs from that of the batch, as for several views of each example.
 
   Example:
     >>> import tensorflow as tf

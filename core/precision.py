@@ -1,13 +1,13 @@
-"""Mixed precision: float32 weights, computed with in bfloat16 or float16.
+"""Mixed precision: float32 weights with bfloat16 or float16 computation.
 
     train_step = make_train_step(
         precision.mixed(objective, 'bfloat16'), optimizer, metric, strategy
     )
 
-Parameters, gradients, optimizer state and the loss stay float32; between them
-the model works on casts. float16 needs a loss scale beside it, see
-`core.loss_scaling`. Half precision pays where the devices multiply in it:
-`choose` tells.
+Parameters, gradients, optimizer state and the loss stay float32; the model
+computes with casts of the parameters. float16 also needs a loss scale, see
+`core.loss_scaling`. Half precision pays off on devices that support it
+natively; `choose` checks this.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from . import (
 
 DTYPES = ('bfloat16', 'float16')
 PRECISIONS = ('auto', 'float32', *DTYPES)
-# From which compute capability on a GPU's tensor cores multiply in a type.
+# The minimum compute capability of GPUs with tensor cores for a dtype.
 _CAPABILITIES = {'bfloat16': (8, 0), 'float16': (7, 0)}
 
 
 def choose(
     precision: str = 'auto', strategy: tf.distribute.Strategy | None = None
 ) -> str:
-  """Chooses what to compute in: bfloat16 where that is no emulation.
+  """Chooses the dtype of computation: bfloat16 where it is supported natively.
 
   Args:
-    precision: One of `PRECISIONS`. `auto` is bfloat16 if the devices of every
-      worker multiply in it, and float32 if not; others are returned as they
-      are. With several workers, each must call this.
-    strategy: The strategy, by default the one in scope.
+    precision: One of `PRECISIONS`. `auto` is bfloat16 if the devices of all
+      workers support it, and float32 otherwise; other values are returned
+      unchanged. Every worker must call this.
+    strategy: The strategy. Default: the one in scope.
 
   Returns:
     `float32`, or a dtype for `mixed`.
@@ -67,19 +67,19 @@ def choose(
 def is_native(
     dtype: str, strategy: tf.distribute.Strategy | None = None
 ) -> bool:
-  """Returns whether this worker's devices multiply in a type.
+  """Returns whether this worker's devices multiply natively in a dtype.
 
   Args:
     dtype: `float32`, `bfloat16` or `float16`.
-    strategy: The strategy, by default the one in scope.
+    strategy: The strategy. Default: the one in scope.
 
   Returns:
-    True for float32. For half precision on a CPU `processor.multiplies_in`; on
-    GPUs whether all have tensor cores for it: those of NVIDIA's Volta and later
-    for float16, of Ampere and later for bfloat16.
+    True for float32. For half precision on a CPU, `processor.multiplies_in`; on
+    GPUs, whether all have tensor cores for it: NVIDIA Volta and later for
+    float16, Ampere and later for bfloat16.
 
   Raises:
-    ValueError: If the dtype is another one.
+    ValueError: If the dtype is unknown.
   """
   checks.one_of('dtype', dtype, ('float32', *DTYPES))
   if dtype == 'float32':
@@ -106,11 +106,11 @@ def mixed(
     dtype: `bfloat16` or `float16`.
 
   Returns:
-    The objective, given `autocast` of each model. Losses, penalties and metrics
-    are computed in float32, of float32 outputs and float32 weights.
+    The objective, applied to the `autocast` model. Losses, penalties and
+    metrics are computed in float32, from float32 outputs and weights.
 
   Raises:
-    ValueError: If the dtype is another one.
+    ValueError: If the dtype is unknown.
 
   Reference:
     `Micikevicius et al. 2018 <https://arxiv.org/abs/1710.03740>`_, Mixed
@@ -130,24 +130,23 @@ def mixed(
 
 
 def autocast(model: Any, dtype: str = 'bfloat16') -> Any:
-  """Returns the model with a call that computes in half precision.
+  """Returns a view of the model whose call computes in half precision.
 
-  The call is that of the model with float32 inputs and trainable variables as
-  casts, and its outputs are cast back. Variables that are not trainable, such
-  as moving statistics, are as they were; a layer casts what it needs of them.
+  The call casts float32 inputs and trainable variables to the dtype, and casts
+  the outputs back to float32. Non-trainable variables, such as moving
+  statistics, are not cast; layers cast them where needed.
 
   Args:
     model: A `tf.Module` whose variables exist.
     dtype: `bfloat16` or `float16`.
 
   Returns:
-    An object of a subclass of the model's class with the very same attributes:
-    its variables are the model's, in float32. A part of the model that is
-    called by itself, as in `model.encoder(x)`, computes in float32; `autocast`
-    of the part does not.
+    An object of a subclass of the model's class that shares all attributes,
+    including the float32 variables. A part of the model called directly, as in
+    `model.encoder(x)`, computes in float32 unless it is itself cast.
 
   Raises:
-    ValueError: If the dtype is another one.
+    ValueError: If the dtype is unknown.
 
   Example:
     >>> import tensorflow as tf
@@ -163,7 +162,7 @@ def autocast(model: Any, dtype: str = 'bfloat16') -> Any:
 
   kind: Any = type(model)
 
-  @functools.wraps(kind.__call__)  # Who calls it asks what arguments it takes.
+  @functools.wraps(kind.__call__)  # Callers inspect its signature.
   def call(self: Any, *args: Any, **kwargs: Any) -> Any:
     del self
     half = substitution.substitute(
@@ -178,8 +177,7 @@ def autocast(model: Any, dtype: str = 'bfloat16') -> Any:
 
 
 def _cast(values: Any, source: tf.DType, target: tf.DType | str) -> Any:
-  """Casts the tensors of a nest that have the source's type."""
-  # By components: a cast sparse tensor would lose the sizes that are known.
+  # Casts components, since casting a sparse tensor loses its static shape.
   return tf.nest.map_structure(
       lambda value: tf.cast(value, target)
       if getattr(value, 'dtype', None) == source

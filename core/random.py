@@ -1,9 +1,9 @@
 """Stateless random numbers that do not depend on the number of replicas.
 
-A stateless generator gives every replica the same numbers, so two replicas
-would drop the same units of different examples. Here a replica draws the
-rows of the global batch that are its own: with the same seed, N replicas draw
-together what one replica would have drawn alone.
+A stateless generator returns the same numbers on every replica, so two replicas
+would drop the same units for different examples. Here each replica draws its
+own rows of the global batch: with the same seed, N replicas together draw
+exactly the numbers that one replica would draw alone.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 _PHILOX = tf.random.Algorithm.PHILOX.value
-_BLOCK = 4  # Philox turns one counter into four 32-bit numbers.
+_BLOCK = 4  # Philox generates four 32-bit numbers per counter.
 
 
 class Place(NamedTuple):
-  """Which rows of this replica's part of a global batch a micro-batch has.
+  """The rows of a micro-batch in this replica's part of a global batch.
 
   Attributes:
-    first: The first of them, an integer ``[]``.
-    size: How many they are.
-    batch_size: How many rows the part has.
+    first: The index of the first row, an integer ``[]``.
+    size: The number of rows.
+    batch_size: The number of rows in the part.
   """
 
   first: tf.Tensor
@@ -48,10 +48,10 @@ _START: contextvars.ContextVar[tuple[tf.Tensor, int | tf.Tensor] | None] = (
 def starting(
     start: tuple[tf.Tensor, int | tf.Tensor] | None
 ) -> Iterator[None]:
-  """Makes `uniform` draw for replicas with different numbers of examples.
+  """Makes `uniform` support replicas with different numbers of examples.
 
   Args:
-    start: The number of examples on the replicas before this one, and on this
+    start: The numbers of examples on the replicas before this one and on this
       one. If None, all replicas have equally many.
 
   Yields:
@@ -66,10 +66,10 @@ def starting(
 
 @contextlib.contextmanager
 def at(place: Place | None) -> Iterator[None]:
-  """Lets `uniform` draw for a micro-batch the rows that are the batch's.
+  """Makes `uniform` draw a micro-batch's rows of the whole batch.
 
   Args:
-    place: Where the micro-batch is, or None for a whole batch.
+    place: The place of the micro-batch, or None for a whole batch.
 
   Yields:
     Nothing.
@@ -82,7 +82,7 @@ def at(place: Place | None) -> Iterator[None]:
 
 
 def fold_in(seed: tf.Tensor, data: tf.Tensor | int) -> tf.Tensor:
-  """Derives a seed from a seed and a number, such as a step or a layer.
+  """Derives a seed from a seed and a number, such as a step or layer index.
 
   Args:
     seed: Integers ``[2]``.
@@ -91,18 +91,18 @@ def fold_in(seed: tf.Tensor, data: tf.Tensor | int) -> tf.Tensor:
   Returns:
     A new seed, int32 ``[2]``.
   """
-  # TensorFlow's result depends on the types of both.
+  # TensorFlow's result depends on the dtypes of both.
   return tf.random.fold_in(
       tf.cast(seed, tf.int32), tf.cast(data, tf.int32), alg='philox'
   )
 
 
 def split(seed: tf.Tensor, num: int) -> list[tf.Tensor]:
-  """Derives several independent seeds, one for each consumer.
+  """Derives independent seeds, one per consumer.
 
   Args:
     seed: Integers ``[2]``.
-    num: How many seeds.
+    num: The number of seeds.
 
   Returns:
     A list of ``num`` seeds, int32 ``[2]``.
@@ -114,17 +114,17 @@ def split(seed: tf.Tensor, num: int) -> list[tf.Tensor]:
 def uniform(
     seed: tf.Tensor, shape: Sequence[int | tf.Tensor] | tf.Tensor
 ) -> tf.Tensor:
-  """Draws this replica's rows of the global batch's uniform numbers.
+  """Draws this replica's rows of uniform numbers for the global batch.
 
-  The numbers are those of Philox 4x32-10 with the seed as its key, eager, in a
-  graph and under XLA alike. Each example begins at a block of its own, so that
+  The numbers are those of Philox 4x32-10 with the seed as its key, identical in
+  eager mode, in graphs and under XLA. Each example begins at its own block, so
   replica ``r`` with ``B`` examples starts at counter ``r * B * blocks``.
 
   Args:
     seed: Integers ``[2]``.
     shape: The shape ``[batch_size, ...]`` on this replica, such as
-      `tf.shape(x)`; sizes may be tensors. It must be the same on all replicas,
-      but for the batch sizes in a train step.
+      `tf.shape(x)`; sizes may be tensors. Except for the batch sizes in a train
+      step, it must be equal on all replicas.
 
   Returns:
     float32 numbers in [0, 1) of the given shape.
@@ -140,8 +140,8 @@ def uniform(
   blocks = -(-size // _BLOCK)
   offset = _first_row(batch_size) * tf.cast(blocks, tf.uint64)
   seed = tf.cast(tf.bitcast(tf.cast(seed, tf.int32), tf.uint32), tf.uint64)
-  # Integers, since XLA takes forty times as long for its uniform floats on a
-  # CPU; these are the floats that TensorFlow's kernel makes of them.
+  # Draws integers, since XLA's uniform floats take forty times as long on a
+  # CPU, and converts them as TensorFlow's kernel does.
   bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
       shape=[batch_size, blocks * _BLOCK],
       key=tf.reshape(seed[0] + seed[1] * 2**32, [1]),
@@ -155,19 +155,17 @@ def uniform(
 
 
 def _sizes(shape: Any) -> Sequence[int | tf.Tensor]:
-  """Returns the sizes of a shape, which may be one tensor."""
   if not tf.is_tensor(shape):
     return shape
   if shape.shape.rank != 1 or shape.shape[0] is None:
     raise ValueError(
-        f'shape: expected sizes, or a tensor of a known number of them, got '
-        f'one of shape {shape.shape}.'
+        f'shape: expected a sequence of sizes or a vector of known length, got '
+        f'a tensor of shape {shape.shape}.'
     )
   return tf.unstack(shape)
 
 
 def _first_row(batch_size: int | tf.Tensor) -> tf.Tensor:
-  """Returns the row of the global batch that this replica's are from."""
   context = tf.distribute.get_replica_context()
   replica = tf.cast(
       context.replica_id_in_sync_group if context else 0, tf.uint64
@@ -179,21 +177,21 @@ def _first_row(batch_size: int | tf.Tensor) -> tf.Tensor:
     before = start[0] if start else replica * tf.cast(local_size, tf.uint64)
     first = tf.cast(before, tf.uint64) + tf.cast(first, tf.uint64)
   elif start is not None:
-    first, size = start[0], tf.maximum(start[1], 1)  # Of none none is drawn.
+    first, size = start[0], tf.maximum(start[1], 1)  # Avoids division by 0.
   else:
     return replica * batch_size
-  # What has two rows an example, such as two views of it, has them here too.
+  # Inputs with several rows per example, such as views, have them here too.
   return tf.cast(first, tf.uint64) * batch_size // tf.cast(size, tf.uint64)
 
 
 def normal(
     seed: tf.Tensor, shape: Sequence[int | tf.Tensor] | tf.Tensor
 ) -> tf.Tensor:
-  """Draws this replica's rows of the global batch's normal numbers.
+  """Draws this replica's rows of normal numbers for the global batch.
 
-  The inverse of the normal distribution function, at uniform numbers: one for
-  each, so that an example's numbers stay its own. (TensorFlow's kernels turn
-  uniform numbers into normal ones in pairs, and XLA's pairs are others.)
+  Applies the inverse normal distribution function to one uniform number each,
+  so that every example keeps its own numbers. (TensorFlow's kernels transform
+  uniform numbers in pairs, which differ under XLA.)
 
   Args:
     seed: Integers ``[2]``.
@@ -209,17 +207,17 @@ def normal(
     >>> abs(float(tf.reduce_mean(numbers))) < 0.02
     True
   """
-  # The uniform numbers are multiples of 2^-23; in the middle of the intervals
-  # that they stand for, none is 0.
+  # The uniform numbers are multiples of 2^-23. Shifted to the centers of their
+  # intervals, none is 0.
   return tf.math.ndtri(uniform(seed, shape) + 2.0**-24)
 
 
 def layer_seed(seed: tf.Tensor | None, index: int) -> tf.Tensor | None:
-  """Derives the seed of one of a model's random layers.
+  """Derives the seed of a random layer in a model.
 
   Args:
     seed: Integers ``[2]``, or None, as in evaluation.
-    index: The number of the layer.
+    index: The index of the layer.
 
   Returns:
     A seed, int32 ``[2]``, or None.

@@ -1,14 +1,13 @@
-"""A loop over data that lie on the devices: nothing comes from the host.
+"""A loop over data that reside on the devices, without input from the host.
 
     arrays = {'image': images, 'label': labels}
     train = make_train_loop(state, objective, optimizer, metric, arrays)
     sums, taken = train(rows, epoch)
 
-`rows` is the order of an epoch, `[num_batches, global_batch_size]`, which
-`batched` makes: its rows are gathered in the graph step by step. (XLA would
-compile a slice whose start moves anew at every step.) `make_train_loop` and
-`make_eval_loop` are made of `place` and `make_loop`, which serve other steps
-too.
+`rows` is the order of an epoch, `[num_batches, global_batch_size]`, as
+`batched` makes it. Each step gathers one row in the graph. (XLA would recompile
+a slice whose start changes at every step.) `make_train_loop` and
+`make_eval_loop` use `place` and `make_loop`, which support other steps too.
 """
 
 from __future__ import annotations
@@ -32,27 +31,27 @@ from . import (
 )
 from . import rows as rows_lib
 
-# Of one example alone, what compares examples has nothing to compare.
+# More than one, since some losses and layers compare examples.
 _NUM_TRACED = 256
-Data = Mapping[str, Any]  # Of tensors [num_examples, ...], a copy a replica.
+Data = Mapping[str, Any]  # Tensors [num_examples, ...], one copy per replica.
 
 
 def place(
     arrays: Mapping[str, Any], strategy: tf.distribute.Strategy | None = None
 ) -> Data:
-  """Copies data onto the device of every replica.
+  """Copies data to the device of every replica.
 
   Args:
-    arrays: Arrays ``[num_examples, ...]``, or tensors, sparse and ragged ones
-      too, by the names that they have in a batch, which may be nested; images
-      as uint8 take a quarter of the room of floats.
-    strategy: The strategy that the state was made under.
+    arrays: Arrays or dense, sparse or ragged tensors ``[num_examples, ...]``,
+      by their names in a batch, which may be nested. Images as uint8 take a
+      quarter of the memory of floats.
+    strategy: The strategy under which the state was created.
 
   Returns:
-    The same as (distributed) tensors.
+    The same data as (distributed) tensors.
 
   Raises:
-    ValueError: If the arrays are of different numbers of examples.
+    ValueError: If the arrays have different numbers of examples.
   """
   strategy = strategy or tf.distribute.get_strategy()
 
@@ -61,7 +60,7 @@ def place(
     return strategy.run(lambda mine: _map(tf.identity, mine), (tensors,))
 
   tensors = resident_data.tensors(arrays)
-  # Called as a graph: TensorFlow warns of what it traces for each of its calls.
+  # A concrete function, since TensorFlow warns about retracing on every call.
   return copy.get_concrete_function(tensors)(tensors)
 
 
@@ -72,15 +71,14 @@ def _map(function: Callable[[tf.Tensor], tf.Tensor], data: Any) -> Any:
 def batched(
     order: Sequence[int] | tf.Tensor, global_batch_size: int
 ) -> tf.Tensor:
-  """Cuts an order of examples into rows, the batches of an epoch.
+  """Splits an order of examples into rows, the batches of an epoch.
 
   Args:
     order: The positions of the examples, integers ``[num_examples]``.
-    global_batch_size: The examples of a batch, at least 1.
+    global_batch_size: The number of examples per batch, at least 1.
 
   Returns:
-    int32 ``[num_batches, global_batch_size]``; the last row is filled up with
-    -1, which stands for no example.
+    int32 ``[num_batches, global_batch_size]``; the last row is padded with -1.
 
   Example:
     >>> from core import resident
@@ -103,33 +101,33 @@ def make_loop(
     jit_compile: bool = False,
     is_full: bool = False,
 ) -> Callable[..., tuple[training.Sums, tf.Tensor]]:
-  """Makes a loop in the graph over a train or an evaluation step.
+  """Makes an in-graph loop over a train or evaluation step.
 
   Args:
-    step: A step, as `make_train_step` and `make_eval_step` make it.
-    strategy: The strategy that the step was made with.
-    jit_compile: Whether XLA compiles the whole loop: for one replica, and
-      not for convolutions on a CPU; see `compilation.choose`.
-    is_full: Whether no row has padding. Then, if replicas divide the batch and
-      the data have no weights, steps need not look at weights.
+    step: A step, as `make_train_step` and `make_eval_step` return it.
+    strategy: The strategy with which the step was made.
+    jit_compile: Whether XLA compiles the whole loop, which requires a single
+      replica and is slow for convolutions on a CPU; see `compilation.choose`.
+    is_full: Whether no row has padding. Then, if the replicas divide the batch
+      and the data have no weights, steps skip the handling of weights.
 
   Returns:
     A `tf.function` of
 
     - the state,
-    - data, as `place` returns them,
+    - the data, as `place` returns them,
     - rows, int32 ``[num_batches, global_batch_size]``: the positions in the
       data of the examples of each batch, -1 for padding,
     - the first row to take, an int32 tensor ``[]``,
-    - the number of the epoch, an int32 tensor ``[]``, for the batches,
-    - the sums so far, as `training.zero_sums` makes them,
+    - the number of the epoch, an int32 tensor ``[]``,
+    - the sums so far, as `training.zero_sums` returns them,
     - the number of steps to take, an int32 tensor ``[]``.
 
-    It returns the sums, with those of these steps added, and the number of
-    steps taken, which is smaller only if a loss was not finite: the loop ends
-    right after that step. A batch holds the data's names and `index`,
-    `epoch` int32 and `weight` float32, each ``[batch_size]``: 0 for padding,
-    else the `weight` of the data where they have one, and 1 where not.
+    It returns the sums, including those of these steps, and the number of steps
+    taken, which is smaller only if a loss was not finite: the loop ends right
+    after that step. A batch holds the data by name, and `index` and `epoch`,
+    int32, and `weight`, float32, each ``[batch_size]``. The weight is 0 for
+    padding, and otherwise that of the data, or 1.
   """
   strategy = strategy or tf.distribute.get_strategy()
   batch = functools.partial(resident_data.batch, is_full=is_full)
@@ -166,20 +164,20 @@ def make_train_loop(
     after: updating.After | None = None,
     micro_batch_size: int | None = None,
 ) -> Callable[..., tuple[training.Sums, tf.Tensor]]:
-  """Places data and makes the train step's loop over them, in its fast form.
+  """Places data on the devices and makes an optimized training loop over them.
 
-  What XLA compiles of it is what gains: see `compilation.choose_for`. On a CPU
+  XLA compiles the parts that benefit, see `compilation.choose_for`. On a CPU,
   call `xla_flags.tune_for_cpu` first.
 
   Args:
-    state: The state, made under the scope of the strategy.
-    objective: What a step minimises.
-    optimizer: The optimizer that the state was made with.
-    metric: What a step measures; None for the loss alone.
+    state: The state, created under the scope of the strategy.
+    objective: The objective to minimize.
+    optimizer: The optimizer with which the state was created.
+    metric: The metric to compute. If None, only the loss is computed.
     arrays: The data, ``[num_examples, ...]`` each, as for `place`.
-    strategy: The strategy that the state was made under.
+    strategy: The strategy under which the state was created.
     jit: One of `compilation.MODES`.
-    is_deterministic: Whether `enable_op_determinism` is in force.
+    is_deterministic: Whether `enable_op_determinism` is active.
     after: As for `training.make_train_step`.
     micro_batch_size: As for `training.make_train_step`.
 
@@ -189,13 +187,12 @@ def make_train_loop(
     - rows, int32 ``[num_batches, global_batch_size]``: the positions in the
       data of the examples of each batch, -1 for padding,
     - the number of the epoch,
-    - `start`, the first row to take, by default 0,
-    - `num_steps`, the number of rows to take, by default all that are left,
-    - `sums`, what to add to, by default nothing.
+    - `start`, the first row to take, 0 by default,
+    - `num_steps`, the number of rows to take, by default all remaining ones,
+    - `sums`, the sums to add to, by default zeros.
 
-    It trains the state and returns the sums and the number of steps taken, as
-    the loop of `make_loop` does. One trace serves all calls with rows of one
-    shape.
+    It trains the state and returns the sums and the number of steps taken, like
+    the loop of `make_loop`. Calls with rows of the same shape share one trace.
 
   Raises:
     ValueError: If the mode is unknown.
@@ -245,22 +242,22 @@ def make_eval_loop(
     jit: str = 'auto',
     is_deterministic: bool = False,
 ) -> Callable[..., tuple[training.Sums, tf.Tensor]]:
-  """Places data and makes the evaluation step's loop over them.
+  """Places data on the devices and makes an evaluation loop over them.
 
   Args:
-    state: The state, made under the scope of the strategy.
-    objective: What the loss is computed with.
-    metric: What is measured; None for the loss alone.
+    state: The state, created under the scope of the strategy.
+    objective: The objective that computes the loss.
+    metric: The metric to compute. If None, only the loss is computed.
     arrays: The data, ``[num_examples, ...]`` each, as for `place`.
-    strategy: The strategy that the state was made under.
-    global_batch_size: The examples of a step of all replicas.
+    strategy: The strategy under which the state was created.
+    global_batch_size: The number of examples per step on all replicas.
     use_average: Whether to evaluate the average of the weights.
     jit: One of `compilation.MODES`.
-    is_deterministic: Whether `enable_op_determinism` is in force.
+    is_deterministic: Whether `enable_op_determinism` is active.
 
   Returns:
-    A function as that of `make_train_loop`, which measures and changes nothing.
-    Called without rows it measures every example exactly once.
+    A function like that of `make_train_loop` that does not change the state.
+    Called without rows, it evaluates every example exactly once.
 
   Raises:
     ValueError: If the mode is unknown or a size is not positive.
@@ -312,10 +309,10 @@ def _traced(
     jit: str,
     is_deterministic: bool,
 ) -> tuple[tf.types.experimental.ConcreteFunction, compilation.Extent]:
-  """Traces the forward pass of some examples; chooses what is compiled."""
+  """Traces the forward pass on some examples and chooses the extent."""
   rows = tf.range(min(rows_lib.count(tensors), _NUM_TRACED))
   example = resident_data.batch(rows_lib.take(tensors, rows), rows, epoch=0)
-  with strategy.scope():  # Layers may ask what they are computed on.
+  with strategy.scope():  # Layers may depend on the kind of device.
     forward = training.trace(objective, state.model, example)
   extent = compilation.choose_for(
       state.model, forward, strategy, jit, is_deterministic=is_deterministic
@@ -323,7 +320,7 @@ def _traced(
   if any(
       isinstance(leaf, tf.RaggedTensor | tf.SparseTensor)
       for _, leaf in rows_lib.leaves(tensors)
-  ):  # XLA gathers none of their rows.
+  ):  # XLA cannot gather their rows.
     extent = min(extent, compilation.Extent.UPDATE)
   return forward, extent
 
@@ -336,9 +333,9 @@ def _over(
     tensors: Mapping[str, Any],
     zeros: training.Sums,
 ) -> Callable[..., tuple[training.Sums, tf.Tensor]]:
-  """Makes a loop over data that are placed once, with defaults."""
+  """Makes a loop with default arguments over data placed once."""
   is_compiled = extent == compilation.Extent.LOOP
-  loops = [  # Each is traced when it is first called.
+  loops = [  # Each is traced when first called.
       make_loop(step, strategy, jit_compile=is_compiled, is_full=is_full)
       for is_full in (False, True)
   ]
@@ -355,10 +352,10 @@ def _over(
   ) -> tuple[training.Sums, tf.Tensor]:
     if num_steps is None:
       num_steps = len(rows) - start
-    # XLA would take the nearest that there is.
+    # XLA would silently clamp positions that are out of range.
     if start < 0 or num_steps < 0 or start + num_steps > len(rows):
       raise ValueError(
-          f'start, num_steps: expected some of the {len(rows)} rows, got '
+          f'start, num_steps: expected a range of the {len(rows)} rows, got '
           f'{start} and {num_steps}.'
       )
     first, last = int(tf.reduce_min(rows)), int(tf.reduce_max(rows))

@@ -1,4 +1,4 @@
-"""Batches of data that lie on the devices, gathered by the replicas."""
+"""Gathers each replica's batches from data that reside on the devices."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from . import rows as rows_lib
 
 
 def tensors(arrays: Mapping[str, Any]) -> dict[str, Any]:
-  """Turns arrays into tensors, in the memory of the host.
+  """Converts arrays to tensors in host memory.
 
   Args:
-    arrays: Arrays or tensors ``[num_examples, ...]``, sparse and ragged ones
-      too, by name; mappings may be nested.
+    arrays: Arrays or dense, sparse or ragged tensors ``[num_examples, ...]`` by
+      name; mappings may be nested.
 
   Returns:
     The tensors.
 
   Raises:
     TypeError: If they are not a mapping.
-    ValueError: If they are of different numbers of examples, or a name is one
-      that batches have a meaning for.
+    ValueError: If they have different numbers of examples, or a reserved name.
   """
   if not isinstance(arrays, Mapping):
     raise TypeError(
@@ -43,11 +42,11 @@ def tensors(arrays: Mapping[str, Any]) -> dict[str, Any]:
   for name in ('index', 'epoch', padding.IS_PADDED):
     if name in converted:
       raise ValueError(
-          f'arrays: {name!r} is what a batch says of its examples; rename it.'
+          f'arrays: {name!r} is a reserved name in batches; rename it.'
       )
   sizes = {path: int(x.shape[0]) for path, x in rows_lib.leaves(converted)}
   if len(set(sizes.values())) > 1:
-    # XLA would take the last row of a short one again and again.
+    # XLA would silently repeat the last row of a shorter tensor.
     raise ValueError(f'arrays: expected one number of examples, got {sizes}.')
   return converted
 
@@ -68,8 +67,8 @@ def batch(
     is_full: Whether no position is -1.
 
   Returns:
-    The examples, and `index`, `epoch` and `weight`. All replicas have equally
-    many: what is missing is padding, of weight 0.
+    The examples, and `index`, `epoch` and `weight`. All replicas get equally
+    many examples, if necessary with padding of weight 0.
   """
   index, is_filled_up = _part(row)
   is_padded = is_filled_up or not is_full
@@ -91,7 +90,7 @@ def batch(
 
 
 def _part(row: tf.Tensor) -> tuple[tf.Tensor, bool]:
-  """Returns this replica's part of a row, and if parts had to be filled up."""
+  """Returns this replica's part of a row, and whether parts are padded."""
   context = tf.distribute.get_replica_context()
   num_replicas = context.num_replicas_in_sync if context else 1
   if num_replicas == 1:

@@ -1,4 +1,4 @@
-"""Examples by their number: rows of dense, sparse and ragged tensors."""
+"""Gathers examples by position from dense, sparse and ragged tensors."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import tensorflow as tf
 
 
 def leaves(batch: Any, path: str = '') -> Iterator[tuple[str, Any]]:
-  """Finds the tensors of a batch.
+  """Yields the tensors in a batch.
 
   Args:
     batch: A batch: a mapping, which may be nested.
-    path: What the paths begin with.
+    path: The prefix of the paths.
 
   Yields:
-    Pairs of a path, such as `inputs/tokens`, and what has it.
+    Pairs of a path, such as `inputs/tokens`, and a tensor.
   """
   parts: Iterable[tuple[Any, Any]]
   if isinstance(batch, Mapping):
@@ -34,15 +34,15 @@ def count(batch: Any) -> int | tf.Tensor:
   """Counts the examples of a batch.
 
   Args:
-    batch: A batch of tensors ``[batch_size, ...]``, dense, sparse or ragged;
-      single numbers ``[]`` do not count.
+    batch: A batch of dense, sparse or ragged tensors ``[batch_size, ...]``;
+      scalars ``[]`` are ignored.
 
   Returns:
-    Their number: where a tensor tells it while tracing Python's, else an int32
-    ``[]``.
+    The number of examples, as a Python integer if any tensor's is known while
+    tracing, and otherwise int32 ``[]``.
 
   Raises:
-    ValueError: If there are no examples, or not equally many in two tensors.
+    ValueError: If there are no examples, or their numbers differ.
 
   Example:
     >>> import tensorflow as tf
@@ -77,11 +77,11 @@ def take(batch: Any, rows: tf.Tensor) -> Any:
 
   Args:
     batch: A batch of dense tensors, `tf.RaggedTensor`s and `tf.SparseTensor`s
-      ``[num_examples, ...]``; single numbers ``[]`` stay.
-    rows: The numbers of the examples, integers ``[batch_size]``.
+      ``[num_examples, ...]``; scalars ``[]`` are kept.
+    rows: The positions of the examples, integers ``[batch_size]``.
 
   Returns:
-    The batch of these.
+    The batch of these examples.
 
   Example:
     >>> import tensorflow as tf
@@ -93,13 +93,13 @@ def take(batch: Any, rows: tf.Tensor) -> Any:
 
 
 def with_empty(batch: Any) -> Any:
-  """Appends one example of zeros, or of nothing where a tensor is ragged.
+  """Appends an example of zeros, or of length 0 in ragged tensors.
 
   Args:
     batch: A batch, as for `take`.
 
   Returns:
-    The batch of one example more.
+    The batch with one more example.
   """
   return _map(_with_empty, batch)
 
@@ -107,13 +107,13 @@ def with_empty(batch: Any) -> Any:
 def values_of(
     leaf: tf.RaggedTensor | tf.SparseTensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Returns the values of a tensor, and the example that each belongs to.
+  """Returns the values of a tensor and the example that each belongs to.
 
   Args:
     leaf: A ragged or sparse tensor ``[num_examples, ...]``.
 
   Returns:
-    Its values ``[num_values, ...]``, and int64 ``[num_values]``.
+    Its values ``[num_values, ...]`` and their examples, int64 ``[num_values]``.
   """
   if isinstance(leaf, tf.SparseTensor):
     return leaf.values, leaf.indices[:, 0]
@@ -127,7 +127,7 @@ def values_of(
 def with_values(
     leaf: tf.RaggedTensor | tf.SparseTensor, values: tf.Tensor
 ) -> tf.RaggedTensor | tf.SparseTensor:
-  """Returns the same tensor with other values.
+  """Returns a tensor with the same structure and other values.
 
   Args:
     leaf: A ragged or sparse tensor.
@@ -138,7 +138,7 @@ def with_values(
   """
   if isinstance(leaf, tf.SparseTensor):
     changed = leaf.with_values(values)
-    changed.set_shape(leaf.shape)  # Sizes that are known stay known.
+    changed.set_shape(leaf.shape)  # Keeps the static shape.
     return changed
   return leaf.with_flat_values(values)
 
@@ -180,13 +180,12 @@ def _with_empty(leaf: Any) -> Any:
   if isinstance(leaf, tf.SparseTensor):
     shape = _sparse_shape(leaf, leaf.dense_shape[0] + 1)
     return tf.SparseTensor(leaf.indices, leaf.values, shape)
-  # Padding takes no strings.
+  # Not tf.pad, which does not support strings.
   empty = tf.zeros(tf.concat([[1], tf.shape(leaf)[1:]], axis=0), leaf.dtype)
   return tf.concat([leaf, empty], axis=0)
 
 
 def _sparse_shape(leaf: tf.SparseTensor, num_rows: Any) -> tf.Tensor:
-  """Returns a sparse tensor's shape, with sizes known that were known."""
   rest = [
       leaf.dense_shape[axis] if size is None else size
       for axis, size in enumerate(leaf.shape)

@@ -1,8 +1,8 @@
-"""Scratch folders that go with their process, however that ends.
+"""Scratch folders that are removed even if their process is killed.
 
-A folder is removed when it is no longer needed. Making the next one in the same
-place also removes those of processes that were killed: each process holds a
-lock on a file in its folder, which the kernel releases when the process ends.
+A folder is removed when it is no longer needed. Creating another one in the
+same place also removes those of killed processes: each process holds a lock on
+a file in its folder, which the kernel releases when the process ends.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _OWNER = '.owner'
 def folder(
     prefix: str, parent: str | os.PathLike[str] | None = None
 ) -> Iterator[pathlib.Path]:
-  """Makes a folder for a block, and removes those of dead processes.
+  """Creates a folder for a block, and removes those of dead processes.
 
   Args:
-    prefix: What its name begins with.
-    parent: Where it is made. Default: where temporary files are.
+    prefix: The prefix of its name.
+    parent: The folder in which to create it. Default: that of temporary files.
 
   Yields:
     The folder.
@@ -34,11 +34,11 @@ def folder(
   parent = pathlib.Path(parent or tempfile.gettempdir())
   _remove_dead(parent, prefix)
   made = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-  # Named once it is locked, so that nobody takes this process for dead.
+  # Renamed only when locked, so that no process takes this one for dead.
   unnamed = made / f'{_OWNER}.new'
   file = os.open(unnamed, os.O_RDWR | os.O_CREAT, 0o600)
   try:
-    with contextlib.suppress(OSError):  # A file system without locks.
+    with contextlib.suppress(OSError):  # The file system may lack locks.
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
       unnamed.rename(made / _OWNER)
     yield made

@@ -1,8 +1,8 @@
-"""Counts of the steps that a train step undid.
+"""Counts the steps that a train step skipped.
 
-A step whose gradients are not finite may be skipped: by
-`optimizers.apply_if_finite`, or because of a loss scale. A skipped step changes
-nothing but the number of the step, the loss scale and these counts.
+A step with gradients that are not finite may be skipped, by
+`optimizers.apply_if_finite` or because of a loss scale. A skipped step changes
+only the step number, the loss scale and these counts.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from .optimizers import finiteness
 
 
 class Skipped(NamedTuple):
-  """How many steps were skipped, each an int64 ``[]``.
+  """Numbers of skipped steps, each an int64 ``[]``.
 
   Attributes:
-    total: In all.
-    in_a_row: Since the last step that was taken.
+    total: The total number.
+    in_a_row: The number since the last step that was taken.
     longest: The maximum of `in_a_row` so far.
   """
 
@@ -30,7 +30,7 @@ class Skipped(NamedTuple):
 
 
 def init() -> Skipped:
-  """Returns the counts to begin with.
+  """Returns the initial counts.
 
   Returns:
     Zeros.
@@ -39,7 +39,7 @@ def init() -> Skipped:
 
 
 def count(skipped: Skipped, is_skipped: tf.Tensor) -> Skipped:
-  """Counts one more step.
+  """Adds one step to the counts.
 
   Args:
     skipped: The counts.
@@ -71,17 +71,17 @@ def decide(
     loss_scale: loss_scaling.LossScale | None,
     summed: Any,
 ) -> tuple[tf.Tensor, Any]:
-  """Decides whether a step is skipped.
+  """Decides whether to skip a step.
 
   Args:
-    gradients: A nest of tensors, the gradients of the loss itself.
+    gradients: A nest of tensors, the gradients of the unscaled loss.
     optimizer_state: The state of the optimizer after its update.
-    loss_scale: The loss scale of the step. If None, it has none.
+    loss_scale: The loss scale of the step, or None.
     summed: The gradients of the scaled sum of losses, over all replicas.
 
   Returns:
-    Whether the step is to be undone, bool ``[]``, and the new loss scale: an
-    empty tuple if there is none.
+    Whether to undo the step, bool ``[]``, and the new loss scale, or an empty
+    tuple if there is none.
   """
   skips = finiteness.skips(optimizer_state)
   if loss_scale is None:
@@ -94,10 +94,10 @@ def decide(
 
 
 def measured(sums: Any, is_skipped: tf.Tensor) -> Any:
-  """Leaves out what a skipped step measured, unless all of it is finite.
+  """Drops the sums of a skipped step unless all of them are finite.
 
-  Where only the gradients overflowed, loss and metrics are those of the batch,
-  as of any other. An infinite sum would spoil those of all other steps.
+  If only the gradients overflowed, loss and metrics are valid for the batch. An
+  infinite sum, however, would spoil those of all other steps.
 
   Args:
     sums: A nest of additive tensors.

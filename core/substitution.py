@@ -1,9 +1,8 @@
-"""A module with other values in the place of its variables.
+"""Copies of a module with other values in place of its variables.
 
-Sonnet's modules read their variables as attributes; here a copy of a module
-reads something else: the same weights in half precision, their averages, or the
-values of a step that is only tried. It is what `apply(parameters, ...)` is to
-JAX's libraries.
+Sonnet's modules read their variables as attributes. A copy can read other
+values instead: the weights in half precision, their averages, or those of a
+trial step. This corresponds to `apply(parameters, ...)` in JAX libraries.
 """
 
 from __future__ import annotations
@@ -22,26 +21,26 @@ T = TypeVar('T', bound=tf.Module)
 
 
 def substitute(module: T, values: Mapping[str, tf.Tensor | tf.Variable]) -> T:
-  """Copies a module, with other values for some of its variables.
+  """Copies a module with other values for some of its variables.
 
-  The copy shares all other variables with the module and is made of the modules
-  and containers that `core.variables.named` finds; anything else is the same
-  object in both. So a function that is kept as an attribute and has a module in
-  its closure goes on with that module. What the copy's modules assign to their
-  attributes stays in the copy.
+  The copy shares all other variables with the module. It copies the modules and
+  containers that `core.variables.named` finds and shares all other objects. For
+  example, a function stored as an attribute with a module in its closure still
+  uses the original module. Assignments to attributes of the copied modules do
+  not affect the originals.
 
-  Copying costs Python's time only: inside of a `tf.function`, once a trace.
+  Copying only costs Python time: inside a `tf.function`, once per trace.
 
   Args:
     module: A module whose variables exist.
-    values: Tensors or variables by the path of what they stand in for; their
-      shapes must be the same, their types need not.
+    values: Tensors or variables by the path of the variable they replace.
+      Shapes must be equal; dtypes may differ.
 
   Returns:
-    The copy. Where a value is a tensor, it has no variable.
+    The copy. It has no variables where values are tensors.
 
   Raises:
-    ValueError: If a name is not that of a variable, or the shape differs.
+    ValueError: If a path is not that of a variable, or a shape differs.
 
   Example:
     >>> import tensorflow as tf
@@ -66,7 +65,7 @@ def substitute(module: T, values: Mapping[str, tf.Tensor | tf.Variable]) -> T:
     if id(part) in copies:
       return copies[id(part)]
     if isinstance(part, tf.Module):
-      # Entered before its parts, which may lead back to it.
+      # Registered before its parts are copied, which may refer to it.
       copies[id(part)] = new = object.__new__(type(part))
       for name, value in variables.attributes(part).items():
         setattr(new, name, copy(value))

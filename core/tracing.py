@@ -1,4 +1,4 @@
-"""What can be told of a step before it runs: its operations, and its sums."""
+"""Inspects a step before it runs: its operations and the shapes of its sums."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Sums = measuring.Sums
 def trace(
     objective: objectives.Objective, model: tf.Module, batch: objectives.Batch
 ) -> tf.types.experimental.ConcreteFunction:
-  """Traces a forward pass as it is in training, without running it.
+  """Traces a forward pass in training mode, without running it.
 
   Args:
     objective: The objective of the step.
     model: The model, built.
-    batch: An example batch of any values, undistributed; only names, types and
-      sizes beyond the first axis matter.
+    batch: An example batch, not distributed; only names, dtypes and sizes
+      beyond the first axis matter.
 
   Returns:
-    A concrete function of the batch, to an `objectives.Evaluation`. What
-    `zero_sums` and `compilation.choose_for` want to know is read off it.
+    A concrete function from the batch to an `objectives.Evaluation`, as input
+    to `zero_sums` and `compilation.choose_for`.
   """
   measuring.check_batch(batch)
 
@@ -43,15 +43,15 @@ def zero_sums(
     metric: metrics.Metric | None,
     forward: tf.types.experimental.ConcreteFunction,
 ) -> Sums:
-  """Returns the sums of no example, to start a loop from.
+  """Returns the initial sums of a loop.
 
   Args:
     metric: The metric of the step, or None.
     forward: A forward pass of the step, as `trace` returns it.
 
   Returns:
-    A nest of float64 zeros: batches are summed in float64, which counts
-    exactly far beyond the 2^24 of float32.
+    A nest of float64 zeros: sums over batches are float64, which counts exactly
+    far beyond the 2^24 of float32.
   """
   (batch,), _ = forward.structured_input_signature
 
@@ -69,13 +69,13 @@ def zero_sums(
 def zero_sums_of(
     step: Callable[[Any, Any], Sums], state: Any, batch: Any
 ) -> Sums:
-  """Returns the sums of no example of any step, to start a loop from.
+  """Returns the initial sums of a loop over any step.
 
   Args:
-    step: A step of `make_train_step` or `make_eval_step`, or a function that is
-      composed of them: from a state and a batch to a nest of sums.
+    step: A step of `make_train_step` or `make_eval_step`, or a function
+      composed of them, from a state and a batch to a nest of sums.
     state: The state, of any kind, that the step takes. It is not changed.
-    batch: A batch, distributed if those of the step are. It is not looked at.
+    batch: A batch, distributed if those of the step are; its values are unused.
 
   Returns:
     A nest of float64 zeros, as for `zero_sums`.
@@ -101,8 +101,8 @@ def _zeros(function: tf.types.experimental.ConcreteFunction) -> Sums:
   def zeros(value: tf.Tensor) -> tf.Tensor:
     if not value.shape.is_fully_defined():
       raise ValueError(
-          f'step: expected sums whose shapes are known, got {value.shape}; sum '
-          'over the examples.'
+          f'step: expected sums of known shapes, got {value.shape}; sum over '
+          'the examples.'
       )
     return tf.zeros(value.shape, tf.float64)
 
@@ -110,7 +110,6 @@ def _zeros(function: tf.types.experimental.ConcreteFunction) -> Sums:
 
 
 def _tensors(batch: Any) -> Any:
-  """Returns a nest with tensors in the place of NumPy's arrays and numbers."""
   return tf.nest.map_structure(
       lambda value: tf.convert_to_tensor(value)
       if isinstance(value, np.ndarray | np.generic | int | float | bytes | str)

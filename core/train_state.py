@@ -1,4 +1,4 @@
-"""The train state: everything that a run needs in order to continue."""
+"""The train state: everything a run needs in order to continue."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from .optimizers import finiteness, foreign
 
 
 class TrainState(tf.Module):
-  """Everything that a run needs in order to continue, and nothing else.
+  """Everything a run needs in order to continue, and nothing else.
 
-  Make it under the scope of the strategy, after the model was built.
+  Create it under the scope of the strategy, after building the model.
 
   Attributes:
     model: The model.
     parameters: The model's trainable variables by path.
-    optimizer_state: A nest of variables, as `optimizer.init` shapes it.
+    optimizer_state: A nest of variables, structured like `optimizer.init`.
     step: The number of steps taken, an int64 variable ``[]``.
     seed: The seed of the run, an int32 variable ``[2]``.
     average: The `ModelAverage` of the model, or None.
     loss_scale: The `LossScale` of variables, or None.
-    skipped: The `skipping.Skipped` of variables, or None where no step can be
-      skipped: without a loss scale and `optimizers.apply_if_finite`.
-    hooks: What the hooks of a run remember, such as a best value: a nest of
-      variables by the name of each.
+    skipped: The `skipping.Skipped` of variables, or None if steps cannot be
+      skipped, that is, without a loss scale and `optimizers.apply_if_finite`.
+    hooks: The state of the hooks of a run, such as a best value: a nest of
+      variables per hook name.
   """
 
   def __init__(
@@ -45,22 +45,21 @@ class TrainState(tf.Module):
       average_decay: float | None = None,
       loss_scale: loss_scaling.LossScale | None = None,
   ):
-    """Makes the state of a run that has taken no step.
+    """Creates the state of a run that has taken no steps.
 
     Args:
       model: A module whose variables exist.
-      optimizer: The optimizer whose state is kept.
-      seed: The seed of all randomness of the steps. Initial weights are older
-        than the state: for equal ones, call `tf.random.set_seed` before the
-        model is built.
-      average_decay: The rate of an average of the weights, in [0, 1), which
-        every step updates; None has none.
-      loss_scale: The loss scale to begin with, for float16; None has none.
+      optimizer: The optimizer whose state to hold.
+      seed: The seed of all randomness in the steps. It does not affect the
+        initial weights; to reproduce those, call `tf.random.set_seed` before
+        building the model.
+      average_decay: The decay rate of a moving average of the weights, in [0,
+        1), updated by every step. Default: no average.
+      loss_scale: The initial loss scale, for float16. Default: no loss scale.
 
     Raises:
-      ValueError: If the model has no trainable variables, or the rate is out of
-        range.
-      TypeError: If the model or the optimizer is of another library, or a
+      ValueError: If the model has no trainable variables or the rate is wrong.
+      TypeError: If the model or the optimizer is from another library, or a
         trainable variable is not floating point.
     """
     super().__init__(name='train_state')
@@ -71,13 +70,13 @@ class TrainState(tf.Module):
     if not self.parameters:
       raise ValueError(
           'model: it has no trainable variables; call model.build(input_shape) '
-          'before making its TrainState, or the model itself, once.'
+          'before creating its TrainState, or call the model once.'
       )
     for path, variable in self.parameters.items():
       if not variable.dtype.is_floating:
         raise TypeError(
-            f'model: {path} is {variable.dtype.name}; expected floating point '
-            'of what is trained. Make it with trainable=False.'
+            f'model: {path} is {variable.dtype.name}; expected floating-point '
+            'trainable variables. Create it with trainable=False.'
         )
     optimizer_state = optimizer.init(self.parameters)
     self.optimizer_state = tf.nest.map_structure(_variable, optimizer_state)
@@ -99,7 +98,7 @@ class TrainState(tf.Module):
         'optimizer': self.optimizer_state,
         'step': self.step,
         'seed': self.seed,
-        # What its model shares with the model is listed there.
+        # The variables that the average shares with the model are listed there.
         'average': self.average
         and {'count': self.average.count, 'model': self.average.parameters},
         'loss_scale': self.loss_scale,

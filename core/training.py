@@ -4,9 +4,9 @@
     train_step = make_train_step(objective, optimizer, metric, strategy)
     sums = train_step(state, batch)
 
-The rule that makes a step exact on any number of replicas, with padding and
-with replicas that have no example at all: sum of per-example losses over all
-replicas / sum of weights over all replicas.
+The loss is the sum of per-example losses over all replicas divided by the sum
+of weights over all replicas. It is therefore exact on any number of replicas,
+with padding, and if some replicas have no examples.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Step(Protocol):
     """Runs the step."""
 
   def experimental_get_tracing_count(self) -> int:
-    """Tells how often the step was traced."""
+    """Returns how often the step was traced."""
 
 
 def make_train_step(
@@ -69,45 +69,42 @@ def make_train_step(
   """Makes the train step: gradients, one all-reduce, the optimizer's update.
 
   Args:
-    objective: What is minimised.
-    optimizer: The optimizer that the state was made with.
-    metric: What is measured on the way; None for the loss alone.
-    strategy: The strategy that the state was made under.
-    extent: What of the step XLA compiles; see `compilation.choose`. A `LOOP`
-      is compiled by who makes the loop.
-    after: A function of the state, whose parameters are the new ones already,
-      and of the sums over all replicas of `Evaluation.statistics`. It returns
-      new values for variables of the model that are not trained, such as
-      codebooks, centres and target networks, by their paths in
-      `variables.named(state.model)`.
-    micro_batch_size: How many examples of its part of a batch a replica takes
-      at a time, to spare memory; None takes all. The gradients are those of the
-      whole batch to rounding. Only what compares examples, as batch norm and
-      in-batch losses do, sees those of a micro-batch alone.
+    objective: The objective to minimize.
+    optimizer: The optimizer with which the state was created.
+    metric: The metric to compute. If None, only the loss is computed.
+    strategy: The strategy under which the state was created.
+    extent: How much of the step XLA compiles, see `compilation.choose`. With
+      `LOOP`, the function that makes the loop compiles it.
+    after: A function of the state, with the parameters already updated, and the
+      sums over all replicas of `Evaluation.statistics`. It returns new values
+      for non-trainable variables of the model, such as codebooks, centers and
+      target networks, by their paths in `variables.named(state.model)`.
+    micro_batch_size: The number of examples that a replica processes at a time,
+      to save memory. The gradients equal those of the whole batch up to
+      rounding, except where examples are compared, as in batch norm and
+      in-batch losses, which see one micro-batch. Default: all examples.
 
   Returns:
-    A `tf.function` from the state and a (distributed) batch to sums over the
-    batch's examples; `summarize` turns sums into values. It takes the step
-    in place, in the state's variables. A batch is a mapping, see
-    `objectives.Batch`. In examples of weight 0 zeros stand for NaN and
-    infinities.
+    A `tf.function` from the state and a (distributed) batch, see
+    `objectives.Batch`, to sums over the batch's examples, which `summarize`
+    turns into values. It updates the variables of the state in place. In
+    examples of weight 0, NaN and infinities are replaced by zeros.
 
-    The forward pass assigns nothing: what modules such as `layers.BatchNorm`
-    would assign, the step assigns at its end, see `assignments`.
+    The forward pass assigns nothing: the values that modules such as
+    `layers.BatchNorm` compute are assigned at the end, see `assignments`.
 
     A step whose gradients are not finite is skipped if the state has a loss
-    scale, or if an `optimizers.apply_if_finite` anywhere in the optimizer skips
-    it. It changes `step`, the loss scale and the counts of what was skipped,
-    and no other bit: the average and the model's variables that are not trained
-    are as before it, too. Its sums are those of its batch if all of them are
-    finite, and else zeros, so that a loss that is not finite is always that of
-    a step that was taken.
+    scale or an `optimizers.apply_if_finite` in the optimizer skips it. It
+    changes only `step`, the loss scale and the counts of skipped steps, not the
+    average or any variable of the model. Its sums are replaced by zeros unless
+    all of them are finite, so a loss that is not finite always belongs to a
+    step that was taken.
 
   Raises:
-    TypeError: If the metric or the optimizer is none of ours.
-    ValueError: If the size of micro-batches is not positive. The step raises it
-      if the state or the batch is none of the strategy's, if the model has made
-      more parameters since, or if the loss depends on none.
+    TypeError: If the metric or the optimizer is not of this library.
+    ValueError: If the micro-batch size is not positive. The step raises it if
+      the state or the batch does not belong to the strategy, if the model has
+      created parameters since the state was, or if the loss depends on none.
   """
   foreign.check_transformation('optimizer', optimizer)
   _check_metric(metric)
@@ -156,7 +153,7 @@ def make_train_step(
         strategy.num_replicas_in_sync,
     )
     if failing := effects.assertions(operations):
-      # All that the step assigns waits for the weight, see `updating.update`.
+      # All assignments of the step wait for the weight, see `updating.update`.
       with tf.control_dependencies(failing):
         sums = {**sums, 'weight': tf.identity(sums['weight'])}
     return (gradients, sums, statistics), assigned
@@ -194,7 +191,7 @@ def make_train_step(
           reduces=reduces,
       )
     is_asserted = bool(effects.assertions(effects.since(num_before)))
-    # One collective for everything.
+    # A single collective for everything.
     gradients, sums, statistics = distribution.all_reduce_sum(added)
     is_skipped = update(
         state, gradients, sums['weight'], untrained, assigned, statistics,
@@ -232,22 +229,21 @@ def make_eval_step(
     use_average: bool = False,
     extent: compilation.Extent = compilation.Extent.NONE,
 ) -> Step:
-  """Makes the evaluation step, which measures and changes nothing.
+  """Makes the evaluation step, which does not change the state.
 
   Args:
-    objective: What the loss is computed with.
-    metric: What is measured; None for the loss alone.
-    strategy: The strategy that the state was made under.
-    use_average: Whether to evaluate the average of the weights. A state that
-      has none raises ValueError then.
-    extent: What of the step XLA compiles, as for the train step; there is no
-      update.
+    objective: The objective that computes the loss.
+    metric: The metric to compute. If None, only the loss is computed.
+    strategy: The strategy under which the state was created.
+    use_average: Whether to evaluate the average of the weights. The step raises
+      ValueError if the state has none.
+    extent: How much of the step XLA compiles; there is no update.
 
   Returns:
     A `tf.function` from the state and a (distributed) batch to sums.
 
   Raises:
-    TypeError: If the metric is none of ours.
+    TypeError: If the metric is not of this library.
   """
   _check_metric(metric)
   strategy = strategy or tf.distribute.get_strategy()
@@ -259,15 +255,15 @@ def make_eval_step(
     if use_average:
       if state.average is None:
         raise ValueError(
-            'use_average: the state has no average; make it by TrainState(..., '
-            'average_decay=0.999).'
+            'use_average: the state has no average; create it with '
+            'TrainState(..., average_decay=0.999).'
         )
       model = state.average.model
     measuring.check_batch(batch)
     batch, is_padded = padding.split(batch)
     batch = measuring.without_garbage(batch, is_padded)
     num_before = effects.count()
-    # What it would assign is dropped.
+    # Assignments of the forward pass are dropped.
     with assignments.collected(variables.untrained(model)):
       evaluation = objective(model, batch, None, is_training=False)
     belonging.check_assigned(
@@ -295,18 +291,17 @@ def make_eval_step(
 def summarize(
     metric: metrics.Metric | None, sums: Sums
 ) -> dict[str, tf.Tensor]:
-  """Turns the sums of a step or a loop into values.
+  """Converts the sums of a step or a loop to values.
 
   Args:
-    metric: The collection of metrics that the step was made with, or None.
-    sums: What the step or the loop returned.
+    metric: The collection of metrics with which the step was made, or None.
+    sums: The sums that the step or the loop returned.
 
   Returns:
-    `loss`, the mean over examples with the penalty in it, and each metric by
-    its name.
+    `loss`, the mean over examples plus the penalty, and each metric by name.
 
   Raises:
-    TypeError: If the metric is a single one, whose value has no name.
+    TypeError: If the metric is not a collection, since its value has no name.
   """
   values = {} if metric is None else metric.compute(sums['metrics'])
   if not isinstance(values, Mapping):
@@ -327,7 +322,7 @@ def _check_metric(metric: Any) -> None:
 
 
 def _graph(jit_compile: bool = False) -> Callable[[Any], Any]:
-  # AutoGraph would take longer to read the library than the first step takes.
+  # AutoGraph takes longer to convert the library than the first step takes.
   return tf.function(autograph=False, jit_compile=jit_compile or None)
 
 

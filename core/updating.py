@@ -1,4 +1,4 @@
-"""The update of a train step: all that it changes, and the undo of it."""
+"""The update of a train step: everything that it changes or undoes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from . import loss_scaling, optimizers, skipping, train_state, variables
 from .optimizers import finiteness, nests
 
 After = Callable[[train_state.TrainState, Any], Mapping[str, tf.Tensor]]
-"""From a state and the sums of `Evaluation.statistics` to new
-values of the model's variables that are not trained, by path."""
+"""From a state and the sums of `Evaluation.statistics` to new values of the
+model's non-trainable variables by path."""
 
 
 def before_forward(state: train_state.TrainState) -> dict[str, tf.Tensor]:
-  """Reads what a forward pass may assign, if the step may be undone.
+  """Reads the variables that a forward pass may assign, if steps can be undone.
 
   Args:
     state: The state.
 
   Returns:
-    The values of the model's variables that are not trained, by path.
+    The values of the model's non-trainable variables by path.
   """
   if state.skipped is None:
     return {}
@@ -35,12 +35,12 @@ def dense(
     *,
     may_be_none: bool = False,
 ) -> dict[str, tf.Tensor]:
-  """Makes dense gradients of sparse ones, and zeros where there are none.
+  """Converts sparse gradients to dense ones, and missing ones to zeros.
 
   Args:
-    gradients: What a tape returned, by path.
+    gradients: The gradients from a tape, by path.
     parameters: The parameters.
-    may_be_none: Whether a loss may depend on no parameter at all.
+    may_be_none: Whether the loss may depend on no parameter at all.
 
   Returns:
     A tensor like each parameter.
@@ -50,9 +50,9 @@ def dense(
   """
   if not may_be_none and all(g is None for g in gradients.values()):
     raise ValueError(
-        'objective: the loss depends on no parameter of the state, so that '
-        'nothing would be learned; compute it by the model that the objective '
-        'is given, without tf.stop_gradient.'
+        'objective: the loss depends on no parameter of the state, so nothing '
+        'would be learned; compute it with the model passed to the objective, '
+        'without tf.stop_gradient.'
     )
   return {
       path: tf.zeros_like(parameters[path])
@@ -73,29 +73,29 @@ def update(
     after: After | None = None,
     is_asserted: bool = False,
 ) -> tf.Tensor | None:
-  """Takes a step, in place, unless it is to be skipped.
+  """Takes a step in place, unless it must be skipped.
 
   Args:
     state: The state.
-    optimizer: The optimizer that the state was made with.
-    gradients: Those of the sum of all replicas' losses, by path.
+    optimizer: The optimizer with which the state was created.
+    gradients: The gradients of the sum of all replicas' losses, by path.
     weight: The sum of all replicas' weights, ``[]``.
-    untrained: What `before_forward` returned before the forward pass.
-    collected: What the forward pass is to assign, by path.
+    untrained: The result of `before_forward` before the forward pass.
+    collected: The values that the forward pass left to assign, by path.
     statistics: The sums of the objective's statistics.
-    after: What makes new values of them.
-    is_asserted: Whether `weight` waits for assertions. If so, all that is
-      assigned waits for it.
+    after: The function that computes new values from the statistics.
+    is_asserted: Whether `weight` depends on assertions; assignments wait for
+      it.
 
   Returns:
-    Whether the step was skipped, bool ``[]``, or None if none can be.
+    Whether the step was skipped, bool ``[]``, or None if steps cannot be.
 
   Raises:
-    ValueError: If what `after` returns is of no variable that is not trained,
-      or of another shape.
-    TypeError: If it is no mapping.
+    ValueError: If `after` returns a path that is not a non-trainable variable,
+      or a value of another shape.
+    TypeError: If `after` does not return a mapping.
   """
-  # Not a division of each gradient: XLA gives those a pass of their own.
+  # Not a division of each gradient, which XLA would compute in a separate pass.
   factor = tf.math.divide_no_nan(tf.ones_like(weight), weight)
   summed = gradients
   gradients = tf.nest.map_structure(
@@ -112,9 +112,9 @@ def update(
   parameters = optimizers.apply_updates(parameters, updates)
   is_skipped = is_undone = is_wrong = None
   if is_asserted:
-    # It never is; but what is assigned by it waits for the weight. By data: of
-    # variables that are read under control inputs of ours, TensorFlow's
-    # optimizer of graphs has lost the order before a write.
+    # It is never wrong, but makes all assignments wait for the weight. This is
+    # a data dependency, since Grappler has failed to keep the order of reads
+    # and writes for variables that are read under control inputs.
     is_undone = is_wrong = tf.square(weight) < 0
     optimizer_state = nests.where(is_wrong, before[1], optimizer_state)
   if state.skipped is not None:
@@ -148,7 +148,6 @@ def _assign_by_path(
     new_values: Mapping[str, tf.Tensor],
     is_undone: tf.Tensor | None,
 ) -> None:
-  """Assigns to variables that are not trained, unless the step is undone."""
   if not isinstance(new_values, Mapping):
     raise TypeError(
         f'{argument}: expected a mapping of paths to values, got a '
@@ -157,7 +156,7 @@ def _assign_by_path(
   if not new_values:
     return
   known = variables.untrained(model)
-  converted = {}  # All are read before the first is assigned.
+  converted = {}  # Reads all values before assigning the first.
   for path, value in new_values.items():
     if path not in known:
       raise ValueError(
@@ -185,13 +184,13 @@ def values(variables: Any) -> Any:
     variables: A nest of variables, tensors or numbers.
 
   Returns:
-    The nest of tensors.
+    A nest of tensors.
   """
   return tf.nest.map_structure(tf.convert_to_tensor, variables)
 
 
 def assign(targets: Any, new_values: Any) -> None:
-  """Assigns a nest of tensors to one of variables.
+  """Assigns a nest of tensors to a nest of variables.
 
   Args:
     targets: The variables.

@@ -1,7 +1,7 @@
-"""The variables of a module by name: the path of attributes to each.
+"""The variables of a module, by the path of attributes to each.
 
-A variable's own name need not be unique (two layers may both be `linear`); the
-path of attributes that leads to it is, and a reader finds it in the source:
+The name of a variable need not be unique (two layers may both be `linear`), but
+its path of attributes is, and shows where it is in the source:
 `layers/0/linear/w`.
 """
 
@@ -21,29 +21,29 @@ _NO_CONTAINERS = (str, bytes, bytearray, memoryview, range)
 
 
 def named(module: Any) -> dict[str, tf.Variable]:
-  """Finds every variable of a module, or of a nest of variables.
+  """Finds all variables of a module, or of a nest of variables.
 
-  What is found is trained, averaged, saved and exported: all that
-  `tf.Module.variables` has. What lies elsewhere in the module, so that it would
-  be left out by either, is refused.
+  The variables found are trained, averaged, saved and exported; they are the
+  same as in `tf.Module.variables`. If the module holds a variable elsewhere,
+  where neither would find it, an error is raised.
 
   Args:
     module: A `tf.Module`, a variable, or a mapping, list, tuple or named tuple
       of them, nested to any depth.
 
   Returns:
-    Variables by path, in the order of attribute names. One that is reached by
-    several paths is given under the first.
+    Variables by path, in the order of attribute names. A variable reachable by
+    several paths is listed under the first.
 
   Raises:
-    ValueError: If two variables would have the same path; or one is in a place
-      that is not searched, and in no other, such as a set, a dataclass, a
-      closure, a class, or a layer of Keras. The message has its path.
+    ValueError: If two variables have the same path, or one can be reached only
+      through places that are not searched, such as a set, a dataclass, a
+      closure, a class, or a Keras layer. The message has its path.
   """
   found: dict[str, tf.Variable] = {}
   others: list[tuple[tuple[str, ...], Any]] = []
   beside: list[tuple[tuple[str, ...], Any]] = []
-  seen: dict[int, Any] = {}  # No object may take the id of one that is gone.
+  seen: dict[int, Any] = {}  # Holds the objects, so that ids are not reused.
 
   def visit(value: Any, path: tuple[str, ...]) -> None:
     if id(value) in seen:
@@ -78,7 +78,7 @@ def trainable(module: Any) -> dict[str, tf.Variable]:
     module: As for `named`.
 
   Returns:
-    Trainable variables by path.
+    The trainable variables by path.
   """
   return {
       name: variable
@@ -88,13 +88,13 @@ def trainable(module: Any) -> dict[str, tf.Variable]:
 
 
 def untrained(module: Any) -> dict[str, tf.Variable]:
-  """Finds the other variables of a module, such as moving averages.
+  """Finds the non-trainable variables of a module, such as moving averages.
 
   Args:
     module: As for `named`.
 
   Returns:
-    Variables that are not trainable by path.
+    The non-trainable variables by path.
   """
   return {
       name: variable
@@ -110,7 +110,7 @@ def attributes(module: tf.Module) -> dict[str, Any]:
     module: The module.
 
   Returns:
-    Values by name: all in which `tf.Module` looks for variables.
+    Values by name: all those in which `tf.Module` looks for variables.
   """
   ignored = _bookkeeping() | module._TF_MODULE_IGNORED_PROPERTIES
   return {
@@ -120,20 +120,20 @@ def attributes(module: tf.Module) -> dict[str, Any]:
 
 @functools.cache
 def _bookkeeping() -> frozenset[str]:
-  """Returns the attributes in which every module tracks its dependencies."""
+  """Returns the attributes in which modules track their dependencies."""
   module = tf.Module()
   module.child = tf.Module()
   return frozenset(name for name in vars(module) if name.startswith('_self_'))
 
 
 def children(value: Any) -> Iterator[tuple[str, Any]] | None:
-  """Finds the named parts of a module or a container.
+  """Returns the named parts of a module or a container.
 
   Args:
-    value: Anything.
+    value: Any object.
 
   Returns:
-    Pairs of a name and a part; None if the value is neither.
+    Pairs of a name and a part, or None if the value is neither.
   """
   if isinstance(value, tf.Module):
     parts = attributes(value)
@@ -148,10 +148,10 @@ def children(value: Any) -> Iterator[tuple[str, Any]] | None:
 
 
 def digest(variables: Mapping[str, tf.Variable]) -> str:
-  """Hashes names, types, shapes and values, to compare two runs to the bit.
+  """Hashes names, dtypes, shapes and values, for exact comparisons of runs.
 
   Args:
-    variables: The variables by name; their order does not matter.
+    variables: The variables by name, in any order.
 
   Returns:
     The SHA-256 as 64 hexadecimal digits.
@@ -165,13 +165,13 @@ def digest(variables: Mapping[str, tf.Variable]) -> str:
 
 
 def overview(variables: Mapping[str, tf.Variable]) -> list[dict[str, Any]]:
-  """Describes each variable, as for a table of a model's parameters.
+  """Describes each variable, for a table of a model's parameters.
 
   Args:
     variables: The variables by name.
 
   Returns:
-    For each a mapping of `name`, `shape`, `dtype`, `count` and `bytes`.
+    For each variable, its `name`, `shape`, `dtype`, `count` and `bytes`.
   """
   return [
       {
@@ -186,14 +186,14 @@ def overview(variables: Mapping[str, tf.Variable]) -> list[dict[str, Any]]:
 
 
 def non_finite(variables: Mapping[str, tf.Variable]) -> list[str]:
-  """Names the variables that hold a NaN or an infinity.
+  """Lists the variables that hold a NaN or an infinity.
 
   Args:
     variables: The variables by name.
 
   Returns:
-    The names of those of a floating-point type that do, eagerly: all are looked
-    at on their devices, and one small vector is read.
+    The names of the floating-point variables that do. The check runs eagerly on
+    their devices and reads back one small vector.
   """
   floating = {n: v for n, v in variables.items() if v.dtype.is_floating}
   if not floating:

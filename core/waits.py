@@ -1,8 +1,8 @@
-"""Whether this process waits for others, and since when.
+"""Records whether this process is waiting for others, and since when.
 
-What ends only once every worker has come to it, such as a sum over replicas, is
-called in a block of `waiting`. Somebody else may look at `now` from another
-thread, and do something about a wait that takes too long.
+Operations that end only when all workers have reached them, such as sums over
+replicas, run inside a block of `waiting`. Another thread can poll `now` to
+handle waits that take too long.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _state = _State()
 def waiting() -> Iterator[None]:
   """Marks a block that may wait for other workers.
 
-  Its end is a sign of life of all of them: a block around it begins anew then.
+  The end of a block shows that all workers are alive, so it restarts the time
+  of an enclosing block.
 
   Yields:
     Nothing.
@@ -44,10 +45,10 @@ def _change(by: int) -> None:
 
 
 def now() -> tuple[bool, float]:
-  """Returns whether this process is in such a block, and for how long.
+  """Returns whether this process is inside such a block, and for how long.
 
   Returns:
-    Whether it is, and the seconds since a block began or ended last.
+    Whether it is, and the seconds since a block last began or ended.
 
   Example:
     >>> from core import waits

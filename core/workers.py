@@ -1,8 +1,8 @@
-"""What workers tell each other besides sums: integers and texts.
+"""Exchanges integers and texts between workers.
 
-All of it travels as integers, exactly, and every worker gets the same, so that
-all draw the same conclusions. Every worker must call these functions, and as
-often as the others. On a single worker nothing is sent.
+Everything is sent as integers, exactly. All workers receive the same values, so
+all of them make the same decisions. Every worker must call these functions
+equally often. A single worker sends nothing.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ def gather(
 
   Args:
     strategy: The strategy.
-    values: 64-bit integers of this worker, as many as of each other worker.
+    values: 64-bit integers of this worker, equally many on each worker.
 
   Returns:
-    The integers of each worker, in the order of workers, the chief's first.
+    The integers of each worker, in the order of workers, the chief first.
 
   Example:
     >>> import tensorflow as tf
@@ -52,7 +52,7 @@ def _gather(
   rows = distribution.first_replica(
       strategy, strategy.run(distribution.all_stack, (values,))
   )
-  return rows[::per_worker]  # The first replica of a worker speaks for it.
+  return rows[::per_worker]  # The row of each worker's first replica.
 
 
 def texts(strategy: tf.distribute.Strategy, text: str) -> list[str]:
@@ -63,7 +63,7 @@ def texts(strategy: tf.distribute.Strategy, text: str) -> list[str]:
     text: The text of this worker.
 
   Returns:
-    The texts of all workers, in their order.
+    The texts in the order of workers.
   """
   own = text.encode()
   sizes = [size for [size] in gather(strategy, [len(own)])]

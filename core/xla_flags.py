@@ -1,7 +1,7 @@
-"""Settings that XLA reads once, from the environment.
+"""Settings that XLA reads once from the environment.
 
-They must be made before anything is compiled, some of them before TensorFlow is
-imported: hence it is not imported here.
+They must be set before anything is compiled, some before TensorFlow is
+imported, so this module does not import it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import importlib.metadata
 import os
 import re
 
-# XLA ends the process over a flag that it does not know: what is set here was
-# seen to be known by these versions of TensorFlow.
+# XLA aborts the process on unknown flags. These versions of TensorFlow are
+# known to accept the flags set here.
 _KNOWN_BY = ('2.21.',)
 _SMALLEST_BATCH_FOR_EIGEN = 64
 
@@ -21,8 +21,8 @@ def add(flag: str, value: object, variable: str = 'XLA_FLAGS') -> None:
 
   Args:
     flag: The name of the flag, without dashes.
-    value: Its value, which may have spaces.
-    variable: The environment variable: `XLA_FLAGS`, or `TF_XLA_FLAGS` for those
+    value: Its value, which may contain spaces.
+    variable: The environment variable: `XLA_FLAGS`, or `TF_XLA_FLAGS` for flags
       of TensorFlow's bridge to XLA.
   """
   flags = os.environ.get(variable, '')
@@ -31,7 +31,7 @@ def add(flag: str, value: object, variable: str = 'XLA_FLAGS') -> None:
 
 
 def _quoted(value: str) -> str:
-  """Quotes what XLA would cut at a space, as in the name of a folder."""
+  """Quotes values that XLA would split at spaces, such as folder names."""
   if not re.search(r'[\s"\'\\]', value):
     return value
   escaped = value.replace('\\', r'\\').replace('"', r'\"')
@@ -39,14 +39,13 @@ def _quoted(value: str) -> str:
 
 
 def for_cpu(batch_size: int) -> dict[str, object]:
-  """Returns flags with which XLA's programs for CPUs are faster.
+  """Returns flags that make XLA's CPU programs faster.
 
-  They let it take all 512 bits of vectors, where the processor has them,
-  instead of 256; and products of matrices from Eigen instead of YNNPACK, which
-  is slower but for small batches.
+  They enable 512-bit instead of 256-bit vectors, where supported, and Eigen's
+  matrix products instead of YNNPACK's, which are slower for large batches.
 
   Args:
-    batch_size: The number of examples in a step.
+    batch_size: The number of examples per step.
 
   Returns:
     Values by the names of flags.
@@ -58,13 +57,13 @@ def for_cpu(batch_size: int) -> dict[str, object]:
 
 
 def tune_for_cpu(batch_size: int) -> None:
-  """Sets the flags of `for_cpu`: call it before anything is compiled.
+  """Sets the flags of `for_cpu`. Call it before anything is compiled.
 
-  What the user has set stays, and a version of TensorFlow that may not know
-  the flags is left alone.
+  Flags set by the user are kept. Nothing is set for versions of TensorFlow that
+  may not know the flags.
 
   Args:
-    batch_size: The number of examples in a step.
+    batch_size: The number of examples per step.
   """
   if importlib.metadata.version('tensorflow').startswith(_KNOWN_BY):
     for flag, value in for_cpu(batch_size).items():

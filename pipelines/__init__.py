@@ -1,10 +1,10 @@
-"""Quatrain's input: data sets, wherever they lie, as static batches.
+"""Quatrain's input: data sets from any source as batches of static shape.
 
-``sources.open_dataset`` finds or prepares a set and gives a
-``Dataset``; its ``split(name)`` feeds ``batches.train_batches`` and
-``batches.eval_batches``; ``preprocessing`` holds the pure functions of image
+``sources.open_dataset`` finds or prepares a data set and returns a ``Dataset``;
+its ``split(name)`` is the input of ``batches.train_batches`` and
+``batches.eval_batches``. ``preprocessing`` holds pure functions of image
 batches that run inside the train step.
 
-Everything that is random is a function of (seed, epoch, position), so that a
-run can be continued at any step on any number of replicas and workers.
+All randomness is a function of (seed, epoch, position), so a run can continue
+at any step on any number of replicas and workers.
 """

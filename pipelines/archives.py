@@ -1,10 +1,9 @@
-"""Archives that lie on disk, made into the bytes that TFDS expects.
+"""Restores archives on disk to the exact bytes that TFDS expects.
 
 Debian's package `dataset-fashion-mnist` holds the four archives of
-Fashion-MNIST, but its build rewrote their gzip headers: the name is dropped
-and the time clamped. The compressed streams are untouched, so that the
-header put back gives upstream's file to the byte, which TFDS's recorded
-SHA-256 proves.
+Fashion-MNIST, but its build rewrote their gzip headers: the name is missing and
+the time clamped. The compressed streams are unchanged, so restoring the header
+yields upstream's file, as TFDS's recorded SHA-256 proves.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from . import files
 
 
 class _Upstream(NamedTuple):
-  """What upstream's archive is, as far as TFDS does not record it."""
+  """Properties of upstream's archive that TFDS does not record."""
 
-  time: int  # Of the gzip header, which SHA-256 cannot give back.
-  unpacked_bytes: int  # An IDX file has a header and one size of items.
+  time: int  # The time in the gzip header.
+  unpacked_bytes: int  # The header of the IDX file and items of equal size.
 
 
 _UPSTREAM = {
@@ -42,7 +41,7 @@ _UPSTREAM = {
         't10k-labels-idx1-ubyte.gz': _Upstream(1504176627, 8 + 10_000),
     }
 }
-# How much longer than upstream's an archive may be: another gzip header.
+# The gzip header may make an archive longer than upstream's by this much.
 _MAX_HEADER_BYTES = 1 << 16
 _EXTRA, _NAME, _COMMENT, _HEADER_CRC = 4, 8, 16, 2
 _FIXED_HEADER_BYTES = 10
@@ -53,11 +52,11 @@ def expected(dataset_name: str) -> dict[str, Any]:
   """Returns TFDS's record (size, checksum) of each archive by file name.
 
   Args:
-    dataset_name: A name that TFDS knows, such as 'fashion_mnist'.
+    dataset_name: A name in TFDS, such as 'fashion_mnist'.
 
   Returns:
-    A dict file name -> `tfds.core.download.checksums.UrlInfo`; empty where
-    TFDS records no downloads or does not know the set.
+    A dict file name -> `tfds.core.download.checksums.UrlInfo`; empty if TFDS
+    records no downloads or does not know the data set.
 
   Example:
     >>> from pipelines import archives
@@ -67,7 +66,7 @@ def expected(dataset_name: str) -> dict[str, Any]:
   name = dataset_name.split(':')[0].split('/')[0]
   try:
     infos = tfds.builder_cls(name).url_infos or {}
-  except ValueError:  # Not registered: prepared by hand, if at all.
+  except ValueError:  # TFDS does not know the data set.
     return {}
   return {
       info.filename or url.rsplit('/', 1)[-1]: info
@@ -78,14 +77,14 @@ def expected(dataset_name: str) -> dict[str, Any]:
 def missing(
     archives_dir: str | os.PathLike[str], dataset_name: str
 ) -> list[str]:
-  """Returns the names of a set's archives that a folder lacks.
+  """Returns the names of a data set's archives that a folder lacks.
 
   Args:
     archives_dir: The folder.
-    dataset_name: A name of TFDS.
+    dataset_name: A name in TFDS.
 
   Returns:
-    File names; none if the folder has them all.
+    File names; empty if the folder has all of them.
   """
   folder = pathlib.Path(archives_dir).expanduser()
   return [
@@ -98,17 +97,17 @@ def restore(
     destination: str | os.PathLike[str],
     dataset_name: str,
 ) -> None:
-  """Copies a set's archives, each with upstream's gzip header put back.
+  """Copies a data set's archives, restoring upstream's gzip headers.
 
   Args:
-    archives_dir: The folder that holds the archives under upstream's names.
-    destination: The folder to copy to; made if necessary.
-    dataset_name: A name that TFDS knows, such as 'fashion_mnist'.
+    archives_dir: The folder with the archives under upstream's names.
+    destination: The folder to copy to, created if necessary.
+    dataset_name: A name in TFDS, such as 'fashion_mnist'.
 
   Raises:
-    ValueError: If an archive is missing, truncated or another file than the
-      one whose size and SHA-256 TFDS has recorded. No more of it is read or
-      unpacked than upstream's has.
+    ValueError: If an archive is missing, truncated, or does not have the size
+      and SHA-256 that TFDS records. No more of it is read or unpacked than
+      upstream's archive has.
   """
   source = pathlib.Path(archives_dir).expanduser()
   target = pathlib.Path(destination).expanduser()
@@ -116,7 +115,7 @@ def restore(
   if not infos:
     raise ValueError(
         f'archives_dir: TFDS records no downloads for {dataset_name!r}; '
-        'prepare the set with TFDS and pass its folder as data_dir.'
+        'prepare the data set with TFDS and pass its folder as data_dir.'
     )
   if lacking := missing(source, dataset_name):
     raise ValueError(
@@ -153,10 +152,10 @@ def _header_size(data: bytes) -> int:
 
 
 def _with_header(data: bytes, name: str, time: int) -> bytes:
-  """Returns a gzip file with the header that `gzip` writes for a file."""
+  """Returns a gzip file with the header that `gzip` would write."""
   try:
     size = _header_size(data)
-  except (IndexError, ValueError, struct.error):  # No gzip header at all.
+  except (IndexError, ValueError, struct.error):  # Not a gzip header.
     return data
   fixed = data[:3] + struct.pack('<BI', _NAME, time) + data[8:10]
   return fixed + name.encode() + b'\0' + data[size:]
@@ -165,12 +164,11 @@ def _with_header(data: bytes, name: str, time: int) -> bytes:
 def _diagnosis(
     path: pathlib.Path, dataset_name: str, size: int, upstream: _Upstream
 ) -> str:
-  """Returns the error of an archive that is not the recorded one."""
   remedy = f'; replace it with the archive of {dataset_name}.'
   unpacked = 0
   try:
     with gzip.open(path) as file:
-      # Whatever the archive claims, no more is unpacked than upstream's has.
+      # Never unpack more than upstream's archive has.
       while unpacked <= upstream.unpacked_bytes:
         block = file.read(_BLOCK_BYTES)
         unpacked += len(block)
@@ -180,7 +178,7 @@ def _diagnosis(
   except EOFError:
     truncated = True
   except (OSError, zlib.error):
-    return f'archives_dir: {path} is damaged or no gzip file{remedy}'
+    return f'archives_dir: {path} is damaged or not a gzip file{remedy}'
   if truncated:
     return _truncated(path, dataset_name, size)
   if unpacked > upstream.unpacked_bytes:
@@ -189,20 +187,19 @@ def _diagnosis(
         f"{upstream.unpacked_bytes:,} bytes of upstream's{remedy}"
     )
   return (
-      f'archives_dir: {path} is whole but of another data set or version: its '
+      f'archives_dir: {path} is intact but of another data set or version: its '
       f'SHA-256 is not the one that TFDS records{remedy}'
   )
 
 
 def _of_other_size(path: pathlib.Path, dataset_name: str, size: int) -> str:
-  """Returns the error of an archive that is not unpacked to look at it."""
   given = path.stat().st_size
   if given < size:
     return _truncated(path, dataset_name, size)
   return (
       f'archives_dir: {path} is of another data set or version: it has {given} '
-      f'bytes, upstream {size}, or another SHA-256 than TFDS records; replace '
-      f'it with the archive of {dataset_name}.'
+      f'bytes, upstream {size}, or its SHA-256 is not the one that TFDS '
+      f'records; replace it with the archive of {dataset_name}.'
   )
 
 

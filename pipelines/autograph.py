@@ -1,8 +1,8 @@
-"""Functions of datasets without AutoGraph.
+"""Disables AutoGraph for the functions of datasets.
 
-To convert them takes time when a streamed run starts, and leaves a file for
-each function where a process is killed. What a dataset calls is written with
-TensorFlow's operations, as a train step is.
+Converting them delays the start of streamed runs and, if the process is killed,
+leaves one file per function behind. Like train steps, they are written with
+TensorFlow operations and need no conversion.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _Function = TypeVar('_Function', bound=Callable[..., object])
 
 
 def off(function: _Function) -> _Function:
-  """Keeps AutoGraph from converting a function, and what that calls.
+  """Keeps AutoGraph from converting a function and those that it calls.
 
   Args:
-    function: What is given to `tf.data.Dataset.map` and the like.
+    function: A function for `tf.data.Dataset.map` or similar.
 
   Returns:
-    The function, for which AutoGraph is off.
+    The function, with AutoGraph disabled.
   """
   return tf.autograph.experimental.do_not_convert(function)

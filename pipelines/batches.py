@@ -1,14 +1,13 @@
-"""Static batches for every replica of every worker, from any step on.
+"""Batches of static shape for every replica of every worker, from any step.
 
-An element is the batch of one replica: each feature ``[B, ...]``, `index`
-int32 ``[B]``, the position of the example in its split (-1 for padding),
-`epoch` int32 ``[B]`` and, where a batch may have padding, `weight` float32
-``[B]``, with ``B = ceil(global_batch_size / num_replicas)``. A worker's
-elements come in the order of its replicas, step after step, as
-`strategy.distribute_datasets_from_function` deals them out: replica r of
-step s gets the r-th slice of the global batch of step s, which is filled up
-with examples of weight 0 where it cannot be divided evenly. The global batches
-themselves do not depend on the numbers of replicas and workers.
+An element is the batch of one replica: each feature ``[B, ...]``, `index` int32
+``[B]``, the positions of the examples in the split (-1 for padding), `epoch`
+int32 ``[B]`` and, if batches may have padding, `weight` float32 ``[B]``, with
+``B = ceil(global_batch_size / num_replicas)``. A worker's elements are ordered
+by step and then by replica, as `strategy.distribute_datasets_from_function`
+distributes them: replica r of step s gets the r-th slice of the global batch of
+step s, which is padded with examples of weight 0 if it cannot be divided
+evenly. Global batches do not depend on the numbers of replicas and workers.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ from . import autograph, splits
 def num_train_steps_per_epoch(
     num_examples: int, global_batch_size: int
 ) -> int:
-  """Returns the number of full global batches in an epoch.
+  """Returns the number of full global batches per epoch.
 
   Args:
     num_examples: The number of training examples.
-    global_batch_size: The examples of all replicas in one step.
+    global_batch_size: The number of examples per step on all replicas.
 
   Returns:
-    ``num_examples // global_batch_size``; the remainder is dropped, other
-    examples in each epoch.
+    ``num_examples // global_batch_size``; the remainder, different examples in
+    each epoch, is dropped.
 
   Raises:
-    ValueError: If not a single batch can be filled.
+    ValueError: If there are too few examples for one batch.
 
   Example:
     >>> from pipelines import batches
@@ -53,7 +52,7 @@ def num_eval_steps(num_examples: int, global_batch_size: int) -> int:
 
   Args:
     num_examples: The number of examples to evaluate.
-    global_batch_size: The examples of all replicas in one step.
+    global_batch_size: The number of examples per step on all replicas.
 
   Returns:
     ``ceil(num_examples / global_batch_size)``.
@@ -85,28 +84,28 @@ def train_batches(
 
   Args:
     data: The training examples.
-    seed: The run's seed; one order of all epochs belongs to it.
-    global_batch_size: The examples of all replicas in one step.
-    num_steps: How many steps to give, counted from `start_step`.
-    start_step: The step to begin at, in the middle of an epoch or not.
-    num_replicas: The number of replicas of all workers.
-    num_workers: The number of workers, each with as many replicas.
-    worker: The index of the worker that calls, in [0, num_workers).
+    seed: The seed of the run, which determines the order of all epochs.
+    global_batch_size: The number of examples per step on all replicas.
+    num_steps: The number of steps from `start_step` on.
+    start_step: The first step, which may be in the middle of an epoch.
+    num_replicas: The number of replicas on all workers.
+    num_workers: The number of workers, with equally many replicas each.
+    worker: The index of the calling worker, in [0, num_workers).
 
   Returns:
     A dataset of `num_steps * num_replicas / num_workers` batches. They have
-    weights only if the replicas do not divide a global batch: 0 for what makes
-    their parts equal. A step is faster without.
+    weights, 0 for padding, only if the global batch cannot be divided evenly
+    among replicas, since steps are faster without.
 
   Raises:
-    ValueError: If the sizes do not fit one another.
+    ValueError: If the sizes are inconsistent.
   """
   steps_per_epoch = num_train_steps_per_epoch(
       data.num_examples, global_batch_size
   )
   if start_step < 0 or num_steps < 0:
     raise ValueError(
-        f'start_step, num_steps: expected none below 0, got {start_step} and '
+        f'start_step, num_steps: expected at least 0, got {start_step} and '
         f'{num_steps}.'
     )
   first_epoch, first_row = divmod(start_step, steps_per_epoch)
@@ -139,18 +138,18 @@ def eval_batches(
 
   Args:
     data: The examples to evaluate.
-    global_batch_size: The examples of all replicas in one step.
-    num_replicas: The number of replicas of all workers.
-    num_workers: The number of workers, each with as many replicas.
-    worker: The index of the worker that calls, in [0, num_workers).
+    global_batch_size: The number of examples per step on all replicas.
+    num_replicas: The number of replicas on all workers.
+    num_workers: The number of workers, with equally many replicas each.
+    worker: The index of the calling worker, in [0, num_workers).
 
   Returns:
-    A dataset of `num_eval_steps` batches for each of the worker's replicas.
-    The last global batch is filled up with zeros of weight 0; a replica's
-    batch may be nothing else.
+    A dataset of `num_eval_steps` batches for each of the worker's replicas. The
+    last global batch is padded with zeros of weight 0, which may fill the whole
+    batch of a replica.
 
   Raises:
-    ValueError: If the sizes do not fit one another.
+    ValueError: If the sizes are inconsistent.
   """
   total = global_batch_size * num_eval_steps(
       data.num_examples, global_batch_size
@@ -180,14 +179,14 @@ def _replica_batches(
     *,
     is_full: bool = False,
 ) -> tf.data.Dataset:
-  """Cuts rows of (keys, weights, epochs) and loads this worker's parts."""
+  """Splits rows of (keys, weights, epochs) and loads this worker's parts."""
   _check_workers(num_replicas, num_workers, worker)
   num_local = num_replicas // num_workers
   batch_size = -(-global_batch_size // num_replicas)
   missing = batch_size * num_replicas - global_batch_size
 
   def filled(keys, weights, epochs):
-    # With the first example again, which gets weight 0.
+    # Repeats the first example, with weight 0.
     keys, epochs = tf.nest.map_structure(
         lambda row: tf.concat([row, tf.repeat(row[:1], missing, 0)], 0),
         (keys, epochs),
@@ -226,7 +225,7 @@ def _replica_batches(
 
 
 def _where(is_real: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-  """Returns a feature with zeros (or empty strings) in place of padding."""
+  """Replaces padding in a feature by zeros (or empty strings)."""
   axes = [1] * (value.shape.rank - 1)
   return tf.where(
       tf.reshape(is_real, [-1, *axes]), value, tf.zeros_like(value)
@@ -243,8 +242,8 @@ def _check_workers(num_replicas: int, num_workers: int, worker: int) -> None:
   _positive(num_replicas=num_replicas, num_workers=num_workers)
   if num_replicas % num_workers:
     raise ValueError(
-        f'num_replicas: {num_replicas} can not be divided among '
-        f'{num_workers} workers; give every worker as many replicas.'
+        f'num_replicas: {num_replicas} cannot be divided evenly among '
+        f'{num_workers} workers; use a multiple of {num_workers}.'
     )
   if not 0 <= worker < num_workers:
     raise ValueError(

@@ -1,4 +1,4 @@
-"""A data set: features, and splits by name."""
+"""Data sets: features, and splits by name."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _BLOCK = 1024
 
 
 class Dataset:
-  """A data set, whichever kind of source it comes from.
+  """A data set from any kind of source.
 
   Attributes:
-    name: The name that it was opened by.
+    name: The name under which it was opened.
     spec: The features of its examples.
-    version: What the source calls this version of it; may be empty.
-    num_examples: The number of examples of each split there is: 'train',
-      'validation', 'test'.
-    left_out: Why a split of these is left out, by its name.
-    notes: Lines that a user should see. Opening a split may add some.
-    is_resident: Whether the examples are given in memory, not streamed.
+    version: The version according to the source; may be empty.
+    num_examples: The number of examples in each existing split of 'train',
+      'validation' and 'test'.
+    left_out: The reason for leaving out each of the other splits, by name.
+    notes: Messages for the user. Opening a split may add some.
+    is_resident: Whether the examples are in memory instead of streamed.
   """
 
   def __init__(
@@ -40,19 +40,11 @@ class Dataset:
       left_out: Mapping[str, str] | None = None,
       version: str = '',
   ):
-    """Joins splits.
+    """Creates a data set from its splits, with the attributes of the class.
 
-    Args:
-      name: The name that it was opened by.
-      spec: The features of its examples.
-      opened: Each split by name, or a function that opens it when it is first
-        needed.
-      num_examples: The number of examples of each split; needed where one is
-        opened later.
-      is_resident: Whether splits are in memory; needed likewise.
-      notes: Lines that a user should see; a list is kept, not copied.
-      left_out: Why a split is left out, by its name.
-      version: What the source calls this version of the set.
+    Each split in `opened` is given by name, or as a function that opens it when
+    needed; then `num_examples` and `is_resident` are required. A list of notes
+    is kept, not copied.
 
     Raises:
       DataError: If there is no training split.
@@ -75,17 +67,11 @@ class Dataset:
     )
 
   def split(self, name: str) -> splits.Split:
-    """Returns the examples of a split, which stays open.
-
-    Args:
-      name: A key of `num_examples`.
-
-    Returns:
-      What `batches.train_batches` and `batches.eval_batches` take.
+    """Returns a split of `num_examples`, which stays open.
 
     Raises:
-      DataError: If there is no such split, or an example of it is damaged. What
-        is streamed is checked as it is read.
+      DataError: If the split does not exist, or an example in it is damaged.
+        Streamed examples are checked when they are read.
     """
     if name not in self._splits:
       why = self.left_out.get(name)
@@ -99,24 +85,20 @@ class Dataset:
     return split
 
   def check(self) -> None:
-    """Opens all splits, so that what is damaged in any shows up.
+    """Opens all splits, to detect damage in any of them.
 
     Raises:
-      DataError: As `split` does.
+      DataError: As for `split`.
     """
     for name in self._splits:
       self.split(name)
 
   def checksums(self, *names: str) -> dict[str, np.ndarray]:
-    """Returns a checksum of each example, by split.
+    """Returns a checksum of each example in the given splits, or in all.
 
-    Args:
-      *names: Of which splits; by default of all.
-
-    Returns:
-      uint32 ``[num_examples]`` of each split in memory, CRC-32 of the bytes of
-      its features in the order of their names; of others what `checksums` of
-      the split gives, if it has that.
+    For splits in memory, this is uint32 ``[num_examples]``, the CRC-32 of the
+    bytes of the features in the order of their names; for others, the result of
+    their method `checksums`, if they have one.
     """
     found = {}
     for name in names or self._splits:
@@ -131,7 +113,7 @@ class Dataset:
 def in_memory(
     arrays: Mapping[str, np.ndarray], spec: spec_lib.Spec
 ) -> examples.Examples:
-  """Makes a split of arrays.
+  """Creates a split from arrays.
 
   Args:
     arrays: An array ``[num_examples, ...]`` per feature.
@@ -141,7 +123,7 @@ def in_memory(
     The split.
 
   Raises:
-    DataError: If arrays and features do not fit each other.
+    DataError: If arrays and features do not match.
   """
   return examples.Examples(arrays, spec)
 
@@ -153,20 +135,20 @@ def of_arrays(
     notes: Sequence[str] = (),
     left_out: Mapping[str, str] | None = None,
 ) -> Dataset:
-  """Makes a data set of arrays.
+  """Creates a data set from arrays.
 
   Args:
-    name: What to call it.
+    name: The name of the data set.
     arrays: For each split, an array ``[num_examples, ...]`` per feature.
     spec: The features.
-    notes: Lines that a user should see.
-    left_out: Why a split is left out, by its name.
+    notes: Messages for the user.
+    left_out: The reason for leaving out each missing split, by name.
 
   Returns:
     The data set.
 
   Raises:
-    DataError: If arrays and features do not fit each other.
+    DataError: If arrays and features do not match.
 
   Example:
     >>> import numpy as np
@@ -187,7 +169,7 @@ def of_arrays(
 
 
 def checksums(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-  """Returns the CRC-32 of each example of some arrays.
+  """Returns the CRC-32 of each example in arrays.
 
   Args:
     arrays: Arrays ``[num_examples, ...]`` by feature.
@@ -215,14 +197,14 @@ def checksums(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
 def first_difference(
     before: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray]
 ) -> str | None:
-  """Names the first example that differs between two data sets.
+  """Describes the first example that differs between two data sets.
 
   Args:
-    before: What `Dataset.checksums` returned.
-    now: The same of another time.
+    before: The result of `Dataset.checksums`.
+    now: A later result.
 
   Returns:
-    A description such as 'example 7 of train'; None if all are equal.
+    A description such as 'example 7 of train', or None if all are equal.
   """
   for name in NAMES:
     old, new = before.get(name), now.get(name)

@@ -1,4 +1,4 @@
-"""Decodes a split once and keeps it on disk beside the prepared set."""
+"""Decodes a split once and keeps it on disk next to the prepared data set."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ import tensorflow_datasets as tfds
 
 from . import autograph, diagnosis, errors, files, records
 
-# Part of every key: raise it when decoding or the layout changes.
+# Part of every key; increase it when decoding or the layout changes.
 _VERSION = 2
 _BATCH_SIZE = 256
 _READ_BYTES = 8 << 20
 _ARRAYS = ('images', 'labels', 'fingerprints')
-# The checksums of the arrays' files, as `sha256sum --check` reads them.
+# The checksums of the files of arrays, in the format of `sha256sum --check`.
 _STAMP = 'SHA256'
 _NUM_FINGERPRINTS = 2**63 - 1
 
 
 class Decoded(NamedTuple):
-  """A decoded split in the order of TFDS.
+  """A decoded split in TFDS's order.
 
   Attributes:
     images: uint8 ``[num_examples, H, W, C]``; may be a read-only memory map.
@@ -48,24 +48,24 @@ def cache(
     tell: Callable[[str], None] = lambda note: None,
     is_streamed: bool = False,
 ) -> pathlib.Path | None:
-  """Decodes a whole split to disk, unless that was done before.
+  """Decodes a whole split to disk, unless it is cached already.
 
-  The cache lies in the prepared set's own folder, so that it goes when the
-  set does, and its name holds a fingerprint of the prepared files. What does
-  not fit its checksums is decoded anew.
+  The cache is stored in the folder of the prepared data set, so it is deleted
+  with it, and its name includes a fingerprint of the prepared files. If its
+  checksums do not match, it is decoded again.
 
   Args:
-    builder: The builder of the prepared set.
-    split: The name of one of TFDS's splits.
+    builder: The builder of the prepared data set.
+    split: The name of a TFDS split.
     image_shape: (H, W, C) of the decoded, resized images.
     image_size: The (H, W) to resize to, or None.
-    tell: Called with a line on what was found damaged.
-    is_streamed: Whether images are read by `stream`, which checks each one as
-      it is read. If not, all are checked here.
+    tell: A function that is called with a message if damage is found.
+    is_streamed: Whether images are read by `stream`, which checks each image as
+      it is read. Otherwise, all are checked here.
 
   Returns:
-    A folder of `images.npy` and `labels.npy`, in the order of TFDS; None where
-    it cannot be written, or would fill more than half of the free disk.
+    A folder with `images.npy` and `labels.npy` in TFDS's order, or None if it
+    cannot be written or would fill more than half of the free disk space.
 
   Raises:
     DataError: If an example is damaged.
@@ -79,8 +79,8 @@ def cache(
     return target
   if target.exists():
     tell(
-        f'{target}: the decoded images do not fit their checksums and are '
-        'decoded anew.'
+        f'{target}: the decoded images do not match their checksums and are '
+        'decoded again.'
     )
   try:
     with files.lock(folder / '.lock'):
@@ -103,17 +103,17 @@ def decoded(
     *,
     tell: Callable[[str], None] = lambda note: None,
 ) -> Decoded:
-  """Returns a whole split in memory, from the cache where there can be one.
+  """Returns a whole split in memory, from the cache if possible.
 
   Args:
-    builder: The builder of the prepared set.
-    split: The name of one of TFDS's splits.
+    builder: The builder of the prepared data set.
+    split: The name of a TFDS split.
     image_shape: (H, W, C) of the decoded, resized images.
     image_size: The (H, W) to resize to, or None.
-    tell: Called with a line on what was found damaged.
+    tell: A function that is called with a message if damage is found.
 
   Returns:
-    The examples in the order of TFDS.
+    The examples in TFDS's order.
 
   Raises:
     DataError: If an example is damaged.
@@ -133,16 +133,16 @@ def decoded(
 
 
 def stream(folder: pathlib.Path, start: int, stop: int) -> tf.data.Dataset:
-  """Reads a part of a cache from disk, in order, without holding it.
+  """Reads part of a cache from disk in order, without keeping it in memory.
 
   Args:
-    folder: What `cache` returned.
-    start: The first example.
-    stop: The one after the last.
+    folder: The folder returned by `cache`.
+    start: The index of the first example.
+    stop: The index after the last example.
 
   Returns:
     A dataset of dicts: `image`, the bytes of the pixels, `label` [], and
-    `fingerprint` [], what `fingerprints` gives for the image.
+    `fingerprint` [], which is that of the image if it is intact.
   """
   images = np.load(
       folder / 'images.npy', mmap_mode='r', allow_pickle=False
@@ -165,7 +165,7 @@ def stream(folder: pathlib.Path, start: int, stop: int) -> tf.data.Dataset:
 
 
 def fingerprints(images: tf.Tensor) -> tf.Tensor:
-  """Returns what tells images from damaged ones, at the speed of memory.
+  """Returns fast hashes of images, to detect damage.
 
   Args:
     images: The bytes of the pixels, strings ``[batch_size]``.
@@ -177,15 +177,15 @@ def fingerprints(images: tf.Tensor) -> tf.Tensor:
 
 
 def find_damage(folder: pathlib.Path) -> errors.DataError | None:
-  """Looks for the first image of a cache that does not fit its fingerprint.
+  """Finds the first image in a cache that does not match its fingerprint.
 
-  The cache that has one is no longer used: the next start decodes anew.
+  If there is one, the cache is invalidated, so the next start decodes again.
 
   Args:
-    folder: What `cache` returned.
+    folder: The folder returned by `cache`.
 
   Returns:
-    The error that names the image; None if all fit.
+    An error that names the image, or None if all match.
   """
   try:
     expected = np.load(folder / 'fingerprints.npy', allow_pickle=False)
@@ -200,29 +200,28 @@ def find_damage(folder: pathlib.Path) -> errors.DataError | None:
   except (OSError, ValueError, EOFError) as error:
     return errors.DataError(
         f'dataset: the decoded images in {folder} cannot be read: '
-        f'{errors.one_line(error)}; the same command decodes them anew.'
+        f'{errors.one_line(error)}; run the same command again to decode them.'
     )
   if not wrong.size:
     return None
-  remedy = 'the same command decodes them anew and goes on'
+  remedy = 'run the same command again to decode them and continue'
   try:
     (folder / _STAMP).unlink(missing_ok=True)
   except OSError:
-    remedy = 'remove the folder, and they are decoded anew'
+    remedy = 'remove the folder to have them decoded again'
   return errors.DataError(
       f'dataset: example {wrong[0]} of the decoded images in {folder} does '
-      f'not fit its checksum; {remedy}.'
+      f'not match its checksum; {remedy}.'
   )
 
 
 def release(array: np.ndarray) -> None:
-  """Lets go of the pages of a cache's file that have been read so far.
+  """Releases the pages of a cache's file that have been read so far.
 
-  They count as the process' memory otherwise. Who reads the array again reads
-  the file again.
+  Otherwise they count as memory of the process. They are read again if needed.
 
   Args:
-    array: The images of a cache, or a part of them; others are left alone.
+    array: The images of a cache, or a part of them; others are ignored.
   """
   owner: Any = array
   while isinstance(owner, np.ndarray):
@@ -234,7 +233,7 @@ def release(array: np.ndarray) -> None:
 def _fingerprint(
     builder: tfds.core.DatasetBuilder, image_size: tuple[int, int] | None
 ) -> str:
-  """Returns a digest that changes when the set is prepared again."""
+  """Returns a digest that changes when the data set is prepared again."""
   entries = sorted(
       (entry.name, entry.stat().st_size, entry.stat().st_mtime_ns)
       for entry in os.scandir(builder.data_dir)
@@ -252,7 +251,7 @@ def _read(
         cache / 'images.npy', mmap_mode='r', allow_pickle=False
     )
     labels = np.load(cache / 'labels.npy', allow_pickle=False)
-  except (OSError, ValueError, EOFError):  # Absent, or cut short by a crash.
+  except (OSError, ValueError, EOFError):  # Missing, or truncated by a crash.
     return None
   if images.shape != shape or labels.shape != shape[:1]:
     return None
@@ -262,7 +261,6 @@ def _read(
 def _is_whole(
     cache: pathlib.Path, shape: tuple[int, ...], is_streamed: bool
 ) -> bool:
-  """Returns whether a cache is there and fits its checksums."""
   if _read(cache, shape) is None:
     return False
   try:
@@ -285,7 +283,7 @@ def _write(
     batches: Iterator[tuple[np.ndarray, np.ndarray]],
     shape: tuple[int, ...],
 ) -> None:
-  """Writes a cache in one rename; the caller holds the lock."""
+  """Writes a cache with an atomic rename; the caller holds the lock."""
   unfinished = target.with_name('unfinished')
   for folder in (unfinished, target):
     if folder.exists():
@@ -322,7 +320,7 @@ def _write_arrays(
 
 
 class _Hashed:
-  """A file whose SHA-256 is taken while it is written."""
+  """A file that computes its SHA-256 while it is written."""
 
   def __init__(self, file: BinaryIO):
     self._file = file
@@ -343,11 +341,11 @@ def _decode(
     split: str,
     image_size: tuple[int, int] | None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-  """Decodes a split, batch by batch: images uint8, labels int64.
+  """Decodes a split in batches: images uint8, labels int64.
 
   Raises:
     DataError: If an example is damaged, or a file holds another number of
-      examples than the set says.
+      examples than the data set declares.
   """
 
   @autograph.off
@@ -366,7 +364,7 @@ def _decode(
     if explanation is error:
       raise
     raise explanation from error
-  # TFDS checks the sum of the files' lengths only.
+  # TFDS checks only the sum of the lengths of the files.
   has_files = len(builder.info.splits[split].shard_lengths) > 1
   if has_files and (
       wrong := diagnosis.find_file(builder, split, reads_all=False)

@@ -1,8 +1,7 @@
-"""Finds the example that a prepared split cannot be read or decoded at.
+"""Finds the example at which reading or decoding a prepared split fails.
 
-TensorFlow's errors name neither the split nor the file nor the example. What
-went wrong is looked for only once something did, so that nobody waits for it
-who has a whole set.
+TensorFlow's errors name neither the split nor the file nor the example. The
+search runs only after an error, so that intact data sets are not delayed.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import tensorflow_datasets as tfds
 
 from . import autograph, errors, records
 
-# Errors of the machine, the other workers or the program, not of data.
+# Errors of the machine, other workers or the program, not of the data.
 _NOT_OF_DATA = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -26,7 +25,7 @@ _NOT_OF_DATA = (
     tf.errors.ResourceExhaustedError,
     tf.errors.UnavailableError,
 )
-# A record's length and the checksums of it and of the record.
+# The length of a record, and the checksums of the length and the record.
 _FRAME_BYTES = 8 + 4 + 4
 
 
@@ -36,17 +35,17 @@ def explained(
     split: str,
     image_size: tuple[int, int] | None,
 ) -> Exception:
-  """Returns the error to raise for one that reading a split has raised.
+  """Returns the error to raise after an error in reading a split.
 
   Args:
     error: The error.
-    builder: The builder of the prepared set.
-    split: The name of one of TFDS's splits.
+    builder: The builder of the prepared data set.
+    split: The name of a TFDS split.
     image_size: The (H, W) that images are resized to, or None.
 
   Returns:
-    A DataError that names split, file and example; `error` itself if it is
-    one of the machine and not of data.
+    A DataError that names the split, file and example, or `error` itself if it
+    comes from the machine and not from the data.
   """
   if not is_of_data(error):
     return error
@@ -58,15 +57,15 @@ def explained(
 
 
 def is_of_data(error: Exception) -> bool:
-  """Returns whether an error may come from what was read.
+  """Returns whether an error may be caused by the data.
 
   Args:
     error: The error.
 
   Returns:
-    False for what is the machine's, such as too little memory.
+    False for errors of the machine, such as insufficient memory.
   """
-  # TensorFlow cannot tell its reason where that is no UTF-8.
+  # TensorFlow raises UnicodeDecodeError if its message is not UTF-8.
   kinds = (tf.errors.OpError, UnicodeDecodeError)
   return isinstance(error, kinds) and not isinstance(error, _NOT_OF_DATA)
 
@@ -77,16 +76,17 @@ def find(
     image_size: tuple[int, int] | None,
     num_classes: int | None = None,
 ) -> errors.DataError | None:
-  """Reads a split in order, up to the first example that is damaged.
+  """Reads a split in order up to the first damaged example.
 
   Args:
-    builder: The builder of the prepared set.
-    split: The name of one of TFDS's splits.
+    builder: The builder of the prepared data set.
+    split: The name of a TFDS split.
     image_size: The (H, W) that images are resized to, or None.
-    num_classes: If given, labels are looked at too.
+    num_classes: The number of classes, to also check labels. Default: labels
+      are not checked.
 
   Returns:
-    The error that names the example and its file; None if all are whole.
+    An error that names the example and its file, or None if all are intact.
   """
   if wrong := find_file(builder, split):
     return wrong
@@ -118,16 +118,16 @@ def find(
 def find_file(
     builder: tfds.core.DatasetBuilder, split: str, *, reads_all: bool = True
 ) -> errors.DataError | None:
-  """Looks for the first of a split's files that is not what the set says.
+  """Finds the first file of a split that does not match the metadata.
 
   Args:
-    builder: The builder of the prepared set.
-    split: The name of one of TFDS's splits.
-    reads_all: Whether to read the records. If not, they are only counted.
+    builder: The builder of the prepared data set.
+    split: The name of a TFDS split.
+    reads_all: Whether to read the records or only count them.
 
   Returns:
-    The error that names the file; None if all are whole and of the length
-    that dataset_info.json says, or of another format than TFRecord.
+    An error that names the file. None if all are intact and of the length given
+    in dataset_info.json, or if the format is not TFRecord.
   """
   if builder.info.file_format.value != 'tfrecord':
     return None
@@ -149,19 +149,19 @@ def bad_label(
     label: int,
     num_classes: int,
 ) -> errors.DataError:
-  """Returns the error of a label outside [0, num_classes).
+  """Returns the error for a label outside [0, num_classes).
 
   Args:
-    builder: The builder of the prepared set.
-    split: The name of one of TFDS's splits.
-    index: The example, counted from the start of the split.
+    builder: The builder of the prepared data set.
+    split: The name of a TFDS split.
+    index: The index of the example in the split.
     label: Its label.
     num_classes: The number of classes.
 
   Returns:
-    The error, to be raised.
+    The error to raise.
   """
-  none = ", TFDS's mark for an example without one" if label == -1 else ''
+  none = ", TFDS's value for a missing label" if label == -1 else ''
   return errors.DataError(
       f'dataset: {place(builder, split, index)} has the label {label}{none}; '
       f'expected [0, {num_classes}){remedy(split)}'
@@ -171,15 +171,15 @@ def bad_label(
 def place(
     builder: tfds.core.DatasetBuilder, split: str, index: int
 ) -> str:
-  """Names an example: its set, split, position, file and record there.
+  """Describes an example: its data set, split, position, file and record.
 
   Args:
-    builder: The builder of the prepared set.
-    split: The name of one of TFDS's splits.
-    index: The example, counted from the start of the split.
+    builder: The builder of the prepared data set.
+    split: The name of a TFDS split.
+    index: The index of the example in the split.
 
   Returns:
-    The words for it.
+    The description.
   """
   info = builder.info.splits[split]
   stops = itertools.accumulate(info.shard_lengths)
@@ -193,20 +193,20 @@ def place(
 
 
 def remedy(split: str) -> str:
-  """Returns what can be done about a damaged split, as an error's end.
+  """Returns the end of an error message about a damaged split: what to do.
 
   Args:
-    split: The name of one of TFDS's splits.
+    split: The name of a TFDS split.
 
   Returns:
-    The words, from a semicolon to the full stop.
+    The text, from a semicolon to the full stop.
   """
   out = (
       f', or leave the split out with {split}_split=none'
       if split in ('validation', 'test')
       else ''
   )
-  return f'; bring the set back from a copy or prepare it again{out}.'
+  return f'; restore the data set from a backup or prepare it again{out}.'
 
 
 def _name(builder: tfds.core.DatasetBuilder, split: str) -> str:
@@ -214,7 +214,6 @@ def _name(builder: tfds.core.DatasetBuilder, split: str) -> str:
 
 
 def _wrong_file(path: Any, length: int, reads_all: bool) -> str | None:
-  """Describes what is wrong with a file of records."""
   if not path.exists():
     return f'{path} is missing'
   num_records = 0
@@ -230,13 +229,13 @@ def _wrong_file(path: Any, length: int, reads_all: bool) -> str | None:
   if num_records == length:
     return None
   return (
-      f'{path} holds {num_records} whole records, but dataset_info.json says '
+      f'{path} holds {num_records} intact records, but dataset_info.json says '
       f'{length}'
   )
 
 
 def _count(path: Any) -> int:
-  """Counts the whole records of a TFRecord file by their lengths alone."""
+  """Counts the complete records in a TFRecord file by their lengths alone."""
   num_records = position = 0
   with path.open('rb') as file:
     size = file.seek(0, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""A user's own rows, records, texts and images as a model takes them."""
+"""Encodes a user's own rows, records, texts and images as model inputs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .sources import rows, table
 
 @dataclasses.dataclass(frozen=True)
 class Encoded:
-  """Examples as a model takes them.
+  """Examples as model inputs.
 
   Attributes:
-    names: Where each comes from.
-    arrays: ``[num_examples, ...]`` of each input of the spec.
-    notes: Lines that a user should see.
+    names: Where each example comes from.
+    arrays: ``[num_examples, ...]`` per input of the spec.
+    notes: Messages for the user.
   """
 
   names: list[str]
@@ -38,26 +38,26 @@ def encode(
 ) -> Encoded:
   """Encodes raw examples by the features of the training data.
 
-  A feature takes the value of its own name: of an image a path or nested
-  integers, of a text a string, of others numbers, nested as the feature's shape
-  says. One with columns takes their values by name where its own is not there.
-  Values are read as the cells of a table are: without spaces around them, and
-  missing by `rows.is_missing`.
+  A feature is read from the value of its own name: a path or nested integers
+  for an image, a string for a text, and otherwise numbers, nested in the
+  feature's shape. If there is none, a feature with columns is read from their
+  values. Values are parsed like the cells of a table: surrounding spaces are
+  ignored, and `rows.is_missing` determines which values are missing.
 
   Args:
-    records: The examples; values that no input asks for are passed over.
+    records: The examples; values that no input uses are ignored.
     data_spec: The features.
-    may_lack: Whether a missing number is NaN, which counts as the mean.
+    may_lack: Whether numbers may be missing: NaN, which counts as the mean.
     resizes: Whether images of other sizes are resized.
-    skips_damaged: Whether an example whose image cannot be decoded is left
+    skips_damaged: Whether examples with images that cannot be decoded are left
       out, with a note.
 
   Returns:
     The inputs.
 
   Raises:
-    DataError: If a value is missing or does not fit; the example and the column
-      are named.
+    DataError: If a value is missing or does not fit, with the names of the
+      example and the column.
 
   Example:
     >>> from pipelines import encoding, raw_examples, spec
@@ -88,8 +88,6 @@ def encode(
 
 
 class _Encoder:
-  """Encodes one feature after another, and collects notes."""
-
   def __init__(
       self,
       records: Sequence[raw_examples.Record],
@@ -97,7 +95,7 @@ class _Encoder:
       resizes: bool,
   ):
     self.notes: list[str] = []
-    self.damaged: dict[int, str] = {}  # Why an image cannot be read.
+    self.damaged: dict[int, str] = {}  # Reasons, by index of the example.
     self._records, self._may_lack, self._resizes = records, may_lack, resizes
 
   def feature(self, name: str, feature: spec.Feature) -> np.ndarray:
@@ -122,7 +120,6 @@ class _Encoder:
   def _cells(
       self, record: raw_examples.Record, name: str, columns: Sequence[str]
   ) -> list[tuple[str, Any]]:
-    """Returns the value of each column of a feature."""
     value = record.values.get(name)
     if len(columns) == 1 and _is_cell(value):
       value = [value]
@@ -133,7 +130,6 @@ class _Encoder:
     return [(column, self._value(record, column)) for column in columns]
 
   def _value(self, record: raw_examples.Record, column: str) -> Any:
-    """Returns a value of a record; None if it is missing."""
     if column not in record.values:
       raise errors.DataError(
           f'{record.name}: there is no column {column!r}'
@@ -161,12 +157,12 @@ class _Encoder:
       cells = self._cells(record, name, columns)
       for place, (column, value) in enumerate(cells):
         text = '' if value is None else str(value)
-        # It is not missing if training had a category of that name.
+        # A category of this name in training takes precedence.
         is_missing = rows.is_missing(text) and text not in known[place]
         if is_missing and table.MISSING not in known[place]:
           raise _wrong(
               record, column, value,
-              'a category is missing, and none was in training',
+              'a category is missing, but none was missing in training',
           )
         text = table.MISSING if is_missing else text
         found[row, place] = known[place].get(text, 0)
@@ -179,7 +175,7 @@ class _Encoder:
       first = self._records[int(np.argmax(found == 0))]
       self.notes.append(
           f'{column}: {unknown:,} of {len(found):,} values were not in the '
-          f'training split, and count as unknown; the first is that of '
+          f'training split, and count as unknown; the first is in '
           f'{first.name}.'
       )
 
@@ -234,10 +230,10 @@ class _Encoder:
   def _is_image(
       self, index: int, path: str, feature: spec.Feature
   ) -> bool:
-    """Returns whether a file is an image; notes it as damaged if not.
+    """Returns whether a file is an image; records it as damaged if not.
 
     Raises:
-      DataError: If there is no such file, or it is of another size.
+      DataError: If the file does not exist, or its image has another size.
     """
     height, width, channels = feature.shape
     record = self._records[index]
@@ -250,17 +246,16 @@ class _Encoder:
       return False
     if not self._resizes and header[:2] != (height, width):
       raise errors.DataError(
-          f'{record.name}: the image is {header.height} x {header.width}; the '
-          f'model takes {height} x {width}. Resize it, or have it resized.'
+          f'{record.name}: the image is {header.height} x {header.width}, but '
+          f'the model takes {height} x {width}. Resize it, or enable resizing.'
       )
     if channels == 1 and header.channels >= 3:
-      self.notes.append(f'{record.name}: colours are made grey.')
+      self.notes.append(f'{record.name}: colors are converted to gray.')
     return True
 
   def _array(
       self, record: raw_examples.Record, name: str, feature: spec.Feature
   ) -> np.ndarray:
-    """Returns a value that is given as numbers."""
     value = self._value(record, name)
     try:
       given = np.asarray(float(value) if isinstance(value, str) else value)
@@ -268,7 +263,7 @@ class _Encoder:
       given = np.array(None)
     is_float = feature.dtype.startswith('float')
     if given.dtype.kind in 'biuf' and given.shape in (feature.shape, ()):
-      with np.errstate(over='ignore'):  # It is then infinite, and refused.
+      with np.errstate(over='ignore'):  # Infinities are rejected below.
         found = given.reshape(feature.shape).astype(feature.dtype)
       if np.isfinite(found).all() if is_float else np.all(found == given):
         return found
@@ -277,16 +272,15 @@ class _Encoder:
     )
 
 
-_LACKS_NUMBER = 'a number is missing; may_lack counts it as the mean'
+_LACKS_NUMBER = 'a number is missing; set may_lack to count it as the mean'
 
 
 def _is_cell(value: Any) -> bool:
-  """Returns whether a value is one number or text, and there."""
   return isinstance(value, str | bool | int | float | np.generic)
 
 
 def _cell(value: Any) -> Any:
-  """Returns a value as a table has it: None if it is nothing."""
+  """Converts a value to a table cell; None if it is empty."""
   if isinstance(value, np.generic):
     value = value.item()
   value = value.strip() if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""The error of data, and how the errors of others become one line of it."""
+"""The error raised for data, and the conversion of other errors to one line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-# What TensorFlow writes around the reason of an error.
+# TensorFlow's additions around the reason of an error.
 _NOISE = re.compile(
     r'\{\{[^}]*\}\}|\[\[.*?\]\]|\[Op:[^\]]*\]( name: *\S*)?'
     r'|Error in user-defined function passed to .*?: (?=\S+: )'
@@ -15,11 +15,11 @@ _NOISE = re.compile(
 
 
 class DataError(ValueError):
-  """A data set that cannot be had or used; the message is one line."""
+  """A data set that cannot be opened or used; the message is one line."""
 
 
 def one_line(error: BaseException) -> str:
-  r"""Returns an error's first line that says something, or its type.
+  r"""Returns the first informative line of an error, or its type.
 
   Args:
     error: The error.
@@ -39,16 +39,16 @@ def one_line(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def prefixed(where: str) -> Iterator[None]:
-  """Puts the place in front of the data errors of a block.
+  """Adds the place to the data errors of a block.
 
   Args:
-    where: Such as the file that is read.
+    where: The place, such as the file being read.
 
   Yields:
     Nothing.
 
   Raises:
-    DataError: The block's, with the place.
+    DataError: The error of the block, with the place.
   """
   try:
     yield
@@ -56,6 +56,6 @@ def prefixed(where: str) -> Iterator[None]:
     text = str(error)
     if text.startswith(where):
       raise
-    # What is said of the set as a whole begins with the same word.
+    # Errors about the data set as a whole begin with the same word.
     start = f'{where.partition(":")[0]}: '
     raise DataError(f'{where}: {text.removeprefix(start)}') from error.__cause__

@@ -1,4 +1,4 @@
-"""A split in memory: decoded once, gathered by index ever after."""
+"""A split in memory: decoded once, then gathered by index."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import tensorflow as tf
 from . import autograph, errors
 from . import spec as spec_lib
 
-# Keeps the order's random numbers apart from other uses of the run's seed.
+# Separates the random numbers of the order from other uses of the seed.
 _ORDER_STREAM = 0x0DE5 << 40
 
 
 def epoch_numbers(
     shape: Sequence[int], seed: int | tf.Tensor, epoch: int | tf.Tensor
 ) -> tf.Tensor:
-  """Returns the random integers that an epoch's order is made from.
+  """Returns the random integers that determine an epoch's order.
 
   Args:
     shape: The shape to return.
-    seed: The run's seed, an integer or int64 scalar.
-    epoch: The epoch's number from 0, an integer or int64 scalar.
+    seed: The seed of the run, an integer or int64 scalar.
+    epoch: The number of the epoch from 0, an integer or int64 scalar.
 
   Returns:
     Uniform int64 of the shape, a pure function of the arguments.
@@ -44,14 +44,15 @@ def epoch_order(
 ) -> tf.Tensor:
   """Returns a permutation of the examples: the order of one epoch.
 
-  The argsort of uniform integers of 64 bits: a pure function of the arguments,
-  eager, in a graph and under XLA alike. (But for the order of equal ones, which
-  a million examples have with a probability below 1e-7.)
+  This is the argsort of uniform 64-bit integers: a pure function of the
+  arguments, identical in eager mode, in graphs and under XLA. (Only the order
+  of equal integers may differ; for a million examples, their probability is
+  below 1e-7.)
 
   Args:
     num_examples: The number of examples.
-    seed: The run's seed, an integer or int64 scalar.
-    epoch: The epoch's number from 0, an integer or int64 scalar.
+    seed: The seed of the run, an integer or int64 scalar.
+    epoch: The number of the epoch from 0, an integer or int64 scalar.
 
   Returns:
     int32 ``[num_examples]``, each of [0, num_examples) once.
@@ -62,7 +63,7 @@ def epoch_order(
     [0, 1, 2, 3]
   """
   keys = epoch_numbers([num_examples], seed, epoch)
-  if tf.executing_eagerly():  # NumPy sorts several times as fast.
+  if tf.executing_eagerly():  # NumPy sorts several times faster.
     return tf.constant(np.argsort(keys.numpy()).astype(np.int32))
   return tf.argsort(keys)
 
@@ -70,13 +71,13 @@ def epoch_order(
 def eval_rows(
     start: int, stop: int, global_batch_size: int, num_steps: int
 ) -> tf.Tensor:
-  """Returns the global batches that hold each example of a range once.
+  """Returns global batches that hold each example of a range once.
 
   Args:
-    start: The first example.
-    stop: The one after the last.
-    global_batch_size: The number of examples in a row.
-    num_steps: The number of rows; as many examples must have room in them.
+    start: The index of the first example.
+    stop: The index after the last example.
+    global_batch_size: The number of examples per row.
+    num_steps: The number of rows, enough for all examples.
 
   Returns:
     int32 ``[num_steps, global_batch_size]``, in order; -1 is padding.
@@ -96,10 +97,10 @@ class Examples:
   """The examples of a split as arrays.
 
   Attributes:
-    arrays: An array ``[num_examples, ...]`` per feature; they may be read-only
-      memory maps.
+    arrays: An array ``[num_examples, ...]`` per feature, which may be a
+      read-only memory map.
     spec: The features.
-    is_resident: True: all of them are in `arrays`.
+    is_resident: True, since all examples are in `arrays`.
   """
 
   is_resident = True
@@ -107,11 +108,11 @@ class Examples:
   def __init__(
       self, arrays: Mapping[str, np.ndarray], spec: spec_lib.Spec
   ):
-    """Takes arrays, and checks that they are of the features.
+    """Stores arrays after checking that they match the features.
 
     Raises:
-      DataError: If a feature has no array, an array no feature, or one is of
-        another shape, dtype or number of examples.
+      DataError: If names, shapes or dtypes of arrays and features differ, or
+        arrays have different numbers of examples.
     """
     self.spec = spec
     self.arrays = {name: arrays[name] for name in spec if name in arrays}
@@ -123,7 +124,7 @@ class Examples:
     lengths = {name: len(array) for name, array in self.arrays.items()}
     if len(set(lengths.values())) != 1:
       raise errors.DataError(
-          f'dataset: expected as many examples of each feature, got {lengths}.'
+          f'dataset: expected equally many examples per feature, got {lengths}.'
       )
     for name, array in self.arrays.items():
       feature = spec[name]
@@ -141,27 +142,21 @@ class Examples:
 
   @functools.cached_property
   def tensors(self) -> dict[str, tf.Tensor]:
-    """The arrays as tensors in host memory, made once."""
+    """The arrays as tensors in host memory, created once."""
     with tf.init_scope(), tf.device('CPU:0'):
       return {name: tf.constant(a) for name, a in self.arrays.items()}
 
   def keys(self) -> tf.data.Dataset:
-    """Returns the key of each example, in the order of the split."""
+    """Returns the keys of all examples, in the order of the split."""
     return tf.data.Dataset.range(self.num_examples)
 
   def epochs(
       self, seed: int, first_epoch: int, global_batch_size: int
   ) -> tf.data.Dataset:
-    """Returns the keys of the global batches of all epochs from one on.
+    """Returns the keys of all epochs from one on, see `splits.Split`.
 
-    Args:
-      seed: The run's seed.
-      first_epoch: The epoch to begin with, from 0.
-      global_batch_size: The number of keys in a row.
-
-    Returns:
-      An endless dataset of int64 ``[global_batch_size]``. What does not fill
-      a row is dropped: other examples in each epoch.
+    They form an endless dataset of int64 ``[global_batch_size]``. Keys that do
+    not fill a row, different ones in each epoch, are dropped.
     """
     @autograph.off
     def rows(epoch):
@@ -178,16 +173,9 @@ class Examples:
   def train_rows(
       self, seed: int, epoch: int | tf.Tensor, global_batch_size: int
   ) -> tf.Tensor:
-    """Returns the keys of the global batches of an epoch.
+    """Returns the keys of one epoch that `epochs` would return.
 
-    Args:
-      seed: The run's seed.
-      epoch: The epoch's number from 0.
-      global_batch_size: The number of keys in a row.
-
-    Returns:
-      int32 ``[num_steps, global_batch_size]``, what `epochs` gives too. What
-      does not fill a row is dropped: other examples in each epoch.
+    They are int32 ``[num_steps, global_batch_size]``.
     """
     num_steps = self.num_examples // global_batch_size
     order = epoch_order(self.num_examples, seed, epoch)
@@ -195,14 +183,9 @@ class Examples:
     return tf.reshape(order, [num_steps, global_batch_size])
 
   def load(self, keys: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Gathers examples.
+    """Gathers the examples for keys, int64 ``[batch_size]``.
 
-    Args:
-      keys: int64 ``[batch_size]``, integers in [0, num_examples).
-
-    Returns:
-      Each feature ``[batch_size, ...]``, and `index` int32 ``[batch_size]``,
-      the positions in the split.
+    The result is that of `splits.Split.load`.
     """
     gathered = {
         name: tf.gather(tensor, keys) for name, tensor in self.tensors.items()

@@ -1,4 +1,4 @@
-"""Work on files that several processes may do at the same time."""
+"""File operations that are safe in several processes at a time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 
 def is_local(path: str | os.PathLike[str]) -> bool:
-  """Returns whether a path lies on a mounted file system (not `gs://...`).
+  """Returns whether a path is on a mounted file system (not `gs://...`).
 
   Args:
-    path: A path or an address.
+    path: A path or a URL.
 
   Returns:
     Whether it is a path.
@@ -28,7 +28,7 @@ def is_local(path: str | os.PathLike[str]) -> bool:
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
-  """Returns the SHA-256 of a file, in hexadecimal digits.
+  """Returns the SHA-256 of a file in hexadecimal digits.
 
   Args:
     path: The path.
@@ -45,17 +45,17 @@ def sha256(path: str | os.PathLike[str]) -> str:
 
 @contextlib.contextmanager
 def lock(path: pathlib.Path) -> Iterator[None]:
-  """Holds an exclusive lock; the kernel frees it when the process dies.
+  """Holds an exclusive lock, which the kernel releases if the process dies.
 
   Args:
-    path: The lock's file. Its folders are made; the file stays, since
-      removing it would let a waiting process and a new one both go on.
+    path: The lock file. Its folders are created. The file is not removed,
+      because then a waiting process and a new one could both hold the lock.
 
   Yields:
     Nothing, once the lock is held.
 
   Raises:
-    OSError: If the file can not be written or the file system has no locks.
+    OSError: If the file cannot be written or the file system has no locks.
   """
   path.parent.mkdir(parents=True, exist_ok=True)
   with open(path, 'a') as file:

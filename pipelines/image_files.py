@@ -18,16 +18,16 @@ from . import errors, examples, images, spec
 class ImageFiles:
   """The examples of a split whose images do not fit in memory.
 
-  A key is an index, as of `examples.Examples`, and the order of an epoch is the
-  same: so are the batches of the same images, to the bit.
+  Keys and epoch orders are those of `examples.Examples`, so the batches are
+  identical to those of the same images in memory.
 
   Attributes:
     paths: The file of each example's image.
     arrays: The other features, ``[num_examples, ...]``.
     spec: The features; `image` is read from the files.
     resizes: Whether images are resized to the shape of the spec.
-    orientations: How the pixels of each file are stored, see `images.upright`.
-      If None, all are upright.
+    orientations: The orientation of each file, see `images.upright`. If None,
+      all are upright.
     is_resident: False.
   """
 
@@ -44,33 +44,19 @@ class ImageFiles:
     return len(self.paths)
 
   def keys(self) -> tf.data.Dataset:
-    """Returns the key of each example, in the order of the split."""
+    """Returns the keys of all examples, in the order of the split."""
     return tf.data.Dataset.range(self.num_examples)
 
   def epochs(
       self, seed: int, first_epoch: int, global_batch_size: int
   ) -> tf.data.Dataset:
-    """Returns the keys of the global batches of all epochs from one on.
-
-    Args:
-      seed: The run's seed.
-      first_epoch: The epoch to begin with, from 0.
-      global_batch_size: The number of keys in a row.
-
-    Returns:
-      What `examples.Examples.epochs` does.
-    """
+    """Returns the same keys as `examples.Examples.epochs`."""
     return self._order.epochs(seed, first_epoch, global_batch_size)
 
   def load(self, keys: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Reads examples.
+    """Reads the examples for keys, int64 ``[batch_size]``.
 
-    Args:
-      keys: int64 ``[batch_size]``, integers in [0, num_examples).
-
-    Returns:
-      The features, ``[batch_size, ...]`` each, and `index` int32, the positions
-      in the split.
+    The result is that of `splits.Split.load`.
     """
     shape = self.spec[spec.IMAGE].shape
     loaded = self._order.load(keys)
@@ -89,9 +75,8 @@ class ImageFiles:
   def checksums(self) -> np.ndarray:
     """Returns a checksum of each example, without reading its image.
 
-    Returns:
-      uint32 ``[num_examples]``, CRC-32 of the names of the file and its folder,
-      of its size and of the other features.
+    It is uint32 ``[num_examples]``, the CRC-32 of the names of the file and its
+    folder, the file size and the other features.
     """
     names = sorted(self.arrays)
     found = []
@@ -103,14 +88,10 @@ class ImageFiles:
     return np.array(found, np.uint32)
 
   def explain(self, error: Exception) -> Exception:
-    """Returns the error to raise for one that reading has raised.
+    """Returns the error to raise after an error in reading.
 
-    Args:
-      error: The error.
-
-    Returns:
-      A DataError that names the first file that cannot be read; the error
-      itself if there is none.
+    This is a DataError that names the first unreadable file, if any, or else
+    the error itself.
     """
     shape = self.spec[spec.IMAGE].shape
     broken = images.find_first_broken(self.paths, shape, self.resizes)
@@ -118,13 +99,13 @@ class ImageFiles:
       return error
     index, why = broken
     return errors.DataError(
-        f'dataset: {self.paths[index]} cannot be decoded: {why}; bring it back '
-        'from a copy, or leave it out with skip_damaged.'
+        f'dataset: {self.paths[index]} cannot be decoded: {why}; restore it '
+        'from a backup, or leave it out with skip_damaged.'
     )
 
   @functools.cached_property
   def _order(self) -> examples.Examples:
-    """The features in memory, whose order is that of the images too."""
+    """The features in memory, whose order is also that of the images."""
     features = {n: self.spec[n] for n in self.spec if n != spec.IMAGE}
     return examples.Examples(self.arrays, spec.Spec(features))
 

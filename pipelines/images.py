@@ -1,4 +1,4 @@
-"""Files of images: what their headers say, and their pixels."""
+"""Reads the headers and pixels of image files."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from . import autograph, errors
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.gif')
 _PNG = b'\x89PNG\r\n\x1a\n'
-# By colour type: grey, RGB, palette, grey and alpha, RGBA.
+# By color type: gray, RGB, palette, gray and alpha, RGBA.
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
-# Markers of a JPEG's frame, and those without a length.
+# JPEG markers of frames, and those without a length.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _ALONE = frozenset((0x01, *range(0xD0, 0xD9)))
-# Where a JPEG has its Exif; and the orientations that lie on a side.
+# The JPEG segment with Exif data, and the orientations that swap the axes.
 _APP1, _EXIF, _ORIENTATION_TAG = 0xE1, b'Exif\0\0', 0x0112
 _LYING = (5, 6, 7, 8)
 _BATCH_SIZE = 256
 
 
 class Header(NamedTuple):
-  """What a file says of its image.
+  """The header of an image file.
 
   Attributes:
     height: The number of rows of pixels.
     width: The number of columns.
-    channels: 1 grey, 3 colours; 2 and 4 are these with transparency.
-    bits: The number of bits of a channel.
-    orientation: How the pixels are stored, 1 to 8 as Exif says; height and
-      width are those of the upright image.
+    channels: 1 for gray, 3 for colors; 2 and 4 with transparency.
+    bits: The number of bits per channel.
+    orientation: How the pixels are stored, 1 to 8 as in Exif. Height and width
+      are those of the upright image.
   """
 
   height: int
@@ -52,10 +52,10 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     path: The file.
 
   Returns:
-    What it says.
+    The header.
 
   Raises:
-    DataError: If the file cannot be read or is none of these.
+    DataError: If the file cannot be read or has none of these formats.
   """
   try:
     with open(path, 'rb') as file:
@@ -66,7 +66,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     reason = (
         error.strerror or 'cannot be read'
         if isinstance(error, OSError)
-        else 'its header is cut short or damaged'
+        else 'its header is truncated or damaged'
     )
     raise errors.DataError(f'{path}: {reason}.') from None
   if found is None or min(found) < 1:
@@ -93,7 +93,7 @@ def _header(file: BinaryIO) -> Header | None:
 
 
 def _bmp_header(file: BinaryIO, start: bytes) -> Header:
-  """Reads what the decoder cannot tell: it takes palettes for pixels."""
+  """Rejects palettes and packed pixels, which the decoder does not detect."""
   size, width, height, _, bits, packed = struct.unpack('<IiiHHI', start[14:34])
   if bits == 8:
     file.seek(14 + size)
@@ -104,17 +104,17 @@ def _bmp_header(file: BinaryIO, start: bytes) -> Header:
     is_plain = bits in (24, 32)
   if not is_plain or packed not in (0, 3):
     raise errors.DataError(
-        'a BMP with a palette or packed; convert it to PNG.'
+        'a BMP with a palette or packed pixels; convert it to PNG.'
     )
-  return Header(abs(height), width, bits // 8, 8)  # Below 0: top row first.
+  return Header(abs(height), width, bits // 8, 8)  # Negative: top row first.
 
 
 def _jpeg_header(file: BinaryIO) -> Header:
-  """Goes from segment to segment, up to the one of the frame."""
+  """Reads segments up to that of the frame."""
   orientation = 1
   while True:
     mark, marker = struct.unpack('>BB', file.read(2))
-    while marker == 0xFF:  # Filled up.
+    while marker == 0xFF:  # Fill bytes.
       [marker] = struct.unpack('>B', file.read(1))
     if mark != 0xFF:
       raise KeyError(mark)
@@ -135,13 +135,13 @@ def _jpeg_header(file: BinaryIO) -> Header:
 
 
 def _orientation(tiff: bytes) -> int:
-  """Reads the orientation of a block of Exif; 1 where it says none.
+  """Reads the orientation in a block of Exif; 1 if there is none.
 
   Reference:
     CIPA DC-008, Exif 2.32, 4.6.4: tag 0x0112 of the first directory.
   """
   order = '>' if tiff.startswith(b'MM') else '<'
-  with contextlib.suppress(struct.error):  # Cut short, maybe.
+  with contextlib.suppress(struct.error):  # May be truncated.
     [place] = struct.unpack_from(f'{order}I', tiff, 4)
     [count] = struct.unpack_from(f'{order}H', tiff, place)
     for entry in range(place + 2, place + 2 + 12 * count, 12):
@@ -158,7 +158,7 @@ def orientations(paths: Sequence[str]) -> np.ndarray:
     paths: The files.
 
   Returns:
-    int32 ``[num_images]``, 1 to 8; 1 also of what cannot be read.
+    int32 ``[num_images]``, 1 to 8; 1 for files that cannot be read.
   """
   found = np.ones(len(paths), np.int32)
   for index, path in enumerate(paths):
@@ -168,15 +168,15 @@ def orientations(paths: Sequence[str]) -> np.ndarray:
 
 
 def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-  """Turns and mirrors an image as its orientation says.
+  """Rotates and mirrors an image to be upright.
 
   Args:
-    image: ``[H, W, C]`` as it is stored.
-    orientation: An integer ``[]``, 1 to 8: where the first row and the first
-      column of the stored image belong, as Exif numbers it.
+    image: ``[H, W, C]`` as stored.
+    orientation: An integer ``[]``, 1 to 8, as in Exif: where the first row and
+      the first column of the stored image belong.
 
   Returns:
-    ``[H, W, C]``, or ``[W, H, C]`` where it lies on its side.
+    ``[H, W, C]``, or ``[W, H, C]`` if the axes are swapped.
   """
 
   def where(numbers: Sequence[int], change: Callable) -> tf.Tensor:
@@ -189,21 +189,21 @@ def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 
 def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
-  """Decodes an image; of a GIF the first picture.
+  """Decodes an image; only the first frame of a GIF.
 
   Args:
     contents: The bytes of the file, a string ``[]``.
-    channels: 1 for grey, 3 for colours; transparency is dropped.
+    channels: 1 for gray, 3 for colors; transparency is dropped.
 
   Returns:
-    uint8 ``[H, W, channels]``. Running it fails where the image is broken, or a
-    BMP or GIF of colours is to be grey.
+    uint8 ``[H, W, channels]``. Running the op fails if the image is broken, or
+    if a BMP or GIF with colors is to be converted to gray.
   """
 
   def other():
     return tf.io.decode_image(contents, channels, expand_animations=False)
 
-  def bitmap():  # Its decoder converts nothing: grey is repeated by adding 0.
+  def bitmap():  # Its decoder does not convert: adding zeros repeats gray.
     image = tf.io.decode_bmp(contents)[..., :3]
     return image + tf.zeros([1, 1, channels], tf.uint8)
 
@@ -215,12 +215,12 @@ def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
 def resize(
     image: tf.Tensor, size: Sequence[int], *, is_mask: bool = False
 ) -> tf.Tensor:
-  """Resizes an image, antialiased bilinear.
+  """Resizes an image with antialiased bilinear interpolation.
 
   Args:
     image: uint8 ``[H, W, C]``.
     size: The new (height, width).
-    is_mask: Whether values are classes: each is then the nearest one.
+    is_mask: Whether values are classes, to use the nearest neighbor instead.
 
   Returns:
     uint8 ``[*size, C]``.
@@ -241,14 +241,14 @@ def read(
     is_mask: bool = False,
     orientation: tf.Tensor | None = None,
 ) -> tf.Tensor:
-  """Reads an image; running it fails where the file is broken.
+  """Reads an image; running the op fails if the file is broken.
 
   Args:
     path: The file, a string ``[]``.
     shape: (H, W, C) to return.
-    resizes: Whether images of other sizes are resized; else they fail.
+    resizes: Whether images of other sizes are resized; otherwise they fail.
     is_mask: Whether values are classes.
-    orientation: How it is stored, see `upright`. If None, it is upright.
+    orientation: The orientation, see `upright`. Default: upright.
 
   Returns:
     uint8 of the shape.
@@ -272,12 +272,12 @@ def load(
   Args:
     paths: The files.
     shape: (H, W, C) of each image.
-    resizes: Whether images of other sizes are resized; else they are broken.
+    resizes: Whether to resize images of other sizes; otherwise they are broken.
     is_mask: Whether values are classes.
 
   Returns:
-    uint8 ``[num_images, H, W, C]``, and why an image cannot be read, by its
-    index; such images are 0.
+    uint8 ``[num_images, H, W, C]``, with zeros for unreadable images, and the
+    reasons by the index of each unreadable image.
   """
   array = np.zeros([len(paths), *shape], np.uint8)
   found = np.zeros(len(paths), bool)
@@ -289,15 +289,15 @@ def load(
 def find_broken(
     paths: Sequence[str], shape: tuple[int, ...], resizes: bool
 ) -> dict[int, str]:
-  """Reads images without keeping them.
+  """Finds the images that cannot be read, without keeping the others.
 
   Args:
     paths: The files.
     shape: (H, W, C) of each image.
-    resizes: Whether images of other sizes are resized; else they are broken.
+    resizes: Whether to resize images of other sizes; otherwise they are broken.
 
   Returns:
-    Why an image cannot be read, by its index.
+    The reasons by the index of each unreadable image.
   """
   found = np.zeros(len(paths), bool)
   for index, _ in _readable(paths, shape, resizes):
@@ -308,15 +308,15 @@ def find_broken(
 def find_first_broken(
     paths: Sequence[str], shape: tuple[int, ...], resizes: bool
 ) -> tuple[int, str] | None:
-  """Reads images up to the first that cannot be read.
+  """Finds the first image that cannot be read.
 
   Args:
     paths: The files.
     shape: (H, W, C) of each image.
-    resizes: Whether images of other sizes are resized; else they are broken.
+    resizes: Whether to resize images of other sizes; otherwise they are broken.
 
   Returns:
-    Its index and why it cannot be read; None if all can.
+    Its index and the reason, or None if all can be read.
   """
   num_read = 0
   for indices, _ in _readable(paths, shape, resizes):
@@ -335,7 +335,6 @@ def _readable(
     resizes: bool,
     is_mask: bool = False,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-  """Yields batches of the images that can be read, and their indices."""
   return (
       tf.data.Dataset.from_tensor_slices(
           (tf.constant(list(paths), tf.string), orientations(paths))
@@ -375,14 +374,14 @@ def why_broken(
 
   Args:
     path: The file.
-    shape: (H, W, C) that it should have.
+    shape: The expected (H, W, C).
     resizes: Whether images of other sizes are resized.
 
   Returns:
     The reason, without the path.
 
   Raises:
-    RuntimeError: If it can be read now: the fault was the machine's.
+    RuntimeError: If it can be read now, so the fault was the machine's.
   """
   try:
     [orientation] = orientations([path])
@@ -390,5 +389,5 @@ def why_broken(
   except (tf.errors.OpError, ValueError) as error:
     return errors.one_line(error)
   raise RuntimeError(
-      f'{path} could not be read, and can now: is the memory or the disk full?'
+      f'{path} could not be read before but can be now: is memory or disk full?'
   )

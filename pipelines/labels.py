@@ -1,4 +1,4 @@
-"""What the labels of a set say: its classes, and whether there are any."""
+"""The labels of a data set: the classes, and whether any are missing."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import tensorflow_datasets as tfds
 
 from . import autograph, diagnosis, errors, parts, records
 
-# A class needs weights, a name and a row of the confusion matrix.
+# Each class takes weights, a name and a row of the confusion matrix.
 MAX_CLASSES = 100_000
-# Plain integers up to this need not say that each of them is used.
+# Integers up to this may be classes even if most of them are unused.
 _FEW_CLASSES = 1_000
 _MAX_IDS_PER_CLASS = 10
 _BATCH_SIZE = 4096
-# TFDS's mark for an example without a label.
+# TFDS's value for a missing label.
 _NONE = -1
 
 
 def read(builder: tfds.core.DatasetBuilder, split: str) -> np.ndarray:
-  """Reads the labels of a split, without decoding an image.
+  """Reads the labels of a split without decoding images.
 
   Args:
-    builder: The builder of a prepared set with integer labels.
-    split: The name of one of TFDS's splits.
+    builder: The builder of a prepared data set with integer labels.
+    split: The name of a TFDS split.
 
   Returns:
     int64 ``[num_examples]``.
@@ -53,13 +53,13 @@ def check(
   """Checks that labels lie in [0, num_classes).
 
   Args:
-    builder: The builder of the prepared set.
-    part: Where the labels come from.
+    builder: The builder of the prepared data set.
+    part: The part of the data set that has the labels.
     labels: The labels of the part.
     num_classes: The number of classes.
 
   Raises:
-    DataError: If one does not; the first is named.
+    DataError: If a label does not; the first one is named.
   """
   wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
   if wrong.size:
@@ -72,46 +72,46 @@ def check(
 def why_unlabelled(
     builder: tfds.core.DatasetBuilder, part: parts.Part, labels: np.ndarray
 ) -> str | None:
-  """Says why a part to score cannot be scored: no example has a label.
+  """Returns the reason if a part cannot be scored for lack of labels.
 
   Args:
-    builder: The builder of the prepared set.
-    part: Where the labels come from.
+    builder: The builder of the prepared data set.
+    part: The part of the data set that has the labels.
     labels: The labels of the part.
 
   Returns:
-    The reason; None if all examples have labels.
+    The reason, or None if all examples have labels.
 
   Raises:
-    DataError: If some have labels and some have none.
+    DataError: If only some of the examples have labels.
   """
   none = np.flatnonzero(labels == _NONE)
   if none.size == labels.size:
     return (
-        f"all {labels.size} labels are {_NONE}, TFDS's mark for "
-        'examples without one'
+        f"all {labels.size} labels are {_NONE}, TFDS's value for a missing "
+        'label'
     )
   if none.size:
     where = diagnosis.place(builder, part.split, part.start + int(none[0]))
     raise errors.DataError(
-        f'dataset: {where} has no label ({_NONE}), like {none.size} of the '
-        f'{labels.size} in all{diagnosis.remedy(part.split)}'
+        f'dataset: {where} has no label ({_NONE}), like {none.size} of '
+        f'{labels.size} examples{diagnosis.remedy(part.split)}'
     )
   return None
 
 
 def named_classes(builder: tfds.core.DatasetBuilder) -> list[str] | None:
-  """Returns the names of the classes, if the set says how many there are.
+  """Returns the names of the classes, if the data set declares them.
 
   Args:
-    builder: The builder of the prepared set.
+    builder: The builder of the prepared data set.
 
   Returns:
-    A name for each class; None for plain integers.
+    One name per class, or None if labels are plain integers.
 
   Raises:
-    DataError: If there are none or too many, or the file of names does not
-      hold one for each.
+    DataError: If there are no or too many classes, or the file of names does
+      not have one per class.
   """
   label = builder.info.features['label']
   if not isinstance(label, tfds.features.ClassLabel):
@@ -125,7 +125,7 @@ def named_classes(builder: tfds.core.DatasetBuilder) -> list[str] | None:
   path = builder.data_path / 'label.labels.txt'
   if not path.exists():
     return list(label.names)
-  # TFDS passes over a file that it cannot read, and over one of other names.
+  # TFDS silently ignores a file that it cannot read or that has other names.
   return _names(path, num_classes)
 
 
@@ -134,15 +134,15 @@ def _names(path: pathlib.Path, num_classes: int) -> list[str]:
     lines = path.read_text(encoding='utf-8').split('\n')
   except (OSError, ValueError) as error:
     raise errors.DataError(
-        f'dataset: {path} cannot be read ({errors.one_line(error)}); bring it '
-        'back from a copy or prepare the set again.'
+        f'dataset: {path} cannot be read ({errors.one_line(error)}); restore it'
+        ' from a backup or prepare the data set again.'
     ) from None
   names = [line.strip() for line in lines if line.strip()]
   if len(names) != num_classes or len(set(names)) != num_classes:
     raise errors.DataError(
         f'dataset: {path} holds {len(names)} names, {len(set(names))} of them '
-        f'different, for {num_classes} classes; bring it back from a copy or '
-        'prepare the set again.'
+        f'different, for {num_classes} classes; restore it from a backup or '
+        'prepare the data set again.'
     )
   return names
 
@@ -150,40 +150,36 @@ def _names(path: pathlib.Path, num_classes: int) -> list[str]:
 def counted_classes(
     builder: tfds.core.DatasetBuilder, labels: Iterable[np.ndarray]
 ) -> list[str]:
-  """Returns the names of the classes of plain integers, 0 to the largest.
+  """Returns class names for plain integers, as `numbered_classes` does.
 
   Args:
-    builder: The builder of the prepared set.
+    builder: The builder of the prepared data set.
     labels: The labels of each part.
 
   Returns:
     The numbers as names.
-
-  Raises:
-    DataError: If the numbers reach beyond 1,000 and ten times the number of
-      different ones, or beyond 100,000.
   """
   return numbered_classes(
-      f'dataset: {builder.name}', labels, 'and prepare the set again'
+      f'dataset: {builder.name}', labels, 'and prepare the data set again'
   )
 
 
 def numbered_classes(
     what: str, labels: Iterable[np.ndarray], remedy: str
 ) -> list[str]:
-  """Returns the names of the classes that integers stand for.
+  """Returns class names for integers, 0 to the largest.
 
   Args:
-    what: What has the labels, for the message.
+    what: The owner of the labels, for the message.
     labels: The labels of each split.
-    remedy: What else to do where they are too many for classes.
+    remedy: A further remedy if there are too many classes, for the message.
 
   Returns:
-    The numbers as names, 0 to the largest.
+    The numbers as names.
 
   Raises:
-    DataError: If the numbers reach beyond 1,000 and ten times the number of
-      different ones, or beyond 100,000.
+    DataError: If the largest integer exceeds both 1,000 and ten times the
+      number of different ones, or 100,000.
   """
   ids = np.unique(np.concatenate([np.unique(some) for some in labels]))
   num_classes = max(int(ids[-1]) + 1, 0)
@@ -191,7 +187,7 @@ def numbered_classes(
   if num_classes > bound:
     raise errors.DataError(
         f'{what} has {ids.size:,} different labels up to {ids[-1]:,}, which '
-        'would be as many classes and one more; number the labels from 0 on, '
+        f'would make {num_classes:,} classes; number the labels from 0 on, '
         f'without gaps, {MAX_CLASSES:,} at most, {remedy}.'
     )
   return [str(index) for index in range(num_classes)]

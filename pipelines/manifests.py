@@ -1,8 +1,8 @@
-"""Looks at a prepared set's JSON files before TFDS acts on them.
+"""Checks the JSON files of a prepared data set before TFDS uses them.
 
-TFDS imports the module of every feature class that `features.json` or
-`dataset_info.json` names, so that a data set could run any code that can be
-imported. Only TFDS's own modules are let through.
+TFDS imports the module of every feature class named in `features.json` or
+`dataset_info.json`, so a data set could run any importable code. Only TFDS's
+own modules are allowed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from tensorflow_datasets.core.utils import file_utils
 from . import errors
 
 _TRUSTED = 'tensorflow_datasets.'
-# How TFDS's formats, old and new, and protobuf's JSON spell the same field.
+# Spellings of the same field in TFDS's formats and in protobuf's JSON.
 _CLASS_KEYS = ('pythonClassName', 'python_class_name', 'type')
-# Of each file, the keys of which one must be there.
+# The required keys of each file, with alternatives.
 _REQUIRED: dict[str, tuple[tuple[str, ...], ...]] = {
     'dataset_info.json': (('name',), ('version',), ('splits',)),
     'features.json': (_CLASS_KEYS,),
@@ -29,23 +29,23 @@ _REQUIRED: dict[str, tuple[tuple[str, ...], ...]] = {
 
 
 def check(name: str, data_dir: str | os.PathLike[str] | None) -> None:
-  """Checks that a set's files name no classes but those of TFDS.
+  """Checks that the files of a data set name only classes of TFDS.
 
   Args:
-    name: A name as `tfds.builder` takes it.
-    data_dir: The folder of prepared sets. If None, TFDS's default.
+    name: A name as for `tfds.builder`.
+    data_dir: The folder of prepared data sets. Default: TFDS's.
 
   Raises:
     DataError: If a file names another class.
   """
   for path, value in _documents(name, data_dir):
     for class_name in _class_names(value):
-      # TFDS looks a name without a module up and imports nothing.
+      # TFDS imports nothing for a name without a module.
       if '.' in class_name and not class_name.startswith(_TRUSTED):
         raise errors.DataError(
             f'dataset: {path} names the class {class_name!r}, which TFDS would '
             'import; only classes of tensorflow_datasets are allowed. Prepare '
-            'the set again with features of TFDS.'
+            'the data set again with features of TFDS.'
         )
 
 
@@ -54,17 +54,17 @@ def damage(
     data_dir: str | os.PathLike[str] | None,
     reason: str | None = None,
 ) -> str | None:
-  """Describes what is wrong with the files of a set that TFDS cannot open.
+  """Describes what is wrong with the files of a data set TFDS cannot open.
 
   Args:
-    name: A name as `tfds.builder` takes it.
-    data_dir: The folder of prepared sets. If None, TFDS's default.
-    reason: Why TFDS cannot open it, if it said so.
+    name: A name as for `tfds.builder`.
+    data_dir: The folder of prepared data sets. Default: TFDS's.
+    reason: TFDS's reason for not opening it, if known.
 
   Returns:
-    The first file that cannot be what TFDS wrote, or the folder and the
-    reason, and what to do; None if there are no files, or all are as they
-    must be and no reason is given.
+    The first file that TFDS cannot have written, or the folder and the reason,
+    and a remedy. None if there are no files, or all look valid and no reason is
+    given.
   """
   try:
     found = list(_documents(name, data_dir))
@@ -72,23 +72,23 @@ def damage(
     return None
   wrong = [text for path, value in found if (text := _wrong(path, value))]
   if found and reason and not wrong:
-    wrong = [f'TFDS cannot use what {found[-1][0].parent} says: {reason}']
+    wrong = [f'TFDS cannot use {found[-1][0].parent}: {reason}']
   if not wrong:
     return None
   return (
-      f'{wrong[0]}; bring the set back from a copy, or remove its folder and '
-      'prepare it again.'
+      f'{wrong[0]}; restore the data set from a backup, or remove its folder '
+      'and prepare it again.'
   )
 
 
 def _wrong(path: Any, value: Any) -> str | None:
-  """Describes what is wrong with a file, in general."""
+  """Describes what is wrong with a file, independently of the data set."""
   if value is None:
     return f'{path} is missing'
   if isinstance(value, Exception):
     return f'{path} is damaged ({errors.one_line(value)})'
   if not isinstance(value, dict):
-    return f'{path} is damaged (it holds no JSON object)'
+    return f'{path} is damaged (it is not a JSON object)'
   for keys in _REQUIRED[path.name]:
     if not any(key in value for key in keys):
       return f'{path} is damaged (it lacks {keys[0]!r})'
@@ -98,10 +98,10 @@ def _wrong(path: Any, value: Any) -> str | None:
 def _documents(
     name: str, data_dir: str | os.PathLike[str] | None
 ) -> Iterator[tuple[Any, Any]]:
-  """Yields the path and content of each file that TFDS may read for a set.
+  """Yields the path and content of each file that TFDS may read.
 
-  The content is the error where it cannot be read, and None for the one of a
-  pair of files that is not there.
+  The content is an error if the file cannot be read, and None if one of a pair
+  of files is missing.
   """
   parsed, options = naming.parse_builder_name_kwargs(name)
   for root in file_utils.list_data_dirs(given_data_dir=data_dir):
@@ -137,9 +137,9 @@ def _read(path: Any) -> Any:
 
 
 def _class_names(value: Any) -> Iterator[str]:
-  """Yields the classes that a JSON value names at any depth.
+  """Yields the class names in a JSON value at any depth.
 
-  Features may hold others as JSON in a string.
+  Features may contain others as JSON in a string.
   """
   if isinstance(value, str) and value.lstrip()[:1] in ('{', '['):
     try:

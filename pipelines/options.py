@@ -1,4 +1,4 @@
-"""How a data set is opened, whichever kind of source it comes from."""
+"""Options for opening a data set, common to all kinds of sources."""
 
 from __future__ import annotations
 
@@ -11,27 +11,26 @@ from . import spec as spec_lib
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-  """What a user may say of a data set besides its name.
+  """User options of a data set besides its name.
 
   Attributes:
-    data_dir: The folder of prepared TFDS sets. Default: TFDS's own.
+    data_dir: The folder of prepared TFDS data sets. Default: TFDS's own.
     archives_dir: A folder with the archives that TFDS would download. Default:
       that of Debian's package, for Fashion-MNIST.
-    validation_examples: How many training examples to hold out; 0 for none.
-      Default: the set's own validation split, or a part of the training split
+    validation_examples: The number of training examples to hold out, or 0.
+      Default: the data set's validation split, or a part of the training split
       by the rule of the source.
-    validation_split: The split to validate with, or 'none'.
-    test_split: The split to test with, or 'none'.
-    image_size: The (height, width) to resize images to. Needed where they
-      differ in size.
-    memory_budget_gb: A set that takes more (in 10^9 bytes) is streamed.
-    skip_damaged: Whether to leave out, and count, the images of a folder that
-      cannot be decoded. What is damaged elsewhere is refused in any case.
-    tokenizer: How texts are cut into tokens: 'words', 'characters', 'trigrams'
-      or 'bytes'.
-    max_tokens: The most tokens of a text that are used.
-    like: The features of a run that the data are to be read for: what columns
-      are, and the vocabulary of a text, are then those of the run.
+    validation_split: The split for validation, or 'none'.
+    test_split: The split for testing, or 'none'.
+    image_size: The (height, width) of resized images. Required if sizes differ.
+    memory_budget_gb: Larger data sets (in 10^9 bytes) are streamed.
+    skip_damaged: Whether to leave out, and count, images in a folder that
+      cannot be decoded. Other damage is always an error.
+    tokenizer: How texts are split into tokens: 'words', 'characters',
+      'trigrams' or 'bytes'.
+    max_tokens: The maximum number of tokens per text.
+    like: The features of a run to read the data for, which determine the kinds
+      of columns and the vocabulary of a text.
   """
 
   data_dir: str | os.PathLike[str] | None = None
@@ -50,7 +49,7 @@ class Options:
     """Checks the size of images.
 
     Raises:
-      DataError: If it is none.
+      DataError: If it is invalid.
     """
     size = self.image_size
     if size is not None and (len(size) != 2 or min(size) < 1):

@@ -1,4 +1,4 @@
-"""Which examples of a set a run trains on, validates and tests with."""
+"""Chooses the examples for training, validation and testing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from . import errors
 
 ORDER = ('train', 'validation', 'test')
-# Names no split: leaves validation or the test out.
+# Leaves out validation or testing.
 NONE = 'none'
 # 1 in 12 of the training examples: 5,000 of Fashion-MNIST's 60,000.
 _VALIDATION_DIVISOR = 12
@@ -18,7 +18,7 @@ _VALIDATION_DIVISOR = 12
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-  """The examples [start, stop) of a split of TFDS."""
+  """The examples [start, stop) of a TFDS split."""
 
   split: str
   start: int
@@ -36,30 +36,29 @@ def choose(
     validation_split: str | None = None,
     test_split: str | None = None,
 ) -> dict[str, Part]:
-  """Chooses the parts of a set.
+  """Chooses the parts of a data set.
 
   Args:
-    builder: The builder of the prepared set.
-    validation_examples: How many training examples to hold out; 0 for none.
-      If None, the set's own validation split, or 1 in 12.
+    builder: The builder of the prepared data set.
+    validation_examples: The number of training examples to hold out, or 0.
+      Default: the data set's validation split, or 1 in 12.
     validation_split: A split or a slice of one, such as 'train[:5000]', or
-      'none'. If None, `validation_examples` decides.
-    test_split: The same for the test. If None, the split 'test', if any.
+      'none'. Default: determined by `validation_examples`.
+    test_split: The same for testing. Default: the split 'test', if any.
 
   Returns:
-    The parts by name: 'train' and, as far as there are such, 'validation' and
-    'test'. What is taken from the split 'train' is not trained on.
+    The parts by name: 'train' and, if they exist, 'validation' and 'test'.
+    Examples that these take from the split 'train' are not trained on.
 
   Raises:
-    DataError: If there is no such split, or it is empty, or no training
-      examples are left.
+    DataError: If a split does not exist, or a part of the data set is empty.
   """
   splits = builder.info.splits
   _whole(builder, 'train')
   if validation_examples is not None and validation_split is not None:
     raise errors.DataError(
-        f'validation_examples: {validation_examples}, while validation_split '
-        f'is {validation_split!r}; give one of the two.'
+        f'validation_examples: {validation_examples}, but validation_split '
+        f'is {validation_split!r}; give only one of the two.'
     )
   parts = {}
   if test_split is None and 'test' in splits:
@@ -92,7 +91,6 @@ def choose(
 
 
 def _whole(builder: tfds.core.DatasetBuilder, split: str) -> Part:
-  """Returns a whole split, which must have examples."""
   splits = builder.info.splits
   if split not in splits:
     raise errors.DataError(
@@ -104,8 +102,8 @@ def _whole(builder: tfds.core.DatasetBuilder, split: str) -> Part:
     out = '' if split == 'train' else f', or leave it out: {split}_split=none'
     raise errors.DataError(
         f'dataset: {builder.name}, split {split}: its {len(lengths)} files '
-        f'hold {sum(lengths)} examples by dataset_info.json in '
-        f'{builder.data_dir}; prepare the set again{out}.'
+        f'hold {sum(lengths)} examples according to dataset_info.json in '
+        f'{builder.data_dir}; prepare the data set again{out}.'
     )
   return Part(split, 0, sum(lengths))
 
@@ -113,20 +111,19 @@ def _whole(builder: tfds.core.DatasetBuilder, split: str) -> Part:
 def _named(
     builder: tfds.core.DatasetBuilder, argument: str, name: str
 ) -> Part:
-  """Returns the split or slice that an argument names."""
   splits = builder.info.splits
   try:
     read = tfds.core.ReadInstruction.from_spec(name)
     found = read.to_absolute(splits)
   except (ValueError, KeyError, AssertionError, TypeError) as error:
     raise errors.DataError(
-        f'{argument}: {name!r} is no split of {builder.name} '
-        f'({errors.one_line(error)}); it has {", ".join(splits)}, and '
-        f'{NONE!r} leaves it out.'
+        f'{argument}: {name!r} is not a split of {builder.name} '
+        f'({errors.one_line(error)}); choose from {", ".join(splits)}, or '
+        f'{NONE!r} for none.'
     ) from None
   if len(found) > 1:
     raise errors.DataError(
-        f'{argument}: {name!r} joins several splits; name one, or a slice '
+        f'{argument}: {name!r} joins several splits; name only one, or a slice '
         'of one.'
     )
   whole = _whole(builder, found[0].splitname)
@@ -146,7 +143,7 @@ def _named(
 def _rest(
     builder: tfds.core.DatasetBuilder, others: Iterable[Part]
 ) -> Part:
-  """Returns what is left of the split 'train', which must be in one piece."""
+  """Returns the rest of the split 'train', which must be contiguous."""
   whole = _whole(builder, 'train')
   start, stop = whole.start, whole.stop
   taken = [part for part in others if part.split == 'train']
@@ -160,8 +157,8 @@ def _rest(
     if part.start < stop and start < part.stop:
       raise errors.DataError(
           f'validation_split, test_split: train[{part.start}:{part.stop}] of '
-          f'{builder.name} lies in the middle of the training examples; take '
-          'them from the start or from the end.'
+          f'{builder.name} lies in the middle of the training examples; choose '
+          'examples from the start or the end.'
       )
   if start >= stop:
     raise errors.DataError(

@@ -1,4 +1,4 @@
-"""Finds the way by which a set can be had, and prepares it."""
+"""Finds a way to obtain a data set, and prepares it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from . import archives, errors, files, manifests
 DEBIAN_ARCHIVES_DIR = '/usr/share/datasets/fashion-mnist'
 
 _ANSWER_TIMEOUT_S = 5
-# What a proxy says when it can not or will not reach the host.
+# Status codes of a proxy that cannot or may not reach the host.
 _GATEWAY_ERRORS = (407, 502, 503, 504)
 
 
@@ -29,18 +29,18 @@ DataError = errors.DataError
 def make_builder(
     name: str, data_dir: str | os.PathLike[str] | None
 ) -> tfds.core.DatasetBuilder:
-  """Returns TFDS's builder of a set that it knows or that is prepared.
+  """Returns TFDS's builder of a known or prepared data set.
 
   Args:
-    name: A name of TFDS, `set`, `set/config` or with `:version`.
-    data_dir: The folder of prepared sets; None means TFDS's default.
+    name: A name in TFDS, `set`, `set/config` or with `:version`.
+    data_dir: The folder of prepared data sets. Default: TFDS's.
 
   Returns:
     The builder.
 
   Raises:
-    DataError: If there is no such set (similar names are given), or its files
-      are damaged or would have TFDS import what is not its own.
+    DataError: If there is no such data set (with similar names), or its files
+      are damaged or would make TFDS import foreign code.
   """
   folder = None if data_dir is None else os.path.expanduser(data_dir)
   try:
@@ -66,7 +66,7 @@ def make_builder(
 
 def _unknown(name: str, folder: str | None) -> str:
   known = tfds.list_builders(with_community_datasets=False)
-  with contextlib.suppress(StopIteration):  # No such folder.
+  with contextlib.suppress(StopIteration):  # The folder does not exist.
     known += next(os.walk(folder))[1] if folder else []
   close = difflib.get_close_matches(name, known, n=3)
   if os.path.isdir(name):
@@ -79,30 +79,29 @@ def _unknown(name: str, folder: str | None) -> str:
 
 
 def is_prepared(builder: tfds.core.DatasetBuilder) -> bool:
-  """Returns whether a set is there; TFDS renames it into place when whole.
+  """Returns whether a data set is prepared, which TFDS does atomically.
 
   Args:
-    builder: The builder of the set.
+    builder: The builder of the data set.
 
   Returns:
     Whether it can be read.
   """
-  # TFDS warns of a folder that is not there.
+  # Checks the path first, since TFDS warns about missing folders.
   return builder.data_path.exists() and builder.is_prepared()
 
 
 def archives_folder(
     name: str, archives_dir: str | os.PathLike[str] | None
 ) -> str | None:
-  """Returns the folder that holds archives of a set, or None.
+  """Returns the folder that holds archives of a data set, or None.
 
   A folder given by the user counts if it holds any of the archives, so that
-  those missing are named rather than downloaded behind the user's back.
+  missing ones are reported instead of silently downloaded.
 
   Args:
-    name: A name of TFDS, or of a set prepared there.
-    archives_dir: A folder of archives; None means Debian's, for the set that
-      it has.
+    name: A name in TFDS, or of a data set prepared there.
+    archives_dir: A folder of archives. Default: Debian's, for Fashion-MNIST.
 
   Returns:
     The path of the folder.
@@ -111,7 +110,7 @@ def archives_folder(
     folder = os.path.expanduser(archives_dir)
     lacking = archives.missing(folder, name)
     return folder if len(lacking) < len(archives.expected(name)) else None
-  # The file names are those of MNIST and others too: only this set's folder.
+  # MNIST and others have the same file names, so check the name of the set.
   if name != 'fashion_mnist' or archives.missing(DEBIAN_ARCHIVES_DIR, name):
     return None
   return DEBIAN_ARCHIVES_DIR
@@ -122,13 +121,12 @@ def find_route(
     name: str,
     archives_dir: str | os.PathLike[str] | None,
 ) -> str | None:
-  """Finds what would serve a set.
+  """Finds the way in which a data set can be obtained.
 
   Args:
-    builder: The builder of the set.
-    name: A name of TFDS, or of a set prepared there.
-    archives_dir: A folder of archives; None means Debian's, for the set that
-      it has.
+    builder: The builder of the data set.
+    name: A name in TFDS, or of a data set prepared there.
+    archives_dir: A folder of archives. Default: Debian's, for Fashion-MNIST.
 
   Returns:
     'prepared', 'archives', 'download' or None.
@@ -141,9 +139,9 @@ def find_route(
 
 
 def _downloads_answer(builder: tfds.core.DatasetBuilder) -> bool:
-  """Says within 5 s whether the host of the first download answers."""
+  """Returns whether the host of the first download answers within 5 s."""
   urls = [url for url in builder.url_infos or {} if url.startswith('http')]
-  if not urls:  # Made by code, or at addresses that TFDS does not record.
+  if not urls:  # Generated, or at addresses that TFDS does not record.
     return True
   answers: list[int] = []
 
@@ -153,7 +151,7 @@ def _downloads_answer(builder: tfds.core.DatasetBuilder) -> bool:
           requests.head(urls[0], timeout=_ANSWER_TIMEOUT_S).status_code
       )
 
-  # Looking the name up has no timeout of its own, hence the thread.
+  # Uses a thread, since name resolution has no timeout.
   thread = threading.Thread(target=ask, daemon=True)
   thread.start()
   thread.join(_ANSWER_TIMEOUT_S)
@@ -165,27 +163,27 @@ def prepare(
     name: str,
     archives_dir: str | os.PathLike[str] | None,
 ) -> None:
-  """Prepares a set by the first way that serves, unless it is prepared.
+  """Prepares a data set in the first possible way, unless it is prepared.
 
-  One process prepares while others wait; TFDS writes to a folder of another
-  name and renames it, so that a killed process leaves nothing that could be
-  taken for the set.
+  One process prepares while others wait. TFDS writes to a folder of another
+  name and renames it, so a killed process leaves nothing that could be mistaken
+  for the data set.
 
   Args:
-    builder: A builder made by `make_builder`.
-    name: The name that it was made with.
-    archives_dir: The folder of archives that the user gave, or None.
+    builder: A builder from `make_builder`.
+    name: The name with which it was made.
+    archives_dir: The folder of archives given by the user, or None.
 
   Raises:
-    DataError: If no way serves or the preparation fails.
+    DataError: If there is no way or the preparation fails.
   """
   root = pathlib.Path(str(builder.data_dir_root))
   if is_prepared(builder):
     return
   if not files.is_local(str(builder.data_dir_root)):
     raise DataError(
-        f'data_dir: {name} is not prepared in {root}, and sets are prepared '
-        'on mounted file systems only; prepare it there and copy it.'
+        f'data_dir: {name} is not prepared in {root}, and data sets can only be'
+        ' prepared on mounted file systems; prepare it on one and copy it.'
     )
   if find_route(builder, name, archives_dir) is None:
     raise DataError(_no_way(builder, name, archives_dir))
@@ -220,7 +218,7 @@ def _run(
   builder.download_and_prepare(
       download_config=tfds.download.DownloadConfig(
           manual_dir=manual_dir,
-          # TFDS reuses what an earlier set of the same file names left here.
+          # In scratch, since TFDS reuses extracted files of the same name.
           extract_dir=scratch / 'extracted',
           try_download_gcs=False,
           force_checksums_validation=bool(builder.url_infos),
@@ -239,7 +237,7 @@ def _no_way(
       else ''
   )
   return (
-      f'dataset: {name} can not be had: (1) it is not prepared in data_dir '
+      f'dataset: {name} is not available: (1) it is not prepared in data_dir '
       f'{builder.data_dir_root}; (2) archives_dir {archives_dir or "(none)"} '
       f'does not hold its archives, put them there{debian}; (3) the download '
       'host does not answer.'
@@ -248,7 +246,6 @@ def _no_way(
 
 @contextlib.contextmanager
 def _one_line_errors(name: str) -> Iterator[None]:
-  """Turns what TFDS and the file system raise into a DataError."""
   try:
     yield
   except DataError:

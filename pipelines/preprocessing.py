@@ -1,4 +1,4 @@
-"""Pure functions of image batches, run on the device in the train step."""
+"""Pure functions of image batches that run on the device in the train step."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def scale(images: tf.Tensor) -> tf.Tensor:
     float32 of the same shape, `images` / 255.
 
   Raises:
-    TypeError: If the images are no bytes (already scaled, for example).
+    TypeError: If the images are not bytes, for example already scaled.
 
   Example:
     >>> import tensorflow as tf
@@ -43,23 +43,23 @@ def normalize(images: tf.Tensor, mean: Any, std: Any) -> tf.Tensor:
   """Shifts and scales each channel: (images - mean) / std.
 
   Args:
-    images: Scaled images, floating ``[batch_size, H, W, C]``.
-    mean: The mean of each channel ``[C]``, or a number for all.
-    std: The standard deviation of each channel ``[C]``, or a number. A
-      channel with 0, constant in training, becomes 0.
+    images: Scaled images, floating-point ``[batch_size, H, W, C]``.
+    mean: The mean of each channel ``[C]``, or one number for all.
+    std: The standard deviation of each channel ``[C]``, or one number. Channels
+      with 0, constant in training, become 0.
 
   Returns:
     The shape and dtype of `images`.
 
   Raises:
-    ValueError: If mean or std has another length than the channels.
+    ValueError: If the length of mean or std is not the number of channels.
   """
   mean = tf.convert_to_tensor(mean, images.dtype)
   std = tf.convert_to_tensor(std, images.dtype)
   for name, value in (('mean', mean), ('std', std)):
     if value.shape.rank and value.shape[-1] != images.shape[-1]:
       raise ValueError(
-          f'{name}: expected {images.shape[-1]} values, one a channel, got '
+          f'{name}: expected {images.shape[-1]} values, one per channel, got '
           f'shape {value.shape}.'
       )
   return tf.math.divide_no_nan(images - mean, std)
@@ -68,13 +68,13 @@ def normalize(images: tf.Tensor, mean: Any, std: Any) -> tf.Tensor:
 def statistics(data: splits.Split) -> tuple[np.ndarray, np.ndarray]:
   """Computes the mean and standard deviation of scaled images.
 
-  Exact: integers are counted and summed, and one division comes last.
+  The result is exact: integers are counted and summed, then divided once.
 
   Args:
     data: The training examples.
 
   Returns:
-    Mean and (population) standard deviation of each channel in [0, 1],
+    The mean and (population) standard deviation of each channel in [0, 1],
     float32 ``[C]`` each.
 
   Raises:
@@ -108,11 +108,10 @@ def projections(images: tf.Tensor) -> tf.Tensor:
   """Averages each row and each column.
 
   Args:
-    images: Floating ``[batch_size, H, W, C]``.
+    images: Floating-point ``[batch_size, H, W, C]``.
 
   Returns:
-    The means of the rows, then of the columns:
-    ``[batch_size, (H + W) * C]``.
+    The means of the rows, then of the columns: ``[batch_size, (H + W) * C]``.
 
   Example:
     >>> import tensorflow as tf
@@ -127,7 +126,7 @@ def projections(images: tf.Tensor) -> tf.Tensor:
 
 
 def flatten(images: tf.Tensor) -> tf.Tensor:
-  """Joins all axes but the first.
+  """Flattens all axes but the first.
 
   Args:
     images: ``[batch_size, ...]`` with static sizes after the first.
@@ -139,20 +138,19 @@ def flatten(images: tf.Tensor) -> tf.Tensor:
 
 
 def bag_of_words(images: tf.Tensor, num_levels: int = 8) -> tf.SparseTensor:
-  """Describes each image by words: one a pixel, of its position and level.
+  """Describes each image by words: one per pixel, of its position and level.
 
   The word of position p and level l, ``floor(num_levels * x)``, is the integer
-  ``p * num_levels + l``. All positions have a word, so the number of values is
-  static, as XLA and TF Lite want it.
+  ``p * num_levels + l``. Every position has a word, so the number of values is
+  static, as XLA and TF Lite require.
 
   Args:
-    images: Floating ``[batch_size, H, W, C]`` in [0, 1]; what is outside has
-      the first or the last level.
-    num_levels: How many levels are told apart, at least 1.
+    images: Floating-point ``[batch_size, H, W, C]``, clipped to [0, 1].
+    num_levels: The number of levels, at least 1.
 
   Returns:
     Counts of the words, a float32 sparse matrix ``[batch_size, H * W * C *
-    num_levels]`` with H * W * C ones a row, in order.
+    num_levels]`` with H * W * C ones per row, in order.
 
   Raises:
     ValueError: If num_levels is not positive.
@@ -181,7 +179,7 @@ def bag_of_words(images: tf.Tensor, num_levels: int = 8) -> tf.SparseTensor:
   )
 
 
-# The inputs that a model may ask for by name, from scaled images.
+# The inputs that a model may request by name, from scaled images.
 FEATURES: dict[str, Callable[[tf.Tensor], tf.Tensor | tf.SparseTensor]] = {
     'bag': bag_of_words,
     'image': tf.identity,

@@ -23,7 +23,7 @@ class Record:
   Attributes:
     name: Where it comes from, such as 'new.csv, line 3'.
     values: Its values by column or by feature.
-    folder: What paths of images are relative to.
+    folder: The folder to which paths of images are relative.
   """
 
   name: str
@@ -35,16 +35,15 @@ def read(paths: Sequence[str], data_spec: spec.Spec) -> list[Record]:
   """Reads raw examples from files.
 
   Args:
-    paths: Tables (.csv, .tsv), records (.jsonl, one in a line, or .json, one or
-      a list), texts (.txt, one in a line), images, and folders of images.
+    paths: Tables (.csv, .tsv), records (.jsonl, one per line, or .json, one or
+      a list), texts (.txt, one per line), images, and folders of images.
     data_spec: The features of the data that the model was trained on.
 
   Returns:
     The examples in the order of the files.
 
   Raises:
-    DataError: If a file cannot be read, or holds nothing that the features ask
-      for.
+    DataError: If a file cannot be read or does not fit the features.
   """
   found = [
       record for path in paths for record in _records(path, data_spec)
@@ -57,7 +56,6 @@ def read(paths: Sequence[str], data_spec: spec.Spec) -> list[Record]:
 
 
 def _records(path: str, data_spec: spec.Spec) -> Iterator[Record]:
-  """Yields the raw examples of a file or folder."""
   file = pathlib.Path(path).expanduser()
   suffix = file.suffix.lower()
   if file.is_dir():
@@ -89,7 +87,7 @@ def _records(path: str, data_spec: spec.Spec) -> Iterator[Record]:
 
 
 def _only(path: str, data_spec: spec.Spec, kind: str) -> str:
-  """Returns the one input that a file of its kind stands for."""
+  """Returns the only input, which must have the kind of the file."""
   if len(data_spec.inputs) != 1 or not data_spec.of_kind(kind):
     listed = ', '.join(f'{n} ({f.kind})' for n, f in data_spec.inputs.items())
     raise errors.DataError(
@@ -110,7 +108,6 @@ def _text(path: str, file: pathlib.Path) -> str:
 
 
 def _json(path: str, file: pathlib.Path) -> Iterator[Record]:
-  """Yields the records of a file of JSON."""
   text = _text(path, file)
   if file.suffix.lower() == '.json':
     pieces = [(path, text)]

@@ -1,4 +1,4 @@
-"""Reads the examples of a prepared TFDS set in one fixed order."""
+"""Reads the examples of a prepared TFDS data set in a fixed order."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from . import errors, images
 def encoded(
     builder: tfds.core.DatasetBuilder, split: str
 ) -> tf.data.Dataset:
-  """Reads images still encoded, shard after shard, in the order written.
+  """Reads images without decoding, shard after shard, in the order written.
 
-  One shard is read at a time: with TFDS's interleaving the order would
+  One shard is read at a time, because with TFDS's interleaving the order would
   depend on the number of shards.
 
   Args:
-    builder: The builder of a prepared set.
-    split: A split of TFDS, slices included, such as 'train[5000:]'.
+    builder: The builder of a prepared data set.
+    split: A TFDS split or a slice of one, such as 'train[5000:]'.
 
   Returns:
     A dataset of dicts: `image` as stored (usually bytes), `label` [].
 
   Raises:
-    DataError: If TFDS cannot read the set's files.
+    DataError: If TFDS cannot read the files.
   """
   decoders: Any = {'image': tfds.decode.SkipDecoding()}
   if len(builder.info.features) > 2:  # Leave the others unread.
@@ -43,15 +43,15 @@ def decoded(
   """Reads some features, decoded by TFDS, in the order written.
 
   Args:
-    builder: The builder of a prepared set.
+    builder: The builder of a prepared data set.
     split: As for `encoded`.
-    wanted: The features, those that are nested as 'a/b'.
+    wanted: The features, with nested ones as 'a/b'.
 
   Returns:
     A dataset of nested dicts.
 
   Raises:
-    DataError: If TFDS cannot read the set's files.
+    DataError: If TFDS cannot read the files.
   """
   nest: dict[str, Any] = {}
   for path in wanted:
@@ -81,7 +81,7 @@ def _read(
     )
   except Exception as error:
     raise errors.DataError(
-        f'dataset: {builder.name}, split {split}: TFDS cannot read what is in '
+        f'dataset: {builder.name}, split {split}: TFDS cannot read '
         f'{builder.data_dir}: {errors.one_line(error)}.'
     ) from error
 
@@ -94,14 +94,14 @@ def decode(
   """Decodes one image.
 
   Args:
-    builder: The builder of the set.
-    image: The image as `encoded` gives it.
-    image_size: The height and width to resize to, antialiased bilinear. If
-      None, the image keeps its own.
+    builder: The builder of the data set.
+    image: The image as returned by `encoded`.
+    image_size: The (height, width) to resize to, antialiased bilinear. Default:
+      the image keeps its size.
 
   Returns:
-    The image, uint8 ``[H, W, C]``. Running it fails where the image is
-    broken, or not of the size that the set declares.
+    The image, uint8 ``[H, W, C]``. Running the op fails if the image is broken
+    or does not have the declared size.
   """
   feature = builder.info.features['image']
   image = tf.ensure_shape(feature.decode_example(image), feature.shape)

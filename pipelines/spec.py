@@ -1,4 +1,4 @@
-"""What the examples of a data set are: named features, some of them targets."""
+"""The structure of examples: named features, some of which are targets."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ TEXT = 'text'
 ARRAY = 'array'
 KINDS = (IMAGE, MASK, CLASS, CLASSES, NUMBERS, CATEGORIES, TEXT, ARRAY)
 
-# What losses and metrics compare with, unless a task says otherwise.
+# The default target of losses and metrics.
 LABEL = 'label'
-# Names that a batch has besides the features of the data set.
+# Names in a batch in addition to the features of the data set.
 RESERVED = ('weight', 'index', 'epoch')
 
 
@@ -33,23 +33,20 @@ class Feature:
   """One named part of every example.
 
   Attributes:
-    kind: What the values mean:
-      `image`, uint8 ``[H, W, C]``;
-      `mask`, the class of each pixel, integers ``[H, W]``;
-      `class`, one class, an integer ``[]``;
-      `classes`, which classes apply, 0 or 1 ``[num_classes]``;
-      `numbers`, float32 ``[]`` or ``[num_numbers]``, NaN where missing;
-      `categories`, integers ``[num_categories]``, one per column;
-      `text`, the integers of its tokens ``[length]``, 0 for padding;
-      `array`, anything else of a fixed shape.
+    kind: The meaning of the values: `image`, uint8 ``[H, W, C]``; `mask`, the
+      class of each pixel, integers ``[H, W]``; `class`, one class, an integer
+      ``[]``; `classes`, which classes apply, 0 or 1 ``[num_classes]``;
+      `numbers`, float32 ``[]`` or ``[num_numbers]``, NaN if missing;
+      `categories`, integers ``[num_categories]``, one per column; `text`, token
+      ids ``[length]``, 0 for padding; `array`, anything else of a fixed shape.
     shape: The shape of one example's value.
-    dtype: The name of its NumPy type, such as 'uint8'.
-    class_names: The name of each class, of `class`, `classes` and `mask`.
-    columns: The name of each column, of `numbers` and `categories`; of a `text`
-      those that it was joined from.
-    vocabularies: The values of each column of `categories`, or the one
-      vocabulary of a `text`. The position in it is the integer of a value.
-    tokenizer: How a `text` is cut into tokens: 'words', 'characters',
+    dtype: The name of its NumPy dtype, such as 'uint8'.
+    class_names: The class names of `class`, `classes` and `mask`.
+    columns: The column names of `numbers` and `categories`, or those from which
+      a `text` was joined.
+    vocabularies: The values of each column of `categories`, or the single
+      vocabulary of a `text`. The integer of a value is its position.
+    tokenizer: How a `text` is split into tokens: 'words', 'characters',
       'trigrams' or 'bytes'.
   """
 
@@ -70,7 +67,7 @@ class Feature:
 
   @property
   def num_classes(self) -> int:
-    """The number of classes; 0 if the values are none."""
+    """The number of classes, or 0 if the values are not classes."""
     return len(self.class_names)
 
   def tensor_spec(self, batch_size: int | None) -> tf.TensorSpec:
@@ -86,8 +83,8 @@ class Spec(Mapping[str, Feature]):
   """The features of a data set by name.
 
   Attributes:
-    features: Each feature by the name that it has in a batch.
-    targets: The names of those that are to be predicted.
+    features: Each feature by its name in a batch.
+    targets: The names of the features to predict.
 
   Example:
     >>> from pipelines import spec
@@ -111,8 +108,8 @@ class Spec(Mapping[str, Feature]):
     for name in RESERVED:
       if name in self.features:
         raise errors.DataError(
-            f'dataset: a feature is named {name!r}, which batches have a '
-            'meaning for; rename it.'
+            f'dataset: a feature is named {name!r}, which is reserved in '
+            'batches; rename it.'
         )
 
   def __getitem__(self, name: str) -> Feature:
@@ -133,11 +130,11 @@ class Spec(Mapping[str, Feature]):
     return {n: f for n, f in self.features.items() if n not in self.targets}
 
   def of_kind(self, *kinds: str) -> dict[str, Feature]:
-    """Returns the inputs of some kinds by name."""
+    """Returns the inputs of the given kinds by name."""
     return {n: f for n, f in self.inputs.items() if f.kind in kinds}
 
   def zeros(self, batch_size: int = 1) -> dict[str, tf.Tensor]:
-    """Returns a batch of examples of zeros, with a weight of 0 each."""
+    """Returns a batch of zeros with weights of 0."""
     import tensorflow as tf
 
     specs = {
@@ -148,7 +145,7 @@ class Spec(Mapping[str, Feature]):
     return {**batch, 'weight': tf.zeros([batch_size])}
 
   def to_json(self) -> dict[str, Any]:
-    """Returns the spec as JSON has it; features without what is empty."""
+    """Returns the spec as a JSON value, without empty fields."""
     features = {
         name: {
             key: _lists(value)
@@ -161,7 +158,7 @@ class Spec(Mapping[str, Feature]):
 
   @classmethod
   def from_json(cls, values: Any) -> Spec:
-    """Undoes `to_json`.
+    """Inverts `to_json`.
 
     Raises:
       ValueError: If the values are not those of a spec.
@@ -179,14 +176,14 @@ class Spec(Mapping[str, Feature]):
 def of_images(
     image_shape: Sequence[int], class_names: Sequence[str]
 ) -> Spec:
-  """Returns the features of images of one class each.
+  """Returns the features of images with one class each.
 
   Args:
     image_shape: (height, width, channels).
     class_names: The name of each class.
 
   Returns:
-    `image` and `label`.
+    A spec of `image` and `label`.
   """
   return Spec({
       IMAGE: Feature(IMAGE, tuple(image_shape), 'uint8'),

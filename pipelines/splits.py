@@ -1,4 +1,4 @@
-"""What the rest of Quatrain needs to know of the examples of one split."""
+"""The interface of a split."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from . import spec as spec_lib
 
 
 class Split(Protocol):
-  """The examples of a split, wherever they are: memory, disk, records.
+  """The examples of a split, in memory, on disk or in records.
 
-  A key is what an order of examples is made of: a position, a path, a record
-  that is not decoded yet. `load` turns a batch of keys into examples.
-
-  One that is resident has `arrays`, all examples by feature.
+  Keys represent examples in an order: positions, paths, or encoded records.
+  `load` turns a batch of keys into examples. Resident splits also have
+  `arrays`, all examples by feature.
   """
 
   @property
@@ -31,25 +30,25 @@ class Split(Protocol):
     """The number of examples."""
 
   def keys(self) -> tf.data.Dataset:
-    """Returns the key of each example, in the order of the split."""
+    """Returns the keys of all examples, in the order of the split."""
 
   def epochs(
       self, seed: int, first_epoch: int, global_batch_size: int
   ) -> tf.data.Dataset:
-    """Returns the keys of the global batches of all epochs from one on.
+    """Returns the keys of the global batches of all epochs from a given one on.
 
     Args:
-      seed: The run's seed.
-      first_epoch: The epoch to begin with, from 0.
-      global_batch_size: The number of keys in a row.
+      seed: The seed of the run.
+      first_epoch: The first epoch, counted from 0.
+      global_batch_size: The number of keys per row.
 
     Returns:
-      An endless dataset of nests of ``[global_batch_size]``, a function of
-      seed and epoch alone. What does not fill a row is dropped.
+      An endless dataset of nests of ``[global_batch_size]``, a function of seed
+      and epoch only. Keys that do not fill a row are dropped.
     """
 
   def load(self, keys: Any) -> dict[str, tf.Tensor]:
-    """Returns the examples of some keys.
+    """Returns the examples for keys.
 
     Args:
       keys: Keys, each entry ``[batch_size]``.

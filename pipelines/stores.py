@@ -1,4 +1,4 @@
-"""Where the examples of a prepared set are: in memory, on disk, in records."""
+"""Opens prepared data sets in memory, from decoded files or from records."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from . import spec as spec_lib
 
 
 class Store:
-  """Opens parts of a prepared set and reads their labels, each split once.
+  """Opens parts of a prepared data set and reads labels, once per split.
 
   Attributes:
-    builder: The builder of the set.
-    is_resident: Whether parts are given in memory.
-    notes: Lines that whoever uses the set should be told.
+    builder: The builder of the data set.
+    is_resident: Whether parts are held in memory.
+    notes: Messages for the user.
   """
 
   def __init__(
@@ -45,13 +45,13 @@ class Store:
       *,
       is_resident: bool,
   ):
-    """Nothing is read yet.
+    """Creates a store, without reading anything yet.
 
     Args:
-      builder: The builder of the prepared set.
+      builder: The builder of the prepared data set.
       image_shape: (H, W, C) of the decoded, resized images.
       image_size: The (H, W) to resize to, or None.
-      is_resident: Whether to give parts in memory.
+      is_resident: Whether to hold parts in memory.
     """
     self.builder = builder
     self.is_resident = is_resident
@@ -64,9 +64,6 @@ class Store:
 
   def labels(self, part: parts.Part) -> np.ndarray:
     """Returns the labels of a part, int64 ``[num_examples]``.
-
-    Args:
-      part: The part.
 
     Raises:
       DataError: If its split is damaged.
@@ -82,16 +79,11 @@ class Store:
     return self._labels[split][part.start : part.stop]
 
   def open(self, part: parts.Part, spec: spec_lib.Spec) -> splits.Split:
-    """Returns the examples of a part.
-
-    Args:
-      part: The part.
-      spec: The features: an image, and a class as the label.
+    """Returns the examples of a part, with an image and a class as the label.
 
     Raises:
-      DataError: If its split is damaged, or a label is not in
-        [0, num_classes). Records that are decoded as they are streamed are
-        checked then.
+      DataError: If its split is damaged, or a label is not in [0, num_classes).
+        Records that are decoded while streaming are checked then.
     """
     num_classes = spec[spec_lib.LABEL].num_classes
     if self.is_resident or self._folder(part.split):
@@ -134,8 +126,6 @@ class Store:
   def _stream(
       self, folder: pathlib.Path, part: parts.Part, spec: spec_lib.Spec
   ) -> streams.Streamed:
-    """Streams what was decoded before."""
-
     def decode(keys: dict[str, Any]) -> dict[str, tf.Tensor]:
       images = keys['image']
       whole = tf.reduce_all(
@@ -157,7 +147,6 @@ class Store:
   def _records(
       self, part: parts.Part, spec: spec_lib.Spec
   ) -> streams.Streamed:
-    """Streams the prepared records, decoding in every epoch."""
     num_classes = spec[spec_lib.LABEL].num_classes
 
     def decode(keys: dict[str, Any]) -> dict[str, tf.Tensor]:
@@ -177,7 +166,7 @@ class Store:
             self.builder, f'{part.split}[{part.start}:{part.stop}]'
         ),
         decode,
-        # What is not found was an error of the step, not of the data.
+        # If nothing is found, the error came from the step, not the data.
         lambda error: diagnosis.find(
             self.builder, part.split, self._image_size, num_classes
         ) or error,
@@ -187,7 +176,7 @@ class Store:
     )
 
   def _check_files(self, split: str) -> None:
-    """Checks that the files of a split are there, without reading them."""
+    """Checks that the files of a split exist, without reading them."""
     if not files.is_local(self.builder.data_dir):
       return
     for path in self.builder.info.splits[split].filepaths:
@@ -201,9 +190,9 @@ class Store:
 def _checksums(
     builder: tfds.core.DatasetBuilder, part: parts.Part
 ) -> np.ndarray:
-  """Returns what TFDS knows of each example's file, ``[num_examples]``.
+  """Returns checksums from TFDS's metadata of files, ``[num_examples]``.
 
-  It is the same where the images were decoded before, and where they are not.
+  They do not depend on whether the images are already decoded.
   """
   split = builder.info.splits[part.split]
   is_local = files.is_local(builder.data_dir)
@@ -219,7 +208,6 @@ def _checksums(
 def _example(
     images: tf.Tensor, keys: Mapping[str, tf.Tensor]
 ) -> dict[str, tf.Tensor]:
-  """Joins decoded images and their labels."""
   return {
       spec_lib.IMAGE: images,
       spec_lib.LABEL: tf.cast(keys['label'], tf.int64),

@@ -1,4 +1,4 @@
-"""A split beyond memory: read from disk in every epoch."""
+"""A split larger than memory, read from disk in every epoch."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from . import spec as spec_lib
 class Streamed:
   """The examples of a split, read in a fixed order and shuffled in a buffer.
 
-  It serves the batch functions as `examples.Examples` does; a key is an
-  example that is still encoded. So skipping to a step and passing
-  over another worker's part cost the reading of examples, not decoding.
+  Batch functions use it like `examples.Examples`. A key is an example that is
+  still encoded, so skipped steps and parts of other workers are read, not
+  decoded.
 
   Attributes:
-    read: Gives a dataset of the split in order: a dict per example, of what
-      `decode` needs.
-    decode: A function of keys, each entry ``[batch_size]``, to the features by
-      name, ``[batch_size, ...]``. It checks what can be checked.
-    explain: A function of the error that reading has raised to the one to
-      raise, which names the example.
+    read: A function that returns a dataset of the split in order: one dict per
+      example, as input to `decode`.
+    decode: A function from keys, each entry ``[batch_size]``, to the features
+      by name, ``[batch_size, ...]``. It checks the examples.
+    explain: A function from an error in reading to the error to raise, which
+      names the example.
     num_examples: The number of examples in the split.
     spec: The features of the decoded examples.
     shuffle_buffer: The number of encoded examples to draw from at random. A
-      buffer smaller than the split shuffles locally, and what an epoch drops
-      for not filling a batch is then mostly from the split's end.
-    checksums: Returns a checksum of each example, uint32 ``[num_examples]``,
-      without reading them. Default: there are none.
+      buffer smaller than the split shuffles locally, so examples dropped at the
+      end of an epoch are mostly from the end of the split.
+    checksums: A function that returns a checksum of each example, uint32
+      ``[num_examples]``, without reading them. Default: no checksums.
   """
 
   read: Callable[[], tf.data.Dataset]
@@ -48,7 +48,7 @@ class Streamed:
   is_resident: bool = dataclasses.field(default=False, init=False)
 
   def keys(self) -> tf.data.Dataset:
-    """Returns the key of each example, in the order of the split."""
+    """Returns the keys of all examples, in the order of the split."""
     return self.read().enumerate().map(
         autograph.off(lambda index, example: {**example, 'index': index})
     )
@@ -56,24 +56,14 @@ class Streamed:
   def epochs(
       self, seed: int, first_epoch: int, global_batch_size: int
   ) -> tf.data.Dataset:
-    """Returns the keys of the global batches of all epochs from one on.
-
-    Args:
-      seed: The run's seed.
-      first_epoch: The epoch to begin with, from 0.
-      global_batch_size: The number of keys in a row.
-
-    Returns:
-      An endless dataset of nests of ``[global_batch_size]``. What does not
-      fill a row is dropped.
-    """
+    """Returns the keys of all epochs from one on, see `splits.Split`."""
     keys = self.keys()
     buffer = min(self.shuffle_buffer, self.num_examples)
 
     @autograph.off
     def rows(epoch):
-      # Dataset.shuffle mixes in the global seed; a fixed one for this graph
-      # leaves the order a function of (seed, epoch) alone.
+      # Dataset.shuffle mixes in the global seed; fixing it for this graph makes
+      # the order a function of (seed, epoch) only.
       tf.random.set_seed(1)
       shuffled = keys.shuffle(
           buffer,
@@ -85,27 +75,19 @@ class Streamed:
     return tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(rows)
 
   def load(self, keys: dict[str, Any]) -> dict[str, tf.Tensor]:
-    """Decodes examples.
-
-    Args:
-      keys: What `read` gives and `index`, each ``[batch_size]``.
-
-    Returns:
-      Each feature ``[batch_size, ...]``, and `index` int32 ``[batch_size]``,
-      the positions in the split.
-    """
+    """Decodes the examples for keys, see `splits.Split`."""
     return {**self.decode(keys), 'index': tf.cast(keys['index'], tf.int32)}
 
 
 @contextlib.contextmanager
 def explained(data: Any) -> Iterator[None]:
-  """Turns an error of reading streamed examples into one that names them.
+  """Converts errors in reading streamed examples to ones that name them.
 
   Args:
-    data: What is read in the block; only what has `explain` can be damaged.
+    data: The data read in the block; handled only if it has `explain`.
 
-  Returns:
-    The context of the block.
+  Yields:
+    Nothing.
 
   Raises:
     DataError: If the block failed at an example.

@@ -1,4 +1,4 @@
-"""Texts as integers: cut into tokens, each the position in a vocabulary."""
+"""Encodes texts as integers: the positions of their tokens in a vocabulary."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from . import errors, spec
 
 PADDING = ''
 UNKNOWN = '?'
-# What every vocabulary begins with.
+# The first entries of every vocabulary.
 _FIRST = (PADDING, UNKNOWN)
-# Texts of which a larger share is unknown are told.
+# A larger share of unknown tokens is reported.
 _MOST_UNKNOWN = 0.2
 _WORD = re.compile(r'\w+|[^\w\s]')
 _BYTES = tuple(f'\\x{value:02x}' for value in range(256))
@@ -52,20 +52,20 @@ TOKENIZERS: Mapping[str, Callable[[str], list[str]]] = {
 
 
 def tokens(text: str, tokenizer: str) -> list[str]:
-  r"""Cuts a text.
+  r"""Splits a text into tokens.
 
   Args:
     text: The text.
-    tokenizer: 'words', in lower case, and each punctuation mark;
-      'characters'; 'trigrams', all runs of one to three characters in lower
-      case, with a space before and after the text; 'bytes' of UTF-8. All but
-      the last see the text in Unicode's form NFC.
+    tokenizer: 'words', in lower case, and punctuation marks; 'characters';
+      'trigrams', all runs of one to three characters in lower case, with a
+      space before and after the text; 'bytes' of UTF-8. All but the last
+      normalize the text to Unicode's form NFC.
 
   Returns:
     The tokens in order; bytes are named '\x00' to '\xff'.
 
   Raises:
-    DataError: If there is no such tokenizer.
+    DataError: If the tokenizer is unknown.
 
   Example:
     >>> from pipelines import texts
@@ -83,19 +83,20 @@ def tokens(text: str, tokenizer: str) -> list[str]:
 def vocabulary(
     values: Iterable[str], tokenizer: str, max_size: int = 20_000
 ) -> tuple[str, ...]:
-  """Lists the tokens of texts, the most frequent first.
+  """Lists the tokens in texts, most frequent first.
 
   Args:
-    values: The texts, of the training split alone.
-    tokenizer: A name of `TOKENIZERS`.
-    max_size: The most entries, the first two included; bytes have 258.
+    values: The texts, of the training split only.
+    tokenizer: A name in `TOKENIZERS`.
+    max_size: The maximum size, including the first two entries; 'bytes' always
+      has 258 entries.
 
   Returns:
-    '' for padding, '?' for what is unknown, and the tokens; of equally
-    frequent ones the first in the order of their characters comes first.
+    '' for padding, '?' for unknown tokens, and the tokens. Ties are in the
+    order of their characters.
 
   Raises:
-    DataError: If there is no such tokenizer.
+    DataError: If the tokenizer is unknown.
 
   Example:
     >>> from pipelines import texts
@@ -117,16 +118,16 @@ def encode(
 
   Args:
     values: The texts.
-    vocabulary: What `vocabulary` returned.
-    tokenizer: The name it was made with.
-    length: The number of tokens to keep of each text.
+    vocabulary: A result of `vocabulary`.
+    tokenizer: The name with which it was made.
+    length: The number of tokens to keep per text.
 
   Returns:
     int32 ``[num_texts, length]``, in [0, len(vocabulary)): positions in the
-    vocabulary, 1 for a token that is not in it, 0 after the end of a text.
+    vocabulary, 1 for unknown tokens, 0 after the end of a text.
 
   Raises:
-    DataError: If there is no such tokenizer.
+    DataError: If the tokenizer is unknown.
 
   Example:
     >>> from pipelines import texts
@@ -144,12 +145,12 @@ def decode(
   """Returns a text from its tokens, as far as they preserve it.
 
   Args:
-    positions: The positions that `encode` returned for it.
+    positions: The positions returned by `encode`.
     vocabulary: The vocabulary.
-    tokenizer: The tokenizer that it was made with.
+    tokenizer: The tokenizer with which it was made.
 
   Returns:
-    The text, with '?' for each token that is not in the vocabulary.
+    The text, with '?' for unknown tokens.
 
   Example:
     >>> from pipelines import texts
@@ -174,24 +175,21 @@ def feature(
     max_size: int = 20_000,
     like: spec.Feature | None = None,
 ) -> tuple[spec.Feature, dict[str, np.ndarray], list[str]]:
-  """Makes a feature of texts: vocabulary and length are those of training.
+  """Makes a text feature; its vocabulary and length come from training.
 
   Args:
     splits: The texts of each split, one of them 'train'.
-    tokenizer: A name of `TOKENIZERS`.
-    max_tokens: The most tokens to keep of a text.
+    tokenizer: A name in `TOKENIZERS`.
+    max_tokens: The maximum number of tokens to keep per text.
     columns: Where the texts come from, such as a column's name.
-    max_size: The most entries of the vocabulary.
-    like: A feature made before, whose tokenizer, vocabulary and length are
-      taken instead.
+    max_size: The maximum size of the vocabulary.
+    like: A feature whose tokenizer, vocabulary and length to use instead.
 
   Returns:
-    The feature, the tokens of each split as `encode` gives them, and lines
-    that a user should see.
+    The feature, the tokens of each split as in `encode`, and messages.
 
   Raises:
-    DataError: If there is no such tokenizer, or no text of the training split
-      has a token.
+    DataError: If the tokenizer is unknown, or no training text has a token.
   """
   tokenizer = like.tokenizer if like else tokenizer
   cut = {s: [tokens(v, tokenizer) for v in values]
@@ -200,8 +198,8 @@ def feature(
   where = f'{columns[0]}: ' if columns else 'texts: '
   if not longest:
     raise errors.DataError(
-        f'{where}no text of the training split has a token; choose another '
-        f'tokenizer than {tokenizer!r}, or another column.'
+        f'{where}no text of the training split has a token; choose a tokenizer '
+        f'other than {tokenizer!r}, or another column.'
     )
   length = longest if like else min(longest, max_tokens)
   if like:
@@ -256,7 +254,7 @@ def _positions(
     lists: Sequence[list[str]], vocabulary: Sequence[str], length: int
 ) -> np.ndarray:
   """Returns the position of each token, int32 ``[num_texts, length]``."""
-  # A question mark may be a token too: the entry of its own comes last.
+  # A question mark may also be a token, whose own entry comes later.
   known = {token: index for index, token in enumerate(vocabulary)}
   encoded = np.zeros([len(lists), length], np.int32)
   for row, found in zip(encoded, lists, strict=True):

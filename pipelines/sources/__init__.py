@@ -1,4 +1,4 @@
-"""Data sets by name, wherever their examples are."""
+"""Opens data sets by name, from any kind of source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SOURCES = {
     'npz': arrays.of_npz,
     'tfds': tfds_sets.of_tfds,
 }
-# Of files that a prefix is wanted for.
+# The prefixes required for files of these types.
 _SUFFIXES = {'.csv': 'csv', '.tsv': 'csv', '.npz': 'npz'}
 
 
@@ -32,18 +32,18 @@ def open_dataset(
   """Opens a data set by name.
 
   Args:
-    name: `tfds:NAME` or NAME alone, a set of TFDS or one that is prepared in
+    name: `tfds:NAME` or just NAME for a TFDS data set or one prepared in
       `data_dir`; `folder:DIR`; `npz:FILE`; `csv:FILE?label=COLUMN`.
-    load: A function that returns the set, see `arrays.of_function`; the name is
-      then what to call it.
+    load: A function that returns the data set, see `arrays.of_function`. The
+      name is then only a label.
     **chosen: The fields of `options.Options`.
 
   Returns:
     The data set.
 
   Raises:
-    DataError: If there is no such set, it cannot be used, or an option does not
-      fit it.
+    DataError: If the data set does not exist or cannot be used, or an option
+      does not fit it.
 
   Example:
     dataset = sources.open_dataset('fashion_mnist')
@@ -60,11 +60,6 @@ def open_dataset(
 
 
 def _check_no_path(name: str) -> None:
-  """Refuses a path without the prefix of its source.
-
-  Raises:
-    DataError: If it is one.
-  """
   path, mark, query = name.partition('?')
   is_folder = os.sep in path and os.path.isdir(os.path.expanduser(path))
   suffix = os.path.splitext(path)[1].lower()
@@ -72,7 +67,7 @@ def _check_no_path(name: str) -> None:
   if prefix:
     query = mark + query if query or prefix != 'csv' else '?label=COLUMN'
     raise errors.DataError(
-        f'dataset: {name!r} is no name of a set but a path; give it as '
+        f'dataset: {name!r} is a path, not the name of a data set; give it as '
         f'{prefix}:{path}{query}.'
     )
 
@@ -82,16 +77,16 @@ def route(
     data_dir: str | os.PathLike[str] | None = None,
     archives_dir: str | os.PathLike[str] | None = None,
 ) -> str | None:
-  """Returns how a set would be obtained, within about 5 s.
+  """Returns how a data set would be obtained, within about 5 s.
 
   Args:
-    name: A name of TFDS, or of a set prepared in `data_dir`.
-    data_dir: The folder of prepared sets. Default: that of TFDS.
-    archives_dir: A folder with the set's archives under upstream's names.
-      Default: that of Debian's package, for Fashion-MNIST.
+    name: A name in TFDS, or of a data set prepared in `data_dir`.
+    data_dir: The folder of prepared data sets. Default: TFDS's.
+    archives_dir: A folder with the archives under upstream's names. Default:
+      that of Debian's package, for Fashion-MNIST.
 
   Returns:
-    'prepared', 'archives' or 'download', the first that serves, or None.
+    'prepared', 'archives' or 'download', the first possible one, or None.
 
   Raises:
     DataError: If the name is unknown.

@@ -1,4 +1,4 @@
-"""Data sets of arrays: an npz file, or what a function returns."""
+"""Data sets of arrays, from an npz file or a function."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _LAYOUT = (
 
 
 def of_npz(path: str, chosen: options.Options) -> datasets.Dataset:
-  """Opens a file of arrays by name, as `np.savez` writes it.
+  """Opens a file of arrays by name, as written by `np.savez`.
 
   Args:
-    path: The file. Its arrays are `train_image`, `train_label`, `test_image`
-      and so on, by split and feature, or `image`, `label` and so on, and then
-      splits are made by hash; and, if it likes, `class_names` of the label.
-      `kinds.infer` tells what they are.
-    chosen: Splits, and how texts are cut.
+    path: The file. Its arrays are named `train_image`, `train_label`,
+      `test_image` and so on, by split and feature, or `image`, `label` and so
+      on, with splits by hash. `class_names` is optional and names the classes
+      of the label. `kinds.infer` determines the meaning of the arrays.
+    chosen: Options of splits and the tokenization of texts.
 
   Returns:
     The data set, in memory.
 
   Raises:
-    DataError: If the file or an array is damaged or does not fit the others.
+    DataError: If the file or an array is damaged or arrays are inconsistent.
   """
   file = pathlib.Path(path).expanduser()
   where = f'dataset: {file}'
@@ -49,22 +49,22 @@ def of_npz(path: str, chosen: options.Options) -> datasets.Dataset:
 def of_function(
     name: str, function: Callable[[], Any], chosen: options.Options
 ) -> datasets.Dataset:
-  """Opens what a function returns.
+  """Opens the result of a function.
 
   Args:
-    name: What the data set is called, such as 'my_data:load'.
-    function: Returns arrays by feature by split, such as ``{'train': {'image':
-      array, 'label': array}, 'test': ...}``; or arrays by feature, and then
-      splits are made by hash. Either may hold `class_names` besides. What is
-      no array is made one. Or a `Dataset`, which is taken as it is.
-    chosen: Splits, and how texts are cut.
+    name: The name of the data set, such as 'my_data:load'.
+    function: A function that returns arrays by feature by split, such as
+      ``{'train': {'image': array, 'label': array}, 'test': ...}``, or arrays by
+      feature, with splits by hash. Either may also hold `class_names`. Other
+      values are converted to arrays. Alternatively, it returns a `Dataset`.
+    chosen: Options of splits and the tokenization of texts.
 
   Returns:
-    The data set, in memory unless the function made it another way.
+    The data set, in memory unless the function returned it otherwise.
 
   Raises:
-    DataError: If what is returned is none of these, or an array does not fit
-      the others. What the function itself raises is passed on.
+    DataError: If the result is none of these, or arrays are inconsistent.
+      Errors of the function itself are not caught.
 
   Example:
     >>> from pipelines import options
@@ -91,8 +91,8 @@ def of_function(
     is_split = [isinstance(value, Mapping) for value in values.values()]
     if any(is_split) and not all(is_split):
       raise errors.DataError(
-          f'the function returned {", ".join(map(repr, values))}, some by '
-          'split and some not; expected all by split, or none.'
+          f'the function returned {", ".join(map(repr, values))}; expected all '
+          'of them by split, or none.'
       )
     splits = values if any(is_split) else {hashing.TRAIN: values}
     splits = {
@@ -105,14 +105,13 @@ def of_function(
 
 
 def _read(file: pathlib.Path) -> dict[str, np.ndarray]:
-  """Reads all arrays of a file."""
   name = None
   try:
     archive = np.load(file, allow_pickle=False)
     if isinstance(archive, np.ndarray):
       raise errors.DataError(
-          'the file holds one array without a name; expected several, as '
-          'np.savez writes them.'
+          'the file holds one unnamed array; expected several, as written by '
+          'np.savez.'
       )
     found = {}
     with archive:
@@ -128,9 +127,9 @@ def _read(file: pathlib.Path) -> dict[str, np.ndarray]:
       raise
     what = f'array {name!r}' if name else 'the file'
     remedy = (
-        'np.savez of arrays of numbers or strings writes one'
+        'write one with np.savez from arrays of numbers or strings'
         if 'allow_pickle' in str(error)
-        else 'bring it back from a copy'
+        else 'restore it from a backup'
     )
     raise errors.DataError(
         f'{what} cannot be read: {errors.one_line(error)}; {remedy}.'
@@ -140,7 +139,6 @@ def _read(file: pathlib.Path) -> dict[str, np.ndarray]:
 def _by_split(
     found: dict[str, np.ndarray],
 ) -> dict[str, dict[str, np.ndarray]]:
-  """Sorts arrays by the split that their names begin with."""
   splits: dict[str, dict[str, np.ndarray]] = {}
   without = []
   for name, array in found.items():
@@ -162,13 +160,13 @@ def _by_split(
 
 
 def _array(name: str, value: Any) -> np.ndarray:
-  """Returns an array whose first axis is of examples."""
+  """Returns an array whose first axis is over examples."""
   try:
     array = np.asarray(value)
   except ValueError as error:  # Lists of different lengths.
     raise errors.DataError(
-        f'array {name!r}: {errors.one_line(error)}; expected the same shape '
-        'of every example.'
+        f'array {name!r}: {errors.one_line(error)}; expected examples of equal '
+        'shape.'
     ) from None
   if array.dtype.kind == 'O' and all(isinstance(v, str) for v in array.flat):
     array = array.astype(np.str_)
@@ -176,12 +174,12 @@ def _array(name: str, value: Any) -> np.ndarray:
     array = np.char.decode(array, 'utf-8', 'replace')
   if array.dtype.kind not in 'biufU':
     raise errors.DataError(
-        f'array {name!r} is of dtype {array.dtype}; expected numbers, booleans '
-        'or strings, as array.astype makes them.'
+        f'array {name!r} has dtype {array.dtype}; expected numbers, booleans '
+        'or strings; convert it with array.astype.'
     )
   if not array.ndim:
     raise errors.DataError(
-        f'array {name!r} has no axis of examples; expected [n, ...].'
+        f'array {name!r} has no axis for examples; expected [n, ...].'
     )
   return array
 
@@ -192,7 +190,6 @@ def _dataset(
     class_names: Any,
     chosen: options.Options,
 ) -> datasets.Dataset:
-  """Makes a data set of checked arrays by split and feature."""
   _check_names(splits)
   keys = {split: _keys(some) for split, some in splits.items()}
   choice = hashing.choose(keys, chosen)
@@ -233,17 +230,16 @@ def _class_names(given: Any) -> tuple[str, ...]:
 
 
 def _check_names(splits: dict[str, dict[str, np.ndarray]]) -> None:
-  """Checks that splits have the same features, each of as many examples."""
   if hashing.TRAIN not in splits:
     raise errors.DataError(
-        f'the splits are {", ".join(splits)}; there is no train.'
+        f'the splits are {", ".join(splits)}; expected one named train.'
     )
   names = set(splits[hashing.TRAIN])
   for split, some in splits.items():
     if set(some) != names:
       raise errors.DataError(
           f'{split} has {_listed(some)}, train {_listed(names)}; expected the '
-          'same of every split.'
+          'same in all splits.'
       )
     lengths = {name: len(array) for name, array in some.items()}
     if len(set(lengths.values())) > 1:
@@ -264,7 +260,7 @@ def _keys(some: Mapping[str, np.ndarray]) -> list[bytes]:
 
 
 def _bytes(array: np.ndarray) -> Sequence[bytes]:
-  if array.dtype.kind == 'U':  # Its own bytes depend on the longest string.
+  if array.dtype.kind == 'U':  # The raw bytes depend on the longest string.
     texts = array.reshape(len(array), -1).tolist()
     return ['\0'.join(row).encode('utf-8', 'surrogatepass') for row in texts]
   little = array.astype(array.dtype.newbyteorder('<'), copy=False)

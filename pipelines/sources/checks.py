@@ -1,4 +1,4 @@
-"""Values of a feature, and the error that names an example with a wrong one."""
+"""Values of a feature, and the errors that name examples with wrong values."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Values(NamedTuple):
   """A feature and its values.
 
   Attributes:
-    feature: What they are.
-    arrays: The values of each split, as batches have them.
-    notes: Lines that a user should see.
+    feature: The feature.
+    arrays: The values of each split.
+    notes: Messages for the user.
   """
 
   feature: spec.Feature
@@ -27,40 +27,37 @@ class Values(NamedTuple):
 
 
 def stripped(array: np.ndarray) -> np.ndarray:
-  """Returns strings without spaces around them, other values as they are.
-
-  Cells of tables are read without them, and a value is the same whatever form
-  it comes in.
+  """Strips spaces around strings, as in cells of tables; keeps other values.
 
   Args:
-    array: Values of any type.
+    array: Values of any dtype.
   """
   return np.char.strip(array) if array.dtype.kind == 'U' else array
 
 
 def array_of(split: str, name: str) -> str:
-  """Returns the words for the array of a split.
+  """Describes the array of a split.
 
   Args:
     split: The split.
-    name: The array's name.
+    name: The name of the array.
 
   Returns:
-    Such as "array 'image' of train".
+    A text such as "array 'image' of train".
   """
   return f'array {name!r} of {split}'
 
 
 class WrongError(errors.DataError):
-  """An example with a value that cannot be."""
+  """An example has an invalid value."""
 
   def __init__(self, name: str, split: str, index: int, what: str):
-    """Names the example.
+    """Creates the error for an example.
 
     Args:
-      name: The array's name.
-      split: Its split.
-      index: The example's place in the split.
+      name: The name of the array.
+      split: The split.
+      index: The index of the example in the split.
       what: What is wrong, and what to do.
     """
     super().__init__(f'{array_of(split, name)}, example {index}: {what}')
@@ -70,29 +67,29 @@ class WrongError(errors.DataError):
 def refuse(
     name: str, split: str, array: np.ndarray, wrong: np.ndarray, expected: str
 ) -> None:
-  """Names the first example of which a value is wrong, if there is one.
+  """Raises an error that names the first example with a wrong value, if any.
 
   Args:
-    name: The array's name.
-    split: Its split.
+    name: The name of the array.
+    split: The split.
     array: The values.
-    wrong: Which of them are wrong, of the same shape.
-    expected: What to do, as the end of a sentence.
+    wrong: Which of them are wrong, in the same shape.
+    expected: What to do, as part of a sentence.
 
   Raises:
-    WrongError: If any is.
+    WrongError: If any value is wrong.
   """
   if wrong.any():
     place = np.unravel_index(np.argmax(wrong), wrong.shape)
     raise WrongError(
         name, split, int(place[0]),
-        f'{array[place]}; {expected}. So it is with {count(wrong):,} of '
+        f'{array[place]}; {expected}. This concerns {count(wrong):,} of '
         f'{len(wrong):,} examples of {split}.',
     )
 
 
 def count(wrong: np.ndarray) -> int:
-  """Counts the examples of which a value is wrong.
+  """Counts the examples with wrong values.
 
   Args:
     wrong: Booleans ``[num_examples, ...]``.
@@ -104,14 +101,14 @@ def count(wrong: np.ndarray) -> int:
 
 
 def told_apart(what: str, numbers: np.ndarray) -> None:
-  """Refuses numbers that float32 rounds by more than they differ.
+  """Raises if float32 rounds numbers by too much to distinguish them.
 
   Args:
-    what: What the numbers are, for the message.
-    numbers: Numbers ``[num_examples, ...]`` in whatever type; NaN is missing.
+    what: A description of the numbers, for the message.
+    numbers: Numbers ``[num_examples, ...]`` of any dtype; NaN is missing.
 
   Raises:
-    DataError: If float32 moves one of a column by more than a hundredth of the
+    DataError: If float32 changes a number by more than a hundredth of its
       column's standard deviation.
 
   Example:
@@ -132,5 +129,5 @@ def told_apart(what: str, numbers: np.ndarray) -> None:
       raise errors.DataError(
           f'{what}: numbers around {column[is_known].mean():.3g} that differ '
           f'by {std:.3g} are rounded by up to {error[is_known].max():.3g} in '
-          'float32; subtract what they have in common.'
+          'float32; subtract a common offset.'
       )

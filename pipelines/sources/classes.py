@@ -1,4 +1,4 @@
-"""Labels that are classes: one, several, or one of each pixel."""
+"""Labels that are classes: one, several, or one per pixel."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from . import checks, hashing
 def of_names(
     name: str, splits: checks.Splits, class_names: Sequence[str] = ()
 ) -> checks.Values:
-  """Makes classes of strings.
+  """Makes classes from strings.
 
   Args:
-    name: The array's name.
-    splits: Strings ``[num_examples]`` of each split.
-    class_names: The names in order; sorted ones by default.
+    name: The name of the array.
+    splits: Strings ``[num_examples]`` per split.
+    class_names: The names in order. Default: sorted.
 
   Returns:
     A feature of kind `class` and int64 ``[num_examples]``.
@@ -42,18 +42,18 @@ def of_names(
 def of_integers(
     name: str, splits: checks.Splits, class_names: tuple[str, ...] = ()
 ) -> checks.Values:
-  """Makes classes of integers.
+  """Makes classes from integers.
 
   Args:
-    name: The array's name.
-    splits: Integers ``[num_examples]`` of each split.
-    class_names: The names; the numbers themselves by default.
+    name: The name of the array.
+    splits: Integers ``[num_examples]`` per split.
+    class_names: The names. Default: the numbers.
 
   Returns:
     A feature of kind `class` and int64 ``[num_examples]``.
 
   Raises:
-    DataError: If a value is negative, or not below the number of names.
+    DataError: If a value is negative, or not less than the number of names.
   """
   names = _names(name, splits, class_names)
   feature = spec.Feature(spec.CLASS, (), 'int64', names)
@@ -62,14 +62,14 @@ def of_integers(
 
 
 def untrained(feature: spec.Feature, splits: checks.Splits) -> list[str]:
-  """Notes the classes that no training example has.
+  """Reports the classes that no training example has.
 
   Args:
     feature: The classes.
-    splits: The class of each example, or pixel, of each split.
+    splits: The class of each example, or pixel, per split.
 
   Returns:
-    A line for each split that has such; one if numbers have gaps between them.
+    One message per split with such classes, and one if numbers have gaps.
   """
   trained = np.unique(splits[hashing.TRAIN])
   num_classes = len(feature.class_names)
@@ -78,8 +78,8 @@ def untrained(feature: spec.Feature, splits: checks.Splits) -> list[str]:
   if is_numbered and 2 * trained.size < num_classes:
     notes.append(
         f'of {num_classes} classes only {trained.size} occur in training, such '
-        f'as {feature.class_names[trained[-1]]}; labels from 0 on without gaps '
-        'make no more classes than there are.'
+        f'as {feature.class_names[trained[-1]]}; number labels from 0 on '
+        'without gaps to avoid unused classes.'
     )
   for split, array in splits.items():
     missing = np.setdiff1d(array, trained)
@@ -87,7 +87,7 @@ def untrained(feature: spec.Feature, splits: checks.Splits) -> list[str]:
       names = [feature.class_names[index] for index in missing[:5]]
       more = f' and {missing.size - 5} more' if missing.size > 5 else ''
       notes.append(
-          f'classes of {split} that no training example has: '
+          f'classes of {split} without training examples: '
           f'{", ".join(names)}{more}.'
       )
   return notes
@@ -98,7 +98,7 @@ def _names(
 ) -> tuple[str, ...]:
   """Checks that integers are classes, and returns the classes' names."""
   for split, array in splits.items():
-    checks.refuse(name, split, array, array < 0, 'expected a class, 0 or more')
+    checks.refuse(name, split, array, array < 0, 'expected a class, at least 0')
     if class_names:
       checks.refuse(
           name, split, array, array >= len(class_names),
@@ -106,7 +106,7 @@ def _names(
       )
   if class_names:
     if len(set(class_names)) != len(class_names):
-      raise errors.DataError('class_names: a name is there twice.')
+      raise errors.DataError('class_names: two names are equal.')
     return class_names
   return tuple(
       labels.numbered_classes(
@@ -118,32 +118,32 @@ def _names(
 def of_flags(
     name: str, splits: checks.Splits, class_names: tuple[str, ...] = ()
 ) -> checks.Values:
-  """Makes several classes of flags.
+  """Makes several classes from flags.
 
   Args:
-    name: The array's name.
-    splits: 0 or 1, ``[num_examples, num_classes]``, of each split.
-    class_names: The names; the numbers of columns by default.
+    name: The name of the array.
+    splits: 0 or 1, ``[num_examples, num_classes]``, per split.
+    class_names: The names. Default: the numbers of the columns.
 
   Returns:
     A feature of kind `classes` and uint8 of the same shapes.
 
   Raises:
-    DataError: If there is not one name for each column.
+    DataError: If there is not one name per column.
   """
   width = splits[hashing.TRAIN].shape[1]
   names = class_names or tuple(str(index) for index in range(width))
   if len(names) != width:
     raise errors.DataError(
         f'class_names: {len(names)} names for the {width} classes of array '
-        f'{name!r}; give one for each.'
+        f'{name!r}; give one per class.'
     )
   arrays = {s: array.astype(np.uint8) for s, array in splits.items()}
   notes = []
   if width > 1 and all((a.sum(axis=1) == 1).all() for a in arrays.values()):
     notes.append(
-        f'{name}: each example has one class, yet several are allowed; '
-        'integers [n] would be one class each.'
+        f'{name}: each example has one class, although several are allowed; '
+        'use integers [n] for one class per example.'
     )
   return checks.Values(
       spec.Feature(spec.CLASSES, (width,), 'uint8', names), arrays, notes
@@ -153,20 +153,19 @@ def of_flags(
 def of_pixels(
     name: str, splits: checks.Splits, class_names: tuple[str, ...] = ()
 ) -> checks.Values:
-  """Makes a mask of the class of each pixel.
+  """Makes a mask from the class of each pixel.
 
   Args:
-    name: The array's name.
-    splits: Integers ``[num_examples, H, W]`` or ``[num_examples, H, W, 1]`` of
-      each split.
-    class_names: The names; the numbers themselves by default.
+    name: The name of the array.
+    splits: Integers ``[num_examples, H, W]``, with or without a last axis of 1.
+    class_names: The names. Default: the numbers.
 
   Returns:
-    A feature of kind `mask` and uint8 ``[num_examples, H, W]``; int32 of more
-    than 256 classes.
+    A feature of kind `mask` and uint8 ``[num_examples, H, W]``, or int32 for
+    more than 256 classes.
 
   Raises:
-    DataError: If a value is negative, or not below the number of names.
+    DataError: If a value is negative, or not less than the number of names.
   """
   masks = {s: a[..., 0] if a.ndim == 4 else a for s, a in splits.items()}
   names = _names(name, masks, class_names)

@@ -1,4 +1,4 @@
-"""What the columns of a table are: told by their cells, or by the query."""
+"""Determines the kinds of a table's columns from their cells or the query."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from .. import errors, spec
 from . import rows
 
-# What a query may say of columns.
+# The keys of a query that name columns.
 KEYS = ('label', 'classes', 'numbers', 'categories', 'text', 'ignore', 'split')
-# A label of whole numbers has at most so many classes, else it is a number.
+# A label of whole numbers with more different values is a number.
 _MOST_INTEGER_CLASSES = 20
-# Both say something of the label.
+# Pairs of keys that may both name the label.
 _LABEL_TOO = (('label', 'numbers'), ('label', 'categories'))
 
 Query = Mapping[str, Sequence[str]]
@@ -24,12 +24,12 @@ class Columns:
   """The columns of each kind, in the order of the file.
 
   Attributes:
-    numbers: Those of numbers.
-    categories: Those of categories.
-    text: Those of text.
-    label: What is to be predicted.
+    numbers: Columns of numbers.
+    categories: Columns of categories.
+    text: Columns of text.
+    label: The columns to predict.
     label_kind: `class`, `classes` or `numbers`.
-    notes: What was taken for what.
+    notes: The decisions, as messages for the user.
   """
 
   numbers: tuple[str, ...]
@@ -43,27 +43,27 @@ class Columns:
 def decide(
     table: rows.Rows, query: Query, like: spec.Spec | None = None
 ) -> Columns:
-  """Decides what each column is.
+  """Decides the kind of each column.
 
   Args:
     table: The file.
     query: The names of columns by key of `KEYS`.
-    like: The features that they are to be read for; columns that these have not
-      are left out. By default cells and query tell.
+    like: The features to read the file for; other columns are left out.
+      Default: cells and query decide.
 
   Returns:
     The columns.
 
   Raises:
-    DataError: If the query does not fit the file, or a column is neither told
-      by its cells nor by the query.
+    DataError: If the query does not fit the file, or neither the cells nor the
+      query determine the kind of a column.
   """
   _check(table.columns, query)
   label = tuple(query.get('label') or query.get('classes', ()))
   if like:
     query = _like(table.columns, query, like)
     trained = like[spec.LABEL].columns
-    # Columns are known by their names, not by their order.
+    # Columns are identified by name, not by order.
     label = trained if sorted(trained) == sorted(label) else label
   taken = {*label, *query.get('ignore', ()), *query.get('split', ())}
   kinds: dict[str, list[str]] = {key: [] for key in _INPUTS}
@@ -75,7 +75,7 @@ def decide(
   if like:
     kinds = {key: list(query[key]) for key in _INPUTS}
   if not any(kinds.values()):
-    raise errors.DataError('no column is left to predict the label from.')
+    raise errors.DataError('no columns are left to predict the label from.')
   label_kind = (
       like[spec.LABEL].kind if like else _label_kind(table, query, label)
   )
@@ -89,7 +89,7 @@ def decide(
 
 
 _INPUTS = ('numbers', 'categories', 'text')
-# The names of their features.
+# The names of the corresponding features.
 _NAMES = ('numbers', 'categories', 'tokens')
 _LABELS = {
     spec.CLASS: 'a class (numbers= of the same name makes it a number)',
@@ -99,7 +99,7 @@ _LABELS = {
 
 
 def _check(columns: Sequence[str], query: Query) -> None:
-  """Checks that a query names columns of the file, each for one thing."""
+  """Checks that a query uses columns of the file, each for one purpose."""
   given: dict[str, str] = {}
   for key in KEYS:
     for column in query.get(key, ()):
@@ -111,16 +111,16 @@ def _check(columns: Sequence[str], query: Query) -> None:
       before = given.setdefault(column, key)
       if before != key and (before, key) not in _LABEL_TOO:
         raise errors.DataError(
-            f'{key}: the column {column!r} is named by {before}= too; leave it '
-            'out of one.'
+            f'{key}: the column {column!r} is also named by {before}=; remove '
+            'it from one of them.'
         )
   if 'label' in query and 'classes' in query:
     raise errors.DataError(
-        'classes: the label is named by label= too; give one of the two.'
+        'classes: the label is also named by label=; give only one of the two.'
     )
   if 'label' not in query and 'classes' not in query:
     raise errors.DataError(
-        'label: which column is to be predicted? Give it as csv:FILE?label='
+        'label: which column should be predicted? Give it as csv:FILE?label='
         f'COLUMN{rows.nearest("", columns)}'
     )
   if len(query.get('classes', ())) > 1:
@@ -132,7 +132,7 @@ def _check(columns: Sequence[str], query: Query) -> None:
 def _like(
     columns: Sequence[str], query: Query, like: spec.Spec
 ) -> dict[str, Sequence[str]]:
-  """Returns the query that makes the features of another table."""
+  """Returns a query that yields the features of another table."""
   wanted = {
       key: like[name].columns if name in like else ()
       for key, name in zip(_INPUTS, _NAMES, strict=True)
@@ -151,7 +151,6 @@ def _like(
 
 
 def _kind(column: str, cells: Sequence[str]) -> str:
-  """Returns the kind of an input column, by its cells."""
   found = [rows.number(cell) for cell in cells]
   read = [each for each in found if each is not None]
   if len(read) == len(cells) and not all(map(math.isnan, read)):
@@ -165,7 +164,7 @@ def _kind(column: str, cells: Sequence[str]) -> str:
   shown = ', '.join(map(repr, sorted(different)[:3])) or 'nothing'
   raise errors.DataError(
       f'column {column!r}: {len(different):,} different values in '
-      f'{len(cells):,} rows, such as {shown}; say what it is by categories=, '
+      f'{len(cells):,} rows, such as {shown}; declare it with categories=, '
       f'text= or ignore={column}.'
   )
 
@@ -173,7 +172,6 @@ def _kind(column: str, cells: Sequence[str]) -> str:
 def _label_kind(
     table: rows.Rows, query: Query, label: tuple[str, ...]
 ) -> str:
-  """Returns the kind of the label: a class, classes or numbers."""
   if 'classes' in query:
     return spec.CLASSES
   said = {
@@ -185,8 +183,8 @@ def _label_kind(
   if len(label) > 1:
     if spec.CLASS in said:
       raise errors.DataError(
-          f'categories: the labels {", ".join(label)} are several; one column '
-          'can be a class, several are numbers.'
+          f'categories: there are several labels, {", ".join(label)}; only a '
+          'single column can be a class, several are numbers.'
       )
     return spec.NUMBERS
   if said:

@@ -1,4 +1,4 @@
-"""Folders of images: a folder a class, or images and masks of equal names."""
+"""Folders of images: one folder per class, or images and masks."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ _MOST_LISTED = 3
 def of_folder(path: str, chosen: options.Options) -> datasets.Dataset:
   """Opens a folder of PNG, JPEG, BMP and GIF images.
 
-  It holds ``train/CLASS/*.png`` and, as far as there are such, `validation` (or
-  `val`) and `test` likewise; or ``CLASS/*.png``, and splits are made by the
-  hash of the path. Classes are ordered by name, examples by path. With `images`
-  and `masks` instead of the classes, each image has a mask of the same name: a
-  PNG of one channel whose values are the classes of the pixels, named by the
-  lines of ``classes.txt`` in the folder.
+  It holds ``train/CLASS/*.png`` and optionally `validation` (or `val`) and
+  `test` likewise; or ``CLASS/*.png``, with splits by the hash of the path.
+  Classes are sorted by name, examples by path. With `images` and `masks`
+  instead of classes, each image has a mask of the same name: a PNG with one
+  channel whose values are the classes of the pixels. Their names are the lines
+  of ``classes.txt`` in the folder.
 
   Args:
     path: The folder.
-    chosen: Splits; `image_size`, which images of different sizes need;
-      `skip_damaged`, whether to leave out what cannot be decoded; and how much
-      may lie in memory: images of larger folders are read in every epoch.
+    chosen: Options of splits; `image_size`, required for images of different
+      sizes; `skip_damaged`, whether to leave out images that cannot be decoded;
+      and the memory budget: images in larger folders are read in every epoch.
 
   Returns:
-    The data set, of `image` and `label`.
+    The data set, with `image` and `label`.
 
   Raises:
-    DataError: If the folder is laid out in another way, images differ in size,
-      or one cannot be decoded; the file is named.
+    DataError: If the folder has another layout, images differ in size, or one
+      cannot be decoded; the file is named.
   """
   folder = pathlib.Path(path).expanduser()
   with errors.prefixed(f'dataset: {folder}'):
@@ -61,8 +61,8 @@ def of_folder(path: str, chosen: options.Options) -> datasets.Dataset:
     notes = list(choice.notes)
     if ignored := [name for name in found.ignored if name != _CLASS_NAMES]:
       notes.append(
-          f'{len(ignored):,} files and folders that are no images in their '
-          f'place are ignored: {_some(ignored)}.'
+          f'{len(ignored):,} files and folders are ignored, since they are not '
+          f'images in a valid place: {_some(ignored)}.'
       )
     made = _Folder(folder, parts, chosen, notes)
     return datasets.Dataset(
@@ -75,7 +75,7 @@ def of_folder(path: str, chosen: options.Options) -> datasets.Dataset:
 
 
 class _Folder:
-  """Reads the files of each split; what is left out leaves all lists."""
+  """Reads the files of each split, leaving out damaged ones if allowed."""
 
   def __init__(
       self,
@@ -94,8 +94,8 @@ class _Folder:
     has_masks = {bool(file.mask) for files in parts.values() for file in files}
     if len(has_masks) > 1:
       raise errors.DataError(
-          'some splits have masks and some have classes; expected the same of '
-          'every split.'
+          'some splits have masks and some have classes; expected the same in '
+          'all splits.'
       )
     if has_masks == {True}:
       self._load_masks(shape[:2])
@@ -125,14 +125,14 @@ class _Folder:
     return [os.path.join(self._folder, f.path) for f in self._files[split]]
 
   def _orientations(self, split: str) -> np.ndarray | None:
-    """Returns how the images of a split are stored; None if all upright."""
+    """Returns how a split's images are stored, or None if all are upright."""
     found = [self._turned.get(file.path, 1) for file in self._files[split]]
     return np.array(found, np.int32) if max(found) > 1 else None
 
   def _common_shape(
       self, image_size: tuple[int, int] | None
   ) -> tuple[int, int, int]:
-    """Returns (H, W, C) of all images, by their headers."""
+    """Returns (H, W, C) of all images, according to their headers."""
     headers: dict[str, images.Header] = {}
     for split, files in self._files.items():
       wrong = {}
@@ -162,16 +162,15 @@ class _Folder:
     return height, width, 1 if is_grey else 3
 
   def _tell(self, headers: Mapping[str, images.Header]) -> None:
-    """Notes what decoding changes."""
     grey = [path for path, header in headers.items() if header.channels < 3]
     for found, what in (
-        (grey, 'are grey, and get three equal channels'),
+        (grey, 'are gray, and get three equal channels'),
         ([p for p, h in headers.items() if h.channels in (2, 4)],
          'have transparency, which is dropped'),
         ([p for p, h in headers.items() if h.bits > 8],
-         'have more than 8 bits a channel, and are read as 8'),
+         'have more than 8 bits per channel, and are read as 8'),
         ([p for p, h in headers.items() if h.orientation > 1],
-         'are turned or mirrored, as their Exif says'),
+         'are rotated or mirrored according to their Exif data'),
     ):
       if found and (found is not grey or len(grey) < len(headers)):
         number = f'{len(found):,} of {len(headers):,} images'
@@ -203,7 +202,6 @@ class _Folder:
       self._leave_out(split, {**broken, **wrong}, masks=True)
 
   def _wrong_mask(self, file: listing.File, path: str) -> str:
-    """Returns why a mask cannot be used, by its header."""
     try:
       header = images.read_header(path)
       image = images.read_header(self._folder / file.path)
@@ -211,17 +209,17 @@ class _Folder:
       return _reason(error)
     if header.channels != 1 or header.bits > 8 or not path.endswith('.png'):
       return (
-          'a mask is a PNG of one channel of 8 bits, without a palette, whose '
+          'expected a PNG with one 8-bit channel, without a palette, whose '
           'values are the classes'
       )
     if header[:2] != image[:2]:
-      return f'the mask is {_size(header)}, its image {_size(image)}'
+      return f'the mask is {_size(header)}, but its image is {_size(image)}'
     return ''
 
   def _leave_out(
       self, split: str, wrong: Mapping[int, str], masks: bool = False
   ) -> None:
-    """Leaves out examples that cannot be read, or refuses them."""
+    """Leaves out examples that cannot be read, or raises."""
     if not wrong:
       return
     files = self._files[split]
@@ -232,8 +230,8 @@ class _Folder:
     if not self._skips:
       others = f' and {len(wrong) - 1:,} others' if len(wrong) > 1 else ''
       raise errors.DataError(
-          f'split {split}: {named[0]}{others} cannot be used; put whole '
-          'files in their place, or leave them out with skip_damaged.'
+          f'split {split}: {named[0]}{others} cannot be used; replace the '
+          'files, or leave them out with skip_damaged.'
       )
     self._notes.append(
         f'{len(wrong):,} of {len(files):,} examples of {split} cannot be read '
@@ -248,7 +246,6 @@ class _Folder:
       raise errors.DataError(f'split {split}: no example can be read.')
 
   def _classes(self) -> spec.Feature:
-    """Makes labels of the names of folders."""
     names = {s: [f.class_name for f in fs] for s, fs in self._files.items()}
     found = classes.of_names(
         spec.LABEL, {split: np.array(some) for split, some in names.items()}
@@ -256,7 +253,6 @@ class _Folder:
     return self._with_labels(found)
 
   def _masks(self) -> spec.Feature:
-    """Makes labels of the values of masks."""
     path = self._folder / _CLASS_NAMES
     names: list[str] = []
     if path.exists():
@@ -265,7 +261,7 @@ class _Folder:
       except (OSError, ValueError) as error:
         raise errors.DataError(
             f'{_CLASS_NAMES} cannot be read: {errors.one_line(error)}; '
-            'expected the name of a class in each line.'
+            'expected one class name per line.'
         ) from None
       names = [line.strip() for line in lines if line.strip()]
     found = kinds.infer(
@@ -284,7 +280,6 @@ class _Folder:
 
 
 def _reason(error: errors.DataError) -> str:
-  """Returns what an error says of a file, without its name."""
   return str(error).partition(': ')[2].rstrip('.')
 
 

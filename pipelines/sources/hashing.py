@@ -1,11 +1,10 @@
-"""Splits by a hash of each example's key: adding one example moves no other.
+"""Splits by a hash of each example's key, so adding examples moves no others.
 
-The key is what an example is known by: the path of an image, the bytes of a
-row. The first eight bytes of its SHA-256 are a number in [0, 1): below 0.8 the
-example is for training, below 0.9 for validation, else for the test. Splits
-that the data have of their own stay as they are; what is missing of the three
-is taken out of 'train' by the same rule. So equal examples never lie in two
-splits that were made by hash.
+The key identifies an example, such as the path of an image or the bytes of a
+row. The first eight bytes of its SHA-256 are a number in [0, 1): examples below
+0.8 are for training, those below 0.9 for validation, others for testing.
+Existing splits of the data are kept; missing ones are taken from 'train' by the
+same rule. Equal examples are therefore never in two splits made by hash.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import numpy as np
 from .. import errors, options
 
 TRAIN, VALIDATION, TEST = SPLITS = ('train', 'validation', 'test')
-# Other names of splits, in folders and columns.
+# Alternative names of splits, in folders and columns.
 ALIASES = {'val': VALIDATION, 'valid': VALIDATION, 'dev': VALIDATION}
 # Leaves a split out.
 NONE = 'none'
@@ -28,13 +27,13 @@ _VALIDATION_BELOW = 0.9
 
 
 def fraction(key: bytes) -> float:
-  """Returns where a key lies in [0, 1).
+  """Maps a key to [0, 1).
 
   Args:
-    key: What the example is known by.
+    key: The key of an example.
 
   Returns:
-    The first eight bytes of the key's SHA-256, over 2^64.
+    The first eight bytes of the key's SHA-256, divided by 2^64.
   """
   return int.from_bytes(hashlib.sha256(key).digest()[:8], 'big') / 2**64
 
@@ -43,7 +42,7 @@ def split_of(key: bytes) -> str:
   """Returns the split of an example.
 
   Args:
-    key: What the example is known by.
+    key: The key of the example.
 
   Returns:
     'train', 'validation' or 'test'.
@@ -60,7 +59,7 @@ def split_of(key: bytes) -> str:
 
 
 class Part(NamedTuple):
-  """Which examples of which of the data's own splits make a split."""
+  """The indices of a split's examples in one of the data's own splits."""
 
   own: str
   indices: np.ndarray
@@ -71,8 +70,8 @@ class Parts(NamedTuple):
 
   Attributes:
     parts: Each split, in the order of `SPLITS`.
-    left_out: Why a split of these is left out, by its name.
-    notes: Lines that a user should see.
+    left_out: The reason for leaving out each missing split, by name.
+    notes: Messages for the user.
   """
 
   parts: dict[str, Part]
@@ -88,30 +87,30 @@ class Parts(NamedTuple):
 def choose(
     keys: Mapping[str, Sequence[bytes]], chosen: options.Options
 ) -> Parts:
-  """Chooses the examples of each split, in their own order.
+  """Chooses the examples of each split, in their original order.
 
   Args:
-    keys: The keys of the examples of each split that the data have of their
-      own; of undivided data, all as 'train'.
-    chosen: `validation_split` and `test_split`, each an own split's name,
-      'none' or None for the split of that name, else by hash; and
-      `validation_examples`, how many to hold out, those of the smallest
-      fractions.
+    keys: The keys of the examples in each of the data's own splits; if there
+      are none, all as 'train'.
+    chosen: `validation_split` and `test_split`, each the name of an own split,
+      'none', or None for the own split of that name or else by hash; and
+      `validation_examples`, the number to hold out, by smallest fractions.
 
   Returns:
     The splits.
 
   Raises:
-    DataError: If there is no such split, or it holds no example.
+    DataError: If a split does not exist or is empty.
   """
   if chosen.validation_examples is not None and chosen.validation_split:
     raise errors.DataError(
-        f'validation_examples: {chosen.validation_examples}, while '
-        f'validation_split is {chosen.validation_split!r}; give one of the two.'
+        f'validation_examples: {chosen.validation_examples}, but '
+        f'validation_split is {chosen.validation_split!r}; give only one of '
+        'the two.'
     )
   if not keys.get(TRAIN):
     raise errors.DataError(
-        f'dataset: there is no example to train on in {", ".join(keys)}.'
+        f'dataset: there are no training examples in {", ".join(keys)}.'
     )
   asked = {VALIDATION: chosen.validation_split, TEST: chosen.test_split}
   if chosen.validation_examples is not None:
@@ -135,7 +134,6 @@ def choose(
 def _own(
     keys: Mapping[str, Sequence[bytes]], split: str, name: str | None
 ) -> str | None:
-  """Returns the own split that serves as a split, if any does."""
   if name == NONE:
     return None
   if name is None:
@@ -144,18 +142,17 @@ def _own(
   own = ALIASES.get(name, name)
   if own not in others:
     raise errors.DataError(
-        f'{split}_split: {name!r} is no split of the data to score; expected '
-        f'{", ".join([*others, NONE])}. (Slices are for sets of TFDS.)'
+        f'{split}_split: {name!r} is not a split for scoring; expected '
+        f'{", ".join([*others, NONE])}. (Slices are for TFDS data sets only.)'
     )
   if not keys[own]:
-    raise errors.DataError(f'{split}_split: {name!r} holds no example.')
+    raise errors.DataError(f'{split}_split: {name!r} holds no examples.')
   return own
 
 
 def _places(
     fractions: np.ndarray, hashed: Sequence[str], num_held_out: int | None
 ) -> np.ndarray:
-  """Returns the split of each example of the data's own 'train'."""
   places = np.full(fractions.shape, TRAIN, object)
   if VALIDATION in hashed:
     is_there = (fractions >= _TRAIN_BELOW) & (fractions < _VALIDATION_BELOW)
@@ -167,7 +164,7 @@ def _places(
     if not 0 < num_held_out < len(remaining):
       raise errors.DataError(
           f'validation_examples: {num_held_out} is not in '
-          f'[0, {len(remaining)}), the training examples.'
+          f'[0, {len(remaining)}), the number of training examples.'
       )
     order = np.argsort(fractions[remaining], kind='stable')
     places[remaining[order[:num_held_out]]] = VALIDATION
@@ -175,15 +172,15 @@ def _places(
 
 
 def _without_empty(parts: dict[str, Part], hashed: Sequence[str]) -> Parts:
-  """Leaves out what no hash fell into, and says what the hashes did."""
+  """Leaves out empty splits by hash, and reports the others."""
   sizes = {split: len(part.indices) for split, part in parts.items()}
   if not sizes[TRAIN]:
     raise errors.DataError(
-        'dataset: no example is left to train on by the hash of its key; give '
-        'more examples, or validation_split=none and test_split=none.'
+        'dataset: the hashes leave no training examples; give more examples, '
+        'or validation_split=none and test_split=none.'
     )
   left_out = {
-      split: 'the hash of no example falls into it'
+      split: 'no example has a hash in its range'
       for split in hashed
       if not sizes[split]
   }

@@ -1,4 +1,4 @@
-"""What the values of an array mean, told by its name, type and shape."""
+"""Infers the meaning of an array from its name, dtype and shape."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def infer(
     chosen: options.Options | None = None,
     place: Callable[[str, int], str] | None = None,
 ) -> checks.Values:
-  """Infers what an array means.
+  """Infers the meaning of an array.
 
-  What is named `label`:
+  An array named `label`:
 
   - integers, booleans or strings ``[n]`` are a `class`; integers from 0 on are
     named '0', '1', ... unless names are given, strings are sorted;
@@ -29,32 +29,32 @@ def infer(
   - integers or booleans ``[n, H, W]`` or ``[n, H, W, 1]`` are a `mask`;
   - floats ``[n]`` or ``[n, k]`` are `numbers`.
 
-  What is not:
+  Other arrays:
 
-  - uint8 ``[n, H, W]`` or ``[n, H, W, C]`` is an `image`, with a channel;
-  - floats ``[n]`` or ``[n, k]`` are `numbers`, NaN where one is missing, and
-    of higher rank an `array`;
-  - strings ``[n]`` are a `text`, and so are integers ``[n, length]`` that are
-    named `tokens`, with 0 for padding;
+  - uint8 ``[n, H, W]`` or ``[n, H, W, C]`` is an `image`, with channels;
+  - floats ``[n]`` or ``[n, k]`` are `numbers`, NaN if missing, and of higher
+    rank an `array`;
+  - strings ``[n]`` are a `text`, and so are integers ``[n, length]`` named
+    `tokens`, with 0 for padding;
   - other integers, booleans and strings ``[n]`` or ``[n, k]`` are `categories`;
     integers of higher rank are an `array`.
 
-  Spaces around a string do not count; else strings are what they are, words
-  such as NA too.
+  Spaces around strings are ignored. Otherwise strings are not interpreted, not
+  even words such as NA.
 
   Args:
-    name: The array's name.
+    name: The name of the array.
     splits: The array of each split, one of them 'train'.
-    class_names: The names of the classes of a label.
-    chosen: How texts are cut; None for the defaults.
-    place: Describes where an example is, by its split and index.
+    class_names: The class names of a label.
+    chosen: How texts are tokenized. Default: the default options.
+    place: A function that describes an example by its split and index.
 
   Returns:
     The feature and its values.
 
   Raises:
-    DataError: If the values are none of these, or labels are missing; the first
-      such example is named.
+    DataError: If the values are none of these, or labels are missing, with the
+      first such example.
   """
   splits = {split: checks.stripped(array) for split, array in splits.items()}
   train = splits[hashing.TRAIN]
@@ -62,7 +62,7 @@ def infer(
     if array.shape[1:] != train.shape[1:] or _sort(array) != _sort(train):
       raise errors.DataError(
           f'{checks.array_of(split, name)} is {_described(array)}, that of '
-          f'train {_described(train)}; expected the same of every example.'
+          f'train {_described(train)}; expected the same in all splits.'
       )
   if _sort(train) not in _SORTS:
     raise errors.DataError(
@@ -80,7 +80,7 @@ def infer(
     raise errors.DataError(f'{where}: {wrong.what}') from None
 
 
-# The kinds of NumPy's types: all integers are one sort, and all strings.
+# The kinds of NumPy dtypes, with all integers as one.
 _SORTS = ('b', 'i', 'f', 'U')
 
 
@@ -156,7 +156,7 @@ def _input(
   whole = {split: _integers(array) for split, array in splits.items()}
   return checks.Values(
       spec.Feature(spec.ARRAY, train.shape[1:], 'int64'), whole,
-      [f'{name}: integers as they are; uint8 would be images.'],
+      [f'{name}: integers, not interpreted; use uint8 for images.'],
   )
 
 
@@ -165,8 +165,8 @@ def _integers(array: np.ndarray) -> np.ndarray:
 
 
 def _finite(name: str, split: str, array: np.ndarray) -> np.ndarray:
-  """Returns float32, refusing what is no number."""
-  with np.errstate(over='ignore'):  # It is then infinite, and named.
+  """Converts to float32; raises if a value is not finite."""
+  with np.errstate(over='ignore'):  # Infinities are reported below.
     cast = array.astype(np.float32, copy=False)
   wrong = ~np.isfinite(cast)
   checks.refuse(name, split, array, wrong, 'expected a finite number')
@@ -176,7 +176,7 @@ def _finite(name: str, split: str, array: np.ndarray) -> np.ndarray:
 def _numbers(
     name: str, splits: checks.Splits, *, may_lack: bool
 ) -> checks.Values:
-  """Numbers as float32; those that are lacking stay NaN where they may."""
+  """Makes numbers as float32; missing ones are NaN if allowed."""
   arrays, notes = {}, []
   for split, array in splits.items():
     lacking = np.isnan(array) if may_lack else np.zeros(array.shape, bool)
@@ -187,7 +187,7 @@ def _numbers(
       arrays[split] = np.where(lacking, np.float32('nan'), arrays[split])
       notes.append(
           f'{name}: {checks.count(lacking):,} of {len(array):,} examples of '
-          f'{split} lack a number (NaN).'
+          f'{split} have a missing number (NaN).'
       )
   shape = arrays[hashing.TRAIN].shape[1:]
   feature = spec.Feature(spec.NUMBERS, shape, 'float32')
@@ -196,7 +196,7 @@ def _numbers(
 
 def _tokens(name: str, splits: checks.Splits) -> checks.Values:
   for split, array in splits.items():
-    checks.refuse(name, split, array, array < 0, 'expected a token, 0 or more')
+    checks.refuse(name, split, array, array < 0, 'expected a token, at least 0')
   size = max(int(array.max(initial=1)) for array in splits.values()) + 1
   words = (texts.PADDING, texts.UNKNOWN, *map(str, range(2, size)))
   arrays = {split: array.astype(np.int32) for split, array in splits.items()}
@@ -211,14 +211,13 @@ def categories(
   """Makes categories of columns; their values are those of training.
 
   Args:
-    name: The array's name.
-    splits: Integers, booleans or strings ``[num_examples, num_categories]``
-      of each split.
-    columns: The name of each column; by default its number.
+    name: The name of the array.
+    splits: Integers, booleans or strings ``[num_examples, num_categories]``.
+    columns: The names of the columns. Default: their numbers.
 
   Returns:
-    A feature of kind `categories` and int32 arrays: positions in the sorted
-    values of the training split from 1 on, 0 for a value that it has not.
+    A feature of kind `categories` and int32 arrays: positions from 1 on in the
+    sorted values of the training split, 0 for other values.
 
   Raises:
     DataError: If a column has more than 100,000 values.
@@ -232,7 +231,7 @@ def categories(
     if values.size > labels.MAX_CLASSES:
       raise errors.DataError(
           f'{called}: {values.size:,} different values; expected at most '
-          f'{labels.MAX_CLASSES:,} of categories. Give numbers as floats.'
+          f'{labels.MAX_CLASSES:,} categories. Give numbers as floats.'
       )
     vocabularies.append(('', *map(str, values.tolist())))
     for split, array in splits.items():
@@ -246,7 +245,7 @@ def categories(
             'are not in the training split, and count as unknown.'
         )
   if not columns:
-    notes.insert(0, f'{name}: categories; floats would be numbers.')
+    notes.insert(0, f'{name}: categories; use floats for numbers.')
   feature = spec.Feature(
       spec.CATEGORIES, (width,), 'int32',
       columns=columns or tuple(map(str, range(width))),

@@ -1,4 +1,4 @@
-"""Which images lie in a folder, of which split, class or mask."""
+"""Lists the images in a folder with their splits, classes or masks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from . import hashing
 
 IMAGES, MASKS = 'images', 'masks'
 _LAYOUT = (
-    'expected train/CLASS/*.png, CLASS/*.png, or images and masks of equal '
-    'names instead of the classes'
+    'expected train/CLASS/*.png, CLASS/*.png, or folders images and masks with '
+    'equal file names instead of classes'
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class File:
-  """An image: its path below the folder, and its class or its mask's path."""
+  """An image: its path relative to the folder, and its class or mask's path."""
 
   path: str
   class_name: str = ''
@@ -27,12 +27,11 @@ class File:
 
 @dataclasses.dataclass
 class Listing:
-  """What lies in a folder.
+  """The contents of a folder.
 
   Attributes:
-    splits: The images of each split that the folder has of its own, by path;
-      those of a folder without splits as 'train'.
-    ignored: Paths that are no images in their place.
+    splits: The images of each split, by path; without splits, all as 'train'.
+    ignored: Paths that are not images, or not in a valid place.
   """
 
   splits: dict[str, list[File]]
@@ -43,15 +42,15 @@ def find(folder: pathlib.Path) -> Listing:
   """Lists a folder.
 
   Args:
-    folder: What holds ``train/CLASS/*.png`` and other splits likewise, or
-      ``CLASS/*.png``; or `images` and `masks` instead of the classes. Names
-      that begin with a dot are passed over.
+    folder: A folder that holds ``train/CLASS/*.png`` and other splits likewise,
+      or ``CLASS/*.png``; or `images` and `masks` instead of the classes. Names
+      that begin with a dot are ignored.
 
   Returns:
     The images.
 
   Raises:
-    DataError: If it is laid out in another way, or a mask is missing.
+    DataError: If it has another layout, or a mask is missing.
   """
   if not folder.is_dir():
     what = 'not a folder' if folder.exists() else 'there is no such folder'
@@ -66,19 +65,18 @@ def find(folder: pathlib.Path) -> Listing:
     raise errors.DataError(
         f'there is {" and ".join(named)}, but no folder train; {_LAYOUT}.'
     )
-  else:  # Others may be asked for by name.
+  else:  # Others may be requested by name.
     for split, name in sorted(own.items()):
       found.splits[split] = _split(folder, f'{name}/', found.ignored)
     found.ignored += _entries(folder)[1]
   if not found.splits[hashing.TRAIN]:
-    raise errors.DataError(f'there is no image to train on; {_LAYOUT}.')
+    raise errors.DataError(f'there are no training images; {_LAYOUT}.')
   return found
 
 
 def _split(
     folder: pathlib.Path, start: str, ignored: list[str]
 ) -> list[File]:
-  """Lists a folder of classes, or of images and masks."""
   inside, others = _entries(folder / start)
   ignored += [f'{start}{name}' for name in others]
   if set(inside) == {IMAGES, MASKS}:
@@ -94,7 +92,6 @@ def _split(
 def _masked(
     folder: pathlib.Path, start: str, ignored: list[str]
 ) -> list[File]:
-  """Pairs images with the masks of their names."""
   masks = {
       _stem(path): path
       for path in _images(folder, f'{start}{MASKS}/', ignored)
@@ -118,7 +115,6 @@ def _stem(path: str) -> str:
 def _images(
     folder: pathlib.Path, start: str, ignored: list[str]
 ) -> list[str]:
-  """Lists the images right in a folder, by path."""
   inside, others = _entries(folder / start)
   found: list[str] = []
   for name in others:
@@ -129,7 +125,7 @@ def _images(
 
 
 def _entries(folder: pathlib.Path) -> tuple[list[str], list[str]]:
-  """Returns the names of folders and of files, without hidden ones."""
+  """Lists folders and files, without hidden ones."""
   inside: list[str] = []
   others: list[str] = []
   try:

@@ -1,4 +1,4 @@
-"""What may follow a data set's name, as in ``csv:FILE?label=COLUMN``."""
+"""Parses queries after the name of a data set: ``csv:FILE?label=COLUMN``."""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from .. import errors
 def parse(
     name: str, keys: Sequence[str], single: Sequence[str] = ()
 ) -> tuple[str, dict[str, tuple[str, ...]]]:
-  """Cuts a name at the question mark that a query follows.
+  """Splits a name at the question mark before its query.
 
-  That is the first before a key and ``=``, or else the last: others belong to
-  the name of the file, which is taken as it stands. In a value, ``,`` ``&``
-  and ``%`` are written as %2C, %26 and %25, and any other character may be
-  written like that.
+  This is the first one before a key and ``=``, or otherwise the last; others
+  belong to the file name, which is not decoded. In values, ``,`` ``&`` and
+  ``%`` must be written as %2C, %26 and %25; others may be encoded.
 
   Args:
-    name: The name, with a query or without.
-    keys: The keys that a query may have.
-    single: Those with one value each.
+    name: The name, with or without a query.
+    keys: The allowed keys.
+    single: The keys that have a single value.
 
   Returns:
-    What stands before the query, and the values of each key that is given.
+    The part before the query, and the values of each given key.
 
   Raises:
     DataError: If a key is unknown, given twice or without a value.
@@ -54,11 +53,11 @@ def parse(
       close = difflib.get_close_matches(key, keys, n=1)
       meant = f'; did you mean {close[0]}?' if close else '.'
       raise errors.DataError(
-          f'dataset: {name!r}: {key!r} is none of {", ".join(keys)}{meant}'
+          f'dataset: {name!r}: {key!r} is not one of {", ".join(keys)}{meant}'
       )
     if key in query:
       raise errors.DataError(
-          f'dataset: {name!r}: {key}= is given twice; join values by commas.'
+          f'dataset: {name!r}: {key}= is given twice; join values with commas.'
       )
     given = [value] if key in single else value.split(',')
     values = tuple(urllib.parse.unquote(each) for each in given if each)

@@ -1,4 +1,4 @@
-"""Reads a CSV file as rows of text, each with the line that it begins at."""
+"""Reads a CSV file as rows of text, each with its first line number."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from .. import errors
 
 SEPARATORS = (',', ';', '\t')
-# Names for what a command line can hardly hold.
+# Names for characters that are hard to type on a command line.
 _NAMED = {'tab': '\t', 'comma': ',', 'semicolon': ';', 'space': ' '}
-# What stands for a missing value, in any case.
+# Spellings of a missing value, in lower case.
 _NOTHING = frozenset(('', 'na', 'n/a', 'nan', 'null', 'none', '?', '-'))
 
 
@@ -26,10 +26,10 @@ class Rows:
 
   Attributes:
     columns: The name of each column.
-    cells: The text of each cell of each row, without spaces around it.
+    cells: The text of each cell of each row, without surrounding spaces.
     lines: The line at which each row begins, from 1.
-    keys: The bytes of each row as they stand in the file.
-    separator: What stands between cells.
+    keys: The bytes of each row in the file.
+    separator: The separator of cells.
   """
 
   columns: tuple[str, ...]
@@ -48,18 +48,18 @@ def read(path: pathlib.Path, separator: str = '') -> Rows:
   """Reads a file in UTF-8, with or without a byte-order mark.
 
   Args:
-    path: The file. Its first row holds the names of the columns; cells may
-      be quoted, and hold line breaks then.
-    separator: What stands between cells, or 'tab', 'comma', 'semicolon' or
-      'space'; by default the one of , ; and tab that cuts the first row into
-      most cells.
+    path: The file. Its first row holds the column names; cells may be quoted
+      and may then contain line breaks.
+    separator: The separator of cells, or 'tab', 'comma', 'semicolon' or
+      'space'. Default: the one of , ; and tab that splits the first row into
+      the most cells.
 
   Returns:
-    The rows; lines without anything are passed over.
+    The rows; empty lines are ignored.
 
   Raises:
-    DataError: If the file cannot be read, or a row has another number of
-      cells than the first.
+    DataError: If the file cannot be read, or the number of cells in a row
+      differs from that in the first.
   """
   text = _text(path)
   separator = _NAMED.get(separator, separator) or _guessed(text)
@@ -76,24 +76,23 @@ def read(path: pathlib.Path, separator: str = '') -> Rows:
     if len(cells) != len(columns):
       raise errors.DataError(
           f'line {line} has {len(cells)} cells, the first row {len(columns)}, '
-          f'separated by {separator!r}; quote cells that hold it, or give '
+          f'separated by {separator!r}; quote cells that contain it, or give '
           'another separator=.'
       )
     rows.cells.append(cells)
     rows.lines.append(line)
     rows.keys.append(raw.encode())
   if not rows.cells:
-    raise errors.DataError('there is no row after the names of the columns.')
+    raise errors.DataError('there are no rows after the column names.')
   return rows
 
 
 def is_missing(text: str) -> bool:
-  """Returns whether a cell stands for a missing value.
+  """Returns whether a cell represents a missing value.
 
   The rule is the same for numbers, categories and labels, in files and in
-  records: a cell is missing if it holds nothing, NA, N/A, NaN, null, none, ? or
-  -, in any case and with any spaces around it. A text is missing only if it
-  holds nothing.
+  records: a cell is missing if it is empty, NA, N/A, NaN, null, none, ? or -,
+  in any case, with or without spaces. A text is missing only if it is empty.
 
   Args:
     text: A cell.
@@ -110,14 +109,13 @@ def is_missing(text: str) -> bool:
 
 
 def number(text: str) -> float | None:
-  """Reads a number.
+  """Parses a number.
 
   Args:
     text: A cell.
 
   Returns:
-    The number, NaN where it is missing by `is_missing`, or None if the text is
-    something else.
+    The number, NaN if it is missing by `is_missing`, or None for other texts.
 
   Example:
     >>> from pipelines.sources import rows
@@ -125,20 +123,20 @@ def number(text: str) -> float | None:
     (1000.0, nan, None)
   """
   try:
-    return None if '_' in text else float(text)  # Python reads 1_000.
+    return None if '_' in text else float(text)  # Python accepts 1_000.
   except ValueError:
     return math.nan if is_missing(text) else None
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-  """Returns the end of an error about an unknown name: what was meant.
+  """Returns the end of a message about an unknown name: a suggestion.
 
   Args:
     name: The name.
-    known: The names that there are.
+    known: The known names.
 
   Returns:
-    The words, from a semicolon to the full stop.
+    The text, from a semicolon to the full stop.
   """
   close = difflib.get_close_matches(name, known, n=3)
   if close:
@@ -167,13 +165,12 @@ def _text(path: pathlib.Path) -> str:
   if '\0' in text:
     line = text.count('\n', 0, text.index('\0')) + 1
     raise errors.DataError(
-        f'line {line} holds a zero byte; expected a file of text.'
+        f'line {line} contains a zero byte; expected a text file.'
     )
   return text
 
 
 def _guessed(text: str) -> str:
-  """Returns the separator that cuts the first row into most cells."""
   def num_cells(separator):
     try:
       return len(next(_parsed(text, separator), (0, '', []))[2])
@@ -186,7 +183,7 @@ def _guessed(text: str) -> str:
 def _parsed(
     text: str, separator: str
 ) -> Iterator[tuple[int, str, list[str]]]:
-  """Yields line, text and cells of each row that holds anything."""
+  """Yields the line number, text and cells of each row that is not empty."""
   taken: list[str] = []
 
   def lines():
@@ -218,12 +215,12 @@ def _parsed(
 
 def _names(line: int, header: Sequence[str]) -> tuple[str, ...]:
   if not header:
-    raise errors.DataError('the file is empty; expected a row of names first.')
+    raise errors.DataError('the file is empty; expected a row of column names.')
   for index, name in enumerate(header):
     if not name:
       raise errors.DataError(
-          f'line {line}: column {index + 1} has no name; expected a name for '
-          'each column in the first row.'
+          f'line {line}: column {index + 1} has no name; expected one name per '
+          'column in the first row.'
       )
     if name in header[:index]:
       raise errors.DataError(
@@ -231,7 +228,7 @@ def _names(line: int, header: Sequence[str]) -> tuple[str, ...]:
       )
   if all(number(name) is not None for name in header):
     raise errors.DataError(
-        f'line {line}: {", ".join(header[:3])}, ... are numbers; expected the '
-        'names of the columns in the first row.'
+        f'line {line}: {", ".join(header[:3])}, ... are numbers; expected '
+        'column names in the first row.'
     )
   return tuple(header)

@@ -1,4 +1,4 @@
-"""What tells cheaply whether the files of a data set are still the same."""
+"""Detects cheaply whether the files of a data set have changed."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from . import queries, table
 
 
 def of(name: str) -> str | None:
-  """Returns a hash of sizes and times of the files of a set, unread.
+  """Hashes the sizes and times of a data set's files, without reading them.
 
-  Equal hashes mean the same files; different ones may still mean the same
-  bytes, such as after a copy.
+  Equal hashes mean the same files; different hashes do not imply different
+  bytes, for example after a copy.
 
   Args:
-    name: A name as `sources.open_dataset` takes it.
+    name: A name as for `sources.open_dataset`.
 
   Returns:
-    The hash; None if a file is missing, or the set is not one of `folder:`,
+    The hash, or None if a file is missing or the source is not `folder:`,
     `npz:` or `csv:`.
   """
   prefix, _, rest = name.partition(':')
@@ -39,7 +39,7 @@ def of(name: str) -> str | None:
 
 
 def _files(folder: str) -> Iterator[str]:
-  """Yields the paths of the files below a folder, in one order."""
+  """Yields the paths of all files in a folder, in a fixed order."""
 
   def fail(error: OSError) -> None:
     raise error

@@ -12,7 +12,7 @@ from .. import datasets, errors, options, spec, texts
 from . import checks, classes, columns, hashing, kinds, queries, rows
 
 MEAN, CATEGORY = 'mean', 'category'
-# What a missing category counts as, where it may be missing.
+# The category of missing values, where allowed.
 MISSING = '(missing)'
 BETWEEN_CLASSES = '|'
 _LARGEST = float(np.finfo(np.float32).max)
@@ -23,30 +23,29 @@ KEYS = (*columns.KEYS, 'missing', 'separator', 'tokenizer')
 def of_csv(name: str, chosen: options.Options) -> datasets.Dataset:
   """Opens a CSV file.
 
-  A column whose cells are all numbers is one of `numbers`; one of words that
-  repeat (at most half as many as there are rows) is one of `categories`; one
-  of longer texts is `text`; any other is refused until it is named. The label
-  is a class if its cells are words, or whole numbers of at most 20 different
-  values; else it is a number. The notes say what was taken for what.
+  A column whose cells are all numbers is one of `numbers`; one of repeated
+  words (at most half as many different ones as rows) is one of `categories`;
+  one of longer texts is `text`; any other must be declared. The label is a
+  class if its cells are words, or whole numbers with at most 20 different
+  values; otherwise it is a number. The notes report these decisions.
 
   Args:
-    name: ``FILE?label=COLUMN&...``. Of the keys, `label` names the column to
-      predict, or several of numbers; `classes`, instead, one of names joined
-      by |; `numbers`, `categories`, `text` and `ignore` say what columns are,
-      the label's too; `split` names a column of train, validation and test;
-      `missing` is mean (a missing number is NaN, which counts as the mean),
-      category (a missing one is a category of its own) or both; `separator`
-      and `tokenizer`. Commas join names; see `queries.parse` for what has to
-      be encoded in one. `rows.is_missing` tells what is missing.
-    chosen: Splits, and how texts are cut.
+    name: ``FILE?label=COLUMN&...``. The key `label` names the column to
+      predict, or several columns of numbers; `classes`, instead, one column of
+      class names joined by |. `numbers`, `categories`, `text` and `ignore`
+      declare columns, including the label; `split` names a column of train,
+      validation and test. `missing` is mean (a missing number is NaN, which
+      counts as the mean), category (missing values are a category of their own)
+      or both. `separator` and `tokenizer` are further keys. Commas join names;
+      see `queries.parse` and `rows.is_missing`.
+    chosen: Options of splits and the tokenization of texts.
 
   Returns:
-    The data set, in memory: `numbers`, `categories` and `tokens` as far as
-    there are such, and `label`.
+    The data set, in memory: those of `numbers`, `categories` and `tokens` that
+    exist, and `label`.
 
   Raises:
-    DataError: If the query, the file or a cell does not fit; line and column
-      are named.
+    DataError: If query, file or a cell is invalid, with line and column.
   """
   path, query = queries.parse(name, KEYS, _SINGLE)
   file = pathlib.Path(path).expanduser()
@@ -73,8 +72,6 @@ def of_csv(name: str, chosen: options.Options) -> datasets.Dataset:
 
 
 class _Table:
-  """A file, cut into splits."""
-
   def __init__(
       self,
       table: rows.Rows,
@@ -102,7 +99,7 @@ class _Table:
     }
 
   def inputs(self, decided: columns.Columns) -> dict[str, checks.Values]:
-    """Makes the features that are not to be predicted."""
+    """Makes the input features."""
     values = {}
     if decided.numbers:
       found = self._numbers(
@@ -137,7 +134,7 @@ class _Table:
     return values
 
   def label(self, decided: columns.Columns) -> checks.Values:
-    """Makes the feature to be predicted, which is never missing."""
+    """Makes the label, which must not be missing."""
     if decided.label_kind == spec.NUMBERS:
       found = self._numbers(decided.label, _LACKS_LABEL)
       if len(decided.label) == 1:
@@ -200,7 +197,6 @@ class _Table:
     return np.array(found).T
 
   def _texts(self, names: Sequence[str]) -> list[str]:
-    """Returns the text of each row, all columns joined."""
     cells = [self._rows.column(column) for column in names]
     if not self._may_lack:
       for column, found in zip(names, cells, strict=True):
@@ -209,7 +205,7 @@ class _Table:
     return [' '.join(filter(None, row)) for row in zip(*cells, strict=True)]
 
   def _own_splits(self, query: columns.Query) -> list[str]:
-    """Returns the split that the file says of each row; else 'train'."""
+    """Returns the split of each row according to the file, or 'train'."""
     if 'split' not in query:
       return [hashing.TRAIN] * len(self._rows.cells)
     [column] = query['split']
@@ -230,7 +226,6 @@ class _Table:
     return {split: found[places] for split, places in self._places.items()}
 
   def _wrong(self, row: int, column: str, what: str) -> errors.DataError:
-    """Returns the error of a cell."""
     cell = self._rows.column(column)[row]
     return errors.DataError(
         f'line {self._rows.lines[row]}, column {column!r}: '
@@ -239,32 +234,32 @@ class _Table:
 
 
 _LACKS_NUMBER = (
-    f'a number is missing; missing={MEAN} counts it as the mean'
+    f'a number is missing; use missing={MEAN} to count it as the mean'
 )
 _LACKS_CATEGORY = (
-    f'a category is missing; missing={CATEGORY} counts it as one of its own'
+    f'a category is missing; use missing={CATEGORY} to make it one of its own'
 )
-_LACKS_TEXT = f'a text is missing; missing={CATEGORY} counts it as an empty one'
-_LACKS_LABEL = 'a label cannot be missing; leave its row out'
-_LACKS_CLASS = f'{_LACKS_LABEL}, or give a class of that name another one'
+_LACKS_TEXT = f'a text is missing; use missing={CATEGORY} to allow empty ones'
+_LACKS_LABEL = 'a label cannot be missing; remove the row'
+_LACKS_CLASS = f'{_LACKS_LABEL}, or rename the class if this is its name'
 _LACKS_CLASSES = (
-    'it stands for a missing label; an empty cell stands for none of the '
-    'classes, and a class of that name needs another one'
+    'this means a missing label; use an empty cell for none of the classes, '
+    'or rename the class if this is its name'
 )
 
 
 def number(cell: str, lacks: str) -> float:
-  """Reads a number that fits float32.
+  """Parses a number that fits float32.
 
   Args:
-    cell: Its text.
-    lacks: What to say, and to do, if it is missing; empty if it may be.
+    cell: The text of the cell.
+    lacks: The message if it is missing; empty if that is allowed.
 
   Returns:
-    The number, NaN where it is missing.
+    The number, or NaN if it is missing.
 
   Raises:
-    ValueError: If it is none; the words say what to do.
+    ValueError: If it is invalid, with a remedy.
   """
   found = rows.number(cell)
   if found is None:
@@ -277,7 +272,7 @@ def number(cell: str, lacks: str) -> float:
 
 
 def _by_value(name: str) -> tuple[bool, float, str]:
-  """Sorts numbers by their value, before words by the alphabet."""
+  """Sort key: numbers by value, then words in alphabetical order."""
   found = rows.number(name)
   is_word = found is None or math.isnan(found)
   return is_word, 0.0 if is_word else found or 0.0, name

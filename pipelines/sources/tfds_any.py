@@ -1,4 +1,4 @@
-"""Sets of TFDS with any features, read into arrays."""
+"""Reads TFDS data sets with any features into arrays."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _features = tfds.features
 
 @dataclasses.dataclass(frozen=True)
 class _Column:
-  """A feature of TFDS that is read, under a name of ours."""
+  """A TFDS feature to read, and its role."""
 
   path: str
   feature: Any
@@ -38,7 +38,7 @@ class _Column:
 
   @property
   def class_names(self) -> tuple[str, ...]:
-    """The names of classes, as far as TFDS has any."""
+    """The names of the classes, if TFDS has any."""
     feature = self.feature
     if isinstance(feature, _features.Sequence):
       feature = feature.feature
@@ -56,7 +56,7 @@ class _Column:
   def prepare(
       self, value: Any, image_size: tuple[int, int] | None
   ) -> tf.Tensor:
-    """Gives a value the shape that all examples have."""
+    """Converts a value to the shape common to all examples."""
     if isinstance(self.feature, _features.Image) and image_size is not None:
       return images.resize(value, image_size, is_mask=self.is_label)
     if _is_set(self.feature):
@@ -68,11 +68,11 @@ class _Column:
 def is_needed(
     builder: tfds.core.DatasetBuilder, query: Mapping[str, Any]
 ) -> bool:
-  """Returns whether a set is more than bytes of images and their classes.
+  """Returns whether a data set is more than byte images with one class each.
 
   Args:
-    builder: The builder of the set.
-    query: What the user asked for.
+    builder: The builder of the data set.
+    query: The query of the user.
   """
   found = _flat(builder.info.features)
   image, label = found.get(spec.IMAGE), found.get(spec.LABEL)
@@ -91,25 +91,25 @@ def of_builder(
     query: Mapping[str, Sequence[str]],
     chosen: options.Options,
 ) -> datasets.Dataset:
-  """Reads a prepared set.
+  """Reads a prepared data set.
 
-  Columns of numbers become one feature `numbers`, columns of classes, integers
-  and strings one of `categories`; images, texts and arrays keep their names,
-  nested ones as 'a/b'.
+  Columns of numbers are joined into one feature `numbers`, columns of classes,
+  integers and strings into `categories`; images, texts and arrays keep their
+  names, nested ones as 'a/b'.
 
   Args:
-    builder: The builder of the set.
-    name: The name that it was opened by.
+    builder: The builder of the data set.
+    name: The name under which it was opened.
     query: `label`, the feature to predict, by default 'label'; `inputs`, by
-      default all others that can be used.
-    chosen: Splits, the size of images, how texts are cut.
+      default all other usable features.
+    chosen: Options of splits, image size and the tokenization of texts.
 
   Returns:
-    The set, in memory.
+    The data set, in memory.
 
   Raises:
-    DataError: If a feature that is asked for is not there or cannot be used, a
-      value is damaged, or the set does not fit in the memory budget.
+    DataError: If a requested feature does not exist or cannot be used, a value
+      is damaged, or the data set exceeds the memory budget.
   """
   notes: list[str] = []
   columns = _choose(builder, name, query, chosen, notes)
@@ -155,7 +155,6 @@ def _joined(
     values: Mapping[str, checks.Values],
     notes: Sequence[str],
 ) -> datasets.Dataset:
-  """Makes the data set of its features' values."""
   features = {
       _named(key, each.feature): each.feature for key, each in values.items()
   }
@@ -175,16 +174,16 @@ def _joined(
 
 
 def _named(key: str, feature: spec.Feature) -> str:
-  """A text is called `tokens`, as models have it, unless there are two."""
+  """Returns the name of a feature; for a text `tokens`, as in models."""
   return 'tokens' if feature.kind == spec.TEXT and key == 'text' else key
 
 
 def _flat(features: Any, prefix: str = '') -> dict[str, Any]:
-  """Lists the features of a set, nested ones by 'a/b', in order of names."""
+  """Lists the features of a data set, nested ones as 'a/b', sorted by name."""
   if not isinstance(features, _features.FeaturesDict):
     return {prefix or 'value': features}
   found = {}
-  # TFDS keeps them in a protocol buffer's map, which has no order.
+  # TFDS stores them in a protocol buffer map, which is unordered.
   for name, feature in sorted(features.items()):
     found.update(_flat(feature, f'{prefix}/{name}' if prefix else name))
   return found
@@ -197,7 +196,6 @@ def _choose(
     chosen: options.Options,
     notes: list[str],
 ) -> list[_Column]:
-  """Chooses what is read, the label first."""
   found = _flat(builder.info.features)
   listed = ', '.join(f'{n} ({type(f).__name__})' for n, f in found.items())
   label = ''.join(query.get('label', (spec.LABEL,)))
@@ -234,21 +232,21 @@ def _choose(
 def _why_useless(
     column: _Column, image_size: tuple[int, int] | None
 ) -> str | None:
-  """Returns why a feature cannot be an array; None if it can."""
+  """Returns why a feature cannot be an array, or None if it can."""
   feature = column.feature
   if _is_set(feature):
-    return None if column.is_label else 'is a list of any length'
+    return None if column.is_label else 'is a list of variable length'
   if isinstance(feature, _features.Image):
     if feature.np_dtype != np.uint8:
       dtype = getattr(feature.np_dtype, '__name__', feature.np_dtype)
       return f'is an image of {dtype}, not uint8'
     if image_size is None and None in feature.shape:
       return 'differs in size; pass image_size'
-    return None if feature.shape[-1] else 'has any number of channels'
+    return None if feature.shape[-1] else 'has a variable number of channels'
   if isinstance(feature, _features.Text):
     return None
   if not isinstance(feature, _features.Tensor | _features.ClassLabel):
-    return f'is a {type(feature).__name__}, which is not read'
+    return f'is a {type(feature).__name__}, which is not supported'
   return 'differs in shape' if None in feature.shape else None
 
 
@@ -264,7 +262,7 @@ def _check_budget(
     chosen_parts: Iterable[parts.Part],
     chosen: options.Options,
 ) -> None:
-  """Refuses what is too large for memory; only images are streamed."""
+  """Raises if the data set exceeds memory; only images are streamed."""
   num_examples = sum(part.num_examples for part in chosen_parts)
   num_bytes = num_examples * sum(
       _num_bytes(column, chosen.image_size) for column in columns
@@ -273,8 +271,8 @@ def _check_budget(
     raise errors.DataError(
         f'dataset: {name}: {num_examples:,} examples take '
         f'{num_bytes / 1e9:.1f} * 10^9 bytes, more than the memory budget of '
-        f'{chosen.memory_budget_gb:g}; raise it, give a smaller image_size, or '
-        'read fewer features, as in ?inputs=A,B.'
+        f'{chosen.memory_budget_gb:g}; increase it, choose a smaller '
+        'image_size, or read fewer features, as in ?inputs=A,B.'
     )
 
 
@@ -292,8 +290,6 @@ def _read(
     columns: Sequence[_Column],
     image_size: tuple[int, int] | None,
 ) -> dict[str, np.ndarray]:
-  """Reads a part, ``[num_examples, ...]`` of each column."""
-
   @autograph.off
   def prepare(example: Any) -> dict[str, tf.Tensor]:
     flat = {
@@ -331,7 +327,7 @@ def _read(
 
 
 def _decoded(array: np.ndarray, column: _Column) -> np.ndarray:
-  """Returns texts as strings, and classes of inputs by their names."""
+  """Converts texts to strings, and classes of inputs to their names."""
   if array.dtype == object:
     strings = [item.decode('utf-8', 'replace') for item in array.ravel()]
     return checks.stripped(np.array(strings, dtype=str)).reshape(array.shape)
@@ -343,7 +339,7 @@ def _decoded(array: np.ndarray, column: _Column) -> np.ndarray:
 def _grouped(
     columns: Sequence[_Column],
 ) -> Iterable[tuple[str, list[_Column], _Column | None]]:
-  """Yields each feature of ours, and the column or columns that it is."""
+  """Yields the features to make, and the column or columns of each."""
   scalars: dict[str, list[_Column]] = {spec.NUMBERS: [], spec.CATEGORIES: []}
   for column in columns:
     if column.is_scalar:
@@ -357,7 +353,7 @@ def _grouped(
 
 
 def _stack(arrays: Sequence[np.ndarray]) -> np.ndarray:
-  """Joins scalars, ``[num_examples, num_columns]``; strings if any is one."""
+  """Joins scalars to ``[num_examples, num_columns]``; strings if any is one."""
   if any(array.dtype.kind == 'U' for array in arrays):
     arrays = [array.astype(str) for array in arrays]
   return np.stack(arrays, axis=1)

@@ -1,4 +1,4 @@
-"""Sets of TFDS, opened by name: those of images and their classes here."""
+"""Opens TFDS data sets by name, and reads byte images with one class each."""
 
 from __future__ import annotations
 
@@ -21,37 +21,36 @@ from . import queries, tfds_any
 
 
 def of_tfds(name: str, chosen: options.Options) -> datasets.Dataset:
-  """Opens a set by name and prepares it first where necessary.
+  """Opens a data set by name, and prepares it first if necessary.
 
-  Validation examples are the first of the training split in TFDS's order:
-  neither a seed nor the number of shards changes which they are. A split to
-  score whose labels are all -1, TFDS's mark for none, is left out, which
-  `left_out` and `notes` say; one that was asked for by name is refused.
+  Validation examples are the first of the training split in TFDS's order,
+  independently of the seed and the number of shards. A split for scoring whose
+  labels are all -1, TFDS's value for missing ones, is left out, as `left_out`
+  and `notes` report; if it was requested by name, this is an error.
 
   Args:
-    name: A name of TFDS, or of a set prepared in `chosen.data_dir`. A set of
-      other features than bytes of images and one class each, and one with a
-      query, such as ``NAME?label=mask&inputs=image``, is read by `tfds_any`.
-    chosen: The options. A split to validate or test with is a name of the
-      set's, or a slice as TFDS writes it, such as 'train[:5000]'. What is taken
-      from the split 'train' is not trained on. A set beyond the memory budget
-      is streamed: from the decoded images on disk, where they take at most half
-      of what is free there, else from its records.
+    name: A name in TFDS, or of a data set prepared in `chosen.data_dir`.
+      `tfds_any` reads those with features other than byte images and one class
+      each, and names with a query, such as ``NAME?label=mask&inputs=image``.
+    chosen: The options. A split for validation or testing is a name or a slice
+      in TFDS's syntax, such as 'train[:5000]'; examples that it takes from the
+      split 'train' are not trained on. Data sets beyond the memory budget are
+      streamed, from decoded images on disk if they take at most half of the
+      free space, otherwise from records.
 
   Returns:
-    The set.
+    The data set.
 
   Raises:
-    DataError: If the set is unknown, cannot be had or is damaged; if a feature
-      cannot be used; if some labels of a split to score are -1 and others not;
-      if plain integers as labels reach beyond 1,000 and ten times the number of
-      different ones, or beyond 100,000.
+    DataError: If the data set is unknown, unavailable or damaged; if a feature
+      cannot be used; if only some labels of a split for scoring are -1; or if
+      integer labels are too many for classes, see `labels.numbered_classes`.
   """
   name, query = queries.parse(name, tfds_any.KEYS, single=['label'])
   builder = preparation.make_builder(name, chosen.data_dir)
   image_shape = None
   if not tfds_any.is_needed(builder, query):
-    # Before it is prepared, which may take long.
+    # Checked before preparing it, which may take long.
     image_shape = _image_shape(builder, name, chosen.image_size)
   if not preparation.is_prepared(builder):
     preparation.prepare(builder, name, chosen.archives_dir)
@@ -78,7 +77,7 @@ def of_tfds(name: str, chosen: options.Options) -> datasets.Dataset:
   for split in left_out:
     del found[split]
   names = labels.named_classes(builder)
-  if names is None:  # A plain integer does not say how many values it takes.
+  if names is None:  # Plain integers do not declare the number of classes.
     names = labels.counted_classes(builder, map(store.labels, found.values()))
   features = spec.of_images(image_shape, names)
   return datasets.Dataset(
@@ -101,16 +100,10 @@ def _unlabelled(
     chosen: dict[str, parts.Part],
     asked: dict[str, str | None],
 ) -> dict[str, str]:
-  """Returns why splits to score cannot be scored, by the split's name.
-
-  Args:
-    store: Reads the labels.
-    chosen: The parts of the set.
-    asked: The split that was asked for by name, or None, for each.
-  """
+  """Returns why splits cannot be scored, by name; raises for requested ones."""
   left_out = {}
   for split, part in chosen.items():
-    if part.split == 'train':  # Trained on too: without labels it is refused.
+    if part.split == 'train':  # Also trained on, so missing labels are errors.
       continue
     why = labels.why_unlabelled(store.builder, part, store.labels(part))
     if why is None:
@@ -118,11 +111,11 @@ def _unlabelled(
     if asked[split] is not None:
       raise errors.DataError(
           f'{split}_split: {store.builder.name}, split {part.split}: {why}; '
-          f'{split}_split=none leaves it out.'
+          f'use {split}_split=none to leave it out.'
       )
     left_out[split] = why
     remedy = (
-        '; validation_examples holds out training examples instead'
+        '; use validation_examples to hold out training examples instead'
         if split == 'validation'
         else ''
     )
@@ -138,7 +131,6 @@ def _image_shape(
     name: str,
     image_size: tuple[int, int] | None,
 ) -> tuple[int, int, int]:
-  """Checks the features and returns the shape of the images."""
   image = builder.info.features[spec.IMAGE]
   shape = image.shape
   if (

@@ -83,7 +83,7 @@ class BelongingTest(parameterized.TestCase):
     step = training.make_eval_step(_OBJECTIVE, None, strategy)
     with self.assertRaisesRegex(ValueError, 'batch: each of the 2 .*distrib'):
       step(state, _tensors(_BATCH))
-    with self.assertRaisesRegex(ValueError, 'batch: it is in 3 parts'):
+    with self.assertRaisesRegex(ValueError, 'batch: it has 3 parts'):
       step(state, _parts(other, _BATCH))
     sums = step(state, _parts(strategy, _BATCH))
     self.assertEqual(float(sums['weight']), 6)
@@ -287,7 +287,7 @@ class ResidentTest(parameterized.TestCase):
 
   @parameterized.parameters('index', 'epoch', 'is_padded')
   def test_names_of_a_batch_are_refused(self, name):
-    with self.assertRaisesRegex(ValueError, f"arrays: '{name}' is what"):
+    with self.assertRaisesRegex(ValueError, f"arrays: '{name}' is a res"):
       self.loop({**_BATCH, name: np.zeros(6)})
 
   def test_positions_are_integers(self):

@@ -131,7 +131,7 @@ class DamageTest(parameterized.TestCase):
     before = self.contents()
     with self.assertRaisesRegex(
         checkpoints.CheckpointError,
-        'no checkpoint can be read: ckpt-30, ckpt-20, ckpt-10 .* from a copy',
+        'no checkpoint can be read: ckpt-30, ckpt-20, ckpt-10 .* from a backup',
     ):
       self.checkpointer.restore()
     self.assertEqual(self.contents(), before)

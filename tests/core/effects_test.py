@@ -248,7 +248,7 @@ class AssignedTest(parameterized.TestCase):
   def test_each_replicas_own_is_refused(self, way):
     self.take(way, 1)
     with self.assertRaisesRegex(
-        ValueError, 'model: its forward pass assigns .*(mean|norm).* would diff'
+        ValueError, 'model: its forward pass assigns .*(mean|norm).* diverge'
     ):
       self.take(way, 2)
 

@@ -57,7 +57,7 @@ class AddUpTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllEqual(sums['x'], x.sum(axis=0))
     self.assertEqual(float(sums['weight']), batch_size)
     self.assertEqual(int(num_parts), max(-(-batch_size // 2), 1))
-    with self.assertRaisesRegex(ValueError, 'micro_batch_size: the size of a'):
+    with self.assertRaisesRegex(ValueError, 'micro_batch_size: the batch s'):
       tf.function(
           lambda batch: _add_up(batch, 2, True), input_signature=[spec]
       ).get_concrete_function()

@@ -72,7 +72,7 @@ class ModulesTest(parameterized.TestCase):
       self.assertIs(evaluation.labels, _X)
 
   @parameterized.named_parameters(
-      ('inputs', {'inputs': 'y'}, "inputs: the batch has no 'y', but x, label"),
+      ('inputs', {'inputs': 'y'}, "inputs: the batch has no 'y', only x, lab"),
       ('image', {}, "inputs: the batch has no 'image'"),
       ('labels', {'inputs': 'x', 'labels': 'y'}, 'labels: the batch has no'),
   )
@@ -123,14 +123,14 @@ class HeadsTest(parameterized.TestCase):
       objectives.supervised({'one': _own_loss}, **options)
 
   def test_weights_of_one_loss(self):
-    with self.assertRaisesRegex(ValueError, 'for one loss'):
+    with self.assertRaisesRegex(ValueError, 'with a single loss'):
       objectives.supervised(_own_loss, weights={'one': 1.0})
 
   def test_an_output_that_is_not_there(self):
     objective = objectives.supervised({'four': _own_loss}, inputs='x')
-    with self.assertRaisesRegex(ValueError, "'four', but one, two, three"):
+    with self.assertRaisesRegex(ValueError, "'four'; it has one, two, three"):
       objective(_Heads(), _BATCH, None, True)
-    with self.assertRaisesRegex(ValueError, "'four', but logits"):
+    with self.assertRaisesRegex(ValueError, "'four'; it has logits"):
       objective(_Plain(), _BATCH, None, True)
 
 

@@ -63,7 +63,7 @@ class UniformTest(parameterized.TestCase):
     np.testing.assert_array_equal(
         numbers(tf.constant(_SEED), tf.constant([6, 5])), expected
     )
-    with self.assertRaisesRegex(ValueError, 'shape: expected sizes, or a tens'):
+    with self.assertRaisesRegex(ValueError, 'shape: expected a sequence of'):
       draw.get_concrete_function(tf.TensorSpec(None))
 
   def test_outside_of_a_strategy_it_is_the_only_replica(self):

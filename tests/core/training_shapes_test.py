@@ -216,9 +216,9 @@ class ShapesTest(parameterized.TestCase):
             model, {'x': tf.ones([1, 1])}, None, False
         ),
     ):
-      with self.assertRaisesRegex(TypeError, 'model: .*got a Model of Keras'):
+      with self.assertRaisesRegex(TypeError, 'model: .*got a Keras Model'):
         function(Model())
-    with self.assertRaisesRegex(ValueError, 'or the model itself, once'):
+    with self.assertRaisesRegex(ValueError, 'or call the model once'):
       training.TrainState(tf.Module(), optimizers.sgd(0.1))
 
   def test_a_batch_when_it_runs(self):

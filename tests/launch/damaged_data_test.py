@@ -64,7 +64,7 @@ class DamagedDataTest(parameterized.TestCase):
     no_room = mock.Mock(free=0)
     with mock.patch.object(shutil, 'disk_usage', return_value=no_room):
       ended = self.train(resident_gb=0.0, test_split='none')
-    self.assert_refused(ended, 'split train: example 26 ', 'copy')
+    self.assert_refused(ended, 'split train: example 26 ', 'backup')
 
   def test_a_test_without_labels_is_left_out(self):
     damages.set_label(self.folder, 'test', None)

@@ -86,7 +86,7 @@ class RestoreTest(absltest.TestCase):
     self.assert_refused(_rewritten(other), 'of another data set')
 
   def test_refuses_damaged(self):
-    self.assert_refused(b'no archive at all', 'damaged or no gzip')
+    self.assert_refused(b'no archive at all', 'damaged or not a gzip')
 
   def test_unpacks_no_more_than_upstream_has(self):
     bomb = gzip.compress(bytes(1 << 26))

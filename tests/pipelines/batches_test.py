@@ -173,7 +173,7 @@ class TrainBatchesTest(parameterized.TestCase):
   @parameterized.parameters(
       ({'batch': 51}, '51 is more than the 50 training'),
       ({'batch': 0}, 'global_batch_size: expected at least 1, got 0'),
-      ({'num_replicas': 3, 'num_workers': 2}, '3 can not .* 2 workers'),
+      ({'num_replicas': 3, 'num_workers': 2}, '3 cannot .* 2 workers'),
       ({'num_replicas': 2, 'num_workers': 2, 'worker': 2}, 'worker: .* got 2'),
       ({'start_step': -1}, 'start_step.* got -1'),
   )

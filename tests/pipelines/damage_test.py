@@ -107,7 +107,7 @@ class DamageTest(PreparedTest):
       words.append(example.format(first + damages.RECORD))
     elif damage not in ('says none', 'says fewer than none'):
       words.append(f'tiny_shapes-{split}.tfrecord-0000')
-    words.append('copy|prepare the set again')
+    words.append('backup|prepare the data set again')
     if split != 'train':
       words.append(f'{split}_split=none')
     others = {f'{name}_split': 'none' for name in _SPLITS[1:] if name != split}

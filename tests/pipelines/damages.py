@@ -106,10 +106,10 @@ FILES: dict[str, tuple[Callable[[pathlib.Path, str], None], str]] = {
         lambda folder, split: os.truncate(
             _file(folder, split), _file(folder, split).stat().st_size // 2
         ),
-        'whole records|truncated record',
+        'intact records|truncated record',
     ),
     'emptied': (
-        lambda folder, split: os.truncate(_file(folder, split), 0), '0 whole'
+        lambda folder, split: os.truncate(_file(folder, split), 0), '0 intact'
     ),
     'flipped': (
         lambda folder, split: flip(_file(folder, split)),

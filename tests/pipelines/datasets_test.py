@@ -62,7 +62,7 @@ class DatasetTest(parameterized.TestCase):
   @parameterized.parameters(
       ({'numbers': np.zeros([2, 2], np.float32)}, 'expected the features'),
       ({**_arrays(2), 'more': np.zeros(2)}, 'expected the features'),
-      ({**_arrays(2), 'label': np.zeros(3, np.int64)}, 'as many examples'),
+      ({**_arrays(2), 'label': np.zeros(3, np.int64)}, 'equally many examples'),
       ({**_arrays(2), 'label': np.zeros(2, np.int32)}, 'label: .*int64'),
       ({**_arrays(2), 'numbers': np.zeros([2, 3], np.float32)}, 'numbers: .*2'),
   )

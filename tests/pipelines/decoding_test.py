@@ -94,7 +94,7 @@ class DecodedTest(parameterized.TestCase):
     self.assert_whole(self.decoded(tell=notes.append))
     self.assertEqual(self.decode.call_count, 2)
     self.assertLen(notes, 1)
-    self.assertRegex(notes[0], r'train-\w+: .* decoded anew\.$')
+    self.assertRegex(notes[0], r'train-\w+: .* decoded again\.$')
     self.assert_whole(self.decoded(tell=notes.append))
     self.assertEqual(self.decode.call_count, 2)
     self.assertLen(notes, 1)
@@ -162,7 +162,7 @@ class StreamTest(absltest.TestCase):
     damages.flip(path, (128 + 192 * 4.5) / path.stat().st_size)
     for damaged in (dataset, self.open()):
       with self.assertRaisesRegex(
-          errors.DataError, f'example 4 .*{path.parent} .* checksum.* anew'
+          errors.DataError, f'example 4 .*{path.parent} .* checksum.* again'
       ):
         self.read(damaged)
       self.assertFalse((path.parent / 'SHA256').exists())

@@ -99,7 +99,7 @@ class EncodingTest(_FilesTest):
     path = self.write('new.csv', 'a,b,c,t\n1,2,Ulm,\n1,2,Rome,\n')
     found = self.read(path)
     self.assertEqual(found.arrays['categories'].tolist(), [[2], [0]])
-    self.assertRegex(found.notes[0], 'c: 1 of 2 values .* that of .*, line 3')
+    self.assertRegex(found.notes[0], 'c: 1 of 2 values .* is in .*, line 3')
 
   def test_missing_values_that_may_be(self):
     features = dict(_TABLE.features)
@@ -125,8 +125,8 @@ class EncodingTest(_FilesTest):
     np.testing.assert_array_equal(found['numbers'], [[np.nan, 2.5]])
     self.assertEqual(found['categories'].tolist(), [[1]])
     for change, words in (
-        ({'a': value}, "column 'a': .*; a number is missing; may_lack"),
-        ({'c': value}, "column 'c': .*; a category is missing, and none was"),
+        ({'a': value}, "column 'a': .*; a number is missing; set may_lack"),
+        ({'c': value}, "column 'c': .*; a category is missing, but none was"),
     ):
       with self.assertRaisesRegex(errors.DataError, words):
         encoding.encode([raw_examples.Record('0', {**_ROW, **change})], _TABLE)
@@ -209,7 +209,7 @@ class EncodingTest(_FilesTest):
     np.testing.assert_allclose(
         found.arrays['image'], np.full([1, 6, 5, 1], 90), atol=1
     )
-    self.assertRegex(found.notes[0], '1.png: colours are made grey')
+    self.assertRegex(found.notes[0], '1.png: colors are converted to gray')
 
   def test_arrays(self):
     row = {'x': [[1, 2], [3, 4.5]], 'n': '7', 'i': 3}
@@ -226,7 +226,7 @@ class MistakesTest(_FilesTest):
       ({'a': None}, "record 0, column 'a': nothing; a number is missing"),
       ({'b': 'x'}, "record 0, column 'b': 'x'; expected a number"),
       ({'b': 1e300}, "column 'b': 1e.300; expected a finite number"),
-      ({'c': ''}, "column 'c': nothing; a category is missing, and none"),
+      ({'c': ''}, "column 'c': nothing; a category is missing, but none"),
       ({'t': 3}, "column 't': 3; expected a text"),
   )
   def test_refuses_values(self, change, words):
@@ -277,7 +277,7 @@ class MistakesTest(_FilesTest):
     content = (self.folder / 'cut.png').read_bytes()
     (self.folder / 'cut.png').write_bytes(content[:-20])
     for name, words in (
-        ('wide.png', 'the image is 6 x 6; the model takes 6 x 5. Resize it'),
+        ('wide.png', 'the image is 6 x 6, but the model takes 6 x 5. Resize'),
         ('cut.png', 'cut.png: '),
         ('none.png', 'No such file'),
     ):

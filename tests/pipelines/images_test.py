@@ -128,13 +128,13 @@ class ImagesTest(parameterized.TestCase):
   @parameterized.parameters(
       (b'', 'not an image; expected PNG, JPEG, BMP or GIF'),
       (b'P5 1 1 255', 'not an image'),
-      (b'\x89PNG\r\n\x1a\n', 'its header is cut short or damaged'),
-      (b'\xff\xd8\xff\xe0\x00\x10', 'its header is cut short or damaged'),
-      (b'\xff\xd8\x00\x00', 'its header is cut short or damaged'),
-      (b'BM', 'its header is cut short or damaged'),
+      (b'\x89PNG\r\n\x1a\n', 'its header is truncated or damaged'),
+      (b'\xff\xd8\xff\xe0\x00\x10', 'its header is truncated or damaged'),
+      (b'\xff\xd8\x00\x00', 'its header is truncated or damaged'),
+      (b'BM', 'its header is truncated or damaged'),
       (b'GIF89a\x00\x00\x00\x00', 'not an image'),
       (_bmp(np.zeros([2, 2, 1], np.uint8), b'\1\2\3\0' * 256), 'a palette'),
-      (_bmp(np.zeros([2, 2, 1], np.uint8))[:100], 'header is cut short or'),
+      (_bmp(np.zeros([2, 2, 1], np.uint8))[:100], 'header is truncated or'),
   )
   def test_refuses_headers(self, content, words):
     path = self.write(content)

@@ -98,7 +98,7 @@ class ManifestsTest(parameterized.TestCase):
   def test_damage_is_named(self, name, content):
     content = content if isinstance(content, bytes) else content.encode()
     (self.folder / name).write_bytes(content)
-    self.assert_refused(str(self.folder / name), 'is damaged', 'copy')
+    self.assert_refused(str(self.folder / name), 'is damaged', 'backup')
 
   @parameterized.parameters('dataset_info.json', 'features.json')
   def test_absence_is_named(self, name):

@@ -78,11 +78,11 @@ class ChooseTest(parameterized.TestCase):
     self.assertEqual(chosen.get('test'), test)
 
   @parameterized.parameters(
-      (dict(test_split='tset'), "test_split: 'tset' is no split.*dev.*'none'"),
+      (dict(test_split='tset'), "test_split: 'tset' is not a .*dev.*'none'"),
       (dict(test_split='train[30:]'), 'test_split: .*30'),
       (dict(test_split='test[2:2]'), 'holds no examples'),
-      (dict(test_split=''), "test_split: '' is no split"),
-      (dict(test_split='test[a:]'), 'is no split'),
+      (dict(test_split=''), "test_split: '' is not a split"),
+      (dict(test_split='test[a:]'), 'is not a split'),
       (dict(validation_split='test+dev'), 'joins several'),
       (dict(test_split='all'), 'joins several'),
       (dict(test_split='train[5:9]'), r'train\[5:9\] .* middle'),
@@ -93,7 +93,7 @@ class ChooseTest(parameterized.TestCase):
       ),
       (
           dict(validation_split='none', validation_examples=3),
-          'give one of the two',
+          'give only one of the two',
       ),
       (dict(validation_examples=24), r'24 is not in \[0, 24\)'),
       (dict(validation_examples=-1), '-1 is not in'),

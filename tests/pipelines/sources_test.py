@@ -55,10 +55,10 @@ class OpenDatasetTest(parameterized.TestCase):
       np.savez(f'{folder}/t.npz', weight=np.ones([50, 2]), label=[0, 1] * 25)
       load = lambda: {'train': {'x': []}, 'test': {'x': [1.5]}}
       for name, function, words in (
-          (f'csv:{path}?label=y&validation=1', None, 'none of label'),
+          (f'csv:{path}?label=y&validation=1', None, 'not one of label'),
           (f'csv:{path}?label=z', None, 'no column'),
           (f'npz:{folder}/t.npz', None, "a feature is named 'weight'"),
-          ('mine:load', load, 'no example to train on'),
+          ('mine:load', load, 'no training examples'),
       ):
         with self.assertRaisesRegex(errors.DataError, words) as context:
           sources.open_dataset(name, function)

@@ -92,13 +92,13 @@ class ArraysTest(parameterized.TestCase):
       ({'train_x': np.ones(3), 'test_y': np.ones(3)}, 'test has y, train x'),
       ({'test_x': np.ones(3)}, 'the arrays are test_x; expected train_image'),
       ({'train_x': np.ones(3), 'y': np.ones(3)}, 'are train_x, y; expected'),
-      ({'x': np.array(3.0)}, "'x' has no axis of examples"),
+      ({'x': np.array(3.0)}, "'x' has no axis for examples"),
       ({'x': np.array([None])}, "array 'x' cannot be read: Object arrays"),
-      ({'x': np.array(['2020'], 'M8')}, "'x' is of dtype datetime64"),
-      ({'x': np.ones([0, 2])}, 'no example to train on'),
+      ({'x': np.array(['2020'], 'M8')}, "'x' has dtype datetime64"),
+      ({'x': np.ones([0, 2])}, 'no training examples'),
       ({'label': [0, -1] * 20}, "array 'label', example 1 of train: -1;"),
       ({'x': np.ones(3), 'class_names': ['a']}, 'no array `label` to name'),
-      ({'weight': np.ones(30)}, "named 'weight', which batches have"),
+      ({'weight': np.ones(30)}, "named 'weight', which is reserved"),
       ({}, 'the arrays are none; expected train_image'),
   )
   def test_refuses(self, values, words):
@@ -123,7 +123,7 @@ class ArraysTest(parameterized.TestCase):
         arrays.of_npz(str(self.path), options.Options())
     with open(self.path, 'wb') as file:
       np.save(file, np.ones(3))
-    with self.assertRaisesRegex(errors.DataError, 'holds one array without a'):
+    with self.assertRaisesRegex(errors.DataError, 'holds one unnamed array'):
       arrays.of_npz(str(self.path), options.Options())
     self.path.unlink()
     with self.assertRaisesRegex(errors.DataError, 'there is no such file'):
@@ -169,10 +169,10 @@ class FunctionTest(parameterized.TestCase):
   @parameterized.parameters(
       (None, 'returned NoneType; expected'),
       ({}, 'returned dict; expected'),
-      ({'train': {'x': [1.0]}, 'x': [2.0]}, "'train', 'x', some by split"),
-      ({'x': [[1.0], [1.0, 2.0]]}, "'x': .*; expected the same shape of every"),
-      ({'x': [1.0, None]}, "'x' is of dtype object; expected numbers"),
-      ({'test': {'x': [1.0]}}, 'the splits are test; there is no train'),
+      ({'train': {'x': [1.0]}, 'x': [2.0]}, "'train', 'x'; expected all of"),
+      ({'x': [[1.0], [1.0, 2.0]]}, "'x': .*; expected examples of equal"),
+      ({'x': [1.0, None]}, "'x' has dtype object; expected numbers"),
+      ({'test': {'x': [1.0]}}, 'the splits are test; expected one named'),
   )
   def test_refuses(self, returned, words):
     with self.assertRaisesRegex(errors.DataError, words) as context:

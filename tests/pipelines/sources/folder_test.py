@@ -83,8 +83,8 @@ class FolderTest(_FolderTest):
     dataset = self.open(**_WHOLE, memory_budget_gb=budget)
     self.assertEqual(dataset.spec['image'].shape, (16, 24, 1))
     self.assertIn(
-        '2 of 3 images are turned or mirrored, as their Exif says: a/2.jpg, '
-        'b/3.jpg.', dataset.notes,
+        '2 of 3 images are rotated or mirrored according to their Exif data: '
+        'a/2.jpg, b/3.jpg.', dataset.notes,
     )
     split = dataset.split('train')
     [loaded] = split.keys().batch(3).map(split.load)
@@ -116,8 +116,8 @@ class FolderTest(_FolderTest):
     self.assertEqual(dataset.num_examples, {'train': 10})
     self.assertEqual(
         dataset.notes,
-        ['3 files and folders that are no images in their place are ignored: '
-         'README, a/notes.txt, a/deeper/.'],
+        ['3 files and folders are ignored, since they are not images in a '
+         'valid place: README, a/notes.txt, a/deeper/.'],
     )
 
   def test_a_split_that_is_asked_for_by_name(self):
@@ -130,7 +130,7 @@ class FolderTest(_FolderTest):
     dataset = self.open()
     self.assertEqual(dataset.spec['label'].class_names, ('a', 'b'))
     self.assertIn(
-        'classes of test that no training example has: b.', dataset.notes
+        'classes of test without training examples: b.', dataset.notes
     )
 
   def test_images_are_resized_on_demand(self):
@@ -155,15 +155,15 @@ class FolderTest(_FolderTest):
     np.testing.assert_array_equal(image[2], colours[..., :3])
     self.assertEqual(
         dataset.notes,
-        ['1 of 3 images are grey, and get three equal channels: a/1.png.',
+        ['1 of 3 images are gray, and get three equal channels: a/1.png.',
          '1 of 3 images have transparency, which is dropped: a/3.png.'],
     )
 
   @parameterized.parameters(
       ([], 'expected train/CLASS'),
-      (['1.png'], 'there is no image to train on; expected train/CLASS'),
+      (['1.png'], 'there are no training images; expected train/CLASS'),
       (['test/a/1.png'], 'there is test, but no folder train; expected'),
-      (['train/1.png', 'test/a/1.png'], 'there is no image to train on'),
+      (['train/1.png', 'test/a/1.png'], 'there are no training images'),
       (['train/images/1.png', 'train/masks/2.png'], 'train/images/1.png has no '
        'mask; expected train/masks/1.png'),
   )
@@ -278,8 +278,8 @@ class MaskTest(_FolderTest):
   def test_refuses_masks_that_are_none(self):
     path = self.folder / 'train/masks/2.png'
     for image, words in (
-        (np.zeros([6, 5, 3], np.uint8), 'a mask is a PNG of one channel'),
-        (np.zeros([3, 5, 1], np.uint8), 'the mask is 3 x 5, its image 6 x 5'),
+        (np.zeros([6, 5, 3], np.uint8), 'expected a PNG with one 8-bit'),
+        (np.zeros([3, 5, 1], np.uint8), 'the mask is 3 x 5, but its image'),
     ):
       image_folders.write(path, image)
       self.assert_refused(rf'split train: train/masks/2.png \({words}')

@@ -96,13 +96,13 @@ class HashingTest(parameterized.TestCase):
   def test_what_no_hash_falls_into_is_left_out(self):
     keys = [key for key in _KEYS if hashing.split_of(key) != 'validation'][:20]
     parts = _choose({'train': keys})
-    self.assertIn('hash of no example', parts.left_out['validation'])
+    self.assertIn('no example has a hash', parts.left_out['validation'])
     self.assertRegex(parts.notes[0], 'split validation: .*left out')
     self.assertNotIn('validation', parts.parts)
 
   @parameterized.parameters(
-      ({'validation_split': 'other'}, "'other' is no split .* extra, none"),
-      ({'test_split': 'train[:5]'}, 'Slices are for sets of TFDS'),
+      ({'validation_split': 'other'}, "'other' is not a split .* extra, none"),
+      ({'test_split': 'train[:5]'}, 'Slices are for TFDS data sets'),
       ({'validation_examples': 500}, r'500 is not in \[0, '),
       ({'validation_examples': -1}, r'-1 is not in \[0, '),
       ({'validation_examples': 1, 'validation_split': 'extra'}, 'one of the'),
@@ -112,10 +112,10 @@ class HashingTest(parameterized.TestCase):
       _choose({'train': _KEYS, 'extra': [b'a']}, **arguments)
 
   def test_refuses_data_without_training_examples(self):
-    with self.assertRaisesRegex(errors.DataError, 'no example to train on'):
+    with self.assertRaisesRegex(errors.DataError, 'no training examples'):
       _choose({'train': [], 'test': [b'a']})
     keys = [key for key in _KEYS if hashing.split_of(key) == 'test']
-    with self.assertRaisesRegex(errors.DataError, 'no example is left to'):
+    with self.assertRaisesRegex(errors.DataError, 'hashes leave no training'):
       _choose({'train': keys})
 
 

@@ -89,7 +89,7 @@ class KindsTest(parameterized.TestCase):
     self.assertEqual(feature.class_names, ('a', 'b', 'c', 'long'))
     self.assertEqual(arrays['train'].tolist(), [1, 2, 1])
     self.assertEqual(arrays['test'].tolist(), [3, 0, 2])
-    self.assertRegex(notes[0], 'classes of test that no training .*: a, long')
+    self.assertRegex(notes[0], 'classes of test without training .*: a, long')
 
   def test_integers_are_classes_by_name(self):
     splits = {'train': np.array([0, 2])}
@@ -116,7 +116,7 @@ class KindsTest(parameterized.TestCase):
   def test_a_missing_number_stays_and_is_told(self):
     _, arrays, notes = _infer('x', [[1, np.nan], [2, 3]])
     np.testing.assert_array_equal(arrays['train'], [[1, np.nan], [2, 3]])
-    self.assertRegex(notes[0], 'x: 1 of 2 examples of train lack')
+    self.assertRegex(notes[0], 'x: 1 of 2 examples of train have a missing')
 
   @parameterized.parameters(
       ('label', [0, -1, 2, -1], r"'label' of train, example 1: -1; .*2 of 4"),
@@ -131,7 +131,7 @@ class KindsTest(parameterized.TestCase):
       ('x', [1.5, -np.inf], 'example 1: -inf; expected a finite number'),
       ('x', np.full([2, 1, 3, 4], np.nan), 'example 0: nan; expected a fin'),
       ('x', np.full([2, 3, 4], 'a'), r'strings \[2, 3, 4\]; expected strings'),
-      ('tokens', [[1, -3]], 'example 0: -3; expected a token, 0 or more'),
+      ('tokens', [[1, -3]], 'example 0: -3; expected a token, at least 0'),
   )
   def test_refuses(self, name, array, words):
     with self.assertRaisesRegex(errors.DataError, words) as context:
@@ -148,7 +148,7 @@ class KindsTest(parameterized.TestCase):
 
   @parameterized.parameters(
       ([0, 3], ['a', 'b'], 'example 1: 3; expected less than 2, the number'),
-      ([0, 1], ['a', 'a'], 'class_names: a name is there twice'),
+      ([0, 1], ['a', 'a'], 'class_names: two names are equal'),
       (['a', 'c'], ['a', 'b'], 'example 1: c; expected one of class_names'),
       ([[0, 1]], ['a'], '1 names for the 2 classes'),
   )

@@ -181,12 +181,12 @@ class TableTest(_TableTest):
     for label in ('a', '1.5', '1'):
       labels = ['x,y', f'1,{label}', f'2,{cell}', f'3,{label}']
       self.assert_refused(
-          "line 3, column 'y': .*; a label cannot be missing; leave its row",
+          "line 3, column 'y': .*; a label cannot be missing; remove the row",
           labels, f'{query}mean,category',
       )
     if cell.strip('" '):
       self.assert_refused(
-          "line 3, column 'y': .*; it stands for a missing label",
+          "line 3, column 'y': .*; this means a missing label",
           ['x,y', '1,a|b', f'2,a|{cell.strip()}', '3,b'], 'classes=y',
       )
 
@@ -302,26 +302,26 @@ class TableTest(_TableTest):
 class MistakesTest(_TableTest):
 
   @parameterized.parameters(
-      ('', 'label=y', 'the file is empty; expected a row of names'),
-      ('x,y\n', 'label=y', 'no row after the names'),
-      ('1,2\n3,4\n', 'label=y', 'line 1: 1, 2, ... are numbers; expected the'),
+      ('', 'label=y', 'the file is empty; expected a row of column'),
+      ('x,y\n', 'label=y', 'no rows after the column'),
+      ('1,2\n3,4\n', 'label=y', 'line 1: 1, 2, ... are numbers; expected'),
       ('x,,y\n1,2,3\n', 'label=y', 'line 1: column 2 has no name'),
       ('x,y,x\n1,2,3\n', 'label=y', "line 1: two columns are named 'x'"),
       ('x,y\n1,2\n\n3,4,5\n', 'label=y', 'line 4 has 3 cells, the first row 2'),
       ('x,y\n1,2\n"3"4,5\n', 'label=y', 'line 3 cannot be read: .*quotation'),
       ('x,y\n1,"2\n', 'label=y', 'line 2 cannot be read: unexpected end'),
-      ('x,y\n1,\0\n', 'label=y', 'line 2 holds a zero byte'),
+      ('x,y\n1,\0\n', 'label=y', 'line 2 contains a zero byte'),
       ('x,y\n1,2\n', 'label=why', "label: there is no column 'why'; there are"),
       ('x,kind\n1,2\n', 'label=knd', 'no column .knd.; did you mean kind'),
-      ('x,y\n1,2\n', 'numbers=x', 'label: which column is to be predicted'),
-      ('x,y\n1,2\n', 'lable=y', "'lable' is none of .*; did you mean label"),
+      ('x,y\n1,2\n', 'numbers=x', 'label: which column should be'),
+      ('x,y\n1,2\n', 'lable=y', "'lable' is not one of .*; did you mean label"),
       ('x,y\n1,2\n', 'label=y&label=x', 'label= is given twice; join values'),
       ('x,y\n1,2\n', 'label=', 'label= has no value'),
-      ('x,y\n1,2\n', 'label=y&ignore=x,y', "'y' is named by label= too"),
-      ('x,y\n1,2\n', 'label=y&text=x&ignore=x', "'x' is named by text= too"),
-      ('x,y\n1,2\n', 'label=y&classes=x', 'classes: the label is named by la'),
+      ('x,y\n1,2\n', 'label=y&ignore=x,y', "'y' is also named by label="),
+      ('x,y\n1,2\n', 'label=y&text=x&ignore=x', "'x' is also named by text="),
+      ('x,y\n1,2\n', 'label=y&classes=x', 'classes: the label is also named'),
       ('x,y\n1,2\n', 'classes=x,y', 'classes: expected one column, got x, y'),
-      ('x,y\n1,2\n', 'label=y&ignore=x', 'no column is left to predict the'),
+      ('x,y\n1,2\n', 'label=y&ignore=x', 'no columns are left to predict'),
       ('x,y\n1,2\n', 'label=y&separator=ab', 'separator: expected one char'),
       ('x,y\n1,2\n', 'label=y&missing=median', 'missing: expected mean, cat'),
       ('x,y\na b c,2\n', 'label=y&tokenizer=word', 'tokenizer: expected one'),
@@ -343,7 +343,7 @@ class MistakesTest(_TableTest):
       ('x,y\n,1\n,2\n', 'label=y', "column 'x': 0 different values .*nothing"),
       ('x,y,z\n1,2,3\n', 'label=y&split=z', "line 2, column 'z': '3'; exp"),
       ('x,y,z\n1,2,b\n', 'label=y,z', "line 2, column 'z': 'b'; expected a nu"),
-      ('x,y,z\n1,2,3\n', 'label=y,z&categories=y', 'labels y, z are several'),
+      ('x,y,z\n1,2,3\n', 'label=y,z&categories=y', 'several labels, y, z'),
       ('x,y\n1,\n', 'classes=y', 'classes: no row has a class'),
       ('x,y\n..,1\n,,2\n', 'label=y', 'line 3 has 3 cells'),
   )
