@@ -1,11 +1,11 @@
-"""What the losses ask of their arguments, checked and converted on entry.
+"""Checks and conversions of the losses' arguments.
 
-Labels out of range are an error of the data, and TensorFlow's own operations
-answer it with an exception on one device and with silence on another. Here it
-is one rule on every device: run eagerly, a loss raises ValueError; inside a
-`tf.function`, where no value can be looked at, the loss of that example is NaN
-(its gradient is zero), which the train step's guard against non-finite losses
-reports. Padding needs a label in range as well: 0 will do.
+TensorFlow's own operations raise for labels out of range on one device and
+ignore them on another. Here one rule holds on every device: run eagerly, a loss
+raises ValueError; inside a `tf.function`, where values cannot be inspected, the
+loss of that example is NaN (with gradient zero), which the train step's guard
+against non-finite losses reports. Padding needs a label in range too, such as
+0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from .. import checks
 
-# Whether a class is possible: ``[num_classes]`` or the logits' shape, booleans.
+# Which classes are possible: ``[num_classes]`` or the logits' shape, booleans.
 ClassMask: TypeAlias = Sequence[bool] | tf.Tensor
 
 
@@ -30,7 +30,7 @@ def floats(argument: str, values: tf.Tensor) -> tf.Tensor:
     values: A floating point tensor of any shape.
 
   Returns:
-    The same values: float64 stays, anything shorter becomes float32.
+    The same values: float64 is kept, lower precisions become float32.
 
   Raises:
     TypeError: If the values are not floating point numbers.
@@ -73,7 +73,7 @@ def pair(
 
 
 def examples(argument: str, values: tf.Tensor) -> tf.Tensor:
-  """Returns `floats` of one or more numbers per example.
+  """Returns `floats` of an argument that has a batch axis.
 
   Args:
     argument: The name of the argument, for the message.
@@ -104,15 +104,15 @@ def classes(
     class_mask: As for `possible_logits`.
 
   Returns:
-    The labels as int64, those that are wrong replaced by 0; the logits as
-    float32 (or float64), minus infinity where the mask excludes the class (0
-    where the label is wrong); and a boolean tensor ``[...]`` for `nan_unless`.
+    The labels as int64, invalid ones replaced by 0; the logits as float32 (or
+    float64), minus infinity where the mask excludes the class (0 where the
+    label is invalid); and a boolean tensor ``[...]`` for `nan_unless`.
 
   Raises:
     TypeError: If the labels are not integers, the logits not floating point or
       the mask not boolean.
     ValueError: If the shapes do not fit or, eagerly, a label is out of range or
-      names a class that is excluded.
+      excluded.
   """
   logits = floats('logits', logits)
   labels = tf.convert_to_tensor(labels)
@@ -132,7 +132,7 @@ def classes(
     valid &= tf.gather(mask, known, axis=-1, batch_dims=mask.shape.rank - 1)
     require('labels', labels, valid, 'classes that class_mask leaves possible')
     logits = _excluding(mask, logits)
-    # No place of an example may spoil the others' gradients.
+    # One invalid place must not spoil the gradients of an example's others.
     logits = tf.where(valid[..., tf.newaxis], logits, tf.zeros_like(logits))
   return tf.where(valid, labels, 0), logits, valid
 
@@ -151,13 +151,13 @@ def distributions(
 
   Returns:
     The labels and the logits in one precision, 0 and minus infinity where the
-    mask excludes the class; and, where there is a mask, a boolean tensor
+    mask excludes the class; and, if there is a mask, a boolean tensor
     ``[batch_size, ...]`` for `nan_unless`.
 
   Raises:
     TypeError: If the logits are not floating point or the mask not boolean.
-    ValueError: If the shapes do not fit or, eagerly, a class that is excluded
-      has a probability other than 0.
+    ValueError: If the shapes do not fit or, eagerly, an excluded class has a
+      probability other than 0.
   """
   labels, logits = pair(labels, logits, names=('labels', 'logits'))
   class_axis('logits', logits)
@@ -175,16 +175,15 @@ def distributions(
 def possible_logits(
     class_mask: ClassMask | None, logits: tf.Tensor
 ) -> tf.Tensor:
-  """Puts minus infinity for the logits of classes that a mask excludes.
+  """Replaces the logits of excluded classes by minus infinity.
 
   Args:
     class_mask: ``[num_classes]`` or the logits' shape, booleans: whether the
-      class is possible. None excludes none.
+      class is possible. If None, all are.
     logits: ``[..., num_classes]``, floating point.
 
   Returns:
-    A tensor of the logits' shape. What it replaces gets a gradient of 0,
-    whatever it is.
+    A tensor of the logits' shape. Replaced logits get a gradient of 0.
 
   Raises:
     TypeError: If the mask is not boolean.
@@ -216,7 +215,7 @@ def class_axis(argument: str, logits: tf.Tensor) -> None:
   """Checks that logits have a batch axis before the axis of classes.
 
   Raises:
-    ValueError: If they have not.
+    ValueError: If they do not.
   """
   shape = tf.convert_to_tensor(logits).shape
   if shape.rank is not None and shape.rank < 2:
@@ -252,16 +251,16 @@ def binary(
 def require(
     argument: str, values: tf.Tensor, valid: tf.Tensor, expected: str
 ) -> None:
-  """Raises, where values can be looked at, if not all of them are valid.
+  """Raises, if run eagerly, unless all values are valid.
 
   Args:
     argument: The name of the argument, for the message.
-    values: The tensor to blame.
-    valid: Which of the values are as expected, a boolean of their shape.
+    values: The tensor with the values to report.
+    valid: Which of the values are valid, booleans of their shape.
     expected: What is expected, in words.
 
   Raises:
-    ValueError: If run eagerly and a value is not valid.
+    ValueError: If run eagerly and a value is invalid.
   """
   if tf.executing_eagerly() and not tf.reduce_all(valid):
     wrong = tf.boolean_mask(values, ~valid)[0].numpy()
@@ -269,10 +268,10 @@ def require(
 
 
 def nan_unless(valid: tf.Tensor | None, values: tf.Tensor) -> tf.Tensor:
-  """Returns values, with NaN (of zero gradient) where they are not valid.
+  """Replaces values that are not valid by NaN, with gradient 0.
 
   Args:
-    valid: Booleans of the values' shape. None takes all for valid.
+    valid: Booleans of the values' shape. If None, all are valid.
     values: A floating point tensor.
   """
   if valid is None:
@@ -287,7 +286,7 @@ def class_weights(
 
   Args:
     weights: ``[num_classes]``, numbers >= 0.
-    logits: ``[..., num_classes]``, which tells num_classes and the precision.
+    logits: ``[..., num_classes]``; num_classes and the precision are theirs.
 
   Raises:
     ValueError: If there is not one weight per class.

@@ -1,7 +1,7 @@
 """Divergences between distributions over classes, and distillation.
 
-They are differences of larger numbers, which leave little of float32 where the
-distributions are close: they are computed in float64.
+They are computed in float64: as differences of larger numbers, they would lose
+most digits of float32 where the distributions are close.
 """
 
 from __future__ import annotations
@@ -23,22 +23,19 @@ def kl_divergence(
 
   .. math:: \sum_c y_c (\log y_c - \log p_c)
 
-  Log-probabilities will do for logits: the softmax leaves them as they are.
+  Log-probabilities are valid logits: the softmax leaves them unchanged.
 
   Args:
     labels: ``[batch_size, ..., num_classes]``, probabilities that add up to 1.
     logits: ``[batch_size, ..., num_classes]``, floating point.
-    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
-      a class, whatever its logit. If None, all are possible.
+    class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:
-    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
-    float64).
+    ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If the logits are not floating point numbers or the mask is not
-      boolean.
-    ValueError: If the shapes differ or, eagerly, a class that is excluded has a
+    TypeError: If a dtype is not as above.
+    ValueError: If the shapes differ or, eagerly, an excluded class has a
       probability other than 0.
 
   Reference:
@@ -66,7 +63,7 @@ def jensen_shannon(
 ) -> tf.Tensor:
   r"""Computes the Jensen-Shannon divergence of labels and predictions.
 
-  With label probabilities y, :math:`p = \mathrm{softmax}(x)` and their middle
+  With label probabilities y, :math:`p = \mathrm{softmax}(x)` and their mean
   :math:`m = (y + p) / 2`:
 
   .. math::
@@ -76,16 +73,14 @@ def jensen_shannon(
   Args:
     labels: ``[batch_size, ..., num_classes]``, probabilities that add up to 1.
     logits: ``[batch_size, ..., num_classes]``, floating point.
-    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
-      a class, whatever its logit. If None, all are possible.
+    class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:
-    ``[batch_size, ...]``, in [0, log 2], float32 also for bfloat16 logits.
+    ``[batch_size, ...]``, in [0, log 2].
 
   Raises:
-    TypeError: If the logits are not floating point numbers or the mask is not
-      boolean.
-    ValueError: If the shapes differ or, eagerly, a class that is excluded has a
+    TypeError: If a dtype is not as above.
+    ValueError: If the shapes differ or, eagerly, an excluded class has a
       probability other than 0.
 
   Reference:
@@ -124,22 +119,20 @@ def distillation(
     T^2 \, \mathrm{KL}(\mathrm{softmax}(z / T) \,\|\, \mathrm{softmax}(x / T))
 
   The factor keeps the gradient's size at any temperature. No gradient reaches
-  the teacher. For a share of true labels, see `compose`.
+  the teacher. To add a loss of true labels, see `compose`.
 
   Args:
     teacher_logits: ``[batch_size, ..., num_classes]``, floating point.
     logits: ``[batch_size, ..., num_classes]``, floating point.
-    temperature: > 0; more brings out what the teacher holds to be unlikely.
-    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
-      a class, whatever both logits are. If None, all are possible.
+    temperature: > 0; higher temperatures emphasize the teacher's small
+      probabilities.
+    class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:
-    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
-    float64).
+    ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If the logits are not floating point numbers or the mask is not
-      boolean.
+    TypeError: If a dtype is not as above.
     ValueError: If the shapes differ or the temperature is not positive.
 
   Reference:
