@@ -61,12 +61,12 @@ def intersection_over_union(
 
 
 def average(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-  """Averages over classes, leaving out those whose value is NaN.
+  """Averages over classes whose value is not NaN.
 
   Args:
     values: ``[num_classes]``, NaN where undefined.
-    weights: ``[num_classes]``, not negative; if all that count are 0, each
-      class counts the same.
+    weights: ``[num_classes]``, not negative; if those of all classes with a
+      value are 0, these classes have equal weights.
 
   Returns:
     The average [], NaN if every value is.
