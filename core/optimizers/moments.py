@@ -11,14 +11,14 @@ from . import nests
 
 
 def rate(argument: str, value: Any) -> Any:
-  """Checks a rate of decay and returns it so that 1 - rate is exact.
+  """Checks a decay rate and returns it so that 1 - rate is exact.
 
   Args:
     argument: The name of the argument, for the message.
     value: The rate, a number or a tensor ``[]``.
 
   Returns:
-    What `exact` makes of it.
+    The rate, as `exact` returns it.
 
   Raises:
     ValueError: If it is known and not in [0, 1).
@@ -30,9 +30,9 @@ def rate(argument: str, value: Any) -> Any:
 def exact(value: Any) -> Any:
   """Returns the decimal number that a float32 scalar stands for.
 
-  A difference such as 1 - 0.999 has 5 digits where 0.999 was rounded to float32
-  before, and 16 in Python. So a float32 tensor is taken for the number of seven
-  decimals that it is the float32 of, if there is one.
+  1 - 0.999 has 5 correct digits if 0.999 was rounded to float32 first, and 16
+  in Python. So a float32 tensor is taken for the number of seven decimals that
+  rounds to it, if there is one.
 
   Args:
     value: A number, or a tensor ``[]``.
@@ -75,9 +75,9 @@ def bias_correction(
 ) -> nests.Nest:
   """Returns moment / (1 - decay ** count).
 
-  The decay is rounded as Optax rounds it. The factor is computed in float64,
-  since 1 - 0.999 ** count magnifies the last bit, in which eager, graph and XLA
-  may differ, by a thousand.
+  The decay is rounded as in Optax. The factor is computed in float64, since 1 -
+  0.999 ** count magnifies the last bit, in which eager, graph and XLA may
+  differ, by a factor of a thousand.
 
   Args:
     moments: A nest of tensors.
@@ -103,14 +103,14 @@ def corrected_mean(
     count: tf.Tensor,
     nesterov: bool,
 ) -> nests.Nest:
-  """Returns the bias-corrected first moment, or Nesterov's look ahead of it.
+  """Returns the bias-corrected first moment, or Nesterov's look-ahead of it.
 
   Args:
-    mean: The first moment, this step's gradients included.
+    mean: The first moment, including this step's gradients.
     gradients: This step's gradients.
     decay: In [0, 1).
     count: An int64 scalar: the number of gradients in `mean`.
-    nesterov: Whether to take one step of decay ahead.
+    nesterov: Whether to look one step ahead.
 
   Returns:
     A nest of tensors.
