@@ -1,4 +1,4 @@
-"""Writing so that a reader never sees half of an export."""
+"""Atomic writing: a reader never sees half of an export."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .. import scratch
 def replaced(path: str) -> Iterator[str]:
   """Yields a scratch path, which becomes `path` when the block succeeds.
 
-  An old file is replaced in one step. An old directory is moved away first: in
-  between there is none, but at no time half of one. If the block fails, what
-  was there stays; what a process that is killed leaves, the next one removes.
+  An old file is replaced in one step. An old directory is moved away first: for
+  a moment there is none, but never half of one. If the block fails, the old one
+  stays. The next export removes the scratch files of a killed process.
 
   Args:
-    path: The file or directory to make; parents are made as well.
+    path: The file or directory to create; parents are created too.
 
   Yields:
-    A path on the same disk, at which nothing exists yet.
+    A path on the same disk at which nothing exists yet.
   """
   path = os.path.abspath(path)
   parent = os.path.dirname(path)

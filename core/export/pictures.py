@@ -1,4 +1,4 @@
-"""Images as the bytes of a PNG or JPEG file: what a server is sent."""
+"""Images as the bytes of a PNG or JPEG file, as clients send them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CHANNELS = (1, 3)
 
 
 def are(shape: Sequence[int | None], dtype: tf.DType) -> bool:
-  """Returns whether images ``[H, W, C]`` can be given as bytes of a file."""
+  """Returns whether images ``[H, W, C]`` can be passed as bytes of a file."""
   return (
       dtype == tf.uint8
       and len(shape) == 3
@@ -26,7 +26,7 @@ def signatures(
     shape: Sequence[int | None],
     dtype: tf.DType,
 ) -> dict[str, Any]:
-  """Makes the signature `bytes`, which takes the bytes of files.
+  """Makes the signature ``bytes``, which takes the bytes of files.
 
   Args:
     call: A function of images, uint8 ``[batch_size, H, W, C]``.
@@ -34,8 +34,8 @@ def signatures(
     dtype: The type of its pixels.
 
   Returns:
-    A `tf.function` of `image_bytes`, strings ``[batch_size]``, under its name;
-    nothing if images cannot be given so.
+    A `tf.function` of ``image_bytes``, strings ``[batch_size]``, by its name;
+    empty if images cannot be passed as bytes.
   """
   if not are(shape, dtype):
     return {}
@@ -49,7 +49,7 @@ def signatures(
 
 
 def decoded(contents: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
-  """Decodes images, and resizes those of another size.
+  """Decodes images, resizing them where necessary.
 
   Args:
     contents: The bytes of PNG, JPEG, GIF or BMP files, strings
