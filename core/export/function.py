@@ -149,9 +149,7 @@ def matching(
 ) -> str:
   """Returns the first signature that takes inputs of these names and types.
 
-  Args:
-    known: By signature, the types of its inputs by name.
-    inputs: The inputs.
+  The signatures are mappings of the types of inputs, by name.
 
   Raises:
     ValueError: If there is none.

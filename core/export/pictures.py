@@ -26,16 +26,11 @@ def signatures(
     shape: Sequence[int | None],
     dtype: tf.DType,
 ) -> dict[str, Any]:
-  """Makes the signature ``bytes``, which takes the bytes of files.
+  """Returns the signature ``bytes`` of a function of uint8 images.
 
-  Args:
-    call: A function of images, uint8 ``[batch_size, H, W, C]``.
-    shape: The shape ``[H, W, C]`` of an image.
-    dtype: The type of its pixels.
-
-  Returns:
-    A `tf.function` of ``image_bytes``, strings ``[batch_size]``, by its name;
-    empty if images cannot be passed as bytes.
+  It is a `tf.function` of ``image_bytes``, strings ``[batch_size]``, by its
+  name. The mapping is empty if images of this shape ``[H, W, C]`` and dtype
+  cannot be passed as bytes of a file.
   """
   if not are(shape, dtype):
     return {}
@@ -49,15 +44,12 @@ def signatures(
 
 
 def decoded(contents: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
-  """Decodes images, resizing them where necessary.
+  """Decodes images to uint8 ``[batch_size, H, W, C]``, resizing if necessary.
 
   Args:
     contents: The bytes of PNG, JPEG, GIF or BMP files, strings
       ``[batch_size]``.
     shape: The shape ``(H, W, C)`` of an image, with 1 or 3 channels.
-
-  Returns:
-    uint8 ``[batch_size, H, W, C]``.
   """
   height, width, channels = shape
 

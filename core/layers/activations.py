@@ -77,11 +77,7 @@ class Softmax(snt.Module):
     self.axis = axis
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Checks that inputs have the axis; there are no variables.
-
-    Raises:
-      ValueError: If there is no such axis.
-    """
+    """Checks that inputs have the axis; there are no variables."""
     if not -len(input_shape) <= self.axis < len(input_shape):
       raise ValueError(
           f'input_shape: {tuple(input_shape)} has no axis {self.axis}.'

@@ -96,16 +96,10 @@ class MultiHeadAttention(snt.Module):
       key_shape: Shape | None = None,
       value_shape: Shape | None = None,
   ) -> None:
-    """Creates the variables.
+    """Creates the variables for inputs ``[batch_size, length, size]``.
 
-    Args:
-      query_shape: ``[batch_size, num_queries, size]``; only the last size must
-        be known.
-      key_shape: ``[batch_size, num_keys, size]``. Default: query_shape.
-      value_shape: ``[batch_size, num_keys, size]``. Default: key_shape.
-
-    Raises:
-      ValueError: If a rank is not 3, or a last size is not known.
+    Only the last sizes must be known. Default: query_shape for the keys, and
+    key_shape for the values.
     """
     key_shape = query_shape if key_shape is None else key_shape
     value_shape = key_shape if value_shape is None else value_shape

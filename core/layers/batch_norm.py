@@ -109,9 +109,7 @@ class BatchNorm(snt.Module):
   def build(self, input_shape: Sequence[int | None]) -> None:
     """Creates the variables, in the scope of the strategy.
 
-    Args:
-      input_shape: ``[batch_size, ..., num_channels]``; only the last size must
-        be known.
+    Only the last size of ``[batch_size, ..., num_channels]`` must be known.
     """
     self.output_shape(input_shape)
     if self.moving_mean is not None:
@@ -179,11 +177,7 @@ class BatchNorm(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns the shape of the inputs.
-
-    Raises:
-      ValueError: If the last size is unknown, or differs from the layer's.
-    """
+    """Returns the shape of the inputs."""
     num_channels = input_shape[-1] if len(input_shape) > 1 else None
     if num_channels is None:
       raise ValueError(

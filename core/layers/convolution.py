@@ -18,7 +18,7 @@ def output_sizes(
     stride: int,
     padding: str,
 ) -> tuple[list[int | None], int]:
-  """Checks the sizes of images and returns those after a convolution.
+  """Checks the shape of images; returns a convolution's output sizes.
 
   Args:
     input_shape: ``[batch_size, height, width, channels]``.
@@ -31,10 +31,6 @@ def output_sizes(
   Returns:
     Height and width of the outputs, None where unknown, and the number of
     channels of the images.
-
-  Raises:
-    ValueError: If the number of channels is unknown or not that of the filters,
-      or a filter without padding is larger than the image.
   """
   if len(input_shape) != 4 or input_shape[-1] is None:
     raise ValueError(
@@ -125,16 +121,7 @@ class Conv2D(snt.Module):
     self.b: tf.Variable | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Creates the variables.
-
-    Args:
-      input_shape: ``[batch_size, height, width, channels]``; only the number of
-        channels must be known.
-
-    Raises:
-      ValueError: If the number of channels is unknown or not the layer's, or a
-        filter without padding is larger than the image.
-    """
+    """Creates the variables; only the number of channels must be known."""
     self.output_shape(input_shape)
     if self.w is not None:
       return

@@ -59,14 +59,7 @@ class Dense(snt.Module):
     self.linear = snt.Linear(num_units, with_bias, w_init, b_init)
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Creates the variables.
-
-    Args:
-      input_shape: ``[..., num_inputs]``; only the last size must be known.
-
-    Raises:
-      ValueError: If the last size is unknown, or differs from the layer's.
-    """
+    """Creates the variables; only the last size must be known."""
     self.output_shape(input_shape)
     if not hasattr(self.linear, 'w'):
       self.linear(tf.zeros([1, input_shape[-1]]))

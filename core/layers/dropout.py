@@ -43,11 +43,7 @@ class Dropout(snt.Module):
     self.rate = rate
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Checks that there is a batch axis; there are no variables.
-
-    Raises:
-      ValueError: If input_shape is empty.
-    """
+    """Checks that there is a batch axis; there are no variables."""
     if not input_shape:
       raise ValueError('input_shape: expected [batch_size, ...], got ().')
 
@@ -66,9 +62,6 @@ class Dropout(snt.Module):
 
     Returns:
       A tensor like the inputs.
-
-    Raises:
-      ValueError: If a required seed is missing or not of shape [2].
     """
     if not is_training or not self.rate:
       return inputs

@@ -60,14 +60,7 @@ class Embedding(snt.Module):
     self.table: tf.Variable | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Creates the table.
-
-    Args:
-      input_shape: ``[batch_size, ...]``; any size may be unknown.
-
-    Raises:
-      ValueError: If there is no batch axis.
-    """
+    """Creates the table; any size may be unknown."""
     self.output_shape(input_shape)
     if self.table is None:
       shape = [self.vocabulary_size, self.embedding_size]

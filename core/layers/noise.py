@@ -45,11 +45,7 @@ class GaussianNoise(snt.Module):
     self.stddev = stddev
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Checks that there is a batch axis; there are no variables.
-
-    Raises:
-      ValueError: If input_shape is empty.
-    """
+    """Checks that there is a batch axis; there are no variables."""
     if not input_shape:
       raise ValueError('input_shape: expected [batch_size, ...], got ().')
 
@@ -68,9 +64,6 @@ class GaussianNoise(snt.Module):
 
     Returns:
       A tensor like the inputs.
-
-    Raises:
-      ValueError: If a required seed is missing or not of shape [2].
     """
     if not is_training or not self.stddev:
       return inputs

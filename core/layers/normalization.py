@@ -45,12 +45,7 @@ class Normalization(snt.Module):
     self.scale: tf.Variable | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Creates the variables.
-
-    Args:
-      input_shape: ``[batch_size, ..., size]``; only the last size must be
-        known.
-    """
+    """Creates the variables; only the last size must be known."""
     size = self.output_shape(input_shape)[-1]
     if self.center is None:
       self.center = tf.Variable(tf.zeros([size]), False, name='center')
@@ -123,11 +118,7 @@ class Normalization(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns the shape of the inputs.
-
-    Raises:
-      ValueError: If the last size is unknown, or differs from the layer's.
-    """
+    """Returns the shape of the inputs."""
     size = input_shape[-1] if len(input_shape) > 1 else None
     if size is None:
       raise ValueError(

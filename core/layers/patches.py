@@ -112,16 +112,7 @@ class PatchEmbedding(snt.Module):
     self.table: tf.Variable | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Creates the variables.
-
-    Args:
-      input_shape: ``[batch_size, height, width, channels]``; only the batch
-        size may be unknown.
-
-    Raises:
-      ValueError: If a size is unknown, the patch size does not divide the image
-        size, or the layer was built for another number of patches.
-    """
+    """Creates the variables; only the batch size may be unknown."""
     _, num_patches, _ = self.output_shape(input_shape)
     self.convolution.build(input_shape)
     if self.position == 'learned' and self.table is None:

@@ -109,9 +109,8 @@ class BlurPool(snt.Module):
   def build(self, input_shape: Sequence[int | None]) -> None:
     """Checks the shape; there are no variables.
 
-    Raises:
-      ValueError: If it is not ``[batch_size, height, width, channels]`` with
-        all but the batch size known, or smaller than half of the filter.
+    All sizes of ``[batch_size, height, width, channels]`` but the first must be
+    known, and larger than half of the filter.
     """
     if len(input_shape) != 4 or None in tuple(input_shape)[1:]:
       raise ValueError(
@@ -152,11 +151,7 @@ class BlurPool(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns ``[batch_size, ceil(H / stride), ceil(W / stride), channels]``.
-
-    Raises:
-      ValueError: As `build` does.
-    """
+    """Returns ``[batch_size, ceil(H / stride), ceil(W / stride), C]``."""
     self.build(input_shape)
     batch_size, height, width, channels = input_shape
     height, width = (-(-side // self.stride) for side in (height, width))

@@ -68,12 +68,7 @@ class Residual(snt.Module):
   def build(self, input_shape: Sequence[int | None]) -> None:
     """Creates the variables, including those of the branch.
 
-    Args:
-      input_shape: The shape to build the branch with; scales per channel need
-        the last size.
-
-    Raises:
-      ValueError: If the number of channels is unknown for scales per channel.
+    Scales per channel need the last size.
     """
     if hasattr(self.function, 'build'):
       self.function.build(input_shape)

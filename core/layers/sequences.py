@@ -105,12 +105,7 @@ class AttentionPooling(snt.Module):
     self.query: tf.Variable | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Creates the queries ``[num_heads, size / num_heads]``.
-
-    Args:
-      input_shape: ``[batch_size, length, size]``; only the last size must be
-        known.
-    """
+    """Creates the queries; only the last size must be known."""
     _, size = self.output_shape(input_shape)
     if self.query is None:
       shape = [self.num_heads, size // self.num_heads]
@@ -159,12 +154,7 @@ class AttentionPooling(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns ``[batch_size, size]``.
-
-    Raises:
-      ValueError: If the rank is not 3, the last size is unknown or differs from
-        the layer's, or num_heads does not divide it.
-    """
+    """Returns ``[batch_size, size]``."""
     if len(input_shape) != 3 or input_shape[-1] is None:
       raise ValueError(
           'input_shape: expected [batch_size, length, size] with size known, '

@@ -51,15 +51,7 @@ class SqueezeAndExcitation(snt.Module):
     self.excite: dense.Dense | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Creates the variables.
-
-    Args:
-      input_shape: ``[batch_size, ..., channels]``; only the last size must be
-        known.
-
-    Raises:
-      ValueError: If the rank is below 3 or the number of channels is unknown.
-    """
+    """Creates the variables; only the last size must be known."""
     *_, channels = self.output_shape(input_shape)
     if self.squeeze is None:
       self.squeeze = dense.Dense(max(1, channels // self.ratio), 'relu')

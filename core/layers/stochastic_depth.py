@@ -46,11 +46,7 @@ class StochasticDepth(snt.Module):
     self.dropout = dropout.Dropout(rate)
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Checks that there is a batch axis; there are no variables.
-
-    Raises:
-      ValueError: If input_shape is empty.
-    """
+    """Checks that there is a batch axis; there are no variables."""
     self.dropout.build(input_shape)
 
   def __call__(
@@ -68,9 +64,6 @@ class StochasticDepth(snt.Module):
 
     Returns:
       A tensor like the inputs.
-
-    Raises:
-      ValueError: If a required seed is missing or not of shape [2].
     """
     if not is_training or not self.dropout.rate:
       return inputs

@@ -138,16 +138,7 @@ class WhiteningConv2D(snt.Module):
     self.b: tf.Variable | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Creates the variables.
-
-    Args:
-      input_shape: ``[batch_size, height, width, channels]``; only the number of
-        channels must be known.
-
-    Raises:
-      ValueError: If the number of channels is unknown or not the layer's, or
-        the filters are larger than the image.
-    """
+    """Creates the variables; only the number of channels must be known."""
     *_, num_filters = self.output_shape(input_shape)
     if self.filters is not None:
       return
@@ -167,9 +158,6 @@ class WhiteningConv2D(snt.Module):
     Args:
       images: See `whitening_filters`.
       epsilon: See `whitening_filters`.
-
-    Raises:
-      ValueError: As `whitening_filters` does.
     """
     images = tf.convert_to_tensor(images)
     checks.rank('images', images, 4)

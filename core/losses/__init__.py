@@ -28,7 +28,7 @@ What holds for all of them:
 - A prediction of NaN makes the loss of its example NaN.
 - Classes, counts and binary labels out of range raise ValueError eagerly, and
   give NaN for that example in a graph; see `arguments`. Probabilities over
-  classes are not checked.
+  classes are not checked. Other dtypes than those documented raise TypeError.
 - Over replicas, each loss sees the local batch. That changes no value, except
   for losses that compare the examples of a batch (`in_batch`): with
   ``gather=distribution.all_gather`` they compare those of the global batch.

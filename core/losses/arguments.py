@@ -23,14 +23,7 @@ ClassMask: TypeAlias = Sequence[bool] | tf.Tensor
 
 
 def floats(argument: str, values: tf.Tensor) -> tf.Tensor:
-  """Returns values in the precision that losses are computed in.
-
-  Args:
-    argument: The name of the argument, for the message.
-    values: A floating point tensor of any shape.
-
-  Returns:
-    The same values: float64 is kept, lower precisions become float32.
+  """Casts floating point values to float32; float64 is kept.
 
   Raises:
     TypeError: If the values are not floating point numbers.
@@ -50,15 +43,10 @@ def pair(
     *,
     names: tuple[str, str] = ('labels', 'predictions'),
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Returns labels and predictions of one shape and one precision.
+  """Casts labels to the precision of floating point predictions, see `floats`.
 
-  Args:
-    labels: A tensor of numbers or booleans, of the predictions' shape.
-    predictions: A floating point tensor ``[batch_size, ...]``.
-    names: The names of both arguments, for the messages.
-
-  Returns:
-    Both as float32, or as float64 if the predictions are.
+  The predictions are ``[batch_size, ...]``, the labels numbers or booleans of
+  their shape; `names` are for the messages.
 
   Raises:
     TypeError: If the predictions are not floating point numbers.
@@ -73,16 +61,7 @@ def pair(
 
 
 def examples(argument: str, values: tf.Tensor) -> tf.Tensor:
-  """Returns `floats` of an argument that has a batch axis.
-
-  Args:
-    argument: The name of the argument, for the message.
-    values: A floating point tensor ``[batch_size, ...]``.
-
-  Raises:
-    TypeError: If the values are not floating point numbers.
-    ValueError: If there is no batch axis.
-  """
+  """Returns `floats` of an argument that must have a batch axis."""
   values = floats(argument, values)
   if not values.shape.rank:
     raise ValueError(
@@ -96,12 +75,7 @@ def classes(
     logits: tf.Tensor,
     class_mask: ClassMask | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """Returns integer labels, logits and which labels name a possible class.
-
-  Args:
-    labels: ``[...]``, integers in [0, num_classes).
-    logits: ``[..., num_classes]``, floating point.
-    class_mask: As for `possible_logits`.
+  """Checks integer labels ``[...]`` and logits ``[..., num_classes]``.
 
   Returns:
     The labels as int64, invalid ones replaced by 0; the logits as float32 (or
@@ -109,8 +83,7 @@ def classes(
     label is invalid); and a boolean tensor ``[...]`` for `nan_unless`.
 
   Raises:
-    TypeError: If the labels are not integers, the logits not floating point or
-      the mask not boolean.
+    TypeError: If a dtype is wrong.
     ValueError: If the shapes do not fit or, eagerly, a label is out of range or
       excluded.
   """
@@ -142,12 +115,7 @@ def distributions(
     logits: tf.Tensor,
     class_mask: ClassMask | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
-  """Returns label probabilities, logits and which labels are possible.
-
-  Args:
-    labels: ``[batch_size, ..., num_classes]``, probabilities.
-    logits: ``[batch_size, ..., num_classes]``, floating point.
-    class_mask: As for `possible_logits`.
+  """Checks label probabilities and logits ``[batch_size, ..., num_classes]``.
 
   Returns:
     The labels and the logits in one precision, 0 and minus infinity where the
@@ -175,19 +143,14 @@ def distributions(
 def possible_logits(
     class_mask: ClassMask | None, logits: tf.Tensor
 ) -> tf.Tensor:
-  """Replaces the logits of excluded classes by minus infinity.
+  """Replaces the logits of excluded classes by minus infinity, with gradient 0.
 
-  Args:
-    class_mask: ``[num_classes]`` or the logits' shape, booleans: whether the
-      class is possible. If None, all are.
-    logits: ``[..., num_classes]``, floating point.
-
-  Returns:
-    A tensor of the logits' shape. Replaced logits get a gradient of 0.
+  The mask has the shape ``[num_classes]`` or that of the logits, see
+  `ClassMask`.
 
   Raises:
     TypeError: If the mask is not boolean.
-    ValueError: If it has another shape.
+    ValueError: If its shape does not fit.
   """
   if class_mask is None:
     return logits
@@ -212,11 +175,7 @@ def _mask(class_mask: ClassMask, logits: tf.Tensor) -> tf.Tensor:
 
 
 def class_axis(argument: str, logits: tf.Tensor) -> None:
-  """Checks that logits have a batch axis before the axis of classes.
-
-  Raises:
-    ValueError: If they do not.
-  """
+  """Raises ValueError unless logits have axes of examples and of classes."""
   shape = tf.convert_to_tensor(logits).shape
   if shape.rank is not None and shape.rank < 2:
     raise ValueError(
@@ -228,11 +187,7 @@ def class_axis(argument: str, logits: tf.Tensor) -> None:
 def binary(
     labels: tf.Tensor, logits: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """Returns binary labels, logits and which labels are probabilities.
-
-  Args:
-    labels: ``[batch_size, ...]``, numbers in [0, 1] or booleans.
-    logits: ``[batch_size, ...]``, floating point, of the labels' shape.
+  """Checks labels in [0, 1] and logits of their shape ``[batch_size, ...]``.
 
   Returns:
     The labels and the logits in one precision, and a boolean tensor of their
@@ -251,16 +206,13 @@ def binary(
 def require(
     argument: str, values: tf.Tensor, valid: tf.Tensor, expected: str
 ) -> None:
-  """Raises, if run eagerly, unless all values are valid.
+  """Raises ValueError, if run eagerly, with the first invalid value.
 
   Args:
     argument: The name of the argument, for the message.
-    values: The tensor with the values to report.
+    values: A tensor.
     valid: Which of the values are valid, booleans of their shape.
     expected: What is expected, in words.
-
-  Raises:
-    ValueError: If run eagerly and a value is invalid.
   """
   if tf.executing_eagerly() and not tf.reduce_all(valid):
     wrong = tf.boolean_mask(values, ~valid)[0].numpy()
@@ -268,11 +220,9 @@ def require(
 
 
 def nan_unless(valid: tf.Tensor | None, values: tf.Tensor) -> tf.Tensor:
-  """Replaces values that are not valid by NaN, with gradient 0.
+  """Replaces values that are not valid (booleans of their shape) by NaN.
 
-  Args:
-    valid: Booleans of the values' shape. If None, all are valid.
-    values: A floating point tensor.
+  The gradient there is 0. If `valid` is None, all values are valid.
   """
   if valid is None:
     return values
@@ -282,11 +232,7 @@ def nan_unless(valid: tf.Tensor | None, values: tf.Tensor) -> tf.Tensor:
 def class_weights(
     weights: Sequence[float] | tf.Tensor, logits: tf.Tensor
 ) -> tf.Tensor:
-  """Returns the weight of each class as a tensor of the logits' precision.
-
-  Args:
-    weights: ``[num_classes]``, numbers >= 0.
-    logits: ``[..., num_classes]``; num_classes and the precision are theirs.
+  """Casts weights ``[num_classes]`` to the logits' precision.
 
   Raises:
     ValueError: If there is not one weight per class.
@@ -296,22 +242,14 @@ def class_weights(
 
 
 def positive(argument: str, value: float) -> None:
-  """Checks that a Python number is greater than zero.
-
-  Raises:
-    ValueError: If it is not.
-  """
+  """Raises ValueError unless a Python number is greater than 0."""
   checks.number(argument, value)
   if not value > 0:
     raise ValueError(f'{argument}: expected a number > 0, got {value}.')
 
 
 def not_negative(argument: str, value: float) -> None:
-  """Checks that a Python number is zero or greater.
-
-  Raises:
-    ValueError: If it is not.
-  """
+  """Raises ValueError if a Python number is negative."""
   checks.number(argument, value)
   if not value >= 0:
     raise ValueError(f'{argument}: expected a number >= 0, got {value}.')

@@ -33,8 +33,7 @@ def sigmoid_cross_entropy(
     ``[batch_size]``.
 
   Raises:
-    TypeError: If the logits are not floating point numbers.
-    ValueError: If shapes do not fit or, eagerly, a label is out of range.
+    ValueError: If shapes do not fit.
 
   Reference:
     ``tf.nn.weighted_cross_entropy_with_logits``, averaged;
@@ -81,9 +80,7 @@ def sigmoid_focal(
     ``[batch_size]``.
 
   Raises:
-    TypeError: If the logits are not floating point numbers.
-    ValueError: If the shapes differ, an option is out of range or, eagerly, a
-      label is.
+    ValueError: If the shapes differ or an option is out of range.
 
   Reference:
     Lin et al., `Focal Loss for Dense Object Detection

@@ -45,9 +45,7 @@ def softmax_cross_entropy(
     ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If a dtype is not as above.
-    ValueError: If shapes do not fit, the smoothing is out of range or, eagerly,
-      a label is out of range or excluded.
+    ValueError: If shapes do not fit or the smoothing is out of range.
 
   Reference:
     Szegedy et al., `Rethinking the Inception Architecture for Computer Vision
@@ -108,9 +106,7 @@ def softmax_cross_entropy_with_probabilities(
     ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If a dtype is not as above.
-    ValueError: If shapes do not fit, the smoothing is out of range or, eagerly,
-      an excluded class has a probability other than 0.
+    ValueError: If shapes do not fit or the smoothing is out of range.
 
   Reference:
     Szegedy et al., `Rethinking the Inception Architecture for Computer Vision
@@ -164,9 +160,7 @@ def softmax_focal(
     ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If a dtype is not as above.
-    ValueError: If shapes do not fit, gamma is negative or, eagerly, a label is
-      out of range or excluded.
+    ValueError: If shapes do not fit or gamma is negative.
 
   Reference:
     Lin et al., `Focal Loss for Dense Object Detection
@@ -206,9 +200,7 @@ def poly1_cross_entropy(
     ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If a dtype is not as above.
-    ValueError: If shapes do not fit, epsilon is below -1 or, eagerly, a label
-      is out of range or excluded.
+    ValueError: If shapes do not fit or epsilon is below -1.
 
   Reference:
     Leng et al., `PolyLoss: A Polynomial Expansion Perspective of

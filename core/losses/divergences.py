@@ -34,9 +34,7 @@ def kl_divergence(
     ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If a dtype is not as above.
-    ValueError: If the shapes differ or, eagerly, an excluded class has a
-      probability other than 0.
+    ValueError: If the shapes differ.
 
   Reference:
     Kullback and Leibler, `On Information and Sufficiency
@@ -79,9 +77,7 @@ def jensen_shannon(
     ``[batch_size, ...]``, in [0, log 2].
 
   Raises:
-    TypeError: If a dtype is not as above.
-    ValueError: If the shapes differ or, eagerly, an excluded class has a
-      probability other than 0.
+    ValueError: If the shapes differ.
 
   Reference:
     Lin, `Divergence Measures Based on the Shannon Entropy
@@ -132,7 +128,6 @@ def distillation(
     ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If a dtype is not as above.
     ValueError: If the shapes differ or the temperature is not positive.
 
   Reference:

@@ -24,7 +24,6 @@ def cosine_distance(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     ``[batch_size]``, in [0, 2], 1 if a vector is zero.
 
   Raises:
-    TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ or are not of rank 2.
 
   Reference:
@@ -58,7 +57,6 @@ def euclidean_distance(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     ``[batch_size]``, with gradient 0 where the vectors are equal.
 
   Raises:
-    TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ or are not of rank 2.
 
   Reference:
@@ -96,9 +94,7 @@ def contrastive(
     ``[batch_size]``.
 
   Raises:
-    TypeError: If the distances are not floating point numbers.
-    ValueError: If the shapes differ, the margin is negative or, eagerly, a
-      label is out of range.
+    ValueError: If the shapes differ or the margin is negative.
 
   Reference:
     Hadsell et al., `Dimensionality Reduction by Learning an Invariant Mapping
@@ -145,7 +141,6 @@ def triplet_margin(
     ``[batch_size]``.
 
   Raises:
-    TypeError: If the anchors are not floating point numbers.
     ValueError: If the shapes differ or the margin is negative.
 
   Reference:

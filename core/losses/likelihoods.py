@@ -33,8 +33,7 @@ def poisson(
     ``[batch_size]``.
 
   Raises:
-    TypeError: If the log-rates are not floating point numbers.
-    ValueError: If the shapes differ or, eagerly, a label is negative.
+    ValueError: If the shapes differ.
 
   Reference:
     ``scipy.stats.poisson.logpmf``; ``torch.nn.PoissonNLLLoss`` with
@@ -86,7 +85,6 @@ def gaussian_negative_log_likelihood(
     ``[batch_size]``.
 
   Raises:
-    TypeError: If means or variances are not floating point numbers.
     ValueError: If the shapes differ or the smallest variance is not positive.
 
   Reference:

@@ -22,8 +22,7 @@ def hinge(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     ``[batch_size]``.
 
   Raises:
-    TypeError: If the logits are not floating point numbers.
-    ValueError: If the shapes differ or, eagerly, a label is out of range.
+    ValueError: If the shapes differ.
 
   Reference:
     Cortes and Vapnik, `Support-Vector Networks
@@ -60,9 +59,7 @@ def multiclass_hinge(
     ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If a dtype is not as above.
-    ValueError: If shapes do not fit, the margin is negative or, eagerly, a
-      label is out of range or excluded.
+    ValueError: If shapes do not fit or the margin is negative.
 
   Reference:
     Crammer and Singer, `On the Algorithmic Implementation of Multiclass

@@ -29,9 +29,7 @@ def generalized_cross_entropy(
     ``[batch_size, ...]``, at most 1 / q.
 
   Raises:
-    TypeError: If a dtype is not as above.
-    ValueError: If shapes do not fit, q is out of range or, eagerly, a label is
-      out of range or excluded.
+    ValueError: If shapes do not fit or q is out of range.
 
   Reference:
     Zhang and Sabuncu, `Generalized Cross Entropy Loss for Training Deep Neural
@@ -82,9 +80,7 @@ def symmetric_cross_entropy(
     ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If a dtype is not as above.
-    ValueError: If shapes do not fit, an option is out of range or, eagerly, a
-      label is out of range or excluded.
+    ValueError: If shapes do not fit or an option is out of range.
 
   Reference:
     Wang et al., `Symmetric Cross Entropy for Robust Learning with Noisy Labels

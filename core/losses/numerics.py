@@ -13,21 +13,9 @@ def errors(
     *,
     names: tuple[str, str] = ('labels', 'predictions'),
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Returns predictions - labels, and the predictions, in one precision.
+  """Returns predictions - labels, and the predictions, as `arguments.pair`.
 
   It subtracts before it rounds labels that float32 cannot represent.
-
-  Args:
-    labels: As for `arguments.pair`.
-    predictions: As for `arguments.pair`.
-    names: As for `arguments.pair`.
-
-  Returns:
-    Both as float32, or as float64 if the predictions are.
-
-  Raises:
-    TypeError: As `arguments.pair` does.
-    ValueError: As `arguments.pair` does.
   """
   given = tf.convert_to_tensor(labels)
   rounded, predictions = arguments.pair(given, predictions, names=names)
@@ -45,15 +33,7 @@ def over_examples(values: tf.Tensor) -> tf.Tensor:
 def power(base: tf.Tensor, exponent: float) -> tf.Tensor:
   """Raises numbers >= 0 to a power >= 0, with gradient 0 at base 0.
 
-  A power below 1 has an infinite slope at 0, which would turn the gradient of
-  everything before it into NaN.
-
-  Args:
-    base: A floating point tensor >= 0 of any shape.
-    exponent: A number >= 0.
-
-  Returns:
-    A tensor of the base's shape.
+  The infinite slope of a power below 1 at 0 would make gradients NaN.
   """
   tiny = base.dtype.as_numpy_dtype(1e-30)
   return tf.maximum(base, tiny) ** exponent
@@ -100,16 +80,9 @@ def finite_logits(
   """Replaces logits of minus infinity (excluded classes) by a very low number.
 
   Their probability stays 0, but times its logarithm it is 0, not NaN. A softmax
-  of minus infinities only stays NaN.
-
-  Args:
-    logits: ``[..., num_classes]``, floating point.
-    where_label_is: Numbers of that shape. Where they are not 0, minus infinity
-      stays, since an excluded label has an infinite loss. If None, all are
-      replaced.
-
-  Returns:
-    A tensor of the logits' shape.
+  of minus infinities only stays NaN. Where `where_label_is`, numbers of the
+  logits' shape, is not 0, minus infinity stays: an excluded label has an
+  infinite loss.
   """
   excluded = tf.math.is_inf(logits) & (logits < 0)
   excluded &= tf.reduce_any(logits > logits.dtype.min, axis=-1, keepdims=True)

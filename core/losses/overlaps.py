@@ -42,9 +42,8 @@ def dice(
     ``[batch_size]``, in [0, 1].
 
   Raises:
-    TypeError: If a dtype is not as above.
-    ValueError: If shapes do not fit, the smoothing is not positive, class_mask
-      is given for masks or, eagerly, a label is out of range or excluded.
+    ValueError: If shapes do not fit, the smoothing is not positive or
+      class_mask is given for masks.
 
   Reference:
     Milletari et al., `V-Net <https://arxiv.org/abs/1606.04797>`_, 2016,
@@ -102,9 +101,8 @@ def tversky(
     ``[batch_size]``, in [0, 1].
 
   Raises:
-    TypeError: If a dtype is not as above.
-    ValueError: If shapes do not fit, an option is out of range, class_mask is
-      given for masks or, eagerly, a label is out of range or excluded.
+    ValueError: If shapes do not fit, an option is out of range or class_mask is
+      given for masks.
 
   Reference:
     Salehi et al., `Tversky Loss Function for Image Segmentation Using 3D Fully

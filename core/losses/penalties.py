@@ -27,7 +27,6 @@ def l1_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
     ``[]``; 0 for an empty nest.
 
   Raises:
-    TypeError: If a tensor is not of floating point numbers.
     ValueError: If the scale is negative.
 
   Reference:
@@ -59,7 +58,6 @@ def l2_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
     ``[]``; 0 for an empty nest.
 
   Raises:
-    TypeError: If a tensor is not of floating point numbers.
     ValueError: If the scale is negative.
 
   Reference:
@@ -89,7 +87,6 @@ def elastic_net_penalty(tensors: Any, *, l1: float, l2: float) -> tf.Tensor:
     ``[]``; 0 for an empty nest.
 
   Raises:
-    TypeError: If a tensor is not of floating point numbers.
     ValueError: If a factor is negative.
 
   Reference:
@@ -123,7 +120,6 @@ def orthogonality_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
     ``[]``; 0 for an empty nest.
 
   Raises:
-    TypeError: If a tensor is not of floating point numbers.
     ValueError: If the scale is negative, or a tensor has rank below 2 or
       unknown shape.
 

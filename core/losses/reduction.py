@@ -27,7 +27,6 @@ def total(values: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
     ``[]``.
 
   Raises:
-    TypeError: If the values are not floating point numbers.
     ValueError: If there is no batch axis, or the weights' shape does not fit.
 
   Example:
@@ -58,7 +57,6 @@ def mean(values: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
     ``[]``; 0 if the weights add up to 0.
 
   Raises:
-    TypeError: If the values are not floating point numbers.
     ValueError: If there is no batch axis, or the weights' shape does not fit.
 
   Example:

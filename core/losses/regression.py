@@ -23,7 +23,6 @@ def squared_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     ``[batch_size]``.
 
   Raises:
-    TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ.
 
   Reference:
@@ -51,7 +50,6 @@ def absolute_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     ``[batch_size]``.
 
   Raises:
-    TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ.
 
   Reference:
@@ -86,7 +84,6 @@ def huber(
     ``[batch_size]``.
 
   Raises:
-    TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ or delta is not positive.
 
   Reference:
@@ -123,7 +120,6 @@ def log_cosh(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     ``[batch_size]``.
 
   Raises:
-    TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ.
 
   Reference:
@@ -162,7 +158,6 @@ def quantile(
     ``[batch_size]``.
 
   Raises:
-    TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ or the level is not in [0, 1].
 
   Reference:

@@ -31,7 +31,6 @@ def activity_penalty(
     ``[batch_size]``.
 
   Raises:
-    TypeError: If the activations are not floating point numbers.
     ValueError: If there is no batch axis or a factor is negative.
 
   Reference:
@@ -70,7 +69,6 @@ def confidence_penalty(
     ``[batch_size, ...]``, in [-log num_classes, 0].
 
   Raises:
-    TypeError: If a dtype is not as above.
     ValueError: If there is no batch axis or the mask's shape does not fit.
 
   Reference:
@@ -116,7 +114,6 @@ def gradient_penalty(
     ``[batch_size]``, differentiable with respect to the function's variables.
 
   Raises:
-    TypeError: If the inputs are not floating point numbers.
     ValueError: If there is no batch axis, the target is negative, or the
       function does not depend on its inputs.
 

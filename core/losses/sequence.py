@@ -45,7 +45,6 @@ def ctc(
     TensorFlow rejects a batch of size 0.
 
   Raises:
-    TypeError: If a dtype is not as above.
     ValueError: If shapes do not fit, the blank is out of range or, eagerly, a
       label or length is, or a label is too long for its frames.
 

@@ -12,8 +12,9 @@ What holds for all of them:
   hold for all places of an example. Nothing else is broadcast. Default: each
   place counts 1. Examples of weight 0 may hold anything, even NaN and labels
   out of range.
+- If all weights are 0, means are 0.
 - ``measure`` raises ValueError if a shape is wrong or, eagerly, a label is out
-  of range, and TypeError if class labels are not integers.
+  of range. Class labels and sizes that are not integers raise TypeError.
 """
 
 from __future__ import annotations

@@ -23,12 +23,10 @@ def balanced_accuracy(num_classes: int) -> metric.Metric:
     num_classes: The number of classes, at least 2.
 
   Returns:
-    A metric of class labels and logits. Its value is ``[]``, 0 if all weights
-    are 0.
+    A metric of class labels and logits. Its value is a scalar.
 
   Raises:
     ValueError: If num_classes is less than 2.
-    TypeError: If num_classes is not an integer.
 
   Reference:
     Brodersen et al., The balanced accuracy and its posterior distribution,
@@ -63,12 +61,11 @@ def mean_iou(
       predictions, in [0, 1], or NaN to leave it out of the mean.
 
   Returns:
-    A metric of class labels and logits. Its value is ``[]``, 0 if the weights
+    A metric of class labels and logits. Its value is a scalar, 0 if the weights
     are all 0 and every class is left out.
 
   Raises:
     ValueError: If an argument is out of range.
-    TypeError: If num_classes is not an integer.
 
   Reference:
     Everingham et al., The Pascal visual object classes challenge, 2010; Keras's
@@ -104,12 +101,11 @@ def matthews_corrcoef(num_classes: int) -> metric.Metric:
     num_classes: The number of classes, at least 2.
 
   Returns:
-    A metric of class labels and logits. Its value is ``[]``, in [-1, 1], 0
+    A metric of class labels and logits. Its value is a scalar, in [-1, 1], 0
     where all labels or all predictions are of one class.
 
   Raises:
     ValueError: If num_classes is less than 2.
-    TypeError: If num_classes is not an integer.
 
   Reference:
     Gorodkin, Comparing two K-category assignments by a K-category correlation
@@ -153,11 +149,10 @@ def cohen_kappa(
       [0, 1] or NaN (scikit-learn's).
 
   Returns:
-    A metric of class labels and logits. Its value is ``[]``, in [-1, 1].
+    A metric of class labels and logits. Its value is a scalar, in [-1, 1].
 
   Raises:
     ValueError: If an argument is out of range.
-    TypeError: If num_classes is not an integer.
 
   Reference:
     Cohen, Weighted kappa, 1968; scikit-learn's ``cohen_kappa_score``.

@@ -28,7 +28,7 @@ def binary_accuracy(
     threshold: A probability in [0, 1], or a sequence of them.
 
   Returns:
-    A metric of binary labels and logits. Its value is ``[]``, or
+    A metric of binary labels and logits. Its value is a scalar, or
     ``[num_thresholds]``.
 
   Raises:
@@ -56,7 +56,7 @@ def binary_precision(
     zero_division: The value without positive predictions, in [0, 1] or NaN.
 
   Returns:
-    A metric of binary labels and logits. Its value is ``[]``, or
+    A metric of binary labels and logits. Its value is a scalar, or
     ``[num_thresholds]``.
 
   Raises:
@@ -84,7 +84,7 @@ def binary_recall(
     zero_division: The value without positive examples, in [0, 1] or NaN.
 
   Returns:
-    A metric of binary labels and logits. Its value is ``[]``, or
+    A metric of binary labels and logits. Its value is a scalar, or
     ``[num_thresholds]``.
 
   Raises:
@@ -112,7 +112,7 @@ def binary_specificity(
     zero_division: The value without negative examples, in [0, 1] or NaN.
 
   Returns:
-    A metric of binary labels and logits. Its value is ``[]``, or
+    A metric of binary labels and logits. Its value is a scalar, or
     ``[num_thresholds]``.
 
   Raises:
@@ -144,7 +144,7 @@ def binary_f_beta(
       predictions, in [0, 1] or NaN.
 
   Returns:
-    A metric of binary labels and logits. Its value is ``[]``, or
+    A metric of binary labels and logits. Its value is a scalar, or
     ``[num_thresholds]``.
 
   Raises:
@@ -175,7 +175,7 @@ def binary_f1(
       predictions, in [0, 1] or NaN.
 
   Returns:
-    A metric of binary labels and logits. Its value is ``[]``, or
+    A metric of binary labels and logits. Its value is a scalar, or
     ``[num_thresholds]``.
 
   Raises:

@@ -24,12 +24,10 @@ def expected_calibration_error(num_bins: int = 15) -> metric.Metric:
     num_bins: The number of bins, at least 1.
 
   Returns:
-    A metric of class labels and logits. Its value is ``[]``, in [0, 1], 0 if
-    all weights are 0.
+    A metric of class labels and logits. Its value is a scalar, in [0, 1].
 
   Raises:
     ValueError: If num_bins is less than 1.
-    TypeError: If num_bins is not an integer.
 
   Reference:
     Guo et al., On calibration of modern neural networks, 2017, equation 3
@@ -58,12 +56,10 @@ def maximum_calibration_error(num_bins: int = 15) -> metric.Metric:
     num_bins: The number of bins, at least 1; empty bins count 0.
 
   Returns:
-    A metric of class labels and logits. Its value is ``[]``, in [0, 1], 0 if
-    all weights are 0.
+    A metric of class labels and logits. Its value is a scalar, in [0, 1].
 
   Raises:
     ValueError: If num_bins is less than 1.
-    TypeError: If num_bins is not an integer.
 
   Reference:
     Guo et al., On calibration of modern neural networks, 2017, equation 5

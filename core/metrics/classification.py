@@ -16,8 +16,7 @@ def accuracy() -> metric.Metric:
   The first of equal logits counts as the largest.
 
   Returns:
-    A metric of class labels and logits. Its value is ``[]``, 0 if all weights
-    are 0.
+    A metric of class labels and logits. Its value is a scalar.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong or a label out of range.
@@ -38,19 +37,17 @@ def accuracy() -> metric.Metric:
 def top_k_accuracy(k: int) -> metric.Metric:
   """Returns the share of examples whose label is among the k largest logits.
 
-  Of equal logits, those of earlier classes count as larger, so a model with the
-  same logit for every class is not right about all of them.
+  Among equal logits, those of earlier classes count as larger, so a model with
+  the same logit for every class is not right about all of them.
 
   Args:
     k: How many of the largest logits count, in [1, num_classes].
 
   Returns:
-    A metric of class labels and logits. Its value is ``[]``, 0 if all weights
-    are 0.
+    A metric of class labels and logits. Its value is a scalar.
 
   Raises:
     ValueError: If k is less than 1 or, from `measure`, exceeds num_classes.
-    TypeError: If k is not an integer.
 
   Reference:
     scikit-learn's ``top_k_accuracy_score``.
@@ -71,8 +68,7 @@ def cross_entropy() -> metric.Metric:
   .. math:: -\frac{1}{\sum_i w_i} \sum_i w_i \log \mathrm{softmax}(x_i)_{y_i}
 
   Returns:
-    A metric of class labels and logits. Its value is ``[]``, 0 if all weights
-    are 0.
+    A metric of class labels and logits. Its value is a scalar.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong or a label out of range.
@@ -94,8 +90,8 @@ def perplexity() -> metric.Metric:
   """Returns the exponential of the mean cross-entropy of all examples.
 
   Returns:
-    A metric of class labels and logits. Its value is ``[]``, at least 1, and 1
-    if all weights are 0.
+    A metric of class labels and logits. Its value is a scalar, at least 1, and
+    1 if all weights are 0.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong or a label out of range.
@@ -128,8 +124,7 @@ def brier() -> metric.Metric:
   twice the score that counts one class only.
 
   Returns:
-    A metric of class labels and logits. Its value is ``[]``, 0 if all weights
-    are 0.
+    A metric of class labels and logits. Its value is a scalar.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong or a label out of range.

@@ -25,7 +25,6 @@ def confusion_matrix(num_classes: int) -> metric.Metric:
 
   Raises:
     ValueError: If num_classes is less than 2.
-    TypeError: If num_classes is not an integer.
 
   Reference:
     scikit-learn's ``confusion_matrix``.
@@ -47,11 +46,8 @@ def measure_matrix(num_classes: int) -> Callable[..., tf.Tensor]:
 def counts(matrix: tf.Tensor) -> rates.Counts:
   """Returns the counts of each class against the rest, ``[num_classes]``.
 
-  Each count adds up its own entries only: a difference of sums would leave
-  rounding errors where a count is 0 and its ratio is undefined.
-
-  Args:
-    matrix: ``[num_classes, num_classes]``, rows for labels.
+  Each count adds up its own entries of the matrix only: a difference of sums
+  would leave rounding errors where a count is 0 and its ratio is undefined.
   """
   matrix = tf.convert_to_tensor(matrix)
   hits = tf.linalg.diag_part(matrix)

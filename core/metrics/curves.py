@@ -70,12 +70,11 @@ def roc_auc(
     num_bins: The number of bins, a power of 2, at least 4.
 
   Returns:
-    A metric of class or binary labels and logits. Its value is ``[]``, or
+    A metric of class or binary labels and logits. Its value is a scalar, or
     ``[num_classes]``.
 
   Raises:
     ValueError: If an argument is out of range.
-    TypeError: If num_classes or num_bins is not an integer.
 
   Reference:
     Hanley and McNeil, The meaning and use of the area under a receiver
@@ -112,7 +111,6 @@ def roc_auc_error_bound(
 
   Raises:
     ValueError: If an argument is out of range.
-    TypeError: If num_classes or num_bins is not an integer.
 
   Reference:
     The pairs of examples that a histogram cannot order; see this module.
@@ -142,12 +140,11 @@ def average_precision(
     num_bins: The number of bins, a power of 2, at least 4.
 
   Returns:
-    A metric of class or binary labels and logits. Its value is ``[]``, or
+    A metric of class or binary labels and logits. Its value is a scalar, or
     ``[num_classes]``, 0 without positive examples.
 
   Raises:
     ValueError: If an argument is out of range.
-    TypeError: If num_classes or num_bins is not an integer.
 
   Reference:
     scikit-learn's ``average_precision_score``.
@@ -183,7 +180,6 @@ def average_precision_error_bound(
 
   Raises:
     ValueError: If an argument is out of range.
-    TypeError: If num_classes or num_bins is not an integer.
 
   Reference:
     The best and the worst order of examples within each bin; see this module.

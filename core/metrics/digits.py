@@ -15,16 +15,11 @@ _SCALES = tuple(_BASE**power for power in range(-14, 10))
 
 
 def encode(values: tf.Tensor) -> tf.Tensor:
-  """Writes numbers as digits.
+  """Writes float64 numbers ``[...]`` as float32 digits ``[..., 24]``.
 
-  Parts below 2^-112 are cut off. NaN and infinity give NaN.
-
-  Args:
-    values: ``[...]``, float64.
-
-  Returns:
-    Digits ``[..., 24]``, float32 integers below 256 in magnitude, with the sign
-    of the value, least significant first; the last may be larger.
+  Digits are integers below 256 in magnitude with the sign of the number, least
+  significant first; the last may be larger. Parts below 2^-112 are cut off. NaN
+  and infinity give NaN.
   """
   scales = tf.constant(_SCALES, tf.float64)
   wholes = tf.floor(tf.abs(values)[..., tf.newaxis] / scales)
@@ -34,13 +29,6 @@ def encode(values: tf.Tensor) -> tf.Tensor:
 
 
 def decode(digits: tf.Tensor) -> tf.Tensor:
-  """Reads numbers from digits, or sums of numbers from sums of digits.
-
-  Args:
-    digits: ``[..., 24]``, float32 or float64.
-
-  Returns:
-    The numbers ``[...]``, float64.
-  """
+  """Reads float64 numbers from digits, or sums of them from sums of digits."""
   scales = tf.constant(_SCALES, tf.float64)
   return tf.reduce_sum(tf.cast(digits, tf.float64) * scales, axis=-1)

@@ -49,14 +49,9 @@ def of_batch(weights: Callable[[], tf.Tensor]) -> Iterator[None]:
 
 
 def fitting(weights: Any, like: Any) -> Any:
-  """Returns a step's weights for labels; those of `of_batch` if these fit.
+  """Returns a step's weights for labels or predictions `like`.
 
-  Args:
-    weights: The values' weights ``[batch_size, ...]``, or None.
-    like: Labels or predictions ``[batch_size, ...]``.
-
-  Returns:
-    Weights with no more axes than `like`, or else the given ones.
+  If the weights have more axes than `like`, they are those of `of_batch`.
 
   Example:
     >>> import tensorflow as tf
@@ -82,12 +77,7 @@ def fitting(weights: Any, like: Any) -> Any:
 
 
 def at_least(argument: str, value: int, low: int) -> int:
-  """Checks that an integer has a minimum, and returns it as Python's int.
-
-  Raises:
-    ValueError: If it is less than `low`.
-    TypeError: If it is not an integer.
-  """
+  """Checks an integer's type and minimum; returns it as Python's int."""
   try:
     number = operator.index(value)
   except TypeError:
@@ -104,13 +94,7 @@ def classes(
     weights: tf.Tensor | None,
     num_classes: int | None = None,
 ) -> Examples:
-  """Prepares class labels and logits.
-
-  Args:
-    labels: ``[batch_size, ...]``, integers in [0, num_classes).
-    predictions: ``[batch_size, ..., num_classes]``, logits of any float dtype.
-    weights: Of the labels' shape or its leading axes. If None, each is 1.
-    num_classes: The number of classes that predictions must have.
+  """Prepares integer labels ``[batch_size, ...]`` and their logits.
 
   Returns:
     Labels ``[size]`` int32, logits ``[size, num_classes]`` float32 (float64 if
@@ -144,12 +128,7 @@ def classes(
 def binary(
     labels: tf.Tensor, predictions: tf.Tensor, weights: tf.Tensor | None
 ) -> Examples:
-  """Prepares binary labels and logits.
-
-  Args:
-    labels: ``[batch_size, ...]``, 0 or 1, of any dtype.
-    predictions: ``[batch_size, ...]``, logits of any float dtype.
-    weights: Of the labels' shape or its leading axes. If None, each is 1.
+  """Prepares labels ``[batch_size, ...]``, 0 or 1 of any dtype, and logits.
 
   Returns:
     Labels, logits and weights, ``[size]`` float32; logits float64 if float32
@@ -224,16 +203,10 @@ def numbers(
 def product(
     weights: tf.Tensor | None, argument: str, factor: tf.Tensor
 ) -> tf.Tensor:
-  """Multiplies weights by a factor; 0 times anything is 0.
+  """Multiplies weights by a factor, in float32; 0 times anything is 0.
 
-  Args:
-    weights: ``[batch_size, ...]``. If None, each is 1.
-    argument: The name of the factor, for messages.
-    factor: ``[batch_size, ...]``, numbers or Booleans. One of the two shapes
-      must begin with the other.
-
-  Returns:
-    The product, float32, of the longer shape.
+  Both are ``[batch_size, ...]``, and the shape of one must begin with the
+  other's; the result has the longer one. If `weights` is None, each is 1.
 
   Raises:
     ValueError: If the shapes differ in an axis that both have.

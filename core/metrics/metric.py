@@ -118,17 +118,10 @@ def collection(metrics: Mapping[str, Metric]) -> Collection:
 def weighted_sums(
     values: tf.Tensor, weights: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-  """Returns the sums of a weighted mean.
+  """Returns the sums of a weighted mean: of weighted values, and of weights.
 
-  Args:
-    values: ``[size]``, float32 or float64, finite where the weight is 0.
-    weights: ``[size]``, float32 or float64.
-
-  Returns:
-    The sum of weighted values and the sum of weights, both [] float32.
-
-  Raises:
-    ValueError: If the shapes differ.
+  Both sums are ``[]`` float32, of values and weights ``[size]`` in float32 or
+  float64. Values must be finite where the weight is 0.
   """
   values, weights = checks.same_shape(values=values, weights=weights)
   total = tf.reduce_sum(values * tf.cast(weights, values.dtype))

@@ -42,12 +42,11 @@ def precision(
     zero_division: The value without predictions, in [0, 1] or NaN.
 
   Returns:
-    A metric of class labels and logits. Its value is ``[]``, or
+    A metric of class labels and logits. Its value is a scalar, or
     ``[num_classes]`` without average.
 
   Raises:
     ValueError: If an argument is out of range.
-    TypeError: If num_classes is not an integer.
 
   Reference:
     scikit-learn's ``precision_score``.
@@ -74,12 +73,11 @@ def recall(
     zero_division: The value of a class without examples, in [0, 1] or NaN.
 
   Returns:
-    A metric of class labels and logits. Its value is ``[]``, or
+    A metric of class labels and logits. Its value is a scalar, or
     ``[num_classes]`` without average.
 
   Raises:
     ValueError: If an argument is out of range.
-    TypeError: If num_classes is not an integer.
 
   Reference:
     scikit-learn's ``recall_score``.
@@ -108,12 +106,11 @@ def specificity(
     zero_division: The value if all examples are of one class, in [0, 1] or NaN.
 
   Returns:
-    A metric of class labels and logits. Its value is ``[]``, or
+    A metric of class labels and logits. Its value is a scalar, or
     ``[num_classes]`` without average.
 
   Raises:
     ValueError: If an argument is out of range.
-    TypeError: If num_classes is not an integer.
 
   Reference:
     The specificity of torchmetrics; scikit-learn's ``recall_score`` with labels
@@ -147,12 +144,11 @@ def f_beta(
       in [0, 1] or NaN.
 
   Returns:
-    A metric of class labels and logits. Its value is ``[]``, or
+    A metric of class labels and logits. Its value is a scalar, or
     ``[num_classes]`` without average.
 
   Raises:
     ValueError: If an argument is out of range.
-    TypeError: If num_classes is not an integer.
 
   Reference:
     Van Rijsbergen, Information Retrieval, 1979; scikit-learn's ``fbeta_score``.
@@ -183,12 +179,11 @@ def f1(
       in [0, 1] or NaN.
 
   Returns:
-    A metric of class labels and logits. Its value is ``[]``, or
+    A metric of class labels and logits. Its value is a scalar, or
     ``[num_classes]`` without average.
 
   Raises:
     ValueError: If an argument is out of range.
-    TypeError: If num_classes is not an integer.
 
   Reference:
     scikit-learn's ``f1_score``.
@@ -203,11 +198,7 @@ def f1(
 
 
 def check_zero_division(zero_division: float) -> None:
-  """Checks the value of undefined ratios.
-
-  Raises:
-    ValueError: If it is neither in [0, 1] nor NaN.
-  """
+  """Raises ValueError for a number that is neither in [0, 1] nor NaN."""
   checks.number('zero_division', zero_division)
   if not math.isnan(zero_division):
     checks.in_range('zero_division', zero_division, 0.0, 1.0)

@@ -13,8 +13,7 @@ def mean() -> metric.Metric:
   It is meant for values that are already per example, such as a loss.
 
   Returns:
-    A metric of labels (anything, even None) and numbers. Its value is ``[]``, 0
-    if all weights are 0.
+    A metric of labels (anything, even None) and numbers. Its value is a scalar.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong.
@@ -35,7 +34,7 @@ def mean_squared_error() -> metric.Metric:
   """Returns the mean of squared differences.
 
   Returns:
-    A metric of numbers. Its value is ``[]``, 0 if all weights are 0.
+    A metric of numbers. Its value is a scalar.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong.
@@ -57,7 +56,7 @@ def root_mean_squared_error() -> metric.Metric:
 
   Returns:
     A metric of numbers; squares are averaged over all axes before the root is
-    taken. Its value is ``[]``, 0 if all weights are 0.
+    taken. Its value is a scalar.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong.
@@ -82,7 +81,7 @@ def mean_absolute_error() -> metric.Metric:
   """Returns the mean of absolute differences.
 
   Returns:
-    A metric of numbers. Its value is ``[]``, 0 if all weights are 0.
+    A metric of numbers. Its value is a scalar.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong.

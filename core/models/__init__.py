@@ -44,16 +44,10 @@ REGISTRY: dict[str, type[model_lib.Model]] = {
 
 
 def arguments(name: str) -> dict[str, inspect.Parameter]:
-  """Returns what a model's constructor takes besides the number of classes.
-
-  Args:
-    name: A name of `REGISTRY`.
-
-  Returns:
-    The parameters, with their annotations and default values, by name.
+  """Returns the parameters of a model's constructor, besides num_classes.
 
   Raises:
-    ValueError: If the name is unknown.
+    ValueError: If the name is not in `REGISTRY`.
   """
   checks.one_of('model', name, list(REGISTRY))
   parameters = dict(inspect.signature(REGISTRY[name].__init__).parameters)

@@ -198,12 +198,7 @@ class ResNet(model.Model):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Computes logits; in training, updates the averages of batch norm.
-
-    Args:
-      inputs: Images ``[batch_size, height, width, channels]``.
-      is_training: Whether batch statistics and the random layers are on.
-      seed: Integers ``[2]``, required in training if a rate is above 0.
+    """Computes logits of images ``[batch_size, height, width, channels]``.
 
     Returns:
       Logits ``[batch_size, num_classes]``.

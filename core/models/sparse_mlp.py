@@ -68,13 +68,9 @@ class SparseMLP(model.Model):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Computes logits.
+    """Computes logits of a sparse matrix ``[batch_size, num_words]`` of floats.
 
-    Args:
-      inputs: A sparse matrix ``[batch_size, num_words]`` of floats; a dense one
-        gives the same result, more slowly.
-      is_training: Whether dropout is on.
-      seed: Integers ``[2]``, required in training with dropout.
+    A dense one gives the same result, more slowly.
 
     Returns:
       Logits ``[batch_size, num_classes]``.

@@ -209,12 +209,7 @@ class SpeedNet(model.Model):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Computes logits; in training, updates the averages of batch norm.
-
-    Args:
-      inputs: Images ``[batch_size, height, width, channels]``.
-      is_training: Whether to use batch statistics.
-      seed: Not used; the model has no randomness.
+    """Computes logits of images ``[batch_size, height, width, channels]``.
 
     Returns:
       Logits ``[batch_size, num_classes]``.

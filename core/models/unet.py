@@ -141,13 +141,9 @@ class UNet(model.Model):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Computes logits; in training, updates the averages of batch norm.
+    """Computes logits of images ``[batch_size, height, width, channels]``.
 
-    Args:
-      inputs: Images ``[batch_size, height, width, channels]``; all sizes but
-        the number of channels may be unknown while tracing.
-      is_training: Whether batch statistics and dropout are on.
-      seed: Integers ``[2]``, required in training with dropout.
+    All sizes but the number of channels may be unknown while tracing.
 
     Returns:
       Logits ``[batch_size, height, width, num_classes]``.

@@ -79,12 +79,7 @@ class WideAndDeep(model.Model):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> dict[str, tf.Tensor]:
-    """Computes the logits of both heads.
-
-    Args:
-      inputs: The wide and the deep input by name, each ``[batch_size, ...]``.
-      is_training: Not used.
-      seed: Not used.
+    """Computes the logits of both heads, from a mapping of both inputs.
 
     Returns:
       ``logits`` and ``auxiliary_logits``, each ``[batch_size, num_classes]``.

@@ -34,8 +34,7 @@ def ema(
   Args:
     decay: The rate :math:`\beta`, in [0, 1).
     debias: Whether to correct the average for its start at 0.
-    accumulator_dtype: The dtype of the stored average. Default: that of the
-      parameters.
+    accumulator_dtype: The dtype of the average. Default: the parameters'.
 
   Returns:
     A transformation; its state holds a count and one tensor per parameter.

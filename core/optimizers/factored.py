@@ -217,8 +217,7 @@ def adafactor(
       square of the parameter.
     clipping_threshold: The maximum root mean square of an update before the
       learning rate. If None, there is no bound.
-    momentum: The decay of the average of updates, in [0, 1). Default: no
-      average.
+    momentum: The decay of averaged updates, in [0, 1). Default: no average.
     dtype_momentum: The dtype of the stored average, see `ema`.
     weight_decay_rate: The factor of the parameters, or a schedule of it, not
       multiplied by the learning rate. Default: no decay.

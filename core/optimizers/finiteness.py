@@ -114,14 +114,9 @@ def apply_if_finite(
 
 
 def skips(state: nests.Nest) -> list[tf.Tensor]:
-  """Returns whether the last step was skipped by each `apply_if_finite`.
+  """Returns ``last_skipped``, bool ``[]``, of each `ApplyIfFiniteState`.
 
-  Args:
-    state: The state of an optimizer.
-
-  Returns:
-    The ``last_skipped``, bool ``[]``, of each `ApplyIfFiniteState` in the
-    state; an empty list if no step can be skipped.
+  The list is empty if no step can be skipped.
   """
   found = [state.last_skipped] if isinstance(state, ApplyIfFiniteState) else []
   for _, child in _children(state):
@@ -130,18 +125,10 @@ def skips(state: nests.Nest) -> list[tf.Tensor]:
 
 
 def where(condition: tf.Tensor, new: nests.Nest, old: nests.Nest) -> nests.Nest:
-  """Selects one of two states, but always the new flags of skipped steps.
+  """Selects the new state if a condition holds, but always its skip flags.
 
   It is for wrappers that do not always take the new state of their inner
   transformation: the train step still learns which steps were skipped.
-
-  Args:
-    condition: Whether to take the new state, bool ``[]``.
-    new: The state after an update.
-    old: The state before it, of the same structure.
-
-  Returns:
-    A state in which every ``last_skipped`` is the new one.
   """
   return _where(condition, new, old, _FLAG)
 
@@ -149,16 +136,7 @@ def where(condition: tf.Tensor, new: nests.Nest, old: nests.Nest) -> nests.Nest:
 def undo(
     is_skipped: tf.Tensor, new: nests.Nest, old: nests.Nest
 ) -> nests.Nest:
-  """Undoes a skipped step, except for the counts of errors.
-
-  Args:
-    is_skipped: Whether the step was skipped, bool ``[]``.
-    new: The state of an optimizer after the step.
-    old: The state before it, of the same structure.
-
-  Returns:
-    The new state, or the old one with the new counts.
-  """
+  """Selects the old state for a skipped step, but the new counts of errors."""
   return _where(tf.logical_not(is_skipped), new, old, _COUNTS)
 
 

@@ -245,17 +245,10 @@ def _injected(call: _Call) -> transformation.GradientTransformation:
 
 
 def keep_hyperparams(new: nests.Nest, old: nests.Nest) -> nests.Nest:
-  """Returns a state of a transformation with the hyper-parameters of another.
+  """Returns a new state with all ``hyperparams`` of an old one.
 
-  It is for wrappers that reset their transformation, so that hyper-parameters
-  that were set stay set.
-
-  Args:
-    new: A state.
-    old: A state of the same transformation.
-
-  Returns:
-    The new state, with all ``hyperparams`` of the old one.
+  It is for wrappers that reset their transformation: hyper-parameters that were
+  set stay set.
   """
   if isinstance(new, InjectHyperparamsState):
     inner_state = keep_hyperparams(new.inner_state, old.inner_state)

@@ -30,8 +30,7 @@ def trace(
   Args:
     decay: The factor :math:`\mu`, in [0, 1).
     nesterov: Whether to use Nesterov momentum.
-    accumulator_dtype: The dtype of the stored sum. Default: that of the
-      parameters.
+    accumulator_dtype: The dtype of the sum. Default: that of the parameters.
 
   Returns:
     A transformation; its state holds one tensor per parameter.
@@ -89,8 +88,7 @@ def sgd(
     A transformation; with momentum, its state holds one tensor per parameter.
 
   Raises:
-    ValueError: If a number is out of range, or `nesterov` is set without
-      momentum.
+    ValueError: If a number is out of range, or `nesterov` lacks momentum.
 
   Reference:
     ``optax.sgd``.

@@ -91,14 +91,9 @@ def _dense(path: str, gradient: Any, parameter: tf.Tensor) -> tf.Tensor:
 
 
 def dense_gradients(gradients: Nest, parameters: Nest) -> Nest:
-  """Returns the gradients as tensors with the parameters' shapes and dtypes.
+  """Returns gradients as tensors with the parameters' shapes and dtypes.
 
-  Args:
-    gradients: A nest of tensors or `tf.IndexedSlices`.
-    parameters: A nest of tensors, of the same structure.
-
-  Returns:
-    A nest of tensors.
+  Gradients are tensors or `tf.IndexedSlices`.
 
   Raises:
     ValueError: If structures or shapes differ or a gradient is None.
@@ -117,12 +112,7 @@ def dense_gradients(gradients: Nest, parameters: Nest) -> Nest:
 
 
 def where(condition: tf.Tensor, if_true: Nest, if_false: Nest) -> Nest:
-  """Selects one of two nests of one structure by a boolean scalar.
-
-  Raises:
-    ValueError: If structures or shapes differ, or the condition is not a
-      scalar.
-  """
+  """Selects one of two nests of equal structure by a boolean scalar."""
   condition = checks.shape('condition', condition, [])
 
   def choose(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
@@ -140,11 +130,7 @@ def scalar(value: float | tf.Tensor, dtype: tf.DType) -> tf.Tensor:
 
 
 def times(factor: float | tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
-  """Multiplies a tensor by a number, or by a scalar of any floating dtype.
-
-  Raises:
-    ValueError: If the factor is not a scalar, such as that of a wrong schedule.
-  """
+  """Multiplies a tensor by a number, or by a scalar of any floating dtype."""
   if tf.is_tensor(factor):
     factor = checks.shape('schedule', tf.cast(factor, tensor.dtype), [])
   return factor * tensor

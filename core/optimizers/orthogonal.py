@@ -141,8 +141,7 @@ def scale_by_muon(
       orthogonal matrix, the dual norm.
     consistent_rms: If given, the factor is this times :math:`\sqrt{\max(inputs,
       outputs)}` instead; with 0.2 the steps are about as large as Adam's.
-    ns_dtype: The dtype of `orthogonalize`, such as ``bfloat16``. Default: that
-      of the mean.
+    ns_dtype: The dtype of `orthogonalize`. Default: that of the mean.
 
   Returns:
     A transformation; its state holds a count and one tensor per parameter.

@@ -24,14 +24,8 @@ class PartitionState(NamedTuple):
 def predicate(mask: Mask) -> Callable[[str, tf.Tensor], bool]:
   """Returns a mask as a predicate on the path and the tensor of a parameter.
 
-  Args:
-    mask: A regular expression that must match the whole path, or a predicate.
-
-  Returns:
-    The predicate.
-
   Raises:
-    ValueError: If the regular expression is invalid.
+    ValueError: If the mask is an invalid regular expression.
   """
   if not isinstance(mask, str):
     return mask

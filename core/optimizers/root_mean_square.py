@@ -151,8 +151,7 @@ def rmsprop(
     A transformation; its state holds one to three tensors per parameter.
 
   Raises:
-    ValueError: If a number is out of range, or `nesterov` is set without
-      momentum.
+    ValueError: If a number is out of range, or `nesterov` lacks momentum.
 
   Reference:
     `Generating sequences with recurrent neural networks

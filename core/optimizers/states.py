@@ -79,15 +79,10 @@ def _spec(leaf: Any) -> tf.TensorSpec:
 
 
 def check(state: nests.Nest, expected: nests.Nest) -> None:
-  """Checks that a state is one that an optimizer made for its parameters.
+  """Raises ValueError if the structure, a shape or a dtype of a state differs.
 
-  Args:
-    state: A nest of tensors or variables.
-    expected: A nest of tensors or of their specs, as made by `init`.
-
-  Raises:
-    ValueError: If a structure, a shape or a dtype differs; the message shows
-      both states and the path to the first difference.
+  The expected state is a nest of tensors or of their specs. The message shows
+  both states and the path to the first difference.
   """
   difference = _difference('', state, expected)
   if difference:

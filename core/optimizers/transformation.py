@@ -317,8 +317,7 @@ def apply_updates(parameters: nests.Nest, updates: nests.Nest) -> nests.Nest:
     updates: The updates, as returned by ``update``.
 
   Returns:
-    A nest of tensors with the dtypes of the parameters: the sum is rounded
-    once.
+    A nest of tensors with the dtypes of the parameters, rounded once.
 
   Raises:
     ValueError: If structures or shapes differ.

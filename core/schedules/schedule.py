@@ -19,13 +19,7 @@ def position(step: Step) -> tf.Tensor:
 
 
 def numbers(**values: float | None) -> list[Any]:
-  """Checks the numbers of a schedule.
-
-  Args:
-    **values: Numbers, tensors ``[]`` or None, by the name of their argument.
-
-  Returns:
-    The values in order, with tensors in float64.
+  """Checks numbers, tensors ``[]`` or None; casts tensors to float64.
 
   Raises:
     ValueError: If one is a `tf.Variable` or not a scalar.
