@@ -2,8 +2,7 @@
 
 A transformation takes its parameters as a tensor, which a second function draws
 for a batch with `core.random`: N replicas together draw what one replica would.
-`augment` combines them for training; views are for averaging predictions in
-evaluation.
+`augment` combines them for training; views average predictions in evaluation.
 
 Images are ``[batch_size, height, width, channels]``, uint8 or floating; they
 keep their type, and moved pixels keep their values to the bit.

@@ -32,8 +32,7 @@ def augment(
     padding: The padding at the edges, see `shift`.
     erasing_probability: The probability of replacing a rectangle by noise, in
       [0, 1]; see `random_boxes`.
-    salt: Selects the half that alternating flips start with, such as the seed
-      of the run.
+    salt: Selects the half that alternating flips start with.
 
   Returns:
     A function of a batch and a seed, integers ``[2]``, that returns the batch
@@ -43,8 +42,7 @@ def augment(
 
   Raises:
     ValueError: If a name is unknown or a number out of range; from the
-      function, if the batch lacks an entry, or images are too small for
-      max_shift.
+      function, if the batch lacks an entry or images are too small.
 
   Reference:
     `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, sections 3.1 and 3.6, for

@@ -84,8 +84,7 @@ def random_boxes(
     images: ``[batch_size, height, width, channels]``.
     probability: The probability of a box, in [0, 1].
     area: The minimum and maximum share of the image's area, in (0, 1].
-    aspect: The minimum and maximum ratio of the box's height to its width,
-      above 0.
+    aspect: The minimum and maximum ratio of height to width, above 0.
 
   Returns:
     Top, left, height and width, int32 ``[batch_size, 4]``; all 0 without a box.

@@ -110,8 +110,7 @@ def stack(
     A batch of ``V * batch_size`` examples; all entries but the image repeat.
 
   Raises:
-    ValueError: If there are no views or images, or a view changes the batch
-      size.
+    ValueError: If there are no views or images, or the batch size changes.
 
   Reference:
     `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, section 3.5.

@@ -78,8 +78,7 @@ class Classifier(tf.Module):
     """Returns ``float`` (the default), ``uint8``, ``labels`` and ``bytes``.
 
     ``bytes`` takes ``image_bytes``, strings ``[batch_size]``: PNG or JPEG files
-    of images of any size. It is missing if images have neither 1 nor 3
-    channels.
+    of images of any size. It requires images with 1 or 3 channels.
     """
     return {
         'serving_default': self.predict_float,

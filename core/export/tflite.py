@@ -55,8 +55,7 @@ def save_tflite(
 
   Raises:
     ValueError: If the quantization is unknown, ``int8`` has no examples, or the
-      path is a directory; an UnsupportedError if the format lacks an operation
-      of the model.
+      path is a directory; an UnsupportedError if the format lacks an operation.
   """
   if quantize is not None:
     checks.one_of('quantize', quantize, QUANTIZATIONS)

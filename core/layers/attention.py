@@ -134,8 +134,7 @@ class MultiHeadAttention(snt.Module):
         axis of four; axes of size 1 are broadcast. A query that may not attend
         to anything gets zeros. Positions that no query may attend to may hold
         NaN and infinities: they change no bit of any result or gradient. A
-        query gets NaN if it is not finite or may attend to a position that is
-        not.
+        query gets NaN if it, or a position it may attend to, is not finite.
       is_training: Whether dropout is on.
       seed: Integers ``[2]``, required in training with dropout.
 

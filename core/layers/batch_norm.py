@@ -41,8 +41,7 @@ class BatchNorm(snt.Module):
   which its scale and offset are not trained.
 
   Attributes:
-    is_frozen: Whether the layer is frozen. Set it before the train step is
-      traced.
+    is_frozen: Whether the layer is frozen. Set it before tracing a step.
 
   Reference:
     Ioffe and Szegedy 2015, Batch normalization, algorithms 1 and 2. Chan, Golub
@@ -79,8 +78,7 @@ class BatchNorm(snt.Module):
       with_scale: Whether to multiply by a trained scale.
       with_offset: Whether to add a trained offset.
       momentum: The share of the moving averages kept at each update, in [0, 1):
-        0.99 averages over about a hundred steps; smaller values suit short
-        runs.
+        0.99 averages over about 100 steps; smaller values suit short runs.
       eps: Added to the variance, at least 0.
       scale_init: Initializer of the scale ``[num_channels]``. Default: ones.
       offset_init: Initializer of the offset ``[num_channels]``. Default: zeros.

@@ -13,8 +13,7 @@ class Normalization(snt.Module):
 
   `fit` sets ``center``, the mean, and ``scale``, the inverse standard
   deviation, from the training split, before training; until then they are 0 and
-  1. They are variables that are not trainable, so checkpoints and exports hold
-  them.
+  1. They are non-trainable variables, so checkpoints and exports hold them.
 
   NaN stands for a missing number. It does not count in the statistics, and
   becomes 0, as if it were the mean, with gradient 0. A column that is constant

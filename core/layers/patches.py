@@ -84,8 +84,7 @@ class PatchEmbedding(snt.Module):
     """Constructs the layer.
 
     Args:
-      patch_size: The side of a patch, at least 1; it must divide height and
-        width.
+      patch_size: The side of a patch, which must divide height and width.
       hidden_size: The size of an embedding, at least 1.
       position: The position embedding to add: a ``learned`` table, fixed
         ``sincos`` (see `sincos_positions`) or ``none``.

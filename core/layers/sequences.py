@@ -92,8 +92,7 @@ class AttentionPooling(snt.Module):
     """Constructs the layer.
 
     Args:
-      num_heads: The number of heads, at least 1; it must divide the vector
-        size.
+      num_heads: The number of heads, which must divide the size of the vectors.
       name: Name of the module.
 
     Raises:
@@ -123,8 +122,7 @@ class AttentionPooling(snt.Module):
 
     Raises:
       TypeError: If the mask is not bool.
-      ValueError: If a shape does not fit, or num_heads does not divide the
-        size.
+      ValueError: If a shape or num_heads does not fit.
     """
     inputs = tf.convert_to_tensor(inputs)
     self.build(inputs.shape)

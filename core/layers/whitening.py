@@ -91,7 +91,7 @@ class WhiteningConv2D(snt.Module):
   Its filters are those of `whitening_filters` and their negatives, so that no
   sign is lost in the rectifier that follows. `fit` sets them from images,
   before training; until then they are random orthonormal directions. They are a
-  variable that is not trainable, so checkpoints and exports hold them.
+  non-trainable variable, so checkpoints and exports hold them.
 
   Reference:
     `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, section 3.2.

@@ -18,8 +18,7 @@ What holds for all of them:
   the label itself is excluded, the loss is its limit: infinite for
   cross-entropy and its variants (above 700 for `ctc`), 1 / q for
   `generalized_cross_entropy`. For the binary losses, infinite logits are
-  certain predictions. An example whose classes are all excluded has a loss of
-  NaN.
+  certain predictions. An example without possible classes has a loss of NaN.
 - ``class_mask=``, booleans ``[num_classes]`` or of the logits' shape, excludes
   the classes where it is False, as minus infinity does; the excluded logits may
   be NaN. Labels that are excluded, or give an excluded class a probability

@@ -4,8 +4,7 @@ TensorFlow's own operations raise for labels out of range on one device and
 ignore them on another. Here one rule holds on every device: run eagerly, a loss
 raises ValueError; inside a `tf.function`, where values cannot be inspected, the
 loss of that example is NaN (with gradient zero), which the train step's guard
-against non-finite losses reports. Padding needs a label in range too, such as
-0.
+against non-finite losses reports. Padding needs a label in range, such as 0.
 """
 
 from __future__ import annotations
@@ -145,8 +144,7 @@ def possible_logits(
 ) -> tf.Tensor:
   """Replaces the logits of excluded classes by minus infinity, with gradient 0.
 
-  The mask has the shape ``[num_classes]`` or that of the logits, see
-  `ClassMask`.
+  The mask is ``[num_classes]`` or of the logits' shape, see `ClassMask`.
 
   Raises:
     TypeError: If the mask is not boolean.

@@ -152,8 +152,7 @@ def softmax_focal(
     labels: ``[batch_size, ...]``, integers in [0, num_classes).
     logits: ``[batch_size, ..., num_classes]``, floating point.
     gamma: How fast easy examples lose weight, >= 0; 0 is the cross-entropy.
-    class_weights: ``[num_classes]``, numbers >= 0: the paper's alpha. Default:
-      1 for each.
+    class_weights: ``[num_classes]``, >= 0: the paper's alpha. Default: 1.
     class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:

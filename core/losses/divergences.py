@@ -120,8 +120,7 @@ def distillation(
   Args:
     teacher_logits: ``[batch_size, ..., num_classes]``, floating point.
     logits: ``[batch_size, ..., num_classes]``, floating point.
-    temperature: > 0; higher temperatures emphasize the teacher's small
-      probabilities.
+    temperature: > 0; higher ones emphasize small probabilities of the teacher.
     class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:

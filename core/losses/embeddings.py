@@ -84,8 +84,7 @@ def contrastive(
   (The paper halves both terms, and has y = 0 for a pair of the same class.)
 
   Args:
-    labels: ``[batch_size]``, numbers in [0, 1] or booleans: whether both are of
-      the same class.
+    labels: ``[batch_size]``, in [0, 1] or bool: whether both are of one class.
     distances: ``[batch_size]``, floating point numbers >= 0, such as those of
       `euclidean_distance`.
     margin: The distance beyond which other pairs have no loss, >= 0.

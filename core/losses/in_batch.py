@@ -60,8 +60,7 @@ def nt_xent(
     ``[batch_size]``, 0 where the weight is 0.
 
   Raises:
-    TypeError: If the embeddings are not floating point numbers or gather is not
-      callable.
+    TypeError: If a dtype is not as above or gather is not callable.
     ValueError: If shapes do not fit or the temperature is not positive.
 
   Reference:
@@ -181,8 +180,7 @@ def batch_hard_triplet(
       the examples of this replica only.
 
   Returns:
-    ``[batch_size]``, 0 for an example without positives, without negatives or
-    of weight 0.
+    ``[batch_size]``, 0 for an example without positives, negatives or weight.
 
   Raises:
     TypeError: If a dtype is not as above or gather is not callable.

@@ -81,8 +81,8 @@ def finite_logits(
 
   Their probability stays 0, but times its logarithm it is 0, not NaN. A softmax
   of minus infinities only stays NaN. Where `where_label_is`, numbers of the
-  logits' shape, is not 0, minus infinity stays: an excluded label has an
-  infinite loss.
+  logits' shape, is not 0, minus infinity stays: the loss of an excluded label
+  is infinite.
   """
   excluded = tf.math.is_inf(logits) & (logits < 0)
   excluded &= tf.reduce_any(logits > logits.dtype.min, axis=-1, keepdims=True)

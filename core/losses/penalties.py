@@ -120,8 +120,7 @@ def orthogonality_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
     ``[]``; 0 for an empty nest.
 
   Raises:
-    ValueError: If the scale is negative, or a tensor has rank below 2 or
-      unknown shape.
+    ValueError: If the scale is negative or a shape is no matrix or unknown.
 
   Reference:
     Brock et al., `Neural Photo Editing with Introspective Adversarial Networks

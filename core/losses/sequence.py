@@ -24,8 +24,8 @@ def ctc(
   .. math:: -\log \sum_{\pi \in B^{-1}(y)} \prod_t p_t(\pi_t)
 
   It is exact below about 700: TensorFlow's recursion gives impossible steps a
-  log-probability of about -707, so even less probable labels get too small, but
-  finite, a loss.
+  log-probability of about -707, so the loss of even less probable labels is
+  finite but too small.
 
   Args:
     labels: ``[batch_size, max_label_length]``, integers in [0, num_classes)

@@ -6,8 +6,7 @@ What holds for all of them:
   pixels ``[batch_size, height, width]``. Metrics of class labels take integers
   in [0, num_classes) and logits ``[batch_size, ..., num_classes]``; metrics of
   binary labels take 0 or 1 and logits of the labels' shape; metrics of numbers
-  take predictions of the labels' shape and average over the axes that the
-  weights lack.
+  take predictions of the labels' shape and average over axes that weights lack.
 - Weights have the labels' shape or its leading axes: weights ``[batch_size]``
   hold for all places of an example. Nothing else is broadcast. Default: each
   place counts 1. Examples of weight 0 may hold anything, even NaN and labels

@@ -1,7 +1,6 @@
 """Single numbers for how far labels and predictions agree.
 
-All are computed from the summed confusion matrix, which a collection measures
-once.
+All come from the summed confusion matrix, which a collection measures once.
 """
 
 from __future__ import annotations

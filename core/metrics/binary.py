@@ -2,8 +2,7 @@
 
 An example is predicted positive if its probability, the sigmoid of its logit,
 is above the threshold. Logits are compared, since they do not saturate. Metrics
-with the same thresholds share the counts of outcomes, which a collection
-measures once.
+with the same thresholds share their counts, which a collection measures once.
 """
 
 from __future__ import annotations

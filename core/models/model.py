@@ -82,8 +82,7 @@ class Model(snt.Module):
         size may be None.
 
     Raises:
-      ValueError: If there is no batch axis, or a size other than the first is
-        unknown.
+      ValueError: If there is no batch axis, or another size is unknown.
       TypeError: If the model cannot take inputs of these types.
     """
     self._try(input_shape)
@@ -107,8 +106,7 @@ class Model(snt.Module):
       input_shape: As for `build`.
 
     Returns:
-      A shape such as ``(None, num_classes)``, or a mapping of output names to
-      shapes.
+      A shape such as ``(None, num_classes)``, or a mapping of names to shapes.
     """
     return tf.nest.map_structure(
         lambda output: (None, *output.shape[1:]), self._try(input_shape)

@@ -138,12 +138,10 @@ class ResNet(model.Model):
 
     Args:
       num_classes: The number of logits, at least 1.
-      blocks_per_stage: The number of blocks of each stage, n each for
-        WRN-(6n + 4).
+      blocks_per_stage: The number of blocks per stage: n for WRN-(6n + 4).
       channels: The number of channels of each stage.
       width: A factor of all `channels`.
-      stem_channels: The number of channels of the first convolution; 64 in
-        ResNet-18.
+      stem_channels: The channels of the first convolution; 64 in ResNet-18.
       activation: A name of `layers.ACTIVATIONS`.
       dropout_rate: The rate of dropout inside the blocks, in [0, 1).
       stochastic_depth_rate: The rate of skipping the last block, in [0, 1); it

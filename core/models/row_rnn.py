@@ -45,8 +45,7 @@ class RowRNN(model.Model):
       name: Name of the module.
 
     Raises:
-      ValueError: If there is no layer, a size is not positive or the rate is
-        out of range.
+      ValueError: If there is no layer, or a size or rate is out of range.
     """
     super().__init__(name=name)
     checks.size('num_classes', num_classes)

@@ -39,8 +39,7 @@ class SparseMLP(model.Model):
 
     Args:
       num_classes: The number of logits, at least 1.
-      hidden_sizes: The size of each hidden layer. The first has one weight per
-        unit and word.
+      hidden_sizes: The size of each hidden layer. The first has a row per word.
       activation: A name of `layers.ACTIVATIONS`.
       dropout_rate: The rate of dropout after each hidden layer, in [0, 1).
       name: Name of the module.

@@ -152,9 +152,8 @@ class SpeedNet(model.Model):
       num_classes: The number of logits, at least 1.
       channels: The number of channels of each block, which halves the image.
       convolutions_per_block: The number of convolutions of a block, at least 2.
-      residual: Whether a block adds its first convolution's result to its
-        last's.
-      whitening_size: The side of the patches of the first layer; 0 for no first
+      residual: Whether blocks add their first convolution's result to the last.
+      whitening_size: The side of the patches of the first layer; 0 for no such
         layer.
       activation: A name of `layers.ACTIVATIONS`.
       logit_scale: The factor of the logits, above 0.

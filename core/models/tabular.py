@@ -66,8 +66,7 @@ class Tabular(model.Model):
 
     Args:
       num_classes: The number of logits, at least 1.
-      vocabulary_sizes: The number of values of each category; empty without
-        categories.
+      vocabulary_sizes: The number of values of each category, if there are any.
       embedding_size: The size of the vector for a category's value.
       hidden_sizes: The size of each hidden layer.
       activation: A name of `layers.ACTIVATIONS`.
@@ -77,8 +76,7 @@ class Tabular(model.Model):
       name: Name of the module.
 
     Raises:
-      ValueError: If a size is not positive, a name is unknown or the rate is
-        out of range.
+      ValueError: If a size or rate is out of range or a name is unknown.
     """
     super().__init__(name=name)
     checks.size('num_classes', num_classes)
@@ -101,8 +99,7 @@ class Tabular(model.Model):
     """Sets the statistics for normalizing numbers.
 
     Args:
-      inputs: The training split, or a representative part of it, as for
-        `__call__`.
+      inputs: The training split or a representative part, as for `__call__`.
 
     Raises:
       ValueError: If the inputs differ from those the model was built for, or a

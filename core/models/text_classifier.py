@@ -66,8 +66,7 @@ class TextClassifier(model.Model):
       embedding_size: The size of a token's vector.
       hidden_sizes: The size of each hidden layer.
       pooling: How to combine the vectors of a text: ``mean`` or ``attention``.
-      num_heads: The number of attention queries, which must divide
-        embedding_size.
+      num_heads: The number of queries, which must divide embedding_size.
       activation: A name of `layers.ACTIVATIONS`.
       dropout_rate: The rate of dropout after pooling and after each hidden
         layer, in [0, 1).

@@ -107,8 +107,7 @@ class ViT(model.Model):
       num_layers: The number of encoder blocks, at least 0.
       num_heads: The number of heads of a block, which must divide hidden_size.
       mlp_size: The size of a block's hidden layer.
-      dropout_rate: The rate of dropout after the embedding and inside blocks,
-        in [0, 1).
+      dropout_rate: Dropout in blocks and after the embedding, in [0, 1).
       pooling: The input of the head: the ``mean`` over positions, or a
         ``class_token`` that precedes the patches.
       position: ``learned``, ``sincos`` or ``none``, see

@@ -15,11 +15,9 @@ parameters:
 
 What holds for all of them:
 
-- Parameters are a nest of tensors or variables, preferably a flat dictionary by
-  path.
+- Parameters are a nest of tensors or variables, such as a dictionary by path.
 - Gradients may be `tf.IndexedSlices`; duplicate rows are added.
-- A state is a nest of tensors with constant shapes and dtypes; counts are
-  int64.
+- States are nests of tensors of constant shape and dtype; counts are int64.
 - Half-precision parameters have float32 states and float32 updates.
   `apply_updates` rounds once, to the dtype of the parameter.
 - A learning rate is a number or a schedule of the number of updates so far.

@@ -36,9 +36,8 @@ def multi_steps(
     opt: The optimizer.
     every_k_schedule: The number of steps, at least 1, or a function from the
       number of updates so far, an int64 scalar, to an integer scalar.
-    use_grad_mean: Whether to pass on the mean of the gradients instead of their
-      sum. If batches differ in weight, neither is the gradient of the large
-      batch.
+    use_grad_mean: Whether to pass on the gradients' mean instead of their sum.
+      If batches differ in weight, neither is the large batch's gradient.
 
   Returns:
     A transformation; its state holds two counts, the state of the optimizer and

@@ -28,8 +28,7 @@ def ema(
     u_t = a_t / (1 - \beta^t)
 
   In a `chain` it averages the updates. To average the weights, pass them as
-  gradients after every step, keep the state, and evaluate with `ema_average` of
-  that state.
+  gradients after every step, and evaluate with `ema_average` of the state.
 
   Args:
     decay: The rate :math:`\beta`, in [0, 1).

@@ -41,8 +41,7 @@ def apply_if_finite(
   """Skips steps with gradients that are infinite or NaN.
 
   A skipped step has updates of 0 and does not change the inner state. After too
-  many in a row the step is applied: they are no accident then, and should be
-  seen.
+  many in a row the step is applied, so that the problem becomes visible.
 
   A train step (`training.make_train_step`) also undoes the rest of a skipped
   step, wherever this transformation stands in a chain or partition: other

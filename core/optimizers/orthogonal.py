@@ -266,8 +266,7 @@ def muon(
     adam_factor: A factor of Adam's learning rate: without `consistent_rms`,
       Muon's rate must be much larger.
     muon_mask: Which parameters Muon trains. Default: those of rank 2 and 4,
-      matrices and HWIO filters. Embeddings and the last layer are often left to
-      Adam.
+      matrices and HWIO filters. Embeddings and the last layer often use Adam.
     consistent_rms: See `scale_by_muon`.
     ns_dtype: See `scale_by_muon`.
 

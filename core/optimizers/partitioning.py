@@ -179,8 +179,7 @@ def set_to_zero() -> transformation.GradientTransformation:
   the train step's ``after``, has variables that are not trainable.)
 
   Returns:
-    A stateless transformation; its updates are 0 even for gradients that are
-    not finite.
+    A stateless transformation; its updates are 0 even for NaN gradients.
 
   Reference:
     ``optax.set_to_zero``.

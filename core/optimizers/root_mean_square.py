@@ -62,8 +62,8 @@ def scale_by_rms(
     centered: Whether to subtract the squared mean (``optax.scale_by_stddev``).
 
   Returns:
-    A transformation; its state holds a count and one tensor per parameter, or
-    two if centered.
+    A transformation; its state holds a count and one tensor (centered: two) per
+    parameter.
 
   Raises:
     ValueError: If a number is out of range.

@@ -2,8 +2,7 @@
 
 A transformation is a pair of pure functions on nests of tensors, as in Optax:
 
-- ``init(parameters) -> state``: a nest of tensors with constant shapes and
-  dtypes.
+- ``init(parameters) -> state``: a nest of tensors of constant shape and dtype.
 - ``update(gradients, state, parameters) -> (updates, state)``: the updates are
   added to the parameters, see `apply_updates`.
 
@@ -56,8 +55,7 @@ def create(
 
   Args:
     init: Maps tensors, float32 or float64, to a state.
-    update: Maps such gradients, a state and such parameters to updates and a
-      state.
+    update: Maps gradients, a state and parameters to updates and a state.
 
   Returns:
     A transformation for parameters that may be variables and of half precision,

@@ -111,8 +111,7 @@ def linear(
     A schedule: maps a step to a float32 number.
 
   Raises:
-    ValueError: If `transition_steps` is not positive or `transition_begin` is
-      negative.
+    ValueError: If a number of steps is out of range.
 
   Reference:
     ``optax.linear_schedule``.
