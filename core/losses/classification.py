@@ -98,8 +98,7 @@ def softmax_cross_entropy_with_probabilities(
     labels: ``[batch_size, ..., num_classes]``, probabilities that add up to 1.
     logits: ``[batch_size, ..., num_classes]``, floating point.
     class_weights: ``[num_classes]``, numbers >= 0. Default: 1 for each.
-    label_smoothing: The share of the label that is spread evenly over all
-      possible classes, in [0, 1].
+    label_smoothing: See `softmax_cross_entropy`.
     class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:

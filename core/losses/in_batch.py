@@ -119,8 +119,7 @@ def supervised_contrastive(
     embeddings: ``[batch_size, dimensions]``, floating point.
     temperature: T > 0.
     weights: ``[batch_size]``; examples of weight 0 are left out. Default: 1.
-    gather: A function such as `distribution.all_gather`. Default: compare with
-      the examples of this replica only.
+    gather: See `nt_xent`.
 
   Returns:
     ``[batch_size]``, 0 for an example alone in its class or of weight 0.
@@ -176,8 +175,7 @@ def batch_hard_triplet(
     embeddings: ``[batch_size, dimensions]``, floating point.
     margin: How much farther the negative should be, >= 0.
     weights: ``[batch_size]``; examples of weight 0 are left out. Default: 1.
-    gather: A function such as `distribution.all_gather`. Default: compare with
-      the examples of this replica only.
+    gather: See `nt_xent`.
 
   Returns:
     ``[batch_size]``, 0 for an example without positives, negatives or weight.

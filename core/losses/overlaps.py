@@ -28,12 +28,8 @@ def dice(
   ``smooth`` is half of this one, too.)
 
   Args:
-    labels: Either ``[batch_size, ...]``, integers in [0, num_classes), for
-      logits with a further axis of classes, or masks in [0, 1] of the logits'
-      shape.
-    logits: Floating point. ``[batch_size, ..., num_classes]`` for integer
-      labels of exclusive classes (softmax), or the masks' shape for one
-      foreground (sigmoid).
+    labels: See `tversky`.
+    logits: See `tversky`.
     smoothing: > 0, counted in places; it makes the loss 0 for an empty region
       that is predicted empty.
     class_mask: See `tversky`.

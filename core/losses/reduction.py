@@ -49,9 +49,7 @@ def mean(values: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
 
   Args:
     values: ``[batch_size, ...]``, floating point.
-    weights: The values' shape or its leading axes, such as ``[batch_size]`` for
-      one weight for all places of an example; numbers or booleans >= 0, 0 for
-      padding. Default: 1.
+    weights: See `total`.
 
   Returns:
     ``[]``; 0 if the weights add up to 0.

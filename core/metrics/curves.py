@@ -97,8 +97,7 @@ def roc_auc_error_bound(
 ) -> metric.Metric:
   """Returns how far `roc_auc` with these arguments can be from the exact value.
 
-  For many classes the exact value is that of the softmax as computed, in
-  float32 for float32 logits.
+  For many classes the exact value is that of the computed (float32) softmax.
 
   Args:
     num_classes: The number of classes, at least 2. If None, logits are binary.
@@ -166,8 +165,7 @@ def average_precision_error_bound(
 ) -> metric.Metric:
   """Returns how far `average_precision` can be from the exact value.
 
-  For many classes the exact value is that of the softmax as computed, in
-  float32 for float32 logits.
+  For many classes the exact value is that of the computed (float32) softmax.
 
   Args:
     num_classes: The number of classes, at least 2. If None, logits are binary.

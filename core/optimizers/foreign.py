@@ -1,4 +1,4 @@
-"""A check for arguments that are no transformations of this package."""
+"""Checks that arguments are transformations of this package."""
 
 from __future__ import annotations
 

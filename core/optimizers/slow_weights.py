@@ -32,7 +32,7 @@ def lookahead(
     slow_step_size: float,
     reset_state: bool = False,
 ) -> transformation.GradientTransformation:
-  r"""Every k steps, moves the fast weights back to a point on their way.
+  r"""Every k steps, moves the fast weights back to a point on their path.
 
   .. math::
     s \leftarrow s + \alpha (w - s), \qquad w \leftarrow s
@@ -43,7 +43,7 @@ def lookahead(
   Args:
     fast_optimizer: The optimizer.
     sync_period: The number of steps :math:`k`, at least 1.
-    slow_step_size: The fraction :math:`\alpha` of the way, in [0, 1].
+    slow_step_size: The fraction :math:`\alpha` of the path, in [0, 1].
     reset_state: Whether each sync resets the optimizer, except for the
       hyper-parameters in its state, see `inject_hyperparams`.
 
