@@ -1,10 +1,10 @@
 r"""Areas under curves, from summed histograms of scores.
 
 The area under a curve needs all scores in order, but only histograms can be
-added. Each logit x falls in one of num_bins equal intervals of u(x) = x / (4 +
-|x|) in (-1, 1): the bins are fine where logits usually are, and 20 and 30 stay
-apart, which a float32 sigmoid does not achieve. Many classes are scored one
-against the rest, by the logit of the softmax probability, log(p / (1 - p)).
+added. Each logit x falls in one of num_bins equal intervals of ``u(x) = x / (4
++ |x|)`` in (-1, 1): the bins are fine where logits usually are, and 20 and 30
+stay apart, which a float32 sigmoid does not achieve. Many classes are scored
+one against the rest, by the logit of the softmax probability, log(p / (1 - p)).
 
 Only the order of positive and negative examples inside a bin is lost, so the
 sums give a bound of the error: with :math:`p_b`, :math:`n_b` the shares of the

@@ -44,10 +44,16 @@ REGISTRY: dict[str, type[model_lib.Model]] = {
 
 
 def arguments(name: str) -> dict[str, inspect.Parameter]:
-  """Returns the parameters of a model's constructor, besides num_classes.
+  """Returns what a model's constructor takes besides the number of classes.
+
+  Args:
+    name: A name of `REGISTRY`.
+
+  Returns:
+    The parameters, with their annotations and default values, by name.
 
   Raises:
-    ValueError: If the name is not in `REGISTRY`.
+    ValueError: If the name is unknown.
   """
   checks.one_of('model', name, list(REGISTRY))
   parameters = dict(inspect.signature(REGISTRY[name].__init__).parameters)
