@@ -70,7 +70,7 @@ def random_flips(seed: tf.Tensor, batch_size: int | tf.Tensor) -> tf.Tensor:
 def alternating_flips(
     index: tf.Tensor, epoch: tf.Tensor, salt: int = 0
 ) -> tf.Tensor:
-  r"""Selects a pseudo-random half in epoch 0, then each half in turn.
+  r"""Selects a pseudo-random half in epoch 0, then alternates both halves.
 
   .. math:: \text{flipped} = h(\text{index}) + \text{epoch} \text{ is odd}
 

@@ -86,7 +86,7 @@ def onnx_function(path: str | bytes) -> function.Runner:
 
 
 def onnx_labels(path: str) -> list[str]:
-  """Returns the label names in an ONNX file, written by `save_onnx`."""
+  """Returns the label names of a file written by `save_onnx`."""
   known = _session(path).get_modelmeta().custom_metadata_map
   return known.get(_LABELS, '').splitlines()
 

@@ -108,7 +108,7 @@ def saved_model_function(directory: str) -> function.Runner:
 
 
 def saved_model_labels(directory: str) -> list[str]:
-  """Returns the label names in a SavedModel, by `save_saved_model`."""
+  """Returns the label names of a directory written by `save_saved_model`."""
   loaded = tf.saved_model.load(directory)
   labels = loaded.signatures['labels']()['labels']
   return [label.decode() for label in labels.numpy()]

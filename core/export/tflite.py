@@ -129,7 +129,7 @@ def tflite_function(path: str) -> function.Runner:
 
 
 def tflite_labels(path: str) -> list[str]:
-  """Returns the label names in a TensorFlow Lite file, by `save_tflite`."""
+  """Returns the label names of a file written by `save_tflite`."""
   with zipfile.ZipFile(path) as archive:
     return archive.read(_LABELS_FILE).decode().splitlines()
 

@@ -12,7 +12,7 @@ from . import model
 
 
 class ConvNet(model.Model):
-  """3x3 convolutions, each halved by max pooling, then a dense layer.
+  """3x3 convolutions with activations and max pooling, then a dense layer.
 
   With its default arguments and images of 28 x 28 x 1: 32 and 64 filters, 128
   hidden units, 421,642 parameters.

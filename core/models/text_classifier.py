@@ -19,8 +19,8 @@ class TextClassifier(model.Model):
   The average is plain, or weighted by learned queries (attention). The order of
   tokens does not matter.
 
-  Padding changes no bit of the outputs, eager or in a graph. A text of padding
-  only has the logits of a vector of zeros.
+  Padding changes no bit of the outputs, eager or in a graph. A text that is all
+  padding has the logits of a vector of zeros.
 
   Reference:
     Iyyer et al. 2015, Deep unordered composition rivals syntactic methods for
