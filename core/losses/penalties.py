@@ -120,7 +120,7 @@ def orthogonality_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
     ``[]``; 0 for an empty nest.
 
   Raises:
-    ValueError: If the scale is negative or a shape is no matrix or unknown.
+    ValueError: If the scale is negative, or a shape has rank < 2 or is unknown.
 
   Reference:
     Brock et al., `Neural Photo Editing with Introspective Adversarial Networks

@@ -33,7 +33,7 @@ def of(
     name: The entry of the predictions.
     labels: The entry of the labels. Default: `name`, or no labels if there is
       no such entry, for metrics that need none, such as `mean()`. Labels that
-      are no mapping are used directly.
+      are not a mapping are used directly.
     weights: The entry of the predictions or else of the labels that multiplies
       the weights, numbers or Booleans ``[batch_size, ...]``; 0 where the output
       or its label is missing, which may then be NaN. One of the two shapes must
@@ -44,7 +44,7 @@ def of(
     of labels, a mapping or those of `metric`. Its value is that of `metric`.
 
   Raises:
-    ValueError: From `measure`, if predictions are no mapping, a name is not
+    ValueError: From `measure`, if predictions are not a mapping, a name is not
       found, or the metric's own shapes are wrong.
     TypeError: If an argument is not as above.
 
