@@ -75,7 +75,7 @@ def random_boxes(
 
   A box is drawn up to ten times, until it is smaller than the image: its share
   of the area is uniform, its aspect ratio log-uniform, so that tall boxes are
-  as likely as wide ones (the paper's uniform ratio favours tall ones), and its
+  as likely as wide ones (the paper's uniform ratio favors tall ones), and its
   position uniform. If all attempts fail, which is likely for areas close to 1,
   the image has no box.
 

@@ -33,7 +33,7 @@ What holds for all of them:
   ``gather=distribution.all_gather`` they compare those of the global batch.
 
 Penalties on parameters (`penalties`) are ``fn(tensors, *, ...) -> []``; those
-on a model's behaviour at an example (`regularizers`) return ``[batch_size]``.
+on a model's behavior at an example (`regularizers`) return ``[batch_size]``.
 """
 
 from .binary import sigmoid_cross_entropy, sigmoid_focal

@@ -87,7 +87,7 @@ def tversky(
       labels of exclusive classes (softmax), or the masks' shape for one
       foreground (sigmoid).
     alpha: The cost of a false positive, >= 0.
-    beta: The cost of a false negative, >= 0; more than alpha favours recall.
+    beta: The cost of a false negative, >= 0; more than alpha favors recall.
     smoothing: > 0, counted in places.
     class_mask: ``[num_classes]`` or the logits' shape, for integer labels only;
       False excludes a class. The average leaves out a class that is excluded at

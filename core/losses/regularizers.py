@@ -1,4 +1,4 @@
-"""Penalties on a model's behaviour at an example: ``[batch_size]``.
+"""Penalties on a model's behavior at an example: ``[batch_size]``.
 
 Add them, scaled, to the per-example loss, so that padding and replicas are
 handled as they are for the loss.
@@ -101,7 +101,7 @@ def gradient_penalty(
   .. math:: (\lVert \nabla_x f(x) \rVert - k)^2
 
   A target of 1 is WGAN-GP's (at points between real and generated ones), 0 is
-  the zero-centred penalty R1 (without its factor of one half).
+  the zero-centered penalty R1 (without its factor of one half).
 
   Args:
     function: From ``[batch_size, ...]`` to ``[batch_size, ...]``; the outputs

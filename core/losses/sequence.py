@@ -41,7 +41,7 @@ def ctc(
   Returns:
     ``[batch_size]``, float32 for any logits. A label or length out of range, or
     a label too long for its frames (it needs one per class, and one more
-    between equal neighbours), raises eagerly and gives NaN in a graph.
+    between equal neighbors), raises eagerly and gives NaN in a graph.
     TensorFlow rejects a batch of size 0.
 
   Raises:
