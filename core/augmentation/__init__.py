@@ -1,12 +1,11 @@
-"""Augmentation in the graph: images moved, mirrored and erased, by a seed.
+"""Augmentation in the graph: shifts, flips and erasing of images, by a seed.
 
-A transformation takes what it does as a tensor; beside it stands the rule that
-draws this tensor for a batch, by `core.random`: N replicas draw together what
-one replica would draw alone. `augment` joins them for training, and views are
-what a prediction is averaged over in evaluation.
+A transformation takes its parameters as a tensor, which a second function draws
+for a batch with `core.random`: N replicas together draw what one replica would.
+`augment` combines them for training; views average predictions in evaluation.
 
 Images are ``[batch_size, height, width, channels]``, uint8 or floating; they
-keep their type, and pixels that are moved keep their value to the bit.
+keep their type, and moved pixels keep their values to the bit.
 """
 
 from .composition import Augmenter, augment

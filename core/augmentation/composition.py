@@ -1,4 +1,4 @@
-"""One function that augments the batches of training."""
+"""One function that augments training batches."""
 
 from __future__ import annotations
 
@@ -23,27 +23,26 @@ def augment(
     erasing_probability: float = 0.0,
     salt: int = 0,
 ) -> Augmenter:
-  """Makes the augmentation of training: flips, then shifts, then erasing.
+  """Makes the training augmentation: flips, then shifts, then erasing.
 
   Args:
-    flip: `none`, `random` for `random_flips`, or `alternating` for
+    flip: ``none``, ``random`` for `random_flips`, or ``alternating`` for
       `alternating_flips`.
-    max_shift: The greatest shift in each of the four directions, in pixels.
-    padding: What comes in at the edges, as for `shift`.
-    erasing_probability: How often a rectangle is replaced by noise, in [0, 1];
-      see `random_boxes`.
-    salt: Chooses the half that alternating flips begin with, such as the seed
-      of the run.
+    max_shift: The maximum shift in each of the four directions, in pixels.
+    padding: The padding at the edges, see `shift`.
+    erasing_probability: The probability of replacing a rectangle by noise, in
+      [0, 1]; see `random_boxes`.
+    salt: Selects the half that alternating flips start with.
 
   Returns:
-    A function of a batch and a seed, integers ``[2]``, to the batch with
-    another `image`. A batch for alternating flips also has `index`, each
-    example's position in its split, and `epoch`, integers ``[batch_size]``.
+    A function of a batch and a seed, integers ``[2]``, that returns the batch
+    with another ``image``. For alternating flips the batch also has ``index``,
+    each example's position in its split, and ``epoch``, integers
+    ``[batch_size]``.
 
   Raises:
-    ValueError: If a name is unknown or a number out of range. The function
-      raises it if the batch lacks what it needs, or images are too small for
-      max_shift.
+    ValueError: If a name is unknown or a number out of range; from the
+      function, if the batch lacks an entry or images are too small.
 
   Reference:
     `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, sections 3.1 and 3.6, for
@@ -95,7 +94,7 @@ def _check_batch(batch: Batch, flip: str, max_shift: int) -> None:
         'need the index of each example in its split, and the epoch, both '
         'integers [batch_size].'
         if 'image' in batch
-        else f'batch: it has no image but {", ".join(batch)}.'
+        else f'batch: expected an image, got {", ".join(batch)}.'
     )
   checks.rank('image', batch['image'], 4)
   sizes = batch['image'].shape[1:3]

@@ -8,25 +8,25 @@ import tensorflow as tf
 
 from .. import checks, random
 
-_ATTEMPTS = 10  # By default all fail once in 10^12 square images or less.
+_ATTEMPTS = 10  # With the defaults, all fail for < 1 in 10^12 squares.
 
 
 def erase(
     images: tf.Tensor, boxes: tf.Tensor, fill: tf.Tensor | float = 0
 ) -> tf.Tensor:
-  """Replaces a rectangle of each image.
+  """Replaces a rectangle in each image.
 
   Args:
     images: ``[batch_size, height, width, channels]``.
     boxes: Top, left, height and width of each rectangle, integers
-      ``[batch_size, 4]``. One of height 0 erases nothing.
-    fill: What to put there: a number, or a tensor like the images.
+      ``[batch_size, 4]``; a height of 0 erases nothing.
+    fill: The replacement: a number, or a tensor like the images.
 
   Returns:
     The images, of the same shape and type.
 
   Raises:
-    ValueError: If a shape is another one.
+    ValueError: If a shape does not fit.
     TypeError: If the boxes are not integers.
 
   Reference:
@@ -59,7 +59,7 @@ def erase(
 def _between(
     size: int | tf.Tensor, start: tf.Tensor, length: tf.Tensor
 ) -> tf.Tensor:
-  """Tells which places lie in each interval, ``[batch_size, size]``."""
+  """Returns which places are in each interval, ``[batch_size, size]``."""
   places = tf.range(size) - start[:, None]
   return (places >= 0) & (places < length[:, None])
 
@@ -71,28 +71,26 @@ def random_boxes(
     area: tuple[float, float] = (0.02, 0.4),
     aspect: tuple[float, float] = (0.3, 1 / 0.3),
 ) -> tf.Tensor:
-  """Draws the rectangle of each image that `erase` is to replace.
+  """Draws a rectangle per image, for `erase`.
 
   A box is drawn up to ten times, until it is smaller than the image: its share
   of the area is uniform, its aspect ratio log-uniform, so that tall boxes are
-  as likely as wide ones (the paper's uniform ratio makes more of them tall),
-  its place uniform. If none is, as is likely where areas are close to 1, the
-  image has no box.
+  as likely as wide ones (the paper's uniform ratio favors tall ones), and its
+  position uniform. If all attempts fail, which is likely for areas close to 1,
+  the image has no box.
 
   Args:
     seed: Integers ``[2]``.
     images: ``[batch_size, height, width, channels]``.
-    probability: How often an image has a box, in [0, 1].
-    area: The least and the greatest share of the image's area, in (0, 1].
-    aspect: The least and the greatest ratio of the box's height to its width,
-      above 0.
+    probability: The probability of a box, in [0, 1].
+    area: The minimum and maximum share of the image's area, in (0, 1].
+    aspect: The minimum and maximum ratio of height to width, above 0.
 
   Returns:
-    Top, left, height and width, int32 ``[batch_size, 4]``; all 0 for an image
-    without a box.
+    Top, left, height and width, int32 ``[batch_size, 4]``; all 0 without a box.
 
   Raises:
-    ValueError: If an argument is out of range or of another shape.
+    ValueError: If an argument is out of range or its shape does not fit.
 
   Reference:
     `Zhong et al. 2017 <https://arxiv.org/abs/1708.04896>`_, algorithm 1, with
@@ -115,7 +113,7 @@ def random_boxes(
   _check_interval('aspect', aspect, math.inf)
   batch_size, *sizes, _ = checks.sizes_of(images)
   size = tf.cast(tf.stack(sizes), tf.float32)
-  # Whether and where; then each attempt's area and ratio.
+  # Whether and where; then the area and ratio of each attempt.
   numbers = random.uniform(seed, [batch_size, 3 + 2 * _ATTEMPTS])
   shares, ratios = tf.split(numbers[:, 3:], 2, axis=1)
   shares = area[0] + shares * (area[1] - area[0])
@@ -144,12 +142,12 @@ def noise(seed: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
     A tensor like the images: integers in [0, 255], or numbers in [0, 1).
 
   Raises:
-    ValueError: If a shape is another one.
+    ValueError: If a shape does not fit.
     TypeError: If images are integers other than uint8.
 
   Reference:
     `Zhong et al. 2017 <https://arxiv.org/abs/1708.04896>`_, section 4.2: RE-R,
-    which did best.
+    which performed best.
 
   Example:
     >>> import tensorflow as tf

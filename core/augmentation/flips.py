@@ -1,4 +1,4 @@
-"""Mirror images, and the rules by which images are mirrored."""
+"""Mirror images, and rules that choose which images to mirror."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ def flip(images: tf.Tensor, flipped: tf.Tensor) -> tf.Tensor:
 
   Args:
     images: ``[batch_size, height, width, channels]``.
-    flipped: Which to mirror, bool ``[batch_size]``.
+    flipped: Which images to mirror, bool ``[batch_size]``.
 
   Returns:
     The images, of the same shape and type.
 
   Raises:
-    ValueError: If images has not four axes, or flipped not one.
+    ValueError: If a shape does not fit.
 
   Reference:
     `Krizhevsky et al. 2012 <https://doi.org/10.1145/3065386>`_, section 4.1.
@@ -41,7 +41,7 @@ def flip(images: tf.Tensor, flipped: tf.Tensor) -> tf.Tensor:
 
 
 def random_flips(seed: tf.Tensor, batch_size: int | tf.Tensor) -> tf.Tensor:
-  """Chooses each example with probability 1/2.
+  """Selects each example with probability 1/2.
 
   Args:
     seed: Integers ``[2]``.
@@ -51,7 +51,7 @@ def random_flips(seed: tf.Tensor, batch_size: int | tf.Tensor) -> tf.Tensor:
     bool ``[batch_size]``.
 
   Raises:
-    ValueError: If the seed is of another shape.
+    ValueError: If the seed has another shape.
 
   Reference:
     `Krizhevsky et al. 2012 <https://doi.org/10.1145/3065386>`_, section 4.1.
@@ -70,17 +70,17 @@ def random_flips(seed: tf.Tensor, batch_size: int | tf.Tensor) -> tf.Tensor:
 def alternating_flips(
     index: tf.Tensor, epoch: tf.Tensor, salt: int = 0
 ) -> tf.Tensor:
-  r"""Chooses a pseudo-random half in epoch 0, then each every other epoch.
+  r"""Selects a pseudo-random half in epoch 0, then alternates both halves.
 
   .. math:: \text{flipped} = h(\text{index}) + \text{epoch} \text{ is odd}
 
-  Any two epochs in a row see every image from both sides, where flips at random
-  show half of them the same way twice.
+  Any two consecutive epochs show every image from both sides, while random
+  flips show half of them the same way twice.
 
   Args:
     index: The example's position in its split, integers ``[batch_size]``.
-    epoch: The number of the epoch, from 0 on, integers ``[batch_size]``.
-    salt: Chooses another half.
+    epoch: The number of the epoch, starting at 0, integers ``[batch_size]``.
+    salt: Selects another half.
 
   Returns:
     bool ``[batch_size]``.
@@ -114,7 +114,7 @@ def alternating_flips(
 
 
 def _hash(numbers: tf.Tensor) -> tf.Tensor:
-  """Mixes the bits of int64 numbers into 32, as MurmurHash3 ends."""
+  """Hashes int64 numbers to 32 bits with the finalizer of MurmurHash3."""
   low = tf.constant(0xFFFFFFFF, tf.int64)
   x = (numbers + 0x9E3779B9) & low
   for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):

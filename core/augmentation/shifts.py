@@ -1,4 +1,4 @@
-"""Images moved by whole pixels."""
+"""Shifts of images by whole pixels."""
 
 from __future__ import annotations
 
@@ -17,22 +17,21 @@ def shift(
   Args:
     images: ``[batch_size, height, width, channels]``.
     offsets: How far to move each image down and right, integers ``[batch_size,
-      2]``; those below 0 move it up and left.
-    padding: What comes in at the edges: `zero`, or `reflect` for the image
-      mirrored at its outermost pixels; then offsets are in (-height, height)
-      and (-width, width).
+      2]``; negative ones move it up and left.
+    padding: ``zero``, or ``reflect`` for the image mirrored at its outermost
+      pixels; then offsets are in (-height, height) and (-width, width).
 
   Returns:
     The images, of the same shape and type.
 
   Raises:
-    ValueError: If a shape is another one or the padding is unknown.
+    ValueError: If a shape does not fit or the padding is unknown.
     TypeError: If the offsets are not integers.
 
   Reference:
-    `He et al. 2015 <https://arxiv.org/abs/1512.03385>`_, section 4.2, whose
-    random crop of a padded image this is, with zeros;
-    `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_ with reflection.
+    `He et al. 2015 <https://arxiv.org/abs/1512.03385>`_, section 4.2: with
+    zeros, this is their random crop of a padded image; `Jordan 2024
+    <https://arxiv.org/abs/2404.00498>`_ with reflection.
 
   Example:
     >>> import tensorflow as tf
@@ -53,10 +52,9 @@ def shift(
   columns = _sources(offsets[:, 1], width, padding)
   if images.dtype != tf.uint8:
     return _gather(_gather(images, rows, axis=1), columns, axis=2)
-  # Products with 0 and 1 of integers below 256 are exact on any device. They
-  # are meant for GPUs, where gathers are said to be slow under XLA; on a CPU
-  # either is quick. Of wider types a device may round the factors
-  # (TensorFloat-32).
+  # Products of 0 or 1 with integers below 256 are exact on any device. They
+  # avoid gathers, which may be slow under XLA on GPUs; on CPUs both are fast.
+  # For wider types, devices may round the factors (TensorFloat-32).
   pixels = tf.cast(images, tf.float32)
   pixels = tf.einsum('bij,bjlc->bilc', tf.one_hot(rows, height), pixels)
   pixels = tf.einsum('bkl,bilc->bikc', tf.one_hot(columns, width), pixels)
@@ -66,7 +64,7 @@ def shift(
 def _sources(
     offsets: tf.Tensor, size: int | tf.Tensor, padding: str
 ) -> tf.Tensor:
-  """Tells for each place ``[batch_size, size]`` whence its pixel comes."""
+  """Returns the source of the pixel at each place, ``[batch_size, size]``."""
   places = tf.range(size) - tf.cast(offsets, tf.int32)[:, None]
   if padding == 'zero':
     return places
@@ -75,7 +73,7 @@ def _sources(
 
 
 def _gather(images: tf.Tensor, sources: tf.Tensor, axis: int) -> tf.Tensor:
-  """Takes rows or columns, and zeros for those outside of the image."""
+  """Gathers rows or columns, with zeros for those outside the image."""
   size = checks.sizes_of(images)[axis]
   inside = tf.clip_by_value(sources, 0, size - 1)
   taken = tf.gather(images, inside, axis=axis, batch_dims=1)
@@ -88,18 +86,18 @@ def _gather(images: tf.Tensor, sources: tf.Tensor, axis: int) -> tf.Tensor:
 def random_offsets(
     seed: tf.Tensor, batch_size: int | tf.Tensor, max_shift: int
 ) -> tf.Tensor:
-  """Draws offsets of at most some pixels, all of them equally often.
+  """Draws uniform offsets of up to a number of pixels.
 
   Args:
     seed: Integers ``[2]``.
     batch_size: The number of examples on this replica.
-    max_shift: The greatest offset in each of the four directions, at least 0.
+    max_shift: The maximum offset in each of the four directions, at least 0.
 
   Returns:
     int32 ``[batch_size, 2]``, in [-max_shift, max_shift].
 
   Raises:
-    ValueError: If the seed is of another shape, or max_shift below 0.
+    ValueError: If the seed has another shape, or max_shift is negative.
 
   Reference:
     `He et al. 2015 <https://arxiv.org/abs/1512.03385>`_, section 4.2.

@@ -1,7 +1,7 @@
 """Test-time augmentation: predictions averaged over views of an image.
 
-The views of a batch are stacked and go through the model as one batch, so that
-the network is in the graph, and compiled, only once.
+The views of a batch are stacked and pass through the model as one batch, so
+that the network is traced and compiled only once.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from . import shifts
 
 
 class View(NamedTuple):
-  """One way to look at images.
+  """A transformation of images, and its weight in the average.
 
   Attributes:
-    weight: Its share of the average. Those of all views add up to 1.
+    weight: The share of the average. Those of all views add up to 1.
     transform: From images ``[batch_size, height, width, channels]`` to the same
       shape and type.
   """
@@ -50,13 +50,13 @@ def flip_views() -> tuple[View, ...]:
 
 
 def flip_shift_views(padding: str = 'zero') -> tuple[View, ...]:
-  """Returns the image at rest and moved by a pixel, and the mirror images.
+  """Returns the image, shifted versions of it, and their mirror images.
 
-  It is moved up and left, and down and right. What is at rest has half of the
-  weight.
+  The shifts are one pixel up and left, and one down and right. The unshifted
+  views have half of the weight.
 
   Args:
-    padding: What comes in at the edges, as for `shift`.
+    padding: The padding at the edges, see `shift`.
 
   Returns:
     Six views, of weights 1/4 and 1/8.
@@ -65,8 +65,8 @@ def flip_shift_views(padding: str = 'zero') -> tuple[View, ...]:
     ValueError: If the padding is unknown.
 
   Reference:
-    `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, section 3.5, where the
-    padding is `reflect`.
+    `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, section 3.5, with the
+    padding ``reflect``.
 
   Example:
     >>> from core import augmentation
@@ -84,7 +84,7 @@ def flip_shift_views(padding: str = 'zero') -> tuple[View, ...]:
 def _move(
     flipped: bool, offset: int = 0, padding: str = 'zero'
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-  """Makes a view: images moved along the diagonal, then perhaps mirrored."""
+  """Makes a view: images moved along the diagonal, then optionally mirrored."""
 
   def transform(images: tf.Tensor) -> tf.Tensor:
     if offset:
@@ -100,18 +100,17 @@ def _move(
 def stack(
     views: Sequence[View], batch: Mapping[str, tf.Tensor]
 ) -> dict[str, tf.Tensor]:
-  """Makes one batch of all views of a batch, a view after the other.
+  """Stacks all views of a batch, one after another.
 
   Args:
     views: V views.
-    batch: A batch with `image` ``[batch_size, height, width, channels]``.
+    batch: A batch with ``image`` ``[batch_size, height, width, channels]``.
 
   Returns:
-    A batch of ``V * batch_size`` examples; all but the image is repeated.
+    A batch of ``V * batch_size`` examples; all entries but the image repeat.
 
   Raises:
-    ValueError: If there is no view, there are no images, or a view has another
-      number of them.
+    ValueError: If there are no views or images, or the batch size changes.
 
   Reference:
     `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, section 3.5.
@@ -126,7 +125,7 @@ def stack(
   if not views:
     raise ValueError('views: expected at least one, got none.')
   if 'image' not in batch:
-    raise ValueError(f'batch: it has no image but {", ".join(batch)}.')
+    raise ValueError(f'batch: expected an image, got {", ".join(batch)}.')
   repeated = {
       name: tf.concat([value] * len(views), axis=0)
       for name, value in batch.items()
@@ -140,7 +139,7 @@ def stack(
 
 
 def average(views: Sequence[View], outputs: Any) -> Any:
-  """Averages what was computed of stacked views.
+  """Averages the outputs for stacked views.
 
   Args:
     views: The V views.
@@ -150,11 +149,11 @@ def average(views: Sequence[View], outputs: Any) -> Any:
     A nest of means ``[batch_size, ...]``, by the views' weights.
 
   Raises:
-    ValueError: If there is no view, or the weight of one is not one number.
+    ValueError: If there is no view, or a weight is not a number.
 
   Reference:
-    `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, section 3.5: of logits,
-    not of probabilities.
+    `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, section 3.5: it averages
+    logits, not probabilities.
 
   Example:
     >>> import tensorflow as tf

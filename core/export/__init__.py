@@ -1,4 +1,4 @@
-"""Models as files that run without this library, and proof that they agree.
+"""Models as files that run without this library, and checks that they agree.
 
     classifier = export.Classifier(model, preprocess, (28, 28, 1), label_names)
     export.save_saved_model(classifier, 'exports/saved_model')
@@ -7,8 +7,8 @@
     run = export.tflite_runner('exports/model.tflite')
     parity = export.compare(probabilities, run(images))
 
-All take raw uint8 images in batches of any size, and hold the label names.
-SavedModel and TF Lite also take float32 in [0, 1], and a SavedModel the bytes
+All accept raw uint8 images in batches of any size, and contain the label names.
+SavedModel and TF Lite also accept float32 in [0, 1], and a SavedModel the bytes
 of PNG and JPEG files.
 """
 

@@ -1,4 +1,4 @@
-"""A model with all that serving needs around it: from pixels to a label."""
+"""A model with everything for serving: from pixels to a label."""
 
 from __future__ import annotations
 
@@ -15,25 +15,24 @@ from . import pictures
 Preprocess = Callable[[tf.Tensor], Any]
 Runner = Callable[[np.ndarray], np.ndarray]
 
-# The outputs of every export; a SavedModel has the string `label` as well.
+# The outputs of every export; a SavedModel also has the string ``label``.
 OUTPUTS = ('logits', 'probabilities', 'class')
 
 
 class Classifier(tf.Module):
   """Maps images, float32 in [0, 1] or raw uint8, to probabilities and labels.
 
-  It owns the model's variables and no other: what is saved has no optimizer
-  state.
+  It owns only the model's variables: saved files contain no optimizer state.
 
   Attributes:
     model: The model.
     label_names: The name of each class.
-    predict_float: A `tf.function` of `image`, float32 ``[batch_size, H, W, C]``
-      in [0, 1]. It returns `logits` and `probabilities`, float32 ``[batch_size,
-      num_classes]``, `class`, int64 ``[batch_size]``, and `label`, strings
-      ``[batch_size]``.
-    predict_uint8: The same of raw `image`, uint8, which are divided by 255.
-    labels: A `tf.function` of nothing, which returns `labels`, the strings
+    predict_float: A `tf.function` of ``image``, float32 ``[batch_size, H, W,
+      C]`` in [0, 1]. It returns ``logits`` and ``probabilities``, float32
+      ``[batch_size, num_classes]``, ``class``, int64 ``[batch_size]``, and
+      ``label``, strings ``[batch_size]``.
+    predict_uint8: The same for a raw uint8 ``image``, which it divides by 255.
+    labels: A `tf.function` without arguments that returns ``labels``, strings
       ``[num_classes]``.
   """
 
@@ -44,19 +43,19 @@ class Classifier(tf.Module):
       image_shape: Sequence[int],
       label_names: Sequence[str],
   ):
-    """Wraps a model whose variables exist; it is run once, on zeros.
+    """Wraps a built model, and runs it once, on zeros.
 
     Args:
       model: Called as ``model(inputs)``, with ``is_training=False`` if its
-        signature has that; returns logits
-        ``[batch_size, num_classes]``, or a mapping with them as `logits`.
+        signature has that argument; returns logits ``[batch_size,
+        num_classes]``, or a mapping with them as ``logits``.
       preprocess: From images, float32 ``[batch_size, H, W, C]`` in [0, 1], to
         the model's inputs: a tensor, or a mapping for several named inputs.
       image_shape: The shape ``(H, W, C)`` of an image.
       label_names: The name of each class, one line of text each.
 
     Raises:
-      ValueError: If the model is not built, or the names are not one a class.
+      ValueError: If the model is not built, or there is not one name per class.
     """
     super().__init__(name='classifier')
     if not variables.named(model):
@@ -76,10 +75,10 @@ class Classifier(tf.Module):
     )
 
   def signatures(self) -> dict[str, Any]:
-    """Returns `float`, the default, `uint8`, `labels`, and `bytes`, of files.
+    """Returns ``float`` (the default), ``uint8``, ``labels`` and ``bytes``.
 
-    `bytes` takes `image_bytes`, strings ``[batch_size]``: PNG or JPEG files of
-    images of any size. It is missing if images have neither 1 nor 3 channels.
+    ``bytes`` takes ``image_bytes``, strings ``[batch_size]``: PNG or JPEG files
+    of images of any size. It requires images with 1 or 3 channels.
     """
     return {
         'serving_default': self.predict_float,
@@ -90,7 +89,7 @@ class Classifier(tf.Module):
     }
 
   def numeric_signatures(self) -> dict[str, Any]:
-    """Makes the functions `float` and `uint8` for runtimes without strings."""
+    """Returns ``float`` and ``uint8`` for runtimes without strings."""
     return {
         'float': self._function(self._score_float, tf.float32),
         'uint8': self._function(self._score_uint8, tf.uint8),
@@ -104,7 +103,7 @@ class Classifier(tf.Module):
     logits = self._score_float(tf.zeros([1, *self._image_shape]))['logits']
     if logits.shape[1:] != (len(self.label_names),):
       raise ValueError(
-          f'label_names: expected {logits.shape[-1]} names, one a class, got '
+          f'label_names: expected {logits.shape[-1]} names, one per class, got '
           f'{len(self.label_names)}.'
       )
     for name in self.label_names:
@@ -139,16 +138,10 @@ class Classifier(tf.Module):
 
 
 def signature_of(images: np.ndarray) -> str:
-  """Chooses the signature that takes images of a type.
-
-  Args:
-    images: uint8, or float32 in [0, 1].
-
-  Returns:
-    `uint8` or `float`.
+  """Returns the signature for images: ``uint8``, or ``float`` for [0, 1].
 
   Raises:
-    TypeError: If the images have another type.
+    TypeError: If the images are neither uint8 nor float32.
   """
   if images.dtype == np.uint8:
     return 'uint8'
@@ -160,7 +153,7 @@ def signature_of(images: np.ndarray) -> str:
 
 
 def classifier_runner(classifier: Classifier) -> Runner:
-  """Runs a classifier in Python as its exports are run.
+  """Runs a classifier in Python like its exports.
 
   Args:
     classifier: The classifier.

@@ -1,4 +1,4 @@
-"""Writing so that a reader never sees half of an export."""
+"""Atomic writing: a reader never sees half of an export."""
 
 from __future__ import annotations
 
@@ -11,17 +11,12 @@ from .. import scratch
 
 @contextlib.contextmanager
 def replaced(path: str) -> Iterator[str]:
-  """Yields a scratch path, which becomes `path` when the block succeeds.
+  """Yields a scratch path on the same disk, which becomes `path` on success.
 
-  An old file is replaced in one step. An old directory is moved away first: in
-  between there is none, but at no time half of one. If the block fails, what
-  was there stays; what a process that is killed leaves, the next one removes.
-
-  Args:
-    path: The file or directory to make; parents are made as well.
-
-  Yields:
-    A path on the same disk, at which nothing exists yet.
+  Parents are created too. An old file is replaced in one step. An old directory
+  is moved away first: for a moment there is none, but never half of one. If the
+  block fails, the old one stays. The next export removes the scratch files of a
+  killed process.
   """
   path = os.path.abspath(path)
   parent = os.path.dirname(path)

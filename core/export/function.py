@@ -1,4 +1,4 @@
-"""Any function of named tensors, with the model that it calls, to be saved."""
+"""Exports of any function of named tensors, with the model that it calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class UnsupportedError(ValueError):
 
 
 class Exportable(Protocol):
-  """What `save_saved_model` and `save_tflite` take.
+  """An object that `save_saved_model` and `save_tflite` can save.
 
   Attributes:
     label_names: The name of each class, if there are classes.
@@ -30,17 +30,16 @@ class Exportable(Protocol):
   label_names: tuple[str, ...]
 
   def signatures(self) -> dict[str, Any]:
-    """Makes the functions of a SavedModel."""
+    """Returns the functions of a SavedModel."""
 
   def numeric_signatures(self) -> dict[str, Any]:
-    """Makes the functions for runtimes without strings."""
+    """Returns the functions for runtimes without strings."""
 
 
 class Function(tf.Module):
   """Maps named inputs to named outputs.
 
-  It owns the model's variables and no other: what is saved has no optimizer
-  state.
+  It owns only the model's variables: saved files contain no optimizer state.
 
   Attributes:
     model: The model.
@@ -67,10 +66,10 @@ class Function(tf.Module):
       signature: Mapping[str, tf.TensorSpec],
       label_names: Sequence[str] = (),
   ):
-    """Wraps a function of a model whose variables exist.
+    """Wraps a function of a built model.
 
     Args:
-      model: What the function calls.
+      model: The model that the function calls.
       function: From a mapping of inputs ``[batch_size, ...]`` to one of outputs
         ``[batch_size, ...]``.
       signature: The inputs by name; their first size is None.
@@ -97,10 +96,10 @@ class Function(tf.Module):
     self.predict = self._function(self._outputs)
 
   def signatures(self) -> dict[str, Any]:
-    """Returns the default, and `bytes` if the only input is a uint8 image.
+    """Returns the default, and ``bytes`` if the only input is a uint8 image.
 
-    `bytes` takes `image_bytes`, strings ``[batch_size]``: PNG or JPEG files of
-    images of any size.
+    ``bytes`` takes ``image_bytes``, strings ``[batch_size]``: PNG or JPEG files
+    of images of any size.
     """
     of_bytes = {}
     [(name, spec), *others] = self._signature.items()
@@ -113,7 +112,7 @@ class Function(tf.Module):
     return {_DEFAULT: self._traced(self.predict), **of_bytes}
 
   def numeric_signatures(self) -> dict[str, Any]:
-    """Returns it without outputs that are strings."""
+    """Returns the function without outputs that are strings."""
     return {_DEFAULT: self._traced(self._function(self._numbers))}
 
   def _function(self, method: Callable[..., Any]) -> Any:
@@ -134,13 +133,9 @@ class Function(tf.Module):
 
 
 def of_data(exportable: Exportable) -> tuple[str, Any]:
-  """Returns the numeric signature that takes the data set's own types.
+  """Returns the name and trace of the signature with the data set's types.
 
-  Args:
-    exportable: What is exported.
-
-  Returns:
-    Its name and the traced function. A classifier's takes raw uint8.
+  A classifier's takes raw uint8.
   """
   functions = exportable.numeric_signatures()
   name = 'uint8' if 'uint8' in functions else _DEFAULT
@@ -152,14 +147,9 @@ def of_data(exportable: Exportable) -> tuple[str, Any]:
 def matching(
     known: Mapping[str, Mapping[str, Any]], inputs: Arrays
 ) -> str:
-  """Chooses the signature that takes inputs of these names and types.
+  """Returns the first signature that takes inputs of these names and types.
 
-  Args:
-    known: The types of the inputs by name, of each signature by name.
-    inputs: The inputs.
-
-  Returns:
-    The name of the first signature that fits.
+  The signatures are mappings of the types of inputs, by name.
 
   Raises:
     ValueError: If there is none.

@@ -1,4 +1,4 @@
-"""ONNX: a file for onnxruntime, browsers and the compilers of many devices."""
+"""ONNX: a file for onnxruntime, browsers and compilers for many devices."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import tensorflow as tf
 
 from . import files, function
 
-_OPSET = 17  # Of ONNX 1.12, so that runtimes since 2022 load it.
+_OPSET = 17  # That of ONNX 1.12, which runtimes since 2022 can load.
 _LABELS = 'labels'
 
 
 def save_onnx(classifier: function.Exportable, path: str) -> None:
   """Saves a classifier, or a function, as an ONNX file.
 
-  Inputs have the types of the data set, so a classifier takes raw uint8;
-  batches may be of any size. The label names, one per line, are `labels` in the
-  file's metadata. This needs the packages tf2onnx and onnxruntime.
+  Inputs have the types of the data set, so a classifier takes raw uint8, in
+  batches of any size. The file's metadata contain the label names as
+  ``labels``, one per line. This requires the packages tf2onnx and onnxruntime.
 
   Args:
-    classifier: What to save.
+    classifier: The object to save.
     path: The file, replaced if it exists.
 
   Raises:
@@ -62,11 +62,11 @@ def onnx_function(path: str | bytes) -> function.Runner:
   """Loads an ONNX file with onnxruntime, as a function of named inputs.
 
   Args:
-    path: What `save_onnx` wrote, or its contents.
+    path: A file written by `save_onnx`, or its contents.
 
   Returns:
     A function from a mapping of arrays ``[batch_size, ...]`` to one of the
-    outputs. It raises ValueError if the inputs have other names or types.
+    outputs. It raises ValueError for inputs with other names or types.
   """
   if isinstance(path, str) and not os.path.isfile(path):
     raise ValueError(f'path: there is no ONNX file {path}.')
@@ -86,24 +86,13 @@ def onnx_function(path: str | bytes) -> function.Runner:
 
 
 def onnx_labels(path: str) -> list[str]:
-  """Reads the label names out of an ONNX file.
-
-  Args:
-    path: What `save_onnx` wrote.
-
-  Returns:
-    The name of each class.
-  """
+  """Returns the label names of a file written by `save_onnx`."""
   known = _session(path).get_modelmeta().custom_metadata_map
   return known.get(_LABELS, '').splitlines()
 
 
 def _session(model: str | bytes) -> Any:
-  """Loads a model, and so finds operations that ONNX lacks.
-
-  Raises:
-    UnsupportedError: If the graph has one.
-  """
+  """Loads a model; raises UnsupportedError for operations that ONNX lacks."""
   onnxruntime = importlib.import_module('onnxruntime')
   try:
     return onnxruntime.InferenceSession(
@@ -122,8 +111,8 @@ def _session(model: str | bytes) -> Any:
 def _erfc(context: Any, node: Any, name: str, _: Any) -> None:
   """Converts the complementary error function, which ONNX lacks, to 1 - erf.
 
-  TensorFlow computes the exact GELU with it, since 1 - erf loses relative
-  precision far below 0; the absolute difference is below 1e-7.
+  TensorFlow uses it for the exact GELU, since 1 - erf loses relative precision
+  far below 0; the absolute difference is below 1e-7.
   """
   one = context.make_const(f'{name}/one', np.ones([], np.float32))
   inputs, outputs = list(node.input), list(node.output)

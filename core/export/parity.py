@@ -1,4 +1,4 @@
-"""How far the probabilities of an export are from those of the model."""
+"""The difference between the probabilities of an export and its model."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-LIMIT = 1e-4  # The largest difference of a probability that is rounding.
+LIMIT = 1e-4  # The maximum difference of probabilities due to rounding.
 
 
 class Parity(NamedTuple):
-  """Two sets of predictions for the same examples, compared.
+  """A comparison of two sets of predictions for the same examples.
 
   Attributes:
     num_examples: The number of examples.
-    max_difference: The largest absolute difference of a probability; NaN if a
+    max_difference: The maximum absolute difference of a probability; NaN if a
       probability is NaN.
     mean_difference: The mean absolute difference.
-    num_disagreements: The number of examples with another most likely class.
+    num_disagreements: The number of examples with different predicted classes.
   """
 
   num_examples: int
@@ -35,7 +35,7 @@ def compare(reference: np.ndarray, candidate: np.ndarray) -> Parity:
 
   Args:
     reference: Probabilities ``[num_examples, num_classes]``.
-    candidate: The same, from the other model.
+    candidate: Those of the other model.
 
   Returns:
     The differences.

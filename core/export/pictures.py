@@ -1,4 +1,4 @@
-"""Images as the bytes of a PNG or JPEG file: what a server is sent."""
+"""Images as the bytes of a PNG or JPEG file, as clients send them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CHANNELS = (1, 3)
 
 
 def are(shape: Sequence[int | None], dtype: tf.DType) -> bool:
-  """Returns whether images ``[H, W, C]`` can be given as bytes of a file."""
+  """Returns whether images ``[H, W, C]`` can be passed as bytes of a file."""
   return (
       dtype == tf.uint8
       and len(shape) == 3
@@ -26,16 +26,11 @@ def signatures(
     shape: Sequence[int | None],
     dtype: tf.DType,
 ) -> dict[str, Any]:
-  """Makes the signature `bytes`, which takes the bytes of files.
+  """Returns the signature ``bytes`` of a function of uint8 images.
 
-  Args:
-    call: A function of images, uint8 ``[batch_size, H, W, C]``.
-    shape: The shape ``[H, W, C]`` of an image.
-    dtype: The type of its pixels.
-
-  Returns:
-    A `tf.function` of `image_bytes`, strings ``[batch_size]``, under its name;
-    nothing if images cannot be given so.
+  It is a `tf.function` of ``image_bytes``, strings ``[batch_size]``, by its
+  name. The mapping is empty if images of this shape ``[H, W, C]`` and dtype
+  cannot be passed as bytes of a file.
   """
   if not are(shape, dtype):
     return {}
@@ -49,15 +44,12 @@ def signatures(
 
 
 def decoded(contents: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
-  """Decodes images, and resizes those of another size.
+  """Decodes images to uint8 ``[batch_size, H, W, C]``, resizing if necessary.
 
   Args:
     contents: The bytes of PNG, JPEG, GIF or BMP files, strings
       ``[batch_size]``.
     shape: The shape ``(H, W, C)`` of an image, with 1 or 3 channels.
-
-  Returns:
-    uint8 ``[batch_size, H, W, C]``.
   """
   height, width, channels = shape
 

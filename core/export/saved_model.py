@@ -10,7 +10,7 @@ import tensorflow as tf
 from . import classifier as classifier_lib
 from . import files, function
 
-# The names that the directory of a SavedModel may have.
+# The names that a SavedModel's directory may contain.
 CONTENTS = frozenset(
     {'assets', 'fingerprint.pb', 'saved_model.pb', 'variables'}
 )
@@ -19,18 +19,19 @@ CONTENTS = frozenset(
 def save_saved_model(
     classifier: function.Exportable, directory: str
 ) -> None:
-  """Saves a classifier, or a function, as a SavedModel for TensorFlow alone.
+  """Saves a classifier, or a function, as a SavedModel for plain TensorFlow.
 
-  The signatures of a classifier are `float`, which is `serving_default` too,
-  `uint8`, `labels` and `bytes`, see `Classifier`; those of a `Function` are
-  the default and, if its input is an image, `bytes`.
+  The signatures of a classifier are ``float``, which is also
+  ``serving_default``, ``uint8``, ``labels`` and ``bytes``, see `Classifier`;
+  those of a `Function` are the default and, if its input is an image,
+  ``bytes``.
 
   Args:
-    classifier: What to save.
-    directory: Where to. A SavedModel that is there is replaced.
+    classifier: The object to save.
+    directory: The target; an existing SavedModel is replaced.
 
   Raises:
-    ValueError: If something else is there.
+    ValueError: If the directory exists and holds anything else.
 
   Example:
     >>> import tempfile
@@ -50,8 +51,8 @@ def save_saved_model(
   """
   if os.path.lexists(directory) and not _replaceable(directory):
     raise ValueError(
-        f'directory: {directory} exists and holds something other than a '
-        'SavedModel; give a new directory, or remove it yourself.'
+        f'directory: {directory} exists and is not a SavedModel; choose a new '
+        'directory, or remove it.'
     )
   with files.replaced(directory) as scratch:
     tf.saved_model.save(
@@ -60,10 +61,10 @@ def save_saved_model(
 
 
 def saved_model_runner(directory: str) -> classifier_lib.Runner:
-  """Loads a SavedModel, to compare it with the model it was made from.
+  """Loads a SavedModel, to compare it with the original model.
 
   Args:
-    directory: What `save_saved_model` wrote.
+    directory: A directory written by `save_saved_model`.
 
   Returns:
     A function from images, uint8 or float32 in [0, 1], ``[batch_size, H, W,
@@ -82,12 +83,12 @@ def saved_model_function(directory: str) -> function.Runner:
   """Loads a SavedModel as a function of named inputs.
 
   Args:
-    directory: What `save_saved_model` wrote.
+    directory: A directory written by `save_saved_model`.
 
   Returns:
     A function from a mapping of arrays ``[batch_size, ...]`` to one of the
-    outputs, by the signature that takes inputs of these names and types. It
-    raises ValueError if there is none.
+    outputs, with the signature for inputs of these names and types. It raises
+    ValueError if there is none.
   """
   loaded = tf.saved_model.load(directory)
   known = {
@@ -107,14 +108,7 @@ def saved_model_function(directory: str) -> function.Runner:
 
 
 def saved_model_labels(directory: str) -> list[str]:
-  """Reads the label names out of a SavedModel.
-
-  Args:
-    directory: What `save_saved_model` wrote.
-
-  Returns:
-    The name of each class.
-  """
+  """Returns the label names of a directory written by `save_saved_model`."""
   loaded = tf.saved_model.load(directory)
   labels = loaded.signatures['labels']()['labels']
   return [label.decode() for label in labels.numpy()]

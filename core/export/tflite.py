@@ -34,29 +34,28 @@ def save_tflite(
 ) -> None:
   """Saves a classifier, or a function, as a TensorFlow Lite file.
 
-  The signatures of a classifier are `float` and `uint8`, see `Classifier`; they
-  share the weights, take batches of any size and return no strings. That of a
-  `Function` is `serving_default`, without strings too. The label names, a
-  line each, are the file `labels.txt` of the zip archive behind the model,
-  where the format's metadata tools look for associated files:
-  ``unzip -p model.tflite labels.txt``.
+  The signatures of a classifier are ``float`` and ``uint8``, see `Classifier`;
+  they share the weights, take batches of any size and return no strings. That
+  of a `Function` is ``serving_default``, also without strings. The label names,
+  one per line, are the file ``labels.txt`` of a zip archive appended to the
+  model, where the format's metadata tools expect associated files: ``unzip -p
+  model.tflite labels.txt``.
 
   Args:
-    classifier: What to save.
+    classifier: The object to save.
     path: The file, replaced if it exists.
-    quantize: `dynamic_range` stores the larger weights as 8-bit integers: a
-      quarter of the size, and probabilities that differ by more than rounding.
-      `int8` computes in 8-bit integers as well, for processors that have
-      nothing else; its one signature takes the data set's own types, and
-      outputs keep theirs. Default: all stays float32.
-    examples: For `int8`: inputs ``[1, ...]`` by name, whose activations
+    quantize: ``dynamic_range`` stores the larger weights as 8-bit integers: a
+      quarter of the size, with differences in probabilities beyond rounding.
+      ``int8`` also computes in 8-bit integers, for processors without floats;
+      its one signature takes the data set's own types, and outputs keep theirs.
+      Default: everything stays float32.
+    examples: For ``int8``: inputs ``[1, ...]`` by name, whose activations
       determine the range of the integers; inputs beyond it saturate. A few
       hundred training examples suffice.
 
   Raises:
-    ValueError: If the quantization is unknown, `int8` has no examples, or the
-      path is a directory; an UnsupportedError if the format lacks an operation
-      of the model.
+    ValueError: If the quantization is unknown, ``int8`` has no examples, or the
+      path is a directory; an UnsupportedError if the format lacks an operation.
   """
   if quantize is not None:
     checks.one_of('quantize', quantize, QUANTIZATIONS)
@@ -65,7 +64,7 @@ def save_tflite(
   if quantize == _INT8 and not examples:
     raise ValueError('examples: int8 needs some, for the ranges of integers.')
   model = _convert(classifier, quantize, examples)
-  labels = zipfile.ZipInfo(_LABELS_FILE)  # Of 1980: the same bytes every time.
+  labels = zipfile.ZipInfo(_LABELS_FILE)  # Dated 1980: reproducible bytes.
   labels.external_attr = 0o644 << 16
   with files.replaced(path) as scratch:
     with open(scratch, 'wb') as file:
@@ -76,15 +75,15 @@ def save_tflite(
 
 
 def tflite_runner(path: str) -> classifier_lib.Runner:
-  """Loads a TensorFlow Lite file, to compare it with its model.
+  """Loads a TensorFlow Lite file, to compare it with the original model.
 
   Args:
-    path: What `save_tflite` wrote.
+    path: A file written by `save_tflite`.
 
   Returns:
     A function from images, uint8 or float32 in [0, 1], ``[batch_size, H, W,
-    C]``, to probabilities ``[batch_size, num_classes]``. Batches of changing
-    sizes will do. It is not safe to call from several threads.
+    C]``, to probabilities ``[batch_size, num_classes]``. Batch sizes may vary.
+    It is not thread-safe.
   """
   interpreter = _interpreter(path)
   runners = {
@@ -103,13 +102,12 @@ def tflite_function(path: str) -> function.Runner:
   """Loads a TensorFlow Lite file as a function of named inputs.
 
   Args:
-    path: What `save_tflite` wrote.
+    path: A file written by `save_tflite`.
 
   Returns:
     A function from a mapping of arrays ``[batch_size, ...]`` to one of the
-    outputs, by the signature that takes inputs of these names and types. It
-    raises ValueError if there is none, and is not safe to call from several
-    threads.
+    outputs, with the signature for inputs of these names and types. It raises
+    ValueError if there is none, and is not thread-safe.
   """
   interpreter = _interpreter(path)
   runners = {
@@ -131,14 +129,7 @@ def tflite_function(path: str) -> function.Runner:
 
 
 def tflite_labels(path: str) -> list[str]:
-  """Reads the label names out of a TensorFlow Lite file.
-
-  Args:
-    path: What `save_tflite` wrote.
-
-  Returns:
-    The name of each class.
-  """
+  """Returns the label names of a file written by `save_tflite`."""
   with zipfile.ZipFile(path) as archive:
     return archive.read(_LABELS_FILE).decode().splitlines()
 
@@ -148,8 +139,8 @@ def _convert(
     quantize: str | None,
     examples: Sequence[function.Arrays],
 ) -> bytes:
-  # By way of a SavedModel, since only from there does the converter take the
-  # names of signatures and the variables of a MirroredStrategy.
+  # Through a SavedModel: only from there does the converter take the names of
+  # signatures and the variables of a MirroredStrategy.
   if quantize == _INT8:
     functions = dict([function.of_data(classifier)])
   else:
@@ -170,7 +161,7 @@ def _convert(
     try:
       return converter.convert()
     except Exception as error:
-      if type(error).__name__ != 'ConverterError':  # It is no public name.
+      if type(error).__name__ != 'ConverterError':  # The class is not public.
         raise
       missing = _missing(str(error))
       raise function.UnsupportedError(
@@ -185,10 +176,10 @@ def _missing(message: str) -> str:
 
 
 def _interpreter(path: str) -> Any:
-  """Opens a file with LiteRT where it is installed, else with TensorFlow.
+  """Opens a file with LiteRT if it is installed, else with TensorFlow.
 
-  TensorFlow has announced that its interpreter will go in favour of LiteRT's,
-  which has the same interface.
+  TensorFlow has announced that LiteRT's interpreter, which has the same
+  interface, will replace its own.
   """
   if not os.path.isfile(path):
     raise ValueError(f'path: there is no TensorFlow Lite file {path}.')
@@ -201,7 +192,7 @@ def _interpreter(path: str) -> Any:
 
 @contextlib.contextmanager
 def _no_warnings() -> Iterator[None]:
-  """Leaves out the warning that the interpreter will move to LiteRT."""
+  """Hides the warning that the interpreter will move to LiteRT."""
   with warnings.catch_warnings():
     warnings.filterwarnings('ignore', r'\s*Warning: tf.lite.Interpreter')
     yield

@@ -1,4 +1,16 @@
-"""Explicit layers that Sonnet lacks; what Sonnet has is Sonnet's."""
+"""Layers that Sonnet lacks, with explicit shapes.
+
+What holds for all of them:
+
+- ``build(input_shape)`` creates the variables, and so does the first call.
+  Build a layer before tracing it: variables cannot be created inside a
+  `tf.function` under a strategy.
+- ``output_shape(input_shape)`` returns the shape of the result. Both raise
+  ValueError for shapes that do not fit, or differ from those the layer was
+  built for, and so does a call.
+- In half precision, softmax, statistics and sums over positions are computed in
+  float32.
+"""
 
 from .activations import ACTIVATIONS as ACTIVATIONS
 from .activations import Softmax as Softmax

@@ -25,10 +25,10 @@ ACTIVATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
 def activation(
     name_or_function: str | Callable[[tf.Tensor], tf.Tensor] | None,
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-  """Looks an activation up by name; a function is returned as it is.
+  """Looks up an activation by name; functions are returned unchanged.
 
   Args:
-    name_or_function: One of `ACTIVATIONS`, a function, or None for `linear`.
+    name_or_function: One of `ACTIVATIONS`, a function, or None for ``linear``.
 
   Returns:
     An elementwise function of a tensor.
@@ -50,7 +50,7 @@ def activation(
 
 @snt.allow_empty_variables
 class Softmax(snt.Module):
-  """Turns logits into probabilities: ``exp(x_i) / sum_j exp(x_j)``.
+  """Converts logits to probabilities: ``exp(x_i) / sum_j exp(x_j)``.
 
   Reference:
     Bridle 1990, Probabilistic interpretation of feedforward classification
@@ -77,22 +77,18 @@ class Softmax(snt.Module):
     self.axis = axis
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Checks that inputs of this shape have the axis; makes no variables.
-
-    Raises:
-      ValueError: If there is no such axis.
-    """
+    """Checks that inputs have the axis; there are no variables."""
     if not -len(input_shape) <= self.axis < len(input_shape):
       raise ValueError(
           f'input_shape: {tuple(input_shape)} has no axis {self.axis}.'
       )
 
   def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-    """Computes probabilities, in float32 at least.
+    """Computes probabilities.
 
     Args:
-      inputs: Logits ``[..., num_classes]``. bfloat16 and float16 are computed
-        and returned as float32.
+      inputs: Logits ``[..., num_classes]``. Half precision is computed and
+        returned as float32.
 
     Returns:
       Probabilities of the same shape; they sum to 1 along the axis.
@@ -105,6 +101,6 @@ class Softmax(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns the shape of the result: that of the inputs."""
+    """Returns the shape of the inputs."""
     self.build(input_shape)
     return tuple(input_shape)

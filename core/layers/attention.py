@@ -15,15 +15,15 @@ Shape = Sequence[int | None]
 
 
 class MultiHeadAttention(snt.Module):
-  r"""Lets each position of a sequence look at those of another, or its own.
+  r"""Lets each position of a sequence attend to those of another, or its own.
 
   .. math::
     A_n = \mathrm{softmax}(q_n k_n^T / \sqrt{d}) \, v_n, \qquad
     y = [A_1, ..., A_N] \, w_o + b_o
 
-  with queries, keys and values :math:`q_n, k_n, v_n` as linear maps of the
-  inputs, one of each for every head. The keys have no bias: it would add the
-  same number to all logits of a query, which softmax takes no notice of.
+  where queries, keys and values :math:`q_n, k_n, v_n` are linear maps of the
+  inputs, one per head. The keys have no bias: it would add the same number to
+  all logits of a query, which does not change their softmax.
 
   Reference:
     `Vaswani et al. 2017 <https://arxiv.org/abs/1706.03762>`_, section 3.2.2.
@@ -52,12 +52,12 @@ class MultiHeadAttention(snt.Module):
 
     Args:
       num_heads: The number of heads, at least 1.
-      key_size: The size of the queries and keys of a head, at least 1.
-      value_size: The size of the values of a head, by default that of the keys.
-      output_size: The last size of the outputs, by default that of the queries.
+      key_size: The size of each head's queries and keys, at least 1.
+      value_size: The size of each head's values. Default: key_size.
+      output_size: The last size of the outputs. Default: that of the queries.
       dropout_rate: The rate of dropout of attention weights, in [0, 1).
       with_bias: Whether queries, values and outputs have a bias.
-      w_init: Initializer of all matrices, by default that of `layers.Dense`.
+      w_init: Initializer of all matrices. Default: that of `layers.Dense`.
       name: Name of the module.
 
     Raises:
@@ -96,16 +96,10 @@ class MultiHeadAttention(snt.Module):
       key_shape: Shape | None = None,
       value_shape: Shape | None = None,
   ) -> None:
-    """Makes the variables.
+    """Creates the variables for inputs ``[batch_size, length, size]``.
 
-    Args:
-      query_shape: ``[batch_size, num_queries, size]``; only the last size must
-        be known.
-      key_shape: ``[batch_size, num_keys, size]``, by default that of the query.
-      value_shape: ``[batch_size, num_keys, size]``, by default the key's.
-
-    Raises:
-      ValueError: If a shape has another rank, or its last size is not known.
+    Only the last sizes must be known. Default: query_shape for the keys, and
+    key_shape for the values.
     """
     key_shape = query_shape if key_shape is None else key_shape
     value_shape = key_shape if value_shape is None else value_shape
@@ -129,20 +123,20 @@ class MultiHeadAttention(snt.Module):
       is_training: bool = False,
       seed: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Applies the layer; softmax is computed in float32 at least.
+    """Applies the layer.
 
     Args:
       query: float ``[batch_size, num_queries, size]``.
-      key: float ``[batch_size, num_keys, size]``, by default the query.
-      value: float ``[batch_size, num_keys, size]``, by default the key.
-      mask: bool, True where a query may look: ``[num_queries, num_keys]``,
+      key: float ``[batch_size, num_keys, size]``. Default: the query.
+      value: float ``[batch_size, num_keys, size]``. Default: the key.
+      mask: bool, True where a query may attend: ``[num_queries, num_keys]``,
         ``[batch_size, num_queries, num_keys]``, or with the heads as a second
-        axis of four. In each of these, an axis of size 1 stands for all of it.
-        A query that may look nowhere finds zeros. A position that no query may
-        look at may hold NaN and infinities: it changes no bit of any result or
-        gradient. What may look at such a position, or is one, gets NaN.
+        axis of four; axes of size 1 are broadcast. A query that may not attend
+        to anything gets zeros. Positions that no query may attend to may hold
+        NaN and infinities: they change no bit of any result or gradient. A
+        query gets NaN if it, or a position it may attend to, is not finite.
       is_training: Whether dropout is on.
-      seed: Integers ``[2]``, needed in training with dropout.
+      seed: Integers ``[2]``, required in training with dropout.
 
     Returns:
       A tensor ``[batch_size, num_queries, output_size]``.
@@ -196,11 +190,7 @@ class MultiHeadAttention(snt.Module):
       key_shape: Shape | None = None,
       value_shape: Shape | None = None,
   ) -> tuple[int | None, ...]:
-    """Returns ``[batch_size, num_queries, output_size]``.
-
-    Raises:
-      ValueError: As `build` does.
-    """
+    """Returns ``[batch_size, num_queries, output_size]``."""
     shapes = {
         'query_shape': query_shape,
         'key_shape': query_shape if key_shape is None else key_shape,
@@ -227,11 +217,11 @@ class MultiHeadAttention(snt.Module):
 
 
 def _four_axes(mask: tf.Tensor, sizes: Shape) -> tf.Tensor:
-  """Returns a mask of four axes, each of its size in ``[B, N, T, S]`` or 1."""
+  """Returns a mask of four axes, of the sizes ``[B, N, T, S]`` or 1."""
   mask = tf.convert_to_tensor(mask)
   if mask.dtype != tf.bool:
     raise TypeError(
-        f'mask: expected bool, True where a query may look, got '
+        f'mask: expected bool, True where a query may attend, got '
         f'{mask.dtype.name}.'
     )
   checks.rank('mask', mask, {2, 3, 4})
@@ -244,13 +234,13 @@ def _four_axes(mask: tf.Tensor, sizes: Shape) -> tf.Tensor:
     if None not in (actual, expected) and actual not in (1, expected):
       raise ValueError(
           f'mask: expected [batch_size, num_heads, num_queries, num_keys], '
-          f'{known}, without heads or batch if you like, got {mask.shape}.'
+          f'{known}, optionally without heads or batch, got {mask.shape}.'
       )
   wanted = [
       1 if actual == 1 else size
       for actual, size in zip(mask.shape, sizes, strict=True)
   ]
-  wanted = [  # One that is unknown may be 1, too.
+  wanted = [  # A size that is unknown while tracing may be 1, too.
       tf.where(actual == 1, 1, size) if tf.is_tensor(actual) else size
       for actual, size in zip(checks.sizes_of(mask), wanted, strict=True)
   ]
@@ -260,13 +250,12 @@ def _four_axes(mask: tf.Tensor, sizes: Shape) -> tf.Tensor:
 def _without_garbage(
     query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, mask: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-  """Puts zeros for positions that are not finite, or that no query may look at.
+  """Zeroes positions that are not finite or that no query may attend to.
 
-  A weight of 0 keeps NaN away neither in a product nor in the maps' gradients.
+  A weight of 0 does not stop NaN in a product, nor in the gradients.
 
   Returns:
-    Queries, keys and values, and which queries ``[B, T, 1]`` have or may look
-    at a position that was replaced.
+    Queries, keys and values, and which queries ``[B, T, 1]`` get NaN.
   """
   finite_query, finite_key, finite_value = (
       tf.reduce_all(tf.math.is_finite(x), axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Batch normalisation over the global batch, on any number of replicas."""
+"""Batch normalization over the global batch, on any number of replicas."""
 
 from __future__ import annotations
 
@@ -13,36 +13,35 @@ from .. import assignments, checks, distribution, padding
 
 
 class BatchNorm(snt.Module):
-  """``(x - mean) / sqrt(variance + eps) * scale + offset``, channel by channel.
+  """``(x - mean) / sqrt(variance + eps) * scale + offset``, per channel.
 
   In training, mean and variance are those of the global batch: N replicas
   compute what one would, gradients included, whatever share of the examples
-  each of them has. Each takes ``sum w``, ``sum w x`` and the squared deviations
-  from its own mean; one all-reduce makes these known to all, which merge them,
-  and another one sums the gradients by mean and variance. Sums of ``w x^2``
-  would need no merging, and lose the variance to cancellation where the mean is
-  large. Examples of weight 0 do not count, whatever they hold.
+  each has. Each sums w, w x and the squared deviations from its own mean; one
+  all-reduce shares these sums, which all replicas merge, and another sums the
+  gradients with respect to mean and variance. (Sums of ``w x^2`` would need no
+  merging, but lose the variance to cancellation if the mean is large.) Examples
+  of weight 0 do not count.
 
-  In evaluation they are moving averages, which every training call updates, the
-  same on all replicas: at once, or at the end of the train step that it is part
-  of (see `core.assignments`). These are debiased as Adam's moments are: the
-  first update takes the batch's statistics whole. The variance is that of the
+  In evaluation they are moving averages, which every training call updates
+  equally on all replicas: immediately, or at the end of a surrounding train
+  step (see `core.assignments`). They are debiased like Adam's moments: the
+  first update takes over the batch's statistics. The variance is that of the
   population (divided by the count), as in Keras.
 
-  A step that takes its batch in micro-batches normalises each by its own
-  statistics, of all replicas, and moves the averages once for each of them.
+  With micro-batches, each is normalized by its own statistics over all replicas
+  and updates the averages once.
 
-  It is made of elementary operations, which convert to TF Lite, take half
-  precision with float32 statistics, and compile with XLA on one replica. Where
-  one replica trains without XLA, TensorFlow's fused kernel computes the same.
+  The layer is made of elementary operations, which convert to TF Lite and
+  compile with XLA on one replica. If one replica trains without XLA,
+  TensorFlow's fused kernel computes the same.
 
-  A frozen layer normalises by its averages in training too, and leaves them as
-  they are, as Keras does under ``trainable = False``: for fine-tuning, where
-  its scale and offset are not trained.
+  A frozen layer uses its averages in training too and does not update them,
+  like Keras layers with ``trainable = False``. This is meant for fine-tuning in
+  which its scale and offset are not trained.
 
   Attributes:
-    is_frozen: Whether the layer is frozen. Set it before the train step is
-      traced.
+    is_frozen: Whether the layer is frozen. Set it before tracing a step.
 
   Reference:
     Ioffe and Szegedy 2015, Batch normalization, algorithms 1 and 2. Chan, Golub
@@ -60,7 +59,7 @@ class BatchNorm(snt.Module):
     ([-1.0, 1.0, 7.0], [2.0])
   """
 
-  reduces_over_replicas = True  # Training asks it of any module.
+  reduces_over_replicas = True  # Training asks any module for this.
 
   def __init__(
       self,
@@ -78,12 +77,11 @@ class BatchNorm(snt.Module):
     Args:
       with_scale: Whether to multiply by a trained scale.
       with_offset: Whether to add a trained offset.
-      momentum: What the moving averages keep at each update, in [0, 1): 0.99
-        remembers some hundred steps, less suits runs of few steps.
+      momentum: The share of the moving averages kept at each update, in [0, 1):
+        0.99 averages over about 100 steps; smaller values suit short runs.
       eps: Added to the variance, at least 0.
-      scale_init: Initializer of the scale ``[num_channels]``, by default ones.
-      offset_init: Initializer of the offset ``[num_channels]``, by default
-        zeros.
+      scale_init: Initializer of the scale ``[num_channels]``. Default: ones.
+      offset_init: Initializer of the offset ``[num_channels]``. Default: zeros.
       name: Name of the module.
 
     Raises:
@@ -99,7 +97,7 @@ class BatchNorm(snt.Module):
     self.with_scale = with_scale
     self.with_offset = with_offset
     self.is_frozen = False
-    # Made by `build`.
+    # Created by `build`.
     self.scale: tf.Variable = None
     self.offset: tf.Variable = None
     self.moving_mean: tf.Variable = None
@@ -107,14 +105,9 @@ class BatchNorm(snt.Module):
     self.moving_weight: tf.Variable = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Makes the variables, under the scope of the strategy.
+    """Creates the variables, in the scope of the strategy.
 
-    Args:
-      input_shape: ``[batch_size, ..., num_channels]``; only the last size must
-        be known.
-
-    Raises:
-      ValueError: As `output_shape` does.
+    Only the last size of ``[batch_size, ..., num_channels]`` must be known.
     """
     self.output_shape(input_shape)
     if self.moving_mean is not None:
@@ -126,7 +119,7 @@ class BatchNorm(snt.Module):
       self.offset = tf.Variable(self.offset_init(shape, tf.float32))
     self.moving_mean = tf.Variable(tf.zeros(shape), trainable=False)
     self.moving_variance = tf.Variable(tf.ones(shape), trainable=False)
-    # 1 - momentum^t after t updates: how much of the averages is data.
+    # 1 - momentum^t after t updates: the share of data in the averages.
     self.moving_weight = tf.Variable(0.0, trainable=False)
 
   def __call__(
@@ -135,26 +128,25 @@ class BatchNorm(snt.Module):
       is_training: bool,
       weights: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Normalises; in training, updates the moving averages as well.
+    """Normalizes and, in training, updates the moving averages.
 
     Args:
-      inputs: float32, bfloat16 or float16 ``[batch_size, ...,
-        num_channels]``. A replica may have no example.
-      is_training: Whether to use the statistics of the batch. All replicas must
-        then take part.
-      weights: How much each example counts in the statistics,
-        ``[batch_size]`` at least 0. If None, each counts 1, but for what the
-        batch of a train step gives weight 0, see `core.padding`. An example of
-        weight 0 may hold NaN and infinities: it is normalised with zeros in
-        their place, and changes no bit of the others, of the statistics or of
-        a gradient. Weights are not used in evaluation.
+      inputs: float32, bfloat16 or float16 ``[batch_size, ..., num_channels]``.
+        A replica may have no examples.
+      is_training: Whether to use the statistics of the batch. If so, all
+        replicas must take part.
+      weights: The weights of examples in the statistics, ``[batch_size]``, at
+        least 0; ignored in evaluation. Default: 1, or 0 where the batch of a
+        train step has weight 0, see `core.padding`. An example of weight 0 may
+        hold NaN and infinities: they are replaced by zeros, and it changes no
+        bit of the others, of the statistics or of a gradient.
 
     Returns:
       A tensor like the inputs.
 
     Raises:
-      ValueError: If the layer was built for another number of channels, or the
-        weights are not one an example.
+      ValueError: If the layer was built for another number of channels, or
+        there is not one weight per example.
     """
     inputs = tf.convert_to_tensor(inputs)
     self.build(inputs.shape)
@@ -183,12 +175,7 @@ class BatchNorm(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns the shape of the result: that of the inputs.
-
-    Raises:
-      ValueError: If the last size is not known, or is not the one that the
-        layer was built for.
-    """
+    """Returns the shape of the inputs."""
     num_channels = input_shape[-1] if len(input_shape) > 1 else None
     if num_channels is None:
       raise ValueError(
@@ -205,14 +192,14 @@ class BatchNorm(snt.Module):
     return tuple(input_shape)
 
   def _affine(self) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns scale and offset ``[num_channels]``, trained or not."""
+    """Returns scale and offset ``[num_channels]``, or 1 and 0 without them."""
     size = self.moving_mean.shape
     scale = tf.ones(size) if self.scale is None else self.scale
     offset = tf.zeros(size) if self.offset is None else self.offset
     return tf.cast(scale, tf.float32), tf.cast(offset, tf.float32)
 
   def _fused(self, inputs: tf.Tensor) -> tf.Tensor:
-    """Normalises by the batch in TensorFlow's one kernel, in training."""
+    """Normalizes by the batch's statistics with TensorFlow's fused kernel."""
     num_channels = inputs.shape[-1]
     x = inputs
     if x.shape.rank != 4:
@@ -223,17 +210,17 @@ class BatchNorm(snt.Module):
         epsilon=self.eps, is_training=True,
     )
     count = inputs.shape.num_elements() // num_channels
-    # The kernel's is the estimate for more data: divided by count - 1.
+    # The kernel returns the unbiased estimate, divided by count - 1.
     biased = variance * (max(count - 1, 1) / count)
     self._update(mean, biased, tf.constant(count, tf.float32))
-    # A reshape, even one that changes nothing, would keep TensorFlow from
-    # merging the activation that follows into the kernel.
+    # Even a no-op reshape would keep TensorFlow from merging the following
+    # activation into the kernel.
     return y if x is inputs else tf.reshape(y, inputs.shape)
 
   def _moments(
       self, x: tf.Tensor, weights: tf.Tensor | None
   ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Computes mean and variance ``[num_channels]``, and what they are of."""
+    """Computes mean and variance ``[num_channels]``, and the count ``[]``."""
     axes = list(range(x.shape.rank - 1))
     if weights is None:
       weigh = tf.identity
@@ -246,7 +233,7 @@ class BatchNorm(snt.Module):
     total = tf.reduce_sum(weigh(x), axes)
     mean = tf.math.divide_no_nan(total, count)
     squares = tf.reduce_sum(weigh(_squared_deviations(x, mean)), axes)
-    if _is_alone():  # They are returned as they are, see `distribution`.
+    if _is_alone():  # Then `distribution` returns its arguments.
       mean, squares, count = distribution.all_reduce_sum((mean, squares, count))
     else:
       mean, squares, count = _merged(total, squares, count)
@@ -255,7 +242,7 @@ class BatchNorm(snt.Module):
   def _update(
       self, mean: tf.Tensor, variance: tf.Tensor, count: tf.Tensor
   ) -> None:
-    """Moves the averages, unless the batch was of padding alone."""
+    """Updates the averages, unless the batch is all padding."""
     rate = tf.where(count > 0, 1 - self.momentum, 0.0)
     weight = assignments.value(self.moving_weight)
     weight += rate * (1 - weight)
@@ -273,11 +260,11 @@ class BatchNorm(snt.Module):
 def _squared_deviations(
     x: tf.Tensor, mean: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
-  """Computes (x - mean)^2, of which `mean` is the mean.
+  """Computes (x - mean)^2, where `mean` is the mean of x.
 
-  The derivative of their sum by the mean is 0, the sum of all deviations. To
-  say so saves the gradient a pass over them. The gradient by x depends on the
-  mean all the same, which second derivatives need.
+  Their sum has derivative 0 with respect to the mean (the sum of all
+  deviations), and stating this saves the gradient a pass over them. The
+  gradient with respect to x still depends on the mean, for second derivatives.
   """
   return tf.square(x - mean), lambda gradient: (2 * gradient * (x - mean), None)
 
@@ -289,25 +276,26 @@ def _merged(
   """Merges the sums of all replicas' parts of a batch.
 
   The part of replica i has the count n_i, the total t_i, the mean m_i = t_i /
-  n_i and, of deviations from that mean, the squares s_i. All parts together:
+  n_i and the squared deviations s_i from that mean. All parts together have
 
       n = sum n_i,   m = sum t_i / n,   s = sum s_i + n_i (m_i - m)^2
 
-  The derivative of s by m is 0, so that those by a part are
+  The derivative of s with respect to m is 0, so those with respect to a part
+  are
 
       ds/dt_i = 2 (m_i - m),   ds/ds_i = 1,   ds/dn_i = m^2 - m_i^2
 
-  All replicas' gradients by n, m and s are summed for it, which are as many
-  numbers as one replica has; those by all parts would be num_replicas times as
-  many. Second derivatives are those of the equations as they stand here.
+  Only the replicas' gradients with respect to n, m and s are all-reduced, as
+  many numbers as one replica has; those with respect to all parts would be
+  num_replicas times as many. Second derivatives follow the equations above.
 
   Args:
     total: The sum of w x, ``[num_channels]``.
-    squares: The sum of w (x - mean)^2 by this replica's mean.
+    squares: The sum of w (x - mean)^2 around this replica's mean.
     count: The sum of w, ``[]``.
 
   Returns:
-    The mean, the squares and the count of all parts together.
+    The mean, the squares and the count of the whole batch.
   """
   num_channels = total.shape[0]
   parts = distribution.all_stack(tf.concat([total, squares, [count]], axis=0))
@@ -347,8 +335,9 @@ def _is_alone() -> bool:
 def _has_kernel(inputs: tf.Tensor) -> bool:
   """Returns whether the fused kernel computes this replica's training.
 
-  It needs all examples on this replica, and some. XLA expands it to E[x^2] -
-  E[x]^2, which is wrong, or NaN, where the mean is many deviations from 0.
+  The kernel needs all examples on this replica, and at least one. XLA expands
+  it to E[x^2] - E[x]^2, which is wrong or NaN if the mean is many deviations
+  from 0.
   """
   graph = tf.compat.v1.get_default_graph()
   is_compiled = control_flow_util.GraphOrParentsInXlaContext(graph)

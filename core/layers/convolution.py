@@ -1,4 +1,4 @@
-"""A convolution of images, with a bias that does not slow training down."""
+"""A convolution of images, with a bias whose gradient is fast on CPUs."""
 
 from __future__ import annotations
 
@@ -18,23 +18,19 @@ def output_sizes(
     stride: int,
     padding: str,
 ) -> tuple[list[int | None], int]:
-  """Checks images' sizes; returns those after a convolution, and channels.
+  """Checks the shape of images; returns a convolution's output sizes.
 
   Args:
     input_shape: ``[batch_size, height, width, channels]``.
-    filters: ``[kernel_size, kernel_size, channels, num_filters]``; None if they
-      are not made yet.
+    filters: ``[kernel_size, kernel_size, channels, num_filters]``, or None
+      before they are created.
     kernel_size: The side of a filter.
-    stride: What height and width are divided by.
-    padding: `SAME` or `VALID`.
+    stride: The divisor of height and width.
+    padding: ``SAME`` or ``VALID``.
 
   Returns:
-    Height and width, None where that of the images is not known; and the
-    number of channels of the images.
-
-  Raises:
-    ValueError: If the number of channels is not known, or not that of the
-      filters, or a filter without padding is larger than the image.
+    Height and width of the outputs, None where unknown, and the number of
+    channels of the images.
   """
   if len(input_shape) != 4 or input_shape[-1] is None:
     raise ValueError(
@@ -63,14 +59,12 @@ def output_sizes(
 class Conv2D(snt.Module):
   """``x * w + b``: a convolution of images, with explicit shapes.
 
-  `snt.Conv2D` adds the bias by `tf.nn.bias_add`, whose gradient TensorFlow
-  computes slowly on CPUs: inside of the filters' gradient, by oneDNN. Added by
-  ``+`` it has a gradient of its own, a sum.
-
-  Variables are made by `build`, or by the first call. Build before tracing.
+  ``snt.Conv2D`` adds the bias with ``tf.nn.bias_add``, whose gradient is slow
+  on CPUs, where oneDNN computes it with the gradient of the filters. A bias
+  added by ``+`` has a fast gradient, a plain sum.
 
   Reference:
-    `snt.Conv2D`; ``keras.layers.Conv2D``.
+    ``snt.Conv2D``; ``keras.layers.Conv2D``.
 
   Example:
     >>> import tensorflow as tf
@@ -98,14 +92,14 @@ class Conv2D(snt.Module):
     Args:
       num_channels: The number of channels of the outputs, at least 1.
       kernel_size: The side of a filter, at least 1.
-      stride: What height and width are divided by, at least 1.
-      padding: `SAME` or `VALID`.
+      stride: The divisor of height and width, at least 1.
+      padding: ``SAME`` or ``VALID``.
       with_bias: Whether to add a bias.
-      w_init: Initializer of the filters ``[kernel_size, kernel_size,
-        channels, num_channels]``. By default Sonnet's: a normal distribution
-        with standard deviation 1/(kernel_size sqrt(channels)), truncated at
-        two deviations (Ioffe and Szegedy 2015).
-      b_init: Initializer of the bias ``[num_channels]``, by default zeros.
+      w_init: Initializer of the filters ``[kernel_size, kernel_size, channels,
+        num_channels]``. Default: Sonnet's, a normal distribution with standard
+        deviation 1/(kernel_size sqrt(channels)), truncated at two deviations
+        (Ioffe and Szegedy 2015).
+      b_init: Initializer of the bias ``[num_channels]``. Default: zeros.
       name: Name of the module.
 
     Raises:
@@ -127,16 +121,7 @@ class Conv2D(snt.Module):
     self.b: tf.Variable | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Makes the variables.
-
-    Args:
-      input_shape: ``[batch_size, height, width, channels]``; only the number
-        of channels must be known.
-
-    Raises:
-      ValueError: If it is not known, or not the one the layer was built for, or
-        a filter without padding is larger than the image.
-    """
+    """Creates the variables; only the number of channels must be known."""
     self.output_shape(input_shape)
     if self.w is not None:
       return
@@ -158,17 +143,14 @@ class Conv2D(snt.Module):
 
     Returns:
       A tensor of shape `output_shape`.
-
-    Raises:
-      ValueError: As `build` does.
     """
     inputs = tf.convert_to_tensor(inputs)
     self.build(inputs.shape)
     stride = self.stride
     if self.kernel_size == 1 and stride > 1:
-      # Pixels are skipped beforehand: on CPUs with AVX2 alone, oneDNN's
-      # gradient of filters that skip is wrong with less than 8 channels, or
-      # ends the process. On CPUs a pool of one pixel is faster than a slice.
+      # Skip pixels first: on CPUs with AVX2 only, oneDNN's gradient of strided
+      # filters is wrong with fewer than 8 channels, or crashes the process. On
+      # CPUs a pool of one pixel is faster than a slice.
       inputs, stride = tf.nn.avg_pool2d(inputs, 1, stride, 'VALID'), 1
     outputs = tf.nn.conv2d(inputs, self.w, stride, self.padding)
     return outputs if self.b is None else outputs + self.b
@@ -176,14 +158,7 @@ class Conv2D(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns ``[batch_size, height, width, num_channels]``.
-
-    Args:
-      input_shape: ``[batch_size, height, width, channels]``.
-
-    Raises:
-      ValueError: As `build` does.
-    """
+    """Returns ``[batch_size, height, width, num_channels]``."""
     sides, _ = output_sizes(
         input_shape, self.w, self.kernel_size, self.stride, self.padding
     )

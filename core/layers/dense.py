@@ -1,4 +1,4 @@
-"""A dense layer: Sonnet's linear map, an activation, and explicit shapes."""
+"""A dense layer: Sonnet's linear map, with an activation and output shapes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,8 @@ from . import activations
 class Dense(snt.Module):
   """``activation(x w + b)`` over the last axis of ``x``.
 
-  Variables are made by `build`, or by the first call. Build before tracing:
-  a variable that is made inside of a `tf.function` fails under a strategy.
-
   Reference:
-    `snt.Linear`; ``keras.layers.Dense``.
+    ``snt.Linear``; ``keras.layers.Dense``.
 
   Example:
     >>> import tensorflow as tf
@@ -43,13 +40,13 @@ class Dense(snt.Module):
 
     Args:
       num_units: Size of the last axis of the outputs, at least 1.
-      activation: A name of `layers.ACTIVATIONS` or a function; None is linear.
+      activation: A name of `layers.ACTIVATIONS` or a function. Default: linear.
       with_bias: Whether to add a bias.
-      w_init: Initializer of the weights ``[num_inputs, num_units]``. By default
-        Sonnet's: a normal distribution with standard deviation
+      w_init: Initializer of the weights ``[num_inputs, num_units]``. Default:
+        Sonnet's, a normal distribution with standard deviation
         1/sqrt(num_inputs), truncated at two deviations (Ioffe and Szegedy
         2015).
-      b_init: Initializer of the bias ``[num_units]``, by default zeros.
+      b_init: Initializer of the bias ``[num_units]``. Default: zeros.
       name: Name of the module.
 
     Raises:
@@ -62,15 +59,7 @@ class Dense(snt.Module):
     self.linear = snt.Linear(num_units, with_bias, w_init, b_init)
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Makes the variables.
-
-    Args:
-      input_shape: ``[..., num_inputs]``; only the last size must be known.
-
-    Raises:
-      ValueError: If the last size is not known, or is not the one that the
-        layer was built for.
-    """
+    """Creates the variables; only the last size must be known."""
     self.output_shape(input_shape)
     if not hasattr(self.linear, 'w'):
       self.linear(tf.zeros([1, input_shape[-1]]))
@@ -79,31 +68,24 @@ class Dense(snt.Module):
     """Applies the layer.
 
     Args:
-      inputs: float ``[..., num_inputs]``, of rank 2 at least.
+      inputs: float ``[..., num_inputs]``, of rank 2 or more.
 
     Returns:
       A tensor ``[..., num_units]``.
-
-    Raises:
-      ValueError: If the layer was built for another number of inputs.
     """
     inputs = tf.convert_to_tensor(inputs)
     self.output_shape(inputs.shape)
     leading = inputs.shape.rank - 1
     if leading == 1:
       return self.activation(self.linear(inputs))
-    # One product: of more axes, tf.matmul makes many small ones.
+    # One product: for more axes, tf.matmul computes many small ones.
     outputs = self.linear(snt.merge_leading_dims(inputs, leading))
     return self.activation(snt.split_leading_dim(outputs, inputs, leading))
 
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns ``[..., num_units]`` for inputs ``[..., num_inputs]``.
-
-    Raises:
-      ValueError: As `build` does.
-    """
+    """Returns ``[..., num_units]`` for inputs ``[..., num_inputs]``."""
     num_inputs = input_shape[-1] if len(input_shape) > 1 else None
     if num_inputs is None:
       raise ValueError(

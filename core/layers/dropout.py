@@ -12,13 +12,13 @@ from .. import checks, random
 
 @snt.allow_empty_variables
 class Dropout(snt.Module):
-  """Zeroes units at random and scales the rest: ``x * mask / (1 - rate)``.
+  """Zeroes units at random and scales the others: ``x * mask / (1 - rate)``.
 
-  The same seed gives the same mask, on one replica or many (`core.random`).
+  The same seed gives the same mask on any number of replicas (`core.random`).
 
   Reference:
     Srivastava et al. 2014, Dropout: a simple way to prevent neural networks
-    from overfitting, in its inverted form.
+    from overfitting; scaled in training (inverted dropout).
 
   Example:
     >>> import tensorflow as tf
@@ -32,7 +32,7 @@ class Dropout(snt.Module):
     """Constructs the layer.
 
     Args:
-      rate: The probability of a zero, in [0, 1).
+      rate: The probability of zeroing a unit, in [0, 1).
       name: Name of the module.
 
     Raises:
@@ -43,11 +43,7 @@ class Dropout(snt.Module):
     self.rate = rate
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Checks that there is a batch axis; makes no variables.
-
-    Raises:
-      ValueError: If input_shape is empty.
-    """
+    """Checks that there is a batch axis; there are no variables."""
     if not input_shape:
       raise ValueError('input_shape: expected [batch_size, ...], got ().')
 
@@ -57,18 +53,15 @@ class Dropout(snt.Module):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Applies dropout in training, and nothing otherwise.
+    """Applies dropout in training; otherwise returns the inputs.
 
     Args:
       inputs: float ``[batch_size, ...]``; any size may be unknown.
-      is_training: Whether to drop.
-      seed: Integers ``[2]``; needed in training unless the rate is 0.
+      is_training: Whether to apply dropout.
+      seed: Integers ``[2]``; required in training unless the rate is 0.
 
     Returns:
       A tensor like the inputs.
-
-    Raises:
-      ValueError: If a seed is needed and missing, or not of shape [2].
     """
     if not is_training or not self.rate:
       return inputs
@@ -84,6 +77,6 @@ class Dropout(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns the shape of the result: that of the inputs."""
+    """Returns the shape of the inputs."""
     self.build(input_shape)
     return tuple(input_shape)

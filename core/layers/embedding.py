@@ -1,4 +1,4 @@
-"""Rows of a table for integers: categories, words, tokens."""
+"""Learned vectors for integers: categories, words, tokens."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from .. import checks
 class Embedding(snt.Module):
   """``table[ids]``: a learned vector for each integer.
 
-  `snt.Embed` makes its table when it is constructed; here `build` does, as in
-  every other layer. An id out of range, which TensorFlow takes for an error on
-  a CPU, for zeros on a GPU and for another id under XLA, raises eagerly and
-  gives NaN in a graph, on every device.
+  Unlike ``snt.Embed``, the layer creates its table in `build`. An id out of
+  range raises eagerly and gives NaN in a graph, on every device; TensorFlow
+  itself raises on CPUs, returns zeros on GPUs and another row under XLA.
 
   Reference:
-    `snt.Embed`; Bengio et al. 2003, A neural probabilistic language model,
+    ``snt.Embed``; Bengio et al. 2003, A neural probabilistic language model,
     section 2: the matrix C.
 
   Example:
@@ -45,7 +44,7 @@ class Embedding(snt.Module):
       vocabulary_size: The number of rows, at least 1.
       embedding_size: The size of a row, at least 1.
       initializer: Initializer of the table ``[vocabulary_size,
-        embedding_size]``. Default: that of `snt.Embed`, a normal distribution
+        embedding_size]``. Default: that of ``snt.Embed``, a normal distribution
         with standard deviation 1, truncated at two deviations.
       name: Name of the module.
 
@@ -61,14 +60,7 @@ class Embedding(snt.Module):
     self.table: tf.Variable | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Makes the table.
-
-    Args:
-      input_shape: ``[batch_size, ...]``; any size may be unknown.
-
-    Raises:
-      ValueError: If there is no batch axis.
-    """
+    """Creates the table; any size may be unknown."""
     self.output_shape(input_shape)
     if self.table is None:
       shape = [self.vocabulary_size, self.embedding_size]
@@ -77,7 +69,7 @@ class Embedding(snt.Module):
       )
 
   def __call__(self, ids: tf.Tensor) -> tf.Tensor:
-    """Looks rows up.
+    """Looks up rows.
 
     Args:
       ids: Integers ``[batch_size, ...]`` in [0, vocabulary_size).
@@ -93,7 +85,7 @@ class Embedding(snt.Module):
     checks.integers('ids', ids)
     self.build(ids.shape)
     if ids.dtype != tf.int32:
-      ids = tf.cast(ids, tf.int64)  # Bytes could not be compared with the size.
+      ids = tf.cast(ids, tf.int64)  # int8 could not be compared with the size.
     is_known = (ids >= 0) & (ids < self.vocabulary_size)
     if tf.executing_eagerly() and not bool(tf.reduce_all(is_known)):
       wrong = ids[~is_known]
@@ -108,11 +100,7 @@ class Embedding(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns ``[batch_size, ..., embedding_size]``.
-
-    Raises:
-      ValueError: As `build` does.
-    """
+    """Returns ``[batch_size, ..., embedding_size]``."""
     if not len(input_shape):
       raise ValueError('input_shape: expected [batch_size, ...], got ().')
     return (*input_shape, self.embedding_size)

@@ -1,4 +1,4 @@
-"""Gaussian noise that does not depend on the number of replicas."""
+"""Gaussian noise that is the same for any number of replicas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .. import checks, random
 class GaussianNoise(snt.Module):
   """Adds normal noise in training: ``x + stddev * n``.
 
-  The same seed gives the same noise, on one replica or many (`core.random`).
+  The same seed gives the same noise on any number of replicas (`core.random`).
 
   Reference:
     Bishop 1995, Training with noise is equivalent to Tikhonov regularization;
@@ -45,11 +45,7 @@ class GaussianNoise(snt.Module):
     self.stddev = stddev
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Checks that there is a batch axis; makes no variables.
-
-    Raises:
-      ValueError: If input_shape is empty.
-    """
+    """Checks that there is a batch axis; there are no variables."""
     if not input_shape:
       raise ValueError('input_shape: expected [batch_size, ...], got ().')
 
@@ -59,18 +55,15 @@ class GaussianNoise(snt.Module):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Adds noise in training, and nothing otherwise.
+    """Adds noise in training; otherwise returns the inputs.
 
     Args:
       inputs: float ``[batch_size, ...]``; any size may be unknown.
       is_training: Whether to add noise.
-      seed: Integers ``[2]``; needed in training unless stddev is 0.
+      seed: Integers ``[2]``; required in training unless stddev is 0.
 
     Returns:
       A tensor like the inputs.
-
-    Raises:
-      ValueError: If a seed is needed and missing, or not of shape [2].
     """
     if not is_training or not self.stddev:
       return inputs
@@ -85,6 +78,6 @@ class GaussianNoise(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns the shape of the result: that of the inputs."""
+    """Returns the shape of the inputs."""
     self.build(input_shape)
     return tuple(input_shape)

@@ -1,4 +1,4 @@
-"""Normalisation by statistics of the data, computed before training."""
+"""Normalization by statistics of the data, computed before training."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import tensorflow as tf
 
 
 class Normalization(snt.Module):
-  r"""``(x - center) * scale``, column by column, and 0 for what is missing.
+  r"""``(x - center) * scale`` per column, and 0 for missing numbers.
 
-  `fit` sets `center`, the mean, and `scale`, one over the standard deviation,
-  from the training split, before training; until then they are 0 and 1. They
-  are variables that are not trainable: checkpoints and exports hold them.
+  `fit` sets ``center``, the mean, and ``scale``, the inverse standard
+  deviation, from the training split, before training; until then they are 0 and
+  1. They are non-trainable variables, so checkpoints and exports hold them.
 
-  A NaN stands for a number that is missing. It does not count in the
-  statistics, and becomes 0, as if it were the mean; its gradient is 0. A column
-  that is constant in training, or all missing, becomes 0 throughout.
+  NaN stands for a missing number. It does not count in the statistics, and
+  becomes 0, as if it were the mean, with gradient 0. A column that is constant
+  in training, or all missing, is always 0.
 
   Reference:
-    LeCun et al. 1998, Efficient backprop, section 4.3. As ``keras.layers.
-    Normalization``, which has no missing numbers.
+    LeCun et al. 1998, Efficient backprop, section 4.3; like
+    ``keras.layers.Normalization``, which has no missing numbers.
 
   Example:
     >>> import math
@@ -44,15 +44,7 @@ class Normalization(snt.Module):
     self.scale: tf.Variable | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Makes the variables.
-
-    Args:
-      input_shape: ``[batch_size, ..., size]``; only the last size must be
-        known.
-
-    Raises:
-      ValueError: As `output_shape` does.
-    """
+    """Creates the variables; only the last size must be known."""
     size = self.output_shape(input_shape)[-1]
     if self.center is None:
       self.center = tf.Variable(tf.zeros([size]), False, name='center')
@@ -63,10 +55,10 @@ class Normalization(snt.Module):
 
     Args:
       inputs: Numbers ``[num_examples, ..., size]``, the whole training split or
-        as much of it as is representative; NaN where one is missing.
+        a representative part of it; NaN where one is missing.
 
     Raises:
-      ValueError: As `build` does, or if a number is infinite.
+      ValueError: If a shape does not fit or a number is infinite.
     """
     x = tf.cast(tf.convert_to_tensor(inputs), tf.float64)
     self.output_shape(x.shape)
@@ -87,7 +79,7 @@ class Normalization(snt.Module):
 
     mean = average(x)
     variance = average(tf.square(x - mean))
-    # Rounding leaves the variance of equal numbers a little above 0.
+    # Rounding leaves the variance of equal numbers slightly above 0.
     varies = tf.reduce_max(tf.where(is_known, x, x.dtype.min), axis=0) > (
         tf.reduce_min(tf.where(is_known, x, x.dtype.max), axis=0)
     )
@@ -97,7 +89,7 @@ class Normalization(snt.Module):
     self.scale.assign(tf.cast(tf.where(varies, scale, 0), tf.float32))
 
   def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-    """Applies the layer; it computes in float32 at least.
+    """Applies the layer; it computes in float32 or float64.
 
     Args:
       inputs: float ``[batch_size, ..., size]``; NaN where one is missing.
@@ -107,7 +99,6 @@ class Normalization(snt.Module):
 
     Raises:
       TypeError: If the inputs are not floating point numbers.
-      ValueError: As `build` does.
     """
     inputs = tf.convert_to_tensor(inputs)
     if not inputs.dtype.is_floating:
@@ -126,12 +117,7 @@ class Normalization(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns the shape of the result: that of the inputs.
-
-    Raises:
-      ValueError: If the last size is not known, or is not the one that the
-        layer was built for.
-    """
+    """Returns the shape of the inputs."""
     size = input_shape[-1] if len(input_shape) > 1 else None
     if size is None:
       raise ValueError(

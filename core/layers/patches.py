@@ -17,7 +17,7 @@ POSITIONS = ('learned', 'sincos', 'none')
 def sincos_positions(
     height: int, width: int, size: int, temperature: float = 10_000.0
 ) -> np.ndarray:
-  r"""Embeds the positions of a grid by sines and cosines of both coordinates.
+  r"""Embeds the positions of a grid with sines and cosines of its coordinates.
 
   .. math::
     [\sin x\omega, \cos x\omega, \sin y\omega, \cos y\omega], \qquad
@@ -60,8 +60,8 @@ def sincos_positions(
 class PatchEmbedding(snt.Module):
   """Cuts images into square patches and embeds each, with its position.
 
-  It is a dense layer on the pixels of each patch, done as a convolution whose
-  stride is the size of a patch.
+  This is a dense layer on the pixels of each patch, computed as a convolution
+  with the patch size as its stride.
 
   Reference:
     `Dosovitskiy et al. 2021 <https://arxiv.org/abs/2010.11929>`_, equation 1.
@@ -84,16 +84,15 @@ class PatchEmbedding(snt.Module):
     """Constructs the layer.
 
     Args:
-      patch_size: The side of a patch, at least 1; it must divide height and
-        width.
+      patch_size: The side of a patch, which must divide height and width.
       hidden_size: The size of an embedding, at least 1.
-      position: What is added to tell positions apart: a `learned` table, fixed
-        `sincos` (see `sincos_positions`) or `none`.
+      position: The position embedding to add: a ``learned`` table, fixed
+        ``sincos`` (see `sincos_positions`) or ``none``.
       name: Name of the module.
 
     Raises:
-      ValueError: If a size is not positive, sincos can not be of the hidden
-        size, or the position is unknown.
+      ValueError: If a size is not positive, hidden_size is not a multiple of 4
+        for sincos, or the position is unknown.
     """
     super().__init__(name=name)
     checks.size('patch_size', patch_size)
@@ -112,16 +111,7 @@ class PatchEmbedding(snt.Module):
     self.table: tf.Variable | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Makes the variables.
-
-    Args:
-      input_shape: ``[batch_size, height, width, channels]``; only the batch
-        size may be unknown.
-
-    Raises:
-      ValueError: If a size is unknown, the patch size does not divide the
-        image's, or the layer was built for another number of patches.
-    """
+    """Creates the variables; only the batch size may be unknown."""
     _, num_patches, _ = self.output_shape(input_shape)
     self.convolution.build(input_shape)
     if self.position == 'learned' and self.table is None:
@@ -139,9 +129,6 @@ class PatchEmbedding(snt.Module):
 
     Returns:
       Embeddings, row by row: ``[batch_size, num_patches, hidden_size]``.
-
-    Raises:
-      ValueError: As `build` does.
     """
     inputs = tf.convert_to_tensor(inputs)
     if self.position == 'learned' and self.table is None:
@@ -161,11 +148,7 @@ class PatchEmbedding(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns ``[batch_size, num_patches, hidden_size]``.
-
-    Raises:
-      ValueError: As `build` does.
-    """
+    """Returns ``[batch_size, num_patches, hidden_size]``."""
     if len(input_shape) != 4 or None in tuple(input_shape)[1:]:
       raise ValueError(
           'input_shape: expected [batch_size, height, width, channels] with '

@@ -1,4 +1,4 @@
-"""Pooling: of maxima, and of blurred images."""
+"""Max pooling, and downsampling of blurred images."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from .. import checks, distribution
 def max_pool2d(
     inputs: tf.Tensor, size: int = 2, *, by_reshape: bool | None = None
 ) -> tf.Tensor:
-  """Takes maxima over squares that do not overlap.
+  """Computes maxima over squares that do not overlap.
 
-  It has two forms of equal values. A reshape and a maximum are for XLA, which
-  refuses the gradient of a pooling operation where operations have to be
-  deterministic. The pooling operation is for a CPU without XLA: forward and
-  back it took a tenth of the reshape's time there, for a batch of ``[128, 28,
-  28, 32]`` on two cores. Where the maximum is in a square twice, the reshape
-  gives both a half of its gradient, the operation all to the first.
+  It has two forms with equal values. The first, a reshape and a maximum, is for
+  XLA, which refuses the gradient of a pooling operation if operations must be
+  deterministic. The second, a pooling operation, is for CPUs without XLA:
+  forward and backward, it took a tenth of the reshape's time for a batch of
+  ``[128, 28, 28, 32]`` on two cores. If the maximum occurs twice in a square,
+  the reshape gives each half of its gradient, the operation all to the first.
 
   Args:
     inputs: float ``[batch_size, height, width, channels]``; any size may be
       unknown.
     size: The side of a square, at least 1.
-    by_reshape: Which form to take. If None, the reshape where there is a GPU.
+    by_reshape: Whether to use the reshape. Default: if there is a GPU.
 
   Returns:
     A tensor ``[batch_size, ceil(height / size), ceil(width / size),
@@ -38,7 +38,7 @@ def max_pool2d(
     ValueError: If the rank is not 4 or the size is not positive.
 
   Reference:
-    `tf.nn.max_pool2d` with strides of the size and ``SAME`` padding.
+    ``tf.nn.max_pool2d`` with strides of the size and ``SAME`` padding.
 
   Example:
     >>> import tensorflow as tf
@@ -57,7 +57,7 @@ def max_pool2d(
   batch_size, height, width, channels = checks.sizes_of(inputs)
   missing = [-side % size for side in (height, width)]
   if any(tf.is_tensor(lack) or lack for lack in missing):
-    # Half of it before, as SAME has it.
+    # Half of it before, as in SAME padding.
     padding = [[lack // 2, lack - lack // 2] for lack in missing]
     inputs = tf.pad(
         inputs, [[0, 0], *padding, [0, 0]], constant_values=-math.inf
@@ -71,7 +71,7 @@ def max_pool2d(
 class BlurPool(snt.Module):
   """Blurs each channel with a binomial filter, and keeps every n-th pixel.
 
-  Without the blur what a network computes changes with a shift of the image by
+  Without the blur, the outputs of a network change if the image is shifted by
   one pixel. The image is reflected at its borders.
 
   Reference:
@@ -94,7 +94,7 @@ class BlurPool(snt.Module):
     Args:
       filter_size: The side of the filter, at least 1: a row of Pascal's
         triangle, such as 1 2 1 for 3, in each direction.
-      stride: Every which row and column is kept, at least 1.
+      stride: The step between the rows and columns kept, at least 1.
       name: Name of the module.
 
     Raises:
@@ -107,11 +107,10 @@ class BlurPool(snt.Module):
     self.stride = stride
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Checks the shape; makes no variables.
+    """Checks the shape; there are no variables.
 
-    Raises:
-      ValueError: If it is not ``[batch_size, height, width, channels]`` with
-        all but the batch size known, or smaller than half of the filter.
+    All sizes of ``[batch_size, height, width, channels]`` but the first must be
+    known, and larger than half of the filter.
     """
     if len(input_shape) != 4 or None in tuple(input_shape)[1:]:
       raise ValueError(
@@ -121,7 +120,7 @@ class BlurPool(snt.Module):
     if min(input_shape[1:3]) <= self.filter_size // 2:
       raise ValueError(
           f'input_shape: a filter of size {self.filter_size} needs images of '
-          f'at least {self.filter_size // 2 + 1} pixels a side, got '
+          f'at least {self.filter_size // 2 + 1} pixels per side, got '
           f'{tuple(input_shape)}.'
       )
 
@@ -134,9 +133,6 @@ class BlurPool(snt.Module):
     Returns:
       A tensor ``[batch_size, ceil(height / stride), ceil(width / stride),
       channels]``.
-
-    Raises:
-      ValueError: As `build` does.
     """
     inputs = tf.convert_to_tensor(inputs)
     self.build(inputs.shape)
@@ -155,11 +151,7 @@ class BlurPool(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns ``[batch_size, ceil(H / stride), ceil(W / stride), channels]``.
-
-    Raises:
-      ValueError: As `build` does.
-    """
+    """Returns ``[batch_size, ceil(H / stride), ceil(W / stride), C]``."""
     self.build(input_shape)
     batch_size, height, width, channels = input_shape
     height, width = (-(-side // self.stride) for side in (height, width))

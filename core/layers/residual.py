@@ -1,4 +1,4 @@
-"""Residual connections, and how to begin with their branches switched off."""
+"""Residual connections, and initializations that start them as identities."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from .. import checks
 class Residual(snt.Module):
   """``x + scale * f(x)``, with a scale that may be learned.
 
-  A scale that begins at 0 or close to it makes a deep network begin as the
-  identity: with one number a branch it is ReZero and SkipInit, with one a
-  channel it is LayerScale.
+  If the scale starts at or near 0, a deep network starts as the identity. One
+  scale per branch is ReZero and SkipInit, one per channel LayerScale.
 
   Reference:
     `He et al. 2016 <https://arxiv.org/abs/1512.03385>`_;
     `Bachlechner et al. 2020 <https://arxiv.org/abs/2003.04887>`_ (ReZero);
     `De and Smith 2020 <https://arxiv.org/abs/2002.10444>`_ (SkipInit);
-    `Touvron et al. 2021 <https://arxiv.org/abs/2103.17239>`_ (LayerScale,
-    which begins at 0.1 for 18 layers, 1e-5 for 24 and 1e-6 beyond).
+    `Touvron et al. 2021 <https://arxiv.org/abs/2103.17239>`_ (LayerScale, which
+    starts at 0.1 for 18 layers, 1e-5 for 24 and 1e-6 beyond).
 
   Example:
     >>> import tensorflow as tf
@@ -45,18 +44,18 @@ class Residual(snt.Module):
 
     Args:
       function: The branch: a module, or a function without variables, that
-        keeps the shape of its inputs.
-      scale_init: The initial value of the scale; None has no scale.
-      per_channel: Whether there is a scale for each channel, the last axis.
+        preserves the shape of its inputs.
+      scale_init: The initial value of the scale. If None, there is no scale.
+      per_channel: Whether there is one scale per channel (the last axis).
       name: Name of the module.
 
     Raises:
-      ValueError: If there is to be a scale for each channel but none at all.
+      ValueError: If per_channel is set without scale_init.
     """
     super().__init__(name=name)
     if per_channel and scale_init is None:
       raise ValueError(
-          'scale_init: per_channel needs the initial value, such as 1e-5, got '
+          'scale_init: per_channel needs an initial value, such as 1e-5, got '
           'None.'
       )
     if scale_init is not None:
@@ -67,15 +66,9 @@ class Residual(snt.Module):
     self.scale: tf.Variable | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Makes the variables, those of the branch included.
+    """Creates the variables, including those of the branch.
 
-    Args:
-      input_shape: What the branch is built with; scales for each channel need
-        the last size.
-
-    Raises:
-      ValueError: If there is to be a scale for each channel, whose number is
-        not known.
+    Scales per channel need the last size.
     """
     if hasattr(self.function, 'build'):
       self.function.build(input_shape)
@@ -93,9 +86,9 @@ class Residual(snt.Module):
     """Applies the layer.
 
     Args:
-      inputs: float, of a shape that the branch takes.
+      inputs: float, of a shape that the branch accepts.
       *args: Further arguments of the branch, such as `is_training`.
-      **kwargs: The same by name.
+      **kwargs: Further arguments by name.
 
     Returns:
       A tensor like the inputs.
@@ -120,7 +113,7 @@ class Residual(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns the shape of the result: that of the inputs."""
+    """Returns the shape of the inputs."""
     return tuple(input_shape)
 
 
@@ -133,24 +126,25 @@ def scaled_variance(
   r"""Initializes a branch's layers so that the sum of all branches is bounded.
 
   Fixup multiplies the usual standard deviation by :math:`L^{-1/(2m-2)}` for
-  :math:`L` blocks of :math:`m` layers; that is a variance of
+  :math:`L` blocks of :math:`m` layers, which gives a variance of
 
   .. math::
     \frac{s}{n} L^{-1/(m-1)}
 
-  with :math:`n` inputs. The last layer of each branch begins at zero beside it.
+  with :math:`n` inputs. In addition, Fixup initializes the last layer of each
+  branch to zero.
 
   Args:
     num_blocks: The number of residual blocks :math:`L`, at least 1.
     layers_per_block: The number of layers in a branch :math:`m`, at least 2.
     scale: The variance factor :math:`s` of the activation, 2 for relu.
-    mode: `fan_in`, `fan_out` or `fan_avg`, what :math:`n` is.
+    mode: The meaning of :math:`n`: ``fan_in``, ``fan_out`` or ``fan_avg``.
 
   Returns:
     An initializer: a normal distribution, truncated at two deviations.
 
   Raises:
-    ValueError: If a number is too small, or as `VarianceScaling` does.
+    ValueError: If a number is too small or the mode is unknown.
 
   Reference:
     `Zhang et al. 2019 <https://arxiv.org/abs/1901.09321>`_, Fixup
@@ -166,8 +160,8 @@ def scaled_variance(
   checks.size('layers_per_block', layers_per_block)
   if layers_per_block < 2:
     raise ValueError(
-        f'layers_per_block: expected at least 2, got {layers_per_block}; begin '
-        'the only layer of a branch at zero.'
+        f'layers_per_block: expected at least 2, got {layers_per_block}; '
+        'initialize the only layer of a branch to zero.'
     )
   factor = num_blocks ** (-1 / (layers_per_block - 1))
   return snt.initializers.VarianceScaling(scale * factor, mode)

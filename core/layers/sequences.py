@@ -1,10 +1,10 @@
-"""One vector for a sequence, whatever it was padded to, to the bit.
+"""Vectors for sequences that do not depend on the padding, to the bit.
 
-A sum over positions is rounded in an order that depends on how many there are,
-in TensorFlow as elsewhere: the mean of a sentence that is padded to 50 words
-is not quite the one of the same sentence padded to 10. Here the second half of
-a power of two of positions is added to the first, and so on down to one: what
-zeros at the end add is zeros, and the rest are the same additions.
+A sum over positions is rounded in an order that depends on their number, so the
+mean of a sentence padded to 50 words differs slightly from that of the same
+sentence padded to 10. Here the positions are padded to a power of two and the
+second half is added to the first, down to one: zeros at the end add only zeros,
+and the other additions stay the same.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import tensorflow as tf
 
 from .. import checks
 
-# Halvings where the number of positions is not known: enough for 65,536.
+# Halvings if the number of positions is unknown: enough for 65,536.
 _MOST_HALVINGS = 16
-# Kernels compute a function in another way where the numbers of an array do
-# not fill a register of the processor; those of positions in this many do.
+# Kernels may compute differently at the end of an array that does not fill a
+# processor's register; a multiple of this many positions does.
 _REGISTER = 16
 
 
@@ -31,13 +31,13 @@ def masked_mean(inputs: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
 
   Args:
     inputs: float ``[batch_size, length, ...]``; a length that is unknown while
-      tracing is at most 65,536. Where the mask is False it may hold NaN and
-      infinities, which change no bit of the result or a gradient.
+      tracing is at most 65,536. Where the mask is False, inputs may hold NaN
+      and infinities, which change no bit of the result or a gradient.
     mask: bool ``[batch_size, length]``, True where a position counts.
 
   Returns:
-    ``[batch_size, ...]``, the same bits however many positions at the end do
-    not count; zeros where no position does. It is computed in float32 at least.
+    ``[batch_size, ...]``, the same to the bit for any number of masked
+    positions at the end; zeros if no position counts.
 
   Raises:
     TypeError: If the mask is not bool.
@@ -62,16 +62,16 @@ def masked_mean(inputs: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
 
 
 class AttentionPooling(snt.Module):
-  r"""Averages over positions by weights that a learned query gives them.
+  r"""Averages over positions with weights computed by a learned query.
 
   With the query :math:`q_n` and the part :math:`x_{tn}` of a position's vector
-  that belong to head n, both of size d:
+  that belongs to head n, both of size d:
 
   .. math::
     a_{tn} = \mathrm{softmax}_t(q_n \cdot x_{tn} / \sqrt{d}), \qquad
     y_n = \sum_t a_{tn} x_{tn}
 
-  Queries begin at zero, where this is `masked_mean`.
+  Queries are initialized to zero, which makes this `masked_mean`.
 
   Reference:
     Yang et al. 2016, Hierarchical attention networks for document
@@ -92,8 +92,7 @@ class AttentionPooling(snt.Module):
     """Constructs the layer.
 
     Args:
-      num_heads: The number of heads, at least 1; it must divide the size of the
-        vectors.
+      num_heads: The number of heads, which must divide the size of the vectors.
       name: Name of the module.
 
     Raises:
@@ -105,15 +104,7 @@ class AttentionPooling(snt.Module):
     self.query: tf.Variable | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Makes the queries ``[num_heads, size / num_heads]``.
-
-    Args:
-      input_shape: ``[batch_size, length, size]``; only the last size must be
-        known.
-
-    Raises:
-      ValueError: As `output_shape` does.
-    """
+    """Creates the queries; only the last size must be known."""
     _, size = self.output_shape(input_shape)
     if self.query is None:
       shape = [self.num_heads, size // self.num_heads]
@@ -127,12 +118,11 @@ class AttentionPooling(snt.Module):
       mask: bool ``[batch_size, length]``, True where a position counts.
 
     Returns:
-      ``[batch_size, size]``, with what `masked_mean` says of padding.
+      ``[batch_size, size]``, independent of padding as in `masked_mean`.
 
     Raises:
       TypeError: If the mask is not bool.
-      ValueError: If the shapes do not fit, the number of heads does not divide
-        the size, or the layer was built for another one.
+      ValueError: If a shape or num_heads does not fit.
     """
     inputs = tf.convert_to_tensor(inputs)
     self.build(inputs.shape)
@@ -143,13 +133,13 @@ class AttentionPooling(snt.Module):
     heads = tf.reshape(
         x, [batch_size, length, self.num_heads, size // self.num_heads]
     )  # [B, T, N, D]
-    # TF Lite has no strided slices of bools, as of `mask[..., tf.newaxis]`.
+    # TF Lite lacks strided slices of bools, such as `mask[..., tf.newaxis]`.
     mask = tf.expand_dims(mask, -1)  # [B, T, 1]
     query = tf.cast(self.query, x.dtype)
     scores = _sum(heads * query, axis=3)  # [B, T, N]
     scores *= tf.cast(heads.shape[-1], x.dtype) ** -0.5
-    # Padding gets the least score: a constant far below would leave int8 no
-    # resolution for the others.
+    # Padding gets the minimum score: a constant far below it would leave int8
+    # no resolution for the others.
     least = tf.reduce_min(tf.stop_gradient(scores), axis=1, keepdims=True)
     scores = tf.where(mask, scores, least)
     scores -= tf.stop_gradient(tf.reduce_max(scores, axis=1, keepdims=True))
@@ -162,12 +152,7 @@ class AttentionPooling(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns ``[batch_size, size]``.
-
-    Raises:
-      ValueError: If the rank is not 3, the last size is not known, the number
-        of heads does not divide it, or the layer was built for another one.
-    """
+    """Returns ``[batch_size, size]``."""
     if len(input_shape) != 3 or input_shape[-1] is None:
       raise ValueError(
           'input_shape: expected [batch_size, length, size] with size known, '
@@ -176,7 +161,7 @@ class AttentionPooling(snt.Module):
     size = input_shape[-1]
     if size % self.num_heads:
       raise ValueError(
-          f'input_shape: expected a size that {self.num_heads} heads divide, '
+          f'input_shape: expected a size divisible by {self.num_heads} heads, '
           f'got {tuple(input_shape)}.'
       )
     built = size if self.query is None else self.query.shape.num_elements()
@@ -191,7 +176,7 @@ class AttentionPooling(snt.Module):
 def _counted(
     inputs: tf.Tensor, mask: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Returns inputs, in float32 at least and 0 where masked, and the mask."""
+  """Returns inputs, in float32 or float64 and 0 where masked, and the mask."""
   if inputs.shape.rank is None or inputs.shape.rank < 2:
     raise ValueError(
         f'inputs: expected [batch_size, length, ...], got {inputs.shape}.'
@@ -216,7 +201,7 @@ def _of_rank(rank: int, x: tf.Tensor) -> tf.Tensor:
 
 
 def _sum(x: tf.Tensor, axis: int = 1) -> tf.Tensor:
-  """Sums over an axis, the second half of a power of two onto the first."""
+  """Sums over an axis, halving a power of two of positions at each step."""
   length = x.shape[axis]
   if length is None:
     num_halvings, length = _MOST_HALVINGS, tf.shape(x)[axis]
@@ -228,7 +213,7 @@ def _sum(x: tf.Tensor, axis: int = 1) -> tf.Tensor:
   x = _padded(x, 2 * half - length, axis)
   for _ in range(num_halvings):
     if x.shape[axis] is None:
-      x = _padded(x, tf.shape(x)[axis] % 2, axis)  # One already is.
+      x = _padded(x, tf.shape(x)[axis] % 2, axis)  # 1 is odd.
     first, second = tf.split(x, 2, axis)
     x = first + second
   return tf.squeeze(x, axis)

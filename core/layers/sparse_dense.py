@@ -1,4 +1,4 @@
-"""A dense layer of sparse inputs, whose gradient is sparse too."""
+"""A dense layer for sparse inputs, with a sparse gradient."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from . import dense
 class SparseDense(dense.Dense):
   """``activation(x w + b)`` for a sparse matrix ``x``, such as a bag of words.
 
-  Constructor, variables and shapes are those of `Dense`, and so is the result.
-  It is computed by the rows of ``w`` that ``x`` names, times its values, summed
-  by example. So the gradient is a `tf.IndexedSlices` of these rows, and time
-  and memory, ``num_values * num_units``, do not grow with the number of inputs.
-  (`tf.sparse.sparse_dense_matmul` needs less memory but has a dense gradient,
-  `tf.nn.embedding_lookup_sparse` a sparse one; XLA compiles neither.)
+  Constructor, variables, shapes and results are those of `Dense`. The result
+  sums, per example, the rows of ``w`` that ``x`` names, times its values. So
+  the gradient is a `tf.IndexedSlices` of these rows, and time and memory,
+  ``num_values * num_units``, do not grow with the number of inputs.
+  (``tf.sparse.sparse_dense_matmul`` needs less memory but has a dense gradient,
+  ``tf.nn.embedding_lookup_sparse`` a sparse one; XLA compiles neither.)
 
-  `core.training`'s step makes gradients dense before it adds them up over
-  replicas; the sparse gradient serves loops of one's own.
+  The step of `core.training` makes gradients dense before it sums them over
+  replicas; the sparse gradient is useful in custom loops.
 
   Reference:
     ``torch.nn.EmbeddingBag`` with ``mode='sum'`` and per-sample weights.
@@ -36,16 +36,16 @@ class SparseDense(dense.Dense):
     """Applies the layer.
 
     Args:
-      inputs: A sparse matrix ``[batch_size, num_inputs]`` of floats; entries
-        may be in any order, and add up where they are named twice. A dense
-        matrix is taken as `Dense` takes it.
+      inputs: A sparse matrix ``[batch_size, num_inputs]`` of floats, with
+        entries in any order; duplicate entries are added up. A dense matrix is
+        passed to `Dense`.
 
     Returns:
       A dense tensor ``[batch_size, num_units]``.
 
     Raises:
-      ValueError: If the inputs are no matrix, if their number is not static,
-        or the layer was built for another one.
+      ValueError: If the inputs are not a matrix, or their last size is unknown
+        or differs from the layer's.
     """
     if not isinstance(inputs, tf.SparseTensor):
       return super().__call__(inputs)

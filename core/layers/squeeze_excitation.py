@@ -1,4 +1,4 @@
-"""Channels that are weighed by what the whole image holds."""
+"""Channels weighted by the content of the whole image."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from . import dense
 
 
 class SqueezeAndExcitation(snt.Module):
-  r"""Scales each channel by a gate that has seen all channels' means.
+  r"""Scales each channel by a gate computed from all channels' means.
 
   .. math::
     y = x \, \sigma(w_2 \, \mathrm{relu}(w_1 \bar{x} + b_1) + b_2)
 
-  with :math:`\bar{x}` as the mean over positions and :math:`w_1` to a number of
-  units smaller by `ratio`.
+  where :math:`\bar{x}` is the mean over positions, and :math:`w_1` maps to
+  fewer units, by a factor of `ratio`.
 
   Reference:
     `Hu et al. 2018 <https://arxiv.org/abs/1709.01507>`_, equations 2 to 4.
@@ -37,8 +37,8 @@ class SqueezeAndExcitation(snt.Module):
     """Constructs the layer.
 
     Args:
-      ratio: How many times fewer units than channels see the means, at least 1;
-        one unit remains in any case.
+      ratio: The number of channels per unit of the hidden layer, at least 1; it
+        has at least one unit.
       name: Name of the module.
 
     Raises:
@@ -51,15 +51,7 @@ class SqueezeAndExcitation(snt.Module):
     self.excite: dense.Dense | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Makes the variables.
-
-    Args:
-      input_shape: ``[batch_size, ..., channels]``; only the last size must be
-        known.
-
-    Raises:
-      ValueError: If the rank is below 3 or the number of channels is unknown.
-    """
+    """Creates the variables; only the last size must be known."""
     *_, channels = self.output_shape(input_shape)
     if self.squeeze is None:
       self.squeeze = dense.Dense(max(1, channels // self.ratio), 'relu')
@@ -71,13 +63,10 @@ class SqueezeAndExcitation(snt.Module):
     """Applies the layer.
 
     Args:
-      inputs: float ``[batch_size, ..., channels]``, of rank 3 at least.
+      inputs: float ``[batch_size, ..., channels]``, of rank 3 or more.
 
     Returns:
       A tensor like the inputs.
-
-    Raises:
-      ValueError: As `build` does.
     """
     inputs = tf.convert_to_tensor(inputs)
     self.output_shape(inputs.shape)
@@ -93,11 +82,7 @@ class SqueezeAndExcitation(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns the shape of the result: that of the inputs.
-
-    Raises:
-      ValueError: As `build` does.
-    """
+    """Returns the shape of the inputs."""
     if len(input_shape) < 3 or input_shape[-1] is None:
       raise ValueError(
           'input_shape: expected [batch_size, ..., channels] with channels '

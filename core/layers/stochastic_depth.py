@@ -1,4 +1,4 @@
-"""Stochastic depth: residual branches that are dropped example by example."""
+"""Stochastic depth: residual branches dropped per example."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from . import dropout
 
 @snt.allow_empty_variables
 class StochasticDepth(snt.Module):
-  """Drops the whole of an example at random: dropout with one unit an example.
+  """Drops whole examples at random: dropout with one unit per example.
 
   Apply it to the branch of a residual block: ``x + depth(f(x), ...)`` skips the
-  block for a share ``rate`` of the examples and scales f for the others by
-  ``1 / (1 - rate)``. The paper's rates grow linearly from the first block to
-  the last. The same seed drops the same examples, on one replica or many.
+  block for a share ``rate`` of the examples and scales f for the others by ``1
+  / (1 - rate)``. In the paper, rates grow linearly from the first block to the
+  last. The same seed drops the same examples on any number of replicas.
 
   Reference:
-    Huang et al. 2016, Deep networks with stochastic depth; example by example
-    and scaled in training as ``torchvision.ops.stochastic_depth(mode='row')``.
+    Huang et al. 2016, Deep networks with stochastic depth; per example and
+    scaled in training, like ``torchvision.ops.stochastic_depth(mode='row')``.
 
   Example:
     >>> import tensorflow as tf
@@ -46,11 +46,7 @@ class StochasticDepth(snt.Module):
     self.dropout = dropout.Dropout(rate)
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Checks that there is a batch axis; makes no variables.
-
-    Raises:
-      ValueError: If input_shape is empty.
-    """
+    """Checks that there is a batch axis; there are no variables."""
     self.dropout.build(input_shape)
 
   def __call__(
@@ -59,18 +55,15 @@ class StochasticDepth(snt.Module):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Drops examples in training, and nothing otherwise.
+    """Drops examples in training; otherwise returns the inputs.
 
     Args:
       inputs: The branch, float ``[batch_size, ...]``.
-      is_training: Whether to drop.
-      seed: Integers ``[2]``; needed in training unless the rate is 0.
+      is_training: Whether to drop examples.
+      seed: Integers ``[2]``; required in training unless the rate is 0.
 
     Returns:
       A tensor like the inputs.
-
-    Raises:
-      ValueError: If a seed is needed and missing, or not of shape [2].
     """
     if not is_training or not self.dropout.rate:
       return inputs
@@ -82,5 +75,5 @@ class StochasticDepth(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns the shape of the result: that of the inputs."""
+    """Returns the shape of the inputs."""
     return self.dropout.output_shape(input_shape)

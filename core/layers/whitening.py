@@ -1,4 +1,4 @@
-"""A first convolution that is computed from the data, not learned."""
+"""A first convolution whose filters are computed from the data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def whitening_filters(
 ) -> tf.Tensor:
   r"""Computes filters whose responses to the patches of images are white.
 
-  With the patches' covariance :math:`C = \sum_i \lambda_i v_i v_i^T` filter
+  With the patches' covariance :math:`C = \sum_i \lambda_i v_i v_i^T`, filter
   :math:`i` is
 
   .. math::
@@ -26,23 +26,23 @@ def whitening_filters(
   :math:`\epsilon`, have variance 1.
 
   Args:
-    images: float ``[num_images, height, width, channels]``; some thousands are
-      plenty. Only the number of images may be unknown.
+    images: float ``[num_images, height, width, channels]``; a few thousand are
+      enough. Only the number of images may be unknown.
     kernel_size: The side of a patch, at least 1.
-    epsilon: What keeps directions that hardly vary from being blown up, > 0.
+    epsilon: Limits the amplification of directions with little variance, > 0.
 
   Returns:
     float32 ``[kernel_size, kernel_size, channels, kernel_size^2 channels]``,
-    the direction of largest variance first.
+    in order of decreasing variance.
 
   Raises:
-    ValueError: If the rank is not 4, a size is not known, the patch does not
-      fit into the image, or epsilon is not positive.
+    ValueError: If the rank is not 4, a size is unknown, the patch does not fit
+      into the image, or epsilon is not positive.
 
   Reference:
     `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, 94% on CIFAR-10 in 3.29
     seconds on a single GPU, section 3.2, after Page 2018, How to train your
-    ResNet; here the patches' mean is taken off before.
+    ResNet; here the patches' mean is subtracted first.
 
   Example:
     >>> import tensorflow as tf
@@ -86,12 +86,12 @@ def whitening_filters(
 
 
 class WhiteningConv2D(snt.Module):
-  """A convolution with frozen whitening filters and a bias that is learned.
+  """A convolution with frozen whitening filters and a learned bias.
 
   Its filters are those of `whitening_filters` and their negatives, so that no
   sign is lost in the rectifier that follows. `fit` sets them from images,
   before training; until then they are random orthonormal directions. They are a
-  variable that is not trainable: checkpoints and exports hold them.
+  non-trainable variable, so checkpoints and exports hold them.
 
   Reference:
     `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, section 3.2.
@@ -119,9 +119,9 @@ class WhiteningConv2D(snt.Module):
 
     Args:
       kernel_size: The side of a filter, at least 1.
-      with_negatives: Whether the negative of each filter is one, too.
-      with_bias: Whether to add a bias, which begins at zero.
-      padding: `VALID` or `SAME`.
+      with_negatives: Whether to add the negative of each filter.
+      with_bias: Whether to add a bias, initialized to zero.
+      padding: ``VALID`` or ``SAME``.
       name: Name of the module.
 
     Raises:
@@ -138,16 +138,7 @@ class WhiteningConv2D(snt.Module):
     self.b: tf.Variable | None = None
 
   def build(self, input_shape: Sequence[int | None]) -> None:
-    """Makes the variables.
-
-    Args:
-      input_shape: ``[batch_size, height, width, channels]``; only the number of
-        channels must be known.
-
-    Raises:
-      ValueError: If it is not known, or not the one the layer was built for, or
-        the filters are larger than the image.
-    """
+    """Creates the variables; only the number of channels must be known."""
     *_, num_filters = self.output_shape(input_shape)
     if self.filters is not None:
       return
@@ -162,14 +153,11 @@ class WhiteningConv2D(snt.Module):
       self.b = tf.Variable(tf.zeros([num_filters]), name='b')
 
   def fit(self, images: tf.Tensor, epsilon: float = 5e-4) -> None:
-    """Sets the filters from images that were prepared as those of training.
+    """Sets the filters from images that are prepared as in training.
 
     Args:
       images: See `whitening_filters`.
       epsilon: See `whitening_filters`.
-
-    Raises:
-      ValueError: As `build` and `whitening_filters` do.
     """
     images = tf.convert_to_tensor(images)
     checks.rank('images', images, 4)
@@ -184,9 +172,6 @@ class WhiteningConv2D(snt.Module):
 
     Returns:
       A tensor of shape `output_shape`.
-
-    Raises:
-      ValueError: As `build` does.
     """
     inputs = tf.convert_to_tensor(inputs)
     self.build(inputs.shape)
@@ -204,9 +189,6 @@ class WhiteningConv2D(snt.Module):
     """Returns ``[batch_size, new_height, new_width, num_filters]``.
 
     There are ``kernel_size^2 channels`` filters, or twice as many.
-
-    Raises:
-      ValueError: As `build` does.
     """
     sides, channels = convolution.output_sizes(
         input_shape, self.filters, self.kernel_size, 1, self.padding

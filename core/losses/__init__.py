@@ -3,37 +3,37 @@
 What holds for all of them:
 
 - ``fn(labels, predictions, *, ...) -> [batch_size, ...]``: nothing is reduced
-  over the batch. `mean` makes the scalar, and leaves out what has weight 0: an
-  example, or a place of one.
+  over the batch. `mean` computes the scalar and ignores examples, or places of
+  an example, of weight 0.
 - Losses of one class among many keep all axes but that of the classes: logits
   ``[batch_size, time, num_classes]`` have losses ``[batch_size, time]``. Losses
-  of numbers and of yes or no average over all axes but the first, as `dice` and
-  `tversky` do over places and classes. Those of vectors take ``[batch_size,
-  dimensions]``.
-- Half-precision predictions are computed in float32, and the loss is float32.
-- Value and gradient are finite wherever the exact ones are numbers of the
-  loss's precision.
+  of numbers and of binary labels average over all axes but the first, as `dice`
+  and `tversky` do over places and classes. Losses of vectors take
+  ``[batch_size, dimensions]``.
+- Half-precision predictions are computed in float32, and the loss is float32
+  (float64 for float64).
+- Value and gradient are finite wherever the exact ones can be represented.
 - A logit of minus infinity excludes its class: the class has probability 0,
-  adds 0 log 0 = 0, gets no gradient and no share of label smoothing. Where the
-  label itself is excluded, the loss is its limit: infinite for cross-entropy
-  and its kin (above 700 for `ctc`), 1 / q for `generalized_cross_entropy`.
-  Logits of plus or minus infinity are sure yes and no for the binary losses.
-  An example whose classes are all excluded has a loss of NaN.
-- ``class_mask=`` of the losses of one class among many excludes classes as
-  minus infinity does, for all examples, ``[num_classes]``, or for each of their
-  places. A logit that it excludes may be NaN. A label that it excludes, or a
-  probability of that class, is one out of range, and so is every label where no
-  class is left.
+  adds 0 log 0 = 0, and gets no gradient and no share of label smoothing. Where
+  the label itself is excluded, the loss is its limit: infinite for
+  cross-entropy and its variants (above 700 for `ctc`), 1 / q for
+  `generalized_cross_entropy`. For the binary losses, infinite logits are
+  certain predictions. An example without possible classes has a loss of NaN.
+- ``class_mask=``, booleans ``[num_classes]`` or of the logits' shape, excludes
+  the classes where it is False, as minus infinity does; the excluded logits may
+  be NaN. Labels that are excluded, or give an excluded class a probability
+  other than 0, are out of range, and so is every label of an example with no
+  class left. Default: all classes are possible.
 - A prediction of NaN makes the loss of its example NaN.
-- Classes, counts and binary labels out of range raise ValueError where values
-  can be looked at (eager) and give NaN for that example in a graph; see
-  `arguments`. Probabilities over classes are taken as they are.
-- Over replicas, each loss sees the local batch. That changes no value, save
+- Classes, counts and binary labels out of range raise ValueError eagerly, and
+  give NaN for that example in a graph; see `arguments`. Probabilities over
+  classes are not checked. Other dtypes than those documented raise TypeError.
+- Over replicas, each loss sees the local batch. That changes no value, except
   for losses that compare the examples of a batch (`in_batch`): with
-  ``gather=distribution.all_gather`` they compare those of the global one.
+  ``gather=distribution.all_gather`` they compare those of the global batch.
 
 Penalties on parameters (`penalties`) are ``fn(tensors, *, ...) -> []``; those
-on what a model does with an example (`regularizers`) give ``[batch_size]``.
+on a model's behavior at an example (`regularizers`) return ``[batch_size]``.
 """
 
 from .binary import sigmoid_cross_entropy, sigmoid_focal

@@ -1,11 +1,10 @@
-"""What the losses ask of their arguments, checked and converted on entry.
+"""Checks and conversions of the losses' arguments.
 
-Labels out of range are an error of the data, and TensorFlow's own operations
-answer it with an exception on one device and with silence on another. Here it
-is one rule on every device: run eagerly, a loss raises ValueError; inside a
-`tf.function`, where no value can be looked at, the loss of that example is NaN
-(its gradient is zero), which the train step's guard against non-finite losses
-reports. Padding needs a label in range as well: 0 will do.
+TensorFlow's own operations raise for labels out of range on one device and
+ignore them on another. Here one rule holds on every device: run eagerly, a loss
+raises ValueError; inside a `tf.function`, where values cannot be inspected, the
+loss of that example is NaN (with gradient zero), which the train step's guard
+against non-finite losses reports. Padding needs a label in range, such as 0.
 """
 
 from __future__ import annotations
@@ -18,19 +17,12 @@ import tensorflow as tf
 
 from .. import checks
 
-# Whether a class is possible: ``[num_classes]`` or the logits' shape, booleans.
+# Which classes are possible: ``[num_classes]`` or the logits' shape, booleans.
 ClassMask: TypeAlias = Sequence[bool] | tf.Tensor
 
 
 def floats(argument: str, values: tf.Tensor) -> tf.Tensor:
-  """Returns values in the precision that losses are computed in.
-
-  Args:
-    argument: The name of the argument, for the message.
-    values: A floating point tensor of any shape.
-
-  Returns:
-    The same values: float64 stays, anything shorter becomes float32.
+  """Casts floating point values to float32; float64 is kept.
 
   Raises:
     TypeError: If the values are not floating point numbers.
@@ -50,15 +42,10 @@ def pair(
     *,
     names: tuple[str, str] = ('labels', 'predictions'),
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Returns labels and predictions of one shape and one precision.
+  """Casts labels to the precision of floating point predictions, see `floats`.
 
-  Args:
-    labels: A tensor of numbers or booleans, of the predictions' shape.
-    predictions: A floating point tensor ``[batch_size, ...]``.
-    names: The names of both arguments, for the messages.
-
-  Returns:
-    Both as float32, or as float64 if the predictions are.
+  The predictions are ``[batch_size, ...]``, the labels numbers or booleans of
+  their shape; `names` are for the messages.
 
   Raises:
     TypeError: If the predictions are not floating point numbers.
@@ -73,16 +60,7 @@ def pair(
 
 
 def examples(argument: str, values: tf.Tensor) -> tf.Tensor:
-  """Returns `floats` of one or more numbers per example.
-
-  Args:
-    argument: The name of the argument, for the message.
-    values: A floating point tensor ``[batch_size, ...]``.
-
-  Raises:
-    TypeError: If the values are not floating point numbers.
-    ValueError: If there is no batch axis.
-  """
+  """Returns `floats` of an argument that must have a batch axis."""
   values = floats(argument, values)
   if not values.shape.rank:
     raise ValueError(
@@ -96,23 +74,17 @@ def classes(
     logits: tf.Tensor,
     class_mask: ClassMask | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """Returns integer labels, logits and which labels name a possible class.
-
-  Args:
-    labels: ``[...]``, integers in [0, num_classes).
-    logits: ``[..., num_classes]``, floating point.
-    class_mask: As for `possible_logits`.
+  """Checks integer labels ``[...]`` and logits ``[..., num_classes]``.
 
   Returns:
-    The labels as int64, those that are wrong replaced by 0; the logits as
-    float32 (or float64), minus infinity where the mask excludes the class (0
-    where the label is wrong); and a boolean tensor ``[...]`` for `nan_unless`.
+    The labels as int64, invalid ones replaced by 0; the logits as float32 (or
+    float64), minus infinity where the mask excludes the class (0 where the
+    label is invalid); and a boolean tensor ``[...]`` for `nan_unless`.
 
   Raises:
-    TypeError: If the labels are not integers, the logits not floating point or
-      the mask not boolean.
+    TypeError: If a dtype is wrong.
     ValueError: If the shapes do not fit or, eagerly, a label is out of range or
-      names a class that is excluded.
+      excluded.
   """
   logits = floats('logits', logits)
   labels = tf.convert_to_tensor(labels)
@@ -132,7 +104,7 @@ def classes(
     valid &= tf.gather(mask, known, axis=-1, batch_dims=mask.shape.rank - 1)
     require('labels', labels, valid, 'classes that class_mask leaves possible')
     logits = _excluding(mask, logits)
-    # No place of an example may spoil the others' gradients.
+    # One invalid place must not spoil the gradients of an example's others.
     logits = tf.where(valid[..., tf.newaxis], logits, tf.zeros_like(logits))
   return tf.where(valid, labels, 0), logits, valid
 
@@ -142,22 +114,17 @@ def distributions(
     logits: tf.Tensor,
     class_mask: ClassMask | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
-  """Returns label probabilities, logits and which labels are possible.
-
-  Args:
-    labels: ``[batch_size, ..., num_classes]``, probabilities.
-    logits: ``[batch_size, ..., num_classes]``, floating point.
-    class_mask: As for `possible_logits`.
+  """Checks label probabilities and logits ``[batch_size, ..., num_classes]``.
 
   Returns:
     The labels and the logits in one precision, 0 and minus infinity where the
-    mask excludes the class; and, where there is a mask, a boolean tensor
+    mask excludes the class; and, if there is a mask, a boolean tensor
     ``[batch_size, ...]`` for `nan_unless`.
 
   Raises:
     TypeError: If the logits are not floating point or the mask not boolean.
-    ValueError: If the shapes do not fit or, eagerly, a class that is excluded
-      has a probability other than 0.
+    ValueError: If the shapes do not fit or, eagerly, an excluded class has a
+      probability other than 0.
   """
   labels, logits = pair(labels, logits, names=('labels', 'logits'))
   class_axis('logits', logits)
@@ -175,20 +142,13 @@ def distributions(
 def possible_logits(
     class_mask: ClassMask | None, logits: tf.Tensor
 ) -> tf.Tensor:
-  """Puts minus infinity for the logits of classes that a mask excludes.
+  """Replaces the logits of excluded classes by minus infinity, with gradient 0.
 
-  Args:
-    class_mask: ``[num_classes]`` or the logits' shape, booleans: whether the
-      class is possible. None excludes none.
-    logits: ``[..., num_classes]``, floating point.
-
-  Returns:
-    A tensor of the logits' shape. What it replaces gets a gradient of 0,
-    whatever it is.
+  The mask is ``[num_classes]`` or of the logits' shape, see `ClassMask`.
 
   Raises:
     TypeError: If the mask is not boolean.
-    ValueError: If it has another shape.
+    ValueError: If its shape does not fit.
   """
   if class_mask is None:
     return logits
@@ -213,11 +173,7 @@ def _mask(class_mask: ClassMask, logits: tf.Tensor) -> tf.Tensor:
 
 
 def class_axis(argument: str, logits: tf.Tensor) -> None:
-  """Checks that logits have a batch axis before the axis of classes.
-
-  Raises:
-    ValueError: If they have not.
-  """
+  """Raises ValueError unless logits have axes of examples and of classes."""
   shape = tf.convert_to_tensor(logits).shape
   if shape.rank is not None and shape.rank < 2:
     raise ValueError(
@@ -229,11 +185,7 @@ def class_axis(argument: str, logits: tf.Tensor) -> None:
 def binary(
     labels: tf.Tensor, logits: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-  """Returns binary labels, logits and which labels are probabilities.
-
-  Args:
-    labels: ``[batch_size, ...]``, numbers in [0, 1] or booleans.
-    logits: ``[batch_size, ...]``, floating point, of the labels' shape.
+  """Checks labels in [0, 1] and logits of their shape ``[batch_size, ...]``.
 
   Returns:
     The labels and the logits in one precision, and a boolean tensor of their
@@ -252,16 +204,13 @@ def binary(
 def require(
     argument: str, values: tf.Tensor, valid: tf.Tensor, expected: str
 ) -> None:
-  """Raises, where values can be looked at, if not all of them are valid.
+  """Raises ValueError, if run eagerly, with the first invalid value.
 
   Args:
     argument: The name of the argument, for the message.
-    values: The tensor to blame.
-    valid: Which of the values are as expected, a boolean of their shape.
+    values: A tensor.
+    valid: Which of the values are valid, booleans of their shape.
     expected: What is expected, in words.
-
-  Raises:
-    ValueError: If run eagerly and a value is not valid.
   """
   if tf.executing_eagerly() and not tf.reduce_all(valid):
     wrong = tf.boolean_mask(values, ~valid)[0].numpy()
@@ -269,11 +218,9 @@ def require(
 
 
 def nan_unless(valid: tf.Tensor | None, values: tf.Tensor) -> tf.Tensor:
-  """Returns values, with NaN (of zero gradient) where they are not valid.
+  """Replaces values that are not valid (booleans of their shape) by NaN.
 
-  Args:
-    valid: Booleans of the values' shape. None takes all for valid.
-    values: A floating point tensor.
+  The gradient there is 0. If `valid` is None, all values are valid.
   """
   if valid is None:
     return values
@@ -283,11 +230,7 @@ def nan_unless(valid: tf.Tensor | None, values: tf.Tensor) -> tf.Tensor:
 def class_weights(
     weights: Sequence[float] | tf.Tensor, logits: tf.Tensor
 ) -> tf.Tensor:
-  """Returns the weight of each class as a tensor of the logits' precision.
-
-  Args:
-    weights: ``[num_classes]``, numbers >= 0.
-    logits: ``[..., num_classes]``, which tells num_classes and the precision.
+  """Casts weights ``[num_classes]`` to the logits' precision.
 
   Raises:
     ValueError: If there is not one weight per class.
@@ -297,22 +240,14 @@ def class_weights(
 
 
 def positive(argument: str, value: float) -> None:
-  """Checks that a Python number is greater than zero.
-
-  Raises:
-    ValueError: If it is not.
-  """
+  """Raises ValueError unless a Python number is greater than 0."""
   checks.number(argument, value)
   if not value > 0:
     raise ValueError(f'{argument}: expected a number > 0, got {value}.')
 
 
 def not_negative(argument: str, value: float) -> None:
-  """Checks that a Python number is zero or greater.
-
-  Raises:
-    ValueError: If it is not.
-  """
+  """Raises ValueError if a Python number is negative."""
   checks.number(argument, value)
   if not value >= 0:
     raise ValueError(f'{argument}: expected a number >= 0, got {value}.')

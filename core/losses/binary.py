@@ -1,4 +1,4 @@
-"""Losses of yes or no, one question or many (multi-label), from logits."""
+"""Losses of binary labels, one or many per example, from logits."""
 
 from __future__ import annotations
 
@@ -24,19 +24,16 @@ def sigmoid_cross_entropy(
 
   Args:
     labels: ``[batch_size]`` or ``[batch_size, ..., num_classes]``, numbers in
-      [0, 1] or booleans. One out of range raises eagerly and gives NaN in a
-      graph.
+      [0, 1] or booleans.
     logits: Floating point, of the labels' shape.
-    positive_weights: A number or ``[num_classes]``, >= 0: how much a positive
-      counts for each negative; None weighs both 1.
+    positive_weights: A number or ``[num_classes]``, >= 0: the weight of a
+      positive relative to a negative. Default: 1.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+    ``[batch_size]``.
 
   Raises:
-    TypeError: If the logits are not floating point numbers.
-    ValueError: If the shapes differ, there is not one positive weight a class
-      or, eagerly, a label is out of range.
+    ValueError: If shapes do not fit.
 
   Reference:
     ``tf.nn.weighted_cross_entropy_with_logits``, averaged;
@@ -61,7 +58,7 @@ def sigmoid_focal(
     alpha: float | None = None,
     gamma: float = 2.0,
 ) -> tf.Tensor:
-  r"""Computes the binary focal loss, which passes over what is already easy.
+  r"""Computes the binary focal loss, which down-weights easy examples.
 
   With :math:`p = \sigma(x)`, the probability of the label
   :math:`p_t = y p + (1 - y)(1 - p)` and its weight
@@ -73,20 +70,17 @@ def sigmoid_focal(
 
   Args:
     labels: ``[batch_size]`` or ``[batch_size, ..., num_classes]``, numbers in
-      [0, 1] or booleans. One out of range raises eagerly and gives NaN in a
-      graph.
+      [0, 1] or booleans.
     logits: Floating point, of the labels' shape.
-    alpha: The weight of a positive, in [0, 1] (the paper uses 0.25); a negative
-      has the rest. None weighs both 1.
+    alpha: The weight of a positive, in [0, 1] (the paper uses 0.25); that of a
+      negative is 1 - alpha. If None, both are 1.
     gamma: How fast easy examples lose weight, >= 0; 0 is the cross-entropy.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+    ``[batch_size]``.
 
   Raises:
-    TypeError: If the logits are not floating point numbers.
-    ValueError: If the shapes differ, alpha or gamma are out of range or,
-      eagerly, a label is.
+    ValueError: If the shapes differ or an option is out of range.
 
   Reference:
     Lin et al., `Focal Loss for Dense Object Detection
@@ -113,7 +107,7 @@ def sigmoid_focal(
 def _cross_entropy(
     positives: tf.Tensor, negatives: tf.Tensor, logits: tf.Tensor
 ) -> tf.Tensor:
-  # Both terms are positive: where the model is right, nothing cancels.
+  # Both terms are positive: nothing cancels where the model is right.
   return numerics.times(tf.math.softplus(-logits), positives) + numerics.times(
       tf.math.softplus(logits), negatives
   )
@@ -125,6 +119,6 @@ def _positive_weights(
   tensor = tf.cast(1.0 if weights is None else weights, logits.dtype)
   if tensor.shape.rank == 0:
     return tensor
-  # Per class: an example has none where the logits are [batch_size].
+  # Per class: logits [batch_size] have no class axis.
   expected = checks.sizes_of(logits)[1:][-1:]
   return checks.shape('positive_weights', tensor, expected)

@@ -29,31 +29,23 @@ def softmax_cross_entropy(
     w_y \left( -(1 - \alpha) \log p_y
     - \frac{\alpha}{C} \sum_c \log p_c \right)
 
-  A class weight multiplies the loss of each example of its class. The mean
-  over a batch stays one over example weights (`mean`): a class of weight 2
-  counts as if its loss were doubled. PyTorch's default reduction divides by
-  the sum of the class weights instead.
+  A class weight multiplies the loss of each example of its class; the mean over
+  a batch (`mean`) still divides by the example weights. PyTorch's default
+  reduction divides by the sum of the class weights instead.
 
   Args:
-    labels: ``[batch_size, ...]``, integers in [0, num_classes). One out of
-      range raises eagerly and gives NaN in a graph.
+    labels: ``[batch_size, ...]``, integers in [0, num_classes).
     logits: ``[batch_size, ..., num_classes]``, floating point.
-    class_weights: ``[num_classes]``, numbers >= 0; None weighs all 1.
-    label_smoothing: In [0, 1]: the share of the label that is spread evenly
-      over all classes that are not excluded.
-    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
-      a class, whatever its logit. If None, all are possible.
+    class_weights: ``[num_classes]``, numbers >= 0. Default: 1 for each.
+    label_smoothing: The share of the label that is spread evenly over all
+      possible classes, in [0, 1].
+    class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:
-    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
-    float64).
+    ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If the labels are not integers, the logits not floating point or
-      the mask not boolean.
-    ValueError: If shapes do not fit, there is not one class weight a class,
-      the smoothing is not in [0, 1] or, eagerly, a label is out of range or
-      excluded.
+    ValueError: If shapes do not fit or the smoothing is out of range.
 
   Reference:
     Szegedy et al., `Rethinking the Inception Architecture for Computer Vision
@@ -99,28 +91,21 @@ def softmax_cross_entropy_with_probabilities(
     \left( \sum_c w_c y_c \right) \left( -\sum_c
     ((1 - \alpha) y_c + \alpha / C) \log p_c \right)
 
-  One-hot labels give what `softmax_cross_entropy` gives for integers, class
+  One-hot labels give the values of `softmax_cross_entropy` for integers, class
   weights and smoothing included.
 
   Args:
     labels: ``[batch_size, ..., num_classes]``, probabilities that add up to 1.
     logits: ``[batch_size, ..., num_classes]``, floating point.
-    class_weights: ``[num_classes]``, numbers >= 0; None weighs all 1.
-    label_smoothing: In [0, 1]: the share of the label that is spread evenly
-      over all classes that are not excluded.
-    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
-      a class, whatever its logit. If None, all are possible.
+    class_weights: ``[num_classes]``, numbers >= 0. Default: 1 for each.
+    label_smoothing: See `softmax_cross_entropy`.
+    class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:
-    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
-    float64).
+    ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If the logits are not floating point numbers or the mask is not
-      boolean.
-    ValueError: If shapes do not fit, there is not one class weight a class, the
-      smoothing is not in [0, 1] or, eagerly, a class that is excluded has a
-      probability other than 0.
+    ValueError: If shapes do not fit or the smoothing is out of range.
 
   Reference:
     Szegedy et al., `Rethinking the Inception Architecture for Computer Vision
@@ -158,29 +143,22 @@ def softmax_focal(
     class_weights: Sequence[float] | tf.Tensor | None = None,
     class_mask: arguments.ClassMask | None = None,
 ) -> tf.Tensor:
-  r"""Computes the focal loss, which passes over what is already easy.
+  r"""Computes the focal loss, which down-weights easy examples.
 
   .. math:: -w_y (1 - p_y)^\gamma \log p_y
 
   Args:
-    labels: ``[batch_size, ...]``, integers in [0, num_classes). One out of
-      range raises eagerly and gives NaN in a graph.
+    labels: ``[batch_size, ...]``, integers in [0, num_classes).
     logits: ``[batch_size, ..., num_classes]``, floating point.
     gamma: How fast easy examples lose weight, >= 0; 0 is the cross-entropy.
-    class_weights: ``[num_classes]``, numbers >= 0 (the paper's alpha); None
-      weighs all 1.
-    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
-      a class, whatever its logit. If None, all are possible.
+    class_weights: ``[num_classes]``, >= 0: the paper's alpha. Default: 1.
+    class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:
-    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
-    float64).
+    ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If the labels are not integers, the logits not floating point or
-      the mask not boolean.
-    ValueError: If shapes do not fit, there is not one class weight a class,
-      gamma is negative or, eagerly, a label is out of range or excluded.
+    ValueError: If shapes do not fit or gamma is negative.
 
   Reference:
     Lin et al., `Focal Loss for Dense Object Detection
@@ -211,22 +189,16 @@ def poly1_cross_entropy(
   .. math:: -\log p_y + \epsilon \, (1 - p_y)
 
   Args:
-    labels: ``[batch_size, ...]``, integers in [0, num_classes). One out of
-      range raises eagerly and gives NaN in a graph.
+    labels: ``[batch_size, ...]``, integers in [0, num_classes).
     logits: ``[batch_size, ..., num_classes]``, floating point.
     epsilon: The coefficient, >= -1; the paper suggests 2 for images.
-    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
-      a class, whatever its logit. If None, all are possible.
+    class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:
-    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
-    float64).
+    ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If the labels are not integers, the logits not floating point or
-      the mask not boolean.
-    ValueError: If shapes do not fit, epsilon is below -1 or, eagerly, a label
-      is out of range or excluded.
+    ValueError: If shapes do not fit or epsilon is below -1.
 
   Reference:
     Leng et al., `PolyLoss: A Polynomial Expansion Perspective of
@@ -245,5 +217,5 @@ def poly1_cross_entropy(
 
 
 def _possible(logits: tf.Tensor) -> tf.Tensor:
-  """Returns 1 for each class that its logit does not exclude, else 0."""
+  """Returns 1 for each possible class, 0 for each excluded one."""
   return tf.cast(tf.not_equal(logits, -math.inf), logits.dtype)

@@ -1,4 +1,4 @@
-"""Losses made of named losses, with weights that may change as steps go by."""
+"""Combinations of named losses, with constant or scheduled weights."""
 
 from __future__ import annotations
 
@@ -22,22 +22,20 @@ def weighted_sum(
 
   .. math:: \sum_n w_n(t) \, v_n
 
-  What has weight 0 is left out, infinite or undefined as it may be.
+  Values of weight 0 are left out, even infinite and undefined ones.
 
   Args:
     values: By name, floating point tensors of one shape, such as losses
       ``[batch_size]`` or penalties ``[]``.
-    weights: By name, a number or a schedule, ``fn(step) -> []``. A name that
-      is not here has weight 1.
-    step: ``[]``, an integer: the step for the schedules.
+    weights: By name, a number or a schedule, ``fn(step) -> []``. Default: 1.
+    step: ``[]``, an integer: the step at which to evaluate the schedules.
 
   Returns:
     A tensor of the values' shape.
 
   Raises:
-    ValueError: If there are no values, they are of several shapes, a weight
-      has no value of its name or is not one number, or there is a schedule but
-      no step.
+    ValueError: If there are no values, their shapes differ, a weight has no
+      value of its name or is not a scalar, or there is a schedule but no step.
 
   Example:
     >>> import tensorflow as tf
@@ -64,21 +62,20 @@ def compose(
     losses: Mapping[str, Callable[..., tf.Tensor]],
     weights: Mapping[str, Weight] | None = None,
 ) -> Callable[..., tf.Tensor]:
-  """Makes one loss of named losses.
+  """Combines named losses into one.
 
   Args:
-    losses: By name, functions ``fn(labels, predictions) -> [batch_size]``;
-      each gets the same labels and predictions, be they tensors or nests.
-    weights: By name, a number or a schedule, ``fn(step) -> []``. A name that
-      is not here has weight 1.
+    losses: By name, functions ``fn(labels, predictions) -> [batch_size]``; each
+      gets the same labels and predictions, tensors or nests of them.
+    weights: By name, a number or a schedule, ``fn(step) -> []``. Default: 1.
 
   Returns:
     A loss ``fn(labels, predictions, *, step=None) -> [batch_size]``, the
     `weighted_sum` of the losses.
 
   Raises:
-    ValueError: If there are no losses or a weight has no loss of its name; and
-      when called, if there is a schedule but no step.
+    ValueError: If there are no losses or a weight has no loss of its name; when
+      called, if there is a schedule but no step.
 
   Example:
     >>> from core import losses

@@ -1,7 +1,7 @@
 """Divergences between distributions over classes, and distillation.
 
-They are differences of larger numbers, which leave little of float32 where the
-distributions are close: they are computed in float64.
+They are computed in float64: as differences of larger numbers, they would lose
+most digits of float32 where the distributions are close.
 """
 
 from __future__ import annotations
@@ -23,23 +23,18 @@ def kl_divergence(
 
   .. math:: \sum_c y_c (\log y_c - \log p_c)
 
-  Log-probabilities will do for logits: the softmax leaves them as they are.
+  Log-probabilities are valid logits: the softmax leaves them unchanged.
 
   Args:
     labels: ``[batch_size, ..., num_classes]``, probabilities that add up to 1.
     logits: ``[batch_size, ..., num_classes]``, floating point.
-    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
-      a class, whatever its logit. If None, all are possible.
+    class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:
-    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
-    float64).
+    ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If the logits are not floating point numbers or the mask is not
-      boolean.
-    ValueError: If the shapes differ or, eagerly, a class that is excluded has a
-      probability other than 0.
+    ValueError: If the shapes differ.
 
   Reference:
     Kullback and Leibler, `On Information and Sufficiency
@@ -66,7 +61,7 @@ def jensen_shannon(
 ) -> tf.Tensor:
   r"""Computes the Jensen-Shannon divergence of labels and predictions.
 
-  With label probabilities y, :math:`p = \mathrm{softmax}(x)` and their middle
+  With label probabilities y, :math:`p = \mathrm{softmax}(x)` and their mean
   :math:`m = (y + p) / 2`:
 
   .. math::
@@ -76,17 +71,13 @@ def jensen_shannon(
   Args:
     labels: ``[batch_size, ..., num_classes]``, probabilities that add up to 1.
     logits: ``[batch_size, ..., num_classes]``, floating point.
-    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
-      a class, whatever its logit. If None, all are possible.
+    class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:
-    ``[batch_size, ...]``, in [0, log 2], float32 also for bfloat16 logits.
+    ``[batch_size, ...]``, in [0, log 2].
 
   Raises:
-    TypeError: If the logits are not floating point numbers or the mask is not
-      boolean.
-    ValueError: If the shapes differ or, eagerly, a class that is excluded has a
-      probability other than 0.
+    ValueError: If the shapes differ.
 
   Reference:
     Lin, `Divergence Measures Based on the Shannon Entropy
@@ -124,22 +115,18 @@ def distillation(
     T^2 \, \mathrm{KL}(\mathrm{softmax}(z / T) \,\|\, \mathrm{softmax}(x / T))
 
   The factor keeps the gradient's size at any temperature. No gradient reaches
-  the teacher. For a share of true labels, see `compose`.
+  the teacher. To add a loss of true labels, see `compose`.
 
   Args:
     teacher_logits: ``[batch_size, ..., num_classes]``, floating point.
     logits: ``[batch_size, ..., num_classes]``, floating point.
-    temperature: > 0; more brings out what the teacher holds to be unlikely.
-    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
-      a class, whatever both logits are. If None, all are possible.
+    temperature: > 0; higher ones emphasize small probabilities of the teacher.
+    class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:
-    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
-    float64).
+    ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If the logits are not floating point numbers or the mask is not
-      boolean.
     ValueError: If the shapes differ or the temperature is not positive.
 
   Reference:

@@ -1,6 +1,6 @@
 """Losses of embeddings, each example by itself.
 
-Losses that compare the examples of a batch with each other are in `in_batch`.
+Losses that compare the examples of a batch are in `in_batch`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from . import arguments, numerics
 
 
 def cosine_distance(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
-  r"""Computes one less the cosine of the angle between two vectors.
+  r"""Computes one minus the cosine of the angle between two vectors.
 
   .. math:: 1 - \frac{x \cdot y}{\lVert x \rVert \lVert y \rVert}
 
@@ -21,11 +21,9 @@ def cosine_distance(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     predictions: ``[batch_size, dimensions]``, floating point.
 
   Returns:
-    ``[batch_size]``, in [0, 2], 1 if a vector is zero; float32 also for
-    bfloat16 predictions.
+    ``[batch_size]``, in [0, 2], 1 if a vector is zero.
 
   Raises:
-    TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ or are not of rank 2.
 
   Reference:
@@ -38,7 +36,7 @@ def cosine_distance(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
   """
   labels, predictions = arguments.pair(labels, predictions)
   checks.rank('predictions', predictions, 2)
-  # In float64: the difference of two close directions has few digits.
+  # In float64: the difference of two close directions loses digits.
   units = [numerics.unit(numerics.widest(x)) for x in (labels, predictions)]
   is_zero = [tf.reduce_all(tf.equal(x, 0), axis=-1) for x in units]
   values = tf.reduce_sum((units[0] - units[1]) ** 2, axis=-1) / 2
@@ -56,11 +54,9 @@ def euclidean_distance(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     predictions: ``[batch_size, dimensions]``, floating point.
 
   Returns:
-    ``[batch_size]``, with gradient 0 where the vectors are equal; float32 also
-    for bfloat16 predictions.
+    ``[batch_size]``, with gradient 0 where the vectors are equal.
 
   Raises:
-    TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ or are not of rank 2.
 
   Reference:
@@ -79,28 +75,25 @@ def euclidean_distance(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
 def contrastive(
     labels: tf.Tensor, distances: tf.Tensor, *, margin: float = 1.0
 ) -> tf.Tensor:
-  r"""Computes a loss that joins pairs of a kind and parts the others.
+  r"""Computes the contrastive loss of pairs, from their distances.
 
-  With y = 1 for a pair of a kind, and d for its distance:
+  With y = 1 for a pair of the same class, and d for its distance:
 
   .. math:: y d^2 + (1 - y) \max(0, m - d)^2
 
-  (The paper halves both, and has y = 0 for a pair of a kind.)
+  (The paper halves both terms, and has y = 0 for a pair of the same class.)
 
   Args:
-    labels: ``[batch_size]``, numbers in [0, 1] or booleans: whether the pair
-      is of a kind. One out of range raises eagerly and gives NaN in a graph.
-    distances: ``[batch_size]``, floating point numbers >= 0, such as
-      `euclidean_distance` gives.
-    margin: How far apart other pairs shall be, >= 0.
+    labels: ``[batch_size]``, in [0, 1] or bool: whether both are of one class.
+    distances: ``[batch_size]``, floating point numbers >= 0, such as those of
+      `euclidean_distance`.
+    margin: The distance beyond which other pairs have no loss, >= 0.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 distances.
+    ``[batch_size]``.
 
   Raises:
-    TypeError: If the distances are not floating point numbers.
-    ValueError: If the shapes differ, the margin is negative or, eagerly, a
-      label is out of range.
+    ValueError: If the shapes differ or the margin is negative.
 
   Reference:
     Hadsell et al., `Dimensionality Reduction by Learning an Invariant Mapping
@@ -130,7 +123,7 @@ def triplet_margin(
     *,
     margin: float = 1.0,
 ) -> tf.Tensor:
-  r"""Computes by how much a negative is not farther than a positive.
+  r"""Computes how far a positive is from being nearer than a negative.
 
   .. math::
     \max(0, \lVert a - p \rVert - \lVert a - n \rVert + m)
@@ -139,20 +132,19 @@ def triplet_margin(
 
   Args:
     anchors: ``[batch_size, dimensions]``, floating point.
-    positives: ``[batch_size, dimensions]``, of the anchors' kind.
-    negatives: ``[batch_size, dimensions]``, of other kinds.
-    margin: How much farther the negative shall be, >= 0.
+    positives: ``[batch_size, dimensions]``, of the anchors' classes.
+    negatives: ``[batch_size, dimensions]``, of other classes.
+    margin: How much farther the negative should be, >= 0.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 embeddings.
+    ``[batch_size]``.
 
   Raises:
-    TypeError: If the anchors are not floating point numbers.
     ValueError: If the shapes differ or the margin is negative.
 
   Reference:
     Schroff et al., `FaceNet <https://arxiv.org/abs/1503.03832>`_, 2015,
-    equation 3, with distances for squared distances.
+    equation 3, with distances instead of squared distances.
 
   Example:
     >>> from core import losses

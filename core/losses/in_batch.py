@@ -1,16 +1,16 @@
 """Losses that compare the examples of a batch with each other.
 
 They take the weights of the batch: an example of weight 0 is no anchor, no
-positive and no negative, its value is 0, and no value or gradient of another
-example depends on it, whatever it holds. `mean` then takes the same weights.
+positive and no negative. Its value is 0, and no value or gradient of another
+example depends on it. Pass the same weights to `mean`.
 
 Over replicas they see the local batch: the negatives of an example are those of
-its replica, so that the value depends on how the global batch is divided. With
-`gather=distribution.all_gather` they see the global one: the anchors are the
-examples of this replica, the candidates those of all, each with its label and
-whether it has a weight. Sums and gradients over all replicas are then those of
-one replica, whatever their number and however many examples each has. Every
-replica must compute the loss, also one without examples.
+its replica, so the value depends on how the global batch is divided. With
+``gather=distribution.all_gather`` they see the global batch: the anchors are
+the examples of this replica, the candidates those of all, with their labels and
+weights. Sums and gradients over all replicas then equal those of a single
+replica, however the examples are divided. Every replica must compute the loss,
+even one without examples.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import tensorflow as tf
 from .. import checks
 from . import arguments, numerics
 
-# From the part ``[size, ...]`` of a replica to those of all, in their order.
+# From one replica's part ``[size, ...]`` to those of all, in their order.
 Gather: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
 
 _NEVER = -1e30  # A logit whose softmax is 0, without the NaN of infinities.
@@ -37,7 +37,7 @@ def nt_xent(
     weights: tf.Tensor | None = None,
     gather: Gather | None = None,
 ) -> tf.Tensor:
-  r"""Computes the normalised temperature-scaled cross-entropy of two views.
+  r"""Computes the normalized temperature-scaled cross-entropy of two views.
 
   Each view has to find the other view of its example among all other views of
   the batch. With the unit vectors z of the 2B views, j the other view of i:
@@ -46,24 +46,21 @@ def nt_xent(
     -\log \frac{\exp(z_i \cdot z_j / T)}
     {\sum_{k \ne i} \exp(z_i \cdot z_k / T)}
 
-  averaged over both views of an example. Over replicas: the local batch; with
-  ``gather=`` the global one.
+  averaged over both views of an example.
 
   Args:
     first: ``[batch_size, dimensions]``, floating point: a view's embeddings.
     second: ``[batch_size, dimensions]``, floating point: the other view's.
     temperature: T > 0.
-    weights: ``[batch_size]``; examples of weight 0 are left out. None keeps
-      all.
-    gather: A function such as `distribution.all_gather`, to compare with the
-      examples of all replicas. If None, with those of this one.
+    weights: ``[batch_size]``; examples of weight 0 are left out. Default: 1.
+    gather: A function such as `distribution.all_gather`. Default: compare with
+      the examples of this replica only.
 
   Returns:
-    ``[batch_size]``, 0 where the weight is 0; float32 also for bfloat16.
+    ``[batch_size]``, 0 where the weight is 0.
 
   Raises:
-    TypeError: If the embeddings are not floating point numbers or gather is
-      not a function.
+    TypeError: If a dtype is not as above or gather is not callable.
     ValueError: If shapes do not fit or the temperature is not positive.
 
   Reference:
@@ -109,7 +106,7 @@ def supervised_contrastive(
     weights: tf.Tensor | None = None,
     gather: Gather | None = None,
 ) -> tf.Tensor:
-  r"""Computes how badly an example finds those of its class in the batch.
+  r"""Computes how badly an example finds the others of its class in the batch.
 
   With unit vectors z, and P the other examples of the class of i:
 
@@ -117,24 +114,18 @@ def supervised_contrastive(
     -\frac{1}{|P|} \sum_{p \in P} \log \frac{\exp(z_i \cdot z_p / T)}
     {\sum_{k \ne i} \exp(z_i \cdot z_k / T)}
 
-  Over replicas: the local batch; with ``gather=`` the global one.
-
   Args:
-    labels: ``[batch_size]``, integers of any range: equal means of a class.
+    labels: ``[batch_size]``, integers; equal ones are of the same class.
     embeddings: ``[batch_size, dimensions]``, floating point.
     temperature: T > 0.
-    weights: ``[batch_size]``; examples of weight 0 are left out. None keeps
-      all.
-    gather: A function such as `distribution.all_gather`, to compare with the
-      examples of all replicas. If None, with those of this one.
+    weights: ``[batch_size]``; examples of weight 0 are left out. Default: 1.
+    gather: See `nt_xent`.
 
   Returns:
-    ``[batch_size]``, 0 for an example alone of its class or of weight 0;
-    float32 also for bfloat16 embeddings.
+    ``[batch_size]``, 0 for an example alone in its class or of weight 0.
 
   Raises:
-    TypeError: If the labels are not integers, the embeddings not floating point
-      numbers or gather is not a function.
+    TypeError: If a dtype is not as above or gather is not callable.
     ValueError: If shapes do not fit or the temperature is not positive.
 
   Reference:
@@ -172,31 +163,25 @@ def batch_hard_triplet(
     weights: tf.Tensor | None = None,
     gather: Gather | None = None,
 ) -> tf.Tensor:
-  r"""Computes `triplet_margin` of each example's hardest triplet.
+  r"""Computes `triplet_margin` for each example's hardest triplet.
 
   With the Euclidean distance d, P the other examples of the class of i, and N
   those of other classes:
 
   .. math:: \max(0, m + \max_{p \in P} d(i, p) - \min_{n \in N} d(i, n))
 
-  Over replicas: the local batch; with ``gather=`` the global one.
-
   Args:
-    labels: ``[batch_size]``, integers of any range: equal means of a class.
+    labels: ``[batch_size]``, integers; equal ones are of the same class.
     embeddings: ``[batch_size, dimensions]``, floating point.
-    margin: How much farther the negative shall be, >= 0.
-    weights: ``[batch_size]``; examples of weight 0 are left out. None keeps
-      all.
-    gather: A function such as `distribution.all_gather`, to compare with the
-      examples of all replicas. If None, with those of this one.
+    margin: How much farther the negative should be, >= 0.
+    weights: ``[batch_size]``; examples of weight 0 are left out. Default: 1.
+    gather: See `nt_xent`.
 
   Returns:
-    ``[batch_size]``, 0 for an example with no positive or no negative or of
-    weight 0; float32 also for bfloat16 embeddings.
+    ``[batch_size]``, 0 for an example without positives, negatives or weight.
 
   Raises:
-    TypeError: If the labels are not integers, the embeddings not floating point
-      numbers or gather is not a function.
+    TypeError: If a dtype is not as above or gather is not callable.
     ValueError: If shapes do not fit or the margin is negative.
 
   Reference:
@@ -221,17 +206,17 @@ def batch_hard_triplet(
   has_both = tf.reduce_any(positive, axis=1) & tf.reduce_any(negative, axis=1)
   values = tf.nn.relu(margin + farthest - nearest)
   values = numerics.where(kept & has_both, values, 0.0)
-  # XLA's maximum leaves NaN out.
+  # XLA's maximum ignores NaN.
   is_number = ~tf.reduce_any(tf.math.is_nan(embeddings), axis=-1)
   return arguments.nan_unless(is_number, values)
 
 
 class _Candidates(NamedTuple):
-  """What anchors are compared with.
+  """The embeddings that anchors are compared with.
 
   Attributes:
     embeddings: ``[N, ...]``, floating point.
-    is_kept: ``[N]``: whether a candidate has a weight.
+    is_kept: ``[N]``: whether a candidate has a nonzero weight.
     is_self: ``[B, N]``: whether a candidate is the anchor itself.
     is_same_label: ``[B, N]``: whether a candidate has the anchor's label.
   """
@@ -263,7 +248,7 @@ def _kept(weights: tf.Tensor | None, embeddings: tf.Tensor) -> tf.Tensor:
 
 
 def _cleared(embeddings: tf.Tensor, kept: tf.Tensor) -> tf.Tensor:
-  """Puts zeros for what is left out: 0 times its NaN would be NaN."""
+  """Zeroes embeddings of weight 0, since 0 times a NaN would be NaN."""
   return numerics.where(kept[:, tf.newaxis], embeddings, 0.0)
 
 
@@ -273,10 +258,10 @@ def _candidates(
     labels: tf.Tensor | None = None,
     gather: Gather | None = None,
 ) -> _Candidates:
-  """Returns what the anchors ``[B, ...]`` are compared with.
+  """Returns the embeddings that the anchors ``[B, ...]`` are compared with.
 
-  A candidate is known by its replica and its row there, so that none is taken
-  for another one, however alike they are.
+  A candidate is identified by its replica and its row there, so that examples
+  with equal embeddings stay distinct.
   """
   rows = tf.range(tf.shape(kept, tf.int64)[0])
   context = tf.distribute.get_replica_context()
@@ -316,15 +301,15 @@ def _candidates(
 
 
 def _by_view(views: tf.Tensor) -> tf.Tensor:
-  """Puts ``[size, 2, dimensions]`` into ``[2 * size, dimensions]``."""
+  """Reshapes ``[size, 2, dimensions]`` to ``[2 * size, dimensions]``."""
   return tf.concat(tf.unstack(views, axis=1), axis=0)
 
 
 def _distances(anchors: tf.Tensor, candidates: _Candidates) -> tf.Tensor:
-  """Computes ``[B, N]`` distances to the candidates that are kept.
+  """Computes ``[B, N]`` distances to the candidates.
 
-  |x|^2 + |y|^2 - 2 x y cancels where distances are small: it is computed in
-  float64, around the candidates' mean, which changes no distance.
+  |x|^2 + |y|^2 - 2 x y cancels where distances are small, so it is computed in
+  float64 and around the candidates' mean, which changes no distance.
   """
   x, y = numerics.widest(anchors), numerics.widest(candidates.embeddings)
   count = tf.reduce_sum(tf.cast(candidates.is_kept, y.dtype))

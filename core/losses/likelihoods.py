@@ -21,21 +21,19 @@ def poisson(
 
   .. math:: e^x - y x + \log y!
 
-  Above a log-rate of 30 (ten trillion) the exponential goes on as a straight
+  Above a log-rate of 30 (ten trillion) the exponential continues as a straight
   line, so that no prediction overflows.
 
   Args:
-    labels: ``[batch_size, ...]``, numbers >= 0. A negative one raises eagerly
-      and gives NaN in a graph.
+    labels: ``[batch_size, ...]``, numbers >= 0.
     log_rates: ``[batch_size, ...]``, floating point, of the labels' shape.
     full: Whether to add :math:`\log y!`, which changes no gradient.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 log-rates.
+    ``[batch_size]``.
 
   Raises:
-    TypeError: If the log-rates are not floating point numbers.
-    ValueError: If the shapes differ or, eagerly, a label is negative.
+    ValueError: If the shapes differ.
 
   Reference:
     ``scipy.stats.poisson.logpmf``; ``torch.nn.PoissonNLLLoss`` with
@@ -55,7 +53,7 @@ def poisson(
   near = tf.minimum(x, _LARGEST_LOG_RATE)
   rates = tf.exp(near) * (1 + x - near)
   values = rates - y * x
-  if full:  # It cancels nearly all of the rest where counts are large.
+  if full:  # Before the cast: it nearly cancels the rest for large counts.
     values += tf.math.lgamma(1 + y)
   values = tf.cast(values, log_rates.dtype)
   return numerics.over_examples(arguments.nan_unless(valid, values))
@@ -69,7 +67,7 @@ def gaussian_negative_log_likelihood(
     smallest_variance: float = 1e-6,
     full: bool = False,
 ) -> tf.Tensor:
-  r"""Computes the negative log-likelihood of numbers under a normal law.
+  r"""Computes the negative log-likelihood under a normal distribution.
 
   With the mean x and the variance v, averaged over all axes but the first:
 
@@ -79,15 +77,14 @@ def gaussian_negative_log_likelihood(
     labels: ``[batch_size, ...]``, numbers.
     means: ``[batch_size, ...]``, floating point, of the labels' shape.
     variances: ``[batch_size, ...]``, floating point, of the labels' shape.
-    smallest_variance: > 0: a smaller variance is taken for this, while its
-      gradient is that at this, so that a model can come back from there.
+    smallest_variance: > 0: smaller variances are clipped to it but keep the
+      gradient at it, so that a model can recover from them.
     full: Whether to add :math:`\tfrac{1}{2} \log 2 \pi`.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 means (float64 for float64).
+    ``[batch_size]``.
 
   Raises:
-    TypeError: If means or variances are not floating point numbers.
     ValueError: If the shapes differ or the smallest variance is not positive.
 
   Reference:

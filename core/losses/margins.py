@@ -1,4 +1,4 @@
-"""Margin losses of classifiers: no loss once the score is far enough."""
+"""Margin losses of classifiers: no loss once the score is high enough."""
 
 from __future__ import annotations
 
@@ -15,16 +15,14 @@ def hinge(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
   .. math:: \max(0, 1 - t x)
 
   Args:
-    labels: ``[batch_size, ...]``, 0 or 1 (not -1 or 1) or booleans. One out of
-      range raises eagerly and gives NaN in a graph.
+    labels: ``[batch_size, ...]``, 0 or 1 (not -1 or 1) or booleans.
     logits: ``[batch_size, ...]``, floating point scores, of the labels' shape.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 logits (float64 for float64).
+    ``[batch_size]``.
 
   Raises:
-    TypeError: If the logits are not floating point numbers.
-    ValueError: If the shapes differ or, eagerly, a label is out of range.
+    ValueError: If the shapes differ.
 
   Reference:
     Cortes and Vapnik, `Support-Vector Networks
@@ -47,27 +45,21 @@ def multiclass_hinge(
     margin: float = 1.0,
     class_mask: arguments.ClassMask | None = None,
 ) -> tf.Tensor:
-  r"""Computes the hinge loss against the best of the wrong classes.
+  r"""Computes the hinge loss against the highest score of a wrong class.
 
   .. math:: \max(0, m + \max_{c \ne y} x_c - x_y)
 
   Args:
-    labels: ``[batch_size, ...]``, integers in [0, num_classes). One out of
-      range raises eagerly and gives NaN in a graph.
+    labels: ``[batch_size, ...]``, integers in [0, num_classes).
     logits: ``[batch_size, ..., num_classes]``, floating point scores.
-    margin: By how much the right class shall lead, >= 0.
-    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
-      a class, whatever its logit. If None, all are possible.
+    margin: By how much the right class should lead, >= 0.
+    class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:
-    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
-    float64).
+    ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If the labels are not integers, the logits not floating point or
-      the mask not boolean.
-    ValueError: If shapes do not fit, the margin is negative or, eagerly, a
-      label is out of range or excluded.
+    ValueError: If shapes do not fit or the margin is negative.
 
   Reference:
     Crammer and Singer, `On the Algorithmic Implementation of Multiclass

@@ -1,4 +1,4 @@
-"""Losses of one class among many that bear wrong labels."""
+"""Losses of one class among many that tolerate wrong labels."""
 
 from __future__ import annotations
 
@@ -20,21 +20,16 @@ def generalized_cross_entropy(
   .. math:: (1 - p_y^q) / q
 
   Args:
-    labels: ``[batch_size, ...]``, integers in [0, num_classes). One out of
-      range raises eagerly and gives NaN in a graph.
+    labels: ``[batch_size, ...]``, integers in [0, num_classes).
     logits: ``[batch_size, ..., num_classes]``, floating point.
-    q: In (0, 1]; more bears more noise and learns more slowly.
-    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
-      a class, whatever its logit. If None, all are possible.
+    q: In (0, 1]; larger values tolerate more noise and learn more slowly.
+    class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:
-    ``[batch_size, ...]``, at most 1 / q, float32 also for bfloat16 logits.
+    ``[batch_size, ...]``, at most 1 / q.
 
   Raises:
-    TypeError: If the labels are not integers, the logits not floating point or
-      the mask not boolean.
-    ValueError: If shapes do not fit, q is not in (0, 1] or, eagerly, a label
-      is out of range or excluded.
+    ValueError: If shapes do not fit or q is out of range.
 
   Reference:
     Zhang and Sabuncu, `Generalized Cross Entropy Loss for Training Deep Neural
@@ -64,33 +59,28 @@ def symmetric_cross_entropy(
     log_zero: float = -4.0,
     class_mask: arguments.ClassMask | None = None,
 ) -> tf.Tensor:
-  r"""Computes cross-entropy plus the reverse cross-entropy.
+  r"""Computes cross-entropy plus reverse cross-entropy.
 
-  The reverse one takes the logarithm of the label, with A for that of 0; of
-  :math:`-\sum_c p_c \log y_c` then remains :math:`-A (1 - p_y)`:
+  The reverse cross-entropy takes the logarithm of the label, with A for the
+  logarithm of 0, which leaves :math:`-A (1 - p_y)` of :math:`-\sum_c p_c \log
+  y_c`:
 
   .. math:: -\alpha \log p_y - \beta A \, (1 - p_y)
 
   Args:
-    labels: ``[batch_size, ...]``, integers in [0, num_classes). One out of
-      range raises eagerly and gives NaN in a graph.
+    labels: ``[batch_size, ...]``, integers in [0, num_classes).
     logits: ``[batch_size, ..., num_classes]``, floating point.
     alpha: The factor of the cross-entropy, >= 0 (the paper: 0.1 for CIFAR-10,
       6 for CIFAR-100).
     beta: The factor of the reverse cross-entropy, >= 0 (0.1 for CIFAR-100).
     log_zero: The number A < 0.
-    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
-      a class, whatever its logit. If None, all are possible.
+    class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:
-    ``[batch_size, ...]``, float32 also for bfloat16 logits (float64 for
-    float64).
+    ``[batch_size, ...]``.
 
   Raises:
-    TypeError: If the labels are not integers, the logits not floating point or
-      the mask not boolean.
-    ValueError: If shapes do not fit, an option is out of range or, eagerly, a
-      label is, or is excluded.
+    ValueError: If shapes do not fit or an option is out of range.
 
   Reference:
     Wang et al., `Symmetric Cross Entropy for Robust Learning with Noisy Labels

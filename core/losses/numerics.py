@@ -1,4 +1,4 @@
-"""Arithmetic that stays exact and finite, value and gradient."""
+"""Arithmetic with exact and finite values and gradients."""
 
 from __future__ import annotations
 
@@ -13,21 +13,9 @@ def errors(
     *,
     names: tuple[str, str] = ('labels', 'predictions'),
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Returns predictions - labels, and the predictions, in one precision.
+  """Returns predictions - labels, and the predictions, as `arguments.pair`.
 
-  They are subtracted before labels that float32 does not hold are rounded.
-
-  Args:
-    labels: As for `arguments.pair`.
-    predictions: As for `arguments.pair`.
-    names: As for `arguments.pair`.
-
-  Returns:
-    Both as float32, or as float64 if the predictions are.
-
-  Raises:
-    TypeError: As `arguments.pair` does.
-    ValueError: As `arguments.pair` does.
+  It subtracts before it rounds labels that float32 cannot represent.
   """
   given = tf.convert_to_tensor(labels)
   rounded, predictions = arguments.pair(given, predictions, names=names)
@@ -45,15 +33,7 @@ def over_examples(values: tf.Tensor) -> tf.Tensor:
 def power(base: tf.Tensor, exponent: float) -> tf.Tensor:
   """Raises numbers >= 0 to a power >= 0, with gradient 0 at base 0.
 
-  A power below 1 has an infinite slope at 0, which would turn the gradient of
-  everything before it into NaN.
-
-  Args:
-    base: A floating point tensor >= 0 of any shape.
-    exponent: A number >= 0.
-
-  Returns:
-    A tensor of the base's shape.
+  The infinite slope of a power below 1 at 0 would make gradients NaN.
   """
   tiny = base.dtype.as_numpy_dtype(1e-30)
   return tf.maximum(base, tiny) ** exponent
@@ -69,7 +49,7 @@ def norm(vectors: tf.Tensor) -> tf.Tensor:
 
 
 def unit(vectors: tf.Tensor) -> tf.Tensor:
-  """Scales vectors, the last axis, to norm 1; 0 stays 0, with gradient 0."""
+  """Scales vectors, on the last axis, to norm 1; 0 stays 0, with gradient 0."""
   scaled = vectors / _size(vectors)
   squares = tf.reduce_sum(scaled**2, axis=-1, keepdims=True)
   is_zero = squares <= 0
@@ -79,7 +59,7 @@ def unit(vectors: tf.Tensor) -> tf.Tensor:
 
 def sqrt(values: tf.Tensor) -> tf.Tensor:
   """Takes the square root of numbers >= 0, with gradient 0 at 0."""
-  is_zero = values <= 0  # Not the contrary of > 0: NaN has to stay NaN.
+  is_zero = values <= 0  # Not the negation of > 0: NaN has to stay NaN.
   root = tf.sqrt(tf.where(is_zero, tf.ones_like(values), values))
   return tf.where(is_zero, tf.zeros_like(values), root)
 
@@ -90,47 +70,40 @@ def where(mask: tf.Tensor, values: tf.Tensor, otherwise: float) -> tf.Tensor:
 
 
 def times(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-  """Multiplies, with 0 for a weight of 0 whatever the value, gradient too."""
+  """Multiplies, with value and gradient 0 where the weight is 0."""
   return tf.math.multiply_no_nan(values, tf.cast(weights, values.dtype))
 
 
 def finite_logits(
     logits: tf.Tensor, where_label_is: tf.Tensor | None = None
 ) -> tf.Tensor:
-  """Puts a very low number for logits of minus infinity: excluded classes.
+  """Replaces logits of minus infinity (excluded classes) by a very low number.
 
-  Their probability is 0 as before, but times its logarithm it is 0, not NaN. A
-  softmax of nothing but minus infinity stays NaN.
-
-  Args:
-    logits: ``[..., num_classes]``, floating point.
-    where_label_is: Numbers of that shape; where they are not 0, minus infinity
-      stays: a label that is excluded has an infinite loss. If None, it is
-      replaced everywhere.
-
-  Returns:
-    A tensor of the logits' shape.
+  Their probability stays 0, but times its logarithm it is 0, not NaN. A softmax
+  of minus infinities only stays NaN. Where `where_label_is`, numbers of the
+  logits' shape, is not 0, minus infinity stays: the loss of an excluded label
+  is infinite.
   """
   excluded = tf.math.is_inf(logits) & (logits < 0)
   excluded &= tf.reduce_any(logits > logits.dtype.min, axis=-1, keepdims=True)
   if where_label_is is not None:
     excluded &= tf.equal(where_label_is, 0)
-  # Half of the lowest number: the largest logit is yet to be subtracted. Where
-  # there is room, far above it: gradients are multiplied by it, and 0 times
-  # what overflowed would be NaN.
+  # Half of the lowest number, since the largest logit is yet to be subtracted.
+  # In float64 far above it: gradients are multiplied by it, and 0 times an
+  # overflow would be NaN.
   lowest = -1e250 if logits.dtype == tf.float64 else logits.dtype.min / 2
   return where(~excluded, logits, lowest)
 
 
 def widest(tensor: tf.Tensor) -> tf.Tensor:
-  """Casts to float64, in which differences of float32 numbers are exact."""
+  """Casts to float64, which holds differences of float32 numbers exactly."""
   return tf.cast(tensor, tf.float64)
 
 
 def _size(vectors: tf.Tensor) -> tf.Tensor:
-  """Returns the largest magnitude of each vector, 1 where it is no divisor.
+  """Returns the largest magnitude of each vector, 1 where it cannot divide.
 
-  What it scales is homogeneous: it has no part in the gradient.
+  The functions scaled by it are homogeneous, so it needs no gradient.
   """
   size = tf.reduce_max(tf.abs(vectors), axis=-1, keepdims=True)
   is_divisor = (size > 0) & tf.math.is_finite(size)

@@ -17,7 +17,7 @@ def dice(
     smoothing: float = 1.0,
     class_mask: arguments.ClassMask | None = None,
 ) -> tf.Tensor:
-  r"""Computes one less the Dice coefficient of soft regions.
+  r"""Computes one minus the Dice coefficient of soft regions.
 
   With the mask y and the probabilities p of a class, both summed over all
   places of an example, and averaged over the classes:
@@ -25,31 +25,25 @@ def dice(
   .. math:: 1 - \frac{2 \sum y p + s}{\sum y + \sum p + s}
 
   This is `tversky` with both factors 0.5 and half the smoothing. (Optax's
-  `smooth` is half of this one, too.)
+  ``smooth`` is half of this one, too.)
 
   Args:
-    labels: Either ``[batch_size, ...]``, integers in [0, num_classes), for
-      logits with a further axis of classes, or masks in [0, 1] of the logits'
-      shape. One out of range raises eagerly and gives NaN in a graph.
-    logits: Floating point. ``[batch_size, ..., num_classes]`` for integer
-      labels of classes that exclude each other (softmax), or the masks' shape
-      for one foreground (sigmoid).
-    smoothing: > 0, counted in places: what makes an empty region, rightly
-      found empty, no loss.
-    class_mask: As for `tversky`.
+    labels: See `tversky`.
+    logits: See `tversky`.
+    smoothing: > 0, counted in places; it makes the loss 0 for an empty region
+      that is predicted empty.
+    class_mask: See `tversky`.
 
   Returns:
-    ``[batch_size]``, in [0, 1], float32 also for bfloat16 logits.
+    ``[batch_size]``, in [0, 1].
 
   Raises:
-    TypeError: If the logits are not floating point numbers, the labels of many
-      classes not integers or the mask not boolean.
-    ValueError: If shapes do not fit, the smoothing is not positive, masks have
-      a mask of classes or, eagerly, a label is out of range or excluded.
+    ValueError: If shapes do not fit, the smoothing is not positive or
+      class_mask is given for masks.
 
   Reference:
     Milletari et al., `V-Net <https://arxiv.org/abs/1606.04797>`_, 2016,
-    section 3, with plain sums below the bar for sums of squares.
+    section 3, with plain sums instead of sums of squares in the denominator.
 
   Example:
     >>> from core import losses
@@ -76,7 +70,7 @@ def tversky(
     smoothing: float = 1.0,
     class_mask: arguments.ClassMask | None = None,
 ) -> tf.Tensor:
-  r"""Computes one less the Tversky index of soft regions.
+  r"""Computes one minus the Tversky index of soft regions.
 
   With the mask y and the probabilities p of a class, all summed over the
   places of an example, and averaged over the classes:
@@ -88,26 +82,23 @@ def tversky(
   Args:
     labels: Either ``[batch_size, ...]``, integers in [0, num_classes), for
       logits with a further axis of classes, or masks in [0, 1] of the logits'
-      shape. One out of range raises eagerly and gives NaN in a graph.
+      shape.
     logits: Floating point. ``[batch_size, ..., num_classes]`` for integer
-      labels of classes that exclude each other (softmax), or the masks' shape
-      for one foreground (sigmoid).
-    alpha: What a place falsely predicted costs, >= 0.
-    beta: What a place missed costs, >= 0; more than alpha favours recall.
+      labels of exclusive classes (softmax), or the masks' shape for one
+      foreground (sigmoid).
+    alpha: The cost of a false positive, >= 0.
+    beta: The cost of a false negative, >= 0; more than alpha favors recall.
     smoothing: > 0, counted in places.
-    class_mask: ``[num_classes]`` or the logits' shape, booleans, for integer
-      labels only: False excludes a class, whatever its logit. A class that is
-      excluded at all places of an example has no part in its average. If None,
-      all are possible.
+    class_mask: ``[num_classes]`` or the logits' shape, for integer labels only;
+      False excludes a class. The average leaves out a class that is excluded at
+      all places of an example.
 
   Returns:
-    ``[batch_size]``, in [0, 1], float32 also for bfloat16 logits.
+    ``[batch_size]``, in [0, 1].
 
   Raises:
-    TypeError: If the logits are not floating point numbers, the labels of many
-      classes not integers or the mask not boolean.
-    ValueError: If shapes do not fit, an option is out of range, masks have a
-      mask of classes or, eagerly, a label is out of range or excluded.
+    ValueError: If shapes do not fit, an option is out of range or class_mask is
+      given for masks.
 
   Reference:
     Salehi et al., `Tversky Loss Function for Image Segmentation Using 3D Fully
@@ -131,7 +122,7 @@ def tversky(
   false = tf.reduce_sum((1 - masks) * probabilities, axis=1)
   missed = tf.reduce_sum(masks * complements, axis=1)
   wrong = alpha * false + beta * missed
-  # One less the index, without the difference.
+  # One minus the index, computed without the difference.
   values = wrong / (hit + wrong + smoothing)
   values = tf.math.divide_no_nan(
       tf.reduce_sum(values * counts, axis=-1), tf.reduce_sum(counts, axis=-1)
@@ -144,23 +135,23 @@ def _regions(
     logits: tf.Tensor,
     class_mask: arguments.ClassMask | None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-  """Returns what the regions of classes are made of.
+  """Returns the regions of all classes, flattened.
 
   Returns:
-    Masks, p and 1 - p, each ``[B, N, C]``; 1 for each class that an example
-    may have, else 0, ``[B, C]``; and validity ``[B]``.
+    Masks, p and 1 - p, each ``[B, N, C]``; 1 for each class that is possible
+    somewhere in an example, else 0, ``[B, C]``; and validity ``[B]``.
   """
   labels, logits = tf.convert_to_tensor(labels), tf.convert_to_tensor(logits)
   for name, tensor in (('labels', labels), ('logits', logits)):
     if tensor.shape.rank is None:
       raise ValueError(
-          f'{name}: expected a tensor of known rank; give it by '
+          f'{name}: expected a tensor of known rank; set it with '
           'tf.ensure_shape.'
       )
   if logits.shape.rank == labels.shape.rank:
     if class_mask is not None:
       raise ValueError(
-          "class_mask: expected None for masks of the logits' shape; it is for "
+          "class_mask: expected None for masks of the logits' shape; it needs "
           'integer labels.'
       )
     masks, logits, valid = arguments.binary(labels, logits)

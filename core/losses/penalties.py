@@ -1,8 +1,7 @@
 """Penalties on parameters: ``[]`` for any nest of tensors.
 
-They see parameters alone, which every replica holds whole: add a penalty once
-to the global mean loss, not once a replica. Penalties that see examples are in
-`regularizers` and give a value for each example, like any loss.
+Every replica holds all parameters: add a penalty once to the global mean loss,
+not once per replica. For penalties that depend on examples, see `regularizers`.
 """
 
 from __future__ import annotations
@@ -25,10 +24,9 @@ def l1_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
     scale: The factor :math:`\lambda`, >= 0.
 
   Returns:
-    ``[]``, float32 also for bfloat16 tensors; 0 for an empty nest.
+    ``[]``; 0 for an empty nest.
 
   Raises:
-    TypeError: If a tensor is not of floating point numbers.
     ValueError: If the scale is negative.
 
   Reference:
@@ -49,18 +47,17 @@ def l2_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
 
   .. math:: \lambda \sum_i w_i^2
 
-  There is no factor of one half: the gradient is :math:`2 \lambda w`, as for
-  Keras and Sonnet (`tf.nn.l2_loss` and Optax's `l2_loss` halve).
+  There is no factor of one half: the gradient is :math:`2 \lambda w`, as in
+  Keras and Sonnet (``tf.nn.l2_loss`` and Optax's ``l2_loss`` halve).
 
   Args:
     tensors: A nest of floating point tensors or variables of any shapes.
     scale: The factor :math:`\lambda`, >= 0.
 
   Returns:
-    ``[]``, float32 also for bfloat16 tensors; 0 for an empty nest.
+    ``[]``; 0 for an empty nest.
 
   Raises:
-    TypeError: If a tensor is not of floating point numbers.
     ValueError: If the scale is negative.
 
   Reference:
@@ -87,10 +84,9 @@ def elastic_net_penalty(tensors: Any, *, l1: float, l2: float) -> tf.Tensor:
     l2: The factor of the squares, >= 0.
 
   Returns:
-    ``[]``, float32 also for bfloat16 tensors; 0 for an empty nest.
+    ``[]``; 0 for an empty nest.
 
   Raises:
-    TypeError: If a tensor is not of floating point numbers.
     ValueError: If a factor is negative.
 
   Reference:
@@ -114,19 +110,17 @@ def orthogonality_penalty(tensors: Any, *, scale: float = 1.0) -> tf.Tensor:
 
   A filter ``[height, width, inputs, outputs]`` is the matrix ``[height * width
   * inputs, outputs]``. A matrix with more columns than rows is transposed: its
-  columns can not all be orthogonal, its rows can.
+  columns cannot all be orthogonal, its rows can.
 
   Args:
     tensors: A nest of floating point tensors or variables of rank >= 2.
     scale: The factor :math:`\lambda`, >= 0.
 
   Returns:
-    ``[]``, float32 also for bfloat16 tensors; 0 for an empty nest.
+    ``[]``; 0 for an empty nest.
 
   Raises:
-    TypeError: If a tensor is not of floating point numbers.
-    ValueError: If the scale is negative, or a tensor is no matrix or of unknown
-      shape.
+    ValueError: If the scale is negative, or a shape has rank < 2 or is unknown.
 
   Reference:
     Brock et al., `Neural Photo Editing with Introspective Adversarial Networks
@@ -148,7 +142,7 @@ def _distance_from_orthonormal(tensor: tf.Tensor) -> tf.Tensor:
   if not tensor.shape.is_fully_defined() or tensor.shape.rank < 2:
     raise ValueError(
         'tensors: expected matrices or filters of known shape, got shape '
-        f'{tensor.shape}; leave biases and scales out.'
+        f'{tensor.shape}; leave out biases and scales.'
     )
   matrix = tf.reshape(tensor, [-1, tensor.shape[-1]])
   wide = matrix.shape[0] < matrix.shape[1]

@@ -1,4 +1,4 @@
-"""From a loss for each example, or each of its places, to one number."""
+"""Reductions of the losses of examples, or of their places, to one number."""
 
 from __future__ import annotations
 
@@ -13,23 +13,21 @@ def total(values: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
 
   .. math:: \sum_{i: w_i \ne 0} w_i v_i
 
-  A value of weight 0 is left out, whatever it is: not even an infinite or
-  undefined value reaches the sum or the gradient. Add the totals of all
-  replicas, and divide by the added weights, for an exact global mean.
+  Values of weight 0 are left out: not even an infinite or undefined one reaches
+  the sum or the gradient. For an exact global mean, add the totals of all
+  replicas and divide by the sum of their weights.
 
   Args:
     values: ``[batch_size, ...]``, floating point.
     weights: The values' shape or its leading axes, such as ``[batch_size]`` for
       one weight for all places of an example; numbers or booleans >= 0, 0 for
-      padding. None weighs every value 1.
+      padding. Default: 1.
 
   Returns:
-    ``[]``, float32 (float64 if the values are).
+    ``[]``.
 
   Raises:
-    TypeError: If the values are not floating point numbers.
-    ValueError: If the values have no batch axis, or the shape of the weights
-      is neither theirs nor that of their leading axes.
+    ValueError: If there is no batch axis, or the weights' shape does not fit.
 
   Example:
     >>> from core import losses
@@ -45,23 +43,19 @@ def mean(values: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
 
   .. math:: \sum_i w_i v_i / \sum_i w_i
 
-  A value of weight 0 is left out, whatever it is (see `total`), so a padded
-  batch gives what the batch without its padding gives. Both sums are over all
-  values: the weight of an example counts once for each of its places.
+  Values of weight 0 are left out (see `total`), so a padded batch has the mean
+  of the batch without its padding. Both sums are over all values: the weight of
+  an example counts once per place.
 
   Args:
     values: ``[batch_size, ...]``, floating point.
-    weights: The values' shape or its leading axes, such as ``[batch_size]`` for
-      one weight for all places of an example; numbers or booleans >= 0, 0 for
-      padding. None weighs every value 1.
+    weights: See `total`.
 
   Returns:
-    ``[]``, float32 (float64 if the values are); 0 if the weights add up to 0.
+    ``[]``; 0 if the weights add up to 0.
 
   Raises:
-    TypeError: If the values are not floating point numbers.
-    ValueError: If the values have no batch axis, or the shape of the weights
-      is neither theirs nor that of their leading axes.
+    ValueError: If there is no batch axis, or the weights' shape does not fit.
 
   Example:
     >>> from core import losses
@@ -82,12 +76,12 @@ def _values_and_weights(
     return values, tf.ones_like(values)
   weights = tf.cast(tf.convert_to_tensor(weights), values.dtype)
   weights = _of_every_value(weights, values)
-  # Selecting before multiplying: 0 * inf would be NaN, in the gradient too.
+  # Select before multiplying: 0 * inf would be NaN, in the gradient too.
   return tf.where(weights == 0, tf.zeros_like(values), values), weights
 
 
 def _of_every_value(weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-  """Repeats weights of leading axes over the axes that they lack."""
+  """Repeats weights of leading axes over the remaining axes."""
   rank = weights.shape.rank
   if not rank:
     raise ValueError(

@@ -20,10 +20,9 @@ def squared_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     predictions: ``[batch_size, ...]``, floating point, of the labels' shape.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 predictions.
+    ``[batch_size]``.
 
   Raises:
-    TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ.
 
   Reference:
@@ -48,10 +47,9 @@ def absolute_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     predictions: ``[batch_size, ...]``, floating point, of the labels' shape.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 predictions.
+    ``[batch_size]``.
 
   Raises:
-    TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ.
 
   Reference:
@@ -83,10 +81,9 @@ def huber(
     delta: Where the loss turns linear, > 0.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 predictions.
+    ``[batch_size]``.
 
   Raises:
-    TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ or delta is not positive.
 
   Reference:
@@ -109,9 +106,9 @@ def huber(
 def log_cosh(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
   r"""Computes the logarithm of the hyperbolic cosine of the error.
 
-  About half the squared error near the label and the absolute error less
-  :math:`\log 2` far from it, twice differentiable everywhere; averaged over
-  all axes but the first:
+  About half the squared error near the label and the absolute error minus
+  :math:`\log 2` far from it, twice differentiable everywhere; averaged over all
+  axes but the first:
 
   .. math:: \log \cosh (x - y)
 
@@ -120,10 +117,9 @@ def log_cosh(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     predictions: ``[batch_size, ...]``, floating point, of the labels' shape.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 predictions.
+    ``[batch_size]``.
 
   Raises:
-    TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ.
 
   Reference:
@@ -137,8 +133,8 @@ def log_cosh(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
   """
   errors, _ = numerics.errors(labels, predictions)
   size = tf.abs(errors)
-  # Two forms of one function: cosh overflows far from 0, and the logarithm of
-  # 2 leaves nothing of a small error.
+  # Two forms of one function: cosh overflows far from 0, and subtracting log 2
+  # cancels small errors.
   near = 0.5 * tf.math.log1p(tf.sinh(tf.clip_by_value(errors, -1, 1)) ** 2)
   far = size + tf.math.softplus(-2 * size) - math.log(2)
   return numerics.over_examples(tf.where(size < 1, near, far))
@@ -147,7 +143,7 @@ def log_cosh(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
 def quantile(
     labels: tf.Tensor, predictions: tf.Tensor, *, level: float = 0.5
 ) -> tf.Tensor:
-  r"""Computes the pinball loss, least at a quantile of the labels.
+  r"""Computes the pinball loss, minimal at a quantile of the labels.
 
   With the error :math:`e = y - x`, averaged over all axes but the first:
 
@@ -159,10 +155,9 @@ def quantile(
     level: Which quantile to predict, in [0, 1]; 0.5 is the median.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 predictions.
+    ``[batch_size]``.
 
   Raises:
-    TypeError: If the predictions are not floating point numbers.
     ValueError: If the shapes differ or the level is not in [0, 1].
 
   Reference:

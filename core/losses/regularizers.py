@@ -1,7 +1,7 @@
-"""Penalties on what a model does with an example: ``[batch_size]``.
+"""Penalties on a model's behavior at an example: ``[batch_size]``.
 
-They are losses in all but the labels: add them, scaled, to the per-example
-loss, so that padding and replicas are reckoned as the loss's are.
+Add them, scaled, to the per-example loss, so that padding and replicas are
+handled as they are for the loss.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def activity_penalty(
 
   .. math:: \lambda_1 \sum_d |a_d| + \lambda_2 \sum_d a_d^2
 
-  The mean over the batch is what Keras's `activity_regularizer` adds.
+  The mean over the batch is what Keras's ``activity_regularizer`` adds.
 
   Args:
     activations: ``[batch_size, ...]``, floating point.
@@ -28,10 +28,9 @@ def activity_penalty(
     l2: The factor of the squares, >= 0.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 activations.
+    ``[batch_size]``.
 
   Raises:
-    TypeError: If the activations are not floating point numbers.
     ValueError: If there is no batch axis or a factor is negative.
 
   Reference:
@@ -59,22 +58,18 @@ def confidence_penalty(
 
   .. math:: \sum_c p_c \log p_c
 
-  Added with a positive factor it keeps a model from being sure too soon; with
-  a negative one it is entropy minimisation, for examples without labels.
+  With a positive factor it keeps a model from growing confident too soon; with
+  a negative one it is entropy minimization, for examples without labels.
 
   Args:
     logits: ``[batch_size, ..., num_classes]``, floating point.
-    class_mask: ``[num_classes]`` or the logits' shape, booleans: False excludes
-      a class, whatever its logit. If None, all are possible.
+    class_mask: ``[num_classes]`` or the logits' shape; False excludes a class.
 
   Returns:
-    ``[batch_size, ...]``, in [-log num_classes, 0], float32 also for bfloat16.
+    ``[batch_size, ...]``, in [-log num_classes, 0].
 
   Raises:
-    TypeError: If the logits are not floating point numbers or the mask is not
-      boolean.
-    ValueError: If there is no batch axis before the classes or the mask has
-      another shape.
+    ValueError: If there is no batch axis or the mask's shape does not fit.
 
   Reference:
     Pereyra et al., `Regularizing Neural Networks by Penalizing Confident
@@ -101,26 +96,24 @@ def gradient_penalty(
     *,
     target_norm: float = 1.0,
 ) -> tf.Tensor:
-  r"""Computes how far a function's slope at each example is from a target.
+  r"""Computes how far the norm of a function's gradient is from a target.
 
   .. math:: (\lVert \nabla_x f(x) \rVert - k)^2
 
-  A target of 1 is WGAN-GP's (give it points between real and generated ones),
-  0 is the zero-centred penalty R1 (without its half).
+  A target of 1 is WGAN-GP's (at points between real and generated ones), 0 is
+  the zero-centered penalty R1 (without its factor of one half).
 
   Args:
     function: From ``[batch_size, ...]`` to ``[batch_size, ...]``; the outputs
-      of an example are added up. It must treat each example by itself: no
-      batch normalisation by the batch's own statistics.
-    inputs: ``[batch_size, ...]``, floating point: where to take the slope.
+      of an example are added up. It must treat each example by itself: no batch
+      normalization by the batch's own statistics.
+    inputs: ``[batch_size, ...]``, floating point: where to take the gradient.
     target_norm: The number k >= 0.
 
   Returns:
-    ``[batch_size]``, float32 also for bfloat16 inputs; it can be
-    differentiated with respect to what the function depends on.
+    ``[batch_size]``, differentiable with respect to the function's variables.
 
   Raises:
-    TypeError: If the inputs are not floating point numbers.
     ValueError: If there is no batch axis, the target is negative, or the
       function does not depend on its inputs.
 

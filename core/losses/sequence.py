@@ -16,39 +16,37 @@ def ctc(
     logit_lengths: tf.Tensor | None = None,
     blank_index: int = 0,
 ) -> tf.Tensor:
-  r"""Computes connectionist temporal classification (TensorFlow's).
+  r"""Computes connectionist temporal classification (CTC).
 
-  The negative logarithm of the probability of all ways to lay a label of
-  length L out over T frames, in order, with blanks between:
+  This is TensorFlow's negative log-probability of all alignments of a label of
+  length L with T frames, in order, with blanks between:
 
   .. math:: -\log \sum_{\pi \in B^{-1}(y)} \prod_t p_t(\pi_t)
 
-  It is exact as long as it is below some 700: TensorFlow's recursion holds
-  impossible steps to have a log-probability of about -707, so that a still
-  less probable label gets a smaller loss than it should, finite all the same.
+  It is exact below about 700: TensorFlow's recursion gives impossible steps a
+  log-probability of about -707, so the loss of even less probable labels is
+  finite but too small.
 
   Args:
     labels: ``[batch_size, max_label_length]``, integers in [0, num_classes)
-      other than the blank's; what is beyond a label's length is not read.
-    logits: ``[batch_size, max_frames, num_classes]``, floating point; what is
-      beyond the logits' length is not read.
-    label_lengths: ``[batch_size]``, integers in [0, max_label_length]; None
-      takes all labels for full.
-    logit_lengths: ``[batch_size]``, integers in [0, max_frames]; None takes all
-      logits for full.
-    blank_index: The class that stands for the blank, in [0, num_classes).
+      other than the blank's; those beyond a label's length are ignored.
+    logits: ``[batch_size, max_frames, num_classes]``, floating point; those
+      beyond the logits' length are ignored.
+    label_lengths: ``[batch_size]``, integers in [0, max_label_length]. Default:
+      max_label_length.
+    logit_lengths: ``[batch_size]``, integers in [0, max_frames]. Default:
+      max_frames.
+    blank_index: The class of the blank, in [0, num_classes).
 
   Returns:
-    ``[batch_size]``, float32 whatever the logits are. A label or length out of
-    range, or a label with no room in its frames (each label a frame, and one
-    more between two that are equal) raises eagerly and gives NaN in a graph.
-    TensorFlow refuses a batch of size 0.
+    ``[batch_size]``, float32 for any logits. A label or length out of range, or
+    a label too long for its frames (it needs one per class, and one more
+    between equal neighbors), raises eagerly and gives NaN in a graph.
+    TensorFlow rejects a batch of size 0.
 
   Raises:
-    TypeError: If labels or lengths are not integers or the logits not floating
-      point numbers.
     ValueError: If shapes do not fit, the blank is out of range or, eagerly, a
-      label or length is, or a label does not fit into its frames.
+      label or length is, or a label is too long for its frames.
 
   Reference:
     Graves et al., `Connectionist Temporal Classification
@@ -111,7 +109,7 @@ def ctc(
 def _lengths(
     argument: str, lengths: tf.Tensor | None, sequences: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  """Returns lengths ``[B]``, clipped to the axis, and which were in it."""
+  """Returns lengths ``[B]``, clipped to the axis, and which were in range."""
   batch_size, longest = tf.unstack(tf.shape(sequences)[:2])
   if lengths is None:
     return tf.fill([batch_size], longest), tf.fill([batch_size], True)

@@ -1,11 +1,19 @@
 """Additive metrics: functions that return a pair of measure and compute.
 
-Labels have any rank from 1 on, ``[batch_size, ...]``: classes, tokens
-``[batch_size, time]``, pixels ``[batch_size, height, width]``. Weights are of
-the labels' shape or of its leading axes: a weight ``[batch_size]`` is that of
-all of an example's places. Nothing else is broadcast. Without weights each
-example, and so each place, counts 1. What has weight 0 may hold anything, NaN
-and labels out of range included.
+What holds for all of them:
+
+- Labels are ``[batch_size, ...]``: classes, tokens ``[batch_size, time]``,
+  pixels ``[batch_size, height, width]``. Metrics of class labels take integers
+  in [0, num_classes) and logits ``[batch_size, ..., num_classes]``; metrics of
+  binary labels take 0 or 1 and logits of the labels' shape; metrics of numbers
+  take predictions of the labels' shape and average over axes that weights lack.
+- Weights have the labels' shape or its leading axes: weights ``[batch_size]``
+  hold for all places of an example. Nothing else is broadcast. Default: each
+  place counts 1. Examples of weight 0 may hold anything, even NaN and labels
+  out of range.
+- If all weights are 0, means are 0.
+- ``measure`` raises ValueError if a shape is wrong or, eagerly, a label is out
+  of range. Class labels and sizes that are not integers raise TypeError.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Single numbers that tell how far labels and predictions agree.
+"""Single numbers for how far labels and predictions agree.
 
-All are computed from the summed confusion matrix, which a collection measures
-once.
+All come from the summed confusion matrix, which a collection measures once.
 """
 
 from __future__ import annotations
@@ -23,18 +22,14 @@ def balanced_accuracy(num_classes: int) -> metric.Metric:
     num_classes: The number of classes, at least 2.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is [], 0 where there is no weight.
+    A metric of class labels and logits. Its value is a scalar.
 
   Raises:
-    ValueError: If num_classes is less than 2 or, from `measure`, if a shape is
-      wrong or a label out of range.
-    TypeError: If num_classes or, from `measure`, labels are not integers.
+    ValueError: If num_classes is less than 2.
 
   Reference:
     Brodersen et al., The balanced accuracy and its posterior distribution,
-    2010; scikit-learn's `balanced_accuracy_score`.
+    2010; scikit-learn's ``balanced_accuracy_score``.
 
   Example:
     >>> from core import metrics
@@ -55,30 +50,26 @@ def mean_iou(
 ) -> metric.Metric:
   """Returns the mean over classes of intersection over union.
 
-  The ratio of a class is TP / (TP + FP + FN), also named Jaccard index. In
-  segmentation each pixel counts: labels ``[batch_size, height, width]`` and,
-  where pixels are void, weights of that shape, 0 there.
+  The ratio of a class is TP / (TP + FP + FN), also called the Jaccard index. In
+  segmentation each pixel counts: labels are ``[batch_size, height, width]``,
+  and void pixels have weight 0.
 
   Args:
     num_classes: The number of classes, at least 2.
-    zero_division: The ratio of a class that has neither example nor
-      prediction, in [0, 1]; with NaN such a class is left out of the mean.
+    zero_division: The ratio of a class that has neither examples nor
+      predictions, in [0, 1], or NaN to leave it out of the mean.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is [], 0 where there is no weight and
-    every class is left out.
+    A metric of class labels and logits. Its value is a scalar, 0 if the weights
+    are all 0 and every class is left out.
 
   Raises:
-    ValueError: If an argument is not as above or, from `measure`, if a shape
-      is wrong or a label out of range.
-    TypeError: If num_classes or, from `measure`, labels are not integers.
+    ValueError: If an argument is out of range.
 
   Reference:
-    Everingham et al., The Pascal visual object classes challenge, 2010;
-    Keras's `MeanIoU`; with zero_division=0, scikit-learn's macro-averaged
-    `jaccard_score` of all classes.
+    Everingham et al., The Pascal visual object classes challenge, 2010; Keras's
+    ``MeanIoU``; with zero_division=0, scikit-learn's macro-averaged
+    ``jaccard_score`` of all classes.
 
   Example:
     >>> from core import metrics
@@ -99,8 +90,8 @@ def mean_iou(
 def matthews_corrcoef(num_classes: int) -> metric.Metric:
   r"""Returns the correlation of labels and predictions, R_K for many classes.
 
-  With t and p the sums of rows and columns of the confusion matrix, c its
-  diagonal's sum and s the sum of all:
+  With t and p the row and column sums of the confusion matrix, c the sum of its
+  diagonal and s that of all:
 
   .. math:: \frac{c s - \sum_k t_k p_k}
             {\sqrt{s^2 - \sum_k t_k^2} \sqrt{s^2 - \sum_k p_k^2}}
@@ -109,19 +100,15 @@ def matthews_corrcoef(num_classes: int) -> metric.Metric:
     num_classes: The number of classes, at least 2.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is [], in [-1, 1], 0 where all labels or
-    all predictions are of one class.
+    A metric of class labels and logits. Its value is a scalar, in [-1, 1], 0
+    where all labels or all predictions are of one class.
 
   Raises:
-    ValueError: If num_classes is less than 2 or, from `measure`, if a shape is
-      wrong or a label out of range.
-    TypeError: If num_classes or, from `measure`, labels are not integers.
+    ValueError: If num_classes is less than 2.
 
   Reference:
     Gorodkin, Comparing two K-category assignments by a K-category correlation
-    coefficient, 2004, equation 8; scikit-learn's `matthews_corrcoef`.
+    coefficient, 2004, equation 8; scikit-learn's ``matthews_corrcoef``.
 
   Example:
     >>> from core import metrics
@@ -155,23 +142,19 @@ def cohen_kappa(
 
   Args:
     num_classes: The number of classes, at least 2.
-    weighting: The cost of taking class i for j: 1 with None, \|i - j\| with
-      'linear', (i - j)^2 with 'quadratic', for classes that have an order.
-    zero_division: The value where all labels and predictions are of one class,
-      in [0, 1] or NaN (scikit-learn's).
+    weighting: The cost of taking class i for j: 1 if None, \|i - j\| if
+      'linear', (i - j)^2 if 'quadratic', for ordered classes.
+    zero_division: The value if all labels and predictions are of one class, in
+      [0, 1] or NaN (scikit-learn's).
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is [], in [-1, 1].
+    A metric of class labels and logits. Its value is a scalar, in [-1, 1].
 
   Raises:
-    ValueError: If an argument is not as above or, from `measure`, if a shape
-      is wrong or a label out of range.
-    TypeError: If num_classes or, from `measure`, labels are not integers.
+    ValueError: If an argument is out of range.
 
   Reference:
-    Cohen, Weighted kappa, 1968; scikit-learn's `cohen_kappa_score`.
+    Cohen, Weighted kappa, 1968; scikit-learn's ``cohen_kappa_score``.
 
   Example:
     >>> from core import metrics
@@ -197,16 +180,16 @@ def cohen_kappa(
 
 
 def _mean_of_defined(values, matrix):
-  """The mean of values that are not NaN, 0 where nothing was counted."""
+  """Returns the mean of values that are not NaN, 0 if nothing was counted."""
   mean = rates.average(values, tf.ones_like(values))
   is_empty = tf.equal(tf.reduce_sum(matrix), 0)
   return tf.where(is_empty, tf.zeros_like(mean), mean)
 
 
 def _shares(matrix):
-  """The matrix over its sum, its row and column sums, and the dtype given.
+  """Returns the matrix over its sum, row sums, column sums, and its dtype.
 
-  In float64: differences of products of float32 counts would lose digits.
+  In float64, since differences of products of float32 counts lose digits.
   """
   matrix = tf.convert_to_tensor(matrix)
   table = tf.cast(matrix, tf.float64)
@@ -217,7 +200,7 @@ def _shares(matrix):
 
 
 def _spread(shares):
-  """1 - sum(shares^2), without a difference: exactly 0 for a single class."""
+  """Returns 1 - sum(shares^2), but exactly 0 for a single class."""
   pairs = shares[:, tf.newaxis] * shares
   return tf.reduce_sum(tf.linalg.set_diag(pairs, tf.zeros_like(shares)))
 

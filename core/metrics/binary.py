@@ -1,9 +1,8 @@
 """Ratios of binary predictions at one or more thresholds.
 
-An example is predicted positive where its probability, the sigmoid of its
-logit, is above the threshold. The comparison is made between logits, which do
-not saturate. Metrics of the same thresholds share the counts of outcomes,
-measured once by a collection.
+An example is predicted positive if its probability, the sigmoid of its logit,
+is above the threshold. Logits are compared, since they do not saturate. Metrics
+with the same thresholds share their counts, which a collection measures once.
 """
 
 from __future__ import annotations
@@ -28,16 +27,14 @@ def binary_accuracy(
     threshold: A probability in [0, 1], or a sequence of them.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, 0 or 1, logits of the same shape
-    and weights of that shape or of its leading axes; its value is [], or
+    A metric of binary labels and logits. Its value is a scalar, or
     ``[num_thresholds]``.
 
   Raises:
-    ValueError: If a threshold is not in [0, 1] or, from `measure`, if a shape
-      is wrong or a label neither 0 nor 1.
+    ValueError: If an argument is out of range.
 
   Reference:
-    scikit-learn's `accuracy_score`.
+    scikit-learn's ``accuracy_score``.
 
   Example:
     >>> from core import metrics
@@ -55,19 +52,17 @@ def binary_precision(
 
   Args:
     threshold: A probability in [0, 1], or a sequence of them.
-    zero_division: The value without positive prediction, in [0, 1] or NaN.
+    zero_division: The value without positive predictions, in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, 0 or 1, logits of the same shape
-    and weights of that shape or of its leading axes; its value is [], or
+    A metric of binary labels and logits. Its value is a scalar, or
     ``[num_thresholds]``.
 
   Raises:
-    ValueError: If an argument is not as above or, from `measure`, if a shape
-      is wrong or a label neither 0 nor 1.
+    ValueError: If an argument is out of range.
 
   Reference:
-    scikit-learn's `precision_score`.
+    scikit-learn's ``precision_score``.
 
   Example:
     >>> from core import metrics
@@ -85,19 +80,17 @@ def binary_recall(
 
   Args:
     threshold: A probability in [0, 1], or a sequence of them.
-    zero_division: The value without positive example, in [0, 1] or NaN.
+    zero_division: The value without positive examples, in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, 0 or 1, logits of the same shape
-    and weights of that shape or of its leading axes; its value is [], or
+    A metric of binary labels and logits. Its value is a scalar, or
     ``[num_thresholds]``.
 
   Raises:
-    ValueError: If an argument is not as above or, from `measure`, if a shape
-      is wrong or a label neither 0 nor 1.
+    ValueError: If an argument is out of range.
 
   Reference:
-    scikit-learn's `recall_score`.
+    scikit-learn's ``recall_score``.
 
   Example:
     >>> from core import metrics
@@ -115,19 +108,17 @@ def binary_specificity(
 
   Args:
     threshold: A probability in [0, 1], or a sequence of them.
-    zero_division: The value without negative example, in [0, 1] or NaN.
+    zero_division: The value without negative examples, in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, 0 or 1, logits of the same shape
-    and weights of that shape or of its leading axes; its value is [], or
+    A metric of binary labels and logits. Its value is a scalar, or
     ``[num_thresholds]``.
 
   Raises:
-    ValueError: If an argument is not as above or, from `measure`, if a shape
-      is wrong or a label neither 0 nor 1.
+    ValueError: If an argument is out of range.
 
   Reference:
-    scikit-learn's `recall_score` with pos_label=0.
+    scikit-learn's ``recall_score`` with pos_label=0.
 
   Example:
     >>> from core import metrics
@@ -146,22 +137,20 @@ def binary_f_beta(
   """Returns the weighted harmonic mean of binary precision and recall.
 
   Args:
-    beta: How many times as much recall counts as precision; not negative.
+    beta: The weight of recall relative to precision; not negative.
     threshold: A probability in [0, 1], or a sequence of them.
-    zero_division: The value with neither positive example nor positive
-      prediction, in [0, 1] or NaN.
+    zero_division: The value with neither positive examples nor positive
+      predictions, in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, 0 or 1, logits of the same shape
-    and weights of that shape or of its leading axes; its value is [], or
+    A metric of binary labels and logits. Its value is a scalar, or
     ``[num_thresholds]``.
 
   Raises:
-    ValueError: If an argument is not as above or, from `measure`, if a shape
-      is wrong or a label neither 0 nor 1.
+    ValueError: If an argument is out of range.
 
   Reference:
-    scikit-learn's `fbeta_score`.
+    scikit-learn's ``fbeta_score``.
 
   Example:
     >>> from core import metrics
@@ -181,20 +170,18 @@ def binary_f1(
 
   Args:
     threshold: A probability in [0, 1], or a sequence of them.
-    zero_division: The value with neither positive example nor positive
-      prediction, in [0, 1] or NaN.
+    zero_division: The value with neither positive examples nor positive
+      predictions, in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, 0 or 1, logits of the same shape
-    and weights of that shape or of its leading axes; its value is [], or
+    A metric of binary labels and logits. Its value is a scalar, or
     ``[num_thresholds]``.
 
   Raises:
-    ValueError: If an argument is not as above or, from `measure`, if a shape
-      is wrong or a label neither 0 nor 1.
+    ValueError: If an argument is out of range.
 
   Reference:
-    scikit-learn's `f1_score`.
+    scikit-learn's ``f1_score``.
 
   Example:
     >>> from core import metrics

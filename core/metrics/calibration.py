@@ -1,9 +1,9 @@
-"""How far confidence and accuracy are apart, from summed bins.
+"""Gaps between confidence and accuracy, from summed bins.
 
-Bins cut the confidence, the probability of the predicted class, into equal
-intervals ((b - 1) / num_bins, b / num_bins]. The errors of batches can not be
-averaged; the sums of their bins can be added, and both metrics of the same
-number of bins share them.
+Bins divide the confidence, the probability of the predicted class, into equal
+intervals ((b - 1) / num_bins, b / num_bins]. The errors of batches cannot be
+averaged, but the sums of their bins can be added. Both metrics share them if
+they have the same number of bins.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from . import inputs, metric
 
 
 def expected_calibration_error(num_bins: int = 15) -> metric.Metric:
-  r"""Returns the mean distance of confidence and accuracy over bins.
+  r"""Returns the mean gap between confidence and accuracy over bins.
 
   .. math:: \sum_b \frac{n_b}{n} |\mathrm{acc}_b - \mathrm{conf}_b|
 
@@ -24,15 +24,10 @@ def expected_calibration_error(num_bins: int = 15) -> metric.Metric:
     num_bins: The number of bins, at least 1.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is [], in [0, 1], 0 where there is no
-    weight.
+    A metric of class labels and logits. Its value is a scalar, in [0, 1].
 
   Raises:
-    ValueError: If num_bins is less than 1 or, from `measure`, if a shape is
-      wrong or a label out of range.
-    TypeError: If num_bins or, from `measure`, labels are not integers.
+    ValueError: If num_bins is less than 1.
 
   Reference:
     Guo et al., On calibration of modern neural networks, 2017, equation 3
@@ -53,23 +48,18 @@ def expected_calibration_error(num_bins: int = 15) -> metric.Metric:
 
 
 def maximum_calibration_error(num_bins: int = 15) -> metric.Metric:
-  r"""Returns the largest distance of confidence and accuracy in a bin.
+  r"""Returns the largest gap between confidence and accuracy in a bin.
 
   .. math:: \max_b |\mathrm{acc}_b - \mathrm{conf}_b|
 
   Args:
-    num_bins: The number of bins, at least 1; bins without weight count 0.
+    num_bins: The number of bins, at least 1; empty bins count 0.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is [], in [0, 1], 0 where there is no
-    weight.
+    A metric of class labels and logits. Its value is a scalar, in [0, 1].
 
   Raises:
-    ValueError: If num_bins is less than 1 or, from `measure`, if a shape is
-      wrong or a label out of range.
-    TypeError: If num_bins or, from `measure`, labels are not integers.
+    ValueError: If num_bins is less than 1.
 
   Reference:
     Guo et al., On calibration of modern neural networks, 2017, equation 5

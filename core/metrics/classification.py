@@ -1,4 +1,4 @@
-"""Metrics of class logits that are means over examples, or their places."""
+"""Metrics of class logits that are means over examples or their places."""
 
 from __future__ import annotations
 
@@ -13,19 +13,17 @@ from . import inputs, metric
 def accuracy() -> metric.Metric:
   """Returns the share of examples whose largest logit is the label's.
 
-  Of equal logits the first counts as the largest.
+  The first of equal logits counts as the largest.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is [], 0 where there is no weight.
+    A metric of class labels and logits. Its value is a scalar.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong or a label out of range.
     TypeError: From `measure`, if the labels are not integers.
 
   Reference:
-    scikit-learn's `accuracy_score`.
+    scikit-learn's ``accuracy_score``.
 
   Example:
     >>> from core import metrics
@@ -39,24 +37,20 @@ def accuracy() -> metric.Metric:
 def top_k_accuracy(k: int) -> metric.Metric:
   """Returns the share of examples whose label is among the k largest logits.
 
-  Of equal logits the first counts as the larger, so that a model that gives
-  the same logit to every class is not right about all of them.
+  Among equal logits, those of earlier classes count as larger, so a model with
+  the same logit for every class is not right about all of them.
 
   Args:
     k: How many of the largest logits count, in [1, num_classes].
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is [], 0 where there is no weight.
+    A metric of class labels and logits. Its value is a scalar.
 
   Raises:
-    ValueError: If k is less than 1 or, from `measure`, if it exceeds the
-      number of classes, a shape is wrong or a label out of range.
-    TypeError: If k or, from `measure`, labels are not integers.
+    ValueError: If k is less than 1 or, from `measure`, exceeds num_classes.
 
   Reference:
-    scikit-learn's `top_k_accuracy_score`.
+    scikit-learn's ``top_k_accuracy_score``.
 
   Example:
     >>> from core import metrics
@@ -74,16 +68,14 @@ def cross_entropy() -> metric.Metric:
   .. math:: -\frac{1}{\sum_i w_i} \sum_i w_i \log \mathrm{softmax}(x_i)_{y_i}
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is [], 0 where there is no weight.
+    A metric of class labels and logits. Its value is a scalar.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong or a label out of range.
     TypeError: From `measure`, if the labels are not integers.
 
   Reference:
-    scikit-learn's `log_loss`.
+    scikit-learn's ``log_loss``.
 
   Example:
     >>> from core import metrics
@@ -98,10 +90,8 @@ def perplexity() -> metric.Metric:
   """Returns the exponential of the mean cross-entropy of all examples.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is [], at least 1, and 1 where there is no
-    weight.
+    A metric of class labels and logits. Its value is a scalar, at least 1, and
+    1 if all weights are 0.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong or a label out of range.
@@ -109,7 +99,7 @@ def perplexity() -> metric.Metric:
 
   Reference:
     Jelinek et al., Perplexity, a measure of the difficulty of speech
-    recognition tasks, 1977; torchmetrics' `Perplexity`.
+    recognition tasks, 1977; torchmetrics' ``Perplexity``.
 
   Example:
     >>> from core import metrics
@@ -130,13 +120,11 @@ def brier() -> metric.Metric:
   .. math:: \frac{1}{\sum_i w_i} \sum_i w_i
             \sum_k (\mathrm{softmax}(x_i)_k - [y_i = k])^2
 
-  It is summed over classes, as Brier did: in [0, 2], and for two classes twice
-  the score that counts one class only.
+  It is summed over classes, as Brier did: it is in [0, 2], and for two classes
+  twice the score that counts one class only.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is [], 0 where there is no weight.
+    A metric of class labels and logits. Its value is a scalar.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong or a label out of range.
@@ -144,7 +132,7 @@ def brier() -> metric.Metric:
 
   Reference:
     Brier, Verification of forecasts expressed in terms of probability, 1950,
-    equation 2; scikit-learn's `brier_score_loss` with scale_by_half=False.
+    equation 2; scikit-learn's ``brier_score_loss`` with scale_by_half=False.
 
   Example:
     >>> from core import metrics

@@ -1,4 +1,4 @@
-"""The confusion matrix, from which much else is computed."""
+"""The confusion matrix, and the counts that other metrics take from it."""
 
 from __future__ import annotations
 
@@ -14,24 +14,20 @@ def confusion_matrix(num_classes: int) -> metric.Metric:
   """Returns the weighted counts of each pair of label and predicted class.
 
   The prediction is the class of the largest logit, the first of equal ones.
-  Counts are exact: a batch of weights 0 and 1 gives integers.
+  Counts are exact: weights of 0 and 1 give integers.
 
   Args:
     num_classes: The number of classes, at least 2.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is ``[num_classes, num_classes]``, rows
-    for labels, columns for predictions.
+    A metric of class labels and logits. Its value is ``[num_classes,
+    num_classes]``, with labels as rows and predictions as columns.
 
   Raises:
-    ValueError: If num_classes is less than 2 or, from `measure`, if a shape is
-      wrong or a label out of range.
-    TypeError: If num_classes or, from `measure`, labels are not integers.
+    ValueError: If num_classes is less than 2.
 
   Reference:
-    scikit-learn's `confusion_matrix`.
+    scikit-learn's ``confusion_matrix``.
 
   Example:
     >>> from core import metrics
@@ -43,18 +39,15 @@ def confusion_matrix(num_classes: int) -> metric.Metric:
 
 
 def measure_matrix(num_classes: int) -> Callable[..., tf.Tensor]:
-  """Returns the one measure of the confusion matrix of num_classes classes."""
+  """Returns the one measure that all confusion matrices of a size share."""
   return _measure_matrix(inputs.at_least('num_classes', num_classes, 2))
 
 
 def counts(matrix: tf.Tensor) -> rates.Counts:
   """Returns the counts of each class against the rest, ``[num_classes]``.
 
-  Only what belongs to a count is added up, since a difference of sums would
-  leave rounding errors where a count is 0 and its ratio is undefined.
-
-  Args:
-    matrix: ``[num_classes, num_classes]``, rows for labels.
+  Each count adds up its own entries of the matrix only: a difference of sums
+  would leave rounding errors where a count is 0 and its ratio is undefined.
   """
   matrix = tf.convert_to_tensor(matrix)
   hits = tf.linalg.diag_part(matrix)

@@ -1,28 +1,27 @@
 r"""Areas under curves, from summed histograms of scores.
 
-The area under a curve needs all scores in order; a histogram is what can be
-added. Each logit x falls in one of num_bins equal intervals of
-u(x) = x / (4 + |x|) in (-1, 1), which has fine bins where logits usually are
-and keeps 20 apart from 30, where a sigmoid in float32 does not. Many classes
-are scored one against the rest, by the logit of the softmax probability,
-log(p / (1 - p)).
+The area under a curve needs all scores in order, but only histograms can be
+added. Each logit x falls in one of num_bins equal intervals of ``u(x) = x / (4
++ |x|)`` in (-1, 1): the bins are fine where logits usually are, and 20 and 30
+stay apart, which a float32 sigmoid does not achieve. Many classes are scored
+one against the rest, by the logit of the softmax probability, log(p / (1 - p)).
 
-Only the order of a positive and a negative example in the same bin is lost,
-so the error has a bound that the sums tell: with :math:`p_b`, :math:`n_b` the
-shares of the positive and negative examples that fall into bin b,
+Only the order of positive and negative examples inside a bin is lost, so the
+sums give a bound of the error: with :math:`p_b`, :math:`n_b` the shares of the
+positive and negative examples in bin b,
 
 .. math:: |\widehat{AUC} - AUC| \le \frac{1}{2} \sum_b p_b n_b
 
-and likewise for average precision between the best and the worst order within
-each bin. `roc_auc_error_bound` and `average_precision_error_bound` give it; a
-collection measures the histograms once for all four. The bound is 0 and the
-area is exact to rounding where no bin holds both kinds and, for average
-precision, none holds several positive examples.
+and likewise for average precision between the best and the worst order inside
+each bin. `roc_auc_error_bound` and `average_precision_error_bound` compute it;
+a collection measures the histograms once for all four. The bound is 0 and the
+area is exact to rounding if no bin holds both kinds and, for average precision,
+none holds several positive examples.
 
 Averages over classes are 'macro', 'weighted' (by positive examples), 'micro'
-(histograms summed over classes) or None, a value a class. The memory of a
-batch grows with its number of labels * num_classes * sqrt(num_bins), that of
-the sums with num_classes * num_bins.
+(histograms summed over classes) or None (one value per class). Measuring a
+batch takes memory in proportion to labels * num_classes * sqrt(num_bins), its
+sums to num_classes * num_bins.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Histograms(NamedTuple):
   Attributes:
     positives: The weights of positive examples.
     negatives: The weights of negative examples.
-    examples: The number of positive examples that have a weight.
+    examples: The number of positive examples with a nonzero weight.
   """
 
   positives: tf.Tensor
@@ -60,30 +59,26 @@ def roc_auc(
   """Returns the area under the receiver operating characteristic.
 
   That is the probability that a positive example scores above a negative one,
-  ties counted half. It is NaN where there is no positive or no negative
-  example, and so is an average over classes with such a class among them
-  (unless its weight is 0).
+  with ties counted half. It is NaN without positive or without negative
+  examples, and so is an average over classes that include such a class (unless
+  its weight is 0).
 
   Args:
-    num_classes: The number of classes, at least 2, one against the rest; None
-      for binary logits.
-    average: 'macro', 'micro', 'weighted' or None for a value a class.
+    num_classes: The number of classes, at least 2, one against the rest. If
+      None, logits are binary.
+    average: 'macro', 'micro', 'weighted' or None for one value per class.
     num_bins: The number of bins, a power of 2, at least 4.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes), or 0
-    and 1, logits ``[batch_size, ..., num_classes]``, or of the labels' shape if
-    binary, and weights of the labels' shape or of its leading axes; its value
-    is [], or ``[num_classes]``.
+    A metric of class or binary labels and logits. Its value is a scalar, or
+    ``[num_classes]``.
 
   Raises:
-    ValueError: If an argument is not as above or, from `measure`, if a shape
-      is wrong or a label out of range.
-    TypeError: If num_classes, num_bins or labels of classes are not integers.
+    ValueError: If an argument is out of range.
 
   Reference:
     Hanley and McNeil, The meaning and use of the area under a receiver
-    operating characteristic (ROC) curve, 1982; scikit-learn's `roc_auc_score`
+    operating characteristic (ROC) curve, 1982; scikit-learn's ``roc_auc_score``
     with multi_class='ovr'.
 
   Example:
@@ -100,28 +95,24 @@ def roc_auc_error_bound(
     average: str | None = 'macro',
     num_bins: int = 4096,
 ) -> metric.Metric:
-  """Returns how far `roc_auc` of the same arguments can be from the exact one.
+  """Returns how far `roc_auc` with these arguments can be from the exact value.
 
-  For many classes the bound is that of the softmax as computed, in float32 for
-  logits of float32.
+  For many classes the exact value is that of the computed (float32) softmax.
 
   Args:
-    num_classes: The number of classes, at least 2; None for binary logits.
-    average: 'macro', 'micro', 'weighted' or None for a value a class.
+    num_classes: The number of classes, at least 2. If None, logits are binary.
+    average: 'macro', 'micro', 'weighted' or None for one value per class.
     num_bins: The number of bins, a power of 2, at least 4.
 
   Returns:
-    A metric of the same inputs and with a value of the same shape as `roc_auc`,
-    labels ``[batch_size, ...]`` and logits ``[batch_size, ..., num_classes]``
-    or ``[batch_size, ...]``; it is at least 0, and NaN where the area is.
+    A metric with the inputs and the value's shape of `roc_auc`. Its value is at
+    least 0, and NaN where the area is.
 
   Raises:
-    ValueError: If an argument is not as above or, from `measure`, if a shape
-      is wrong or a label out of range.
-    TypeError: If num_classes, num_bins or labels of classes are not integers.
+    ValueError: If an argument is out of range.
 
   Reference:
-    The pairs of examples that a histogram can not order; see this module.
+    The pairs of examples that a histogram cannot order; see this module.
 
   Example:
     >>> from core import metrics
@@ -142,24 +133,20 @@ def average_precision(
   .. math:: AP = \sum_n (R_n - R_{n-1}) P_n
 
   Args:
-    num_classes: The number of classes, at least 2, one against the rest; None
-      for binary logits.
-    average: 'macro', 'micro', 'weighted' or None for a value a class.
+    num_classes: The number of classes, at least 2, one against the rest. If
+      None, logits are binary.
+    average: 'macro', 'micro', 'weighted' or None for one value per class.
     num_bins: The number of bins, a power of 2, at least 4.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes), or 0
-    and 1, logits ``[batch_size, ..., num_classes]``, or of the labels' shape if
-    binary, and weights of the labels' shape or of its leading axes; its value
-    is [], or ``[num_classes]``, 0 where there is no positive example.
+    A metric of class or binary labels and logits. Its value is a scalar, or
+    ``[num_classes]``, 0 without positive examples.
 
   Raises:
-    ValueError: If an argument is not as above or, from `measure`, if a shape
-      is wrong or a label out of range.
-    TypeError: If num_classes, num_bins or labels of classes are not integers.
+    ValueError: If an argument is out of range.
 
   Reference:
-    scikit-learn's `average_precision_score`.
+    scikit-learn's ``average_precision_score``.
 
   Example:
     >>> from core import metrics
@@ -176,26 +163,21 @@ def average_precision_error_bound(
     average: str | None = 'macro',
     num_bins: int = 4096,
 ) -> metric.Metric:
-  """Returns how far `average_precision` can be from the exact one.
+  """Returns how far `average_precision` can be from the exact value.
 
-  For many classes the bound is that of the softmax as computed, in float32 for
-  logits of float32.
+  For many classes the exact value is that of the computed (float32) softmax.
 
   Args:
-    num_classes: The number of classes, at least 2; None for binary logits.
-    average: 'macro', 'micro', 'weighted' or None for a value a class.
+    num_classes: The number of classes, at least 2. If None, logits are binary.
+    average: 'macro', 'micro', 'weighted' or None for one value per class.
     num_bins: The number of bins, a power of 2, at least 4.
 
   Returns:
-    A metric of the same inputs and with a value of the same shape as
-    `average_precision`, labels ``[batch_size, ...]`` and logits
-    ``[batch_size, ..., num_classes]`` or ``[batch_size, ...]``; it is at least
-    0.
+    A metric with the inputs and the value's shape of `average_precision`. Its
+    value is at least 0.
 
   Raises:
-    ValueError: If an argument is not as above or, from `measure`, if a shape
-      is wrong or a label out of range.
-    TypeError: If num_classes, num_bins or labels of classes are not integers.
+    ValueError: If an argument is out of range.
 
   Reference:
     The best and the worst order of examples within each bin; see this module.
@@ -241,7 +223,7 @@ def _area(
 def _over_classes(values, support, average):
   is_uniform = average == 'macro' or tf.equal(tf.reduce_sum(support), 0)
   weights = tf.where(is_uniform, tf.ones_like(support), support)
-  # A class without weight may well have no area; it must not matter.
+  # The area of a class without weight may be undefined; it must not matter.
   values = tf.where(tf.equal(weights, 0), tf.zeros_like(values), values)
   return tf.reduce_sum(values * weights) / tf.reduce_sum(weights)
 
@@ -277,7 +259,7 @@ def _average_precision_bound(histograms):
   fp = tf.cumsum(negatives, axis=-1, reverse=True)
   tp_above, fp_above = tp - positives, fp - negatives
   # Best: all positives of a bin tied before its negatives. Worst: behind them,
-  # one after the other, the integral of t / (t + fp) over the bin's positives.
+  # one by one, the integral of t / (t + fp) over the bin's positives.
   given = positives * metric.divide(tp, tp + fp)
   best = positives * metric.divide(tp, tp + fp_above)
   ratio = metric.divide(positives, tp_above + fp)
@@ -319,7 +301,7 @@ def _measure_histograms(num_classes, num_bins):
 
 
 def _log_odds(logits):
-  """log(p / (1 - p)) of each softmax probability, without cancellation."""
+  """Returns log(p / (1 - p)) of the softmax, without cancellation."""
   top = tf.reduce_max(logits, axis=-1, keepdims=True)
   is_top = tf.one_hot(tf.argmax(logits, -1), tf.shape(logits)[-1]) > 0
   rest = tf.where(is_top, tf.constant(-math.inf, logits.dtype), logits)
@@ -330,7 +312,7 @@ def _log_odds(logits):
 
 
 def _bin_index(scores, num_bins):
-  # Not x / (4 + |x|): in this form each rounding keeps the order of scores.
+  # Rounding keeps the order of scores in this form, but not in x / (4 + |x|).
   size = 1 - 4 / (4 + tf.abs(scores))
   place = (tf.sign(scores) * size + 1) * (num_bins / 2)
   return tf.clip_by_value(tf.cast(place, tf.int32), 0, num_bins - 1)
@@ -339,9 +321,10 @@ def _bin_index(scores, num_bins):
 def _histograms(index, weights, num_bins):
   """Sums weights ``[B, C, K]`` by index ``[B, C]`` into ``[C, K, num_bins]``.
 
-  An index is written with two digits, each one-hot, and a histogram is their
-  product: deterministic, as a scatter is not, and without ``[B, C, num_bins]``.
-  In float64, since GPUs round the factors of float32 products to TF32.
+  An index is written as two digits, each one-hot, and a histogram is their
+  product: deterministic, unlike a scatter, and without a tensor ``[B, C,
+  num_bins]``. In float64, since GPUs round the factors of float32 products to
+  TF32.
   """
   base = 2 ** ((num_bins.bit_length() - 1) // 2)
   high = tf.one_hot(index // base, num_bins // base, dtype=tf.float64)

@@ -1,9 +1,9 @@
-"""Exact float32 sums, for what is the difference of two large sums.
+"""Exact float32 sums, for quantities that are differences of large sums.
 
-A variance is a difference of two large sums. In float32 they agree in all
-their digits as soon as the mean is some thousand times the deviation. Here a
-float64 sum is written as digits of base 256, each of which is a float32 and a
-small integer: adding up to 2^16 encoded sums, digit by digit, is exact.
+A variance is such a quantity. In float32 the two sums agree in all digits as
+soon as the mean is some thousand times the deviation. Here a float64 sum is
+written in digits of base 256, each a small integer in float32: adding up to
+2^16 encoded sums, digit by digit, is exact.
 """
 
 from __future__ import annotations
@@ -15,16 +15,11 @@ _SCALES = tuple(_BASE**power for power in range(-14, 10))
 
 
 def encode(values: tf.Tensor) -> tf.Tensor:
-  """Writes numbers in digits.
+  """Writes float64 numbers ``[...]`` as float32 digits ``[..., 24]``.
 
-  What is below 2^-112 is cut off. NaN and infinity give NaN.
-
-  Args:
-    values: ``[...]``, float64.
-
-  Returns:
-    Digits ``[..., 24]``, float32 integers below 256 in magnitude, of the sign
-    of the value, the least one first; the last is as large as needed.
+  Digits are integers below 256 in magnitude with the sign of the number, least
+  significant first; the last may be larger. Parts below 2^-112 are cut off. NaN
+  and infinity give NaN.
   """
   scales = tf.constant(_SCALES, tf.float64)
   wholes = tf.floor(tf.abs(values)[..., tf.newaxis] / scales)
@@ -34,13 +29,6 @@ def encode(values: tf.Tensor) -> tf.Tensor:
 
 
 def decode(digits: tf.Tensor) -> tf.Tensor:
-  """Reads numbers, or sums of them, from (sums of) digits.
-
-  Args:
-    digits: ``[..., 24]``, float32 or float64.
-
-  Returns:
-    The numbers ``[...]``, float64.
-  """
+  """Reads float64 numbers from digits, or sums of them from sums of digits."""
   scales = tf.constant(_SCALES, tf.float64)
   return tf.reduce_sum(tf.cast(digits, tf.float64) * scales, axis=-1)

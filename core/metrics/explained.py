@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from . import digits, inputs, metric
 
-_ROUNDING = 1e-14  # A difference of float64 sums below this part of them is 0.
+_ROUNDING = 1e-14  # Relative size of float64 differences that are rounding.
 
 
 def r2() -> metric.Metric:
@@ -17,24 +17,23 @@ def r2() -> metric.Metric:
   .. math:: R^2 = 1 - \frac{\sum_i w_i (y_i - x_i)^2}
                            {\sum_i w_i (y_i - \bar y)^2}
 
-  The deviation from a mean that only all batches together tell is a difference
-  of additive sums. They are taken in float64 and carried in float32 digits
-  that add without loss, so that the value has a relative error near
-  1e-15 (mean / deviation)^2 of the labels. Labels whose squared deviation is
-  below 1e-14 of their mean square count as constant: then the value is 1 if
-  the predictions are exact, else 0, as in scikit-learn.
+  The deviation from the mean of all batches is a difference of additive sums.
+  They are computed in float64 and stored as float32 digits that add exactly, so
+  that the value has a relative error near 1e-15 (mean / deviation)^2 of the
+  labels. Labels whose squared deviation is below 1e-14 of their mean square
+  count as constant: the value is then 1 if the predictions are exact, else 0,
+  as in scikit-learn.
 
   Returns:
-    A metric of labels and predictions ``[batch_size, ...]`` and weights of
-    their shape or of its leading axes, such as ``[batch_size]``; each position
-    of the axes that weights do not have is an output, over which the value is
-    averaged. Its value is [], at most 1, 0 where there is no weight.
+    A metric of numbers. Each place of the axes that the weights lack is an
+    output, and the value is averaged over outputs. It is ``[]``, at most 1, 0
+    if all weights are 0.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong.
 
   Reference:
-    scikit-learn's `r2_score`, whose averages over outputs are uniform, too.
+    scikit-learn's ``r2_score``, with its uniform average over outputs.
 
   Example:
     >>> from core import metrics
@@ -55,20 +54,18 @@ def explained_variance() -> metric.Metric:
 
   .. math:: 1 - \frac{\mathrm{Var}(y - x)}{\mathrm{Var}(y)}
 
-  Unlike `r2` it does not count a constant error. It is computed from the same
-  sums, with the same precision and the same rule for constant labels.
+  Unlike in `r2`, a constant error does not count. Sums, precision and the rule
+  for constant labels are those of `r2`.
 
   Returns:
-    A metric of labels and predictions ``[batch_size, ...]`` and weights of
-    their shape or of its leading axes, such as ``[batch_size]``; each position
-    of the axes that weights do not have is an output, over which the value is
-    averaged. Its value is [], at most 1, 0 where there is no weight.
+    A metric of numbers, averaged over outputs as in `r2`. Its value is ``[]``,
+    at most 1, 0 if all weights are 0.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong.
 
   Reference:
-    scikit-learn's `explained_variance_score`.
+    scikit-learn's ``explained_variance_score``.
 
   Example:
     >>> from core import metrics
@@ -109,7 +106,7 @@ def _decode(sums):
 
 
 def _around_mean(moments: Mapping[str, tf.Tensor], name: str) -> tf.Tensor:
-  """Returns the sum of squared deviations, 0 where it is all rounding."""
+  """Returns the sum of squared deviations, 0 if it is all rounding."""
   squares = moments[f'{name}2']
   of_mean = metric.divide(moments[name] ** 2, moments['weight'])
   around = squares - of_mean
@@ -119,7 +116,7 @@ def _around_mean(moments: Mapping[str, tf.Tensor], name: str) -> tf.Tensor:
 
 def _share_explained(moments, unexplained, dtype):
   around = _around_mean(moments, 'label')
-  # Where labels are constant any error at all leaves nothing explained.
+  # If labels are constant, any error at all leaves nothing explained.
   shares = 1 - tf.where(
       tf.equal(around, 0),
       tf.sign(unexplained),

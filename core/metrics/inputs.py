@@ -1,18 +1,14 @@
 """Checked, flattened and masked inputs, the same for every metric.
 
-Labels have any rank from 1 on, and each of their places counts as an example.
-Weights are of the labels' shape or of its leading axes: a weight of an example
-is that of all its places. Whatever else has another shape is refused: nothing
-is broadcast. What a metric gets is flattened, ``[size]``. In a step whose loss
-is of an example's places, such as tokens, labels of whole examples have those
-of the batch, see `of_batch`.
+Each place of the labels counts as an example: inputs are flattened to
+``[size]``. In a step whose loss is per place, such as per token, labels of
+whole examples have the weights of the batch; see `of_batch`.
 
-Examples of weight 0 may hold anything, NaN and infinity and labels out of
-range included: they are replaced before any arithmetic. At any other weight a
-label out of range raises a ValueError when called eagerly and, inside
-`tf.function` where it can not be told, turns the sums into NaN. So does a
-prediction that is NaN or, for classes, infinite, except for classes excluded by
-a logit of minus infinity: a wrong example is never dropped in silence.
+Examples of weight 0 are replaced before any arithmetic. At any other weight a
+label out of range raises a ValueError eagerly; inside a `tf.function`, where it
+cannot be detected, it turns the sums into NaN. So does a prediction that is NaN
+or, for classes, infinite, except for classes excluded by a logit of minus
+infinity: a wrong example is never dropped silently.
 """
 
 from __future__ import annotations
@@ -36,11 +32,11 @@ _OF_BATCH: contextvars.ContextVar[Callable[[], tf.Tensor] | None] = (
 
 @contextlib.contextmanager
 def of_batch(weights: Callable[[], tf.Tensor]) -> Iterator[None]:
-  """Sets the weights of labels that have fewer axes than a step's values.
+  """Sets the weights for labels that have fewer axes than a step's values.
 
   Args:
-    weights: Returns those of the batch, ``[batch_size, ...]``. Where they have
-      more axes than labels, what counts in any place counts 1.
+    weights: Returns the batch's weights, ``[batch_size, ...]``. If they have
+      more axes than labels, an example with any nonzero weight counts 1.
 
   Yields:
     Nothing.
@@ -53,14 +49,9 @@ def of_batch(weights: Callable[[], tf.Tensor]) -> Iterator[None]:
 
 
 def fitting(weights: Any, like: Any) -> Any:
-  """Returns the weights of a step for labels, of `of_batch` if they have to be.
+  """Returns a step's weights for labels or predictions `like`.
 
-  Args:
-    weights: The values' weights ``[batch_size, ...]``, or None.
-    like: Labels or predictions ``[batch_size, ...]``.
-
-  Returns:
-    Weights of no more axes, or the given ones where there are none.
+  If the weights have more axes than `like`, they are those of `of_batch`.
 
   Example:
     >>> import tensorflow as tf
@@ -86,12 +77,7 @@ def fitting(weights: Any, like: Any) -> Any:
 
 
 def at_least(argument: str, value: int, low: int) -> int:
-  """Checks a Python or NumPy integer from below, and returns Python's.
-
-  Raises:
-    ValueError: If it is less than `low`.
-    TypeError: If it is not an integer.
-  """
+  """Checks an integer's type and minimum; returns it as Python's int."""
   try:
     number = operator.index(value)
   except TypeError:
@@ -108,17 +94,11 @@ def classes(
     weights: tf.Tensor | None,
     num_classes: int | None = None,
 ) -> Examples:
-  """Prepares class labels and logits.
-
-  Args:
-    labels: ``[batch_size, ...]``, integers in [0, num_classes).
-    predictions: ``[batch_size, ..., num_classes]``, logits of any float dtype.
-    weights: Of the labels' shape or of its leading axes, or None for 1 each.
-    num_classes: The number of classes that predictions must have.
+  """Prepares integer labels ``[batch_size, ...]`` and their logits.
 
   Returns:
-    labels ``[size]`` int32, logits ``[size, num_classes]`` float32 (float64 if
-    float32 does not hold them) and weights ``[size]`` float32.
+    Labels ``[size]`` int32, logits ``[size, num_classes]`` float32 (float64 if
+    float32 cannot represent them) and weights ``[size]`` float32.
 
   Raises:
     ValueError: If a shape is wrong or, eagerly, a label is out of range.
@@ -135,7 +115,7 @@ def classes(
     labels, weights = (tf.reshape(x, [-1]) for x in (labels, weights))
     logits = tf.reshape(logits, [-1, checks.sizes_of(logits)[-1]])
   seen = tf.not_equal(weights, 0)
-  labels = tf.cast(labels, tf.int64)  # A narrower one might not hold the size.
+  labels = tf.cast(labels, tf.int64)  # Narrower types may not hold the size.
   in_range = (labels >= 0) & (labels < tf.shape(logits, tf.int64)[-1])
   _check_labels(seen, in_range, f'[0, {logits.shape[-1]})')
   logits = tf.where(seen[:, tf.newaxis], logits, tf.zeros_like(logits))
@@ -148,16 +128,11 @@ def classes(
 def binary(
     labels: tf.Tensor, predictions: tf.Tensor, weights: tf.Tensor | None
 ) -> Examples:
-  """Prepares binary labels and logits.
-
-  Args:
-    labels: ``[batch_size, ...]``, 0 or 1, of any dtype.
-    predictions: ``[batch_size, ...]``, logits of any float dtype.
-    weights: Of the labels' shape or of its leading axes, or None for 1 each.
+  """Prepares labels ``[batch_size, ...]``, 0 or 1 of any dtype, and logits.
 
   Returns:
-    labels, logits and weights, ``[size]`` float32; logits float64 if float32
-    does not hold them.
+    Labels, logits and weights, ``[size]`` float32; logits float64 if float32
+    cannot represent them.
 
   Raises:
     ValueError: If a shape is wrong or, eagerly, a label is not 0 or 1.
@@ -187,23 +162,21 @@ def numbers(
     dtype: tf.DType | None = None,
     **values: tf.Tensor,
 ) -> list[tf.Tensor]:
-  """Prepares real values, one or more for each weight.
+  """Prepares real values, one or more per weight.
 
   Args:
-    weights: Of the values' shape or of its leading axes, or None for 1 per
-      example.
+    weights: Of the values' shape or its leading axes. If None, 1 per example.
     dtype: The float dtype to compute in. If None, float32, or float64 if
-      float32 does not hold one of the values: what is to be subtracted must
-      not be rounded before.
+      float32 cannot represent a value: rounding must not precede subtraction.
     **values: By argument name, numbers ``[batch_size, ...]``, all of one shape.
 
   Returns:
-    The values in their order, ``[size, num_values]``: the axes of the weights
-    in one, and those beyond them in another. Last the weights, ``[size]``. All
-    are in dtype.
+    The values in order, ``[size, num_values]``, where size covers the axes of
+    the weights and num_values the others; then the weights, ``[size]``. All
+    have the given dtype.
 
   Raises:
-    ValueError: If shapes differ, are [], or weights has another shape.
+    ValueError: If a shape differs or is [].
   """
   tensors = {
       name: _floats(name, value, dtype) for name, value in values.items()
@@ -230,16 +203,10 @@ def numbers(
 def product(
     weights: tf.Tensor | None, argument: str, factor: tf.Tensor
 ) -> tf.Tensor:
-  """Multiplies weights by a factor; what either makes 0 is 0.
+  """Multiplies weights by a factor, in float32; 0 times anything is 0.
 
-  Args:
-    weights: ``[batch_size, ...]``, or None for 1 each.
-    argument: What the factor is, for messages.
-    factor: ``[batch_size, ...]``, numbers or Booleans. One of the two shapes
-      begins with the other.
-
-  Returns:
-    The product, float32, of the longer shape.
+  Both are ``[batch_size, ...]``, and the shape of one must begin with the
+  other's; the result has the longer one. If `weights` is None, each is 1.
 
   Raises:
     ValueError: If the shapes differ in an axis that both have.
@@ -254,7 +221,7 @@ def product(
       argument, factor, [*known, *[None] * (ranks[1] - len(known))]
   )
   weights, factor = (_column(x, max(ranks)) for x in (weights, factor))
-  # Not the product alone: 0 times NaN is NaN.
+  # Not just the product: 0 times NaN is NaN.
   is_zero = tf.equal(weights, 0) | tf.equal(factor, 0)
   return tf.where(is_zero, 0.0, weights * factor)
 
@@ -270,12 +237,12 @@ def _batched(argument: str, values: Any) -> tf.Tensor:
     names = ', '.join(repr(name) for name in values)
     raise ValueError(
         f'{argument}: expected a tensor, got a mapping of {names}; measure one '
-        'of them by metrics.of(metric, name).'
+        'of them with metrics.of(metric, name).'
     )
   if values is None:
     raise ValueError(
         f'{argument}: expected a tensor, got None; give it in the batch or the '
-        "objective's Evaluation, or the name of its entry to metrics.of."
+        "objective's Evaluation, or pass its entry's name to metrics.of."
     )
   if isinstance(values, (tf.RaggedTensor, tf.SparseTensor)):
     raise ValueError(
@@ -285,11 +252,11 @@ def _batched(argument: str, values: Any) -> tf.Tensor:
   if values.shape.rank is None:
     raise ValueError(
         f'{argument}: expected [batch_size, ...], got a tensor of unknown rank;'
-        ' give its rank by tf.ensure_shape.'
+        ' set its rank with tf.ensure_shape.'
     )
   if not values.shape.rank:
     raise ValueError(
-        f'{argument}: expected [batch_size, ...], got one number.'
+        f'{argument}: expected [batch_size, ...], got a scalar.'
     )
   return values
 
@@ -306,7 +273,7 @@ def _floats(
 
 
 def _flatten(values: tf.Tensor, rank: int) -> tf.Tensor:
-  """Makes one axis of the first axes, as many as rank, and one of the rest."""
+  """Flattens the first `rank` axes into one, and the rest into another."""
   rest = values.shape[rank:]
   if not rest.is_fully_defined():
     rest = tf.shape(values)[rank:]
@@ -315,7 +282,7 @@ def _flatten(values: tf.Tensor, rank: int) -> tf.Tensor:
 
 
 def _leading(weights: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-  """Checks that weights are of a tensor's shape or of its leading axes."""
+  """Checks that weights have a tensor's shape or its leading axes."""
   weights = fitting(weights, like)
   weights = tf.cast(_batched('weights', weights), tf.float32)
   rank = weights.shape.rank
@@ -347,8 +314,8 @@ def _spread(weights: tf.Tensor | None, like: tf.Tensor) -> tf.Tensor:
 def _check_labels(seen: tf.Tensor, in_range: tf.Tensor, known: str) -> None:
   if not tf.is_symbolic_tensor(in_range) and tf.reduce_any(seen & ~in_range):
     raise ValueError(
-        f'labels: expected values in {known}, got others; give examples to be '
-        'ignored weight 0.'
+        f'labels: expected values in {known}, got others; to ignore examples, '
+        'give them weight 0.'
     )
 
 

@@ -1,4 +1,4 @@
-"""What a metric is: two pure functions around additive sums."""
+"""Metrics as two pure functions around additive sums."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ Sums = Any
 class Metric(NamedTuple):
   """A metric as a pair of pure functions.
 
-  Sums of batches, replicas, workers and epochs are merged by `+`, so that an
+  Sums of batches, replicas, workers and epochs are merged by ``+``, so an
   all-reduce is a SUM and the value is that of all examples together:
 
     compute(measure(a) + measure(b)) = compute(measure(a and b))
 
   Attributes:
-    measure: `(labels, predictions, weights=None) -> sums`, a nest of float32
-      tensors whose shapes do not depend on the batch. Labels are
-      ``[batch_size, ...]``, weights of their shape or of its leading axes.
-    compute: `(sums) -> value`, a tensor or a nest of tensors in the dtype of
+    measure: ``(labels, predictions, weights=None) -> sums``, a nest of float32
+      tensors whose shapes do not depend on the batch.
+    compute: ``(sums) -> value``, a tensor or a nest of tensors in the dtype of
       the sums, float32 or float64.
 
   Reference:
@@ -47,28 +46,28 @@ class Metric(NamedTuple):
 
 
 class Collection(Metric):
-  """A metric of several, as `collection` makes it.
+  """A metric made of several by `collection`.
 
   Attributes:
-    measure: `(labels, predictions, weights=None) -> sums`, see `Metric`.
-    compute: `(sums) -> values`, a dict of the members' values by name.
+    measure: ``(labels, predictions, weights=None) -> sums``, see `Metric`.
+    compute: ``(sums) -> values``, a dict of the members' values by name.
   """
 
   __slots__ = ()
 
 
 def collection(metrics: Mapping[str, Metric]) -> Collection:
-  """Makes one metric of a named set, measuring once what members share.
+  """Combines named metrics into one that measures shared sums once.
 
-  Members whose `measure` is equal share their sums: precision, recall and F1 of
-  ten classes are all computed from one confusion matrix, and so they are of one
-  output, see `of`.
+  Members whose ``measure`` is equal share their sums: precision, recall and F1
+  of ten classes are all computed from one confusion matrix, also for one output
+  of several (see `of`).
 
   Args:
     metrics: The members by name.
 
   Returns:
-    A metric whose `compute` gives a dict of the members' values by name.
+    A metric whose ``compute`` returns a dict of the members' values by name.
 
   Raises:
     ValueError: If there is no member.
@@ -77,7 +76,7 @@ def collection(metrics: Mapping[str, Metric]) -> Collection:
   Reference:
     The MetricCollection of torchmetrics and its compute groups
     (https://lightning.ai/docs/torchmetrics/stable/pages/overview.html), which
-    are found there by comparing states, here by construction.
+    it finds by comparing states.
 
   Example:
     >>> from core import metrics
@@ -119,17 +118,10 @@ def collection(metrics: Mapping[str, Metric]) -> Collection:
 def weighted_sums(
     values: tf.Tensor, weights: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-  """Returns the sums that a weighted mean is made of.
+  """Returns the sums of a weighted mean: of weighted values, and of weights.
 
-  Args:
-    values: ``[size]``, float32 or float64, finite where the weight is 0.
-    weights: ``[size]``, float32 or float64.
-
-  Returns:
-    The sum of weighted values and the sum of weights, both [] float32.
-
-  Raises:
-    ValueError: If the shapes differ.
+  Both sums are ``[]`` float32, of values and weights ``[size]`` in float32 or
+  float64. Values must be finite where the weight is 0.
   """
   values, weights = checks.same_shape(values=values, weights=weights)
   total = tf.reduce_sum(values * tf.cast(weights, values.dtype))
@@ -140,14 +132,14 @@ def weighted_sums(
 
 
 def weighted_mean(sums: Mapping[str, tf.Tensor]) -> tf.Tensor:
-  """Returns the mean from `weighted_sums`, 0 where there is no weight."""
+  """Returns the mean from `weighted_sums`, 0 if the weights add up to 0."""
   return divide(sums['total'], sums['weight'])
 
 
 def divide(
     numerator: tf.Tensor, denominator: tf.Tensor, undefined: float = 0.0
 ) -> tf.Tensor:
-  """Divides, with a value of choice where the denominator is 0."""
+  """Divides, with a given value where the denominator is 0."""
   numerator = tf.convert_to_tensor(numerator)
   denominator = tf.convert_to_tensor(denominator)
   is_zero = tf.equal(denominator, 0)

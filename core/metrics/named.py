@@ -1,4 +1,4 @@
-"""Metrics of one of several outputs, by name."""
+"""Metrics of one of several named outputs."""
 
 from __future__ import annotations
 
@@ -18,39 +18,38 @@ def of(
 ) -> metric.Metric:
   """Measures one named output of a model that has several.
 
-  Predictions are a mapping, as an objective returns it in
-  `Evaluation(values, {name: ...})`, and so may labels be. In a `collection`,
-  metrics that share a measure go on sharing it over the same output, labels and
-  weights.
+  Predictions are a mapping, which an objective returns in ``Evaluation(values,
+  {name: ...})``, and labels may be. In a `collection`, metrics that share a
+  measure still share it for the same output, labels and weights.
 
-  A step hands on the weights of its values. An output whose labels have fewer
+  A step passes on the weights of its values. An output whose labels have fewer
   axes than the values, such as the class of a text next to losses of its
-  tokens, gets the batch's own `weight` instead, so that padding stays padding;
-  1 where it has none. Weights of the `Evaluation` do not reach it: give them
-  as an entry of the predictions and `weights=`.
+  tokens, gets the batch's own ``weight`` instead (1 without one), so that
+  padding stays padding. Weights of the ``Evaluation`` do not reach such an
+  output: make them an entry of the predictions and name it in `weights`.
 
   Args:
-    metric: What is measured, such as `accuracy()`, or a collection.
+    metric: A metric, such as `accuracy()`, or a collection.
     name: The entry of the predictions.
-    labels: The entry of the labels; by default that of the predictions' name,
-      or None if there is none, for metrics that need no labels, such as
-      `mean()`. Labels that are no mapping are taken as they are.
-    weights: The entry of the predictions or else of the labels by which the
-      weights are multiplied, numbers or Booleans ``[batch_size, ...]``; 0 where
-      the output or its label is missing, which may then be NaN. One of the two
-      shapes begins with the other. Default: the weights as they are.
+    labels: The entry of the labels. Default: `name`, or no labels if there is
+      no such entry, for metrics that need none, such as `mean()`. Labels that
+      are not a mapping are used directly.
+    weights: The entry of the predictions or else of the labels that multiplies
+      the weights, numbers or Booleans ``[batch_size, ...]``; 0 where the output
+      or its label is missing, which may then be NaN. One of the two shapes must
+      begin with the other. Default: no factor.
 
   Returns:
-    A metric, or a collection if one was given, of predictions, a mapping, and
-    labels, a mapping or those of `metric`. Its value is that of `metric`.
+    A metric, or a collection if one was given, of a mapping of predictions and
+    of labels, a mapping or those of `metric`. Its value is that of `metric`.
 
   Raises:
-    ValueError: From `measure`, if predictions are no mapping, a name is not to
-      be found, or the metric's own shapes are wrong.
+    ValueError: From `measure`, if predictions are not a mapping, a name is not
+      found, or the metric's own shapes are wrong.
     TypeError: If an argument is not as above.
 
   Reference:
-    Keras's `Model.compile` with a dict of metrics, by outputs
+    Keras's ``Model.compile`` with a dict of metrics, by outputs
     (https://keras.io/api/models/model_training_apis/).
 
   Example:
@@ -84,8 +83,8 @@ class _Of:
     if not isinstance(predictions, Mapping):
       raise ValueError(
           f'predictions: expected a mapping with {self.name!r}, got '
-          f'{type(predictions).__name__}; let the objective return '
-          f'Evaluation(values, {{{self.name!r}: ...}}).'
+          f'{type(predictions).__name__}; return '
+          f'Evaluation(values, {{{self.name!r}: ...}}) from the objective.'
       )
     if self.weights is not None:
       factor = _entry('weights', self.weights, predictions, labels)
@@ -117,7 +116,7 @@ def _check_metric(value: Any) -> None:
 
 
 def _entry(argument: str, name: str, *places: Any) -> Any:
-  """Returns the entry of a name from the first mapping that has it."""
+  """Returns an entry of the first mapping that has it."""
   mappings = [place for place in places if isinstance(place, Mapping)]
   for mapping in mappings:
     if name in mapping:

@@ -1,16 +1,17 @@
-"""Precision, recall and their kin, a class or averaged over classes.
+"""Precision, recall and related ratios, per class or averaged over classes.
 
 All are computed from the summed confusion matrix, which a collection measures
 once. The average over classes is one of
 
 - ``'macro'``: the mean over classes;
-- ``'weighted'``: the mean over classes, weighted by each one's labels;
+- ``'weighted'``: the mean over classes, weighted by their numbers of labels;
 - ``'micro'``: the ratio of the counts summed over classes;
-- None: no average, a value a class.
+- None: no average, one value per class.
 
-A ratio without denominator (a class that was never predicted has no precision)
-is `zero_division`, as in scikit-learn called with labels=range(num_classes):
-with NaN such a class is left out of macro and weighted averages.
+The argument ``zero_division`` is the value of a ratio without denominator (a
+class that was never predicted has no precision), as in scikit-learn called with
+labels=range(num_classes). NaN leaves such a class out of macro and weighted
+averages.
 """
 
 from __future__ import annotations
@@ -37,22 +38,18 @@ def precision(
 
   Args:
     num_classes: The number of classes, at least 2.
-    average: 'macro', 'micro', 'weighted' or None for a value a class.
-    zero_division: The value where nothing was predicted, in [0, 1] or NaN.
+    average: 'macro', 'micro', 'weighted' or None for one value per class.
+    zero_division: The value without predictions, in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is [], or ``[num_classes]`` without
-    average.
+    A metric of class labels and logits. Its value is a scalar, or
+    ``[num_classes]`` without average.
 
   Raises:
-    ValueError: If an argument is not as above or, from `measure`, if a shape
-      is wrong or a label out of range.
-    TypeError: If num_classes or, from `measure`, labels are not integers.
+    ValueError: If an argument is out of range.
 
   Reference:
-    scikit-learn's `precision_score`.
+    scikit-learn's ``precision_score``.
 
   Example:
     >>> from core import metrics
@@ -72,22 +69,18 @@ def recall(
 
   Args:
     num_classes: The number of classes, at least 2.
-    average: 'macro', 'micro', 'weighted' or None for a value a class.
-    zero_division: The value where a class has no example, in [0, 1] or NaN.
+    average: 'macro', 'micro', 'weighted' or None for one value per class.
+    zero_division: The value of a class without examples, in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is [], or ``[num_classes]`` without
-    average.
+    A metric of class labels and logits. Its value is a scalar, or
+    ``[num_classes]`` without average.
 
   Raises:
-    ValueError: If an argument is not as above or, from `measure`, if a shape
-      is wrong or a label out of range.
-    TypeError: If num_classes or, from `measure`, labels are not integers.
+    ValueError: If an argument is out of range.
 
   Reference:
-    scikit-learn's `recall_score`.
+    scikit-learn's ``recall_score``.
 
   Example:
     >>> from core import metrics
@@ -103,28 +96,25 @@ def specificity(
     average: str | None = 'macro',
     zero_division: float = 0.0,
 ) -> metric.Metric:
-  """Returns the share of other examples not taken for a class, TN / (TN + FP).
+  """Returns the share of other classes' examples not predicted as a class.
+
+  The ratio is TN / (TN + FP).
 
   Args:
     num_classes: The number of classes, at least 2.
-    average: 'macro', 'micro', 'weighted' or None for a value a class.
-    zero_division: The value where all examples are of one class, in [0, 1] or
-      NaN.
+    average: 'macro', 'micro', 'weighted' or None for one value per class.
+    zero_division: The value if all examples are of one class, in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is [], or ``[num_classes]`` without
-    average.
+    A metric of class labels and logits. Its value is a scalar, or
+    ``[num_classes]`` without average.
 
   Raises:
-    ValueError: If an argument is not as above or, from `measure`, if a shape
-      is wrong or a label out of range.
-    TypeError: If num_classes or, from `measure`, labels are not integers.
+    ValueError: If an argument is out of range.
 
   Reference:
-    The specificity of torchmetrics; scikit-learn's `recall_score` with labels
-    and predictions turned around, class by class.
+    The specificity of torchmetrics; scikit-learn's ``recall_score`` with labels
+    and predictions inverted, class by class.
 
   Example:
     >>> from core import metrics
@@ -148,24 +138,20 @@ def f_beta(
 
   Args:
     num_classes: The number of classes, at least 2.
-    beta: How many times as much recall counts as precision; not negative.
-    average: 'macro', 'micro', 'weighted' or None for a value a class.
-    zero_division: The value where a class has neither example nor prediction,
+    beta: The weight of recall relative to precision; not negative.
+    average: 'macro', 'micro', 'weighted' or None for one value per class.
+    zero_division: The value of a class with neither examples nor predictions,
       in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is [], or ``[num_classes]`` without
-    average.
+    A metric of class labels and logits. Its value is a scalar, or
+    ``[num_classes]`` without average.
 
   Raises:
-    ValueError: If an argument is not as above or, from `measure`, if a shape
-      is wrong or a label out of range.
-    TypeError: If num_classes or, from `measure`, labels are not integers.
+    ValueError: If an argument is out of range.
 
   Reference:
-    Van Rijsbergen, Information Retrieval, 1979; scikit-learn's `fbeta_score`.
+    Van Rijsbergen, Information Retrieval, 1979; scikit-learn's ``fbeta_score``.
 
   Example:
     >>> from core import metrics
@@ -184,27 +170,23 @@ def f1(
     average: str | None = 'macro',
     zero_division: float = 0.0,
 ) -> metric.Metric:
-  """Returns the harmonic mean of precision and recall, `f_beta` of beta 1.
+  """Returns the harmonic mean of precision and recall.
 
   Args:
     num_classes: The number of classes, at least 2.
-    average: 'macro', 'micro', 'weighted' or None for a value a class.
-    zero_division: The value where a class has neither example nor prediction,
+    average: 'macro', 'micro', 'weighted' or None for one value per class.
+    zero_division: The value of a class with neither examples nor predictions,
       in [0, 1] or NaN.
 
   Returns:
-    A metric of labels ``[batch_size, ...]``, integers in [0, num_classes),
-    logits ``[batch_size, ..., num_classes]`` and weights of the labels' shape
-    or of its leading axes; its value is [], or ``[num_classes]`` without
-    average.
+    A metric of class labels and logits. Its value is a scalar, or
+    ``[num_classes]`` without average.
 
   Raises:
-    ValueError: If an argument is not as above or, from `measure`, if a shape
-      is wrong or a label out of range.
-    TypeError: If num_classes or, from `measure`, labels are not integers.
+    ValueError: If an argument is out of range.
 
   Reference:
-    scikit-learn's `f1_score`.
+    scikit-learn's ``f1_score``.
 
   Example:
     >>> from core import metrics
@@ -216,11 +198,7 @@ def f1(
 
 
 def check_zero_division(zero_division: float) -> None:
-  """Checks the value of undefined ratios.
-
-  Raises:
-    ValueError: If it is neither in [0, 1] nor NaN.
-  """
+  """Raises ValueError for a number that is neither in [0, 1] nor NaN."""
   checks.number('zero_division', zero_division)
   if not math.isnan(zero_division):
     checks.in_range('zero_division', zero_division, 0.0, 1.0)

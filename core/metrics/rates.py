@@ -61,15 +61,9 @@ def intersection_over_union(
 
 
 def average(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-  """Averages over classes, leaving out those whose value is NaN.
+  """Averages values ``[num_classes]`` that are not NaN; NaN if all are.
 
-  Args:
-    values: ``[num_classes]``, NaN where undefined.
-    weights: ``[num_classes]``, not negative; if all that count are 0, each
-      class counts the same.
-
-  Returns:
-    The average [], NaN if every value is.
+  If the weights of all classes with a value are 0, these are weighted equally.
   """
   is_kept = ~tf.math.is_nan(values)
   weights = tf.where(is_kept, weights, 0)

@@ -1,4 +1,4 @@
-"""Metrics of real values that are means over examples, or their places."""
+"""Metrics of real values that are means over examples or their places."""
 
 from __future__ import annotations
 
@@ -8,21 +8,18 @@ from . import inputs, metric
 
 
 def mean() -> metric.Metric:
-  """Returns the weighted mean of the predictions; labels play no part.
+  """Returns the weighted mean of the predictions; labels are ignored.
 
-  For values that are already per example, such as a loss.
+  It is meant for values that are already per example, such as a loss.
 
   Returns:
-    A metric of labels (anything, None as well), values ``[batch_size, ...]``
-    and weights of their shape or of its leading axes, such as ``[batch_size]``;
-    values are averaged over the axes that weights do not have. Its value is [],
-    0 where there is no weight.
+    A metric of labels (anything, even None) and numbers. Its value is a scalar.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong.
 
   Reference:
-    Keras's `keras.metrics.Mean`.
+    Keras's ``keras.metrics.Mean``.
 
   Example:
     >>> from core import metrics
@@ -37,16 +34,13 @@ def mean_squared_error() -> metric.Metric:
   """Returns the mean of squared differences.
 
   Returns:
-    A metric of labels and predictions ``[batch_size, ...]`` and weights of
-    their shape or of its leading axes, such as ``[batch_size]``; errors are
-    averaged over the axes that weights do not have. Its value is [], 0 where
-    there is no weight.
+    A metric of numbers. Its value is a scalar.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong.
 
   Reference:
-    scikit-learn's `mean_squared_error`.
+    scikit-learn's ``mean_squared_error``.
 
   Example:
     >>> from core import metrics
@@ -61,16 +55,14 @@ def root_mean_squared_error() -> metric.Metric:
   """Returns the root of the mean of squared differences over all examples.
 
   Returns:
-    A metric of labels and predictions ``[batch_size, ...]`` and weights of
-    their shape or of its leading axes, such as ``[batch_size]``; squares are
-    averaged over all axes before the root is taken. Its value is [], 0 where
-    there is no weight.
+    A metric of numbers; squares are averaged over all axes before the root is
+    taken. Its value is a scalar.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong.
 
   Reference:
-    scikit-learn's `root_mean_squared_error` of a single output.
+    scikit-learn's ``root_mean_squared_error`` of a single output.
 
   Example:
     >>> from core import metrics
@@ -89,16 +81,13 @@ def mean_absolute_error() -> metric.Metric:
   """Returns the mean of absolute differences.
 
   Returns:
-    A metric of labels and predictions ``[batch_size, ...]`` and weights of
-    their shape or of its leading axes, such as ``[batch_size]``; errors are
-    averaged over the axes that weights do not have. Its value is [], 0 where
-    there is no weight.
+    A metric of numbers. Its value is a scalar.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong.
 
   Reference:
-    scikit-learn's `mean_absolute_error`.
+    scikit-learn's ``mean_absolute_error``.
 
   Example:
     >>> from core import metrics

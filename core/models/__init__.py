@@ -1,6 +1,6 @@
 """Models by name: one registry and one way to construct and build them.
 
-A new model is a file here and a line in `REGISTRY`.
+To add a model, add a file here and a line to `REGISTRY`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ REGISTRY: dict[str, type[model_lib.Model]] = {
 
 
 def arguments(name: str) -> dict[str, inspect.Parameter]:
-  """Lists what a model's constructor takes besides the number of classes.
+  """Returns what a model's constructor takes besides the number of classes.
 
   Args:
     name: A name of `REGISTRY`.
@@ -63,20 +63,20 @@ def arguments(name: str) -> dict[str, inspect.Parameter]:
 
 
 def create(name: str, num_classes: int, **kwargs: Any) -> model_lib.Model:
-  """Constructs a model; its variables are made later, by `build`.
+  """Constructs a model; `build` creates its variables later.
 
   Args:
     name: A name of `REGISTRY`.
-    num_classes: The number of logits, at least 1. One alone is the logit of a
-      yes or a no, or the prediction of a number: it is ``[batch_size, 1]``,
-      and losses of labels ``[batch_size]`` take its ``[:, 0]``.
+    num_classes: The number of logits, at least 1. A single one is a binary
+      logit or the prediction of a number: it is ``[batch_size, 1]``, and losses
+      of labels ``[batch_size]`` take its ``[:, 0]``.
     **kwargs: The model's own arguments, see `arguments`.
 
   Returns:
     The model.
 
   Raises:
-    ValueError: If the name, an argument's name or an argument is not valid.
+    ValueError: If the name, an argument's name or an argument is invalid.
 
   Example:
     >>> from core import models

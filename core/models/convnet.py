@@ -12,7 +12,7 @@ from . import model
 
 
 class ConvNet(model.Model):
-  """3x3 convolutions, each halved by max pooling, then a dense layer.
+  """3x3 convolutions with activations and max pooling, then a dense layer.
 
   With its default arguments and images of 28 x 28 x 1: 32 and 64 filters, 128
   hidden units, 421,642 parameters.
@@ -69,21 +69,16 @@ class ConvNet(model.Model):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Computes logits.
-
-    Args:
-      inputs: Images ``[batch_size, height, width, channels]``.
-      is_training: Whether dropout is on.
-      seed: Integers ``[2]``, needed in training with dropout.
+    """Computes logits of images ``[batch_size, height, width, channels]``.
 
     Returns:
       Logits ``[batch_size, num_classes]``.
     """
     x = inputs
     for convolution in self.convolutions:
-      # Pooling first leaves the activation a quarter of the numbers. The two
-      # commute where the activation never decreases, as the rectifier does;
-      # gelu and silu dip below 0.
+      # Pooling first leaves a quarter of the numbers to the activation. The two
+      # commute if the activation never decreases, like the rectifier; gelu and
+      # silu dip below 0.
       x = layers.max_pool2d(convolution(x))
       x = self.activation(x)
     x = model.flatten(x)

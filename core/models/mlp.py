@@ -61,12 +61,7 @@ class MLP(model.Model):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Computes logits.
-
-    Args:
-      inputs: ``[batch_size, ...]``, flattened to features.
-      is_training: Whether dropout is on.
-      seed: Integers ``[2]``, needed in training with dropout.
+    """Computes logits of inputs ``[batch_size, ...]``, flattened to features.
 
     Returns:
       Logits ``[batch_size, num_classes]``.

@@ -1,4 +1,4 @@
-"""What every model has: a build, named inputs and heads, output shapes."""
+"""The base class of models: building, named inputs and heads, output shapes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class Model(snt.Module):
 
   A subclass implements ``__call__(inputs, is_training, seed=None)``. It returns
   logits ``[batch_size, ..., num_classes]``, or a mapping that has them as
-  `logits`. A mapping may hold further heads, which the loss scores by their
-  `head_weights`, and, as `losses`, a mapping of per-example losses
-  ``[batch_size]`` from inside of the model, which are added to the objective.
+  ``logits``. A mapping may contain further heads, which the loss scores with
+  ``head_weights``, and, as ``losses``, a mapping of per-example losses
+  ``[batch_size]`` of the model itself, which are added to the objective.
 
   Attributes:
-    task: What the model is for, in words. `launch` trains those of `image
-      classification`: of images, with logits ``[batch_size, num_classes]``.
+    task: The model's task, in words. `launch` trains models for ``image
+      classification``: of images, with logits ``[batch_size, num_classes]``.
     input_names: The inputs that the model takes. A model with one takes it as a
       tensor, one with several takes them as a mapping.
-    input_dtypes: The types of inputs by name; one that is not named is float32.
+    input_dtypes: The types of inputs by name. Default: float32.
     head_weights: The weight of each output that the loss scores.
 
   Example:
@@ -56,63 +56,57 @@ class Model(snt.Module):
 
     Args:
       inputs: A tensor ``[batch_size, ...]``, or a mapping of names to tensors.
-      is_training: Whether dropout and its like are on.
-      seed: Integers ``[2]``, needed in training by a model with randomness.
+      is_training: Whether dropout, batch statistics and similar are on.
+      seed: Integers ``[2]``, required in training by models with randomness.
 
     Returns:
       Logits ``[batch_size, ..., num_classes]``, or a mapping with them.
 
     Raises:
-      TypeError: If the class has no forward pass.
+      TypeError: If the subclass has no forward pass.
     """
     raise TypeError(f'{type(self).__name__} must implement __call__.')
 
   def build(self, input_shape: Shapes) -> None:
-    """Makes all variables, by a forward pass of one example of zeros.
+    """Creates all variables, by a forward pass of one example of zeros.
 
-    Call it eagerly and, for training over replicas, under the scope of the
-    strategy. Initial weights are drawn by TensorFlow's global seed: for equal
-    ones call `tf.random.set_seed` right before.
+    Call it eagerly and, for training over replicas, in the scope of the
+    strategy. Initial weights are drawn with TensorFlow's global seed: for
+    reproducible ones call ``tf.random.set_seed`` right before.
 
     Args:
-      input_shape: The shape ``[batch_size, ...]`` of the input, of the type
-        that `input_dtypes` says; or its `tf.TensorSpec`, `tf.SparseTensorSpec`
-        or `tf.RaggedTensorSpec`, such as a data set's `element_spec` has. For
-        several inputs a mapping, or another nest, of shapes and specs. The
-        batch size may be None, nothing else may.
+      input_shape: The shape ``[batch_size, ...]`` of the input, with the type
+        in ``input_dtypes``; or its `tf.TensorSpec`, `tf.SparseTensorSpec` or
+        `tf.RaggedTensorSpec`, as in a data set's ``element_spec``. For several
+        inputs, a mapping or another nest of shapes and specs. Only the batch
+        size may be None.
 
     Raises:
-      ValueError: If there is no batch axis, or a size other than the first is
-        unknown.
+      ValueError: If there is no batch axis, or another size is unknown.
       TypeError: If the model cannot take inputs of these types.
     """
     self._try(input_shape)
 
   def initialize(self, inputs: Any) -> None:
-    """Sets what is computed from data, not learned; by default nothing.
+    """Runs data-dependent initialization; by default there is none.
 
-    Call it once after `build`, before the first step of a new run, and not on
-    resuming: checkpoints hold what it sets. Give it the same inputs on all
-    workers.
+    Call it once after `build`, before the first step of a new run, with the
+    same inputs on all workers. Do not call it when resuming: checkpoints
+    contain the result.
 
     Args:
-      inputs: Some thousands of training examples, as `__call__` takes them.
+      inputs: A few thousand training examples, as for `__call__`.
     """
     del inputs
 
   def output_shape(self, input_shape: Shapes) -> Any:
-    """Returns the shape of every output; builds the model if need be.
+    """Returns the shape of every output; builds the model if necessary.
 
     Args:
       input_shape: As for `build`.
 
     Returns:
-      A shape such as ``(None, num_classes)``, or a mapping of output names to
-      shapes.
-
-    Raises:
-      ValueError: As `build` does.
-      TypeError: As `build` does.
+      A shape such as ``(None, num_classes)``, or a mapping of names to shapes.
     """
     return tf.nest.map_structure(
         lambda output: (None, *output.shape[1:]), self._try(input_shape)
@@ -141,7 +135,7 @@ class Model(snt.Module):
       kind = ValueError if isinstance(error, ValueError) else TypeError
       raise kind(
           f'input_shape: {type(self).__name__} failed for inputs of other '
-          f'types than it is known to take, {unusual}: {error}'
+          f'types than the expected ones, {unusual}: {error}'
       ) from error
 
 
@@ -150,7 +144,7 @@ def _map(
     shapes: Shapes,
     path: tuple[str, ...] = (),
 ) -> Any:
-  """Maps the shapes and specs of a nest, each with the names on its way."""
+  """Maps the shapes and specs of a nest, with the path of names to each."""
   if isinstance(shapes, Mapping):
     return {
         name: _map(function, part, (*path, str(name)))
@@ -164,7 +158,7 @@ def _map(
 
 
 def _is_leaf(shapes: Shapes) -> bool:
-  """Returns whether something is one shape or spec, and not a nest of them."""
+  """Returns whether an object is one shape or spec, not a nest of them."""
   if isinstance(shapes, (tf.TensorShape, tf.TypeSpec)):
     return True
   if not isinstance(shapes, Sequence) or isinstance(shapes, str):
@@ -178,7 +172,7 @@ def _is_leaf(shapes: Shapes) -> bool:
 
 
 def _zeros(spec: Any) -> Any:
-  """Makes one example of zeros, which sparse and ragged ones need not store."""
+  """Makes one example of zeros, which sparse and ragged ones do not store."""
   if not spec.shape.rank:
     raise ValueError(
         f'input_shape: expected [batch_size, ...], got {spec.shape}.'
@@ -205,13 +199,13 @@ def _known(spec: Any, first: int) -> list[int]:
   if None in sizes:
     raise ValueError(
         'input_shape: only the batch size may be unknown, got '
-        f'{tuple(spec.shape)}; where the model takes any size, give one.'
+        f'{tuple(spec.shape)}; if the model takes any size, choose one.'
     )
   return sizes
 
 
 def logits(outputs: Any) -> tf.Tensor:
-  """Takes the logits out of a model's outputs."""
+  """Returns the logits in a model's outputs."""
   return outputs['logits'] if isinstance(outputs, Mapping) else outputs
 
 
@@ -221,16 +215,10 @@ def flatten(inputs: tf.Tensor) -> tf.Tensor:
 
 
 def nan_unless_finite(features: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
-  """Returns outputs, NaN for examples whose features are not all finite.
+  """Replaces outputs ``[batch_size, num_classes]`` by NaN for bad features.
 
-  A rectifier may turn NaN into 0, and so hide what was wrong.
-
-  Args:
-    features: float ``[batch_size, size]``, what the outputs are made of.
-    outputs: float ``[batch_size, num_classes]``.
-
-  Returns:
-    A tensor like the outputs.
+  These are features ``[batch_size, size]`` that are not all finite. A rectifier
+  could turn NaN into 0 and so hide the problem.
   """
   is_finite = tf.reduce_all(
       tf.math.is_finite(features), axis=-1, keepdims=True

@@ -12,7 +12,7 @@ from . import model
 
 
 class ResidualBlock(snt.Module):
-  """``x + f(x)``, with dense layers of the size of x as f."""
+  """``x + f(x)``, where f is dense layers of the size of x."""
 
   def __init__(
       self,
@@ -43,11 +43,11 @@ class ResidualBlock(snt.Module):
 
 
 class ReconstructingMLP(model.Model):
-  """Loops over residual blocks; a reconstruction loss regularises them.
+  """Loops over residual blocks, regularized by a reconstruction loss.
 
-  The forward pass goes through the first block several times with the same
-  weights, and through each other block once. The mean squared error of the
-  reconstructed inputs is one of the outputs, as a loss from inside.
+  The forward pass applies the first block several times with the same weights,
+  and each other block once. The mean squared error of the reconstructed inputs
+  is an output, as a loss of the model itself.
 
   Example:
     >>> import tensorflow as tf
@@ -115,14 +115,10 @@ class ReconstructingMLP(model.Model):
   ) -> dict[str, tf.Tensor | dict[str, tf.Tensor]]:
     """Computes logits, the reconstruction, and its loss.
 
-    Args:
-      inputs: ``[batch_size, ...]``, flattened to features.
-      is_training: Not used.
-      seed: Not used.
-
     Returns:
-      `logits` ``[batch_size, num_classes]``, `reconstruction` ``[batch_size,
-      features]`` and `losses`, with `reconstruction` ``[batch_size]``.
+      ``logits`` ``[batch_size, num_classes]``, ``reconstruction``
+      ``[batch_size, features]`` and ``losses``, with ``reconstruction``
+      ``[batch_size]``.
     """
     del is_training, seed
     features = model.flatten(inputs)

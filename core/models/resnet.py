@@ -14,7 +14,7 @@ from . import model
 def _convolution(
     num_channels: int, size: int, stride: int = 1
 ) -> layers.Conv2D:
-  """Makes a convolution without a bias, which batch norm would take away."""
+  """Makes a convolution without a bias, which batch norm would cancel."""
   return layers.Conv2D(
       num_channels,
       size,
@@ -27,8 +27,8 @@ def _convolution(
 class PreActivationBlock(snt.Module):
   """``x + f(x)``; f is twice batch norm, activation and 3x3 convolution.
 
-  Where the block changes the size or the number of channels, the shortcut is a
-  1x1 convolution of the first activation.
+  If the block changes the size or the number of channels, the shortcut is a 1x1
+  convolution of the first activation.
 
   Reference:
     He et al. 2016, Identity mappings in deep residual networks, figure 1 (b);
@@ -49,11 +49,11 @@ class PreActivationBlock(snt.Module):
 
     Args:
       num_channels: The number of channels of the outputs.
-      stride: What height and width are divided by.
+      stride: The divisor of height and width.
       activation: A name of `layers.ACTIVATIONS`.
       dropout_rate: The rate of dropout between the convolutions, in [0, 1).
       stochastic_depth_rate: The rate of skipping the block, in [0, 1).
-      batch_norm_momentum: What moving averages keep at a step, in [0, 1).
+      batch_norm_momentum: The momentum of `layers.BatchNorm`.
       name: Name of the module.
     """
     super().__init__(name=name)
@@ -104,8 +104,8 @@ class ResNet(model.Model):
   ResNet-18 (v2)   2, 2, 2, 2         64, 128, 256, 512  1     11,172,170
   ================ ================== ================== ===== =============
 
-  Batch normalisation uses the statistics of the global batch, padding included:
-  the batches of training have none.
+  Batch normalization uses the statistics of the global batch, including
+  padding; training batches have none.
 
   Reference:
     `He et al. 2016 <https://arxiv.org/abs/1603.05027>`_, Identity mappings in
@@ -138,23 +138,21 @@ class ResNet(model.Model):
 
     Args:
       num_classes: The number of logits, at least 1.
-      blocks_per_stage: The number of blocks of each stage, n each for
-        WRN-(6n + 4).
+      blocks_per_stage: The number of blocks per stage: n for WRN-(6n + 4).
       channels: The number of channels of each stage.
-      width: What `channels` are multiplied by.
-      stem_channels: The number of channels of the first convolution; 64 in
-        ResNet-18.
+      width: A factor of all `channels`.
+      stem_channels: The channels of the first convolution; 64 in ResNet-18.
       activation: A name of `layers.ACTIVATIONS`.
-      dropout_rate: The rate of dropout inside of the blocks, in [0, 1).
+      dropout_rate: The rate of dropout inside the blocks, in [0, 1).
       stochastic_depth_rate: The rate of skipping the last block, in [0, 1); it
         grows linearly from the first, as in Huang et al. 2016.
-      batch_norm_momentum: What the moving averages of batch norm keep at a
-        step, in [0, 1): about 1 / (1 - momentum) batches are averaged.
+      batch_norm_momentum: The momentum of `layers.BatchNorm`; about 1 / (1 -
+        momentum) batches are averaged.
       name: Name of the module.
 
     Raises:
       ValueError: If a number is not positive, a rate is out of range, or the
-        stages are not as many in both sequences.
+        numbers of stages differ.
     """
     super().__init__(name=name)
     checks.size('num_classes', num_classes)
@@ -167,8 +165,8 @@ class ResNet(model.Model):
       raise ValueError('blocks_per_stage: expected one or more, got none.')
     if len(blocks_per_stage) != len(channels):
       raise ValueError(
-          f'channels: expected {len(blocks_per_stage)} numbers, one a stage of '
-          f'blocks_per_stage, got {tuple(channels)}.'
+          f'channels: expected {len(blocks_per_stage)} numbers, one per stage '
+          f'of blocks_per_stage, got {tuple(channels)}.'
       )
     checks.rate('dropout_rate', dropout_rate)
     checks.rate('stochastic_depth_rate', stochastic_depth_rate)
@@ -198,12 +196,7 @@ class ResNet(model.Model):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Computes logits; in training, moves the averages of batch norm.
-
-    Args:
-      inputs: Images ``[batch_size, height, width, channels]``.
-      is_training: Whether batch statistics and the random layers are on.
-      seed: Integers ``[2]``, needed in training with a rate above 0.
+    """Computes logits of images ``[batch_size, height, width, channels]``.
 
     Returns:
       Logits ``[batch_size, num_classes]``.

@@ -15,10 +15,10 @@ class RowRNN(model.Model):
   """LSTM layers over the rows of an image; the last state gives the logits.
 
   The steps are unrolled, one per row: the graph grows with the height of the
-  image, and converts to other formats like any other, without a loop.
+  image but has no loop, so that it converts to other formats.
 
   Reference:
-    Hochreiter and Schmidhuber 1997, Long short-term memory; as `snt.LSTM`.
+    Hochreiter and Schmidhuber 1997, Long short-term memory; like ``snt.LSTM``.
 
   Example:
     >>> import tensorflow as tf
@@ -45,8 +45,7 @@ class RowRNN(model.Model):
       name: Name of the module.
 
     Raises:
-      ValueError: If there is no layer, a size is not positive or the rate is
-        out of range.
+      ValueError: If there is no layer, or a size or rate is out of range.
     """
     super().__init__(name=name)
     checks.size('num_classes', num_classes)
@@ -64,12 +63,7 @@ class RowRNN(model.Model):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Computes logits.
-
-    Args:
-      inputs: Images ``[batch_size, height, width, channels]``.
-      is_training: Whether dropout is on.
-      seed: Integers ``[2]``, needed in training with dropout.
+    """Computes logits of images ``[batch_size, height, width, channels]``.
 
     Returns:
       Logits ``[batch_size, num_classes]``.
@@ -79,12 +73,12 @@ class RowRNN(model.Model):
     batch_size = inputs.shape[0] or tf.shape(inputs)[0]
     x = tf.reshape(inputs, [batch_size, height, width * channels])
     for index, core in enumerate(self.cores):
-      # The state is float32 whatever the inputs are.
+      # The initial state is float32 for any inputs.
       state = tf.nest.map_structure(
           lambda zeros: tf.cast(zeros, inputs.dtype),
           core.initial_state(batch_size),
       )
-      # Not `snt.static_unroll`: ONNX has no operations for its lists.
+      # Not `snt.static_unroll`, whose lists ONNX cannot represent.
       states = []
       for row in tf.unstack(x, axis=1):  # [B, W * C]
         output, state = core(row, state)

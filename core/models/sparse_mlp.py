@@ -13,8 +13,8 @@ from . import model
 class SparseMLP(model.Model):
   """A sparse first layer, then dense ones with an activation and dropout.
 
-  Its input `bag` has a column for each word of the vocabulary, and holds the
-  counts, or other values, of the words that an example has.
+  Its input ``bag`` has a column per word of the vocabulary, with the counts, or
+  other values, of the words in an example.
 
   Example:
     >>> import tensorflow as tf
@@ -39,8 +39,7 @@ class SparseMLP(model.Model):
 
     Args:
       num_classes: The number of logits, at least 1.
-      hidden_sizes: The size of each hidden layer. The first has a weight for
-        each of its units and each word.
+      hidden_sizes: The size of each hidden layer. The first has a row per word.
       activation: A name of `layers.ACTIVATIONS`.
       dropout_rate: The rate of dropout after each hidden layer, in [0, 1).
       name: Name of the module.
@@ -68,13 +67,9 @@ class SparseMLP(model.Model):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Computes logits.
+    """Computes logits of a sparse matrix ``[batch_size, num_words]`` of floats.
 
-    Args:
-      inputs: A sparse matrix ``[batch_size, num_words]`` of floats; a dense one
-        gives the same, slower.
-      is_training: Whether dropout is on.
-      seed: Integers ``[2]``, needed in training with dropout.
+    A dense one gives the same result, more slowly.
 
     Returns:
       Logits ``[batch_size, num_classes]``.

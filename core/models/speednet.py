@@ -12,10 +12,11 @@ from . import model
 
 
 class PartialIdentity(snt.initializers.Initializer):
-  """Begins a convolution as the identity, with noise in further channels.
+  """Initializes a convolution as the identity, with noise in other channels.
 
-  The first outputs are the inputs, one each, as far as both go; the filters of
-  the others are uniform in ``[-1 / sqrt(n), 1 / sqrt(n)]`` with n weights each.
+  Outputs equal the inputs, one each, up to the smaller number of both; the
+  filters of further outputs are uniform in ``[-1 / sqrt(n), 1 / sqrt(n)]`` with
+  n weights each.
 
   Reference:
     `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, section 3.3.
@@ -43,9 +44,9 @@ class PartialIdentity(snt.initializers.Initializer):
 
 
 class Block(snt.Module):
-  """Convolution and max pooling, which halves; further convolutions.
+  """A convolution, max pooling, which halves the size, and more convolutions.
 
-  Each is 3x3 and followed by batch norm without a scale, and an activation.
+  Each convolution is 3x3, with batch norm without a scale, and an activation.
 
   Reference:
     `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, section 3.1.
@@ -65,9 +66,9 @@ class Block(snt.Module):
     Args:
       num_channels: The number of channels of the outputs.
       num_convolutions: The number of convolutions, at least 2.
-      residual: Whether what follows the first is added to what it makes.
+      residual: Whether to add the first convolution's result to the last's.
       activation: A name of `layers.ACTIVATIONS`.
-      batch_norm_momentum: What moving averages keep at a step, in [0, 1).
+      batch_norm_momentum: The momentum of `layers.BatchNorm`.
       name: Name of the module.
     """
     super().__init__(name=name)
@@ -97,11 +98,11 @@ class Block(snt.Module):
 class SpeedNet(model.Model):
   """Whitened patches, blocks of convolutions, the maximum over the image.
 
-  With images of 28 x 28 x 1 and 10 classes, operations of a forward pass (two a
-  multiplication):
+  With images of 28 x 28 x 1 and 10 classes, and the operations of a forward
+  pass (two per multiplication):
 
   ======================= ==================== ========== ===========
-  channels                convolutions a block parameters operations
+  channels                convolutions / block parameters operations
   ======================= ==================== ========== ===========
   16, 32                  2                    19,154     8 million
   64, 256, 256            2                    1,967,890  223 million
@@ -109,18 +110,18 @@ class SpeedNet(model.Model):
   ======================= ==================== ========== ===========
 
   The filters of the first layer are not trained: call `initialize` with
-  training images once after `build`, before the first step; `launch.train`
-  does. Without it they are random directions, which cost accuracy.
+  training images once after `build`, before the first step, as `launch.train`
+  does. Without it they are random directions, which lowers accuracy.
 
-  Batch normalisation uses the statistics of the global batch, padding included:
-  the batches of training have none.
+  Batch normalization uses the statistics of the global batch, including
+  padding; training batches have none.
 
   Reference:
     `Jordan 2024 <https://arxiv.org/abs/2404.00498>`_, 94% on CIFAR-10 in 3.29
-    seconds on a single GPU, sections 3.1 to 3.3. There the patches of the first
-    layer are 2x2 of three channels; of one channel these would be four numbers
-    only. Its larger network, for 96%, has three convolutions a block and
-    `residual`.
+    seconds on a single GPU, sections 3.1 to 3.3, where the patches of the first
+    layer are 2x2 with three channels; with one channel they would have only
+    four numbers. The paper's larger network, for 96%, has three convolutions
+    per block and `residual`.
 
   Example:
     >>> import tensorflow as tf
@@ -151,17 +152,16 @@ class SpeedNet(model.Model):
       num_classes: The number of logits, at least 1.
       channels: The number of channels of each block, which halves the image.
       convolutions_per_block: The number of convolutions of a block, at least 2.
-      residual: Whether a block adds what follows its first convolution to what
-        that makes.
-      whitening_size: The side of the patches of the first layer; 0 has none.
+      residual: Whether blocks add their first convolution's result to the last.
+      whitening_size: The side of the patches of the first layer; 0 for no such
+        layer.
       activation: A name of `layers.ACTIVATIONS`.
-      logit_scale: What the logits are multiplied by, more than 0.
-      batch_norm_momentum: What the moving averages of batch norm keep at a
-        step, in [0, 1).
+      logit_scale: The factor of the logits, above 0.
+      batch_norm_momentum: The momentum of `layers.BatchNorm`.
       name: Name of the module.
 
     Raises:
-      ValueError: If a number is out of its range.
+      ValueError: If a number is out of range.
     """
     super().__init__(name=name)
     checks.size('num_classes', num_classes)
@@ -173,7 +173,7 @@ class SpeedNet(model.Model):
     checks.size('whitening_size', whitening_size, low=0)
     checks.positive('logit_scale', logit_scale)
     self.whitening = (
-        # The padding keeps sides even, for the pooling.
+        # The padding preserves even sides, for the pooling.
         layers.WhiteningConv2D(whitening_size, padding='SAME')
         if whitening_size
         else None
@@ -196,8 +196,8 @@ class SpeedNet(model.Model):
     """Sets the filters of the first layer, see `layers.WhiteningConv2D`.
 
     Args:
-      inputs: Some thousands of training images ``[num_images, height, width,
-        channels]``, prepared as those of the steps, but not augmented.
+      inputs: A few thousand training images ``[num_images, height, width,
+        channels]``, prepared as for the steps but not augmented.
     """
     if self.whitening is not None:
       self.whitening.fit(inputs)
@@ -208,12 +208,7 @@ class SpeedNet(model.Model):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Computes logits; in training, moves the averages of batch norm.
-
-    Args:
-      inputs: Images ``[batch_size, height, width, channels]``.
-      is_training: Whether batch statistics are used.
-      seed: Not used; the model has no randomness.
+    """Computes logits of images ``[batch_size, height, width, channels]``.
 
     Returns:
       Logits ``[batch_size, num_classes]``.

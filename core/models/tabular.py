@@ -1,4 +1,4 @@
-"""A perceptron of tables: numbers and categories, as rows of a file have."""
+"""A perceptron for tables of numbers and categories."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ MISSING = ('mean', 'indicator')
 
 
 class Tabular(model.Model):
-  """Normalised numbers and embedded categories, then dense layers.
+  """Normalized numbers and embedded categories, then dense layers.
 
-  Numbers are normalised by the statistics of the training split: call
+  Numbers are normalized with statistics of the training split: call
   `initialize` with its inputs once after `build`, before the first step. Until
-  then they are taken as they are. A number that is missing is NaN, and counts
-  as the mean; with ``missing='indicator'`` the dense layers also see, for each
-  number, whether it is missing.
+  then numbers are not normalized. A missing number is NaN, and counts as the
+  mean; with ``missing='indicator'`` the dense layers also see, per number,
+  whether it is missing.
 
-  Which of `numbers` and `categories` there are is what `build` is given. In
-  half precision (`precision.mixed`) inputs are cast before they are normalised:
-  numbers far from 0, such as years, lose digits; subtract a constant before.
+  The inputs given to `build` determine whether there are ``numbers``,
+  ``categories`` or both. In half precision (`precision.mixed`) inputs are cast
+  before they are normalized: numbers far from 0, such as years, lose digits, so
+  subtract a constant first.
 
   Reference:
     Guo and Berkhahn 2016, `Entity embeddings of categorical variables
@@ -65,19 +66,17 @@ class Tabular(model.Model):
 
     Args:
       num_classes: The number of logits, at least 1.
-      vocabulary_sizes: The number of values of each category; none without
-        categories.
-      embedding_size: The size of the vector of a category's value.
+      vocabulary_sizes: The number of values of each category, if there are any.
+      embedding_size: The size of the vector for a category's value.
       hidden_sizes: The size of each hidden layer.
       activation: A name of `layers.ACTIVATIONS`.
       dropout_rate: The rate of dropout after each hidden layer, in [0, 1).
-      missing: What a missing number is to the dense layers: the `mean`, or that
-        and an `indicator` besides.
+      missing: How the dense layers see missing numbers: as the ``mean``, or
+        with an additional ``indicator``.
       name: Name of the module.
 
     Raises:
-      ValueError: If a size is not positive, a name is unknown or the rate is
-        out of range.
+      ValueError: If a size or rate is out of range or a name is unknown.
     """
     super().__init__(name=name)
     checks.size('num_classes', num_classes)
@@ -97,14 +96,13 @@ class Tabular(model.Model):
     self.output = layers.Dense(num_classes)
 
   def initialize(self, inputs: Mapping[str, tf.Tensor] | tf.Tensor) -> None:
-    """Sets the statistics that numbers are normalised by.
+    """Sets the statistics for normalizing numbers.
 
     Args:
-      inputs: The training split, or as much of it as is representative, as
-        `__call__` takes it.
+      inputs: The training split or a representative part, as for `__call__`.
 
     Raises:
-      ValueError: If the inputs are not those that the model was built for, or a
+      ValueError: If the inputs differ from those the model was built for, or a
         number is infinite.
     """
     named = self._named(inputs)
@@ -120,21 +118,20 @@ class Tabular(model.Model):
     """Computes logits.
 
     Args:
-      inputs: `numbers`, float ``[batch_size, num_numbers]``, NaN where one is
-        missing, and `categories`, integers ``[batch_size, num_categories]``,
-        each in [0, vocabulary size). One out of range raises eagerly; in a
-        graph the example's logits are NaN, as those of infinite numbers are. A
-        mapping of both, or of the one that there is, which
-        may also be the tensor alone.
+      inputs: ``numbers``, float ``[batch_size, num_numbers]``, NaN where one is
+        missing, and ``categories``, integers ``[batch_size, num_categories]``,
+        each in [0, vocabulary size). A category out of range raises eagerly; in
+        a graph the example's logits are NaN, as for infinite numbers. A mapping
+        of both or of one of them, or the only input as a tensor.
       is_training: Whether dropout is on.
-      seed: Integers ``[2]``, needed in training with dropout.
+      seed: Integers ``[2]``, required in training with dropout.
 
     Returns:
       Logits ``[batch_size, num_classes]``.
 
     Raises:
-      ValueError: If an input is missing, unknown or of another shape than the
-        model was built for or, eagerly, a category is out of range.
+      ValueError: If an input is missing, unknown or of a shape that does not
+        fit or, eagerly, a category is out of range.
       TypeError: If numbers are not floating point or categories not integers.
     """
     named = self._named(inputs)
@@ -147,7 +144,7 @@ class Tabular(model.Model):
   def _named(
       self, inputs: Mapping[str, tf.Tensor] | tf.Tensor
   ) -> dict[str, tf.Tensor]:
-    """Returns the inputs by name, checked; the first say which there are."""
+    """Returns the checked inputs by name; the first call fixes the names."""
     if not isinstance(inputs, Mapping) and len(self.input_names) == 1:
       inputs = {self.input_names[0]: inputs}
     names = tuple(inputs) if isinstance(inputs, Mapping) else ('a tensor',)
@@ -189,7 +186,7 @@ class Tabular(model.Model):
     return self.normalization
 
   def _features(self, named: dict[str, tf.Tensor]) -> list[tf.Tensor]:
-    """Returns what the dense layers see, each ``[batch_size, size]``."""
+    """Returns the inputs of the dense layers, each ``[batch_size, size]``."""
     features = []
     if 'numbers' in named:
       numbers = named['numbers']

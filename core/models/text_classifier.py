@@ -1,4 +1,4 @@
-"""A classifier of texts: embedded tokens, one vector for all, dense layers."""
+"""A classifier of texts: embedded tokens, one vector per text, dense layers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ POOLINGS = ('mean', 'attention')
 
 
 class TextClassifier(model.Model):
-  """Averages the embeddings of a text's tokens, then dense layers.
+  """Averages the embeddings of a text's tokens, then applies dense layers.
 
-  The average is plain, or by weights that learned queries give each token. The
-  order of tokens does not matter.
+  The average is plain, or weighted by learned queries (attention). The order of
+  tokens does not matter.
 
-  Padding changes no bit of the outputs, eager or in a graph: a text has the
-  same logits whatever it is padded to. A text of padding alone has those of a
-  vector of zeros.
+  Padding changes no bit of the outputs, eager or in a graph. A text that is all
+  padding has the logits of a vector of zeros.
 
   Reference:
     Iyyer et al. 2015, Deep unordered composition rivals syntactic methods for
@@ -63,13 +62,11 @@ class TextClassifier(model.Model):
 
     Args:
       num_classes: The number of logits, at least 1.
-      vocabulary_size: The number of different tokens, padding included.
+      vocabulary_size: The number of different tokens, including padding.
       embedding_size: The size of a token's vector.
       hidden_sizes: The size of each hidden layer.
-      pooling: How to make one vector of a text's: their `mean`, or by
-        `attention`.
-      num_heads: The number of queries of attention, which divides the size of
-        a token's vector.
+      pooling: How to combine the vectors of a text: ``mean`` or ``attention``.
+      num_heads: The number of queries, which must divide embedding_size.
       activation: A name of `layers.ACTIVATIONS`.
       dropout_rate: The rate of dropout after pooling and after each hidden
         layer, in [0, 1).
@@ -111,15 +108,15 @@ class TextClassifier(model.Model):
     """Computes logits.
 
     Args:
-      inputs: Tokens, integers ``[batch_size, length]`` in [0,
-        vocabulary_size), where 0 is padding; or ragged ones without padding; or
-        a mapping of `tokens` and either `lengths`, integers ``[batch_size]``,
-        the number of tokens that count (what is longer counts as a whole), or
-        `mask`, bool ``[batch_size, length]``, True where a token counts. With
-        those 0 is a token like others, and padding may be any number. A token
-        out of range raises eagerly; in a graph the text's logits are NaN.
+      inputs: Tokens, integers ``[batch_size, length]`` in [0, vocabulary_size),
+        where 0 is padding; or ragged ones without padding; or a mapping of
+        ``tokens`` and either ``lengths``, integers ``[batch_size]``, the number
+        of tokens that count (all of them if above length), or ``mask``, bool
+        ``[batch_size, length]``, True where a token counts. With those, 0 is an
+        ordinary token, and padding may be any number. A token out of range
+        raises eagerly; in a graph the text's logits are NaN.
       is_training: Whether dropout is on.
-      seed: Integers ``[2]``, needed in training with dropout.
+      seed: Integers ``[2]``, required in training with dropout.
 
     Returns:
       Logits ``[batch_size, num_classes]``.
@@ -153,8 +150,8 @@ def _masked(inputs: Any) -> tuple[tf.Tensor, tf.Tensor]:
   if isinstance(tokens, tf.RaggedTensor):
     if names:
       raise ValueError(
-          f'inputs: ragged tokens have lengths of their own, got {names.pop()} '
-          'besides.'
+          f'inputs: ragged tokens have their own lengths, got {names.pop()} '
+          'as well.'
       )
     inputs = {'tokens': tokens.to_tensor(), 'lengths': tokens.row_lengths()}
   tokens = tf.convert_to_tensor(inputs['tokens'])

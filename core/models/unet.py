@@ -12,7 +12,7 @@ from . import model
 
 
 class ConvolutionBlock(snt.Module):
-  """Twice a 3x3 convolution, batch norm where wanted, and an activation."""
+  """Two 3x3 convolutions, each with optional batch norm and an activation."""
 
   def __init__(
       self,
@@ -26,8 +26,8 @@ class ConvolutionBlock(snt.Module):
     Args:
       num_channels: The number of channels of the outputs.
       activation: A name of `layers.ACTIVATIONS`.
-      batch_norm_momentum: What moving averages keep at a step, in [0, 1). If
-        None, there is no batch norm, and convolutions have a bias instead.
+      batch_norm_momentum: The momentum of `layers.BatchNorm`. If None, there is
+        no batch norm, and convolutions have a bias instead.
       name: Name of the module.
     """
     super().__init__(name=name)
@@ -59,24 +59,24 @@ class ConvolutionBlock(snt.Module):
 
 
 class UNet(model.Model):
-  """Down by maxima, up by transposed convolutions, level by level beside it.
+  """Down by max pooling, up by transposed convolutions, with skip connections.
 
-  Each level down halves height and width; each level up doubles them, and sees
-  what the same level computed on the way down. Images may have any size: one
-  that is odd is rounded up on the way down, and on the way up the last row or
-  column is cut off. (Ronneberger et al. have convolutions without padding, and
-  logits for the middle of the image alone.)
+  Each level down halves height and width; each level up doubles them and also
+  sees the result of the same level on the way down. Images may have any size:
+  odd sizes are rounded up on the way down, and on the way up the last row or
+  column is cut off. (Ronneberger et al. use convolutions without padding, and
+  predict only the middle of the image.)
 
-  With its default arguments, images of one channel and 2 classes: 117,042
-  parameters, of which no number depends on the image's size.
+  With the default arguments, images of one channel and 2 classes: 117,042
+  parameters, independent of the image size.
 
-  Batch normalisation uses the statistics of the global batch; in a train step
+  Batch normalization uses the statistics of the global batch; in a train step,
   examples of weight 0 do not count.
 
   Reference:
     `Ronneberger et al. 2015 <https://arxiv.org/abs/1505.04597>`_, U-Net:
-    convolutional networks for biomedical image segmentation, figure 1, whose
-    channels are 64, 128, 256, 512, 1024.
+    convolutional networks for biomedical image segmentation, figure 1, with
+    channels 64, 128, 256, 512, 1024.
 
   Example:
     >>> import tensorflow as tf
@@ -102,14 +102,13 @@ class UNet(model.Model):
     """Constructs the model.
 
     Args:
-      num_classes: The number of logits of a pixel, at least 1.
-      channels: The number of channels of each level, the image's own first; one
-        more level halves the image once more.
+      num_classes: The number of logits per pixel, at least 1.
+      channels: The number of channels of each level, starting at the image's
+        size; each further level halves it.
       activation: A name of `layers.ACTIVATIONS`.
       dropout_rate: The rate of dropout after the lowest level, in [0, 1).
       with_batch_norm: Whether batch norm follows each 3x3 convolution.
-      batch_norm_momentum: What the moving averages of batch norm keep at a
-        step, in [0, 1).
+      batch_norm_momentum: The momentum of `layers.BatchNorm`.
       name: Name of the module.
 
     Raises:
@@ -128,7 +127,7 @@ class UNet(model.Model):
         ConvolutionBlock(size, activation, momentum) for size in channels
     ]
     *levels, _ = channels
-    # A quarter of the channels for each pixel of a square.
+    # For each pixel of a 2x2 square, a quarter of the channels.
     self.expansions = [
         layers.Conv2D(4 * size, 1, with_bias=False) for size in levels
     ]
@@ -142,13 +141,9 @@ class UNet(model.Model):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Computes logits; in training, moves the averages of batch norm.
+    """Computes logits of images ``[batch_size, height, width, channels]``.
 
-    Args:
-      inputs: Images ``[batch_size, height, width, channels]``; all sizes but
-        the number of channels may be unknown while tracing.
-      is_training: Whether batch statistics and dropout are on.
-      seed: Integers ``[2]``, needed in training with dropout.
+    All sizes but the number of channels may be unknown while tracing.
 
     Returns:
       Logits ``[batch_size, height, width, num_classes]``.
@@ -160,7 +155,7 @@ class UNet(model.Model):
       x = block(layers.max_pool2d(x), is_training)
     x = self.dropout(x, is_training, random.layer_seed(seed, 0))
     for level in reversed(range(len(skips))):
-      # A transposed convolution: what it makes of a pixel are 2x2.
+      # A transposed convolution, of each pixel to 2x2.
       larger = tf.nn.depth_to_space(self.expansions[level](x), 2)
       larger = _cropped(larger, skips[level])
       x = tf.concat([skips[level], larger], axis=-1)
@@ -169,7 +164,7 @@ class UNet(model.Model):
 
 
 def _cropped(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-  """Cuts off the last row or column where `like` has one less."""
+  """Cuts off the last row or column if `like` has one fewer."""
   sides = like.shape[1:3]
   if sides.is_fully_defined() and sides == x.shape[1:3]:
     return x

@@ -12,10 +12,10 @@ POOLINGS = ('class_token', 'mean')
 
 
 class EncoderBlock(snt.Module):
-  """Attention, then a dense layer a position, each around a skip connection.
+  """Attention, then a dense layer per position, both with skip connections.
 
-  The inputs of both are normalised, and not the outputs (pre-norm): deep stacks
-  train without a warm-up then.
+  The inputs of both are normalized, not the outputs (pre-norm), so deep stacks
+  train without a warm-up.
 
   Reference:
     `Xiong et al. 2020 <https://arxiv.org/abs/2002.04745>`_, On layer
@@ -33,7 +33,7 @@ class EncoderBlock(snt.Module):
     """Constructs the block.
 
     Args:
-      num_heads: The number of heads, which divides the hidden size.
+      num_heads: The number of heads, which must divide hidden_size.
       hidden_size: The size of the embeddings.
       mlp_size: The size of the hidden layer.
       dropout_rate: The rate of dropout after attention and both dense layers.
@@ -68,13 +68,13 @@ class EncoderBlock(snt.Module):
 class ViT(model.Model):
   """Patches, a stack of pre-norm encoder blocks, and a linear head.
 
-  With its default arguments and images of 28 x 28 x 1, 49 patches: 138,634
+  With the default arguments and images of 28 x 28 x 1, 49 patches: 138,634
   parameters.
 
   Reference:
     `Dosovitskiy et al. 2021 <https://arxiv.org/abs/2010.11929>`_, An image is
-    worth 16x16 words; the mean over positions is that of
-    `Beyer et al. 2022 <https://arxiv.org/abs/2205.01580>`_.
+    worth 16x16 words; with the mean over positions of `Beyer et al. 2022
+    <https://arxiv.org/abs/2205.01580>`_.
 
   Example:
     >>> import tensorflow as tf
@@ -105,13 +105,13 @@ class ViT(model.Model):
       patch_size: The side of a patch; it must divide height and width.
       hidden_size: The size of the embeddings.
       num_layers: The number of encoder blocks, at least 0.
-      num_heads: The number of heads of a block, which divides the hidden size.
+      num_heads: The number of heads of a block, which must divide hidden_size.
       mlp_size: The size of a block's hidden layer.
-      dropout_rate: The rate of dropout after the embedding and within blocks,
-        in [0, 1).
-      pooling: What the head sees: the `mean` over positions, or a `class_token`
-        that is put before the patches.
-      position: `learned`, `sincos` or `none`, see `layers.PatchEmbedding`.
+      dropout_rate: Dropout in blocks and after the embedding, in [0, 1).
+      pooling: The input of the head: the ``mean`` over positions, or a
+        ``class_token`` that precedes the patches.
+      position: ``learned``, ``sincos`` or ``none``, see
+        `layers.PatchEmbedding`.
       name: Name of the module.
 
     Raises:
@@ -148,12 +148,7 @@ class ViT(model.Model):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> tf.Tensor:
-    """Computes logits.
-
-    Args:
-      inputs: Images ``[batch_size, height, width, channels]``.
-      is_training: Whether dropout is on.
-      seed: Integers ``[2]``, needed in training with dropout.
+    """Computes logits of images ``[batch_size, height, width, channels]``.
 
     Returns:
       Logits ``[batch_size, num_classes]``.
@@ -169,7 +164,7 @@ class ViT(model.Model):
     return self.output(x)
 
   def _class_tokens(self, x: tf.Tensor) -> tf.Tensor:
-    """Returns the class token, once for each example: ``[B, 1, D]``."""
+    """Returns the class token, repeated for each example: ``[B, 1, D]``."""
     if self.class_token is None:
       initializer = snt.initializers.TruncatedNormal(stddev=0.02)
       self.class_token = tf.Variable(

@@ -11,10 +11,10 @@ from . import model
 
 
 class WideAndDeep(model.Model):
-  """Memorises with a linear path and generalises with a deep one.
+  """Memorizes with a linear path and generalizes with a deep one.
 
-  The main head sees the wide input beside the deep path's last layer; an
-  auxiliary head sees the deep path alone, so that it learns by itself as well.
+  The main head sees the wide input next to the deep path's last layer; an
+  auxiliary head sees the deep path only, so that it also learns by itself.
 
   Reference:
     Cheng et al. 2016, Wide & deep learning for recommender systems.
@@ -43,7 +43,7 @@ class WideAndDeep(model.Model):
 
     Args:
       num_classes: The number of logits of each head, at least 1.
-      wide_input: The name of the input that goes to the main head directly.
+      wide_input: The name of the input that goes directly to the main head.
       deep_input: The name of the input that goes through the hidden layers.
       hidden_sizes: The size of each hidden layer.
       activation: A name of `layers.ACTIVATIONS`.
@@ -79,15 +79,10 @@ class WideAndDeep(model.Model):
       is_training: bool,
       seed: tf.Tensor | None = None,
   ) -> dict[str, tf.Tensor]:
-    """Computes the logits of both heads.
-
-    Args:
-      inputs: The wide and the deep input by name, each ``[batch_size, ...]``.
-      is_training: Not used.
-      seed: Not used.
+    """Computes the logits of both heads, from a mapping of both inputs.
 
     Returns:
-      `logits` and `auxiliary_logits`, each ``[batch_size, num_classes]``.
+      ``logits`` and ``auxiliary_logits``, each ``[batch_size, num_classes]``.
 
     Raises:
       ValueError: If an input is missing.

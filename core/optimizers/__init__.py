@@ -1,8 +1,9 @@
 """Optimizers: gradient transformations with Optax's names and maths.
 
-A transformation is a pair of pure functions, `init(parameters) -> state` and
-`update(gradients, state, parameters) -> (updates, state)`, on nests of tensors;
-`chain` composes them and `apply_updates` adds the updates to the parameters:
+A transformation is a pair of pure functions, ``init(parameters) -> state`` and
+``update(gradients, state, parameters) -> (updates, state)``, on nests of
+tensors; `chain` composes them and `apply_updates` adds the updates to the
+parameters:
 
     optimizer = optimizers.chain(
         optimizers.clip_by_global_norm(1.0),
@@ -14,16 +15,19 @@ A transformation is a pair of pure functions, `init(parameters) -> state` and
 
 What holds for all of them:
 
-- Parameters are a nest of tensors or variables, best a flat dictionary by path.
-- Gradients may be `tf.IndexedSlices`; rows named twice are added.
-- A state is a nest of tensors that keep shape and dtype; counts are int64.
-- Half-precision parameters have float32 states and float32 updates, and
+- Parameters are a nest of tensors or variables, such as a dictionary by path.
+- Gradients may be `tf.IndexedSlices`; duplicate rows are added.
+- States are nests of tensors of constant shape and dtype; counts are int64.
+- Half-precision parameters have float32 states and float32 updates.
   `apply_updates` rounds once, to the dtype of the parameter.
 - A learning rate is a number or a schedule of the number of updates so far.
+- A mask chooses parameters: it is a regular expression that must match the
+  whole path (the key, in a flat dictionary), or a predicate on path and tensor.
+  Default: all parameters.
 - A hyper-parameter may be a scalar tensor, whose range is not checked in a
-  graph; but not a boolean, `ns_steps` or `min_dim_size_to_factor`, which decide
-  the form of the graph. `inject_hyperparams` keeps them in the state, where
-  they can be set.
+  graph. This excludes booleans, ``ns_steps`` and ``min_dim_size_to_factor``,
+  which determine the graph. `inject_hyperparams` keeps hyper-parameters in the
+  state, where they can be set.
 """
 
 from .accumulation import multi_steps

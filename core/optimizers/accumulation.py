@@ -13,7 +13,7 @@ from . import finiteness, foreign, nests, transformation
 
 
 class MultiStepsState(NamedTuple):
-  """The step within a round, the number of rounds, and what is gathered."""
+  """The step in a round, the number of rounds, and accumulated gradients."""
 
   mini_step: tf.Tensor
   gradient_step: tf.Tensor
@@ -26,27 +26,26 @@ def multi_steps(
     every_k_schedule: int | Callable[[tf.Tensor], tf.Tensor],
     use_grad_mean: bool = True,
 ) -> transformation.GradientTransformation:
-  """Gathers gradients over k steps and then lets the optimizer take one.
+  """Accumulates gradients over k steps, and then applies the optimizer once.
 
-  In between updates are 0, and the optimizer's state, with the count that a
-  learning-rate schedule sees, stands still. The optimizer is computed at every
-  step and chosen from, so that the step has one form in graph and XLA.
+  In between, updates are 0 and the optimizer's state, with the count that a
+  learning-rate schedule sees, does not change. The optimizer is computed at
+  every step and its result selected, so that all steps share one graph.
 
   Args:
     opt: The optimizer.
     every_k_schedule: The number of steps, at least 1, or a function from the
       number of updates so far, an int64 scalar, to an integer scalar.
-    use_grad_mean: Whether to give the optimizer the mean of the gradients, or
-      their sum. Where batches differ in weight neither is the gradient of the
-      large batch.
+    use_grad_mean: Whether to pass on the gradients' mean instead of their sum.
+      If batches differ in weight, neither is the large batch's gradient.
 
   Returns:
     A transformation; its state holds two counts, the state of the optimizer and
-    a tensor a parameter.
+    one tensor per parameter.
 
   Raises:
-    TypeError: If `opt` is no transformation.
-    ValueError: If `every_k_schedule` is a number below 1.
+    TypeError: If `opt` is not a transformation.
+    ValueError: If `every_k_schedule` is below 1.
 
   Reference:
     ``optax.MultiSteps``.
@@ -86,7 +85,7 @@ def multi_steps(
     def accumulate(gradient: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
       if not use_grad_mean:
         return total + gradient
-      # A running mean is as right as sum and division, and never overflows.
+      # A running mean is as exact as a sum and a division, and never overflows.
       divisor = tf.cast(state.mini_step + 1, gradient.dtype)
       return total + (gradient - total) / divisor
 

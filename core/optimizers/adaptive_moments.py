@@ -1,4 +1,4 @@
-"""Adam and its kin: steps in units of the gradients' running moments."""
+"""Adam and its variants: steps in units of the gradients' running moments."""
 
 from __future__ import annotations
 
@@ -39,14 +39,13 @@ def scale_by_adam(
   Args:
     b1: The decay :math:`\beta_1` of the mean, in [0, 1).
     b2: The decay :math:`\beta_2` of the mean square, in [0, 1).
-    eps: Added outside of the root.
-    eps_root: Added inside of the root.
-    mu_dtype: The dtype of the mean at rest; None for that of the parameters, at
-      least float32.
-    nesterov: Whether the mean looks one step ahead (NAdam).
+    eps: Added outside the root.
+    eps_root: Added inside the root.
+    mu_dtype: The dtype of the stored mean. Default: that of the parameters.
+    nesterov: Whether to use Nesterov momentum (NAdam).
 
   Returns:
-    A transformation; its state holds a count and two tensors a parameter.
+    A transformation; its state holds a count and two tensors per parameter.
 
   Raises:
     ValueError: If a decay is not in [0, 1) or an epsilon is negative.
@@ -110,16 +109,16 @@ def adam(
     learning_rate: A non-negative number, or a schedule.
     b1: The decay of the mean, in [0, 1).
     b2: The decay of the mean square, in [0, 1).
-    eps: Added outside of the root.
-    eps_root: Added inside of the root.
-    mu_dtype: The dtype of the mean at rest, see `scale_by_adam`.
-    nesterov: Whether the mean looks one step ahead.
+    eps: Added outside the root.
+    eps_root: Added inside the root.
+    mu_dtype: The dtype of the stored mean, see `scale_by_adam`.
+    nesterov: Whether to use Nesterov momentum.
 
   Returns:
-    A transformation; its state holds a count and two tensors a parameter.
+    A transformation; its state holds a count and two tensors per parameter.
 
   Raises:
-    ValueError: If a number is out of its range.
+    ValueError: If a number is out of range.
 
   Reference:
     `Adam <https://arxiv.org/abs/1412.6980>`_; ``optax.adam``.
@@ -152,15 +151,15 @@ def nadam(
     learning_rate: A non-negative number, or a schedule.
     b1: The decay of the mean, in [0, 1).
     b2: The decay of the mean square, in [0, 1).
-    eps: Added outside of the root.
-    eps_root: Added inside of the root.
-    mu_dtype: The dtype of the mean at rest, see `scale_by_adam`.
+    eps: Added outside the root.
+    eps_root: Added inside the root.
+    mu_dtype: The dtype of the stored mean, see `scale_by_adam`.
 
   Returns:
-    A transformation; its state holds a count and two tensors a parameter.
+    A transformation; its state holds a count and two tensors per parameter.
 
   Raises:
-    ValueError: If a number is out of its range.
+    ValueError: If a number is out of range.
 
   Reference:
     `Incorporating Nesterov momentum into Adam
@@ -195,18 +194,18 @@ def adamw(
     learning_rate: A non-negative number, or a schedule.
     b1: The decay of the mean, in [0, 1).
     b2: The decay of the mean square, in [0, 1).
-    eps: Added outside of the root.
-    eps_root: Added inside of the root.
-    mu_dtype: The dtype of the mean at rest, see `scale_by_adam`.
+    eps: Added outside the root.
+    eps_root: Added inside the root.
+    mu_dtype: The dtype of the stored mean, see `scale_by_adam`.
     weight_decay: The factor of the parameters, or a schedule of it.
-    mask: Which parameters decay, see `add_decayed_weights`; None for all.
-    nesterov: Whether the mean looks one step ahead (NAdamW).
+    mask: Which parameters decay, see `add_decayed_weights`. Default: all.
+    nesterov: Whether to use Nesterov momentum (NAdamW).
 
   Returns:
-    A transformation; its state holds a count and two tensors a parameter.
+    A transformation; its state holds a count and two tensors per parameter.
 
   Raises:
-    ValueError: If a number is out of its range or `mask` no regular expression.
+    ValueError: If a number is out of range or `mask` is invalid.
 
   Reference:
     `Decoupled weight decay regularization <https://arxiv.org/abs/1711.05101>`_,

@@ -21,32 +21,30 @@ def ema(
     debias: bool = True,
     accumulator_dtype: tf.DType | None = None,
 ) -> transformation.GradientTransformation:
-  r"""Averages what it is given with exponential decay.
+  r"""Averages its inputs with exponential decay.
 
   .. math::
     a_t = a_{t-1} + (1 - \beta) (x_t - a_{t-1}), \qquad
     u_t = a_t / (1 - \beta^t)
 
-  In a `chain` it averages the updates. To average the weights, give it these
-  for gradients after every step, keep its state, and evaluate with what
-  `ema_average` makes of it.
+  In a `chain` it averages the updates. To average the weights, pass them as
+  gradients after every step, and evaluate with `ema_average` of the state.
 
   Args:
     decay: The rate :math:`\beta`, in [0, 1).
     debias: Whether to correct the average for its start at 0.
-    accumulator_dtype: The dtype of the average at rest; None for that of the
-      parameters, at least float32.
+    accumulator_dtype: The dtype of the average. Default: the parameters'.
 
   Returns:
-    A transformation; its state holds a count and a tensor a parameter.
+    A transformation; its state holds a count and one tensor per parameter.
 
   Raises:
     ValueError: If `decay` is not in [0, 1).
 
   Reference:
     `Adam <https://arxiv.org/abs/1412.6980>`_, section 7.2; ``optax.ema``. The
-    average of constants is that constant; with 1 - `decay` and `decay` rounded
-    apart, as in Optax, float32 loses 2e-4 of it at a decay of 0.9999.
+    average of a constant is that constant; Optax, which rounds `decay` and 1 -
+    `decay` separately, loses 2e-4 of it in float32 at a decay of 0.9999.
 
   Example:
     >>> from core import optimizers
@@ -84,15 +82,14 @@ def ema(
 
 
 def ema_average(state: EmaState, decay: float) -> nests.Nest:
-  r"""The average that the state of `ema` stands for, without bias.
+  r"""Returns the average in the state of `ema`, without bias.
 
   .. math::
     a_t / (1 - \beta^t)
 
   Args:
-    state: The state after at least one update; before it there is nothing to
-      average, and the result is NaN.
-    decay: The rate that `ema` was made with.
+    state: The state after at least one update; before it, the result is NaN.
+    decay: The rate that was given to `ema`.
 
   Returns:
     A nest of tensors, at least float32.

@@ -17,7 +17,7 @@ def clip(max_delta: float) -> transformation.GradientTransformation:
     max_delta: The largest absolute value, positive.
 
   Returns:
-    A transformation without a state.
+    A stateless transformation.
 
   Raises:
     ValueError: If `max_delta` is not positive.
@@ -45,27 +45,27 @@ def clip(max_delta: float) -> transformation.GradientTransformation:
 def _limit(
     gradient: tf.Tensor, norm: tf.Tensor, max_norm: float
 ) -> tf.Tensor:
-  """Scales a gradient so that a norm above max_norm becomes max_norm."""
+  """Scales down a gradient whose norm exceeds max_norm."""
   norm = tf.cast(norm, gradient.dtype)
   limit = nests.scalar(max_norm, gradient.dtype)
   return tf.where(norm < limit, gradient, gradient / norm * limit)
 
 
 def clip_by_norm(max_norm: float) -> transformation.GradientTransformation:
-  """Scales each tensor down to a Euclidean norm.
+  """Scales down each tensor to a maximum Euclidean norm.
 
   Args:
-    max_norm: The largest norm of each tensor of the gradients, positive.
+    max_norm: The maximum norm of each gradient tensor, positive.
 
   Returns:
-    A transformation without a state.
+    A stateless transformation.
 
   Raises:
     ValueError: If `max_norm` is not positive.
 
   Reference:
     `On the difficulty of training recurrent neural networks
-    <https://arxiv.org/abs/1211.5063>`_, algorithm 1, for each tensor.
+    <https://arxiv.org/abs/1211.5063>`_, algorithm 1, per tensor.
 
   Example:
     >>> from core import optimizers
@@ -86,13 +86,13 @@ def clip_by_norm(max_norm: float) -> transformation.GradientTransformation:
 def clip_by_global_norm(
     max_norm: float,
 ) -> transformation.GradientTransformation:
-  """Scales all tensors together down to a Euclidean norm.
+  """Scales down all tensors together to a maximum Euclidean norm.
 
   Args:
-    max_norm: The largest `global_norm` of the gradients, positive.
+    max_norm: The maximum `global_norm` of the gradients, positive.
 
   Returns:
-    A transformation without a state.
+    A stateless transformation.
 
   Raises:
     ValueError: If `max_norm` is not positive.
@@ -123,13 +123,13 @@ def clip_by_global_norm(
 def clip_by_block_rms(
     threshold: float,
 ) -> transformation.GradientTransformation:
-  """Scales each tensor down to a root mean square.
+  """Scales down each tensor to a maximum root mean square.
 
   Args:
-    threshold: The largest root mean square of each tensor, positive.
+    threshold: The maximum root mean square of each tensor, positive.
 
   Returns:
-    A transformation without a state.
+    A stateless transformation.
 
   Raises:
     ValueError: If `threshold` is not positive.
@@ -160,11 +160,10 @@ def clip_by_block_rms(
 def _unitwise_norm(
     tensor: tf.Tensor, axis: int | Sequence[int] | None
 ) -> tf.Tensor:
-  """Returns the norm of what enters each unit, with axes of size 1."""
+  """Returns the norm of the weights of each unit, with axes of size 1."""
   rank = tensor.shape.rank
   if axis is None and sum(size != 1 for size in tensor.shape) > 1:
-    # Matrices and stacks of them have their inputs first, filters their output
-    # last.
+    # Matrices and stacks of them have inputs first, filters have outputs last.
     axes = {2: [0], 3: [0], 4: [0, 1, 2], 5: [0, 1, 2, 3]}
     if rank not in axes:
       raise ValueError(
@@ -187,17 +186,17 @@ def adaptive_grad_clip(
 
   Args:
     clipping: The fraction :math:`\lambda`, positive.
-    eps: The least norm :math:`\epsilon` of weights that counts, so that weights
-      that start at zero can leave it.
-    axis: The axes that belong to one unit; None for all of scalars and vectors,
-      the first of matrices and rank 3, all but the last of filters.
+    eps: The minimum norm :math:`\epsilon` of weights, so that weights that
+      start at zero can change.
+    axis: The axes of one unit. Default: all of scalars and vectors, the first
+      of matrices and rank 3, all but the last of filters.
 
   Returns:
-    A transformation without a state.
+    A stateless transformation.
 
   Raises:
-    ValueError: If `clipping` or `eps` is not positive; from `update`, if `axis`
-      is None and a parameter has a rank above 5.
+    ValueError: If `clipping` or `eps` is not positive; from `update`, if a
+      parameter has a rank above 5 and `axis` is None.
 
   Reference:
     `High-performance image recognition without normalization

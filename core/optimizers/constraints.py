@@ -1,4 +1,4 @@
-"""Constraints on parameters, and the transformation that keeps them."""
+"""Constraints on parameters, and a transformation that enforces them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import tensorflow as tf
 from .. import checks
 from . import partitioning, transformation
 
-# Maps a parameter to the closest one, or another, that is allowed.
+# Maps a parameter to the closest allowed one, or another.
 Constraint: TypeAlias = Callable[[tf.Tensor], tf.Tensor]
 Axis: TypeAlias = int | Sequence[int] | None
 
 
 def _norms(tensor: tf.Tensor, axis: Axis) -> tf.Tensor:
-  """Computes norms over axes: by default all but the last, or a vector's."""
+  """Computes norms over axes. Default: all but the last, or a vector's."""
   if not tensor.shape.rank:
     raise ValueError(
-        'tensor: expected rank 1 at least, got a scalar; choose the weights by '
+        'tensor: expected rank 1 or more, got a scalar; choose weights by '
         'a mask such as r".*/w".'
     )
   if axis is None:
     axis = list(range(max(tensor.shape.rank - 1, 1)))
-  # By the largest: squares of small numbers vanish, of large ones overflow.
+  # Divide first: squares of small numbers vanish, those of large ones overflow.
   size = tf.reduce_max(tf.abs(tensor), axis, keepdims=True)
   size = tf.where((size > 0) & tf.math.is_finite(size), size, 1)
   squares = tf.square(tensor / size)
@@ -35,25 +35,25 @@ def _norms(tensor: tf.Tensor, axis: Axis) -> tf.Tensor:
 def max_norm(
     tensor: tf.Tensor, max_value: float = 2.0, axis: Axis = None
 ) -> tf.Tensor:
-  """Scales down what has a norm above the greatest one.
+  """Scales down weights whose norm exceeds a maximum.
 
   Args:
-    tensor: A parameter, float, of rank 1 at least.
-    max_value: The greatest norm, at least 0.
-    axis: The axes that a norm is over. By default all but the last: the weights
-      of one unit of a matrix ``[num_inputs, num_units]``, of one filter
-      ``[height, width, channels, filters]``; or the axis of a vector.
+    tensor: A parameter, float, of rank 1 or more.
+    max_value: The maximum norm, at least 0.
+    axis: The axes of a norm. Default: all but the last, so a norm is that of
+      the weights of one unit in a matrix ``[num_inputs, num_units]``, or of one
+      filter in ``[height, width, channels, filters]``; or the axis of a vector.
 
   Returns:
-    A tensor like the parameter; what was allowed is not changed.
+    A tensor like the parameter; allowed weights do not change.
 
   Raises:
     ValueError: If `max_value` is negative or the tensor a scalar.
 
   Reference:
     Srivastava et al. 2014, Dropout: a simple way to prevent neural networks
-    from overfitting, section 5.1; ``keras.constraints.MaxNorm``, whose axis is
-    0 by default.
+    from overfitting, section 5.1; ``keras.constraints.MaxNorm``, with 0 as its
+    default axis.
 
   Example:
     >>> import tensorflow as tf
@@ -72,20 +72,20 @@ def max_norm(
 
 
 def unit_norm(tensor: tf.Tensor, axis: Axis = None) -> tf.Tensor:
-  """Scales to a norm of 1.
+  """Scales weights to a norm of 1.
 
   Args:
-    tensor: A parameter, float, of rank 1 at least.
-    axis: The axes that a norm is over, as for `max_norm`.
+    tensor: A parameter, float, of rank 1 or more.
+    axis: The axes of a norm, see `max_norm`.
 
   Returns:
-    A tensor like the parameter; what has a norm of 0 stays 0.
+    A tensor like the parameter; weights with a norm of 0 stay 0.
 
   Raises:
     ValueError: If the tensor is a scalar.
 
   Reference:
-    ``keras.constraints.UnitNorm``, whose axis is 0 by default.
+    ``keras.constraints.UnitNorm``, with 0 as its default axis.
 
   Example:
     >>> import tensorflow as tf
@@ -99,7 +99,7 @@ def unit_norm(tensor: tf.Tensor, axis: Axis = None) -> tf.Tensor:
 
 
 def non_negative(tensor: tf.Tensor) -> tf.Tensor:
-  """Sets what is negative to 0.
+  """Sets negative numbers to 0.
 
   Args:
     tensor: A parameter, float.
@@ -124,21 +124,19 @@ def constrain(
 ) -> transformation.GradientTransformation:
   """Changes updates so that the updated parameters satisfy constraints.
 
-  It must be the last of a chain, where the updates are what is added: the
-  result is ``constraint(parameter + update) - parameter``. Parameters of half
-  precision satisfy the constraint up to their rounding.
+  It must be the last in a chain, where the updates are what is added: the
+  result is ``constraint(parameter + update) - parameter``. Half-precision
+  parameters satisfy the constraint up to rounding.
 
   Args:
-    constraints: Maps masks to functions of a tensor: a regular expression that
-      must match the whole path of a parameter, or a predicate on path and
-      tensor. The first mask that holds wins; parameters for which none does are
-      free.
+    constraints: Maps masks to functions of a tensor. The first matching mask
+      wins; parameters without one are unconstrained.
 
   Returns:
     A transformation without a state of its own.
 
   Raises:
-    ValueError: If a regular expression is not one.
+    ValueError: If a regular expression is invalid.
 
   Reference:
     Projected gradient descent; ``keras.constraints``, which are applied after

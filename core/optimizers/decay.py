@@ -1,4 +1,4 @@
-"""Weight decay and gradient centralisation."""
+"""Weight decay and gradient centralization."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ def add_decayed_weights(
 ) -> transformation.GradientTransformation:
   """Adds the parameters, times a factor, to the gradients.
 
-  Before an adaptive transformation this is L2 regularisation, after it and
-  before the learning rate it is the decoupled decay of AdamW.
+  Before an adaptive transformation this is L2 regularization; after it and
+  before the learning rate, it is the decoupled decay of AdamW.
 
   Args:
     weight_decay: The factor, a non-negative number or a schedule.
-    mask: Which parameters decay: a regular expression that must match the whole
-      path, or a predicate on path and tensor, such as
-      ``lambda path, tensor: tensor.shape.rank > 1``; None for all.
+    mask: Which parameters decay, such as ``r'.*/w'`` or ``lambda path, tensor:
+      tensor.shape.rank > 1``. Default: all.
 
   Returns:
-    A transformation; it counts where the factor is a schedule.
+    A transformation; its state holds a count if the factor is a schedule.
 
   Raises:
-    ValueError: If `weight_decay` is negative or `mask` no regular expression.
+    ValueError: If `weight_decay` is negative or `mask` is invalid.
 
   Reference:
     `Decoupled weight decay regularization <https://arxiv.org/abs/1711.05101>`_;
@@ -79,10 +78,10 @@ def add_decayed_weights(
 def centralize() -> transformation.GradientTransformation:
   """Subtracts from each gradient its mean over all axes but the first.
 
-  Vectors and scalars are left as they are.
+  Vectors and scalars do not change.
 
   Returns:
-    A transformation without a state.
+    A stateless transformation.
 
   Reference:
     `Gradient centralization <https://arxiv.org/abs/2004.01461>`_, equation 1;

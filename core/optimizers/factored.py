@@ -1,4 +1,4 @@
-"""Adafactor: second moments of matrices as an outer product."""
+"""Adafactor: second moments of matrices, stored as an outer product."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from . import (
 class FactoredState(NamedTuple):
   """The number of updates, and the second moments of each parameter by path.
 
-  A parameter that is factored has two: the means over its largest axis and over
-  its second largest. Any other has one, of its own shape.
+  A factored parameter has two: the means over its largest and over its second
+  largest axis. Any other has one, of its own shape.
   """
 
   count: tf.Tensor
@@ -33,7 +33,7 @@ class FactoredState(NamedTuple):
 def _factored_axes(
     shape: tf.TensorShape, min_dim_size_to_factor: float
 ) -> tuple[int, int] | None:
-  """Returns the largest axis and the second largest, if both are long."""
+  """Returns the largest and the second largest axis, if both are long."""
   axes = sorted(range(shape.rank), key=lambda axis: shape[axis])
   if shape.rank < 2 or shape[axes[-2]] < min_dim_size_to_factor:
     return None
@@ -47,7 +47,7 @@ def scale_by_factored_rms(
     min_dim_size_to_factor: int = 128,
     epsilon: float = 1e-30,
 ) -> transformation.GradientTransformation:
-  r"""Divides by the root of the mean square, kept as row and column means.
+  r"""Divides by the root mean square, stored as row and column means.
 
   .. math::
     \beta_t = 1 - t^{-c}, \quad
@@ -61,13 +61,13 @@ def scale_by_factored_rms(
     factored: Whether to factor at all.
     decay_rate: The exponent :math:`c` of the decay.
     step_offset: The count at which the decay starts, for fine-tuning.
-    min_dim_size_to_factor: The least size of the second largest axis of a
-      parameter that is factored.
+    min_dim_size_to_factor: The minimum size of the second largest axis of a
+      factored parameter.
     epsilon: Added to the squares.
 
   Returns:
-    A transformation; its state holds a count and, for a parameter that is
-    factored, its row and column means, else a tensor of its shape.
+    A transformation; its state holds a count and, per parameter, its row and
+    column means if factored, else a tensor of its shape.
 
   Raises:
     ValueError: If a number is negative.
@@ -116,7 +116,7 @@ def scale_by_factored_rms(
         for mean, axis in zip(means, axes, strict=True)
     )
     largest, second = axes
-    # In the row means the axes behind the largest have moved up.
+    # In the row means, the axes after the largest have moved up.
     second_of_row = second - 1 if second > largest else second
     row_share = row / tf.reduce_mean(row, second_of_row, keepdims=True)
     update = (
@@ -159,10 +159,10 @@ def scale_by_param_block_rms(
   """Multiplies each update by the root mean square of its parameter.
 
   Args:
-    min_scale: The least root mean square that counts.
+    min_scale: The minimum root mean square to multiply by.
 
   Returns:
-    A transformation without a state.
+    A stateless transformation.
 
   Raises:
     ValueError: If `min_scale` is negative.
@@ -209,29 +209,28 @@ def adafactor(
   """Adafactor: adaptive steps with little memory.
 
   Args:
-    learning_rate: A non-negative number, or a schedule; None for 1.
+    learning_rate: A non-negative number, or a schedule. Default: 1.
     min_dim_size_to_factor: See `scale_by_factored_rms`.
-    decay_rate: The exponent of the decay, see `scale_by_factored_rms`.
+    decay_rate: The exponent of the decay.
     decay_offset: The count at which the decay starts.
     multiply_by_parameter_scale: Whether steps are relative to the root mean
       square of the parameter.
-    clipping_threshold: The largest root mean square of an update before the
-      learning rate; None for no bound.
-    momentum: The decay of the average of updates, in [0, 1); None for none.
-    dtype_momentum: The dtype of that average at rest, see `ema`.
-    weight_decay_rate: The factor of the parameters, or a schedule of it; the
-      learning rate does not multiply it. None for no decay.
+    clipping_threshold: The maximum root mean square of an update before the
+      learning rate. If None, there is no bound.
+    momentum: The decay of averaged updates, in [0, 1). Default: no average.
+    dtype_momentum: The dtype of the stored average, see `ema`.
+    weight_decay_rate: The factor of the parameters, or a schedule of it, not
+      multiplied by the learning rate. Default: no decay.
     eps: Added to the squares.
     factored: Whether to factor at all.
     weight_decay_mask: Which parameters decay, see `add_decayed_weights`.
 
   Returns:
     A transformation, with the state of `scale_by_factored_rms` and, with
-    momentum, a tensor a parameter.
+    momentum, one tensor per parameter.
 
   Raises:
-    ValueError: If a number is out of its range or the mask no regular
-      expression.
+    ValueError: If a number is out of range or the mask is invalid.
 
   Reference:
     `Adafactor <https://arxiv.org/abs/1804.04235>`_; ``optax.adafactor``.

@@ -1,4 +1,4 @@
-"""Skipping of steps whose gradients are not finite."""
+"""Skipping of steps with gradients that are not finite."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from . import foreign, nests, transformation
 
 
 class ApplyIfFiniteState(NamedTuple):
-  """What was not finite, in a row and in all, and the inner state.
+  """The counts of errors (gradients that are not finite), and the inner state.
 
   Attributes:
     notfinite_count: The number of errors in a row, int64 ``[]``.
     last_finite: Whether the last gradients were finite, bool ``[]``.
-    total_notfinite: The number of errors in all, int64 ``[]``.
-    inner_state: The state of the transformation inside.
+    total_notfinite: The total number of errors, int64 ``[]``.
+    inner_state: The state of the inner transformation.
     last_skipped: Whether the last step was skipped, bool ``[]``: its gradients
-      were not finite, and not too many in a row.
+      were not finite, but not too often in a row.
   """
 
   notfinite_count: tf.Tensor
@@ -38,15 +38,14 @@ _COUNTS = ('notfinite_count', 'last_finite', 'total_notfinite', *_FLAG)
 def apply_if_finite(
     inner: transformation.GradientTransformation, max_consecutive_errors: int
 ) -> transformation.GradientTransformation:
-  """Skips a step where an element of the gradients is infinite or NaN.
+  """Skips steps with gradients that are infinite or NaN.
 
-  A skipped step has updates of 0 and leaves the inner state as it was. After
-  too many in a row the step is taken all the same: then it is no accident, and
-  should be seen.
+  A skipped step has updates of 0 and does not change the inner state. After too
+  many in a row the step is applied, so that the problem becomes visible.
 
-  A train step (`training.make_train_step`) undoes the rest of a skipped step as
-  well, wherever in a chain or a partition this transformation stands: other
-  parameters and states, averages, and what the forward pass changed.
+  A train step (`training.make_train_step`) also undoes the rest of a skipped
+  step, wherever this transformation stands in a chain or partition: other
+  parameters and states, averages, and changes by the forward pass.
 
   Args:
     inner: The transformation.
@@ -54,14 +53,14 @@ def apply_if_finite(
 
   Returns:
     A transformation; its state holds two counts, whether the last gradients
-    were finite, the state of `inner`, and whether the last step was skipped.
+    were finite, the inner state, and whether the last step was skipped.
 
   Raises:
-    TypeError: If `inner` is no transformation.
+    TypeError: If `inner` is not a transformation.
     ValueError: If `max_consecutive_errors` is negative.
 
   Reference:
-    ``optax.apply_if_finite``, whose state has no `last_skipped`.
+    ``optax.apply_if_finite``, whose state has no ``last_skipped``.
 
   Example:
     >>> from core import optimizers
@@ -93,7 +92,7 @@ def apply_if_finite(
     for gradient in tf.nest.flatten(gradients):
       is_finite &= tf.reduce_all(tf.math.is_finite(gradient))
     error = tf.cast(tf.logical_not(is_finite), tf.int64)
-    # Errors in a row: one more, or none.
+    # Errors in a row: one more, or 0.
     in_a_row = (state.notfinite_count + 1) * error
     limit = nests.scalar(max_consecutive_errors, tf.int64)
     is_applied = tf.logical_or(is_finite, in_a_row > limit)
@@ -114,14 +113,9 @@ def apply_if_finite(
 
 
 def skips(state: nests.Nest) -> list[tf.Tensor]:
-  """Finds whether the last step was skipped by any `apply_if_finite`.
+  """Returns ``last_skipped``, bool ``[]``, of each `ApplyIfFiniteState`.
 
-  Args:
-    state: The state of an optimizer.
-
-  Returns:
-    The `last_skipped`, bool ``[]``, of each `ApplyIfFiniteState` in the state;
-    an empty list if no step can be skipped.
+  The list is empty if no step can be skipped.
   """
   found = [state.last_skipped] if isinstance(state, ApplyIfFiniteState) else []
   for _, child in _children(state):
@@ -130,18 +124,10 @@ def skips(state: nests.Nest) -> list[tf.Tensor]:
 
 
 def where(condition: tf.Tensor, new: nests.Nest, old: nests.Nest) -> nests.Nest:
-  """Chooses one of two states of a transformation, but for what was skipped.
+  """Selects the new state if a condition holds, but always its skip flags.
 
-  A wrapper that does not always take the new state of what it wraps uses it, so
-  that the train step gets to know of what was skipped all the same.
-
-  Args:
-    condition: Whether to take the new state, bool ``[]``.
-    new: The state after an update.
-    old: The state before it, of the same structure.
-
-  Returns:
-    A state, in which every `last_skipped` is the new one.
+  It is for wrappers that do not always take the new state of their inner
+  transformation: the train step still learns which steps were skipped.
   """
   return _where(condition, new, old, _FLAG)
 
@@ -149,16 +135,7 @@ def where(condition: tf.Tensor, new: nests.Nest, old: nests.Nest) -> nests.Nest:
 def undo(
     is_skipped: tf.Tensor, new: nests.Nest, old: nests.Nest
 ) -> nests.Nest:
-  """Takes a skipped step back, but for the counts of what was not finite.
-
-  Args:
-    is_skipped: Whether the step was skipped, bool ``[]``.
-    new: The state of an optimizer after the step.
-    old: The state before it, of the same structure.
-
-  Returns:
-    The new state, or the old one with the counts of the new.
-  """
+  """Selects the old state for a skipped step, but the new counts of errors."""
   return _where(tf.logical_not(is_skipped), new, old, _COUNTS)
 
 
@@ -181,7 +158,7 @@ def _where(
 
 
 def _are_fields(nest: nests.Nest, fields: Collection[str]) -> list[bool]:
-  """Finds which leaves are such fields of an `ApplyIfFiniteState`."""
+  """Returns which leaves are these fields of an `ApplyIfFiniteState`."""
   if not tf.nest.is_nested(nest):
     return [False]
   is_state = isinstance(nest, ApplyIfFiniteState)
@@ -193,7 +170,7 @@ def _are_fields(nest: nests.Nest, fields: Collection[str]) -> list[bool]:
 
 
 def _children(nest: nests.Nest) -> list[tuple[Any, nests.Nest]]:
-  """Lists the parts of a nest in the order of `tf.nest.flatten`."""
+  """Returns the parts of a nest in the order of `tf.nest.flatten`."""
   if not tf.nest.is_nested(nest):
     return []
   if hasattr(nest, '_fields'):

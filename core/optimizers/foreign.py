@@ -1,10 +1,10 @@
-"""What is handed in for a transformation, and is none."""
+"""Checks that arguments are transformations of this package."""
 
 from __future__ import annotations
 
 from typing import Any
 
-# Names that other libraries have, too.
+# Names that other libraries have too.
 NAMES = (
     'adafactor',
     'adagrad',
@@ -21,19 +21,19 @@ NAMES = (
 
 
 def check_transformation(argument: str, value: Any) -> None:
-  """Checks that a value is a gradient transformation, of ours or like ours.
+  """Checks that a value is a gradient transformation, or works like one.
 
-  Whatever has functions `init` and `update` is one, unless it is Optax's, whose
-  functions are of JAX. Neither Optax nor Keras is imported to know theirs.
+  Anything with functions ``init`` and ``update`` does, unless it is from Optax,
+  whose functions use JAX. The check imports neither Optax nor Keras.
 
   Args:
     argument: The name of the argument, for the message.
-    value: What was given for a transformation.
+    value: The value to check.
 
   Raises:
-    TypeError: If it is none: an optimizer of Keras, Optax or Sonnet, a class or
-      a function that makes optimizers, or anything else. The message has what
-      it is, and what to write instead.
+    TypeError: If it is an optimizer of Keras, Optax or Sonnet, a class or
+      function that makes optimizers, or anything else. The message says what it
+      is and what to write instead.
   """
   kind = value if isinstance(value, type) else type(value)
   library = _library(kind)
@@ -45,7 +45,7 @@ def check_transformation(argument: str, value: Any) -> None:
   given, name = f'{kind.__module__}.{kind.__qualname__}', kind.__name__.lower()
   given = given.removeprefix('builtins.')
   if library:
-    given = f'{given}, which is of {library}'
+    given = f'{given}, which is from {library}'
   elif kind is not value and callable(value) and hasattr(value, '__name__'):
     given, name = f'the function {value.__name__}, not called', value.__name__
   elif isinstance(value, str):
@@ -53,12 +53,12 @@ def check_transformation(argument: str, value: Any) -> None:
   remedy = f'optimizers.{name if name in NAMES else "adam"}(...)'
   raise TypeError(
       f'{argument}: expected a gradient transformation of core.optimizers, got '
-      f'{given}; use {remedy}, or optimizers.create for one of your own.'
+      f'{given}; use {remedy}, or optimizers.create for a custom one.'
   )
 
 
 def _library(kind: type) -> str | None:
-  """Returns the library of optimizers that a class is of, if it is of one."""
+  """Returns the library of optimizers that a class is from, if any."""
   for base in kind.__mro__:
     parts = base.__module__.split('.')
     if parts[0] == 'optax':

@@ -1,4 +1,4 @@
-"""Hyper-parameters that lie in the state, where a callback can set them."""
+"""Hyper-parameters kept in the state, where callbacks can set them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import tensorflow as tf
 from .. import checks
 from . import foreign, nests, transformation
 
-# Of annotations that take a float, or a schedule of floats.
+# Words in annotations of floats, and of schedules of floats.
 _FLOATS = {'Any', 'ScalarOrSchedule', 'float'}
 _NO_FLOATS = {'bool', 'int'}
 
@@ -26,13 +26,13 @@ Factory = Callable[..., transformation.GradientTransformation]
 
 
 class InjectHyperparamsState(NamedTuple):
-  """The number of updates, the numbers, and the state they are used with.
+  """The number of updates, the hyper-parameters, and the inner state.
 
   Attributes:
     count: The number of updates so far, int64 ``[]``: the step of schedules.
     hyperparams: The hyper-parameters by argument, float32 ``[]`` each; those of
-      schedules are what the last update took.
-    inner_state: The state of the transformation inside.
+      schedules are the values of the last update.
+    inner_state: The state of the inner transformation.
   """
 
   count: tf.Tensor
@@ -45,49 +45,49 @@ def inject_hyperparams(
 ) -> Factory:
   """Moves the numbers that an optimizer is made with into its state.
 
-  They are read there at each update, so whoever holds the state can change
-  them, and a checkpoint of it has them:
+  They are read there at each update, so they can be changed in the state, and a
+  checkpoint of it contains them:
 
       optimizer = optimizers.inject_hyperparams(optimizers.adam)(
           learning_rate=1e-3)
       state = training.TrainState(model, optimizer)
       train_step(state, batch)
       state.optimizer_state.hyperparams['learning_rate'].assign(1e-4)
-      train_step(state, batch)  # Takes 1e-4, without another trace.
+      train_step(state, batch)  # Uses 1e-4, without another trace.
 
-  What becomes of an argument, defaults included:
+  Arguments, including defaults, are treated by their kind:
 
-  - A number, or a scalar tensor, is injected: it is in `hyperparams`.
+  - A number, or a scalar tensor, is injected: it is in ``hyperparams``.
   - A function is a schedule: it is called with the number of updates so far,
-    and its value is kept in `hyperparams`. To set that has no effect.
-  - Booleans, strings, None, dtypes and nested structures are static: they are
-    handed on as they are. So are counts, whose annotation is `int`, since many
-    decide what the graph looks like (`ns_steps`), and functions, such as masks,
-    whose annotation has no `float`. `static_args` names what else is.
+    and its value is kept in ``hyperparams``. Setting it there has no effect.
+  - Booleans, strings, None, dtypes and nested structures are static, that is,
+    passed on unchanged. So are counts, annotated as ``int``, since many
+    determine the graph (``ns_steps``), and functions, such as masks, whose
+    annotation has no ``float``. Others can be named in `static_args`.
 
-  Numbers that only `init` reads, such as `initial_scale`, can be set to no
-  effect. A number that is set is not checked: 1.5 for a decay diverges.
+  Setting numbers that only ``init`` reads, such as ``initial_scale``, has no
+  effect. Numbers that are set are not checked: a decay of 1.5 diverges.
 
-  The updates are those of `inner_factory` with Python's numbers: a rate that
-  float32 rounds is taken for the decimal number that was meant, since
-  1 - 0.999 would have three digits fewer (see `moments.exact`).
+  The updates are those of `inner_factory` with Python numbers: a rate rounded
+  to float32 is taken for the decimal number that was meant, since 1 - 0.999
+  would have three digits fewer (see `moments.exact`).
 
   Args:
     inner_factory: A function that returns a transformation: one of this
-      package, or of your own that joins some of them. It is called with float32
-      scalars for numbers whenever an update is traced. Where it has no
+      package, or a custom one that combines some of them. It is called with
+      float32 scalars for numbers whenever an update is traced. If it has no
       annotations, counts are injected and functions are schedules.
-    static_args: The names of arguments that are handed on as they are.
+    static_args: The names of arguments to pass on unchanged.
 
   Returns:
-    A function of the same arguments, which makes a transformation. Its state is
+    A function of the same arguments that makes a transformation, whose state is
     an `InjectHyperparamsState`.
 
   Raises:
-    TypeError: If `inner_factory` is no function; from what is returned, if that
-      makes no transformation or takes other arguments.
-    ValueError: If `static_args` has a name that `inner_factory` does not; from
-      what is returned, if a number is out of its range or a `tf.Variable`.
+    TypeError: If `inner_factory` is not a function; from the returned function,
+      if it makes no transformation or has other arguments.
+    ValueError: If `static_args` has a name that `inner_factory` lacks; from the
+      returned function, if a number is out of range or a `tf.Variable`.
 
   Reference:
     ``optax.inject_hyperparams``, which rounds rates.
@@ -114,7 +114,7 @@ def inject_hyperparams(
   unknown = static - signature.parameters.keys()
   if unknown and inspect.Parameter.VAR_KEYWORD not in kinds:
     raise ValueError(
-        f'static_args: {sorted(unknown)} are no arguments of the factory; it '
+        f'static_args: {sorted(unknown)} are not arguments of the factory; it '
         f'takes {list(signature.parameters)}.'
     )
 
@@ -127,7 +127,7 @@ def inject_hyperparams(
 
 
 class _Call:
-  """A call of a factory, of which some arguments are yet to come."""
+  """A call of a factory that lacks the values of some arguments."""
 
   def __init__(
       self,
@@ -148,12 +148,12 @@ class _Call:
         in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     ]
     count = len(self._positional)
-    self._others = bound.args[count:]  # Of a starred argument.
+    self._others = bound.args[count:]  # Those of a starred argument.
     self._arguments = {
         **dict(zip(self._positional, bound.args, strict=False)),
         **bound.kwargs,
     }
-    # What another injection calls with was injected by it.
+    # An outer injection has already injected the tensors it calls with.
     is_inside = getattr(_LOCAL, 'depth', 0) > 0
     self.numbers: dict[str, Any] = {}
     self.schedules: dict[str, Callable[[tf.Tensor], Any]] = {}
@@ -170,7 +170,7 @@ class _Call:
   def __call__(
       self, values: Mapping[str, Any]
   ) -> transformation.GradientTransformation:
-    """Makes the transformation, with these values of numbers and schedules."""
+    """Makes the transformation with values of its numbers and schedules."""
     arguments = {**self._arguments, **values}
     positional = [arguments.pop(name) for name in self._positional]
     depth = getattr(_LOCAL, 'depth', 0)
@@ -191,7 +191,7 @@ class _Call:
 
 
 def _words(parameter: inspect.Parameter | None) -> set[str]:
-  """Returns the words of the annotation of an argument; none if it has none."""
+  """Returns the words of an argument's annotation, if it has one."""
   if parameter is None or parameter.annotation is parameter.empty:
     return set()
   return set(re.findall(r'\w+', str(parameter.annotation)))
@@ -239,23 +239,16 @@ def _injected(call: _Call) -> transformation.GradientTransformation:
 
   with tf.__internal__.FuncGraph('initial').as_default():  # Runs no operation.
     hyperparams = initial()
-    call(hyperparams)  # May all of them be tensors?
-    call(hyperparams | call.numbers)  # Are those that are known in range?
+    call(hyperparams)  # Checks that all of them may be tensors.
+    call(hyperparams | call.numbers)  # Checks the ranges of known ones.
   return transformation.create(init, update)
 
 
 def keep_hyperparams(new: nests.Nest, old: nests.Nest) -> nests.Nest:
-  """Returns a state of a transformation with the hyper-parameters of another.
+  """Returns a new state with all ``hyperparams`` of an old one.
 
-  A wrapper that has its transformation start anew uses it, so that what was set
-  stays set.
-
-  Args:
-    new: A state.
-    old: A state of the same transformation.
-
-  Returns:
-    The new state, with `hyperparams` of the old one wherever it has any.
+  It is for wrappers that reset their transformation: hyper-parameters that were
+  set stay set.
   """
   if isinstance(new, InjectHyperparamsState):
     inner_state = keep_hyperparams(new.inner_state, old.inner_state)

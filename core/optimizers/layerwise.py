@@ -19,15 +19,15 @@ def scale_by_trust_ratio(
   .. math::
     u \leftarrow u \, \eta \|w\| / (\|u\| + \epsilon)
 
-  and :math:`u` as it is where one of the norms is 0.
+  and unchanged :math:`u` where one of the norms is 0.
 
   Args:
-    min_norm: The least value of both norms.
-    trust_coefficient: The factor :math:`\eta`, positive.
+    min_norm: The minimum value of both norms.
+    trust_coefficient: The factor :math:`\eta`, non-negative.
     eps: Added to the divisor.
 
   Returns:
-    A transformation without a state.
+    A stateless transformation.
 
   Raises:
     ValueError: If a number is negative.
@@ -81,20 +81,19 @@ def lars(
   Args:
     learning_rate: A non-negative number, or a schedule.
     weight_decay: The factor of the parameters, or a schedule of it.
-    weight_decay_mask: Which parameters decay, see `add_decayed_weights`; None
-      for all. Biases and scales of normalisation should not.
-    trust_coefficient: How far a step may go in proportion to the parameter.
+    weight_decay_mask: Which parameters decay, see `add_decayed_weights`.
+      Exclude biases and the scales of normalization layers. Default: all.
+    trust_coefficient: The size of a step relative to the parameter.
     eps: Added to the norm of the update.
-    trust_ratio_mask: Which parameters have their steps rescaled, a mask alike;
-      None for all.
+    trust_ratio_mask: Which parameters have their steps rescaled. Default: all.
     momentum: The decay of the sum of steps, in [0, 1).
-    nesterov: Whether that sum looks ahead, see `trace`.
+    nesterov: Whether to use Nesterov momentum, see `trace`.
 
   Returns:
-    A transformation; its state holds a tensor a parameter.
+    A transformation; its state holds one tensor per parameter.
 
   Raises:
-    ValueError: If a number is out of its range or a mask no regular expression.
+    ValueError: If a number is out of range or a mask is invalid.
 
   Reference:
     `LARS <https://arxiv.org/abs/1708.03888>`_, algorithm 1; ``optax.lars``.
@@ -134,16 +133,16 @@ def lamb(
     learning_rate: A non-negative number, or a schedule.
     b1: The decay of the mean, in [0, 1).
     b2: The decay of the mean square, in [0, 1).
-    eps: Added outside of the root.
-    eps_root: Added inside of the root.
+    eps: Added outside the root.
+    eps_root: Added inside the root.
     weight_decay: The factor of the parameters, or a schedule of it.
-    mask: Which parameters decay, see `add_decayed_weights`; None for all.
+    mask: Which parameters decay, see `add_decayed_weights`. Default: all.
 
   Returns:
-    A transformation; its state holds a count and two tensors a parameter.
+    A transformation; its state holds a count and two tensors per parameter.
 
   Raises:
-    ValueError: If a number is out of its range or `mask` no regular expression.
+    ValueError: If a number is out of range or `mask` is invalid.
 
   Reference:
     `Large batch optimization for deep learning

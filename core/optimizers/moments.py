@@ -11,14 +11,7 @@ from . import nests
 
 
 def rate(argument: str, value: Any) -> Any:
-  """Checks a rate of decay and returns it so that 1 - rate is exact.
-
-  Args:
-    argument: The name of the argument, for the message.
-    value: The rate, a number or a tensor ``[]``.
-
-  Returns:
-    What `exact` makes of it.
+  """Returns a decay rate, a number or a tensor ``[]``, made `exact`.
 
   Raises:
     ValueError: If it is known and not in [0, 1).
@@ -28,17 +21,11 @@ def rate(argument: str, value: Any) -> Any:
 
 
 def exact(value: Any) -> Any:
-  """Returns the decimal number that a float32 scalar stands for.
+  """Returns the decimal number that a float32 scalar stands for, in float64.
 
-  A difference such as 1 - 0.999 has 5 digits where 0.999 was rounded to float32
-  before, and 16 in Python. So a float32 tensor is taken for the number of seven
-  decimals that it is the float32 of, if there is one.
-
-  Args:
-    value: A number, or a tensor ``[]``.
-
-  Returns:
-    The number, or a float64 tensor ``[]``.
+  1 - 0.999 has 5 correct digits if 0.999 was rounded to float32 first, and 16
+  in Python. So a float32 tensor is taken for the number of seven decimals that
+  rounds to it, if there is one. Python numbers are returned unchanged.
   """
   if not tf.is_tensor(value):
     return value
@@ -53,14 +40,7 @@ def update_moment(
 ) -> nests.Nest:
   """Returns (1 - decay) * gradient ** order + decay * moment.
 
-  Args:
-    gradients: A nest of tensors.
-    moments: A nest of tensors of the same shapes.
-    decay: In [0, 1).
-    order: 1 or 2.
-
-  Returns:
-    A nest of tensors in the dtypes of the gradients.
+  The result has the dtypes of the gradients.
   """
   return tf.nest.map_structure(
       lambda gradient, moment: nests.times(1 - decay, gradient**order)
@@ -73,19 +53,11 @@ def update_moment(
 def bias_correction(
     moments: nests.Nest, decay: float, count: tf.Tensor
 ) -> nests.Nest:
-  """Returns moment / (1 - decay ** count).
+  """Returns moment / (1 - decay ** count), for a count of at least 1.
 
-  The decay is rounded as Optax rounds it. The factor is computed in float64,
-  since 1 - 0.999 ** count magnifies the last bit, in which eager, graph and XLA
-  may differ, by a thousand.
-
-  Args:
-    moments: A nest of tensors.
-    decay: In [0, 1).
-    count: An int64 scalar, at least 1.
-
-  Returns:
-    A nest of tensors of the same dtypes.
+  The decay is rounded as in Optax. The factor is computed in float64, since 1 -
+  0.999 ** count magnifies the last bit, in which eager, graph and XLA may
+  differ, by a factor of a thousand.
   """
 
   def correct(moment: tf.Tensor) -> tf.Tensor:
@@ -103,17 +75,9 @@ def corrected_mean(
     count: tf.Tensor,
     nesterov: bool,
 ) -> nests.Nest:
-  """Returns the bias-corrected first moment, or Nesterov's look ahead of it.
+  """Returns the bias-corrected first moment, or Nesterov's look-ahead of it.
 
-  Args:
-    mean: The first moment, this step's gradients included.
-    gradients: This step's gradients.
-    decay: In [0, 1).
-    count: An int64 scalar: the number of gradients in `mean`.
-    nesterov: Whether to take one step of decay ahead.
-
-  Returns:
-    A nest of tensors.
+  The moment `mean` includes this step's gradients, and `count` is their number.
 
   Reference:
     `Incorporating Nesterov momentum into Adam

@@ -1,4 +1,4 @@
-"""Stochastic gradient descent, with momentum or without."""
+"""Stochastic gradient descent, with or without momentum."""
 
 from __future__ import annotations
 
@@ -25,16 +25,15 @@ def trace(
 
   .. math::
     m_t = g_t + \mu m_{t-1}, \qquad
-    u_t = m_t \text{ or, with Nesterov's look ahead, } g_t + \mu m_t
+    u_t = m_t \text{ or, with Nesterov momentum, } g_t + \mu m_t
 
   Args:
     decay: The factor :math:`\mu`, in [0, 1).
-    nesterov: Whether to look ahead.
-    accumulator_dtype: The dtype of the sum at rest; None for that of the
-      parameters, at least float32.
+    nesterov: Whether to use Nesterov momentum.
+    accumulator_dtype: The dtype of the sum. Default: that of the parameters.
 
   Returns:
-    A transformation; its state holds a tensor a parameter.
+    A transformation; its state holds one tensor per parameter.
 
   Raises:
     ValueError: If `decay` is not in [0, 1).
@@ -81,16 +80,15 @@ def sgd(
 
   Args:
     learning_rate: A non-negative number, or a schedule.
-    momentum: The decay of the sum of gradients, in [0, 1); None for no sum.
-    nesterov: Whether to look ahead, see `trace`.
-    accumulator_dtype: The dtype of the sum at rest, see `trace`.
+    momentum: The decay of the sum of gradients, in [0, 1). Default: no sum.
+    nesterov: Whether to use Nesterov momentum, see `trace`.
+    accumulator_dtype: The dtype of the stored sum, see `trace`.
 
   Returns:
-    A transformation; with momentum, its state holds a tensor a parameter.
+    A transformation; with momentum, its state holds one tensor per parameter.
 
   Raises:
-    ValueError: If `learning_rate` is negative, `momentum` is not in [0, 1), or
-      `nesterov` is asked for without momentum.
+    ValueError: If a number is out of range, or `nesterov` lacks momentum.
 
   Reference:
     ``optax.sgd``.

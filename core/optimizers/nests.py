@@ -1,4 +1,4 @@
-"""Nests of parameters and of gradients: their names, checks and dtypes."""
+"""Nests of parameters and gradients: their names, checks and dtypes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def paths(nest: Nest) -> list[str]:
     The names of a flat dictionary are its keys.
 
   Raises:
-    ValueError: If two leaves have one name, as in `{'a/b': x, 'a': {'b': y}}`.
+    ValueError: If two leaves have the same name, as in ``{'a/b': x, 'a': {'b':
+      y}}``.
 
   Example:
     >>> from core.optimizers import nests
@@ -60,20 +61,20 @@ def children(nest: Nest) -> list[tuple[Any, Nest]]:
 
 
 def widen(tensor: tf.Tensor | tf.Variable) -> tf.Tensor:
-  """Returns a tensor in at least float32: half precision is not summed in."""
+  """Returns a tensor in float32 or float64: half precision loses sums."""
   tensor = tf.convert_to_tensor(tensor)
   return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)
 
 
 def _dense(path: str, gradient: Any, parameter: tf.Tensor) -> tf.Tensor:
-  """Returns a gradient as a wide tensor of the shape of its parameter."""
+  """Returns a gradient as a wide tensor with the shape of its parameter."""
   if gradient is None:
     raise ValueError(
         f'gradients: {path!r} is None; differentiate with '
         'unconnected_gradients=tf.UnconnectedGradients.ZERO.'
     )
   if isinstance(gradient, tf.IndexedSlices):
-    # Rows that are named twice are added.
+    # Duplicate rows are added.
     gradient = tf.math.unsorted_segment_sum(
         widen(gradient.values), gradient.indices, parameter.shape[0]
     )
@@ -90,14 +91,9 @@ def _dense(path: str, gradient: Any, parameter: tf.Tensor) -> tf.Tensor:
 
 
 def dense_gradients(gradients: Nest, parameters: Nest) -> Nest:
-  """Returns the gradients as tensors of the shapes and dtypes of parameters.
+  """Returns gradients as tensors with the parameters' shapes and dtypes.
 
-  Args:
-    gradients: A nest of tensors or `tf.IndexedSlices`.
-    parameters: A nest of tensors, of the same structure.
-
-  Returns:
-    A nest of tensors.
+  Gradients are tensors or `tf.IndexedSlices`.
 
   Raises:
     ValueError: If structures or shapes differ or a gradient is None.
@@ -106,7 +102,7 @@ def dense_gradients(gradients: Nest, parameters: Nest) -> Nest:
   if names != gradient_names:
     differing = sorted(set(names) ^ set(gradient_names))
     raise ValueError(
-        'gradients: expected the structure of parameters; only one of them '
+        'gradients: expected the structure of the parameters; only one of them '
         f'has {differing}.'
     )
   leaves = map(
@@ -116,11 +112,7 @@ def dense_gradients(gradients: Nest, parameters: Nest) -> Nest:
 
 
 def where(condition: tf.Tensor, if_true: Nest, if_false: Nest) -> Nest:
-  """Chooses one of two nests of one structure by a boolean scalar.
-
-  Raises:
-    ValueError: If structures or shapes differ, or the condition is no scalar.
-  """
+  """Selects one of two nests of equal structure by a boolean scalar."""
   condition = checks.shape('condition', condition, [])
 
   def choose(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
@@ -138,18 +130,14 @@ def scalar(value: float | tf.Tensor, dtype: tf.DType) -> tf.Tensor:
 
 
 def times(factor: float | tf.Tensor, tensor: tf.Tensor) -> tf.Tensor:
-  """Multiplies a tensor by a number, or by a scalar of any floating dtype.
-
-  Raises:
-    ValueError: If the factor has axes, as a schedule may return it.
-  """
+  """Multiplies a tensor by a number, or by a scalar of any floating dtype."""
   if tf.is_tensor(factor):
     factor = checks.shape('schedule', tf.cast(factor, tensor.dtype), [])
   return factor * tensor
 
 
 def zeros_like(nest: Nest, dtype: tf.DType | None = None) -> Nest:
-  """Returns zeros of the shapes of a nest, and of its dtypes or of another."""
+  """Returns zeros with a nest's shapes, and its dtypes or a given one."""
   return tf.nest.map_structure(
       lambda tensor: tf.zeros(tensor.shape, dtype or tensor.dtype), nest
   )

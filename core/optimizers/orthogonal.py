@@ -29,10 +29,10 @@ class MuonState(NamedTuple):
 
 
 def _fans(path: str, tensor: tf.Tensor) -> tuple[int, int]:
-  """Returns the sizes of a tensor as a matrix from inputs to outputs."""
+  """Returns the numbers of inputs and outputs of a tensor as a matrix."""
   if tensor.shape.rank < 2:
     raise ValueError(
-        f'muon_mask: holds for {path!r} of shape {tensor.shape}; expected '
+        f'muon_mask: matches {path!r} of shape {tensor.shape}; expected '
         'matrices or filters only.'
     )
   return math.prod(tensor.shape[:-1]), tensor.shape[-1]
@@ -53,7 +53,7 @@ def orthogonalize(
     ns_steps: int = 5,
     eps: float = 1e-8,
 ) -> tf.Tensor:
-  r"""Brings the singular values of a matrix near 1, by Newton-Schulz.
+  r"""Brings the singular values of a matrix near 1, by Newton-Schulz steps.
 
   .. math::
     X_0 = G / (\|G\|_F + \epsilon), \qquad
@@ -61,8 +61,8 @@ def orthogonalize(
 
   Args:
     matrix: ``[num_rows, num_columns]``, floating.
-    ns_coeffs: :math:`a, b, c`. The standard ones take singular values to about
-      [0.7, 1.2] in five steps.
+    ns_coeffs: :math:`a, b, c`. The default coefficients bring singular values
+      to about [0.7, 1.2] in five steps.
     ns_steps: The number of steps, at least 1.
     eps: Keeps the divisor from 0.
 
@@ -70,8 +70,8 @@ def orthogonalize(
     ``[num_rows, num_columns]``, of the same dtype.
 
   Raises:
-    ValueError: If `matrix` is none, the coefficients are not three, or
-      `ns_steps` is not positive.
+    ValueError: If `matrix` is not a matrix, there are not three coefficients,
+      or `ns_steps` is not positive.
 
   Reference:
     `Muon <https://kellerjordan.github.io/posts/muon/>`_;
@@ -98,12 +98,12 @@ def _orthogonalize(
     eps: float,
     dtype: tf.DType | str,
 ) -> tf.Tensor:
-  """Computes `orthogonalize` in a dtype, from a matrix of another."""
+  """Computes `orthogonalize` in a given dtype."""
   a, b, c = (nests.scalar(number, dtype) for number in ns_coeffs)
   is_tall = matrix.shape[0] > matrix.shape[1]
-  # The products are of the shorter side.
+  # Products of the shorter side are smaller.
   x = tf.transpose(matrix) if is_tall else matrix
-  # In float32: a sum of squares soon exceeds 65504, where float16 ends.
+  # In float32: a sum of squares soon exceeds 65504, the maximum of float16.
   x = nests.widen(x)
   x = tf.cast(x / (tf.norm(x) + nests.scalar(eps, x.dtype)), dtype)
   for _ in range(ns_steps):
@@ -124,10 +124,10 @@ def scale_by_muon(
     consistent_rms: float | None = None,
     ns_dtype: tf.DType | str | None = None,
 ) -> transformation.GradientTransformation:
-  r"""Makes the mean of gradients orthogonal, and scales it by its shape.
+  r"""Orthogonalizes the mean of gradients and scales it by its shape.
 
-  Every parameter is a matrix from inputs to outputs: all axes but the last of a
-  filter are inputs. The orthogonal matrix is multiplied by
+  Every parameter is a matrix from inputs to outputs: all axes of a filter but
+  the last are inputs. The orthogonal matrix is multiplied by
   :math:`\sqrt{\max(1, outputs / inputs)}`.
 
   Args:
@@ -135,23 +135,20 @@ def scale_by_muon(
     ns_steps: See `orthogonalize`.
     beta: The decay of the mean, in [0, 1).
     eps: See `orthogonalize`.
-    mu_dtype: The dtype of the mean at rest; None for that of the parameters, at
-      least float32.
-    nesterov: Whether the mean looks one step ahead.
+    mu_dtype: The dtype of the stored mean. Default: that of the parameters.
+    nesterov: Whether to use Nesterov momentum.
     adaptive: Whether to multiply by the inner product of the mean and its
       orthogonal matrix, the dual norm.
-    consistent_rms: Where given, the factor is this times
-      :math:`\sqrt{\max(inputs, outputs)}` instead; with 0.2 the steps are about
-      as large as Adam's.
-    ns_dtype: What `orthogonalize` computes in, such as `bfloat16`; None for the
-      dtype of the mean.
+    consistent_rms: If given, the factor is this times :math:`\sqrt{\max(inputs,
+      outputs)}` instead; with 0.2 the steps are about as large as Adam's.
+    ns_dtype: The dtype of `orthogonalize`. Default: that of the mean.
 
   Returns:
-    A transformation; its state holds a count and a tensor a parameter.
+    A transformation; its state holds a count and one tensor per parameter.
 
   Raises:
-    ValueError: If a number is out of its range; from `update`, if a parameter
-      is a vector or a scalar.
+    ValueError: If a number is out of range; from `update`, if a parameter is a
+      vector or a scalar.
 
   Reference:
     `Muon <https://kellerjordan.github.io/posts/muon/>`_;
@@ -255,33 +252,31 @@ def muon(
     ns_coeffs: See `orthogonalize`.
     ns_steps: See `orthogonalize`.
     beta: The decay of Muon's mean, in [0, 1).
-    eps: Keeps divisors from 0, of both.
+    eps: Keeps the divisors of both from 0.
     weight_decay: The factor of Muon's parameters, or a schedule of it.
     weight_decay_mask: Which of them decay, see `add_decayed_weights`.
-    mu_dtype: The dtype of the means at rest, of both.
-    nesterov: Whether the means look one step ahead, of both.
+    mu_dtype: The dtype of the stored means of both.
+    nesterov: Whether both use Nesterov momentum.
     adaptive: See `scale_by_muon`.
     adam_b1: The decay of Adam's mean, in [0, 1).
     adam_b2: The decay of Adam's mean square, in [0, 1).
-    adam_eps_root: Added inside of Adam's root.
+    adam_eps_root: Added inside Adam's root.
     adam_weight_decay: The factor of Adam's parameters, or a schedule of it.
-    adam_learning_rate: Adam's; None for `learning_rate`.
-    adam_factor: What Adam's learning rate is multiplied by: without
-      `consistent_rms` Muon's own is the larger one by far.
-    muon_mask: Which parameters are Muon's: a regular expression that must match
-      the whole path, or a predicate on path and tensor. None for those of rank
-      2 and 4: matrices and HWIO filters. Embeddings and the last layer are
-      often left to Adam.
+    adam_learning_rate: Adam's learning rate. Default: `learning_rate`.
+    adam_factor: A factor of Adam's learning rate: without `consistent_rms`,
+      Muon's rate must be much larger.
+    muon_mask: Which parameters Muon trains. Default: those of rank 2 and 4,
+      matrices and HWIO filters. Embeddings and the last layer often use Adam.
     consistent_rms: See `scale_by_muon`.
     ns_dtype: See `scale_by_muon`.
 
   Returns:
-    A transformation; its state holds a tensor a parameter of Muon's, two a
-    parameter of Adam's.
+    A transformation; its state holds one tensor per parameter of Muon's and two
+    per parameter of Adam's.
 
   Raises:
-    ValueError: If a number is out of its range or a mask no regular expression;
-      from `init`, if `muon_mask` holds for a vector or a scalar.
+    ValueError: If a number is out of range or a mask is invalid; from `init`,
+      if `muon_mask` matches a vector or a scalar.
 
   Reference:
     `Muon <https://kellerjordan.github.io/posts/muon/>`_;

@@ -1,4 +1,4 @@
-"""Transformations for some of the parameters, chosen by name or by shape."""
+"""Transformations for some of the parameters, chosen by name or shape."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tensorflow as tf
 from . import foreign, nests, transformation
 
 # A regular expression that must match the whole path of a parameter, or a
-# predicate on its path and its tensor.
+# predicate on its path and tensor.
 Mask: TypeAlias = str | Callable[[str, tf.Tensor], bool]
 
 
@@ -24,14 +24,8 @@ class PartitionState(NamedTuple):
 def predicate(mask: Mask) -> Callable[[str, tf.Tensor], bool]:
   """Returns a mask as a predicate on the path and the tensor of a parameter.
 
-  Args:
-    mask: A regular expression that must match the whole path, or a predicate.
-
-  Returns:
-    The predicate.
-
   Raises:
-    ValueError: If the regular expression is not one.
+    ValueError: If the mask is an invalid regular expression.
   """
   if not isinstance(mask, str):
     return mask
@@ -39,7 +33,7 @@ def predicate(mask: Mask) -> Callable[[str, tf.Tensor], bool]:
     pattern = re.compile(mask)
   except re.error as error:
     raise ValueError(
-        f'mask: {mask!r} is no regular expression: {error}.'
+        f'mask: {mask!r} is not a valid regular expression: {error}.'
     ) from None
   return lambda path, tensor: pattern.fullmatch(path) is not None
 
@@ -48,7 +42,7 @@ def _groups(
     transformations: Sequence[transformation.GradientTransformation],
     group_of: Callable[[str, tf.Tensor], int],
 ) -> transformation.GradientTransformation:
-  """Gives each parameter to the transformation whose index group_of returns."""
+  """Assigns each parameter to the transformation at the index of group_of."""
 
   def split(nest: nests.Nest, parameters: nests.Nest) -> list[nests.Nest]:
     names = nests.paths(parameters)
@@ -97,20 +91,19 @@ def _groups(
 def masked(
     inner: transformation.GradientTransformation, mask: Mask
 ) -> transformation.GradientTransformation:
-  """Transforms some of the gradients and leaves the others as they are.
+  """Transforms some of the gradients and leaves the others unchanged.
 
   Args:
     inner: The transformation. It sees the chosen parameters only, as a flat
       dictionary by path, and has no state for the others.
-    mask: Which parameters: a regular expression that must match the whole path
-      (the key, in a flat dictionary), or a predicate on path and tensor.
+    mask: Which parameters to transform.
 
   Returns:
     A transformation.
 
   Raises:
-    TypeError: If `inner` is no transformation.
-    ValueError: If the regular expression is not one.
+    TypeError: If `inner` is not a transformation.
+    ValueError: If the regular expression is invalid.
 
   Reference:
     ``optax.masked``.
@@ -134,26 +127,24 @@ def masked(
 def partition(
     transforms: Mapping[Mask, transformation.GradientTransformation],
 ) -> transformation.GradientTransformation:
-  """Gives each group of parameters an optimizer of its own.
+  """Assigns each group of parameters its own optimizer.
 
   Args:
-    transforms: Maps masks to transformations: a regular expression that must
-      match the whole path of a parameter (its key, in a flat dictionary), or a
-      predicate on path and tensor. The first mask that holds wins. Each
-      transformation sees its own parameters only, as a flat dictionary by path,
-      and has no state for the others; so a norm in it is the norm of the group.
-      `set_to_zero` freezes its group.
+    transforms: Maps masks to transformations. The first matching mask wins.
+      Each transformation sees its own parameters only, as a flat dictionary by
+      path, and has no state for the others, so a norm in it is the norm of the
+      group. `set_to_zero` freezes its group.
 
   Returns:
     A transformation.
 
   Raises:
-    TypeError: If what a mask maps to is no transformation.
-    ValueError: If a regular expression is not one; from `init` and `update`,
-      if no mask holds for a parameter.
+    TypeError: If a mask does not map to a transformation.
+    ValueError: If a regular expression is invalid; from `init` and `update`, if
+      no mask matches a parameter.
 
   Reference:
-    ``optax.partition``, where the groups are given by labels.
+    ``optax.partition``, which takes labels of groups.
 
   Example:
     >>> from core import optimizers
@@ -173,7 +164,7 @@ def partition(
       if holds(path, tensor):
         return index
     raise ValueError(
-        f'transforms: no mask holds for the parameter {path!r}; known: '
+        f'transforms: no mask matches the parameter {path!r}; known: '
         f'{list(transforms)}. End with r".*" for all others.'
     )
 
@@ -181,15 +172,14 @@ def partition(
 
 
 def set_to_zero() -> transformation.GradientTransformation:
-  """Sets the updates to 0: what it is given for stays as it is.
+  """Sets the updates to 0, which freezes the parameters.
 
-  With `partition` it freezes a part of a model, which then has no state and no
-  weight decay either: a trunk that was trained before. (A target network, which
-  follows by the train step's `after`, has variables that are not trainable.)
+  With `partition` it freezes a part of a model, such as a pretrained trunk,
+  which then has neither state nor weight decay. (A target network, updated by
+  the train step's ``after``, has variables that are not trainable.)
 
   Returns:
-    A transformation without a state; its updates are 0 even where gradients are
-    not finite.
+    A stateless transformation; its updates are 0 even for NaN gradients.
 
   Reference:
     ``optax.set_to_zero``.

@@ -13,7 +13,7 @@ from . import momentum as momentum_lib
 
 
 class ScaleByRmsState(NamedTuple):
-  """The number of updates, the mean where it is asked for, the mean square."""
+  """The number of updates, the mean if centered, and the mean square."""
 
   count: tf.Tensor
   mu: nests.Nest
@@ -44,29 +44,29 @@ def scale_by_rms(
     *,
     centered: bool = False,
 ) -> transformation.GradientTransformation:
-  r"""Divides by the root of the mean square of gradients, or their deviation.
+  r"""Divides by the root mean square of gradients, or their deviation.
 
   .. math::
     v_t = \beta v_{t-1} + (1 - \beta) g_t^2, \qquad
     u_t = g_t / \sqrt{v_t + \epsilon}
 
-  and, centered, :math:`v_t - m_t^2` in place of :math:`v_t`, with :math:`m_t`
-  the mean of gradients.
+  If centered, :math:`v_t - m_t^2` replaces :math:`v_t`, with :math:`m_t` the
+  mean of gradients.
 
   Args:
     decay: The rate :math:`\beta` of the means, in [0, 1).
     eps: Keeps the divisor from 0.
     initial_scale: The mean square before the first step.
-    eps_in_sqrt: Whether to add `eps` inside of the root.
+    eps_in_sqrt: Whether to add `eps` inside the root.
     bias_correction: Whether to correct the means for their start at 0.
     centered: Whether to subtract the squared mean (``optax.scale_by_stddev``).
 
   Returns:
-    A transformation; its state holds a count and one tensor a parameter, two
-    where it is centered.
+    A transformation; its state holds a count and one tensor (centered: two) per
+    parameter.
 
   Raises:
-    ValueError: If a number is out of its range.
+    ValueError: If a number is out of range.
 
   Reference:
     `Generating sequences with recurrent neural networks
@@ -111,7 +111,7 @@ def scale_by_rms(
     squares = corrected(nu, count)
     if centered:
       mu = moments.update_moment(gradients, mu, decay, 1)
-      # Rounding takes the difference of a constant gradient below 0.
+      # Rounding can make the variance of a constant gradient negative.
       squares = tf.nest.map_structure(
           lambda square, mean: tf.maximum(square - mean**2, 0),
           squares,
@@ -141,18 +141,17 @@ def rmsprop(
     decay: The rate of the means, in [0, 1).
     eps: Keeps the divisor from 0.
     initial_scale: The mean square before the first step.
-    eps_in_sqrt: Whether to add `eps` inside of the root.
+    eps_in_sqrt: Whether to add `eps` inside the root.
     centered: Whether to divide by the standard deviation.
-    momentum: The decay of the sum of steps, in [0, 1); None for no sum.
-    nesterov: Whether that sum looks ahead, see `trace`.
+    momentum: The decay of the sum of steps, in [0, 1). Default: no sum.
+    nesterov: Whether to use Nesterov momentum, see `trace`.
     bias_correction: Whether to correct the means for their start at 0.
 
   Returns:
-    A transformation; its state holds one to three tensors a parameter.
+    A transformation; its state holds one to three tensors per parameter.
 
   Raises:
-    ValueError: If a number is out of its range, or `nesterov` is asked for
-      without momentum.
+    ValueError: If a number is out of range, or `nesterov` lacks momentum.
 
   Reference:
     `Generating sequences with recurrent neural networks
@@ -199,7 +198,7 @@ def scale_by_rss(
     eps: Keeps the divisor from 0.
 
   Returns:
-    A transformation; its state holds a tensor a parameter.
+    A transformation; its state holds one tensor per parameter.
 
   Raises:
     ValueError: If a number is negative.
@@ -226,7 +225,7 @@ def scale_by_rss(
     return ScaleByRssState(_full_like(parameters, initial_accumulator_value))
 
   def divide(gradient: tf.Tensor, total: tf.Tensor) -> tf.Tensor:
-    # Not where it is above 0: NaN must not turn into a step of 0.
+    # Not the negation of > 0: NaN must not turn into a step of 0.
     update = gradient * tf.math.rsqrt(total + nests.scalar(eps, total.dtype))
     return tf.where(total <= 0, tf.zeros_like(update), update)
 
@@ -257,7 +256,7 @@ def adagrad(
     eps: Keeps the divisor from 0.
 
   Returns:
-    A transformation; its state holds a tensor a parameter.
+    A transformation; its state holds one tensor per parameter.
 
   Raises:
     ValueError: If a number is negative.

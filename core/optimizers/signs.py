@@ -1,4 +1,4 @@
-"""Lion: steps of one size, in the direction of signs."""
+"""Lion: steps of equal size, by the signs of a mean of gradients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ScaleByLionState(NamedTuple):
 def scale_by_lion(
     b1: float = 0.9, b2: float = 0.99, mu_dtype: tf.DType | None = None
 ) -> transformation.GradientTransformation:
-  r"""The sign of a mean of gradients.
+  r"""Returns the sign of a mean of gradients.
 
   .. math::
     u_t = \mathrm{sign}(\beta_1 m_{t-1} + (1 - \beta_1) g_t), \qquad
@@ -26,12 +26,11 @@ def scale_by_lion(
 
   Args:
     b1: The decay :math:`\beta_1` of the mean whose sign is taken, in [0, 1).
-    b2: The decay :math:`\beta_2` of the mean that is kept, in [0, 1).
-    mu_dtype: The dtype of the mean at rest; None for that of the parameters, at
-      least float32.
+    b2: The decay :math:`\beta_2` of the stored mean, in [0, 1).
+    mu_dtype: The dtype of the stored mean. Default: that of the parameters.
 
   Returns:
-    A transformation; its state holds a tensor a parameter.
+    A transformation; its state holds one tensor per parameter.
 
   Raises:
     ValueError: If a decay is not in [0, 1).
@@ -75,22 +74,22 @@ def lion(
 ) -> transformation.GradientTransformation:
   """Lion: `scale_by_lion`, decoupled weight decay and a learning rate.
 
-  Its steps are larger than Adam's; the authors take a learning rate 3 to 10
-  times lower and a weight decay as much higher.
+  Its steps are larger than Adam's; the authors use a learning rate 3 to 10
+  times lower and a weight decay higher by the same factor.
 
   Args:
     learning_rate: A non-negative number, or a schedule.
     b1: The decay of the mean whose sign is taken, in [0, 1).
-    b2: The decay of the mean that is kept, in [0, 1).
-    mu_dtype: The dtype of the mean at rest, see `scale_by_lion`.
+    b2: The decay of the stored mean, in [0, 1).
+    mu_dtype: The dtype of the stored mean, see `scale_by_lion`.
     weight_decay: The factor of the parameters, or a schedule of it.
-    mask: Which parameters decay, see `add_decayed_weights`; None for all.
+    mask: Which parameters decay, see `add_decayed_weights`. Default: all.
 
   Returns:
-    A transformation; its state holds a tensor a parameter.
+    A transformation; its state holds one tensor per parameter.
 
   Raises:
-    ValueError: If a number is out of its range or `mask` no regular expression.
+    ValueError: If a number is out of range or `mask` is invalid.
 
   Reference:
     `Symbolic discovery of optimization algorithms

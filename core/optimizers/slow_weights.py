@@ -32,32 +32,32 @@ def lookahead(
     slow_step_size: float,
     reset_state: bool = False,
 ) -> transformation.GradientTransformation:
-  r"""Every k steps, takes the fast weights back to a part of their way.
+  r"""Every k steps, moves the fast weights back to a point on their path.
 
   .. math::
     s \leftarrow s + \alpha (w - s), \qquad w \leftarrow s
 
-  The slow weights are kept in the state; the parameters are the fast ones. The
-  paper evaluates the slow weights: these are the parameters after a sync.
+  The state holds the slow weights; the parameters are the fast ones. The paper
+  evaluates the slow weights, which are the parameters after a sync.
 
   Args:
     fast_optimizer: The optimizer.
     sync_period: The number of steps :math:`k`, at least 1.
-    slow_step_size: The fraction :math:`\alpha` of the way, in [0, 1].
-    reset_state: Whether the optimizer starts anew at each sync, but for numbers
-      that lie in its state, see `inject_hyperparams`.
+    slow_step_size: The fraction :math:`\alpha` of the path, in [0, 1].
+    reset_state: Whether each sync resets the optimizer, except for the
+      hyper-parameters in its state, see `inject_hyperparams`.
 
   Returns:
-    A transformation; its state holds a count, the state of the optimizer and a
-    tensor a parameter.
+    A transformation; its state holds a count, the state of the optimizer and
+    one tensor per parameter.
 
   Raises:
-    TypeError: If `fast_optimizer` is no transformation.
+    TypeError: If `fast_optimizer` is not a transformation.
     ValueError: If `sync_period` is below 1 or `slow_step_size` out of range.
 
   Reference:
     `Lookahead optimizer <https://arxiv.org/abs/1907.08610>`_, algorithm 1;
-    ``optax.lookahead``, where the slow weights are parameters, too.
+    ``optax.lookahead``, which makes the slow weights parameters too.
 
   Example:
     >>> from core import optimizers

@@ -1,4 +1,4 @@
-"""Whose state a state is: an update takes no other optimizer's."""
+"""Checks that a state belongs to the optimizer that updates it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LOCAL = threading.local()  # Replicas trace in threads.
 
 
 class Own:
-  """What the state of a transformation looks like, by its parameters."""
+  """The structure of a transformation's states, by its parameters."""
 
   def __init__(self, init: Callable[[nests.Nest], nests.Nest]):
-    """Remembers how states are made; none is made yet.
+    """Stores how states are made, without making one.
 
     Args:
       init: Maps parameters to a state.
@@ -30,15 +30,15 @@ class Own:
   def checked(
       self, state: nests.Nest, parameters: nests.Nest
   ) -> Iterator[None]:
-    """Checks a state, and whatever is updated inside by the parts of it.
+    """Checks a state, unless it is part of one that is being checked.
 
     Args:
       state: The state that an update was given.
       parameters: The parameters, tensors.
 
     Yields:
-      None; transformations that are updated meanwhile, with parts of the state,
-      are not checked again.
+      None; transformations that are updated in the meantime, with parts of the
+      state, are not checked again.
 
     Raises:
       ValueError: If the state is not one that `init` makes.
@@ -54,14 +54,14 @@ class Own:
       _LOCAL.depth = depth
 
   def _of(self, parameters: nests.Nest) -> nests.Nest:
-    """Returns the specs of a state, which no operation is run for."""
+    """Returns the specs of a state, without running operations."""
     leaves = tf.nest.flatten(parameters)
     key = (
         *nests.paths(parameters),
         *((tuple(leaf.shape), leaf.dtype) for leaf in leaves),
     )
     if key not in self._known:
-      # Not a tf.function: this takes half as long.
+      # Not a tf.function, which takes twice as long.
       with tf.__internal__.FuncGraph('init').as_default():
         state = self._init(
             tf.nest.map_structure(
@@ -79,24 +79,19 @@ def _spec(leaf: Any) -> tf.TensorSpec:
 
 
 def check(state: nests.Nest, expected: nests.Nest) -> None:
-  """Checks that a state is one that an optimizer made for its parameters.
+  """Raises ValueError if the structure, a shape or a dtype of a state differs.
 
-  Args:
-    state: A nest of tensors or variables.
-    expected: A nest of tensors or of their specs, as `init` shapes it.
-
-  Raises:
-    ValueError: If a structure, a shape or a dtype differs; the message has both
-      states and the path to the first difference.
+  The expected state is a nest of tensors or of their specs. The message shows
+  both states and the path to the first difference.
   """
   difference = _difference('', state, expected)
   if difference:
     path, was, wanted = difference
     at = f' at {path!r}' if path else ''
     raise ValueError(
-        f'state: it is not of this optimizer and these parameters; expected'
-        f'{at} {wanted}, got {was}. The state is {_words(state)}; the '
-        f'optimizer has {_words(expected)}. Make it by optimizer.init('
+        f'state: it does not belong to this optimizer and these parameters; '
+        f'expected{at} {wanted}, got {was}. The state is {_words(state)}; the '
+        f'optimizer has {_words(expected)}. Create it with optimizer.init('
         'parameters).'
     )
 
@@ -104,7 +99,7 @@ def check(state: nests.Nest, expected: nests.Nest) -> None:
 def _difference(
     path: str, state: nests.Nest, expected: nests.Nest
 ) -> tuple[str, str, str] | None:
-  """Returns path, what is there, and what was expected, of a difference."""
+  """Returns a difference: its path, the value there, and the expected one."""
   given = path, _words(state), _words(expected)
   if not tf.nest.is_nested(expected):
     return None if _is_like(state, expected) else given
@@ -122,7 +117,7 @@ def _difference(
 
 
 def _is_like(leaf: Any, expected: Any) -> bool:
-  """Returns whether a leaf may stand where a tensor was expected."""
+  """Returns whether a leaf may take the place of an expected tensor."""
   if tf.nest.is_nested(leaf) or leaf is None:
     return False
   if not hasattr(leaf, 'dtype'):
@@ -133,14 +128,14 @@ def _is_like(leaf: Any, expected: Any) -> bool:
 
 
 def _kind(nest: nests.Nest) -> str:
-  # Variables of a tf.Module lie in wrappers of the containers.
+  # A tf.Module wraps the containers of its variables.
   if hasattr(nest, '_fields'):
     return nest.__class__.__name__
   return 'sequence' if isinstance(nest, Sequence) else 'mapping'
 
 
 def _words(nest: nests.Nest, limit: int = 160) -> str:
-  """Returns the structure of a nest in words, cut where it is long."""
+  """Returns the structure of a nest in words, cut off if long."""
 
   def words(nest: nests.Nest) -> str:
     if not tf.nest.is_nested(nest):

@@ -1,14 +1,13 @@
-"""Gradient transformations: what they are and how they are composed.
+"""Gradient transformations and their composition.
 
-A transformation is a pair of pure functions on nests of tensors. It is Optax's
-idea with Optax's names, for TensorFlow:
+A transformation is a pair of pure functions on nests of tensors, as in Optax:
 
-- `init(parameters) -> state`: a nest of tensors that keep shape and dtype.
-- `update(gradients, state, parameters) -> (updates, state)`: the updates are
+- ``init(parameters) -> state``: a nest of tensors of constant shape and dtype.
+- ``update(gradients, state, parameters) -> (updates, state)``: the updates are
   added to the parameters, see `apply_updates`.
 
-Every transformation of this package is made by `create`, which is the one place
-where sparse gradients become dense and half precision becomes float32.
+Every transformation of this package is made by `create`, the one place where
+sparse gradients become dense and half precision becomes float32.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ ScalarOrSchedule: TypeAlias = float | schedule_lib.Schedule
 
 
 class GradientTransformation(NamedTuple):
-  """A pair of pure functions, see the module.
+  """A pair of pure functions, see this module.
 
   Attributes:
     init: Maps parameters to a state.
@@ -56,15 +55,14 @@ def create(
 
   Args:
     init: Maps tensors, float32 or float64, to a state.
-    update: Maps such gradients, a state and such parameters to updates and a
-      state.
+    update: Maps gradients, a state and parameters to updates and a state.
 
   Returns:
     A transformation for parameters that may be variables and of half precision,
-    and gradients that may be `tf.IndexedSlices`, duplicates included. State and
+    and gradients that may be `tf.IndexedSlices`, with duplicates. State and
     updates for half-precision parameters are float32; `apply_updates` adds
-    before it rounds. Its `update` raises ValueError if the state is not one
-    that its `init` makes for the parameters.
+    before it rounds. Its ``update`` raises ValueError if the state is not one
+    that its ``init`` makes for the parameters.
 
   Example:
     >>> from core import optimizers
@@ -95,7 +93,7 @@ def create(
 def stateless(
     function: Callable[[nests.Nest, nests.Nest], nests.Nest],
 ) -> GradientTransformation:
-  """Makes a transformation without a state.
+  """Makes a stateless transformation.
 
   Args:
     function: Maps gradients and parameters to updates.
@@ -130,10 +128,10 @@ def zero_count() -> tf.Tensor:
 
 
 def identity() -> GradientTransformation:
-  """Leaves the gradients as they are.
+  """Returns the gradients unchanged.
 
   Returns:
-    A transformation without a state.
+    A stateless transformation.
 
   Reference:
     ``optax.identity``.
@@ -148,16 +146,16 @@ def identity() -> GradientTransformation:
 
 
 def chain(*transformations: GradientTransformation) -> GradientTransformation:
-  """One transformation after another.
+  """Applies transformations one after another.
 
   Args:
-    *transformations: Each transforms the updates of the one before.
+    *transformations: Each transforms the updates of the previous one.
 
   Returns:
     A transformation; its state is the tuple of their states.
 
   Raises:
-    TypeError: If one is no transformation, but an optimizer of another library.
+    TypeError: If one is not a transformation, such as a Keras optimizer.
 
   Reference:
     ``optax.chain``.
@@ -196,7 +194,7 @@ def scale(step_size: float) -> GradientTransformation:
     step_size: The factor.
 
   Returns:
-    A transformation without a state.
+    A stateless transformation.
 
   Raises:
     ValueError: If `step_size` is a `tf.Variable` or has axes.
@@ -255,14 +253,14 @@ def scale_by_schedule(
 def scale_by_learning_rate(
     learning_rate: ScalarOrSchedule, *, flip_sign: bool = True
 ) -> GradientTransformation:
-  """Multiplies by the learning rate, and by -1 to go downhill.
+  """Multiplies by the learning rate, and by -1 for descent.
 
   Args:
     learning_rate: A non-negative number, or a schedule.
     flip_sign: Whether to multiply by -1.
 
   Returns:
-    A transformation; it counts where the learning rate is a schedule.
+    A transformation; its state holds a count if the rate is a schedule.
 
   Raises:
     ValueError: If `learning_rate` is a negative number or a `tf.Variable`.
@@ -286,7 +284,7 @@ def scale_by_learning_rate(
 
 
 def global_norm(nest: nests.Nest) -> tf.Tensor:
-  """The Euclidean norm of all tensors of a nest together.
+  """Computes the Euclidean norm of all tensors of a nest together.
 
   Args:
     nest: A nest of tensors; sparse ones must be dense already.
@@ -314,14 +312,13 @@ def apply_updates(parameters: nests.Nest, updates: nests.Nest) -> nests.Nest:
 
   Args:
     parameters: A nest of tensors or variables; variables are not assigned.
-    updates: What `update` returned.
+    updates: The updates, as returned by ``update``.
 
   Returns:
-    A nest of tensors of the dtypes of the parameters: the sum is rounded to
-    them once.
+    A nest of tensors with the dtypes of the parameters, rounded once.
 
   Raises:
-    ValueError: If the updates have another structure, or one another shape.
+    ValueError: If structures or shapes differ.
 
   Reference:
     ``optax.apply_updates``.

@@ -1,13 +1,12 @@
 """Schedules: pure functions from a step to a float32 number.
 
-A tensor of steps, of any shape, gives a tensor of numbers, one for each. What a
-schedule is made of may be scalar tensors, as `optimizers.inject_hyperparams`
-gives them; but not where parts join (`boundaries`, `warmup_steps` with
-`decay_steps`, `transition_steps` and `pct_start` of one cycle).
+Steps may be a tensor of any shape; the result has its shape. The arguments of
+schedules may be scalar tensors, as with `optimizers.inject_hyperparams`, except
+where parts are joined (``boundaries``, ``warmup_steps`` with ``decay_steps``,
+and ``transition_steps`` and ``pct_start`` of one-cycle schedules).
 
-The names are those of Optax without the suffix ``_schedule``, since they are
-read with the module's name: ``optax.cosine_decay_schedule`` is
-``schedules.cosine_decay``.
+Names are Optax's without the suffix ``_schedule``, since they are read with the
+module's name: ``optax.cosine_decay_schedule`` is ``schedules.cosine_decay``.
 """
 
 from .composition import join, sgdr, warmup_cosine_decay

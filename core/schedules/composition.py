@@ -16,7 +16,7 @@ from . import schedule as schedule_lib
 def join(
     schedules: Sequence[schedule_lib.Schedule], boundaries: Sequence[int]
 ) -> schedule_lib.Schedule:
-  """One schedule after another.
+  """Joins schedules one after another.
 
   Args:
     schedules: The schedules. Each counts its steps from its own start.
@@ -26,7 +26,7 @@ def join(
     A schedule: maps a step to a float32 number.
 
   Raises:
-    ValueError: If there is not one boundary between every two schedules, or
+    ValueError: If there is not one boundary between each pair of schedules, or
       the boundaries do not increase.
 
   Reference:
@@ -55,7 +55,7 @@ def join(
     )
 
   def schedule(step: schedule_lib.Step) -> tf.Tensor:
-    # Each schedule is given every step: `tf.where` is element by element.
+    # Every schedule gets every step, since `tf.where` is elementwise.
     step = tf.cast(tf.convert_to_tensor(step, dtype_hint=tf.int64), tf.int64)
     value = schedules[0](step)
     for boundary, later in zip(boundaries, schedules[1:], strict=True):
@@ -66,7 +66,7 @@ def join(
 
 
 def _ratio(value: Any, whole: Any) -> Any:
-  """Returns value / whole, 0 where that is 0."""
+  """Returns value / whole, or 0 if whole is 0."""
   if tf.is_tensor(whole):
     return tf.math.divide_no_nan(
         tf.convert_to_tensor(value, tf.float64), whole
@@ -82,14 +82,14 @@ def warmup_cosine_decay(
     end_value: float = 0.0,
     exponent: float = 1.0,
 ) -> schedule_lib.Schedule:
-  """A linear warm-up, then `cosine_decay`.
+  """Schedules a linear warm-up, then `cosine_decay`.
 
   Args:
     init_value: The value at step 0.
     peak_value: The value at the end of the warm-up.
-    warmup_steps: The number of steps of the warm-up; 0 for none.
-    decay_steps: The number of all steps, warm-up included.
-    end_value: The value at the end, if `peak_value` is not 0; else it is 0.
+    warmup_steps: The number of warm-up steps; 0 for none.
+    decay_steps: The total number of steps, including the warm-up.
+    end_value: The value at the end (0 if `peak_value` is 0).
     exponent: The power of the cosine wave.
 
   Returns:
@@ -132,17 +132,17 @@ def warmup_cosine_decay(
 def sgdr(
     cosine_kwargs: Sequence[Mapping[str, Any]],
 ) -> schedule_lib.Schedule:
-  """Cosine decay with warm restarts.
+  """Schedules cosine decays with warm restarts.
 
   Args:
-    cosine_kwargs: The arguments of `warmup_cosine_decay` for every cycle.
-      A cycle starts when the `decay_steps` of the one before are over.
+    cosine_kwargs: The arguments of `warmup_cosine_decay` for every cycle. A
+      cycle starts after the ``decay_steps`` of the previous one.
 
   Returns:
     A schedule: maps a step to a float32 number.
 
   Raises:
-    ValueError: If there is no cycle, or a cycle's arguments are wrong.
+    ValueError: If there is no cycle, or a cycle's arguments are invalid.
 
   Reference:
     `SGDR <https://arxiv.org/abs/1608.03983>`_; ``optax.sgdr_schedule``.

@@ -1,4 +1,4 @@
-"""Schedules that are one formula."""
+"""Schedules with one formula."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import schedule as schedule_lib
 
 
 def constant(value: float) -> schedule_lib.Schedule:
-  """The same value at every step.
+  """Schedules the same value at every step.
 
   Args:
     value: The value.
@@ -45,7 +45,7 @@ def polynomial(
     transition_steps: int,
     transition_begin: int = 0,
 ) -> schedule_lib.Schedule:
-  r"""From one value to another along a polynomial.
+  r"""Schedules a polynomial transition from one value to another.
 
   .. math::
     (v_0 - v_1) (1 - \min(\max(t - t_0, 0), T) / T)^p + v_1
@@ -99,7 +99,7 @@ def linear(
     transition_steps: int,
     transition_begin: int = 0,
 ) -> schedule_lib.Schedule:
-  """From one value to another along a line: `polynomial` with power 1.
+  """Schedules a linear transition: `polynomial` with power 1.
 
   Args:
     init_value: The value until `transition_begin`.
@@ -111,8 +111,7 @@ def linear(
     A schedule: maps a step to a float32 number.
 
   Raises:
-    ValueError: If `transition_steps` is not positive or `transition_begin` is
-      negative.
+    ValueError: If a number of steps is out of range.
 
   Reference:
     ``optax.linear_schedule``.
@@ -135,20 +134,19 @@ def exponential_decay(
     staircase: bool = False,
     end_value: float | None = None,
 ) -> schedule_lib.Schedule:
-  r"""A factor every so many steps.
+  r"""Schedules a decay by a factor every `transition_steps`.
 
   .. math::
     v_0 r^{(t - t_0) / T}
 
   Args:
     init_value: The value :math:`v_0` until `transition_begin`.
-    transition_steps: The number of steps :math:`T` in which the value changes
-      by the factor `decay_rate`.
+    transition_steps: The number of steps :math:`T` per factor `decay_rate`.
     decay_rate: The factor :math:`r`, positive.
     transition_begin: The step :math:`t_0` at which the decay starts.
     staircase: Whether to change the value only every `transition_steps`.
-    end_value: A bound that the value does not cross: the lowest value where
-      `decay_rate` is below 1, else the highest.
+    end_value: A bound of the value: the minimum if `decay_rate` is below 1,
+      else the maximum. Default: no bound.
 
   Returns:
     A schedule: maps a step to a float32 number.
@@ -197,7 +195,7 @@ def cosine_decay(
     alpha: float = 0.0,
     exponent: float = 1.0,
 ) -> schedule_lib.Schedule:
-  r"""Down half a cosine wave.
+  r"""Schedules a decay along half a cosine wave.
 
   .. math::
     v_0 ((1 - \alpha) (\tfrac{1}{2} (1 + \cos(\pi \min(t, T) / T)))^p + \alpha)
@@ -242,7 +240,7 @@ def cosine_decay(
 def inverse_sqrt(
     peak_value: float, warmup_steps: int, init_value: float = 0.0
 ) -> schedule_lib.Schedule:
-  r"""A linear warm-up, then the inverse square root of the step.
+  r"""Schedules a linear warm-up, then the inverse square root of the step.
 
   .. math::
     v_0 + (v - v_0) t / w \quad (t < w), \qquad v \sqrt{w / t} \quad (t \ge w)

@@ -16,7 +16,7 @@ from . import schedule as schedule_lib
 def _boundaries_and_values(
     init_value: float, boundaries_and_scales: Mapping[int, float] | None
 ) -> tuple[list[int], list[float]]:
-  """Returns the sorted boundaries and the values before, between and after."""
+  """Returns the sorted boundaries, and the values before and after each."""
   pairs = sorted((boundaries_and_scales or {}).items())
   for boundary, scale in pairs:
     checks.in_range('boundaries_and_scales', boundary, 0, math.inf)
@@ -34,12 +34,12 @@ def _num_passed(step: tf.Tensor, boundaries: list[int]) -> tf.Tensor:
 def piecewise_constant(
     init_value: float, boundaries_and_scales: Mapping[int, float] | None = None
 ) -> schedule_lib.Schedule:
-  """Constant between boundaries, multiplied by a scale at each of them.
+  """Schedules constants between boundaries, multiplied by a scale at each.
 
   Args:
     init_value: The value before the first boundary.
-    boundaries_and_scales: Maps a step, at which the value changes, to the
-      non-negative factor by which it does.
+    boundaries_and_scales: Maps the steps at which the value changes to its
+      non-negative factors.
 
   Returns:
     A schedule: maps a step to a float32 number.
@@ -74,21 +74,20 @@ def piecewise_interpolate(
     init_value: float,
     boundaries_and_scales: Mapping[int, float] | None = None,
 ) -> schedule_lib.Schedule:
-  """Interpolates between the values at boundaries.
+  """Schedules an interpolation between values at boundaries.
 
   Args:
     interpolate_type: 'linear' or 'cosine'.
     init_value: The value at step 0.
-    boundaries_and_scales: Maps a step to the non-negative factor from the
-      value at the boundary before it to the value at this step. After the
-      last boundary the value is constant.
+    boundaries_and_scales: Maps a step to the non-negative factor from the value
+      at the previous boundary to the value at this step. After the last
+      boundary the value is constant.
 
   Returns:
     A schedule: maps a step to a float32 number.
 
   Raises:
-    ValueError: If `interpolate_type` is unknown or a boundary or a scale is
-      negative.
+    ValueError: If `interpolate_type` is unknown or a number is negative.
 
   Reference:
     ``optax.piecewise_interpolate_schedule``.
@@ -135,22 +134,21 @@ def linear_onecycle(
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> schedule_lib.Schedule:
-  """One cycle in three lines: up, down, and further down.
+  """Schedules one cycle of three lines: up, down, and further down.
 
   Args:
     transition_steps: The number of steps of the cycle.
-    peak_value: The highest value.
+    peak_value: The maximum value.
     pct_start: The fraction of the cycle at which the peak is reached.
     pct_final: The fraction at which the value is back at its start.
-    div_factor: The peak is so many times the value at the start.
-    final_div_factor: The start is so many times the value at the end.
+    div_factor: The peak divided by the value at the start.
+    final_div_factor: The value at the start divided by that at the end.
 
   Returns:
     A schedule: maps a step to a float32 number.
 
   Raises:
-    ValueError: If the peak, the return and the end do not fall on three
-      different steps in this order.
+    ValueError: If peak, return and end are not different steps, in this order.
 
   Reference:
     `Super-Convergence <https://arxiv.org/abs/1708.07120>`_;
@@ -197,14 +195,14 @@ def cosine_onecycle(
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> schedule_lib.Schedule:
-  """One cycle in two half cosine waves: up and down.
+  """Schedules one cycle of two half cosine waves: up and down.
 
   Args:
     transition_steps: The number of steps of the cycle.
-    peak_value: The highest value.
+    peak_value: The maximum value.
     pct_start: The fraction of the cycle at which the peak is reached.
-    div_factor: The peak is so many times the value at the start.
-    final_div_factor: The start is so many times the value at the end.
+    div_factor: The peak divided by the value at the start.
+    final_div_factor: The value at the start divided by that at the end.
 
   Returns:
     A schedule: maps a step to a float32 number.

@@ -1,4 +1,4 @@
-"""What a schedule is, and how every one of them treats its step."""
+"""The type of schedules, and how all of them treat their step."""
 
 from __future__ import annotations
 
@@ -14,28 +14,15 @@ Schedule: TypeAlias = Callable[[Step], tf.Tensor]
 
 
 def position(step: Step) -> tf.Tensor:
-  """Returns steps in float64.
-
-  Args:
-    step: Integers of any shape; a Python int or a tensor.
-
-  Returns:
-    A float64 tensor of that shape, exact for steps below 2 ** 53.
-  """
+  """Returns steps of any shape in float64, exact below 2 ** 53."""
   return tf.cast(tf.convert_to_tensor(step, dtype_hint=tf.int64), tf.float64)
 
 
 def numbers(**values: float | None) -> list[Any]:
-  """Checks the numbers that a schedule is made of.
-
-  Args:
-    **values: Numbers, tensors ``[]`` or None, by the name of their argument.
-
-  Returns:
-    The values in their order: tensors in float64, others as they are.
+  """Checks numbers, tensors ``[]`` or None; casts tensors to float64.
 
   Raises:
-    ValueError: If one is a `tf.Variable` or has axes.
+    ValueError: If one is a `tf.Variable` or not a scalar.
   """
   for argument, value in values.items():
     if value is not None:
@@ -44,28 +31,15 @@ def numbers(**values: float | None) -> list[Any]:
 
 
 def wide(value: Any) -> Any:
-  """Returns a number as it is, and a tensor in float64.
-
-  Args:
-    value: A number, a tensor ``[]``, or None.
-
-  Returns:
-    What can be computed with as with Python's numbers.
-  """
+  """Casts a tensor to float64, and returns other values unchanged."""
   return tf.cast(value, tf.float64) if tf.is_tensor(value) else value
 
 
 def create(value_at: Callable[[tf.Tensor], tf.Tensor]) -> Schedule:
-  """Makes a schedule of a function of a float64 step.
+  """Makes a schedule from an elementwise function of a float64 step.
 
   In float32 a ratio such as ``1 - step / num_steps`` loses its digits near the
-  end of a long run; in float64 only the result is rounded.
-
-  Args:
-    value_at: Maps a float64 tensor to one of its shape, element by element.
-
-  Returns:
-    A schedule: maps integers to float32 numbers of their shape.
+  end of a long run; in float64 only the result is rounded, to float32.
   """
 
   def schedule(step: Step) -> tf.Tensor:

@@ -268,7 +268,7 @@ class StatesTest(parameterized.TestCase):
     before = [v.numpy() for v in state.named_variables().values()]
     step = training.make_train_step(_objective(), other, metrics.accuracy())
     with self.assertRaisesRegex(
-        ValueError, 'state: it is not of this optimizer.*expected.*got'
+        ValueError, 'state: it does not belong to this optimizer.*expected.*got'
     ):
       step(state, _BATCH)
     after = [v.numpy() for v in state.named_variables().values()]

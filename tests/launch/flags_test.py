@@ -219,7 +219,7 @@ class ArgumentTest(parameterized.TestCase):
       ('optimizer', 'sgd', {'momentum': 'high'}, 'expected a number'),
       ('optimizer', 'adam', {'mu_dtype': 'int32'}, 'one of float16'),
       ('optimizer', 'adamw', {'mask': 3}, 'a regular expression'),
-      ('optimizer', 'adamw', {'mask': '('}, 'no regular expression'),
+      ('optimizer', 'adamw', {'mask': '('}, 'not a valid regular expression'),
       ('optimizer', 'muon', {'ns_steps': 10**6}, 'at most 256'),
       ('loss', 'softmax_focal', {'gamma': float('nan')}, 'finite'),
       ('loss', 'huber', {'delta': (1.0, 2.0)}, 'like the default'),

@@ -147,7 +147,7 @@ class ErrorTest(parameterized.TestCase):
   @parameterized.parameters(
       ('index', 'batch: it lacks index; alternating flips need'),
       ('epoch', 'batch: it lacks epoch; '),
-      ('image', 'batch: it has no image but label, index, epoch, weight.'),
+      ('image', 'batch: expected an image, got label, index, epoch, weight.'),
   )
   def test_a_batch_that_lacks_something(self, name, message):
     batch = _batch()

@@ -144,10 +144,10 @@ class SavedModelTest(parameterized.TestCase):
     thesis = os.path.join(self.directory, os.path.basename(name))
     with open(thesis, 'w') as file:
       file.write('Three years of work.')
-    with self.assertRaisesRegex(ValueError, 'directory: .*other than'):
+    with self.assertRaisesRegex(ValueError, 'directory: .*is not a SavedModel'):
       export.save_saved_model(classifier, self.directory)
     self.assertTrue(os.path.exists(thesis))
-    with self.assertRaisesRegex(ValueError, 'directory: .*other than'):
+    with self.assertRaisesRegex(ValueError, 'directory: .*is not a SavedModel'):
       export.save_saved_model(classifier, thesis)
 
   def test_failure_leaves_the_old_export_and_no_scratch(self):

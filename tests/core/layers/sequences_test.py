@@ -145,7 +145,7 @@ class AttentionPoolingTest(absltest.TestCase):
     pool = _attention()
     with self.assertRaisesRegex(ValueError, 'input_shape: .*built for size 12'):
       pool(tf.ones([2, 3, 6]), tf.ones([2, 3], tf.bool))
-    with self.assertRaisesRegex(ValueError, 'input_shape: .*3 heads divide'):
+    with self.assertRaisesRegex(ValueError, 'input_shape: .* by 3 heads'):
       pool.build([None, None, 8])
 
 

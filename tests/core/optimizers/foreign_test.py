@@ -39,7 +39,7 @@ class ForeignTest(parameterized.TestCase):
       ('keras', lambda: keras.optimizers.SGD(0.1), r'Keras; use .*\.sgd\('),
       ('keras_class', lambda: keras.optimizers.Nadam, r'Nadam.*\.nadam\('),
       ('keras_other', lambda: keras.optimizers.Ftrl(0.1), r'Keras.*\.adam\('),
-      ('optax', lambda: optax.adam(0.1), r'of Optax; use optimizers\.'),
+      ('optax', lambda: optax.adam(0.1), r'from Optax; use optimizers\.'),
       ('optax_object', lambda: optax.MultiSteps(optax.sgd(0.1), 2), 'Optax'),
       ('sonnet', lambda: snt.optimizers.RMSProp(0.1), r'Sonnet.*\.rmsprop\('),
       ('factory', lambda: optimizers.lion, r'lion, not called.*\.lion\('),
