@@ -107,7 +107,7 @@ class Run:
     )
     if not self.accept_changes:
       raise programs.UserError(
-          f'{message}; bring it back, or take the data as they are now with '
+          f'{message}; restore it, or take the data as they are now with '
           '--accept_changes.'
       )
     programs.note(f'{message}.')

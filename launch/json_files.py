@@ -8,7 +8,7 @@ from typing import Any
 
 from . import programs, whole_files
 
-COPY = 'bring it back from a copy, or name another --workdir'
+COPY = 'restore it from a backup, or name another --workdir'
 # What programs compute with, wherever it is in a file.
 _NUMBERS = (
     'step', 'epoch', 'loss', 'accuracy', 'num_examples', 'num_steps',

@@ -181,7 +181,7 @@ class Workdir:
       return
     raise programs.UserError(
         f'--workdir={self.path}: no checkpoint is in checkpoints/, though '
-        f'{seen}; bring checkpoints/ back from a copy, or name another '
+        f'{seen}; restore checkpoints/ from a backup, or name another '
         '--workdir to begin anew.'
     )
 

@@ -247,7 +247,7 @@ class DamageTest(parameterized.TestCase):
     text = str(caught.exception)
     self.assertIn(f'{self.path}/{name}', text)
     self.assertRegex(text, message)
-    self.assertRegex(text, 'from a copy, or name another --workdir[.]$')
+    self.assertRegex(text, 'from a backup, or name another --workdir[.]$')
     self.assertNotIn('\n', text)
 
   @parameterized.product(
