@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import sys
+from typing import Any
 
 from absl import flags
 
@@ -75,13 +76,13 @@ def help_text(module: str) -> str:
   return '\n'.join(lines)
 
 
-def own_flags(module: str) -> list[flags.Flag]:
+def own_flags(module: str) -> list[flags.Flag[Any]]:
   """Returns the flags of a program, given the name of its module."""
   of = sys.argv[0] if module == '__main__' else module
   return flags.FLAGS.get_key_flags_for_module(of)
 
 
-def _describe(flag: flags.Flag) -> list[str]:
+def _describe(flag: flags.Flag[Any]) -> list[str]:
   shown, text = f'--{flag.name}', flag.help
   if isinstance(flag, flags.EnumFlag):  # absl writes <a|b>: before the help.
     values, _, text = text.partition(': ')

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipelines import spec as spec_lib
@@ -265,7 +265,7 @@ def _splits(value: Any) -> bool:
   )
 
 
-_FITS = {
+_FITS: dict[str, Callable[[Any], bool]] = {
     'num_examples': _splits,
     'mean': _numbers,
     'std': _scales,

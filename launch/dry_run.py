@@ -66,7 +66,7 @@ class _Clock(loop.Hook):
 
   name = 'clock'
 
-  def __init__(self):
+  def __init__(self) -> None:
     """Starts the clock."""
     self._marks = [(time.monotonic(), 0)]
 

@@ -54,7 +54,7 @@ def check_path(path: str) -> str:
   return expanded
 
 
-class _PathParser(flags.ArgumentParser):
+class _PathParser(flags.ArgumentParser[str]):
   """Parses a path."""
 
   syntactic_help = 'a path'
@@ -77,7 +77,7 @@ class _PathParser(flags.ArgumentParser):
     return 'path'
 
 
-class _NumbersParser(flags.ArgumentParser):
+class _NumbersParser(flags.ArgumentParser[str]):
   """Parses numbers with commas between them."""
 
   def __init__(
@@ -120,7 +120,7 @@ class _NumbersParser(flags.ArgumentParser):
     return 'numbers'
 
 
-class _Serializer(flags.ArgumentSerializer):
+class _Serializer(flags.ArgumentSerializer[str]):
   """Writes numbers as they are given."""
 
   def serialize(self, value: str | Sequence[float]) -> str:
@@ -136,7 +136,7 @@ def DEFINE_path(  # pylint: disable=invalid-name
     *,
     may_be_empty: bool = False,
     may_be_remote: bool = False,
-) -> flags.FlagHolder:
+) -> flags.FlagHolder[Any]:
   """Defines a flag of a path; without the flag it is None.
 
   Args:
@@ -161,7 +161,7 @@ def DEFINE_numbers(  # pylint: disable=invalid-name
     high: float,
     names: Sequence[str] = (),
     words: Sequence[str] = (),
-) -> flags.FlagHolder:
+) -> flags.FlagHolder[Any]:
   """Defines a flag of numbers with commas; without the flag it is None.
 
   Args:

@@ -19,7 +19,7 @@ import pathlib
 import sys
 import traceback
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from . import code_files
 
@@ -134,7 +134,7 @@ def _own_name(path: pathlib.Path) -> types.ModuleType:
 
 
 @contextlib.contextmanager
-def _on_path(root: pathlib.Path) -> Iterator:
+def _on_path(root: pathlib.Path) -> Iterator[Callable[[bool], None]]:
   """Puts a folder last on the path, for a block or for good."""
   entry = str(root)
   is_there = any(pathlib.Path(each).resolve() == root for each in sys.path)

@@ -208,7 +208,8 @@ def call(
   with own_parts.mistakes_in(kind, part, own, function):
     made = function(**keywords)
     if own or own_parts.is_part(part):
-      trials.TRIALS.get(kind, _accept)(made, **given)
+      attempt: Callable[..., None] = trials.TRIALS.get(kind, _accept)
+      attempt(made, **given)
   return made
 
 

@@ -112,7 +112,7 @@ def from_json(cls: Any, values: Any, required: Sequence[str] = ()) -> Any:
   return cls(**read)
 
 
-def _has_default(field: dataclasses.Field) -> bool:
+def _has_default(field: dataclasses.Field[Any]) -> bool:
   missing = dataclasses.MISSING
   return field.default is not missing or field.default_factory is not missing
 

@@ -12,6 +12,8 @@ evenly. Global batches do not depend on the numbers of replicas and workers.
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from . import autograph, splits
@@ -185,7 +187,7 @@ def _replica_batches(
   batch_size = -(-global_batch_size // num_replicas)
   missing = batch_size * num_replicas - global_batch_size
 
-  def filled(keys, weights, epochs):
+  def filled(keys: Any, weights: tf.Tensor, epochs: tf.Tensor) -> Any:
     # Repeats the first example, with weight 0.
     keys, epochs = tf.nest.map_structure(
         lambda row: tf.concat([row, tf.repeat(row[:1], missing, 0)], 0),
@@ -194,8 +196,8 @@ def _replica_batches(
     return keys, tf.pad(weights, [[0, missing]]), epochs
 
   @autograph.off
-  def local(*row):
-    def part(tensor):
+  def local(*row: tf.Tensor) -> Any:
+    def part(tensor: tf.Tensor) -> Any:
       shape = [num_replicas, batch_size, *tensor.shape[1:]]
       first = worker * num_local
       return tf.reshape(tensor, shape)[first : first + num_local]
@@ -203,7 +205,7 @@ def _replica_batches(
     return tf.nest.map_structure(part, filled(*row) if missing else row)
 
   @autograph.off
-  def batch(keys, weights, epochs):
+  def batch(keys: Any, weights: tf.Tensor, epochs: tf.Tensor) -> Any:
     loaded = {
         name: tf.ensure_shape(value, [batch_size, *value.shape[1:]])
         for name, value in data.load(keys).items()

@@ -349,7 +349,7 @@ def _decode(
   """
 
   @autograph.off
-  def decode(example):
+  def decode(example: Any) -> Any:
     image = records.decode(builder, example['image'], image_size)
     return image, tf.cast(example['label'], tf.int64)
 

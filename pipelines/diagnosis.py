@@ -92,7 +92,7 @@ def find(
     return wrong
 
   @autograph.off
-  def decode(example):
+  def decode(example: Any) -> Any:
     image = records.decode(builder, example['image'], image_size)
     return image, tf.cast(example['label'], tf.int64)
 

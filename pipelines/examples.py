@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -159,7 +160,7 @@ class Examples:
     not fill a row, different ones in each epoch, are dropped.
     """
     @autograph.off
-    def rows(epoch):
+    def rows(epoch: int) -> Any:
       order = self.train_rows(seed, epoch, global_batch_size)
       return tf.cast(order, tf.int64)
 

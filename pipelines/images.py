@@ -179,7 +179,9 @@ def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     ``[H, W, C]``, or ``[W, H, C]`` if the axes are swapped.
   """
 
-  def where(numbers: Sequence[int], change: Callable) -> tf.Tensor:
+  def where(
+      numbers: Sequence[int], change: Callable[[tf.Tensor], tf.Tensor]
+  ) -> tf.Tensor:
     is_one = tf.reduce_any(tf.equal(orientation, numbers))
     return tf.cond(is_one, lambda: change(image), lambda: image)
 
@@ -200,10 +202,13 @@ def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
     if a BMP or GIF with colors is to be converted to gray.
   """
 
-  def other():
+  def other() -> tf.Tensor:
     return tf.io.decode_image(contents, channels, expand_animations=False)
 
-  def bitmap():  # Its decoder does not convert: adding zeros repeats gray.
+  def bitmap(
+
+  ) -> tf.Tensor:
+    # Its decoder does not convert: adding zeros repeats gray.
     image = tf.io.decode_bmp(contents)[..., :3]
     return image + tf.zeros([1, 1, channels], tf.uint8)
 

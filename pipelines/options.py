@@ -45,7 +45,7 @@ class Options:
   max_tokens: int = 256
   like: spec_lib.Spec | None = None
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     """Checks the size of images.
 
     Raises:

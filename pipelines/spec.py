@@ -58,7 +58,7 @@ class Feature:
   vocabularies: tuple[tuple[str, ...], ...] = ()
   tokenizer: str = ''
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     """Checks the kind."""
     if self.kind not in KINDS:
       raise ValueError(
@@ -103,7 +103,7 @@ class Spec(Mapping[str, Feature]):
   features: Mapping[str, Feature]
   targets: tuple[str, ...] = (LABEL,)
 
-  def __post_init__(self):
+  def __post_init__(self) -> None:
     """Checks the names."""
     for name in RESERVED:
       if name in self.features:

@@ -61,7 +61,7 @@ class Streamed:
     buffer = min(self.shuffle_buffer, self.num_examples)
 
     @autograph.off
-    def rows(epoch):
+    def rows(epoch: int) -> Any:
       # Dataset.shuffle mixes in the global seed; fixing it for this graph makes
       # the order a function of (seed, epoch) only.
       tf.random.set_seed(1)

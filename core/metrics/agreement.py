@@ -38,7 +38,7 @@ def balanced_accuracy(num_classes: int) -> metric.Metric:
     0.75
   """
 
-  def compute(matrix):
+  def compute(matrix: tf.Tensor) -> tf.Tensor:
     values = rates.recall(confusion.counts(matrix), math.nan)
     return _mean_of_defined(values, matrix)
 
@@ -79,7 +79,7 @@ def mean_iou(
   """
   precision_recall.check_zero_division(zero_division)
 
-  def compute(matrix):
+  def compute(matrix: tf.Tensor) -> tf.Tensor:
     counts = confusion.counts(matrix)
     values = rates.intersection_over_union(counts, zero_division)
     return _mean_of_defined(values, matrix)
@@ -117,7 +117,7 @@ def matthews_corrcoef(num_classes: int) -> metric.Metric:
     0.5
   """
 
-  def compute(matrix):
+  def compute(matrix: tf.Tensor) -> tf.Tensor:
     shares, labelled, predicted, dtype = _shares(matrix)
     expected = labelled[:, tf.newaxis] * predicted
     agreement = tf.linalg.trace(shares) - tf.linalg.trace(expected)
@@ -166,7 +166,7 @@ def cohen_kappa(
     checks.one_of('weighting', weighting, KAPPA_WEIGHTINGS)
   precision_recall.check_zero_division(zero_division)
 
-  def compute(matrix):
+  def compute(matrix: tf.Tensor) -> tf.Tensor:
     shares, labelled, predicted, dtype = _shares(matrix)
     expected = labelled[:, tf.newaxis] * predicted
     cost = _costs(num_classes, weighting)
@@ -179,14 +179,14 @@ def cohen_kappa(
   return metric.Metric(confusion.measure_matrix(num_classes), compute)
 
 
-def _mean_of_defined(values, matrix):
+def _mean_of_defined(values: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
   """Returns the mean of values that are not NaN, 0 if nothing was counted."""
   mean = rates.average(values, tf.ones_like(values))
   is_empty = tf.equal(tf.reduce_sum(matrix), 0)
   return tf.where(is_empty, tf.zeros_like(mean), mean)
 
 
-def _shares(matrix):
+def _shares(matrix: tf.Tensor) -> tf.Tensor:
   """Returns the matrix over its sum, row sums, column sums, and its dtype.
 
   In float64, since differences of products of float32 counts lose digits.
@@ -199,13 +199,13 @@ def _shares(matrix):
   return shares, labelled, predicted, matrix.dtype
 
 
-def _spread(shares):
+def _spread(shares: tf.Tensor) -> tf.Tensor:
   """Returns 1 - sum(shares^2), but exactly 0 for a single class."""
   pairs = shares[:, tf.newaxis] * shares
   return tf.reduce_sum(tf.linalg.set_diag(pairs, tf.zeros_like(shares)))
 
 
-def _costs(num_classes, weighting):
+def _costs(num_classes: int, weighting: str | None) -> tf.Tensor:
   classes = tf.range(num_classes, dtype=tf.float64)
   distance = tf.abs(classes[:, tf.newaxis] - classes)
   if weighting == 'linear':

@@ -11,6 +11,7 @@ import functools
 import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -204,7 +205,7 @@ def _at_threshold(
   for value in thresholds:
     checks.in_range('threshold', value, 0.0, 1.0)
 
-  def compute(sums):
+  def compute(sums: Any) -> tf.Tensor:
     values = formula(rates.Counts(*sums), zero_division)
     return values if isinstance(threshold, Iterable) else values[0]
 
@@ -218,10 +219,14 @@ def _logit(probability: float) -> float:
 
 
 @functools.cache
-def _measure_counts(thresholds):
+def _measure_counts(thresholds: Sequence[float]) -> Callable[..., Any]:
   limits = [_logit(threshold) for threshold in thresholds]
 
-  def measure(labels, predictions, weights=None):
+  def measure(
+      labels: tf.Tensor,
+      predictions: tf.Tensor,
+      weights: tf.Tensor | None = None,
+  ) -> Any:
     labels, logits, weights = inputs.binary(labels, predictions, weights)
     guesses = tf.cast(logits[:, tf.newaxis] > limits, tf.float32)  # [B, T]
     positives = (weights * labels)[:, tf.newaxis]

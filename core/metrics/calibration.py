@@ -9,6 +9,8 @@ they have the same number of bins.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -40,7 +42,7 @@ def expected_calibration_error(num_bins: int = 15) -> metric.Metric:
     0.0
   """
 
-  def compute(sums):
+  def compute(sums: Any) -> tf.Tensor:
     gaps = tf.abs(sums['correct'] - sums['confidence'])
     return metric.divide(tf.reduce_sum(gaps), tf.reduce_sum(sums['weight']))
 
@@ -72,22 +74,26 @@ def maximum_calibration_error(num_bins: int = 15) -> metric.Metric:
     0.5
   """
 
-  def compute(sums):
+  def compute(sums: Any) -> tf.Tensor:
     gaps = tf.abs(sums['correct'] - sums['confidence'])
     return tf.reduce_max(metric.divide(gaps, sums['weight']))
 
   return _binned(num_bins, compute)
 
 
-def _binned(num_bins, compute):
+def _binned(num_bins: int, compute: Callable[..., tf.Tensor]) -> Any:
   measure = _measure_bins(inputs.at_least('num_bins', num_bins, 1))
   return metric.Metric(measure, compute)
 
 
 @functools.cache
-def _measure_bins(num_bins):
+def _measure_bins(num_bins: int) -> Callable[..., Any]:
 
-  def measure(labels, predictions, weights=None):
+  def measure(
+      labels: tf.Tensor,
+      predictions: tf.Tensor,
+      weights: tf.Tensor | None = None,
+  ) -> Any:
     labels, logits, weights = inputs.classes(labels, predictions, weights)
     confidence = tf.reduce_max(tf.nn.softmax(logits), axis=-1)
     guesses = tf.argmax(logits, -1, tf.int32)

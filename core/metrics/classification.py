@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -108,7 +110,7 @@ def perplexity() -> metric.Metric:
     2.0
   """
 
-  def compute(sums):
+  def compute(sums: Any) -> tf.Tensor:
     return tf.exp(metric.weighted_mean(sums))
 
   return metric.Metric(_measure_cross_entropy, compute)
@@ -143,16 +145,22 @@ def brier() -> metric.Metric:
   return metric.Metric(_measure_brier, metric.weighted_mean)
 
 
-def _measure_accuracy(labels, predictions, weights=None):
+def _measure_accuracy(
+    labels: tf.Tensor, predictions: tf.Tensor, weights: tf.Tensor | None = None
+) -> tf.Tensor:
   labels, logits, weights = inputs.classes(labels, predictions, weights)
   correct = tf.equal(tf.argmax(logits, -1, tf.int32), labels)
   return metric.weighted_sums(tf.cast(correct, tf.float32), weights)
 
 
 @functools.cache
-def _measure_top_k(k):
+def _measure_top_k(k: int) -> Callable[..., Any]:
 
-  def measure(labels, predictions, weights=None):
+  def measure(
+      labels: tf.Tensor,
+      predictions: tf.Tensor,
+      weights: tf.Tensor | None = None,
+  ) -> Any:
     labels, logits, weights = inputs.classes(labels, predictions, weights)
     num_classes = logits.shape[-1]
     if num_classes is not None:
@@ -166,14 +174,18 @@ def _measure_top_k(k):
   return measure
 
 
-def _measure_cross_entropy(labels, predictions, weights=None):
+def _measure_cross_entropy(
+    labels: tf.Tensor, predictions: tf.Tensor, weights: tf.Tensor | None = None
+) -> tf.Tensor:
   labels, logits, weights = inputs.classes(labels, predictions, weights)
   log_probabilities = tf.nn.log_softmax(logits)
   loss = -tf.gather(log_probabilities, labels, batch_dims=1)
   return metric.weighted_sums(loss, weights)
 
 
-def _measure_brier(labels, predictions, weights=None):
+def _measure_brier(
+    labels: tf.Tensor, predictions: tf.Tensor, weights: tf.Tensor | None = None
+) -> tf.Tensor:
   labels, logits, weights = inputs.classes(labels, predictions, weights)
   probabilities = tf.nn.softmax(logits)
   targets = tf.one_hot(labels, tf.shape(logits)[-1], dtype=logits.dtype)

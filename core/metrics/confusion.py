@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -63,9 +64,13 @@ def counts(matrix: tf.Tensor) -> rates.Counts:
 
 
 @functools.cache
-def _measure_matrix(num_classes):
+def _measure_matrix(num_classes: int) -> Callable[..., Any]:
 
-  def measure(labels, predictions, weights=None):
+  def measure(
+      labels: tf.Tensor,
+      predictions: tf.Tensor,
+      weights: tf.Tensor | None = None,
+  ) -> Any:
     labels, logits, weights = inputs.classes(
         labels, predictions, weights, num_classes
     )

@@ -29,7 +29,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -207,7 +207,7 @@ def _area(
         f'num_bins: expected a power of 2, at least 4, got {num_bins}.'
     )
 
-  def compute(sums):
+  def compute(sums: Any) -> tf.Tensor:
     histograms = Histograms(*(tf.cast(part, tf.float64) for part in sums))
     if num_classes is None or average == 'micro':
       histograms = Histograms(*(tf.reduce_sum(h, 0) for h in histograms))
@@ -220,7 +220,9 @@ def _area(
   return metric.Metric(_measure_histograms(num_classes, num_bins), compute)
 
 
-def _over_classes(values, support, average):
+def _over_classes(
+    values: tf.Tensor, support: tf.Tensor, average: str | None
+) -> tf.Tensor:
   is_uniform = average == 'macro' or tf.equal(tf.reduce_sum(support), 0)
   weights = tf.where(is_uniform, tf.ones_like(support), support)
   # The area of a class without weight may be undefined; it must not matter.
@@ -228,24 +230,24 @@ def _over_classes(values, support, average):
   return tf.reduce_sum(values * weights) / tf.reduce_sum(weights)
 
 
-def _roc_auc(histograms):
+def _roc_auc(histograms: tf.Tensor) -> tf.Tensor:
   positives, negatives, _ = histograms
   below = tf.cumsum(negatives, axis=-1, exclusive=True)
   pairs = tf.reduce_sum(positives * (below + negatives / 2), axis=-1)
   return metric.divide(pairs, _all_pairs(positives, negatives), math.nan)
 
 
-def _roc_auc_bound(histograms):
+def _roc_auc_bound(histograms: tf.Tensor) -> tf.Tensor:
   positives, negatives, _ = histograms
   mixed = tf.reduce_sum(positives * negatives, axis=-1) / 2
   return metric.divide(mixed, _all_pairs(positives, negatives), math.nan)
 
 
-def _all_pairs(positives, negatives):
+def _all_pairs(positives: tf.Tensor, negatives: tf.Tensor) -> tf.Tensor:
   return tf.reduce_sum(positives, -1) * tf.reduce_sum(negatives, -1)
 
 
-def _average_precision(histograms):
+def _average_precision(histograms: tf.Tensor) -> tf.Tensor:
   positives, negatives, _ = histograms
   tp = tf.cumsum(positives, axis=-1, reverse=True)
   fp = tf.cumsum(negatives, axis=-1, reverse=True)
@@ -253,7 +255,7 @@ def _average_precision(histograms):
   return metric.divide(found, tf.reduce_sum(positives, axis=-1))
 
 
-def _average_precision_bound(histograms):
+def _average_precision_bound(histograms: tf.Tensor) -> tf.Tensor:
   positives, negatives, examples = histograms
   tp = tf.cumsum(positives, axis=-1, reverse=True)
   fp = tf.cumsum(negatives, axis=-1, reverse=True)
@@ -273,9 +275,13 @@ def _average_precision_bound(histograms):
 
 
 @functools.cache
-def _measure_histograms(num_classes, num_bins):
+def _measure_histograms(num_classes: int, num_bins: int) -> Callable[..., Any]:
 
-  def measure(labels, predictions, weights=None):
+  def measure(
+      labels: tf.Tensor,
+      predictions: tf.Tensor,
+      weights: tf.Tensor | None = None,
+  ) -> Any:
     if num_classes is None:
       labels, logits, weights = inputs.binary(labels, predictions, weights)
       scores = logits[:, tf.newaxis]  # [B, 1]
@@ -300,7 +306,7 @@ def _measure_histograms(num_classes, num_bins):
   return measure
 
 
-def _log_odds(logits):
+def _log_odds(logits: tf.Tensor) -> tf.Tensor:
   """Returns log(p / (1 - p)) of the softmax, without cancellation."""
   top = tf.reduce_max(logits, axis=-1, keepdims=True)
   is_top = tf.one_hot(tf.argmax(logits, -1), tf.shape(logits)[-1]) > 0
@@ -311,14 +317,16 @@ def _log_odds(logits):
   return tf.where(is_top, top - beaten, logits - top - tf.math.log(others))
 
 
-def _bin_index(scores, num_bins):
+def _bin_index(scores: tf.Tensor, num_bins: int) -> tf.Tensor:
   # Rounding keeps the order of scores in this form, but not in x / (4 + |x|).
   size = 1 - 4 / (4 + tf.abs(scores))
   place = (tf.sign(scores) * size + 1) * (num_bins / 2)
   return tf.clip_by_value(tf.cast(place, tf.int32), 0, num_bins - 1)
 
 
-def _histograms(index, weights, num_bins):
+def _histograms(
+    index: tf.Tensor, weights: tf.Tensor, num_bins: int
+) -> tf.Tensor:
   """Sums weights ``[B, C, K]`` by index ``[B, C]`` into ``[C, K, num_bins]``.
 
   An index is written as two digits, each one-hot, and a histogram is their

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -42,7 +43,7 @@ def r2() -> metric.Metric:
     0.5
   """
 
-  def compute(sums):
+  def compute(sums: Any) -> tf.Tensor:
     moments = _decode(sums)
     return _share_explained(moments, moments['error2'], sums['weight'].dtype)
 
@@ -74,7 +75,7 @@ def explained_variance() -> metric.Metric:
     1.0
   """
 
-  def compute(sums):
+  def compute(sums: Any) -> tf.Tensor:
     moments = _decode(sums)
     unexplained = _around_mean(moments, 'error')
     return _share_explained(moments, unexplained, sums['weight'].dtype)
@@ -82,7 +83,9 @@ def explained_variance() -> metric.Metric:
   return metric.Metric(_measure, compute)
 
 
-def _measure(labels, predictions, weights=None):
+def _measure(
+    labels: tf.Tensor, predictions: tf.Tensor, weights: tf.Tensor | None = None
+) -> tf.Tensor:
   labels, predictions, weights = inputs.numbers(
       weights, tf.float64, labels=labels, predictions=predictions
   )
@@ -101,7 +104,7 @@ def _measure(labels, predictions, weights=None):
   }
 
 
-def _decode(sums):
+def _decode(sums: Any) -> tf.Tensor:
   return {name: digits.decode(value) for name, value in sums.items()}
 
 
@@ -114,7 +117,9 @@ def _around_mean(moments: Mapping[str, tf.Tensor], name: str) -> tf.Tensor:
   return tf.where(is_rounding, tf.zeros_like(around), around)
 
 
-def _share_explained(moments, unexplained, dtype):
+def _share_explained(
+    moments: tf.Tensor, unexplained: tf.Tensor, dtype: tf.DType
+) -> tf.Tensor:
   around = _around_mean(moments, 'label')
   # If labels are constant, any error at all leaves nothing explained.
   shares = 1 - tf.where(

@@ -100,13 +100,17 @@ def collection(metrics: Mapping[str, Metric]) -> Collection:
   for name, member in members.items():
     owners.setdefault(member.measure, name)
 
-  def measure(labels, predictions, weights=None):
+  def measure(
+      labels: tf.Tensor,
+      predictions: tf.Tensor,
+      weights: tf.Tensor | None = None,
+  ) -> Any:
     return {
         name: measure(labels, predictions, weights)
         for measure, name in owners.items()
     }
 
-  def compute(sums):
+  def compute(sums: Any) -> tf.Tensor:
     return {
         name: member.compute(sums[owners[member.measure]])
         for name, member in members.items()

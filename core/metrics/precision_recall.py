@@ -214,7 +214,7 @@ def _averaged(
     checks.one_of('average', average, AVERAGES)
   check_zero_division(zero_division)
 
-  def compute(matrix):
+  def compute(matrix: tf.Tensor) -> tf.Tensor:
     counts = confusion.counts(matrix)
     if average == 'micro':
       counts = rates.Counts(*(tf.reduce_sum(count) for count in counts))

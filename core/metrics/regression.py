@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from . import inputs, metric
@@ -71,7 +73,7 @@ def root_mean_squared_error() -> metric.Metric:
     2.0
   """
 
-  def compute(sums):
+  def compute(sums: Any) -> tf.Tensor:
     return tf.sqrt(metric.weighted_mean(sums))
 
   return metric.Metric(_measure_squares, compute)
@@ -98,13 +100,17 @@ def mean_absolute_error() -> metric.Metric:
   return metric.Metric(_measure_magnitudes, metric.weighted_mean)
 
 
-def _measure_mean(labels, predictions, weights=None):
+def _measure_mean(
+    labels: tf.Tensor, predictions: tf.Tensor, weights: tf.Tensor | None = None
+) -> tf.Tensor:
   del labels
   values, weights = inputs.numbers(weights, predictions=predictions)
   return metric.weighted_sums(tf.reduce_mean(values, axis=1), weights)
 
 
-def _measure_squares(labels, predictions, weights=None):
+def _measure_squares(
+    labels: tf.Tensor, predictions: tf.Tensor, weights: tf.Tensor | None = None
+) -> tf.Tensor:
   labels, predictions, weights = inputs.numbers(
       weights, labels=labels, predictions=predictions
   )
@@ -112,7 +118,9 @@ def _measure_squares(labels, predictions, weights=None):
   return metric.weighted_sums(errors, weights)
 
 
-def _measure_magnitudes(labels, predictions, weights=None):
+def _measure_magnitudes(
+    labels: tf.Tensor, predictions: tf.Tensor, weights: tf.Tensor | None = None
+) -> tf.Tensor:
   labels, predictions, weights = inputs.numbers(
       weights, labels=labels, predictions=predictions
   )

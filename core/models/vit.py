@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import sonnet as snt
 import tensorflow as tf
 
@@ -40,8 +42,8 @@ class EncoderBlock(snt.Module):
       name: Name of the module.
     """
     super().__init__(name=name)
-    normalization = lambda: snt.LayerNorm(
-        -1, create_scale=True, create_offset=True
+    normalization = functools.partial(
+        snt.LayerNorm, -1, create_scale=True, create_offset=True
     )
     self.norm_1 = normalization()
     self.attention = layers.MultiHeadAttention(

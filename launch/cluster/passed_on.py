@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from absl import flags
 
@@ -17,7 +18,7 @@ from .. import about, programs
 PROGRAMS = ('train', 'evaluate')
 _PACKAGE = __name__.rpartition('.cluster.')[0]
 _given: list[str] = []
-_own: list[flags.Flag] = []  # Those of the launcher.
+_own: list[flags.Flag[Any]] = []  # Those of the launcher.
 
 
 def run(main: Callable[[], int | None]) -> None:

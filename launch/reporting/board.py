@@ -105,8 +105,9 @@ def _sheet(
       )
   canvas = backend_agg.FigureCanvasAgg(plot)
   with page.any_glyphs():
-    canvas.draw()
-  sheet = np.array(canvas.buffer_rgba())[..., :3]
+    canvas.draw()  # type: ignore[no-untyped-call]
+  pixels = canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+  sheet = np.array(pixels)[..., :3]
   for x, y, pixels in places:
     sheet[y : y + len(pixels), x : x + pixels.shape[1]] = pixels
   return sheet

@@ -171,7 +171,7 @@ def _text(path: pathlib.Path) -> str:
 
 
 def _guessed(text: str) -> str:
-  def num_cells(separator):
+  def num_cells(separator: str) -> int:
     try:
       return len(next(_parsed(text, separator), (0, '', []))[2])
     except errors.DataError:
@@ -186,7 +186,7 @@ def _parsed(
   """Yields the line number, text and cells of each row that is not empty."""
   taken: list[str] = []
 
-  def lines():
+  def lines() -> Iterator[str]:
     for line in io.StringIO(text, newline=''):
       taken.append(line)
       yield line
