@@ -10,9 +10,7 @@ import tensorflow as tf
 from . import checks, substitution, variables
 
 
-def average(
-    mean: Any, parameters: Any, count: tf.Tensor, decay: float
-) -> Any:
+def average(mean: Any, parameters: Any, count: tf.Tensor, decay: float) -> Any:
   r"""Updates an exponential moving average with the weights of one more step.
 
   .. math::

@@ -29,9 +29,7 @@ class Background:
     self._last: concurrent.futures.Future[None] | None = None
     self._error: BaseException | None = None
 
-  def run(
-      self, job: Callable[[], object]
-  ) -> concurrent.futures.Future[None]:
+  def run(self, job: Callable[[], object]) -> concurrent.futures.Future[None]:
     """Queues a job, a function without arguments.
 
     Returns:

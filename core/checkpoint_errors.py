@@ -18,8 +18,15 @@ _NO_DAMAGE = (
     tf.errors.UnavailableError,
 )
 _NO_DAMAGE_NUMBERS = (
-    errno.EACCES, errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE,
-    errno.ENOMEM, errno.EPERM, errno.ESTALE, errno.ETIMEDOUT,
+    errno.EACCES,
+    errno.EAGAIN,
+    errno.EINTR,
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
+    errno.EPERM,
+    errno.ESTALE,
+    errno.ETIMEDOUT,
 )
 # Raised for a full, missing or forbidden disk; others come from lost workers.
 _DISK = (

@@ -176,9 +176,7 @@ def kept_aside(directory: str) -> list[str]:
     Their paths.
   """
   stems = {
-      name.partition('.')[0]
-      for name in _names(directory)
-      if _ASIDE.match(name)
+      name.partition('.')[0] for name in _names(directory) if _ASIDE.match(name)
   }
   return [os.path.join(directory, stem) for stem in sorted(stems)]
 

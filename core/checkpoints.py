@@ -23,12 +23,12 @@ import tensorflow as tf
 
 from . import background as background_lib
 from . import (
-  checkpoint_contents,
-  checkpoint_errors,
-  checkpoint_files,
-  checks,
-  distribution,
-  workers,
+    checkpoint_contents,
+    checkpoint_errors,
+    checkpoint_files,
+    checks,
+    distribution,
+    workers,
 )
 from . import variables as variables_lib
 

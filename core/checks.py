@@ -158,7 +158,8 @@ def same_batch(**tensors: tf.Tensor) -> list[tf.Tensor]:
   batch_size, *_ = sizes_of(first)
   return [
       shape(name, tensor, [batch_size, *tensor.shape[1:]])
-      if tensor is not first else first
+      if tensor is not first
+      else first
       for name, tensor in tensors.items()
   ]
 
@@ -259,9 +260,7 @@ def integers(argument: str, tensor: tf.Tensor) -> None:
     )
 
 
-def in_range(
-    argument: str, value: float, low: float, high: float
-) -> None:
+def in_range(argument: str, value: float, low: float, high: float) -> None:
   """Checks that a number lies in a closed interval.
 
   A tensor whose value is unknown while tracing is not checked.
@@ -275,9 +274,7 @@ def in_range(
   Raises:
     ValueError: If it does not, or is a `tf.Variable`.
   """
-  _require(
-      argument, value, lambda x: low <= x <= high, f'[{low}, {high}]'
-  )
+  _require(argument, value, lambda x: low <= x <= high, f'[{low}, {high}]')
 
 
 def size(argument: str, number: int, low: int = 1) -> None:

@@ -31,7 +31,12 @@ UNROLLED = 'Unrolled'
 _MIN_UNROLLED = 8
 # TensorList: `snt.static_unroll` keeps its time steps in lists of tensors.
 _SLOW_ON_CPU = (
-    *_CONVOLUTIONS, *_LOOPS, UNROLLED, 'TensorList', 'BatchMatMul', 'Einsum'
+    *_CONVOLUTIONS,
+    *_LOOPS,
+    UNROLLED,
+    'TensorList',
+    'BatchMatMul',
+    'Einsum',
 )
 
 

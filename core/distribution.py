@@ -71,7 +71,7 @@ def create(name: str = 'auto') -> tf.distribute.Strategy:
 
 
 def multi_worker(
-    start_timeout_s: float = 3600.0
+    start_timeout_s: float = 3600.0,
 ) -> tf.distribute.MultiWorkerMirroredStrategy:
   """Creates a MultiWorkerMirroredStrategy over the workers in TF_CONFIG.
 

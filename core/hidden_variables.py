@@ -29,8 +29,18 @@ Path = tuple[str, ...]
 Children = Callable[[Any], Iterable[tuple[str, Any]] | None]
 
 _PLAIN = (
-    str, bytes, int, float, complex, type(None), type, types.ModuleType,
-    np.generic, tf.Tensor, tf.DType, tf.TensorShape,
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    type(None),
+    type,
+    types.ModuleType,
+    np.generic,
+    tf.Tensor,
+    tf.DType,
+    tf.TensorShape,
 )
 # The internals of these libraries are not searched.
 _CLOSED = {'absl', 'jax', 'jaxlib', 'numpy', 'tensorflow'}

@@ -27,7 +27,7 @@ def check_batch(batch: Any) -> None:
   """
   if not isinstance(batch, Mapping):
     raise TypeError(
-        f'batch: expected a mapping of names to tensors, got a '
+        'batch: expected a mapping of names to tensors, got a '
         f'{type(batch).__name__}; name its parts, as in dataset.map(lambda '
         "image, label: {'image': image, 'label': label})."
     )

@@ -197,8 +197,10 @@ def supervised(
     targets = {name: _target(labels, name, batch) for name in heads}
     functions = scored or dict.fromkeys(of_head, cast(Loss, loss))
     values = {
-        f'loss: {name}': of_head.get(name, 1.0)
-        * _losses(function, targets[name], heads[name])
+        f'loss: {name}': (
+            of_head.get(name, 1.0)
+            * _losses(function, targets[name], heads[name])
+        )
         for name, function in functions.items()
     } | {f'losses: {name}': _float32(value) for name, value in inner.items()}
     return Evaluation(
@@ -322,9 +324,11 @@ def _sum(values: Mapping[str, tf.Tensor]) -> tf.Tensor:
       )
   rank = min(value.shape.rank for value in values.values())
   values = {
-      name: tf.reduce_mean(value, axis=list(range(rank, value.shape.rank)))
-      if value.shape.rank > rank
-      else value
+      name: (
+          tf.reduce_mean(value, axis=list(range(rank, value.shape.rank)))
+          if value.shape.rank > rank
+          else value
+      )
       for name, value in values.items()
   }
   return tf.add_n(checks.same_shape(**values))

@@ -18,13 +18,13 @@ from typing import Any
 import tensorflow as tf
 
 from . import (
-  checks,
-  distribution,
-  objectives,
-  processor,
-  substitution,
-  variables,
-  workers,
+    checks,
+    distribution,
+    objectives,
+    processor,
+    substitution,
+    variables,
+    workers,
 )
 
 DTYPES = ('bfloat16', 'float16')

@@ -45,9 +45,7 @@ _START: contextvars.ContextVar[tuple[tf.Tensor, int | tf.Tensor] | None] = (
 
 
 @contextlib.contextmanager
-def starting(
-    start: tuple[tf.Tensor, int | tf.Tensor] | None
-) -> Iterator[None]:
+def starting(start: tuple[tf.Tensor, int | tf.Tensor] | None) -> Iterator[None]:
   """Makes `uniform` support replicas with different numbers of examples.
 
   Args:
@@ -159,7 +157,7 @@ def _sizes(shape: Any) -> Sequence[int | tf.Tensor]:
     return shape
   if shape.shape.rank != 1 or shape.shape[0] is None:
     raise ValueError(
-        f'shape: expected a sequence of sizes or a vector of known length, got '
+        'shape: expected a sequence of sizes or a vector of known length, got '
         f'a tensor of shape {shape.shape}.'
     )
   return tf.unstack(shape)

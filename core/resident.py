@@ -19,15 +19,15 @@ from typing import Any
 import tensorflow as tf
 
 from . import (
-  checks,
-  compilation,
-  loops,
-  metrics,
-  objectives,
-  optimizers,
-  resident_data,
-  training,
-  updating,
+    checks,
+    compilation,
+    loops,
+    metrics,
+    objectives,
+    optimizers,
+    resident_data,
+    training,
+    updating,
 )
 from . import rows as rows_lib
 
@@ -223,8 +223,13 @@ def make_train_loop(
       state, objective, tensors, strategy, jit, is_deterministic
   )
   step = training.make_train_step(
-      objective, optimizer, metric, strategy, extent,
-      after=after, micro_batch_size=micro_batch_size,
+      objective,
+      optimizer,
+      metric,
+      strategy,
+      extent,
+      after=after,
+      micro_batch_size=micro_batch_size,
   )
   zeros = training.zero_sums(metric, forward)
   return _over(state, step, strategy, extent, tensors, zeros)
@@ -367,8 +372,13 @@ def _over(
     is_full = first >= 0
     start, number, count = map(tf.constant, (start, epoch, num_steps))
     return loops[is_full](
-        state, data, rows, start, number,
-        zeros if sums is None else sums, count,
+        state,
+        data,
+        rows,
+        start,
+        number,
+        zeros if sums is None else sums,
+        count,
     )
 
   return over

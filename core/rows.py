@@ -50,9 +50,7 @@ def count(batch: Any) -> int | tf.Tensor:
     >>> rows.count({'x': {'image': tf.zeros([3, 8])}, 'scale': tf.zeros([])})
     3
   """
-  tensors = {
-      path: leaf for path, leaf in leaves(batch) if len(leaf.shape) > 0
-  }
+  tensors = {path: leaf for path, leaf in leaves(batch) if len(leaf.shape) > 0}
   if not tensors:
     raise ValueError('batch: expected tensors [batch_size, ...], got none.')
   sizes = {

@@ -7,12 +7,12 @@ from typing import Any
 import tensorflow as tf
 
 from . import (
-  averaging,
-  hidden_variables,
-  loss_scaling,
-  optimizers,
-  skipping,
-  variables,
+    averaging,
+    hidden_variables,
+    loss_scaling,
+    optimizers,
+    skipping,
+    variables,
 )
 from .optimizers import finiteness, foreign
 
@@ -99,8 +99,10 @@ class TrainState(tf.Module):
         'step': self.step,
         'seed': self.seed,
         # The variables that the average shares with the model are listed there.
-        'average': self.average
-        and {'count': self.average.count, 'model': self.average.parameters},
+        'average': (
+            self.average
+            and {'count': self.average.count, 'model': self.average.parameters}
+        ),
         'loss_scale': self.loss_scale,
         'skipped': self.skipped,
         'hooks': self.hooks,

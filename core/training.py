@@ -17,25 +17,25 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from . import (
-  assignments,
-  belonging,
-  checks,
-  compilation,
-  distribution,
-  effects,
-  loss_scaling,
-  measuring,
-  metrics,
-  micro_batches,
-  objectives,
-  optimizers,
-  padding,
-  random,
-  skipping,
-  tracing,
-  train_state,
-  updating,
-  variables,
+    assignments,
+    belonging,
+    checks,
+    compilation,
+    distribution,
+    effects,
+    loss_scaling,
+    measuring,
+    metrics,
+    micro_batches,
+    objectives,
+    optimizers,
+    padding,
+    random,
+    skipping,
+    tracing,
+    train_state,
+    updating,
+    variables,
 )
 from .optimizers import foreign
 
@@ -169,8 +169,15 @@ def make_train_step(
       is_asserted: bool,
   ) -> tf.Tensor | None:
     return updating.update(
-        state, optimizer, gradients, weight, untrained, assigned, statistics,
-        after, is_asserted,
+        state,
+        optimizer,
+        gradients,
+        weight,
+        untrained,
+        assigned,
+        statistics,
+        after,
+        is_asserted,
     )
 
   def replica_step(
@@ -194,7 +201,12 @@ def make_train_step(
     # A single collective for everything.
     gradients, sums, statistics = distribution.all_reduce_sum(added)
     is_skipped = update(
-        state, gradients, sums['weight'], untrained, assigned, statistics,
+        state,
+        gradients,
+        sums['weight'],
+        untrained,
+        assigned,
+        statistics,
         is_asserted,
     )
     return sums if is_skipped is None else skipping.measured(sums, is_skipped)

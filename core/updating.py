@@ -55,9 +55,11 @@ def dense(
         'without tf.stop_gradient.'
     )
   return {
-      path: tf.zeros_like(parameters[path])
-      if gradient is None
-      else tf.convert_to_tensor(gradient)
+      path: (
+          tf.zeros_like(parameters[path])
+          if gradient is None
+          else tf.convert_to_tensor(gradient)
+      )
       for path, gradient in gradients.items()
   }
 

@@ -20,11 +20,16 @@ from . import config as config_lib
 
 config_lib.define_flags()
 _NUM_SECONDS = flags.DEFINE_float(
-    'num_seconds', 10.0,
+    'num_seconds',
+    10.0,
     'How long to measure, after the data are open and all is compiled; three '
-    'rounds at least.', lower_bound=0.1, upper_bound=1e6)
+    'rounds at least.',
+    lower_bound=0.1,
+    upper_bound=1e6,
+)
 _OUTPUT = flag_types.DEFINE_path(
-    'output', 'A .json file to write, with all that was measured.')
+    'output', 'A .json file to write, with all that was measured.'
+)
 
 
 def main() -> int:

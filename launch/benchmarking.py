@@ -20,14 +20,14 @@ from core import scratch
 from pipelines import examples
 
 from . import (
-  building,
-  environment,
-  interruption,
-  loop,
-  model_size,
-  opening,
-  preparing,
-  step_times,
+    building,
+    environment,
+    interruption,
+    loop,
+    model_size,
+    opening,
+    preparing,
+    step_times,
 )
 from . import config as config_lib
 from . import workdir as workdir_lib
@@ -121,7 +121,9 @@ class _Rounds(loop.Hook):
   def _begin(self, step: int) -> None:
     self._calls = 0
     self._mark = (
-        time.monotonic(), step, self._now.seconds_in['steps'],
+        time.monotonic(),
+        step,
+        self._now.seconds_in['steps'],
         time.process_time(),
     )
 
@@ -187,8 +189,9 @@ def run(
       'compiled': training.extent.name.lower(),
       'num_compilations': compiled[0],
       'is_resident': dataset.is_resident,
-      'data_bytes': sum(dataset.num_examples.values())
-      * _bytes(dataset.spec.zeros()),
+      'data_bytes': (
+          sum(dataset.num_examples.values()) * _bytes(dataset.spec.zeros())
+      ),
       'first_step_seconds': clock.first_at - started,
       'warnings': opening.slow(experiment, scope, training.extent),
       **_summary(training, dataset.split('train'), clock),
@@ -236,16 +239,14 @@ def _summary(
       },
       'busy_cpus': median['busy'],
       'load': os.getloadavg()[0],
-      'machine': {
-          **environment.machine(), 'peak_memory_bytes': clock.peaks
-      },
+      'machine': {**environment.machine(), 'peak_memory_bytes': clock.peaks},
       'memory_bytes': {
           'machine': model_size.machine_bytes(),
           'parameters': _bytes(run.state.parameters),
           'optimizer_state': _bytes(run.state.optimizer_state),
-          'training_data': sum(a.nbytes for a in data.arrays.values())
-          if is_resident
-          else 0,
+          'training_data': (
+              sum(a.nbytes for a in data.arrays.values()) if is_resident else 0
+          ),
       },
   }
 

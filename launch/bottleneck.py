@@ -136,9 +136,7 @@ def _all_reduce(
     )
 
 
-def _host(
-    found: Mapping[str, Any], config: config_lib.Config
-) -> Iterator[str]:
+def _host(found: Mapping[str, Any], config: config_lib.Config) -> Iterator[str]:
   number = found['steps_per_call']
   if number * found['seconds_per_step'] > _CALL_SECS:
     return
@@ -153,9 +151,7 @@ def _host(
         'short.'
     )
   else:
-    yield (
-        f'A call takes {number:.0f} steps; the ends of epochs cut it short.'
-    )
+    yield (f'A call takes {number:.0f} steps; the ends of epochs cut it short.')
 
 
 def _other(
@@ -170,7 +166,7 @@ def _around(found: Mapping[str, Any]) -> Iterator[str]:
   machine = found['machine']
   if found['load'] > 1.5 * machine['cpus']:
     yield (
-        f'Other processes are slowing this machine down: its load is '
+        'Other processes are slowing this machine down: its load is '
         f'{found["load"]:.1f}, on {machine["cpus"]} CPUs.'
     )
   run = found['num_steps'] * found['seconds_per_step']

@@ -10,12 +10,12 @@ from typing import Any
 import tensorflow as tf
 
 from core import (
-  background,
-  checkpoints,
-  compilation,
-  training,
-  variables,
-  workers,
+    background,
+    checkpoints,
+    compilation,
+    training,
+    variables,
+    workers,
 )
 from pipelines import datasets, splits
 
@@ -145,8 +145,14 @@ def build(
   others = [
       attached.Attached(hook, now, first.validation.next)
       for hook in flagged.make(
-          config, monitor, state, experiment.rate_factor, directory, now,
-          started, writer,
+          config,
+          monitor,
+          state,
+          experiment.rate_factor,
+          directory,
+          now,
+          started,
+          writer,
       )
   ]
   others += [

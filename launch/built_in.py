@@ -67,8 +67,10 @@ def _chosen(
 def _is_loss(name: str, parameters: list[inspect.Parameter], _: str) -> bool:
   del name
   needed = [p for p in parameters if p.default is p.empty]
-  return len(needed) == 2 and needed == parameters[:2] and (
-      needed[0].name == 'labels'
+  return (
+      len(needed) == 2
+      and needed == parameters[:2]
+      and (needed[0].name == 'labels')
   )
 
 

@@ -31,13 +31,18 @@ POSITIONAL = True
 
 _PLACE = config_lib.define_flags('workdir')
 _MAX_TO_KEEP = flags.DEFINE_integer(
-    'max_to_keep', None,
+    'max_to_keep',
+    None,
     'How many of the newest whole checkpoints prune keeps, besides the best. '
-    'Default: all.', lower_bound=1)
+    'Default: all.',
+    lower_bound=1,
+)
 _DAMAGED = flags.DEFINE_bool(
-    'damaged', False,
+    'damaged',
+    False,
     'Whether prune removes damaged checkpoints, those included that a start of '
-    'the run has set aside.')
+    'the run has set aside.',
+)
 
 
 class Entry(NamedTuple):

@@ -99,7 +99,8 @@ def is_same(part: Any, other: Any, before: Code, now: Code) -> bool:
   if not isinstance(part, str) or not isinstance(other, str):
     return False
   (where, _, name), (there, _, same) = (
-      part.rpartition(':'), other.rpartition(':')
+      part.rpartition(':'),
+      other.rpartition(':'),
   )
   return (
       name == same

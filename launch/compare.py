@@ -24,14 +24,18 @@ from . import workdir as workdir_lib
 from .hooks import monitor as monitor_lib
 
 _RUNS = flags.DEFINE_list(
-    'runs', [], 'Work directories of one recipe: shell patterns, separated by '
-    'commas.')
+    'runs',
+    [],
+    'Work directories of one recipe: shell patterns, separated by commas.',
+)
 _WITH = flags.DEFINE_list('with', [], 'Work directories of the other recipe.')
 _METRIC = flags.DEFINE_string(
-    'metric', None,
+    'metric',
+    None,
     'The number of result.json to compare. Default: the metric that the runs '
     'are judged by, of the test split if all have one, else of the last '
-    'validation.')
+    'validation.',
+)
 _SPLITS = ('test', 'validation')
 _MOST_DIFFERENCES = 12
 # Runs of one recipe may differ in these.
@@ -108,11 +112,14 @@ def _metric(results: Sequence[dict[str, Any]]) -> tuple[str, str]:
     raise programs.UserError(
         f'--metric is missing: the runs are judged by {judged}.'
     )
-  names = [name] if name else [
-      f'{split}_{each.metric}' for split in _SPLITS for each in monitors
-  ]
+  names = (
+      [name]
+      if name
+      else [f'{split}_{each.metric}' for split in _SPLITS for each in monitors]
+  )
   known = [
-      key for key in results[0]
+      key
+      for key in results[0]
       if all(_is_number(result.get(key)) for result in results)
   ]
   for name in names:
@@ -146,7 +153,8 @@ def _check_alike(runs: Sequence[_Run], metric: str) -> None:
         'their tasks': config.task or tasks.of(data.spec),
         'what they predict': data.spec.get('label'),
         f'the examples of {split}': (
-            data.num_examples.get(split), data.fingerprint.get(split)
+            data.num_examples.get(split),
+            data.fingerprint.get(split),
         ),
     }
 
@@ -163,9 +171,7 @@ def _check_alike(runs: Sequence[_Run], metric: str) -> None:
 def _differences(groups: Sequence[_Group]) -> Iterator[str]:
   """Yields lines on how the recipes differ, and runs within each."""
   for name, runs in groups:
-    found = {
-        each.name for run in runs[1:] for each in _settings(runs[0], run)
-    }
+    found = {each.name for run in runs[1:] for each in _settings(runs[0], run)}
     if found:
       yield f'note: runs of {name} differ in {", ".join(sorted(found))}'
   listed = list(_settings(groups[0].runs[0], groups[1].runs[0]))

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from . import (
-  checksums,
-  code_files,
-  differences,
-  options,
-  programs,
-  workdir,
+    checksums,
+    code_files,
+    differences,
+    options,
+    programs,
+    workdir,
 )
 from . import config as config_lib
 from . import starts as starts_lib
@@ -82,9 +82,7 @@ def compare(one: workdir.Workdir, other: workdir.Workdir) -> Comparison:
     where = f'step {row["step"]}, {row["split"]}'
     num_rows += WEIGHTS not in row
     num_hashes += WEIGHTS in row
-    for difference in differences.of(
-        where, row, theirs[key], only_common=True
-    ):
+    for difference in differences.of(where, row, theirs[key], only_common=True):
       computed.append(difference)
       gap = _relative(*difference.values)
       if gap is not None and gap > largest[0]:
@@ -151,7 +149,8 @@ def _ends(
       for rows in (one.read_metrics(), other.read_metrics())
   ]
   shown = [
-      f'complete at step {result["num_steps"]}' if result
+      f'complete at step {result["num_steps"]}'
+      if result
       else f'not complete, at step {step}'
       for result, step in zip(results, last, strict=True)
   ]
@@ -230,9 +229,8 @@ def _files(
   )
   for name in {**hashes, **others}:
     mine, theirs = hashes.get(name), others.get(name)
-    is_moved = (
-        (mine is None and theirs in hashes.values())
-        or (theirs is None and mine in others.values())
+    is_moved = (mine is None and theirs in hashes.values()) or (
+        theirs is None and mine in others.values()
     )
     if mine != theirs and not is_moved:
       yield differences.Difference('code', name, (mine, theirs))
@@ -246,9 +244,7 @@ def _history(start: starts_lib.Start) -> Iterator[str]:
       yield f'step {event["step"]}: {changes}'
 
 
-def _first_example(
-    one: workdir.Workdir, other: workdir.Workdir
-) -> str | None:
+def _first_example(one: workdir.Workdir, other: workdir.Workdir) -> str | None:
   """Names the first example that differs, where both runs know theirs."""
   before, now = checksums.read(one.path), checksums.read(other.path)
   if before is None or now is None:

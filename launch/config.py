@@ -27,12 +27,32 @@ _ENDLESS = 'constant'
 # What version 0.1.0 wrote: a file without these is not that of a run. Any other
 # option has a default with which a run computes what it did before.
 _REQUIRED = (
-    'dataset', 'validation_examples', 'image_size', 'normalize', 'model',
-    'model_arg', 'loss', 'loss_arg', 'class_weights', 'label_smoothing',
-    'l1_penalty', 'l2_penalty', 'optimizer', 'optimizer_arg', 'learning_rate',
-    'schedule', 'schedule_arg', 'clip_global_norm', 'global_batch_size',
-    'num_epochs', 'num_steps', 'seed', 'log_every_steps', 'eval_every_epochs',
-    'checkpoint_every_steps', 'keep_checkpoints',
+    'dataset',
+    'validation_examples',
+    'image_size',
+    'normalize',
+    'model',
+    'model_arg',
+    'loss',
+    'loss_arg',
+    'class_weights',
+    'label_smoothing',
+    'l1_penalty',
+    'l2_penalty',
+    'optimizer',
+    'optimizer_arg',
+    'learning_rate',
+    'schedule',
+    'schedule_arg',
+    'clip_global_norm',
+    'global_batch_size',
+    'num_epochs',
+    'num_steps',
+    'seed',
+    'log_every_steps',
+    'eval_every_epochs',
+    'checkpoint_every_steps',
+    'keep_checkpoints',
 )
 _option = options.option
 
@@ -57,70 +77,116 @@ class Config(training_options.TrainingOptions):
       None,
       'How many steps a call of the graph takes at most. Default: as many as '
       'take half a second; periods cut a call short.',
-      kind='place', low=1, high=_MAX_INT)
+      kind='place',
+      low=1,
+      high=_MAX_INT,
+  )
   compilation_cache_dir: str | None = _option(
       None,
       'Where to keep what XLA compiles, so that a second start need not '
       "compile again. Default: the user's cache folder; an empty name keeps "
-      'nothing.', kind='start', path='empty')
+      'nothing.',
+      kind='start',
+      path='empty',
+  )
   log_every_steps: int = _option(
-      100, 'The steps between rows of metrics.jsonl.', kind='free', low=1,
-      high=_MAX_INT)
+      100,
+      'The steps between rows of metrics.jsonl.',
+      kind='free',
+      low=1,
+      high=_MAX_INT,
+  )
   hash_every_steps: int = _option(
       0,
       'The steps between rows of metrics.jsonl that have a hash of the '
       'weights, by which launch.diff finds the first step at which two runs '
-      'differ. 0: none has.', kind='free', low=0, high=_MAX_INT)
+      'differ. 0: none has.',
+      kind='free',
+      low=0,
+      high=_MAX_INT,
+  )
   histogram_every_steps: int = _option(
       0,
       "The steps between histograms of the weights and of the next step's "
-      'gradients, and their norms, in summaries/. 0: none.', kind='free',
-      low=0, high=_MAX_INT)
+      'gradients, and their norms, in summaries/. 0: none.',
+      kind='free',
+      low=0,
+      high=_MAX_INT,
+  )
   profile_steps: str | None = _option(
       None,
       'FIRST:LAST, such as 100:110: the steps after step FIRST, up to step '
       "LAST, are traced by TensorFlow's profiler, into summaries/. Default: "
-      'none.', kind='free')
+      'none.',
+      kind='free',
+  )
   eval_every_epochs: int = _option(
-      1, 'The epochs between validations.', kind='free', low=1, high=10**6)
+      1, 'The epochs between validations.', kind='free', low=1, high=10**6
+  )
   checkpoint_every_steps: int | None = _option(
       None,
       'The steps between checkpoints. Default: the end of each epoch, not '
       'sooner than ten seconds of training after the last time.',
-      kind='free', low=1, high=_MAX_INT)
+      kind='free',
+      low=1,
+      high=_MAX_INT,
+  )
   keep_checkpoints: int = _option(
-      3, 'How many of the last checkpoints are kept.', kind='free', low=1,
-      high=10**6)
+      3,
+      'How many of the last checkpoints are kept.',
+      kind='free',
+      low=1,
+      high=10**6,
+  )
   async_checkpoints: bool = _option(
       True,
       'Whether checkpoints are written while training goes on. A step then '
-      'waits for a copy of the state only.', kind='free')
+      'waits for a copy of the state only.',
+      kind='free',
+  )
   monitor: str | None = _option(
       None,
       'The metric of validations that tells which weights are the best. '
-      "Default: the task's own.", kind='free')
+      "Default: the task's own.",
+      kind='free',
+  )
   keep_best: bool = _option(
       True,
-      'Whether the best checkpoint is kept, in checkpoints/best.', kind='free')
+      'Whether the best checkpoint is kept, in checkpoints/best.',
+      kind='free',
+  )
   early_stopping_patience: int | None = _option(
       None,
       'End the run after so many validations in a row without a better one. '
-      'Default: go on to the end.', kind='free', low=1, high=10**6)
+      'Default: go on to the end.',
+      kind='free',
+      low=1,
+      high=10**6,
+  )
   plateau_patience: int | None = _option(
       None,
       'Multiply the learning rate by --plateau_factor after so many '
       'validations in a row without a better one. Default: never.',
-      low=1, high=10**6)
+      low=1,
+      high=10**6,
+  )
   plateau_factor: float = _option(
-      0.1, 'The factor of --plateau_patience.', low=0, high=1)
+      0.1, 'The factor of --plateau_patience.', low=0, high=1
+  )
   max_minutes: float | None = _option(
       None,
       'End the run, and score the test split, once it has taken so many '
       'minutes, all its starts together. Default: go on to the end.',
-      kind='free', low=0, high=1e7)
+      kind='free',
+      low=0,
+      high=1e7,
+  )
   workdir: str | None = _option(
-      None, 'The work directory: what a run writes, and resumes.',
-      kind='place', path='local')
+      None,
+      'The work directory: what a run writes, and resumes.',
+      kind='place',
+      path='local',
+  )
   strategy: str = _option(
       'auto',
       'auto: the workers that TF_CONFIG or Slurm names, if there are several, '
@@ -128,25 +194,38 @@ class Config(training_options.TrainingOptions):
       'replicas on all GPUs, or on the CPU. one_device: the first of these. '
       'multi_worker: the workers, and an error where none are named.',
       kind='place',
-      choices=('auto', 'mirrored', 'one_device', 'multi_worker'))
+      choices=('auto', 'mirrored', 'one_device', 'multi_worker'),
+  )
   num_virtual_devices: int | None = _option(
       None,
       'Split the CPU into that many devices, to try replicas on one machine.',
-      kind='place', low=1, high=64)
+      kind='place',
+      low=1,
+      high=64,
+  )
   start_timeout: float = _option(
       600.0,
       'How many seconds several workers wait for each other at the start.',
-      kind='start', low=1, high=1e6)
+      kind='start',
+      low=1,
+      high=1e6,
+  )
   collective_timeout: float = _option(
       3600.0,
       'How many seconds a worker waits for others that live and do not come to '
       'the next sum over all workers, as in a hook that hangs; 0 waits for '
-      'ever.', kind='start', low=0, high=1e6)
+      'ever.',
+      kind='start',
+      low=0,
+      high=1e6,
+  )
   accept_changes: bool = _option(
       False,
       'Whether a run goes on although flags that decide its weights, or its '
       'data, are not those that it began with. What changes is kept in the '
-      'history of its config.json.', kind='start')
+      'history of its config.json.',
+      kind='start',
+  )
 
   def __post_init__(self) -> None:
     """Checks the values."""

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import (
-  checksums,
-  code_files,
-  environment,
-  json_files,
-  programs,
-  starts,
+    checksums,
+    code_files,
+    environment,
+    json_files,
+    programs,
+    starts,
 )
 from . import config as config_lib
 from . import data as data_lib
@@ -61,15 +61,18 @@ class ConfigFile:
       return
     self._directory.mkdir(parents=True, exist_ok=True)
     checksums.write(self._directory, data)
-    json_files.write(self.path, {
-        **_fields(config, data, code, initial),
-        'files': files,
-        'environment': environment.describe(),
-        'first_checkpoint': None,
-        'stopped': None,
-        'history': [],
-        'shapes': [],
-    })
+    json_files.write(
+        self.path,
+        {
+            **_fields(config, data, code, initial),
+            'files': files,
+            'environment': environment.describe(),
+            'first_checkpoint': None,
+            'stopped': None,
+            'history': [],
+            'shapes': [],
+        },
+    )
 
   def record(
       self,
@@ -103,13 +106,16 @@ class ConfigFile:
     values = self.values()
     checksums.write(self._directory, data)
     event = {'step': step, 'wall_time': time.time(), 'changes': changes}
-    json_files.write(self.path, {
-        **values,
-        **_fields(config, data, code, initial),
-        'files': files,
-        'stopped': stopped,
-        'history': [*values.get('history', []), event],
-    })
+    json_files.write(
+        self.path,
+        {
+            **values,
+            **_fields(config, data, code, initial),
+            'files': files,
+            'stopped': stopped,
+            'history': [*values.get('history', []), event],
+        },
+    )
 
   def put(self, name: str, value: Any) -> None:
     """Changes one value of the file, if there is one and the value is another.

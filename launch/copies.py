@@ -19,9 +19,7 @@ Group = list[tuple[str, int]]
 """The split and the index of each example with the same inputs."""
 
 
-def find(
-    spec: spec_lib.Spec, arrays: Mapping[str, Arrays]
-) -> list[Group]:
+def find(spec: spec_lib.Spec, arrays: Mapping[str, Arrays]) -> list[Group]:
   """Finds examples whose inputs are equal bytes, whatever their labels.
 
   Args:

@@ -35,9 +35,7 @@ def main() -> int:
   return 0 if comparison.is_equal else 1
 
 
-def table(
-    comparison: comparing.Comparison, one: str, other: str
-) -> str:
+def table(comparison: comparing.Comparison, one: str, other: str) -> str:
   """Formats a comparison.
 
   Args:
@@ -55,9 +53,14 @@ def table(
   left = len(comparison.computed) - _MOST
   text = ''
   if rows:
-    text = tabulate.tabulate(
-        rows, headers=['', 'what differs', one, other], disable_numparse=True
-    ) + '\n'
+    text = (
+        tabulate.tabulate(
+            rows,
+            headers=['', 'what differs', one, other],
+            disable_numparse=True,
+        )
+        + '\n'
+    )
   if left > 0:
     text += f'and {left:,} more values of later steps\n'
   return text + verdict(comparison)

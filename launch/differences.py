@@ -8,9 +8,17 @@ from typing import Any
 
 # Values of rows and results that depend on the clock or on the process.
 _NOT_COMPUTED = frozenset({
-    'wall_time', 'seconds', 'train_seconds', 'examples_per_second',
-    'images_per_second', 'num_compilations', 'num_train_step_traces',
-    'compiled', 'shapes', 'seconds_in', 'machine',
+    'wall_time',
+    'seconds',
+    'train_seconds',
+    'examples_per_second',
+    'images_per_second',
+    'num_compilations',
+    'num_train_step_traces',
+    'compiled',
+    'shapes',
+    'seconds_in',
+    'machine',
 })
 
 

@@ -18,17 +18,17 @@ from core import scratch
 from pipelines import batches, datasets
 
 from . import (
-  building,
-  evaluation,
-  finishing,
-  interruption,
-  loop,
-  model_size,
-  opening,
-  preparing,
-  programs,
-  results,
-  resuming,
+    building,
+    evaluation,
+    finishing,
+    interruption,
+    loop,
+    model_size,
+    opening,
+    preparing,
+    programs,
+    results,
+    resuming,
 )
 from . import config as config_lib
 from . import workdir as workdir_lib
@@ -206,9 +206,7 @@ def _evaluate(
   )
   size = min(2, total)
   while True:
-    seconds, scored = _timed(
-        functools.partial(_score, training, split, size)
-    )
+    seconds, scored = _timed(functools.partial(_score, training, split, size))
     if size == total or seconds > _EVALUATION_SECS:
       return seconds * total / size, scored
     size = min(4 * size, total)
@@ -226,8 +224,12 @@ def _table(parts: list[Part], num_steps: int) -> str:
   training = sum(part.total for part in parts if part.name == 'train step')
   table = tabulate.tabulate(
       [
-          [part.name, f'{part.seconds:.3g}', f'{part.times:,}',
-           f'{part.total:.1f}']
+          [
+              part.name,
+              f'{part.seconds:.3g}',
+              f'{part.times:,}',
+              f'{part.total:.1f}',
+          ]
           for part in parts
       ],
       headers=['forecast', 'seconds', 'times', 'in all'],

@@ -15,7 +15,12 @@ from typing import Any
 from . import about
 
 _PACKAGES = (
-    'tensorflow', 'dm-sonnet', 'tensorflow-datasets', 'absl-py', 'chex', 'numpy'
+    'tensorflow',
+    'dm-sonnet',
+    'tensorflow-datasets',
+    'absl-py',
+    'chex',
+    'numpy',
 )
 # They choose kernels, and with them the rounding of a run.
 _VARIABLES = ('TF_ENABLE_ONEDNN_OPTS', 'XLA_FLAGS')

@@ -20,25 +20,40 @@ from . import config as config_lib
 from . import workdir as workdir_lib
 
 _PLACE = config_lib.define_flags(
-    'workdir', 'data_dir', 'archives_dir', 'strategy', 'num_virtual_devices',
-    'start_timeout', 'collective_timeout', 'compilation_cache_dir',
-    'accept_changes')
+    'workdir',
+    'data_dir',
+    'archives_dir',
+    'strategy',
+    'num_virtual_devices',
+    'start_timeout',
+    'collective_timeout',
+    'compilation_cache_dir',
+    'accept_changes',
+)
 _SPLIT = flags.DEFINE_enum(
-    'split', 'test', ['train', 'validation', 'test', 'all'],
-    'What to score; all is for another --dataset.')
+    'split',
+    'test',
+    ['train', 'validation', 'test', 'all'],
+    'What to score; all is for another --dataset.',
+)
 _DATASET = flags.DEFINE_string(
-    'dataset', None,
+    'dataset',
+    None,
     'A data set that the run has not seen, as launch.train takes it. Default: '
-    'that which the run was trained on.')
+    'that which the run was trained on.',
+)
 _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
     'last, best, or the path of a checkpoint, such as '
-    'RUN/checkpoints/ckpt-429. Default: the last one.')
+    'RUN/checkpoints/ckpt-429. Default: the last one.',
+)
 _VERIFY = flags.DEFINE_bool(
-    'verify', False,
+    'verify',
+    False,
     'Whether to write what is predicted of each example, to '
     'predictions_SPLIT.npz, and to compute all metrics again from that, with '
-    'NumPy alone. A difference ends the program with 1.')
+    'NumPy alone. A difference ends the program with 1.',
+)
 
 
 def main() -> int:
@@ -55,12 +70,12 @@ def main() -> int:
   from core import distribution, waits
 
   from . import (
-    devices,
-    evaluation,
-    finished_run,
-    reading,
-    together,
-    unseen,
+      devices,
+      evaluation,
+      finished_run,
+      reading,
+      together,
+      unseen,
   )
 
   strategy = devices.strategy(
@@ -90,9 +105,7 @@ def main() -> int:
       told['number of examples'] = data.num_examples
       told['weights of the checkpoint'] = weights
       if distribution.num_workers(strategy) > 1:
-        told.update(reading.fingerprint(
-            chosen.dataset.checksums(chosen.split)
-        ))
+        told.update(reading.fingerprint(chosen.dataset.checksums(chosen.split)))
     evaluator = evaluation.Evaluator(run.experiment, chosen.dataset, strategy)
     scored = dataclasses.replace(
         evaluator.run(run, chosen.split), split=chosen.name
@@ -109,14 +122,17 @@ def main() -> int:
       if is_chief:
         print(line)
   name = f'evaluation_{of}.json'
-  run.workdir.write_json(name, {
-      'dataset': _DATASET.value or str(run.config.dataset),
-      'checkpoint': run.checkpoint,
-      'step': run.step,
-      'weights_sha256': weights,
-      'num_compilations': cache.count(),
-      **scored.to_json(),
-  })
+  run.workdir.write_json(
+      name,
+      {
+          'dataset': _DATASET.value or str(run.config.dataset),
+          'checkpoint': run.checkpoint,
+          'step': run.step,
+          'weights_sha256': weights,
+          'num_compilations': cache.count(),
+          **scored.to_json(),
+      },
+  )
   if is_chief:
     print(f'{run.checkpoint}; {run.workdir.path / name}')
   return 0

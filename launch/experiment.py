@@ -10,30 +10,30 @@ import functools
 import tensorflow as tf
 
 from core import (
-  compilation,
-  distribution,
-  loss_scaling,
-  metrics,
-  objectives,
-  optimizers,
-  precision,
-  training,
-  variables,
+    compilation,
+    distribution,
+    loss_scaling,
+    metrics,
+    objectives,
+    optimizers,
+    precision,
+    training,
+    variables,
 )
 from pipelines import spec as spec_lib
 from pipelines import splits, streams
 
 from . import (
-  augmenting,
-  costs,
-  model_size,
-  optimizing,
-  parts,
-  penalties,
-  programs,
-  schedules,
-  several,
-  tasks,
+    augmenting,
+    costs,
+    model_size,
+    optimizing,
+    parts,
+    penalties,
+    programs,
+    schedules,
+    several,
+    tasks,
 )
 from . import config as config_lib
 from . import data as data_lib
@@ -124,7 +124,8 @@ class Experiment:
     self.objective = self._plain
     # The last one that is put on comes first.
     for augment in (
-        augmenting.own(config), augmenting.built_in(config, data.spec)
+        augmenting.own(config),
+        augmenting.built_in(config, data.spec),
     ):
       if augment is not None:
         self.objective = objectives.augmented(self.objective, augment)
@@ -288,6 +289,4 @@ class Experiment:
     # Traced once for all that is read off it.
     calls = costs.Calls(self.model)
     with calls.recorded():
-      return calls, training.trace(
-          self._plain, self.model, self._example_batch
-      )
+      return calls, training.trace(self._plain, self.model, self._example_batch)

@@ -26,29 +26,47 @@ _FORMATS = ('saved_model', 'tflite', 'tflite_int8', 'onnx', 'web')
 _DEFAULTS = ['saved_model', 'tflite']
 
 _PLACE = config_lib.define_flags(
-    'workdir', 'data_dir', 'archives_dir', 'accept_changes')
+    'workdir', 'data_dir', 'archives_dir', 'accept_changes'
+)
 _FORMAT = flags.DEFINE_list(
-    'formats', _DEFAULTS, f'What to write: some of {", ".join(_FORMATS)}. '
-    'Without the flag, tflite is left out if it lacks an operation.')
+    'formats',
+    _DEFAULTS,
+    f'What to write: some of {", ".join(_FORMATS)}. '
+    'Without the flag, tflite is left out if it lacks an operation.',
+)
 _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
-    'last, best, or the path of a checkpoint. Default: the last one.')
+    'last, best, or the path of a checkpoint. Default: the last one.',
+)
 _OUTPUT_DIR = flag_types.DEFINE_path(
-    'output_dir', 'Where to write. Default: WORKDIR/exports.')
+    'output_dir', 'Where to write. Default: WORKDIR/exports.'
+)
 _QUANTIZE = flags.DEFINE_enum(
-    'quantize', None, ['dynamic_range'],
+    'quantize',
+    None,
+    ['dynamic_range'],
     'Store the weights of model.tflite in 8 bits: a quarter of the size. '
-    'Differences beyond rounding are reported and not refused.')
+    'Differences beyond rounding are reported and not refused.',
+)
 _CALIBRATION = flags.DEFINE_integer(
-    'calibration_examples', 256, 'How many examples of the training split, '
+    'calibration_examples',
+    256,
+    'How many examples of the training split, '
     "chosen by the run's seed, calibrate tflite_int8.",
-    lower_bound=1, upper_bound=1_000_000)
+    lower_bound=1,
+    upper_bound=1_000_000,
+)
 _WEB_RUNTIME = flag_types.DEFINE_path(
-    'web_runtime_dir', 'The folder `dist` of the npm package onnxruntime-web, '
-    'for the page. Default: npm downloads the package once.')
+    'web_runtime_dir',
+    'The folder `dist` of the npm package onnxruntime-web, '
+    'for the page. Default: npm downloads the package once.',
+)
 _VERIFY = flags.DEFINE_bool(
-    'verify', False, 'Write nothing, but compare the existing exports again: '
-    'all, or --formats. This runs the files: verify only those you trust.')
+    'verify',
+    False,
+    'Write nothing, but compare the existing exports again: '
+    'all, or --formats. This runs the files: verify only those you trust.',
+)
 
 
 def main() -> int:

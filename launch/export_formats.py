@@ -158,11 +158,17 @@ FORMATS = {
         export_lib.SAVED_MODEL_CONTENTS,
     ),
     'tflite': Format(
-        'model.tflite', _tflite, export_lib.tflite_function, (_RAW, _SCALED),
+        'model.tflite',
+        _tflite,
+        export_lib.tflite_function,
+        (_RAW, _SCALED),
         _of_tflite,
     ),
     INT8: Format(
-        'model_int8.tflite', _int8, export_lib.tflite_function, (_RAW,),
+        'model_int8.tflite',
+        _int8,
+        export_lib.tflite_function,
+        (_RAW,),
         _of_tflite,
     ),
     'onnx': Format(
@@ -172,9 +178,7 @@ FORMATS = {
         (_RAW,),
         lambda _: _version('onnxruntime'),
     ),
-    'web': Format(
-        'web', _web, page.function, (_RAW,), _of_web, page.CONTENTS
-    ),
+    'web': Format('web', _web, page.function, (_RAW,), _of_web, page.CONTENTS),
 }
 
 

@@ -45,7 +45,8 @@ def compare(
   for name, path in paths.items():
     each = export_formats.FORMATS[name]
     files[each.file] = {
-        'bytes': export_formats.size_of(path), 'sha256': _digest(path),
+        'bytes': export_formats.size_of(path),
+        'sha256': _digest(path),
     }
     is_changed = known is not None and (
         known.get(each.file, files[each.file]) != files[each.file]
@@ -69,9 +70,11 @@ def compare(
             **limits,
             **({'page': page} if page else {}),
             'is_changed': is_changed,
-            'agrees': not is_changed
-            and _is_within(found, reference, **limits)
-            and (page is None or bool(re.match(r'(\d+) of \1 equal', page))),
+            'agrees': (
+                not is_changed
+                and _is_within(found, reference, **limits)
+                and (page is None or bool(re.match(r'(\d+) of \1 equal', page)))
+            ),
         })
   return {
       'checkpoint': run.checkpoint,
@@ -186,8 +189,16 @@ def show(report: Mapping[str, Any], reference: parity.Reference) -> None:
       tabulate.tabulate(
           rows,
           headers=[
-              'export', 'run by', 'input', 'largest difference',
-              'other answer', metric, 'kB', 'ms', 'ms of 32', 'agrees',
+              'export',
+              'run by',
+              'input',
+              'largest difference',
+              'other answer',
+              metric,
+              'kB',
+              'ms',
+              'ms of 32',
+              'agrees',
           ],
           disable_numparse=True,
       )

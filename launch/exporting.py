@@ -16,15 +16,15 @@ from core import export as export_lib
 from core import scratch
 
 from . import (
-  export_formats,
-  export_report,
-  finished_run,
-  json_files,
-  notes,
-  parity,
-  programs,
-  tasks,
-  typed_json,
+    export_formats,
+    export_report,
+    finished_run,
+    json_files,
+    notes,
+    parity,
+    programs,
+    tasks,
+    typed_json,
 )
 
 REPORT = 'parity.json'
@@ -73,8 +73,11 @@ def export(run: finished_run.Run, options: Options) -> int:
     _check_replaceable(target, export_formats.FORMATS[name])
   described, reference = _reference(run, options.formats)
   contents = export_formats.Contents(
-      module=described.module or export_lib.Function(
-          run.model, described.function, described.signature,
+      module=described.module
+      or export_lib.Function(
+          run.model,
+          described.function,
+          described.signature,
           described.label_names,
       ),
       quantize=options.quantize,
@@ -104,7 +107,8 @@ def export(run: finished_run.Run, options: Options) -> int:
       )
       if contents.calibration:
         report['calibration'] = {
-            'split': 'train', 'num_examples': len(contents.calibration),
+            'split': 'train',
+            'num_examples': len(contents.calibration),
             'seed': run.config.seed,
         }
       export_report.show(report, reference)
@@ -159,8 +163,12 @@ def verify(run: finished_run.Run, options: Options) -> int:
   known = _known(target)
   described, reference = _reference(run, wanted)
   report = export_report.compare(
-      run, described, reference, {name: there[name] for name in wanted},
-      known.get('quantize'), known.get('files', {}),
+      run,
+      described,
+      reference,
+      {name: there[name] for name in wanted},
+      known.get('quantize'),
+      known.get('files', {}),
   )
   export_report.show(report, reference)
   if wrong := export_report.wrong(report):
@@ -218,9 +226,7 @@ def _calibration(
   ]
 
 
-def _check_replaceable(
-    target: pathlib.Path, of: export_formats.Format
-) -> None:
+def _check_replaceable(target: pathlib.Path, of: export_formats.Format) -> None:
   """Refuses to replace anything but an export.
 
   Raises:

@@ -90,9 +90,7 @@ class Resident:
     for array in arrays.values():
       decoding.release(array)
 
-  def over(
-      self, rows: Callable[[int], tuple[tf.Tensor, int, int]]
-  ) -> Feed:
+  def over(self, rows: Callable[[int], tuple[tf.Tensor, int, int]]) -> Feed:
     """Gives a loop over a split.
 
     Args:
@@ -207,6 +205,7 @@ def of_training(
     The loop. A call on data in memory must stay within an epoch.
   """
   if not isinstance(data, examples.Examples):
+
     def stream(start: int, place: dict[str, int]) -> tf.data.Dataset:
       return batches.train_batches(
           data,

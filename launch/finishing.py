@@ -45,8 +45,10 @@ def finish(
   )
   training.health.check_trained(now.step)
   if stopped := now.stopped:
-    say(f'{stopped.hook} ended the run at step {stopped.step}: '
-        f'{stopped.reason}.\n')
+    say(
+        f'{stopped.hook} ended the run at step {stopped.step}: '
+        f'{stopped.reason}.\n'
+    )
   scored = None
   if 'test' in training.experiment.data.num_examples:
     before = time.monotonic()

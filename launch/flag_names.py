@@ -79,8 +79,7 @@ _ALSO_CALLED = {
     'optimizer': 'opt optim optimiser',
     'output_dir': 'out outdir output out_dir',
     'precision': (
-        'amp bf16 dtype fp16 half half_precision mixed_precision '
-        'use_amp'
+        'amp bf16 dtype fp16 half half_precision mixed_precision use_amp'
     ),
     'random_erasing': 'cutout erasing re_prob reprob',
     'resident_gb': 'cache_dataset cache_gb in_memory memory_budget',
@@ -107,31 +106,48 @@ _ALSO_CALLED = {
         'working_dir'
     ),
 }
-_MEANINGS = {
-    'gpu gpus n_gpu ngpus num_gpus device devices accelerator cuda '
-    'visible_devices': (
-        'all GPUs are used; the environment variable CUDA_VISIBLE_DEVICES '
-        'chooses, --strategy=one_device takes the first'
+_MEANINGS = (
+    (
+        (
+            'gpu gpus n_gpu ngpus num_gpus device devices accelerator cuda '
+            'visible_devices'
+        ),
+        (
+            'all GPUs are used; the environment variable CUDA_VISIBLE_DEVICES '
+            'chooses, --strategy=one_device takes the first'
+        ),
     ),
-    'nodes num_nodes num_workers workers world_size rank local_rank': (
-        'each worker is started with its TF_CONFIG, or all of them by `srun`'
+    (
+        'nodes num_nodes num_workers workers world_size rank local_rank',
+        'each worker is started with its TF_CONFIG, or all of them by `srun`',
     ),
-    'momentum b1 b2 beta beta1 beta2 eps epsilon nesterov weight_decay wd '
-    'adam_beta1 adam_beta2': (
-        'it is an argument of the optimizer: --optimizer_arg=NAME=VALUE'
+    (
+        (
+            'momentum b1 b2 beta beta1 beta2 eps epsilon nesterov weight_decay'
+            ' wd adam_beta1 adam_beta2'
+        ),
+        'it is an argument of the optimizer: --optimizer_arg=NAME=VALUE',
     ),
-    'warmup warmup_epochs warmup_ratio warmup_steps warmup_fraction gamma '
-    'lr_gamma milestones decay_steps min_lr': (
-        'it is an argument of the schedule, such as '
-        '--schedule_arg=warmup_fraction=0.1'
+    (
+        (
+            'warmup warmup_epochs warmup_ratio warmup_steps warmup_fraction'
+            ' gamma lr_gamma milestones decay_steps min_lr'
+        ),
+        (
+            'it is an argument of the schedule, such as '
+            '--schedule_arg=warmup_fraction=0.1'
+        ),
     ),
-    'dropout dropout_rate hidden hidden_size hidden_sizes depth width '
-    'num_layers layers channels drop_rate': (
-        'it is an argument of the model: --model_arg=NAME=VALUE'
+    (
+        (
+            'dropout dropout_rate hidden hidden_size hidden_sizes depth width '
+            'num_layers layers channels drop_rate'
+        ),
+        'it is an argument of the model: --model_arg=NAME=VALUE',
     ),
-}
+)
 _MEANING_OF = {
-    name: text for names, text in _MEANINGS.items() for name in names.split()
+    name: text for names, text in _MEANINGS for name in names.split()
 }
 
 
@@ -185,6 +201,5 @@ def check_known(given: Sequence[command_line.Token]) -> None:
       continue
     where = f'{token.source}: ' if token.source else ''
     raise flags.Error(
-        f"{where}Unknown command line flag '{name}'."
-        f'{hint(name, ours)}'
+        f"{where}Unknown command line flag '{name}'.{hint(name, ours)}"
     )

@@ -119,9 +119,7 @@ def _below(name: str, part: str) -> str | None:
   return name[len(part) + 1 :] if name.startswith(f'{part}/') else None
 
 
-def _check_part(
-    flag: str, where: str, part: str, names: Iterable[str]
-) -> None:
+def _check_part(flag: str, where: str, part: str, names: Iterable[str]) -> None:
   """Checks that there are variables in a part.
 
   Raises:

@@ -11,8 +11,14 @@ from . import programs, whole_files
 COPY = 'restore it from a backup, or name another --workdir'
 # What programs compute with, wherever it is in a file.
 _NUMBERS = (
-    'step', 'epoch', 'loss', 'accuracy', 'num_examples', 'num_steps',
-    'validation_accuracy', 'test_accuracy',
+    'step',
+    'epoch',
+    'loss',
+    'accuracy',
+    'num_examples',
+    'num_steps',
+    'validation_accuracy',
+    'test_accuracy',
 )
 
 

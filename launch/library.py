@@ -22,14 +22,14 @@ from pipelines import datasets
 
 from . import config as config_lib
 from . import (
-  evaluation,
-  finished_run,
-  predicting,
-  results,
-  tasks,
-  training_program,
-  typed_json,
-  unseen,
+    evaluation,
+    finished_run,
+    predicting,
+    results,
+    tasks,
+    training_program,
+    typed_json,
+    unseen,
 )
 from . import inputs as inputs_lib
 
@@ -43,7 +43,8 @@ either, or a name as --dataset takes it."""
 # What has no name of its own, and what is said of anything else.
 _OBJECTS: dict[str, tuple[Any, str]] = {
     'task': (
-        tasks.Task, 'a launch.tasks.Task, a function that makes one, or a name',
+        tasks.Task,
+        'a launch.tasks.Task, a function that makes one, or a name',
     ),
     'dataset': (
         (datasets.Dataset, Mapping),
@@ -99,9 +100,7 @@ class Loaded:
       ValueError: If it is none of these.
     """
     spec = self._run.experiment.data.spec
-    return self._predictor(
-        inputs_lib.encoded(inputs, spec, may_lack=may_lack)
-    )
+    return self._predictor(inputs_lib.encoded(inputs, spec, may_lack=may_lack))
 
   def evaluate(
       self, dataset: Dataset | None = None, split: str = 'test'

@@ -48,9 +48,9 @@ _RATES = {'precision': _precision, 'recall': _recall, 'f1': _f1}
 
 def _accuracy(p: Predictions) -> float:
   label, logits, weight = p.flat
-  return float(_ratio(
-      weight @ (np.argmax(logits, axis=1) == label), weight.sum()
-  ))
+  return float(
+      _ratio(weight @ (np.argmax(logits, axis=1) == label), weight.sum())
+  )
 
 
 def _top_5_accuracy(p: Predictions) -> float:
@@ -94,9 +94,9 @@ def _of_rates(counts: str, averages: tuple[str, ...]) -> dict[str, Function]:
     return float(rate(*each).mean()) if average else rate(*each)
 
   return {
-      f'{average}_{name}' if average else name: functools.partial(
-          value, rate=rate, average=average
-      )
+      f'{average}_{name}'
+      if average
+      else name: functools.partial(value, rate=rate, average=average)
       for average in ('', *averages)
       for name, rate in _RATES.items()
   }

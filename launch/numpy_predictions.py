@@ -59,7 +59,9 @@ class Predictions:
     """True positives, false positives and false negatives ``[C]``."""
     hits = np.diag(self.matrix)
     return (
-        hits, self.matrix.sum(axis=0) - hits, self.matrix.sum(axis=1) - hits
+        hits,
+        self.matrix.sum(axis=0) - hits,
+        self.matrix.sum(axis=1) - hits,
     )
 
   @functools.cached_property
@@ -99,7 +101,8 @@ class Predictions:
     if self.middle is not None:
       prediction = prediction[..., self.middle]
     return (
-        self.label.astype(np.float64), prediction,
+        self.label.astype(np.float64),
+        prediction,
         self.weight.astype(np.float64),
     )
 

@@ -41,13 +41,14 @@ def describe(
   lines = [
       tables.layers(experiment.layers()),
       '',
-      f'{name}: {counts}; '
-      f'{experiment.data.describe()}',
-      f'{type(strategy).__name__} over {strategy.num_replicas_in_sync} '
-      f'{kind} replica(s) in {experiment.config.precision}, '
-      f'{experiment.config.global_batch_size} examples a step, '
-      f'{experiment.num_steps:,} steps, '
-      f'{experiment.steps_per_epoch:,} an epoch',
+      f'{name}: {counts}; {experiment.data.describe()}',
+      (
+          f'{type(strategy).__name__} over {strategy.num_replicas_in_sync} '
+          f'{kind} replica(s) in {experiment.config.precision}, '
+          f'{experiment.config.global_batch_size} examples a step, '
+          f'{experiment.num_steps:,} steps, '
+          f'{experiment.steps_per_epoch:,} an epoch'
+      ),
   ]
   lines += dataset.notes
   if run.initial:

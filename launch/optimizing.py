@@ -83,7 +83,8 @@ def check_patterns(config: config_lib.Config, names: Sequence[str]) -> None:
   """
   frozen = [] if config.freeze is None else [config.freeze]
   for flag, patterns in (
-      ('freeze', frozen), ('learning_rates', list(config.learning_rates))
+      ('freeze', frozen),
+      ('learning_rates', list(config.learning_rates)),
   ):
     for pattern in patterns:
       matched = [name for name in names if re.fullmatch(pattern, name)]

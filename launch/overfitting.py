@@ -28,9 +28,17 @@ _CALL = 10
 # The share of the way to the lowest loss that may be left.
 _LEFT = 0.01
 _OFF: dict[str, Any] = dict(
-    flip='none', max_shift=0, random_erasing=0.0, augment=None, augment_arg={},
-    l1_penalty=0.0, l2_penalty=0.0, average_decay=None, schedule='constant',
-    schedule_arg={}, plateau_patience=None,
+    flip='none',
+    max_shift=0,
+    random_erasing=0.0,
+    augment=None,
+    augment_arg={},
+    l1_penalty=0.0,
+    l2_penalty=0.0,
+    average_decay=None,
+    schedule='constant',
+    schedule_arg={},
+    plateau_patience=None,
 )
 _DESCENT_STEPS = 1_000
 # A descent is at a minimum if its gradient has shrunk to this share.
@@ -66,8 +74,11 @@ def run(config: config_lib.Config) -> None:
   extent = experiment.extent(scope, is_resident=True)
   rows = tf.tile(tf.range(config.global_batch_size)[tf.newaxis], [_CALL, 1])
   feed = feeds.Resident(
-      building.make_step(experiment, scope, extent), scope, extent,
-      arrays, is_full=True,
+      building.make_step(experiment, scope, extent),
+      scope,
+      extent,
+      arrays,
+      is_full=True,
   ).over(lambda step: (rows, 0, 0))
   evaluator = evaluation.Evaluator(experiment, one, scope)
   first = loss = evaluator.run(state, 'train').values['loss']
@@ -75,7 +86,8 @@ def run(config: config_lib.Config) -> None:
   enough = lowest + _LEFT * max(first - lowest, 0)
   print(
       f'One batch of {config.global_batch_size} examples: the loss is '
-      f'{first:.4f}, the lowest known {lowest:.4f}.', flush=True
+      f'{first:.4f}, the lowest known {lowest:.4f}.',
+      flush=True,
   )
   zeros = experiment.zero_sums(experiment.train_metric)
   step, most, told = 0, config.num_steps or NUM_STEPS, 1

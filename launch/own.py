@@ -33,8 +33,10 @@ def is_part(part: Any) -> bool:
   where, _, name = part.rpartition(':')
   is_name = all(each.isidentifier() for each in name.split('.'))
   is_module = all(each.isidentifier() for each in where.split('.'))
-  return is_name and (where.endswith('.py') or is_module) and (
-      where not in ('tfds', 'npz', 'csv', 'folder')
+  return (
+      is_name
+      and (where.endswith('.py') or is_module)
+      and (where not in ('tfds', 'npz', 'csv', 'folder'))
   )
 
 

@@ -39,9 +39,7 @@ class Reference:
     limit: How far the value of an int8 export may be off.
   """
 
-  def __init__(
-      self, run: finished_run.Run, split: str, names: Sequence[str]
-  ):
+  def __init__(self, run: finished_run.Run, split: str, names: Sequence[str]):
     """Predicts all examples.
 
     Args:
@@ -152,8 +150,8 @@ class Reference:
       sums = self._measure(batch, _padded(part, is_real))
       if sums is None:
         return {}
-      total = sums if total is None else tf.nest.map_structure(
-          tf.add, total, sums
+      total = (
+          sums if total is None else tf.nest.map_structure(tf.add, total, sums)
       )
     values = evaluation.scalars(training.summarize(metric, total))
     return {name: value for name, value in values.items() if name != 'loss'}

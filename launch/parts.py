@@ -27,8 +27,12 @@ _APPLIED = ('loss', 'augment', 'hook')
 _NOT_THE_USERS = {
     'model': ('num_classes', 'name'),
     'loss': (
-        'class_weights', 'class_mask', 'positive_weights', 'label_smoothing',
-        'weights', 'gather',
+        'class_weights',
+        'class_mask',
+        'positive_weights',
+        'label_smoothing',
+        'weights',
+        'gather',
     ),
     'optimizer': ('learning_rate',),
     'schedule': ('learning_rate', 'num_steps'),
@@ -149,9 +153,8 @@ def known_arguments(
       name: parameter
       for name, parameter in found.items()
       if name not in reserved
-      and parameter.kind not in (
-          parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL
-      )
+      and parameter.kind
+      not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
   }
 
 

@@ -30,27 +30,39 @@ if TYPE_CHECKING:
 POSITIONAL = True
 
 _PLACE = config_lib.define_flags(
-    'workdir', 'data_dir', 'archives_dir', 'accept_changes')
+    'workdir', 'data_dir', 'archives_dir', 'accept_changes'
+)
 _SPLIT = flags.DEFINE_enum(
-    'split', 'test', ['train', 'validation', 'test', 'all'],
-    'The split to predict, if no files are given; all is for --dataset.')
+    'split',
+    'test',
+    ['train', 'validation', 'test', 'all'],
+    'The split to predict, if no files are given; all is for --dataset.',
+)
 _DATASET = flags.DEFINE_string(
-    'dataset', None,
+    'dataset',
+    None,
     'A data set that the run has not seen, as launch.train takes it. Default: '
-    'that which the run was trained on.')
+    'that which the run was trained on.',
+)
 _OUTPUT = flag_types.DEFINE_path(
     'output',
     'The file to write: .jsonl, a JSON object per line, .csv, .parquet or '
-    '.npz; or a new folder, for masks as .png. Default: a table is printed.')
+    '.npz; or a new folder, for masks as .png. Default: a table is printed.',
+)
 _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
-    'last, best, or the path of a checkpoint. Default: the last one.')
+    'last, best, or the path of a checkpoint. Default: the last one.',
+)
 _RESIZE = flags.DEFINE_bool(
-    'resize', False,
-    'Whether to resize images that have another size than those of training.')
+    'resize',
+    False,
+    'Whether to resize images that have another size than those of training.',
+)
 _MAY_LACK = flags.DEFINE_bool(
-    'may_lack', False,
-    'Whether a number of a table may be missing; it then counts as the mean.')
+    'may_lack',
+    False,
+    'Whether a number of a table may be missing; it then counts as the mean.',
+)
 
 
 def main() -> int:
@@ -120,9 +132,7 @@ def _of_split(run: finished_run.Run) -> prediction_files.Parts:
   """Predicts the examples of a split, a batch at a time."""
   from . import predicting, unseen
 
-  chosen = unseen.chosen(
-      run, _DATASET.value, _SPLIT.value, needs_targets=False
-  )
+  chosen = unseen.chosen(run, _DATASET.value, _SPLIT.value, needs_targets=False)
   data = chosen.dataset.split(chosen.split)
   predictor = predicting.Predictor(run.task, run.experiment.data.spec)
   return predicting.of_split(predictor, data)

@@ -39,9 +39,7 @@ def check(path: pathlib.Path) -> None:
         f'{", ".join(filter(None, FORMS))}, or a folder, for masks.'
     )
   if not path.suffix and os.path.lexists(path):
-    raise programs.UserError(
-        f'--output={path}: it exists; name a new folder.'
-    )
+    raise programs.UserError(f'--output={path}: it exists; name a new folder.')
 
 
 def write(path: pathlib.Path, parts: Parts) -> int:
@@ -89,9 +87,10 @@ def shown(parts: Parts) -> tuple[str, int]:
     if len(rows) < _MAX_SHOWN:
       rows += zip(*(columns[name].tolist() for name in names), strict=True)
   table = tabulate.tabulate(
-      rows[:_MAX_SHOWN], headers=names, floatfmt='.4g', disable_numparse=[
-          i for i, name in enumerate(names) if name == 'source'
-      ],
+      rows[:_MAX_SHOWN],
+      headers=names,
+      floatfmt='.4g',
+      disable_numparse=[i for i, name in enumerate(names) if name == 'source'],
   )
   if count > _MAX_SHOWN:
     table += f'\n... {count - _MAX_SHOWN:,} more: --output=FILE writes all.'
@@ -177,10 +176,13 @@ def _write_parquet(path: pathlib.Path, parts: Iterator[Columns]) -> None:
 def _write_npz(path: pathlib.Path, parts: Iterator[Columns]) -> None:
   found = list(parts)
   joined = {name: np.concatenate([p[name] for p in found]) for name in found[0]}
-  array_files.write(path, {  # Strings of one width: objects need pickle.
-      name: column.astype(str) if column.dtype == object else column
-      for name, column in joined.items()
-  })
+  array_files.write(
+      path,
+      {  # Strings of one width: objects need pickle.
+          name: column.astype(str) if column.dtype == object else column
+          for name, column in joined.items()
+      },
+  )
 
 
 def _write_masks(path: pathlib.Path, parts: Iterator[Columns]) -> None:

@@ -25,13 +25,13 @@ import numpy as np
 import tensorflow as tf
 
 from core import (
-  compilation,
-  distribution,
-  objectives,
-  optimizers,
-  precision,
-  resident,
-  training,
+    compilation,
+    distribution,
+    objectives,
+    optimizers,
+    precision,
+    resident,
+    training,
 )
 from pipelines import batches, examples, splits
 

@@ -15,13 +15,13 @@ from core import precision, waits
 from pipelines import batches, datasets
 
 from . import (
-  building,
-  devices,
-  extras,
-  init_from,
-  programs,
-  reading,
-  tasks,
+    building,
+    devices,
+    extras,
+    init_from,
+    programs,
+    reading,
+    tasks,
 )
 from . import config as config_lib
 from . import data as data_lib

@@ -23,12 +23,12 @@ from absl import app, flags, logging
 from pipelines import errors
 
 from . import (
-  about,
-  command_line,
-  flag_names,
-  flag_types,
-  interruption,
-  notes,
+    about,
+    command_line,
+    flag_names,
+    flag_types,
+    interruption,
+    notes,
 )
 
 # What TensorFlow imports, if it is there, for uses that are not ours.

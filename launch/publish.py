@@ -22,20 +22,27 @@ from . import workdir as workdir_lib
 # Whether there are arguments besides flags.
 POSITIONAL = True
 
-_TO = flags.DEFINE_enum(
-    'to', None, sorted(trackers.TRACKERS), 'The tracker.')
+_TO = flags.DEFINE_enum('to', None, sorted(trackers.TRACKERS), 'The tracker.')
 _PROJECT = flags.DEFINE_string(
-    'project', 'quatrain',
-    'The experiment of MLflow, or the project of Weights & Biases.')
+    'project',
+    'quatrain',
+    'The experiment of MLflow, or the project of Weights & Biases.',
+)
 _OUTPUT = flag_types.DEFINE_path(
-    'output', 'The directory that --to=tensorboard writes to.')
+    'output', 'The directory that --to=tensorboard writes to.'
+)
 _FOLLOW = flags.DEFINE_bool(
-    'follow', False,
+    'follow',
+    False,
     'Whether to continue until all runs are complete, instead of sending what '
-    'there is now.')
+    'there is now.',
+)
 _POLL_SECS = flags.DEFINE_float(
-    'poll_secs', 10.0, 'Seconds between two looks of --follow for new rows.',
-    lower_bound=0.1)
+    'poll_secs',
+    10.0,
+    'Seconds between two looks of --follow for new rows.',
+    lower_bound=0.1,
+)
 
 
 def main() -> int:

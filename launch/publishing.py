@@ -77,11 +77,15 @@ class Run:
   def result(self) -> dict[str, Any] | None:
     """Returns numbers and texts of result.json; None before the run's end."""
     found = self._directory.read_result()
-    return None if found is None else {
-        name: value
-        for name, value in found.items()
-        if isinstance(value, int | float | str)
-    }
+    return (
+        None
+        if found is None
+        else {
+            name: value
+            for name, value in found.items()
+            if isinstance(value, int | float | str)
+        }
+    )
 
   def files(self) -> list[pathlib.Path]:
     """Returns the files of report/."""
@@ -135,9 +139,7 @@ def _send(run: Run, to: str, place: str) -> bool:
   result = run.result()
   rows, last = run.rows_after(before.get('last'))
   # A complete run may have been extended since.
-  is_new = result is not None and (
-      bool(rows) or not before.get('is_complete')
-  )
+  is_new = result is not None and (bool(rows) or not before.get('is_complete'))
   if rows or is_new or not before:
     try:
       with trackers.TRACKERS[to](

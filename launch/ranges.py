@@ -38,7 +38,13 @@ def show(
   if not rows:
     return ''
   headers = [
-      'feature', 'split', 'minimum', 'mean', 'maximum', 'deviation', 'missing',
+      'feature',
+      'split',
+      'minimum',
+      'mean',
+      'maximum',
+      'deviation',
+      'missing',
       'values',
   ]
   rows = [headers, *rows]
@@ -72,7 +78,8 @@ def _summary(feature: spec_lib.Feature, values: np.ndarray) -> list[str]:
     counts = np.bincount(np.maximum(values.ravel(), 0), minlength=len(words))
     frequent = ', '.join(
         f'{words[index] or "(none)"} {counts[index] / len(values):.0%}'
-        for index in np.argsort(-counts)[:3] if counts[index]
+        for index in np.argsort(-counts)[:3]
+        if counts[index]
     )
     return ['', '', '', '', '', frequent]
   frequent = ''
@@ -95,9 +102,17 @@ def _summary(feature: spec_lib.Feature, values: np.ndarray) -> list[str]:
     return ['', '', '', '', missing, frequent]
   mean = sum(float(block.sum()) for block in known) / total
   square = sum(float(((block - mean) ** 2).sum()) for block in known) / total
-  ends = [end for block in known if len(block)
-          for end in (float(block.min()), float(block.max()))]
+  ends = [
+      end
+      for block in known
+      if len(block)
+      for end in (float(block.min()), float(block.max()))
+  ]
   return [
-      f'{min(ends):.5g}', f'{mean:.5g}', f'{max(ends):.5g}',
-      f'{square**0.5:.5g}', missing, frequent,
+      f'{min(ends):.5g}',
+      f'{mean:.5g}',
+      f'{max(ends):.5g}',
+      f'{square**0.5:.5g}',
+      missing,
+      frequent,
   ]

@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import (
-  autograph,
-  datasets,
-  preprocessing,
-  sources,
-  splits,
-  streams,
+    autograph,
+    datasets,
+    preprocessing,
+    sources,
+    splits,
+    streams,
 )
 from pipelines import spec as spec_lib
 
@@ -116,9 +116,7 @@ def fingerprint(checksums: Mapping[str, np.ndarray]) -> dict[str, str]:
   }
 
 
-def _check_inputs(
-    config: config_lib.Config, dataset: datasets.Dataset
-) -> None:
+def _check_inputs(config: config_lib.Config, dataset: datasets.Dataset) -> None:
   """Refuses options of inputs that there are none of.
 
   Raises:
@@ -142,9 +140,13 @@ def _check_inputs(
 
 def _labels(data: splits.Split) -> np.ndarray:
   """Returns the main target of every example of a split."""
-  loaded = data.keys().batch(1024).map(
-      autograph.off(lambda keys: data.load(keys)[spec_lib.LABEL]),
-      num_parallel_calls=tf.data.AUTOTUNE,
+  loaded = (
+      data.keys()
+      .batch(1024)
+      .map(
+          autograph.off(lambda keys: data.load(keys)[spec_lib.LABEL]),
+          num_parallel_calls=tf.data.AUTOTUNE,
+      )
   )
   with streams.explained(data):
     return np.concatenate(list(loaded.as_numpy_iterator()))

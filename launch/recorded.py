@@ -47,7 +47,8 @@ def sources(config: config_lib.Config) -> dict[str, dict[str, str]]:
       module = sys.modules[name]
     for index, (name, path) in enumerate(code_files.sources(module).items()):
       found[name if index else where] = {
-          'path': str(path), 'sha256': imports.digest(path)
+          'path': str(path),
+          'sha256': imports.digest(path),
       }
   return found
 

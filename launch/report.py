@@ -22,7 +22,8 @@ POSITIONAL = True
 
 _PLACE = config_lib.define_flags('data_dir', 'archives_dir', 'accept_changes')
 _OUTPUT = flag_types.DEFINE_path(
-    'output', 'The page that compares several runs, such as compare.html.')
+    'output', 'The page that compares several runs, such as compare.html.'
+)
 
 
 def main() -> int:

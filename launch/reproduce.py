@@ -18,14 +18,14 @@ from collections.abc import Iterator, Mapping
 from absl import flags
 
 from . import (
-  comparing,
-  compilation_cache,
-  diff,
-  interruption,
-  options,
-  programs,
-  starts,
-  typed_json,
+    comparing,
+    compilation_cache,
+    diff,
+    interruption,
+    options,
+    programs,
+    starts,
+    typed_json,
 )
 from . import config as config_lib
 from . import workdir as workdir_lib
@@ -40,8 +40,14 @@ _BY_THE_CLOCK = 'MaxMinutes'
 _ROUNDING = ('jit', 'strategy', 'num_virtual_devices')
 
 _PLACE = config_lib.define_flags(
-    'workdir', 'data_dir', 'archives_dir', 'strategy', 'num_virtual_devices',
-    'compilation_cache_dir', 'accept_changes')
+    'workdir',
+    'data_dir',
+    'archives_dir',
+    'strategy',
+    'num_virtual_devices',
+    'compilation_cache_dir',
+    'accept_changes',
+)
 
 
 class Until:
@@ -102,7 +108,8 @@ def main() -> int:
     return 0  # The first worker compares, once it has written its result.
   comparison = comparing.compare(before, again)
   computed = [
-      each for each in comparison.computed
+      each
+      for each in comparison.computed
       if not each.name.startswith('stopped.')  # Perhaps by another hook.
   ]
   comparison = dataclasses.replace(comparison, computed=computed)
@@ -167,9 +174,7 @@ def _placed(
 ) -> config_lib.Config:
   """Returns a config with the flags of this program, if they were given."""
   given = {
-      name: getattr(place, name)
-      for name in _PLACE
-      if flags.FLAGS[name].present
+      name: getattr(place, name) for name in _PLACE if flags.FLAGS[name].present
   }
   return dataclasses.replace(config, **{'workdir': None, **given})
 

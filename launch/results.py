@@ -143,9 +143,7 @@ def headline(result: Mapping[str, Any]) -> str:
 def complete(directory: workdir.Workdir) -> str:
   """Says that there is nothing left to do, and what was found."""
   result = directory.read_result() or {}
-  text = (
-      f'The run in {directory.path} is complete: {headline(result)}.'
-  )
+  text = f'The run in {directory.path} is complete: {headline(result)}.'
   if stopped := result.get('stopped'):
     return (
         f'{text} {stopped["hook"]} ended it at step {stopped["step"]}: '

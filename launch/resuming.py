@@ -8,17 +8,17 @@ from typing import Any
 from core import checkpoint_manifests
 
 from . import (
-  building,
-  checksums,
-  code_files,
-  data_files,
-  differences,
-  init_from,
-  loop,
-  programs,
-  recorded,
-  starts,
-  tasks,
+    building,
+    checksums,
+    code_files,
+    data_files,
+    differences,
+    init_from,
+    loop,
+    programs,
+    recorded,
+    starts,
+    tasks,
 )
 from . import config as config_lib
 from . import data as data_lib

@@ -52,11 +52,15 @@ def named(
           f'{", ".join(called) or "none"}{imports.near(name, called)}'
       )
   return [
-      Named(name, part, {
-          key.partition('.')[2]: value
-          for key, value in given.items()
-          if key.partition('.')[0] == name
-      })
+      Named(
+          name,
+          part,
+          {
+              key.partition('.')[2]: value
+              for key, value in given.items()
+              if key.partition('.')[0] == name
+          },
+      )
       for name, part in zip(called, wanted, strict=True)
   ]
 

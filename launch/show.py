@@ -14,7 +14,8 @@ from . import config as config_lib
 
 config_lib.define_flags()
 _OUTPUT = flag_types.DEFINE_path(
-    'output', 'The .html file to write. Default: show.html in this folder.')
+    'output', 'The .html file to write. Default: show.html in this folder.'
+)
 
 
 def main() -> int:

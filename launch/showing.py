@@ -86,8 +86,8 @@ def of(config: config_lib.Config) -> tuple[str, str]:
     note = f'{len(raw["index"])} at random, ordered by index'
     if forms:
       note += '; as they are, then augmented as in training'
-    sections[f'Examples of {name}'] = (
-        page.hint(f'{note}.') + _examples(spec, raw, forms)
+    sections[f'Examples of {name}'] = page.hint(f'{note}.') + _examples(
+        spec, raw, forms
     )
   counts = ', '.join(f'{each.num_examples:,} {n}' for n, each in seen.items())
   return (
@@ -172,8 +172,11 @@ def _splits(seen: Mapping[str, _Seen], notes: Iterable[str]) -> str:
   table = page.table(
       ['split', 'examples', 'inspected'],
       [
-          [name, each.num_examples,
-           'all' if each.is_all else f'{_SAMPLE:,} at random']
+          [
+              name,
+              each.num_examples,
+              'all' if each.is_all else f'{_SAMPLE:,} at random',
+          ]
           for name, each in seen.items()
       ],
   )
@@ -185,8 +188,11 @@ def _features(spec: spec_lib.Spec) -> str:
       ['feature', 'kind', 'shape', 'dtype', 'role', 'classes or words'],
       [
           [
-              name, each.kind, ' x '.join(map(str, each.shape)) or '1',
-              each.dtype, 'target' if name in spec.targets else 'input',
+              name,
+              each.kind,
+              ' x '.join(map(str, each.shape)) or '1',
+              each.dtype,
+              'target' if name in spec.targets else 'input',
               f'{each.num_classes or sum(map(len, each.vocabularies)) or ""}',
           ]
           for name, each in spec.items()
@@ -255,9 +261,9 @@ def _missing(spec: spec_lib.Spec, seen: Mapping[str, _Seen]) -> str:
         continue
       if lacks.any():
         what = 'no class' if feature.kind == spec_lib.CLASSES else 'no label'
-        rows.append([
-            f'{name}: {what}', split, int(lacks.sum()), _listed(each, lacks)
-        ])
+        rows.append(
+            [f'{name}: {what}', split, int(lacks.sum()), _listed(each, lacks)]
+        )
   if not rows:
     return page.hint('Every inspected example has a label.')
   return page.table(['target', 'split', 'examples', 'index'], rows)

@@ -84,8 +84,12 @@ def paired(ones: Sequence[float], others: Sequence[float]) -> Test:
   number = len(gaps)
   error = float(np.std(gaps, ddof=1)) / math.sqrt(number)
   return _test(
-      float(np.mean(gaps)), error, number - 1, 'paired t test',
-      exact=2 * 0.5**number, exactly='sign-flip test',
+      float(np.mean(gaps)),
+      error,
+      number - 1,
+      'paired t test',
+      exact=2 * 0.5**number,
+      exactly='sign-flip test',
       scale=np.abs([*ones, *others]).max(),
   )
 
@@ -112,7 +116,9 @@ def welch(ones: Sequence[float], others: Sequence[float]) -> Test:
         for square, size in zip(squares, sizes, strict=True)
     )
   return _test(
-      float(np.mean(ones) - np.mean(others)), math.sqrt(total), freedom,
+      float(np.mean(ones) - np.mean(others)),
+      math.sqrt(total),
+      freedom,
       "Welch's t test",
       exact=2 / math.comb(sum(sizes), sizes[0]),
       exactly='permutation test',

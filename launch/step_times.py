@@ -47,9 +47,7 @@ def measuring(
   }
   rates = {'product': product_rates.product(strategy, config.precision)}
   if any(layer.convolved for layer in experiment.layers().values()):
-    rates['convolution'] = product_rates.convolution(
-        strategy, config.precision
-    )
+    rates['convolution'] = product_rates.convolution(strategy, config.precision)
   pipeline: Callable[[], float]
   if isinstance(data, examples.Examples):
     pipeline = functools.partial(_order_seconds, data, config)
@@ -96,8 +94,12 @@ def _drain(
   config = run.experiment.config
   zeros = run.experiment.zero_sums(run.experiment.train_metric)
   feed = feeds.of_training(
-      prefixes.input_step(zeros, strategy), strategy, run.extent, data,
-      seed=config.seed, global_batch_size=config.global_batch_size,
+      prefixes.input_step(zeros, strategy),
+      strategy,
+      run.extent,
+      data,
+      seed=config.seed,
+      global_batch_size=config.global_batch_size,
       num_steps=2**31 - 1,
   )
   position = 0
@@ -168,9 +170,11 @@ def split(
   total = float(np.median(step))
   # In each round by itself: the machine may have been slow in some.
   seconds: dict[str, float | None] = {
-      name: max(float(np.median(found[name] / step)), 0.0) * total
-      if name in found
-      else None
+      name: (
+          max(float(np.median(found[name] / step)), 0.0) * total
+          if name in found
+          else None
+      )
       for name in (*prefixes.NAMES, 'host')
   }
   known = sum(value for value in seconds.values() if value is not None)

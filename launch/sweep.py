@@ -30,13 +30,13 @@ from absl import flags
 
 from . import config as config_lib
 from . import (
-  differences,
-  extras,
-  json_files,
-  locks,
-  options,
-  programs,
-  typed_json,
+    differences,
+    extras,
+    json_files,
+    locks,
+    options,
+    programs,
+    typed_json,
 )
 from . import workdir as workdir_lib
 from .cluster import gpus
@@ -46,35 +46,64 @@ from .sweeps import space as space_lib
 
 config_lib.define_flags()
 _SPACE = flags.DEFINE_string(
-    'space', None, 'A TOML file with the flags to vary and their values.')
+    'space', None, 'A TOML file with the flags to vary and their values.'
+)
 _METHOD = flags.DEFINE_enum(
-    'method', 'grid', search_lib.METHODS,
+    'method',
+    'grid',
+    search_lib.METHODS,
     'grid: all combinations, in order. random: drawn at random. optuna: '
-    'proposed by TPE from the results so far (extra `sweep`).')
+    'proposed by TPE from the results so far (extra `sweep`).',
+)
 _NUM_TRIALS = flags.DEFINE_integer(
-    'num_trials', None,
+    'num_trials',
+    None,
     'The number of trials. Default: the whole grid; other methods need it.',
-    lower_bound=1, upper_bound=search_lib.MOST_TRIALS)
+    lower_bound=1,
+    upper_bound=search_lib.MOST_TRIALS,
+)
 _SEEDS = flags.DEFINE_integer(
-    'seeds', 1, 'The number of seeds, from 0 on, to train each trial with.',
-    lower_bound=1, upper_bound=1000)
+    'seeds',
+    1,
+    'The number of seeds, from 0 on, to train each trial with.',
+    lower_bound=1,
+    upper_bound=1000,
+)
 _PARALLEL = flags.DEFINE_integer(
-    'parallel', 1, 'The number of runs at a time; they share the GPUs.',
-    lower_bound=1, upper_bound=1000)
+    'parallel',
+    1,
+    'The number of runs at a time; they share the GPUs.',
+    lower_bound=1,
+    upper_bound=1000,
+)
 _SEARCH_SEED = flags.DEFINE_integer(
-    'search_seed', 0, 'The seed of random proposals.', lower_bound=0,
-    upper_bound=2**31 - 1)
+    'search_seed',
+    0,
+    'The seed of random proposals.',
+    lower_bound=0,
+    upper_bound=2**31 - 1,
+)
 _PRUNE = flags.DEFINE_integer(
-    'prune', None,
+    'prune',
+    None,
     'End a run after a validation if its best value is worse than the median '
     'that complete runs of other trials with its seed had at that step, once '
     'there are at least this many of them. Default: no run is ended.',
-    lower_bound=1, upper_bound=10**5)
+    lower_bound=1,
+    upper_bound=10**5,
+)
 
 _FLAGS = {
     each.name
-    for each in (_SPACE, _METHOD, _NUM_TRIALS, _SEEDS, _PARALLEL, _SEARCH_SEED,
-                 _PRUNE)
+    for each in (
+        _SPACE,
+        _METHOD,
+        _NUM_TRIALS,
+        _SEEDS,
+        _PARALLEL,
+        _SEARCH_SEED,
+        _PRUNE,
+    )
 }
 _MODULE = f'{__package__}.train'
 _RULE = pruning.worse_than_median.__name__
@@ -97,9 +126,7 @@ def main() -> int:
   search = search_lib.make(
       _METHOD.value, space, _NUM_TRIALS.value, _SEARCH_SEED.value, str(folder)
   )
-  slots = gpus.split(
-      gpus.visible(os.environ), _PARALLEL.value, _PARALLEL.name
-  )
+  slots = gpus.split(gpus.visible(os.environ), _PARALLEL.value, _PARALLEL.name)
   extras.require('launch')
   programs.say_what_was_dropped()
   record = {
@@ -236,8 +263,9 @@ def _run(
   chosen = space_lib.flags_of(best.values)
   again = [*given, *chosen]
   print(summary.write(folder, rows, space, f'python -m {_MODULE}', again))
-  print(f'best: trial {best.number}, {shlex.join(chosen)}; '
-        f'{folder}/report.html')
+  print(
+      f'best: trial {best.number}, {shlex.join(chosen)}; {folder}/report.html'
+  )
   return 0
 
 

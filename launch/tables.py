@@ -63,9 +63,7 @@ def evaluation(
   return f'{table}\n{split} ({num_examples:,} examples): {line}'.lstrip()
 
 
-def _shown(
-    values: Mapping[str, float], headline: Sequence[str]
-) -> list[str]:
+def _shown(values: Mapping[str, float], headline: Sequence[str]) -> list[str]:
   """Returns the names to show, as many as a line has room for."""
   return [name for name in headline or values if name in values][:_MAX_VALUES]
 
@@ -97,8 +95,15 @@ def layers(found: Mapping[str, costs.Layer]) -> str:
     rows.append([path or layer.kind, listed, *_short(numbers)])
   table = tabulate.tabulate(
       [*rows, tabulate.SEPARATING_LINE, ['all', '', *_short(total)]],
-      headers=['layer', 'variables', 'parameters', 'bytes', 'bytes out',
-               'forward', 'backward'],
+      headers=[
+          'layer',
+          'variables',
+          'parameters',
+          'bytes',
+          'bytes out',
+          'forward',
+          'backward',
+      ],
       disable_numparse=True,
       colalign=['left', 'left', *['right'] * 5],
   )
@@ -121,8 +126,11 @@ def benchmark(found: Mapping[str, Any]) -> str:
   rows = [
       [name.replace('_', '-'), 'none', '']
       if seconds is None
-      else [name.replace('_', '-'), f'{1e3 * seconds:,.3f}',
-            f'{100 * seconds / step:.0f} %']
+      else [
+          name.replace('_', '-'),
+          f'{1e3 * seconds:,.3f}',
+          f'{100 * seconds / step:.0f} %',
+      ]
       for name, seconds in found['parts'].items()
   ]
   low, high = (1e3 * each for each in found['seconds_per_step_quartiles'])
@@ -146,23 +154,35 @@ def benchmark(found: Mapping[str, Any]) -> str:
       for name, peak in machine['peak_memory_bytes'].items()
   ]
   others = {
-      'examples/s': f'{found["examples_per_second"]:,.0f}; half of the '
-      f'{found["num_rounds"]} rounds {slow:,.0f} to {fast:,.0f} '
-      f'({low:,.3f} to {high:,.3f} ms)',
-      'call': f'{found["steps_per_call"]:,.0f} steps, '
-      f'{found["busy_cpus"]:.1f} of {machine["cpus"]} CPUs busy',
-      'first step': f'after {found["first_step_seconds"]:.1f} s, of which '
-      f'{found["compile_seconds"]:.1f} s tracing and compiling '
-      f'({found["compiled"]}; {found["num_compilations"]} new)',
-      'floor': 'not known: no product or convolution'
-      if floor is None
-      else f'{100 * floor / step:.0f} % of the step: '
-      f'{_magnitude(found["flop_per_step"])}FLOP at the rate of large ones '
-      f'here: {at}',
-      'memory': f'{", ".join(peaks)} at most; '
-      + ', '.join(
-          f'{name.replace("_", " ")} {_magnitude(memory[name])}B'
-          for name in ('parameters', 'optimizer_state', 'training_data')
+      'examples/s': (
+          f'{found["examples_per_second"]:,.0f}; half of the '
+          f'{found["num_rounds"]} rounds {slow:,.0f} to {fast:,.0f} '
+          f'({low:,.3f} to {high:,.3f} ms)'
+      ),
+      'call': (
+          f'{found["steps_per_call"]:,.0f} steps, '
+          f'{found["busy_cpus"]:.1f} of {machine["cpus"]} CPUs busy'
+      ),
+      'first step': (
+          f'after {found["first_step_seconds"]:.1f} s, of which '
+          f'{found["compile_seconds"]:.1f} s tracing and compiling '
+          f'({found["compiled"]}; {found["num_compilations"]} new)'
+      ),
+      'floor': (
+          'not known: no product or convolution'
+          if floor is None
+          else (
+              f'{100 * floor / step:.0f} % of the step:'
+              f' {_magnitude(found["flop_per_step"])}FLOP at the rate of large'
+              f' ones here: {at}'
+          )
+      ),
+      'memory': (
+          f'{", ".join(peaks)} at most; '
+          + ', '.join(
+              f'{name.replace("_", " ")} {_magnitude(memory[name])}B'
+              for name in ('parameters', 'optimizer_state', 'training_data')
+          )
       ),
   }
   return (

@@ -89,10 +89,12 @@ def members_of(
   if distribution.num_workers(strategy) == 1:
     return None
   resolver = strategy.cluster_resolver
-  return members_lib.of_tf_config(json.dumps({
-      'cluster': resolver.cluster_spec().as_dict(),
-      'task': {'type': resolver.task_type, 'index': resolver.task_id},
-  }))
+  return members_lib.of_tf_config(
+      json.dumps({
+          'cluster': resolver.cluster_spec().as_dict(),
+          'task': {'type': resolver.task_type, 'index': resolver.task_id},
+      })
+  )
 
 
 @contextlib.contextmanager

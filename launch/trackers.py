@@ -115,7 +115,8 @@ class MLflow(_Open):
     if run_id is None:
       found = self._client.get_experiment_by_name(project)
       experiment = (
-          found.experiment_id if found
+          found.experiment_id
+          if found
           else self._client.create_experiment(project)
       )
       run_id = self._client.create_run(experiment, run_name=name).info.run_id
@@ -124,9 +125,7 @@ class MLflow(_Open):
           for key, value in parameters.items()
       ]
       for first in range(0, len(given), _MAX_BATCH):
-        self._client.log_batch(
-            run_id, params=given[first : first + _MAX_BATCH]
-        )
+        self._client.log_batch(run_id, params=given[first : first + _MAX_BATCH])
     self.id: str = run_id
 
   def log(self, row: Row) -> None:
@@ -262,7 +261,8 @@ def _unused(directory: str, name: str) -> str:
   """Returns a name that is unused in a directory."""
   names = itertools.chain([name], (f'{name}_{i}' for i in itertools.count(2)))
   return next(
-      each for each in names
+      each
+      for each in names
       if not os.path.lexists(os.path.join(directory, each))
   )
 

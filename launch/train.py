@@ -19,15 +19,19 @@ from . import config as config_lib
 
 config_lib.define_flags()
 _DRY_RUN = flags.DEFINE_bool(
-    'dry_run', False,
+    'dry_run',
+    False,
     'Whether to rehearse a few steps, an evaluation, a checkpoint and the '
     'report, and to print the time and memory that the run will take; nothing '
-    'is written.')
+    'is written.',
+)
 _OVERFIT_BATCH = flags.DEFINE_bool(
-    'overfit_batch', False,
+    'overfit_batch',
+    False,
     'Whether to train on the first batch alone, for at most --num_steps or '
     '1,000 steps, until its loss is near the lowest possible; nothing is '
-    'written. The exit code is 1 if the loss stays above.')
+    'written. The exit code is 1 if the loss stays above.',
+)
 
 
 def main() -> int:

@@ -14,19 +14,19 @@ from core import distribution, workers
 
 from . import config as config_lib
 from . import (
-  data_files,
-  finishing,
-  init_from,
-  interruption,
-  loop,
-  opening,
-  preparing,
-  programs,
-  recorded,
-  results,
-  resuming,
-  several,
-  together,
+    data_files,
+    finishing,
+    init_from,
+    interruption,
+    loop,
+    opening,
+    preparing,
+    programs,
+    recorded,
+    results,
+    resuming,
+    several,
+    together,
 )
 from . import workdir as workdir_lib
 
@@ -182,9 +182,7 @@ def _run(
     return results.Result(training.state, values, path, stopped)
 
 
-def _result(
-    directory: workdir_lib.Workdir, state: Any
-) -> results.Result:
+def _result(directory: workdir_lib.Workdir, state: Any) -> results.Result:
   """Returns what a run that is complete came to."""
   values = directory.read_result() or {}
   stopped = values.get('stopped')
@@ -205,9 +203,7 @@ def _seen(resumed: resuming.Resumed | None) -> str:
 
 
 @contextlib.contextmanager
-def _full_disk(
-    directory: workdir_lib.Workdir, now: loop.Now
-) -> Iterator[None]:
+def _full_disk(directory: workdir_lib.Workdir, now: loop.Now) -> Iterator[None]:
   """Names the step that is saved, if a file cannot be written."""
   try:
     yield

@@ -23,13 +23,16 @@ _ROWS = 25
 config_lib.define_flags()
 _OUTPUT = flag_types.DEFINE_path(
     'output',
-    'The .png file to write. Default: tune_SUBJECT.png in this folder.')
+    'The .png file to write. Default: tune_SUBJECT.png in this folder.',
+)
 _VALUES = flag_types.DEFINE_numbers(
     'values',
     'The values to try, separated by commas: the lowest and the highest '
     'learning rate, or each batch size or number of steps. Default: a wide '
     'range.',
-    low=1e-30, high=1e9)
+    low=1e-30,
+    high=1e9,
+)
 
 
 def main() -> int:
@@ -62,8 +65,12 @@ def main() -> int:
       )
   )
   tuning_curve.draw(
-      output, subject.replace('_', ' '), curve.axes,
-      (curve.places, curve.values), curve.smooth, curve.suggestion,
+      output,
+      subject.replace('_', ' '),
+      curve.axes,
+      (curve.places, curve.values),
+      curve.smooth,
+      curve.suggestion,
   )
   flag = 'global_batch_size' if subject == 'batch_size' else subject
   print(f'--{flag}={curve.suggestion:g}: {curve.reason} {output}')

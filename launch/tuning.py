@@ -76,8 +76,12 @@ class _Bench:
     self._state = building.fresh(experiment, data, strategy)
     extent = experiment.extent(strategy, feeds.is_resident(data))
     self._feed = feeds.of_training(
-        building.make_step(experiment, strategy, extent), strategy, extent,
-        data, seed=config.seed, global_batch_size=config.global_batch_size,
+        building.make_step(experiment, strategy, extent),
+        strategy,
+        extent,
+        data,
+        seed=config.seed,
+        global_batch_size=config.global_batch_size,
         num_steps=2**31 - 1,
     )
     self._zeros = experiment.zero_sums(experiment.train_metric)
@@ -140,7 +144,10 @@ def learning_rate(
 
   config, scope = preparing.alone(config, 'learning_rate')
   config = dataclasses.replace(
-      config, schedule=growing, schedule_arg={}, plateau_patience=None,
+      config,
+      schedule=growing,
+      schedule_arg={},
+      plateau_patience=None,
       num_steps=_NUM_RATES,
   )
   experiment, dataset = preparing.prepare(config)
@@ -167,7 +174,10 @@ def learning_rate(
   tenth = places[lowest] / 10
   suggestion = float(f'{min(steepest, tenth):.2g}')
   return Curve(
-      ('learning rate', 'loss'), places.tolist(), found, smooth.tolist(),
+      ('learning rate', 'loss'),
+      places.tolist(),
+      found,
+      smooth.tolist(),
       suggestion,
       f'the smoothed loss is lowest at {places[lowest]:.2g}, a tenth of which '
       f'is {tenth:.2g}, and falls most steeply at {steepest:.2g}; the lower '
@@ -220,7 +230,9 @@ def batch_size(
     try:
       bench = _Bench(
           dataclasses.replace(experiment.config, global_batch_size=size),
-          scope, experiment, dataset,
+          scope,
+          experiment,
+          dataset,
       )
       bench.take(2)
       found[size] = size * max(bench.rate() for _ in range(_TIMES))
@@ -235,8 +247,11 @@ def batch_size(
     raise programs.Failure(f'batch_size: no size was measured: {why}.')
   suggestion = _smallest(found)
   return Curve(
-      ('batch size', 'examples per second'), [*map(float, found)],
-      [*found.values()], None, suggestion,
+      ('batch size', 'examples per second'),
+      [*map(float, found)],
+      [*found.values()],
+      None,
+      suggestion,
       f'{_near(found, suggestion, "examples")}. The largest measured is '
       f'{max(found)}{f": {why}" if why else ""}; the peak was '
       f'{model_size.peaks()}. A larger batch takes fewer steps per epoch, and '
@@ -265,7 +280,8 @@ def steps_per_loop(
   bench = _Bench(experiment.config, scope, experiment, dataset)
   bench.take(2)
   sizes = [
-      int(value) for value in values or _LOOPS
+      int(value)
+      for value in values or _LOOPS
       if values or value <= bench.steps_per_epoch
   ]
   found = dict.fromkeys(sizes, 0.0)
@@ -274,8 +290,11 @@ def steps_per_loop(
       found[size] = max(found[size], bench.rate(size))
   suggestion = _smallest(found)
   return Curve(
-      ('steps per loop', 'steps per second'), [*map(float, found)],
-      [*found.values()], None, suggestion,
+      ('steps per loop', 'steps per second'),
+      [*map(float, found)],
+      [*found.values()],
+      None,
+      suggestion,
       f'{_near(found, suggestion, "steps")}. Without the flag, a call lasts '
       'half a second.',
   )

@@ -19,15 +19,15 @@ from core import objectives
 from pipelines import splits
 
 from . import (
-  array_files,
-  by_example,
-  evaluation,
-  finished_run,
-  numpy_metrics,
-  own,
-  programs,
-  tasks,
-  unseen,
+    array_files,
+    by_example,
+    evaluation,
+    finished_run,
+    numpy_metrics,
+    own,
+    programs,
+    tasks,
+    unseen,
 )
 from .tasks import quantiles, regression
 
@@ -139,9 +139,12 @@ def predictions(
     values = found.values
     weight = batch['weight']
     places = tf.ones(values.shape[1:], values.dtype)
-    weights = tf.cast(weight, values.dtype)[
-        (..., *[tf.newaxis] * (values.shape.rank - 1))
-    ] * places
+    weights = (
+        tf.cast(weight, values.dtype)[
+            (..., *[tf.newaxis] * (values.shape.rank - 1))
+        ]
+        * places
+    )
     if found.weights is not None:
       weights = tf.math.multiply_no_nan(found.weights, weights)
     label = batch.get('label') if found.labels is None else found.labels
@@ -172,9 +175,7 @@ def _flat(name: str, nest: Any) -> dict[str, tf.Tensor]:
   return {name: nest} if is_numbers and nest.dtype != tf.string else {}
 
 
-def check(
-    path: pathlib.Path, scored: evaluation.Scored, known: Facts
-) -> str:
+def check(path: pathlib.Path, scored: evaluation.Scored, known: Facts) -> str:
   """Compares an evaluation with the predictions in a file.
 
   Args:
@@ -273,9 +274,7 @@ def _counted(
   return wrong
 
 
-def _compared(
-    name: str, value: Any, again: Any, limit: float
-) -> list[str]:
+def _compared(name: str, value: Any, again: Any, limit: float) -> list[str]:
   """Compares a value with the same of NumPy."""
   one, other = np.asarray(value, np.float64), np.asarray(again, np.float64)
   if one.shape != other.shape:

@@ -17,13 +17,13 @@ from typing import Any
 from core import checkpoint_files
 
 from . import (
-  config_file,
-  json_files,
-  locks,
-  metrics_file,
-  paths,
-  programs,
-  starts,
+    config_file,
+    json_files,
+    locks,
+    metrics_file,
+    paths,
+    programs,
+    starts,
 )
 
 _APPEAR_SECS = 60.0
@@ -69,9 +69,7 @@ class Workdir:
     self.checkpoints = str(self.path / 'checkpoints')
     self.best = str(self.path / 'checkpoints' / 'best')
     self.summaries = str(self.path / 'summaries')
-    self.config_file = config_file.ConfigFile(
-        self.path, is_chief=is_chief
-    )
+    self.config_file = config_file.ConfigFile(self.path, is_chief=is_chief)
     self._metrics = metrics_file.MetricsFile(self.path / 'metrics.jsonl')
     self.is_chief = is_chief
     self._lock: locks.Lock | None = None

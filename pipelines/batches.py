@@ -19,9 +19,7 @@ import tensorflow as tf
 from . import autograph, splits
 
 
-def num_train_steps_per_epoch(
-    num_examples: int, global_batch_size: int
-) -> int:
+def num_train_steps_per_epoch(num_examples: int, global_batch_size: int) -> int:
   """Returns the number of full global batches per epoch.
 
   Args:
@@ -123,7 +121,12 @@ def train_batches(
       )
   )
   return _replica_batches(
-      data, rows, global_batch_size, num_replicas, num_workers, worker,
+      data,
+      rows,
+      global_batch_size,
+      num_replicas,
+      num_workers,
+      worker,
       is_full=global_batch_size % num_replicas == 0,
   )
 
@@ -229,9 +232,7 @@ def _replica_batches(
 def _where(is_real: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
   """Replaces padding in a feature by zeros (or empty strings)."""
   axes = [1] * (value.shape.rank - 1)
-  return tf.where(
-      tf.reshape(is_real, [-1, *axes]), value, tf.zeros_like(value)
-  )
+  return tf.where(tf.reshape(is_real, [-1, *axes]), value, tf.zeros_like(value))
 
 
 def _positive(**sizes: int) -> None:

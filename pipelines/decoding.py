@@ -144,9 +144,7 @@ def stream(folder: pathlib.Path, start: int, stop: int) -> tf.data.Dataset:
     A dataset of dicts: `image`, the bytes of the pixels, `label` [], and
     `fingerprint` [], which is that of the image if it is intact.
   """
-  images = np.load(
-      folder / 'images.npy', mmap_mode='r', allow_pickle=False
-  )
+  images = np.load(folder / 'images.npy', mmap_mode='r', allow_pickle=False)
   labels = np.load(folder / 'labels.npy', allow_pickle=False)[start:stop]
   expected = np.load(folder / 'fingerprints.npy', allow_pickle=False)
   expected = expected[start:stop]
@@ -189,9 +187,7 @@ def find_damage(folder: pathlib.Path) -> errors.DataError | None:
   """
   try:
     expected = np.load(folder / 'fingerprints.npy', allow_pickle=False)
-    images = np.load(
-        folder / 'images.npy', mmap_mode='r', allow_pickle=False
-    )
+    images = np.load(folder / 'images.npy', mmap_mode='r', allow_pickle=False)
     found = (
         fingerprints(tf.constant([image.tobytes() for image in some]))
         for some in _in_batches(images)
@@ -243,13 +239,9 @@ def _fingerprint(
   return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _read(
-    cache: pathlib.Path, shape: tuple[int, ...]
-) -> Decoded | None:
+def _read(cache: pathlib.Path, shape: tuple[int, ...]) -> Decoded | None:
   try:
-    images = np.load(
-        cache / 'images.npy', mmap_mode='r', allow_pickle=False
-    )
+    images = np.load(cache / 'images.npy', mmap_mode='r', allow_pickle=False)
     labels = np.load(cache / 'labels.npy', allow_pickle=False)
   except (OSError, ValueError, EOFError):  # Missing, or truncated by a crash.
     return None

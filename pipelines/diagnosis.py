@@ -132,9 +132,7 @@ def find_file(
   if builder.info.file_format.value != 'tfrecord':
     return None
   info = builder.info.splits[split]
-  for path, length in zip(
-      info.filepaths, info.shard_lengths, strict=True
-  ):
+  for path, length in zip(info.filepaths, info.shard_lengths, strict=True):
     if wrong := _wrong_file(path, length, reads_all):
       return errors.DataError(
           f'dataset: {_name(builder, split)}: {wrong}{remedy(split)}'
@@ -168,9 +166,7 @@ def bad_label(
   )
 
 
-def place(
-    builder: tfds.core.DatasetBuilder, split: str, index: int
-) -> str:
+def place(builder: tfds.core.DatasetBuilder, split: str, index: int) -> str:
   """Describes an example: its data set, split, position, file and record.
 
   Args:

@@ -88,6 +88,7 @@ def encode(
 
 
 class _Encoder:
+
   def __init__(
       self,
       records: Sequence[raw_examples.Record],
@@ -161,7 +162,9 @@ class _Encoder:
         is_missing = rows.is_missing(text) and text not in known[place]
         if is_missing and table.MISSING not in known[place]:
           raise _wrong(
-              record, column, value,
+              record,
+              column,
+              value,
               'a category is missing, but none was missing in training',
           )
         text = table.MISSING if is_missing else text
@@ -175,7 +178,7 @@ class _Encoder:
       first = self._records[int(np.argmax(found == 0))]
       self.notes.append(
           f'{column}: {unknown:,} of {len(found):,} values were not in the '
-          f'training split, and count as unknown; the first is in '
+          'training split, and count as unknown; the first is in '
           f'{first.name}.'
       )
 
@@ -215,7 +218,8 @@ class _Encoder:
       else:
         array[index] = self._array(record, name, feature)
     files = {
-        index: path for index, path in files.items()
+        index: path
+        for index, path in files.items()
         if self._is_image(index, path, feature)
     }
     loaded, broken = images.load(
@@ -227,9 +231,7 @@ class _Encoder:
     array[list(files)] = loaded
     return array
 
-  def _is_image(
-      self, index: int, path: str, feature: spec.Feature
-  ) -> bool:
+  def _is_image(self, index: int, path: str, feature: spec.Feature) -> bool:
     """Returns whether a file is an image; records it as damaged if not.
 
     Raises:

@@ -106,9 +106,7 @@ class Examples:
 
   is_resident = True
 
-  def __init__(
-      self, arrays: Mapping[str, np.ndarray], spec: spec_lib.Spec
-  ):
+  def __init__(self, arrays: Mapping[str, np.ndarray], spec: spec_lib.Spec):
     """Stores arrays after checking that they match the features.
 
     Raises:
@@ -159,6 +157,7 @@ class Examples:
     They form an endless dataset of int64 ``[global_batch_size]``. Keys that do
     not fill a row, different ones in each epoch, are dropped.
     """
+
     @autograph.off
     def rows(epoch: int) -> Any:
       order = self.train_rows(seed, epoch, global_batch_size)

@@ -205,9 +205,7 @@ def decode(contents: tf.Tensor, channels: int) -> tf.Tensor:
   def other() -> tf.Tensor:
     return tf.io.decode_image(contents, channels, expand_animations=False)
 
-  def bitmap(
-
-  ) -> tf.Tensor:
+  def bitmap() -> tf.Tensor:
     # Its decoder does not convert: adding zeros repeats gray.
     image = tf.io.decode_bmp(contents)[..., :3]
     return image + tf.zeros([1, 1, channels], tf.uint8)
@@ -348,7 +346,8 @@ def _readable(
       .map(
           autograph.off(
               lambda index, file: (
-                  index, read(file[0], shape, resizes, is_mask, file[1])
+                  index,
+                  read(file[0], shape, resizes, is_mask, file[1]),
               )
           ),
           num_parallel_calls=tf.data.AUTOTUNE,
@@ -372,9 +371,7 @@ def _why(
   }
 
 
-def why_broken(
-    path: str, shape: tuple[int, ...], resizes: bool
-) -> str:
+def why_broken(path: str, shape: tuple[int, ...], resizes: bool) -> str:
   """Returns why an image cannot be read.
 
   Args:

@@ -66,9 +66,7 @@ def choose(
   elif test_split not in (None, NONE):
     parts['test'] = _named(builder, 'test_split', test_split)
   if validation_split not in (None, NONE):
-    parts['validation'] = _named(
-        builder, 'validation_split', validation_split
-    )
+    parts['validation'] = _named(builder, 'validation_split', validation_split)
   train = _rest(builder, parts.values())
   if validation_split is None:
     if validation_examples is None and 'validation' in splits:
@@ -108,9 +106,7 @@ def _whole(builder: tfds.core.DatasetBuilder, split: str) -> Part:
   return Part(split, 0, sum(lengths))
 
 
-def _named(
-    builder: tfds.core.DatasetBuilder, argument: str, name: str
-) -> Part:
+def _named(builder: tfds.core.DatasetBuilder, argument: str, name: str) -> Part:
   splits = builder.info.splits
   try:
     read = tfds.core.ReadInstruction.from_spec(name)
@@ -140,9 +136,7 @@ def _named(
   return part
 
 
-def _rest(
-    builder: tfds.core.DatasetBuilder, others: Iterable[Part]
-) -> Part:
+def _rest(builder: tfds.core.DatasetBuilder, others: Iterable[Part]) -> Part:
   """Returns the rest of the split 'train', which must be contiguous."""
   whole = _whole(builder, 'train')
   start, stop = whole.start, whole.stop
@@ -162,7 +156,7 @@ def _rest(
       )
   if start >= stop:
     raise errors.DataError(
-        f'validation_split, test_split: no example of the split train of '
+        'validation_split, test_split: no example of the split train of '
         f'{builder.name} is left to train on.'
     )
   return Part('train', start, stop)

@@ -82,9 +82,13 @@ def statistics(data: splits.Split) -> tuple[np.ndarray, np.ndarray]:
   """
   num_channels = data.spec[spec_lib.IMAGE].shape[-1]
   counts = np.zeros([num_channels, _LEVELS], np.int64)
-  loaded = data.keys().batch(256).map(
-      autograph.off(lambda keys: data.load(keys)['image']),
-      num_parallel_calls=tf.data.AUTOTUNE,
+  loaded = (
+      data.keys()
+      .batch(256)
+      .map(
+          autograph.off(lambda keys: data.load(keys)['image']),
+          num_parallel_calls=tf.data.AUTOTUNE,
+      )
   )
   with streams.explained(data):
     for images in loaded.as_numpy_iterator():

@@ -45,9 +45,7 @@ def read(paths: Sequence[str], data_spec: spec.Spec) -> list[Record]:
   Raises:
     DataError: If a file cannot be read or does not fit the features.
   """
-  found = [
-      record for path in paths for record in _records(path, data_spec)
-  ]
+  found = [record for path in paths for record in _records(path, data_spec)]
   if not found:
     raise errors.DataError(
         f'there is no example in {", ".join(paths) or "no file"}.'
@@ -59,8 +57,11 @@ def _records(path: str, data_spec: spec.Spec) -> Iterator[Record]:
   file = pathlib.Path(path).expanduser()
   suffix = file.suffix.lower()
   if file.is_dir():
-    inside = (found for found in file.rglob('*')
-              if found.suffix.lower() in images.SUFFIXES)
+    inside = (
+        found
+        for found in file.rglob('*')
+        if found.suffix.lower() in images.SUFFIXES
+    )
     for found in sorted(inside):
       yield from _records(str(found), data_spec)
   elif suffix in images.SUFFIXES:

@@ -12,9 +12,7 @@ import tensorflow_datasets as tfds
 from . import errors, images
 
 
-def encoded(
-    builder: tfds.core.DatasetBuilder, split: str
-) -> tf.data.Dataset:
+def encoded(builder: tfds.core.DatasetBuilder, split: str) -> tf.data.Dataset:
   """Reads images without decoding, shard after shard, in the order written.
 
   One shard is read at a time, because with TFDS's interleaving the order would

@@ -173,9 +173,7 @@ class Spec(Mapping[str, Feature]):
       raise ValueError(f'not the features of a data set: {error}') from None
 
 
-def of_images(
-    image_shape: Sequence[int], class_names: Sequence[str]
-) -> Spec:
+def of_images(image_shape: Sequence[int], class_names: Sequence[str]) -> Spec:
   """Returns the features of images with one class each.
 
   Args:

@@ -14,16 +14,16 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from . import (
-  decoding,
-  diagnosis,
-  errors,
-  examples,
-  files,
-  labels,
-  parts,
-  records,
-  splits,
-  streams,
+    decoding,
+    diagnosis,
+    errors,
+    examples,
+    files,
+    labels,
+    parts,
+    records,
+    splits,
+    streams,
 )
 from . import spec as spec_lib
 
@@ -144,9 +144,7 @@ class Store:
         checksums=functools.partial(_checksums, self.builder, part),
     )
 
-  def _records(
-      self, part: parts.Part, spec: spec_lib.Spec
-  ) -> streams.Streamed:
+  def _records(self, part: parts.Part, spec: spec_lib.Spec) -> streams.Streamed:
     num_classes = spec[spec_lib.LABEL].num_classes
 
     def decode(keys: dict[str, Any]) -> dict[str, tf.Tensor]:
@@ -169,7 +167,8 @@ class Store:
         # If nothing is found, the error came from the step, not the data.
         lambda error: diagnosis.find(
             self.builder, part.split, self._image_size, num_classes
-        ) or error,
+        )
+        or error,
         part.num_examples,
         spec,
         checksums=functools.partial(_checksums, self.builder, part),

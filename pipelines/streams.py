@@ -49,8 +49,10 @@ class Streamed:
 
   def keys(self) -> tf.data.Dataset:
     """Returns the keys of all examples, in the order of the split."""
-    return self.read().enumerate().map(
-        autograph.off(lambda index, example: {**example, 'index': index})
+    return (
+        self.read()
+        .enumerate()
+        .map(autograph.off(lambda index, example: {**example, 'index': index}))
     )
 
   def epochs(

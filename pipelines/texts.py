@@ -192,8 +192,9 @@ def feature(
     DataError: If the tokenizer is unknown, or no training text has a token.
   """
   tokenizer = like.tokenizer if like else tokenizer
-  cut = {s: [tokens(v, tokenizer) for v in values]
-         for s, values in splits.items()}
+  cut = {
+      s: [tokens(v, tokenizer) for v in values] for s, values in splits.items()
+  }
   longest = like.shape[0] if like else max(map(len, cut['train']), default=0)
   where = f'{columns[0]}: ' if columns else 'texts: '
   if not longest:
@@ -219,8 +220,10 @@ def feature(
           f'{where}{num_cut:,} of {len(lists):,} texts of {split} are cut to '
           f'{length} tokens; max_tokens keeps more.'
           if length == max_tokens
-          else f'{where}{num_cut:,} of {len(lists):,} texts of {split} are cut '
-          f'to {length} tokens, the longest text of the training split.'
+          else (
+              f'{where}{num_cut:,} of {len(lists):,} texts of {split} are cut '
+              f'to {length} tokens, the longest text of the training split.'
+          )
       )
     is_unknown, is_padding = (
         arrays[split] == _FIRST.index(each) for each in (UNKNOWN, PADDING)
@@ -234,7 +237,11 @@ def feature(
           f'in the vocabulary{remedy}.'
       )
   made = spec.Feature(
-      spec.TEXT, (length,), 'int32', columns=columns, vocabularies=(words,),
+      spec.TEXT,
+      (length,),
+      'int32',
+      columns=columns,
+      vocabularies=(words,),
       tokenizer=tokenizer,
   )
   return made, arrays, notes

@@ -14,9 +14,16 @@ import tempfile
 
 _ROOT = pathlib.Path(__file__).resolve().parents[1]
 _LINKS = (
-    '.ci', 'core', 'launch', 'pipelines', 'pyproject.toml',
-    'requirements-docs.txt', 'requirements-test.txt', 'requirements.txt',
-    'run.sh', 'test.sh',
+    '.ci',
+    'core',
+    'launch',
+    'pipelines',
+    'pyproject.toml',
+    'requirements-docs.txt',
+    'requirements-test.txt',
+    'requirements.txt',
+    'run.sh',
+    'test.sh',
 )
 # Runs what it is given, as the Python of .venv does.
 _PYTHON = """#!/bin/sh
@@ -67,7 +74,10 @@ def in_shell(folder: pathlib.Path, code: str) -> str:
   """Runs code in bash in a folder; returns what it prints."""
   return subprocess.run(
       ['bash', '-euo', 'pipefail', '-c', code],
-      cwd=folder, check=True, stdout=subprocess.PIPE, text=True,
+      cwd=folder,
+      check=True,
+      stdout=subprocess.PIPE,
+      text=True,
   ).stdout
 
 

@@ -25,8 +25,9 @@ class ArchitectureTest(absltest.TestCase):
     self.assertBetween(len(found), 8, 12)
     for path, name in found:
       tree = ast.parse((docs_files.ROOT / path).read_text())
-      self.assertIn(name, [getattr(node, 'name', '') for node in tree.body],
-                    path)
+      self.assertIn(
+          name, [getattr(node, 'name', '') for node in tree.body], path
+      )
 
   def test_each_folder_is_there_and_none_is_missing(self):
     _, _, table = self.text.partition('## The folders')
@@ -49,8 +50,18 @@ class ArchitectureTest(absltest.TestCase):
     self.assertIn('prefers-color-scheme: dark', drawing)
     words = ' '.join(ElementTree.fromstring(drawing).itertext())
     for name in (
-        'TFDS', 'Dataset', 'batch', 'objective', 'gradients', 'all-reduce',
-        'optimizer', 'TrainState', 'checkpoints', 'hooks', 'loop', 'metrics',
+        'TFDS',
+        'Dataset',
+        'batch',
+        'objective',
+        'gradients',
+        'all-reduce',
+        'optimizer',
+        'TrainState',
+        'checkpoints',
+        'hooks',
+        'loop',
+        'metrics',
     ):
       self.assertIn(name, words)
 

@@ -11,8 +11,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 README = ROOT / 'README.md'
 # Written by programs that measure: what they say is not run again by a test.
 MEASURED = (
-    'export_formats.md', 'performance.md', 'performance_avx2.md',
-    'performance_floor.md', 'reliability.md',
+    'export_formats.md',
+    'performance.md',
+    'performance_avx2.md',
+    'performance_floor.md',
+    'reliability.md',
 )
 GUIDES = sorted(
     path

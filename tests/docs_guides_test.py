@@ -16,12 +16,12 @@ import pytest
 from absl.testing import absltest, parameterized
 
 from tests import (
-  checkouts,
-  docs_files,
-  docs_images,
-  docs_runs,
-  readme,
-  small_datasets,
+    checkouts,
+    docs_files,
+    docs_images,
+    docs_runs,
+    readme,
+    small_datasets,
 )
 
 _NUMBER = re.compile(r'\d+\.\d+')
@@ -29,8 +29,13 @@ _DOCS = docs_files.ROOT / 'docs'
 _LAUNCH_GUIDE = _DOCS / 'guide_launch.md'
 # Minutes each; a test below runs each of them.
 _SLOW = (
-    'guide_cluster.md', 'guide_export.md', 'guide_hooks.md', 'guide_launch.md',
-    'guide_reproducibility.md', 'guide_speed.md', 'guide_sweeps.md',
+    'guide_cluster.md',
+    'guide_export.md',
+    'guide_hooks.md',
+    'guide_launch.md',
+    'guide_reproducibility.md',
+    'guide_speed.md',
+    'guide_sweeps.md',
 )
 _FAST = [
     path
@@ -91,7 +96,9 @@ class ReadmeTest(parameterized.TestCase):
     folder = docs_runs.make_folder()
     subprocess.run(
         ['./run.sh', f'--archives_dir={small_datasets.FASHION_MNIST_DIR}'],
-        cwd=folder, env=checkouts.environment(folder / 'data'), check=True,
+        cwd=folder,
+        env=checkouts.environment(folder / 'data'),
+        check=True,
         timeout=900,
     )
     run = folder / 'runs' / 'fashion_mnist_convnet'
@@ -112,7 +119,12 @@ class GuideTest(parameterized.TestCase):
     self.assertEqual(
         done,
         {
-            'first', 'second', 'recipe', 'replaced', 'replicas', 'workers',
+            'first',
+            'second',
+            'recipe',
+            'replaced',
+            'replicas',
+            'workers',
             'watched',
         },
     )
@@ -154,7 +166,10 @@ class GuideTest(parameterized.TestCase):
     folder, printed = docs_runs.run(_DOCS / 'guide_export.md')
     self.assertNotEmpty(printed)
     for name, num_files in (
-        ('clothes', 4), ('houses', 3), ('films', 3), ('spots', 3),
+        ('clothes', 4),
+        ('houses', 3),
+        ('films', 3),
+        ('spots', 3),
     ):
       report = _read(folder / 'runs' / name / 'exports' / 'parity.json')
       self.assertLen(report['files'], num_files)
@@ -167,9 +182,13 @@ class GuideTest(parameterized.TestCase):
         path.parent.name: _read(path)['stopped']['hook']
         for path in folder.glob('runs/*/result.json')
     }
-    self.assertEqual(stopped, {
-        'stopped_early': 'EarlyStopping', 'my_hooks': 'good_enough',
-    })
+    self.assertEqual(
+        stopped,
+        {
+            'stopped_early': 'EarlyStopping',
+            'my_hooks': 'good_enough',
+        },
+    )
 
   @pytest.mark.slow
   def test_the_guide_of_speed_runs(self):
@@ -181,6 +200,7 @@ class GuideTest(parameterized.TestCase):
     folder, printed = docs_runs.run(_DOCS / 'guide_sweeps.md')
     self.assertLen(printed.splitlines(), 4)
     self.assertLen(list(folder.glob('sweeps/mlp/trials/*/*/result.json')), 8)
+
 
 if __name__ == '__main__':
   absltest.main()

@@ -50,10 +50,17 @@ def _shown(page: pathlib.Path) -> Image.Image:
     folder = pathlib.Path(name)
     (folder / 'page.html').write_text(text + _SHOWN.format(section))
     subprocess.run(
-        [str(browser.installed()), '--headless', '--no-sandbox',
-         '--hide-scrollbars', '--window-size=1000,350',
-         f'--screenshot={folder}/page.png', f'{folder}/page.html'],
-        check=True, capture_output=True,
+        [
+            str(browser.installed()),
+            '--headless',
+            '--no-sandbox',
+            '--hide-scrollbars',
+            '--window-size=1000,350',
+            f'--screenshot={folder}/page.png',
+            f'{folder}/page.html',
+        ],
+        check=True,
+        capture_output=True,
     )
     image = Image.open(folder / 'page.png')
     image = image.crop((0, 40, *image.size))  # Less the margin of the page.

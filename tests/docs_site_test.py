@@ -53,8 +53,10 @@ def _modules() -> set[str]:
   paths = [
       path
       for package in ('core', 'pipelines')
-      for path in (*(docs_files.ROOT / package).glob('*.py'),
-                   *(docs_files.ROOT / package).glob('*/__init__.py'))
+      for path in (
+          *(docs_files.ROOT / package).glob('*.py'),
+          *(docs_files.ROOT / package).glob('*/__init__.py'),
+      )
       if path.parent.name != package or path.stem != '__init__'
   ]
   names = (
@@ -82,9 +84,19 @@ class SiteTest(absltest.TestCase):
     folder = tempfile.TemporaryDirectory()
     self.enter_context(folder)
     ended = subprocess.run(
-        [sys.executable, '-m', 'sphinx', '--quiet', '--fail-on-warning',
-         '--keep-going', _DOCS, folder.name],
-        capture_output=True, text=True, timeout=600,
+        [
+            sys.executable,
+            '-m',
+            'sphinx',
+            '--quiet',
+            '--fail-on-warning',
+            '--keep-going',
+            _DOCS,
+            folder.name,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     self.assertEqual(ended.returncode, 0, ended.stderr)
     site = pathlib.Path(folder.name)

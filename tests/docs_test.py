@@ -15,8 +15,19 @@ _OBJECTS = ('core.', 'pipelines.', 'launch.')
 _LANGUAGES = ('python', 'sh', 'text')
 # What programs other than those of launch are given.
 _OTHER_FLAGS = (
-    'all', 'file', 'filename', 'gpus', 'logdir', 'model_base_path',
-    'model_name', 'nodes', 'ntasks', 'rest_api_port', 'signal', 'tag', 'time',
+    'all',
+    'file',
+    'filename',
+    'gpus',
+    'logdir',
+    'model_base_path',
+    'model_name',
+    'nodes',
+    'ntasks',
+    'rest_api_port',
+    'signal',
+    'tag',
+    'time',
 )
 _LAUNCH_GUIDE = docs_files.ROOT / 'docs' / 'guide_launch.md'
 

@@ -58,7 +58,11 @@ def _run_page(path, folder, environment):
   printed = []
   for program in programs:
     ended = subprocess.run(
-        program, cwd=folder, env=environment, capture_output=True, text=True,
+        program,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
         timeout=900,
     )
     if ended.returncode:
@@ -84,17 +88,23 @@ class TutorialTest(absltest.TestCase):
       if cell.language == 'python':
         self.assertLen(cell.shown.splitlines(), cell.printed.count('\n'))
         if compares_numbers:
-          np.testing.assert_allclose(*(
-              [float(number) for number in _FLOAT.findall(text)]
-              for text in (cell.shown, cell.printed)
-          ), atol=0.05)
+          np.testing.assert_allclose(
+              *(
+                  [float(number) for number in _FLOAT.findall(text)]
+                  for text in (cell.shown, cell.printed)
+              ),
+              atol=0.05,
+          )
       elif compares_numbers:
         for shown in cell.shown.splitlines():
           if 'test_accuracy' in shown:
-            np.testing.assert_allclose(*(
-                float(_FLOAT.search(line)[0])
-                for line in (shown, printed[_words(shown)])
-            ), atol=0.02)
+            np.testing.assert_allclose(
+                *(
+                    float(_FLOAT.search(line)[0])
+                    for line in (shown, printed[_words(shown)])
+                ),
+                atol=0.02,
+            )
 
   def test_the_pages_are_in_order_and_short(self):
     self.assertLen(_PAGES, 4)
@@ -129,7 +139,8 @@ class TutorialTest(absltest.TestCase):
     (folder / 'docs').symlink_to(docs_files.ROOT / 'docs')
     with tempfile.TemporaryDirectory() as data_dir:
       sources.open_dataset(
-          'fashion_mnist', data_dir=data_dir,
+          'fashion_mnist',
+          data_dir=data_dir,
           archives_dir=small_datasets.FASHION_MNIST_DIR,
       )
       for path in _PAGES:

@@ -20,7 +20,9 @@ _RECIPES = sorted((docs_files.ROOT / 'launch' / 'recipes').glob('*.flags'))
 _DEFAULT = 'launch/recipes/fashion_mnist_convnet.flags'
 # What stands for a name of the reader's in README.
 _PLACEHOLDERS = {
-    'RECIPE': 'fashion_mnist_mlp', 'DIRECTORY': 'runs/x', 'SEED': '3',
+    'RECIPE': 'fashion_mnist_mlp',
+    'DIRECTORY': 'runs/x',
+    'SEED': '3',
 }
 
 
@@ -56,7 +58,9 @@ class _Checkout(parameterized.TestCase):
             'QUATRAIN_ARCHIVES_DIR': str(self.folder),
             **checkouts.environment(self.folder / 'sets'),
         },
-        capture_output=True, text=True, check=False,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     self.assertEqual((done.returncode, done.stderr), (0, ''))
     self.out = done.stdout
@@ -85,13 +89,17 @@ class RunTest(_Checkout):
   def test_the_recipe_is_before_the_flags_of_the_user(self):
     self.assertEqual(
         self.flags_of('--seed=1', '--optimizer=adam'),
-        [f'--flagfile={self.folder}/{_DEFAULT}', '--seed=1',
-         '--optimizer=adam'],
+        [
+            f'--flagfile={self.folder}/{_DEFAULT}',
+            '--seed=1',
+            '--optimizer=adam',
+        ],
     )
     self.assertLen(self.flags_of(), 1)
 
   @parameterized.parameters(
-      (['--flagfile=own'],), (['--seed=1', '--flagfile', 'own'],),
+      (['--flagfile=own'],),
+      (['--seed=1', '--flagfile', 'own'],),
       (['-flagfile=own'],),
   )
   def test_a_flag_file_of_the_user_is_instead_of_the_recipe(self, arguments):
@@ -136,20 +144,22 @@ class RunTest(_Checkout):
   @parameterized.parameters(*_commands())
   def test_a_command_of_the_pages(self, command):
     flags = self.flags_of(*command.split()[1:])
-    self.config_of(*[flag.replace('=launch/', f'={self.folder}/launch/')
-                     for flag in flags])
+    self.config_of(
+        *[flag.replace('=launch/', f'={self.folder}/launch/') for flag in flags]
+    )
 
 
 class EnvironmentTest(_Checkout):
 
   def _ask(self, code):
-    return checkouts.in_shell(
-        self.folder, f'source .ci/environment.sh; {code}'
-    )
+    return checkouts.in_shell(self.folder, f'source .ci/environment.sh; {code}')
 
   @parameterized.parameters(
-      ('proc/driver/nvidia/version', True), ('dev/nvidia0', True),
-      ('dev/nvidia12', True), ('dev/nvidia-modeset', False), ('dev/x', False),
+      ('proc/driver/nvidia/version', True),
+      ('dev/nvidia0', True),
+      ('dev/nvidia12', True),
+      ('dev/nvidia-modeset', False),
+      ('dev/x', False),
   )
   def test_a_driver(self, name, expected):
     with tempfile.TemporaryDirectory() as root:
@@ -219,8 +229,11 @@ class ProcessTest(parameterized.TestCase):
   """What a person changes first, for real, on a small set."""
 
   @parameterized.parameters(
-      ('--optimizer=adam',), ('--schedule=cosine',), ('--loss=softmax_focal',),
-      ('--model=speednet',), ('--model=mlp',),
+      ('--optimizer=adam',),
+      ('--schedule=cosine',),
+      ('--loss=softmax_focal',),
+      ('--model=speednet',),
+      ('--model=mlp',),
       (f'--flagfile={docs_files.ROOT}/launch/recipes/fashion_mnist_mlp.flags',),
   )
   @pytest.mark.slow
@@ -230,14 +243,27 @@ class ProcessTest(parameterized.TestCase):
     folder = pathlib.Path(runs.scratch(self))
     (folder / 'launch').mkdir()
     small_datasets.write(
-        folder / 'sets', 'fashion_mnist', num_train=280, num_test=61,
-        image_shape=(28, 28, 1), num_classes=10, version='3.0.1',
+        folder / 'sets',
+        'fashion_mnist',
+        num_train=280,
+        num_test=61,
+        image_shape=(28, 28, 1),
+        num_classes=10,
+        version='3.0.1',
     )
     done = subprocess.run(
-        [checkout / 'run.sh', argument, '--workdir=runs/x',
-         '--data_dir=sets', '--num_steps=2'],
-        cwd=folder, env=checkouts.environment(folder),
-        capture_output=True, text=True, check=False,
+        [
+            checkout / 'run.sh',
+            argument,
+            '--workdir=runs/x',
+            '--data_dir=sets',
+            '--num_steps=2',
+        ],
+        cwd=folder,
+        env=checkouts.environment(folder),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     self.assertEqual((done.returncode, done.stderr), (0, ''))
     kept = json.loads((folder / 'runs' / 'x' / 'config.json').read_text())

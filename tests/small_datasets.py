@@ -15,7 +15,8 @@ from pipelines import spec as spec_lib
 def _fashion_mnist_dir() -> str | None:
   """Returns the folder with the real archives, if this machine has one."""
   for folder in (
-      os.environ.get('QUATRAIN_ARCHIVES_DIR'), sources.DEBIAN_ARCHIVES_DIR
+      os.environ.get('QUATRAIN_ARCHIVES_DIR'),
+      sources.DEBIAN_ARCHIVES_DIR,
   ):
     if folder and not archives.missing(folder, 'fashion_mnist'):
       return folder
@@ -123,12 +124,17 @@ def write(
     images, labels = arrays(num_examples, image_shape, num_classes, seed)
     images = images.astype(image_dtype)
     return [
-        (index, {
-            key: (image[1:] if sizes_vary and index % 2 else image)
-            if key == 'image'
-            else label + labels_from
-            for key in features
-        })
+        (
+            index,
+            {
+                key: (
+                    (image[1:] if sizes_vary and index % 2 else image)
+                    if key == 'image'
+                    else label + labels_from
+                )
+                for key in features
+            },
+        )
         for index, (image, label) in enumerate(zip(images, labels))
     ]
 

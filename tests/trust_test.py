@@ -20,17 +20,30 @@ from launch import code_files, imports
 from tests.launch import runs
 
 _PACKAGES = ('core', 'pipelines', 'launch')
-_ROOTS = tuple({
-    str(pathlib.Path(root).resolve())
-    for root in (
-        runs.ROOT, sys.base_prefix, sys.prefix, sysconfig.get_path('stdlib'),
-        *site.getsitepackages(),
-    )
-} | {str(runs.ROOT), sys.prefix})
+_ROOTS = tuple(
+    {
+        str(pathlib.Path(root).resolve())
+        for root in (
+            runs.ROOT,
+            sys.base_prefix,
+            sys.prefix,
+            sysconfig.get_path('stdlib'),
+            *site.getsitepackages(),
+        )
+    }
+    | {str(runs.ROOT), sys.prefix}
+)
 # What runs whatever it is given, or reads what may.
 _DANGEROUS = (
-    'pickle', 'cPickle', 'dill', 'cloudpickle', 'joblib', 'shelve', 'marshal',
-    'yaml', 'pty',
+    'pickle',
+    'cPickle',
+    'dill',
+    'cloudpickle',
+    'joblib',
+    'shelve',
+    'marshal',
+    'yaml',
+    'pty',
 )
 _STARTED = {'git', 'fc-list', 'uname'}
 
@@ -43,7 +56,11 @@ def _audited(*names):
     shutil.copytree(runs.finished(), folder / 'run')
   ended = runs.finish(
       runs.start_python(
-          '-m', 'tests.launch.audited', str(folder), runs.data_dir(), *names,
+          '-m',
+          'tests.launch.audited',
+          str(folder),
+          runs.data_dir(),
+          *names,
           environment={
               'PYTHONDONTWRITEBYTECODE': '1',
               'MPLCONFIGDIR': str(folder / 'matplotlib'),
@@ -118,8 +135,14 @@ class AuditTest(absltest.TestCase):
   def test_only_these_programs_are_started(self):
     found = set()
     for program, event, what, caller in self.events(
-        'subprocess.Popen', 'os.system', 'os.exec', 'os.posix_spawn',
-        'os.spawn', 'os.fork', 'os.forkpty', 'pty.spawn',
+        'subprocess.Popen',
+        'os.system',
+        'os.exec',
+        'os.posix_spawn',
+        'os.spawn',
+        'os.fork',
+        'os.forkpty',
+        'pty.spawn',
     ):
       name = pathlib.Path(what.split()[0]).name
       self.assertIn(name, _STARTED, f'{program}: {event} {what} by {caller}')
@@ -129,9 +152,15 @@ class AuditTest(absltest.TestCase):
 
   def test_nothing_connects(self):
     for each in self.events(
-        'socket.connect', 'socket.bind', 'socket.sendto', 'socket.getaddrinfo',
-        'socket.gethostbyname', 'urllib.Request', 'http.client.connect',
-        'ftplib.connect', 'smtplib.connect',
+        'socket.connect',
+        'socket.bind',
+        'socket.sendto',
+        'socket.getaddrinfo',
+        'socket.gethostbyname',
+        'urllib.Request',
+        'http.client.connect',
+        'ftplib.connect',
+        'smtplib.connect',
     ):
       self.fail(str(each))
     for told in self.told:
@@ -147,9 +176,11 @@ class AuditTest(absltest.TestCase):
 
   def test_nothing_is_world_writable(self):
     """Under the umask 0, which the programs ran with."""
-    paths = [*(self.folder / 'run').rglob('*'),
-             *self.folder.glob('predictions.csv'),
-             *(self.folder / 'cache').rglob('*')]
+    paths = [
+        *(self.folder / 'run').rglob('*'),
+        *self.folder.glob('predictions.csv'),
+        *(self.folder / 'cache').rglob('*'),
+    ]
     self.assertGreater(len(paths), 10)
     for path in paths:
       if not path.is_symlink():
@@ -160,8 +191,7 @@ class AuditTest(absltest.TestCase):
 class WholeAuditTest(AuditTest):
   """What they do with a run from its start on."""
 
-  names = ('train', 'resume', 'evaluate', 'predict', 'export', 'verify',
-           'diff')
+  names = ('train', 'resume', 'evaluate', 'predict', 'export', 'verify', 'diff')
 
 
 def _sources():
@@ -233,18 +263,24 @@ class PoisonTest(parameterized.TestCase):
     values = json.loads(config.read_text())
     part = part or str(path)
     is_several = kind in ('metrics', 'hooks')
-    values['config'][kind] = [f'{part}:{name}'] if is_several else (
-        f'{part}:{name}')
+    values['config'][kind] = (
+        [f'{part}:{name}'] if is_several else (f'{part}:{name}')
+    )
     argument = kind.removesuffix('s') if is_several else kind
     values['config'][f'{argument}_arg'] = {}
-    values['code'] = {part: {
-        'path': str(path),
-        'sha256': digest or imports.digest_now(pathlib.Path(path)),
-    }}
+    values['code'] = {
+        part: {
+            'path': str(path),
+            'sha256': digest or imports.digest_now(pathlib.Path(path)),
+        }
+    }
     config.write_text(json.dumps(values))
 
-  def refused(self, *messages, programs=('evaluate', 'predict', 'export',
-                                          'report', 'reproduce')):
+  def refused(
+      self,
+      *messages,
+      programs=('evaluate', 'predict', 'export', 'report', 'reproduce'),
+  ):
     for program in programs:
       place = [f'--workdir={self.run_dir}']
       if program == 'predict':
@@ -261,8 +297,15 @@ class PoisonTest(parameterized.TestCase):
       self.assertFalse(self.trap.exists(), program)
 
   @parameterized.parameters(
-      'loss', 'model', 'dataset', 'task', 'optimizer', 'schedule', 'augment',
-      'metrics', 'hooks',
+      'loss',
+      'model',
+      'dataset',
+      'task',
+      'optimizer',
+      'schedule',
+      'augment',
+      'metrics',
+      'hooks',
   )
   def test_code_in_the_work_directory(self, kind):
     path = self.module(self.run_dir / 'poison.py')
@@ -332,8 +375,10 @@ class PoisonTest(parameterized.TestCase):
     config = self.run_dir / 'config.json'
     before = config.read_text()
     for field, value in (
-        ('model', '../other/model'), ('loss', '$(touch x)'),
-        ('dataset', '../../other'), ('task', '../task'),
+        ('model', '../other/model'),
+        ('loss', '$(touch x)'),
+        ('dataset', '../../other'),
+        ('task', '../task'),
     ):
       values = json.loads(before)
       values['config'][field] = value

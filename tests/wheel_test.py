@@ -23,17 +23,35 @@ from tests import readme
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
 _LIBRARIES = ('core', 'launch', 'pipelines')
 _BUILT_FROM = (
-    'LICENSE', 'README.md', 'pyproject.toml', 'requirements.txt', 'setup.py',
+    'LICENSE',
+    'README.md',
+    'pyproject.toml',
+    'requirements.txt',
+    'setup.py',
     *_LIBRARIES,
 )
 # Flags are of one program in a process.
 _PROGRAMS = (
-    'benchmark', 'checkpoints', 'compare', 'diff', 'evaluate', 'export',
-    'predict', 'publish', 'report', 'reproduce', 'show', 'sweep', 'train',
+    'benchmark',
+    'checkpoints',
+    'compare',
+    'diff',
+    'evaluate',
+    'export',
+    'predict',
+    'publish',
+    'report',
+    'reproduce',
+    'show',
+    'sweep',
+    'train',
     'tune',
 )
 _LAUNCHERS = (
-    'cluster/local', 'cluster/ray', 'cluster/render', 'cluster/starting',
+    'cluster/local',
+    'cluster/ray',
+    'cluster/render',
+    'cluster/starting',
 )
 _IMPORT_ALL = """
 import importlib, sys
@@ -76,8 +94,11 @@ def data():
   return {'points': points, 'label': (points[:, 0] > points[:, 1]).astype(int)}
 """
 _OWN = (
-    '--dataset=parts:data', '--model=parts.py:Net', '--loss=parts:margin',
-    '--metrics=accuracy,parts:own_accuracy', '--hooks=parts:hook',
+    '--dataset=parts:data',
+    '--model=parts.py:Net',
+    '--loss=parts:margin',
+    '--metrics=accuracy,parts:own_accuracy',
+    '--hooks=parts:hook',
 )
 _NOTEBOOK = """
 from quatrain import launch
@@ -138,8 +159,14 @@ class WheelTest(absltest.TestCase):
       copy = shutil.copytree if (_ROOT / name).is_dir() else shutil.copy
       copy(_ROOT / name, source / name)
     _pip(
-        sys.executable, 'wheel', '--no-deps', '--no-build-isolation',
-        '--wheel-dir', cls.folder, str(source), cwd=cls.folder,
+        sys.executable,
+        'wheel',
+        '--no-deps',
+        '--no-build-isolation',
+        '--wheel-dir',
+        cls.folder,
+        str(source),
+        cwd=cls.folder,
     )
     (cls.wheel,) = pathlib.Path(cls.folder).glob('quatrain-*.whl')
     with zipfile.ZipFile(cls.wheel) as archive:
@@ -211,8 +238,13 @@ class WheelTest(absltest.TestCase):
     """Installs the wheel beside the packages of this environment."""
     target = os.path.join(cls.folder, 'site')
     _pip(
-        sys.executable, 'install', '--no-deps', '--target', target,
-        str(cls.wheel), cwd=cls.folder,
+        sys.executable,
+        'install',
+        '--no-deps',
+        '--target',
+        target,
+        str(cls.wheel),
+        cwd=cls.folder,
     )
     return target
 
@@ -227,14 +259,22 @@ class WheelTest(absltest.TestCase):
         if name.endswith('.py')
     ]
     printed = _run(
-        sys.executable, '-c', _IMPORT_ALL, *modules,
-        cwd=self.folder, PYTHONPATH=target, TF_CPP_MIN_LOG_LEVEL='3',
+        sys.executable,
+        '-c',
+        _IMPORT_ALL,
+        *modules,
+        cwd=self.folder,
+        PYTHONPATH=target,
+        TF_CPP_MIN_LOG_LEVEL='3',
     )
     paths = [line for line in printed.splitlines() if line.startswith(target)]
     self.assertLen(paths, len(modules))
     version = _run(
-        sys.executable, '-c', 'import quatrain; print(quatrain.__version__)',
-        cwd=self.folder, PYTHONPATH=target,
+        sys.executable,
+        '-c',
+        'import quatrain; print(quatrain.__version__)',
+        cwd=self.folder,
+        PYTHONPATH=target,
     )
     self.assertIn(f'\nVersion: {version.strip()}\n', self.metadata)
 
@@ -252,9 +292,16 @@ class WheelTest(absltest.TestCase):
 
   def test_a_launcher_starts_the_programs_of_the_wheel(self):
     said = _run(
-        sys.executable, '-m', 'quatrain.launch.cluster.render', '--kind=jobset',
-        '--image=a', '--num_workers=2', '--', '--workdir=/runs/a',
-        cwd=self.folder, PYTHONPATH=self._site(),
+        sys.executable,
+        '-m',
+        'quatrain.launch.cluster.render',
+        '--kind=jobset',
+        '--image=a',
+        '--num_workers=2',
+        '--',
+        '--workdir=/runs/a',
+        cwd=self.folder,
+        PYTHONPATH=self._site(),
     )
     self.assertIn('"quatrain.launch.train"', said)
 
@@ -265,8 +312,12 @@ class WheelTest(absltest.TestCase):
 
     def script(name: str, *flags: str) -> str:
       return _run(
-          f'{self._site()}/bin/quatrain-{name}', '--workdir=run', *flags,
-          cwd=str(folder), PYTHONPATH=self._site(), CUDA_VISIBLE_DEVICES='-1',
+          f'{self._site()}/bin/quatrain-{name}',
+          '--workdir=run',
+          *flags,
+          cwd=str(folder),
+          PYTHONPATH=self._site(),
+          CUDA_VISIBLE_DEVICES='-1',
       )
 
     script('train', *_OWN, '--num_epochs=1')
@@ -294,9 +345,13 @@ class WheelTest(absltest.TestCase):
   def test_a_recipe_is_found_from_any_folder(self):
     with self.assertRaisesRegex(AssertionError, "command line flag 'fast'"):
       _run(
-          sys.executable, '-m', 'quatrain.launch.train',
-          '--flagfile=launch/recipes/fashion_mnist_mlp.flags', '--fast',
-          cwd=self.folder, PYTHONPATH=self._site(),
+          sys.executable,
+          '-m',
+          'quatrain.launch.train',
+          '--flagfile=launch/recipes/fashion_mnist_mlp.flags',
+          '--fast',
+          cwd=self.folder,
+          PYTHONPATH=self._site(),
       )
 
   @pytest.mark.slow
@@ -311,15 +366,19 @@ class WheelTest(absltest.TestCase):
     # Its programs say what they lack.
     with self.assertRaisesRegex(AssertionError, r'pip install .quatrain\[laun'):
       _run(
-          os.path.join(environment, 'bin', 'quatrain-train'), '--workdir=run',
+          os.path.join(environment, 'bin', 'quatrain-train'),
+          '--workdir=run',
           cwd=self.folder,
       )
     wheel = f'{self.wheel}[launch]'
     _pip(python, 'install', '--quiet', wheel, cwd=self.folder)
     pathlib.Path(self.folder, 'parts.py').write_text(_PARTS)
     _run(
-        os.path.join(environment, 'bin', 'quatrain-train'), '--workdir=run',
-        *_OWN, '--num_epochs=1', cwd=self.folder,
+        os.path.join(environment, 'bin', 'quatrain-train'),
+        '--workdir=run',
+        *_OWN,
+        '--num_epochs=1',
+        cwd=self.folder,
     )
 
 

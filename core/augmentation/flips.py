@@ -35,9 +35,7 @@ def flip(images: tf.Tensor, flipped: tf.Tensor) -> tf.Tensor:
   flipped = tf.convert_to_tensor(flipped)
   checks.rank('images', images, 4)
   flipped = checks.shape('flipped', flipped, checks.sizes_of(images)[:1])
-  return tf.where(
-      flipped[:, None, None, None], tf.reverse(images, [2]), images
-  )
+  return tf.where(flipped[:, None, None, None], tf.reverse(images, [2]), images)
 
 
 def random_flips(seed: tf.Tensor, batch_size: int | tf.Tensor) -> tf.Tensor:

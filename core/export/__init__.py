@@ -13,13 +13,13 @@ of PNG and JPEG files.
 """
 
 from . import (
-  classifier,
-  function,
-  onnx_file,
-  parity,
-  pictures,
-  saved_model,
-  tflite,
+    classifier,
+    function,
+    onnx_file,
+    parity,
+    pictures,
+    saved_model,
+    tflite,
 )
 
 Classifier = classifier.Classifier

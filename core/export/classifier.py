@@ -70,9 +70,7 @@ class Classifier(tf.Module):
     self._check_names()
     self.predict_float = self._function(self._label_float, tf.float32)
     self.predict_uint8 = self._function(self._label_uint8, tf.uint8)
-    self.labels = tf.function(
-        self._labels, input_signature=[], autograph=False
-    )
+    self.labels = tf.function(self._labels, input_signature=[], autograph=False)
 
   def signatures(self) -> dict[str, Any]:
     """Returns ``float`` (the default), ``uint8``, ``labels`` and ``bytes``.

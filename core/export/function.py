@@ -144,9 +144,7 @@ def of_data(exportable: Exportable) -> tuple[str, Any]:
   return name, found if is_traced else found.get_concrete_function()
 
 
-def matching(
-    known: Mapping[str, Mapping[str, Any]], inputs: Arrays
-) -> str:
+def matching(known: Mapping[str, Mapping[str, Any]], inputs: Arrays) -> str:
   """Returns the first signature that takes inputs of these names and types.
 
   The signatures are mappings of the types of inputs, by name.

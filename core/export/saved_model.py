@@ -16,9 +16,7 @@ CONTENTS = frozenset(
 )
 
 
-def save_saved_model(
-    classifier: function.Exportable, directory: str
-) -> None:
+def save_saved_model(classifier: function.Exportable, directory: str) -> None:
   """Saves a classifier, or a function, as a SavedModel for plain TensorFlow.
 
   The signatures of a classifier are ``float``, which is also
@@ -55,9 +53,7 @@ def save_saved_model(
         'directory, or remove it.'
     )
   with files.replaced(directory) as scratch:
-    tf.saved_model.save(
-        classifier, scratch, signatures=classifier.signatures()
-    )
+    tf.saved_model.save(classifier, scratch, signatures=classifier.signatures())
 
 
 def saved_model_runner(directory: str) -> classifier_lib.Runner:

@@ -81,9 +81,7 @@ class MultiHeadAttention(snt.Module):
     self.dropout = dropout.Dropout(dropout_rate)
     options = {'with_bias': with_bias, 'w_init': w_init}
     self.query = dense.Dense(num_heads * key_size, **options)
-    self.key = dense.Dense(
-        num_heads * key_size, with_bias=False, w_init=w_init
-    )
+    self.key = dense.Dense(num_heads * key_size, with_bias=False, w_init=w_init)
     self.value = dense.Dense(num_heads * value_size, **options)
     self.output: dense.Dense | None = None
     if output_size is not None:
@@ -221,7 +219,7 @@ def _four_axes(mask: tf.Tensor, sizes: Shape) -> tf.Tensor:
   mask = tf.convert_to_tensor(mask)
   if mask.dtype != tf.bool:
     raise TypeError(
-        f'mask: expected bool, True where a query may attend, got '
+        'mask: expected bool, True where a query may attend, got '
         f'{mask.dtype.name}.'
     )
   checks.rank('mask', mask, {2, 3, 4})
@@ -233,7 +231,7 @@ def _four_axes(mask: tf.Tensor, sizes: Shape) -> tf.Tensor:
   for actual, expected in zip(mask.shape, known, strict=True):
     if None not in (actual, expected) and actual not in (1, expected):
       raise ValueError(
-          f'mask: expected [batch_size, num_heads, num_queries, num_keys], '
+          'mask: expected [batch_size, num_heads, num_queries, num_keys], '
           f'{known}, optionally without heads or batch, got {mask.shape}.'
       )
   wanted = [

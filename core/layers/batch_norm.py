@@ -206,8 +206,13 @@ class BatchNorm(snt.Module):
       x = tf.reshape(x, [-1, 1, 1, num_channels])
     scale, offset = self._affine()
     y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=x, scale=scale, offset=offset, mean=[], variance=[],
-        epsilon=self.eps, is_training=True,
+        x=x,
+        scale=scale,
+        offset=offset,
+        mean=[],
+        variance=[],
+        epsilon=self.eps,
+        is_training=True,
     )
     count = inputs.shape.num_elements() // num_channels
     # The kernel returns the unbiased estimate, divided by count - 1.

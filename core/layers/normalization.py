@@ -67,7 +67,7 @@ class Normalization(snt.Module):
     if bool(tf.reduce_any(is_infinite)):
       columns = tf.where(is_infinite)[:, 0].numpy().tolist()
       raise ValueError(
-          f'inputs: expected finite numbers, or NaN where one is missing; '
+          'inputs: expected finite numbers, or NaN where one is missing; '
           f'columns {columns} hold infinities.'
       )
     is_known = ~tf.math.is_nan(x)

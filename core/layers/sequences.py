@@ -173,9 +173,7 @@ class AttentionPooling(snt.Module):
     return (input_shape[0], size)
 
 
-def _counted(
-    inputs: tf.Tensor, mask: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def _counted(inputs: tf.Tensor, mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
   """Returns inputs, in float32 or float64 and 0 where masked, and the mask."""
   if inputs.shape.rank is None or inputs.shape.rank < 2:
     raise ValueError(
@@ -184,7 +182,7 @@ def _counted(
   mask = tf.convert_to_tensor(mask)
   if mask.dtype != tf.bool:
     raise TypeError(
-        f'mask: expected bool, True where a position counts, got '
+        'mask: expected bool, True where a position counts, got '
         f'{mask.dtype.name}.'
     )
   mask = checks.shape('mask', mask, checks.sizes_of(inputs)[:2])

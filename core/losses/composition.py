@@ -104,9 +104,7 @@ def _scale(value: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
   return tf.math.multiply_no_nan(value, tf.cast(weight, value.dtype))
 
 
-def _weight(
-    name: str, weight: Weight, step: tf.Tensor | None
-) -> tf.Tensor:
+def _weight(name: str, weight: Weight, step: tf.Tensor | None) -> tf.Tensor:
   if callable(weight):
     if step is None:
       raise ValueError(

@@ -83,9 +83,12 @@ def nt_xent(
   first, second = _cleared(first, kept), _cleared(second, kept)
   units = numerics.unit(tf.stack([first, second], axis=1))  # [B, 2, D]
   candidates = _candidates(units, kept, gather=gather)
-  logits = tf.matmul(
-      _by_view(units), _by_view(candidates.embeddings), transpose_b=True
-  ) / temperature  # [2B, 2N]
+  logits = (
+      tf.matmul(
+          _by_view(units), _by_view(candidates.embeddings), transpose_b=True
+      )
+      / temperature
+  )  # [2B, 2N]
   size, num_candidates = tf.unstack(tf.shape(candidates.is_self))
   views = tf.repeat([False, True], size)
   same_view = views[:, tf.newaxis] == tf.repeat([False, True], num_candidates)

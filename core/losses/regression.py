@@ -172,6 +172,4 @@ def quantile(
   checks.in_range('level', level, 0, 1)
   errors, _ = numerics.errors(labels, predictions)
   error = -errors
-  return numerics.over_examples(
-      tf.maximum(level * error, (level - 1) * error)
-  )
+  return numerics.over_examples(tf.maximum(level * error, (level - 1) * error))

@@ -68,8 +68,7 @@ def ctc(
   num_classes = logits.shape[-1]
   if num_classes is None:
     raise ValueError(
-        'logits: expected a known number of classes, got shape '
-        f'{logits.shape}.'
+        f'logits: expected a known number of classes, got shape {logits.shape}.'
     )
   checks.in_range('blank_index', blank_index, 0, num_classes - 1)
   label_lengths, known_label = _lengths('label_lengths', label_lengths, labels)

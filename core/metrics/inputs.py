@@ -255,9 +255,7 @@ def _batched(argument: str, values: Any) -> tf.Tensor:
         ' set its rank with tf.ensure_shape.'
     )
   if not values.shape.rank:
-    raise ValueError(
-        f'{argument}: expected [batch_size, ...], got a scalar.'
-    )
+    raise ValueError(f'{argument}: expected [batch_size, ...], got a scalar.')
   return values
 
 

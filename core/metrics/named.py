@@ -61,7 +61,9 @@ def of(
   """
   _check_metric(metric)
   for argument, value in (
-      ('name', name), ('labels', labels), ('weights', weights)
+      ('name', name),
+      ('labels', labels),
+      ('weights', weights),
   ):
     if not (isinstance(value, str) or (value is None and argument != 'name')):
       raise TypeError(f'{argument}: expected a name, got {value!r}.')

@@ -220,7 +220,5 @@ def nan_unless_finite(features: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
   These are features ``[batch_size, size]`` that are not all finite. A rectifier
   could turn NaN into 0 and so hide the problem.
   """
-  is_finite = tf.reduce_all(
-      tf.math.is_finite(features), axis=-1, keepdims=True
-  )
+  is_finite = tf.reduce_all(tf.math.is_finite(features), axis=-1, keepdims=True)
   return tf.where(is_finite, outputs, tf.constant(math.nan, outputs.dtype))

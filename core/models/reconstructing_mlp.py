@@ -93,9 +93,7 @@ class ReconstructingMLP(model.Model):
         ('layers_per_block', layers_per_block),
     ):
       checks.size(argument, number)
-    checks.in_range(
-        'reconstruction_weight', reconstruction_weight, 0, math.inf
-    )
+    checks.in_range('reconstruction_weight', reconstruction_weight, 0, math.inf)
     self.num_units = num_units
     self.num_loops = num_loops
     self.reconstruction_weight = reconstruction_weight

@@ -37,9 +37,9 @@ class PartialIdentity(snt.initializers.Initializer):
     identity = tf.reshape(pixel, [height, width, 1, 1]) * tf.eye(
         num_inputs, num_kept, dtype=dtype
     )
-    uniform = snt.initializers.VarianceScaling(
-        1 / 3, 'fan_in', 'uniform'
-    )(shape, dtype)
+    uniform = snt.initializers.VarianceScaling(1 / 3, 'fan_in', 'uniform')(
+        shape, dtype
+    )
     return tf.concat([identity, uniform[..., num_kept:]], axis=-1)
 
 

@@ -86,7 +86,7 @@ class TextClassifier(model.Model):
     checks.size('num_heads', num_heads)
     if pooling == 'attention' and embedding_size % num_heads:
       raise ValueError(
-          f'num_heads: expected a divisor of the embedding size '
+          'num_heads: expected a divisor of the embedding size '
           f'{embedding_size}, got {num_heads}.'
       )
     self.embedding = layers.Embedding(vocabulary_size, embedding_size)

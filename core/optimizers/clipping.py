@@ -42,9 +42,7 @@ def clip(max_delta: float) -> transformation.GradientTransformation:
   )
 
 
-def _limit(
-    gradient: tf.Tensor, norm: tf.Tensor, max_norm: float
-) -> tf.Tensor:
+def _limit(gradient: tf.Tensor, norm: tf.Tensor, max_norm: float) -> tf.Tensor:
   """Scales down a gradient whose norm exceeds max_norm."""
   norm = tf.cast(norm, gradient.dtype)
   limit = nests.scalar(max_norm, gradient.dtype)

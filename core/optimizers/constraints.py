@@ -159,9 +159,7 @@ def constrain(
     >>> float(optimizers.apply_updates(parameters, updates)['scale'])
     0.0
   """
-  groups: dict[
-      partitioning.Mask, transformation.GradientTransformation
-  ] = {
+  groups: dict[partitioning.Mask, transformation.GradientTransformation] = {
       mask: _projection(constraint) for mask, constraint in constraints.items()
   }
   groups[lambda path, tensor: True] = transformation.identity()

@@ -72,9 +72,7 @@ def apply_if_finite(
     (0.0, 1)
   """
   foreign.check_transformation('inner', inner)
-  checks.in_range(
-      'max_consecutive_errors', max_consecutive_errors, 0, math.inf
-  )
+  checks.in_range('max_consecutive_errors', max_consecutive_errors, 0, math.inf)
 
   def init(parameters: nests.Nest) -> ApplyIfFiniteState:
     return ApplyIfFiniteState(
@@ -132,9 +130,7 @@ def where(condition: tf.Tensor, new: nests.Nest, old: nests.Nest) -> nests.Nest:
   return _where(condition, new, old, _FLAG)
 
 
-def undo(
-    is_skipped: tf.Tensor, new: nests.Nest, old: nests.Nest
-) -> nests.Nest:
+def undo(is_skipped: tf.Tensor, new: nests.Nest, old: nests.Nest) -> nests.Nest:
   """Selects the old state for a skipped step, but the new counts of errors."""
   return _where(tf.logical_not(is_skipped), new, old, _COUNTS)
 

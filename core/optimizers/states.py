@@ -89,7 +89,7 @@ def check(state: nests.Nest, expected: nests.Nest) -> None:
     path, was, wanted = difference
     at = f' at {path!r}' if path else ''
     raise ValueError(
-        f'state: it does not belong to this optimizer and these parameters; '
+        'state: it does not belong to this optimizer and these parameters; '
         f'expected{at} {wanted}, got {was}. The state is {_words(state)}; the '
         f'optimizer has {_words(expected)}. Create it with optimizer.init('
         'parameters).'

@@ -68,9 +68,7 @@ def join(
 def _ratio(value: Any, whole: Any) -> Any:
   """Returns value / whole, or 0 if whole is 0."""
   if tf.is_tensor(whole):
-    return tf.math.divide_no_nan(
-        tf.convert_to_tensor(value, tf.float64), whole
-    )
+    return tf.math.divide_no_nan(tf.convert_to_tensor(value, tf.float64), whole)
   return value / whole if whole else 0.0
 
 
@@ -157,8 +155,6 @@ def sgdr(
   """
   if not cosine_kwargs:
     raise ValueError('cosine_kwargs: expected at least one cycle, got none.')
-  ends = itertools.accumulate(
-      kwargs['decay_steps'] for kwargs in cosine_kwargs
-  )
+  ends = itertools.accumulate(kwargs['decay_steps'] for kwargs in cosine_kwargs)
   cycles = [warmup_cosine_decay(**kwargs) for kwargs in cosine_kwargs]
   return join(cycles, list(ends)[:-1])

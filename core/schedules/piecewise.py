@@ -57,9 +57,7 @@ def piecewise_constant(
     [1.0, 0.5, 0.25]
   """
   (init_value,) = schedule_lib.numbers(init_value=init_value)
-  boundaries, values = _boundaries_and_values(
-      init_value, boundaries_and_scales
-  )
+  boundaries, values = _boundaries_and_values(init_value, boundaries_and_scales)
 
   def value_at(step: tf.Tensor) -> tf.Tensor:
     return tf.gather(
@@ -100,9 +98,7 @@ def piecewise_interpolate(
   """
   (init_value,) = schedule_lib.numbers(init_value=init_value)
   checks.one_of('interpolate_type', interpolate_type, ('linear', 'cosine'))
-  boundaries, values = _boundaries_and_values(
-      init_value, boundaries_and_scales
-  )
+  boundaries, values = _boundaries_and_values(init_value, boundaries_and_scales)
   edges = [0, *boundaries]
 
   def value_at(step: tf.Tensor) -> tf.Tensor:
@@ -113,9 +109,7 @@ def piecewise_interpolate(
     )
     # After the last boundary both ends are the last value.
     right, end = (
-        tf.gather(
-            tf.convert_to_tensor([*of[1:], of[-1]], tf.float64), passed
-        )
+        tf.gather(tf.convert_to_tensor([*of[1:], of[-1]], tf.float64), passed)
         for of in (edges, values)
     )
     fraction = (step - left) / tf.maximum(right - left, 1)

@@ -20,9 +20,13 @@ from . import gpus, here, passed_on, starting, supervising
 
 flags.adopt_module_key_flags(starting)
 _LEAVE_SECS = flags.DEFINE_float(
-    'leave_secs', 30.0,
+    'leave_secs',
+    30.0,
     'After a loss the others end by themselves. Those that have not after so '
-    'many seconds are killed.', lower_bound=0, upper_bound=1e6)
+    'many seconds are killed.',
+    lower_bound=0,
+    upper_bound=1e6,
+)
 
 
 def main() -> int:

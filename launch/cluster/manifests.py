@@ -89,19 +89,22 @@ def trainjob(job: Job) -> Manifest:
           'template': {'spec': _set(job, 'node', container)},
       },
   }
-  return _list(runtime, {
-      'apiVersion': 'trainer.kubeflow.org/v1alpha1',
-      'kind': 'TrainJob',
-      'metadata': {'name': job.name},
-      'spec': {
-          'runtimeRef': {
-              'apiGroup': 'trainer.kubeflow.org',
-              'kind': 'TrainingRuntime',
-              'name': host,
+  return _list(
+      runtime,
+      {
+          'apiVersion': 'trainer.kubeflow.org/v1alpha1',
+          'kind': 'TrainJob',
+          'metadata': {'name': job.name},
+          'spec': {
+              'runtimeRef': {
+                  'apiGroup': 'trainer.kubeflow.org',
+                  'kind': 'TrainingRuntime',
+                  'name': host,
+              },
+              'trainer': {'numNodes': job.num_workers, **trainer},
           },
-          'trainer': {'numNodes': job.num_workers, **trainer},
       },
-  })
+  )
 
 
 def indexed_job(job: Job) -> Manifest:
@@ -235,7 +238,5 @@ def _container(job: Job, name: str, host: str) -> Manifest:
   }
   if job.gpus_per_worker:
     mounts.append({'name': 'memory', 'mountPath': '/dev/shm'})
-    container['resources'] = {
-        'limits': {'nvidia.com/gpu': job.gpus_per_worker}
-    }
+    container['resources'] = {'limits': {'nvidia.com/gpu': job.gpus_per_worker}}
   return container | {'volumeMounts': mounts}

@@ -34,11 +34,14 @@ def run(main: Callable[[], int | None]) -> None:
   for argument in sys.argv[1:] if not _given else ():
     name = argument.removeprefix('--').partition('=')[0]
     if argument.startswith('--') and name not in flags.FLAGS:
-      sys.exit(programs.fail(
-          f'--{name} is no flag of this program; those of the program that it '
-          'starts go behind --, as in `--num_workers=2 -- --workdir=DIR`.',
-          programs.UserError.exit_code,
-      ))
+      sys.exit(
+          programs.fail(
+              f'--{name} is no flag of this program; those of the program that'
+              ' it starts go behind --, as in `--num_workers=2 --'
+              ' --workdir=DIR`.',
+              programs.UserError.exit_code,
+          )
+      )
   programs.run(main)
 
 

@@ -75,16 +75,18 @@ class Workers:
   def _start(
       self, command: Sequence[str], environment: Mapping[str, str]
   ) -> None:
-    self._processes.append(subprocess.Popen(
-        command,
-        env=environment,
-        cwd=self._directory,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        preexec_fn=_die_with_parent(self._dies_by),
-    ))
+    self._processes.append(
+        subprocess.Popen(
+            command,
+            env=environment,
+            cwd=self._directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=_die_with_parent(self._dies_by),
+        )
+    )
 
   def _read(self, process: subprocess.Popen[bytes], mark: bytes) -> None:
     assert process.stdout and process.stderr

@@ -30,13 +30,22 @@ from . import here, passed_on, ray_workers, starting, supervising
 
 flags.adopt_module_key_flags(starting)
 _CPUS = flags.DEFINE_float(
-    'cpus_per_worker', 1.0, 'CPUs that Ray keeps for each worker.',
-    lower_bound=0, upper_bound=10_000)
+    'cpus_per_worker',
+    1.0,
+    'CPUs that Ray keeps for each worker.',
+    lower_bound=0,
+    upper_bound=10_000,
+)
 _GPUS = flags.DEFINE_integer(
-    'gpus_per_worker', 0, 'GPUs that Ray gives to each worker.', lower_bound=0,
-    upper_bound=1000)
+    'gpus_per_worker',
+    0,
+    'GPUs that Ray gives to each worker.',
+    lower_bound=0,
+    upper_bound=1000,
+)
 _ADDRESS = flags.DEFINE_string(
-    'address', None, 'The Ray to run on, as ray.init takes it.')
+    'address', None, 'The Ray to run on, as ray.init takes it.'
+)
 
 _POLL_SECS = 0.2
 
@@ -103,8 +112,10 @@ class OnRay:
     worker = min(set(silent) & set(failures), default=silent[0])
     why = programs.reason(failures.get(worker) or error or RuntimeError())
     return supervising.Ended(
-        [programs.Failure.exit_code if code is None else code
-         for code in codes],
+        [
+            programs.Failure.exit_code if code is None else code
+            for code in codes
+        ],
         worker,
         f'was lost by Ray ({why})',
     )

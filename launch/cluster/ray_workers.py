@@ -124,7 +124,10 @@ def run_command(
   kept: list[tuple[str, str]] = []
   # Killed with this process, which Ray kills: the next start is not to meet it.
   workers = processes.Workers(
-      command, [environment], first=worker, directory=directory,
+      command,
+      [environment],
+      first=worker,
+      directory=directory,
       targets=(_Lines(kept, 'stdout'), _Lines(kept, 'stderr')),
       dies_by=signal.SIGKILL,
   )

@@ -22,26 +22,44 @@ from .. import about, programs
 from . import manifests, passed_on
 
 _KIND = flags.DEFINE_enum(
-    'kind', None, [*manifests.KINDS, 'dockerfile'],
+    'kind',
+    None,
+    [*manifests.KINDS, 'dockerfile'],
     'What to write. A jobset needs the JobSet controller, a trainjob Kubeflow '
     'Trainer 2, an indexed_job nothing but Kubernetes. A dockerfile is written '
-    'without flags behind --.')
+    'without flags behind --.',
+)
 _NAME = flags.DEFINE_string('name', 'quatrain', 'The name of the job.')
 _IMAGE = flags.DEFINE_string('image', None, 'The image of the containers.')
 _NUM_WORKERS = flags.DEFINE_integer(
-    'num_workers', None, 'How many workers, a pod each.', lower_bound=1,
-    upper_bound=1000)
+    'num_workers',
+    None,
+    'How many workers, a pod each.',
+    lower_bound=1,
+    upper_bound=1000,
+)
 _GPUS = flags.DEFINE_integer(
-    'gpus_per_worker', 0, 'How many GPUs each worker gets.', lower_bound=0,
-    upper_bound=64)
+    'gpus_per_worker',
+    0,
+    'How many GPUs each worker gets.',
+    lower_bound=0,
+    upper_bound=64,
+)
 _MAX_RESTARTS = flags.DEFINE_integer(
-    'max_restarts', 3, 'How often all are started again after a loss.',
-    lower_bound=0, upper_bound=10**4)
+    'max_restarts',
+    3,
+    'How often all are started again after a loss.',
+    lower_bound=0,
+    upper_bound=10**4,
+)
 _CLAIM = flags.DEFINE_string(
-    'claim', 'quatrain-runs',
-    'The claim of a volume that all workers may write (ReadWriteMany).')
+    'claim',
+    'quatrain-runs',
+    'The claim of a volume that all workers may write (ReadWriteMany).',
+)
 _MOUNT_PATH = flags.DEFINE_string(
-    'mount_path', '/runs', 'Where the workers find that volume.')
+    'mount_path', '/runs', 'Where the workers find that volume.'
+)
 
 # A pod's name ends with -worker-0-999, and has 63 characters at most.
 _MAX_NAME = 50

@@ -18,7 +18,10 @@ _FIRST_PORT, _NUM_PORTS = 20000, 10000
 # How far apart the ports of successive jobs are.
 _STRIDE = 128
 _NEEDED = (
-    'SLURM_PROCID', 'SLURM_NODEID', 'SLURM_STEP_NODELIST', 'SLURM_JOB_ID',
+    'SLURM_PROCID',
+    'SLURM_NODEID',
+    'SLURM_STEP_NODELIST',
+    'SLURM_JOB_ID',
     'SLURM_STEP_TASKS_PER_NODE',
 )
 

@@ -158,7 +158,7 @@ def where(watched: int, for_s: float) -> str:
     stack = _stack(frame)
     calls = [each.f_code.co_filename == _CALLS for each in stack]
     if True in calls and calls.index(True):
-      return _place(stack[:calls.index(True)])
+      return _place(stack[: calls.index(True)])
   now = frames[watched]
   is_still = now is before and now.f_lasti == instruction  # It does not trace.
   if is_still and now.f_code.co_filename.startswith(_TENSORFLOW):

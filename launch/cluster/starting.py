@@ -8,18 +8,30 @@ from .. import programs
 from . import passed_on, restarts
 
 _NUM_WORKERS = flags.DEFINE_integer(
-    'num_workers', None, 'How many workers to start.', lower_bound=1,
-    upper_bound=1000)
+    'num_workers',
+    None,
+    'How many workers to start.',
+    lower_bound=1,
+    upper_bound=1000,
+)
 _MAX_RESTARTS = flags.DEFINE_integer(
-    'max_restarts', 3, 'How often all workers are started again after a loss.',
-    lower_bound=0, upper_bound=10**6)
+    'max_restarts',
+    3,
+    'How often all workers are started again after a loss.',
+    lower_bound=0,
+    upper_bound=10**6,
+)
 _MIN_WORKERS = flags.DEFINE_integer(
-    'min_workers', None,
+    'min_workers',
+    None,
     'Go on with fewer workers, as few as that: one that was the first to go '
     'twice at the same step is left out. Default: --num_workers.',
-    lower_bound=1, upper_bound=1000)
+    lower_bound=1,
+    upper_bound=1000,
+)
 _PROGRAM = flags.DEFINE_enum(
-    'program', 'train', passed_on.PROGRAMS, 'The program to run.')
+    'program', 'train', passed_on.PROGRAMS, 'The program to run.'
+)
 
 
 def num_workers() -> int:

@@ -8,16 +8,16 @@ from typing import Any
 import tensorflow as tf
 
 from core import (
-  assignments,
-  loss_scaling,
-  measuring,
-  micro_batches,
-  objectives,
-  padding,
-  random,
-  training,
-  updating,
-  variables,
+    assignments,
+    loss_scaling,
+    measuring,
+    micro_batches,
+    objectives,
+    padding,
+    random,
+    training,
+    updating,
+    variables,
 )
 
 from .. import loop
@@ -116,7 +116,8 @@ def gradients(
       if state.loss_scale is not None:
         loss = loss_scaling.scale(loss, state.loss_scale)
     gradients = updating.dense(
-        tape.gradient(loss, state.parameters), state.parameters,
+        tape.gradient(loss, state.parameters),
+        state.parameters,
         may_be_none=True,
     )
     return (gradients, sums['weight']), assigned

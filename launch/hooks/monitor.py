@@ -35,9 +35,7 @@ class Monitor:
     largest = sys.float_info.max
     return -largest if self.direction == 'max' else largest
 
-  def best(
-      self, rows: Iterable[Mapping[str, Any]]
-  ) -> Mapping[str, Any] | None:
+  def best(self, rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """Returns the first of the best rows of validations, if there are any."""
     best: Mapping[str, Any] | None = None
     for row in rows:

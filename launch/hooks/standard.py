@@ -12,14 +12,14 @@ from pipelines import datasets
 from .. import culprits, evaluation, feeds, loop, workdir
 from .. import experiment as experiment_lib
 from . import (
-  compilations,
-  health,
-  histograms,
-  profile,
-  progress,
-  rows,
-  summaries,
-  validation,
+    compilations,
+    health,
+    histograms,
+    profile,
+    progress,
+    rows,
+    summaries,
+    validation,
 )
 from . import monitor as monitor_lib
 
@@ -124,9 +124,8 @@ def make(
       state,
       experiment.objective,
       batch_of,
-      micro_batch_size=config.micro_batch_size or -(
-          -config.global_batch_size // strategy.num_replicas_in_sync
-      ),
+      micro_batch_size=config.micro_batch_size
+      or -(-config.global_batch_size // strategy.num_replicas_in_sync),
       every_steps=config.histogram_every_steps,
   )
   recompiled = compilations.Compilations(now, count_compilations)
@@ -136,9 +135,7 @@ def make(
       now,
       is_chief=distribution.is_chief(strategy),
   )
-  return Standard(
-      traced, checker, line, log, shapes, recompiled, validate
-  )
+  return Standard(traced, checker, line, log, shapes, recompiled, validate)
 
 
 def _hook_seconds(now: loop.Now) -> float:

@@ -123,9 +123,13 @@ def parameters_of(
 ) -> dict[str, bool | int | float | str]:
   """Returns options as hyper-parameters, less those without a value."""
   return {
-      name: value
-      if isinstance(value, bool | int | float)
-      else own.name_of(value) if callable(value) else str(value)
+      name: (
+          value
+          if isinstance(value, bool | int | float)
+          else own.name_of(value)
+          if callable(value)
+          else str(value)
+      )
       for name, value in options.items()
       if value not in (None, {}, [])
   }

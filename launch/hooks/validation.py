@@ -79,7 +79,5 @@ class Validation(loop.Hook):
       self._rows.write(
           'validation', {**scored.values, 'num_examples': scored.num_examples}
       )
-    text = tables.validation(
-        self._now.at.epochs(step), table, self._headline
-    )
+    text = tables.validation(self._now.at.epochs(step), table, self._headline)
     self._now.say(f'{text}\n')

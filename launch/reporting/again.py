@@ -43,12 +43,15 @@ def write(
       programs.note(f'there are no values of the test split: {error}')
     else:
       result.setdefault('test', scored.to_json())
-  writing.write(directory, subject.Subject(
-      run.experiment,
-      run.model,
-      run.dataset,
-      scored,
-      result,
-      result.get('monitor') or run.config.monitor or run.task.monitor,
-  ))
+  writing.write(
+      directory,
+      subject.Subject(
+          run.experiment,
+          run.model,
+          run.dataset,
+          scored,
+          result,
+          result.get('monitor') or run.config.monitor or run.task.monitor,
+      ),
+  )
   return run

@@ -90,7 +90,10 @@ def _sheet(
             patches.Patch(color=f'#{bytes(color).hex()}', label=name)
             for name, color in legend[: pictures.MAX_SWATCHES]
         ],
-        loc='upper left', fontsize=_POINTS, frameon=False, borderpad=0,
+        loc='upper left',
+        fontsize=_POINTS,
+        frameon=False,
+        borderpad=0,
         ncols=max(_LETTERS_OF_LEGEND // (longest + 6), 1),
     )
   for i, ((found, _), text) in enumerate(zip(parts, texts, strict=True)):
@@ -100,8 +103,12 @@ def _sheet(
       x = (column * width + j) * _CELL
       places.append((x, y, _scaled(pixels)))
       plot.text(
-          x / size[0], 1 - (y - 3) / size[1], name if j else text,
-          va='bottom', fontsize=_POINTS, parse_math=False,
+          x / size[0],
+          1 - (y - 3) / size[1],
+          name if j else text,
+          va='bottom',
+          fontsize=_POINTS,
+          parse_math=False,
       )
   canvas = backend_agg.FigureCanvasAgg(plot)
   with page.any_glyphs():
@@ -139,7 +146,8 @@ def _table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
   """Returns a table in Markdown."""
   cells = [
       [
-          f'{cell:.4g}' if isinstance(cell, float)
+          f'{cell:.4g}'
+          if isinstance(cell, float)
           else page.cut(' '.join(str(cell).split())).replace('|', '\\|')
           for cell in row
       ]

@@ -56,26 +56,47 @@ def text(
   leaves = dict(_leaves(result))
   lists = {k: v for k, v in leaves.items() if isinstance(v, list)}
   lines = [
-      '---', *_front(name, str(config.dataset), kind, result), '---', '',
-      f'# {_line(name)}', '',
+      '---',
+      *_front(name, str(config.dataset), kind, result),
+      '---',
+      '',
+      f'# {_line(name)}',
+      '',
       f'- Task: {_line(task)}',
-      f'- Model: {_line(page.part(config.model))}, '
-      f'{result.get("num_parameters", 0):,} trainable parameters',
+      (
+          f'- Model: {_line(page.part(config.model))}, '
+          f'{result.get("num_parameters", 0):,} trainable parameters'
+      ),
       f'- Data: {_line(config.dataset)}: {counts}; {_line(data.describe())}',
-      f'- Loss: {_line(page.part(config.loss))}; '
-      f'optimizer: {_line(config.optimizer)}',
-      '', '## Train it again', '', *_code(command, 'sh'),
-      '', '## Use it', '',
+      (
+          f'- Loss: {_line(page.part(config.loss))}; '
+          f'optimizer: {_line(config.optimizer)}'
+      ),
+      '',
+      '## Train it again',
+      '',
+      *_code(command, 'sh'),
+      '',
+      '## Use it',
+      '',
       *_code(
           'import launch\n\n'
           f'run = launch.load({name!r})\n'
           f'run.predict(inputs)  # {_line(", ".join(data.spec.inputs))}',
           'python',
       ),
-      '', '## Results', '', 'Every number of `result.json`:', '',
-      '| | |', '|---|---|',
-      *(f'| {_cell(key)} | {_cell(value)} |'
-        for key, value in leaves.items() if key not in lists),
+      '',
+      '## Results',
+      '',
+      'Every number of `result.json`:',
+      '',
+      '| | |',
+      '|---|---|',
+      *(
+          f'| {_cell(key)} | {_cell(value)} |'
+          for key, value in leaves.items()
+          if key not in lists
+      ),
   ]
   for key, value in lists.items():
     shown = json.dumps(value)

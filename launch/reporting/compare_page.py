@@ -45,21 +45,27 @@ def text(directories: Sequence[workdir_lib.Workdir]) -> str:
       result['monitor'] for result in results.values() if 'monitor' in result
   )
   plot = page.render(curves.draw(rows, list(monitored)[:_MAX_MONITORED]))
-  return page.whole(f'{len(names)} runs', {
-      'Curves': page.plot('curves.png', plot) + page.hint(
-          'Faint lines show training, lines with dots validation.'
-      ),
-      'Flags that differ': _flags(begun),
-      'Final values': _values(results),
-      'Time and size': _costs(results, rows),
-      'Runs': page.table(
-          ('run', 'directory', 'weights'),
-          [
-              [name, str(run.path), results[name].get('weights_sha256')]
-              for name, run in runs.items()
-          ],
-      ),
-  })
+  return page.whole(
+      f'{len(names)} runs',
+      {
+          'Curves': (
+              page.plot('curves.png', plot)
+              + page.hint(
+                  'Faint lines show training, lines with dots validation.'
+              )
+          ),
+          'Flags that differ': _flags(begun),
+          'Final values': _values(results),
+          'Time and size': _costs(results, rows),
+          'Runs': page.table(
+              ('run', 'directory', 'weights'),
+              [
+                  [name, str(run.path), results[name].get('weights_sha256')]
+                  for name, run in runs.items()
+              ],
+          ),
+      },
+  )
 
 
 def _names(paths: Sequence[str]) -> list[str]:
@@ -83,7 +89,9 @@ def _flags(begun: Mapping[str, starts.Start]) -> str:
     each = {name: of[flag] for name, of in values.items() if flag in of}
     if flag != 'workdir' and not all(
         code_files.is_same(
-            each.get(first), each.get(name), begun[first].code,
+            each.get(first),
+            each.get(name),
+            begun[first].code,
             begun[name].code,
         )
         for name in begun
@@ -186,8 +194,9 @@ def _table(
   """
   names = list(values)
   cells = [[values[name].get(run) for run in runs] for name in names]
-  marks = [[run in (best or {}).get(name, ()) for run in runs]
-           for name in names]
+  marks = [
+      [run in (best or {}).get(name, ()) for run in runs] for name in names
+  ]
   heads, firsts, corner = runs, names, what
   if len(runs) > _MAX_COLUMNS:
     cells, marks = (

@@ -41,10 +41,14 @@ def draw(runs: Mapping[str, Rows], monitored: Iterable[str]) -> figure.Figure:
             if row['split'] == split and name in row
         ]
         if points:
-          look: dict[str, Any] = {'label': split} if is_one else {
-              'color': f'C{index % 10}',
-              'alpha': 0.4 if split == 'train' else 1,
-          }
+          look: dict[str, Any] = (
+              {'label': split}
+              if is_one
+              else {
+                  'color': f'C{index % 10}',
+                  'alpha': 0.4 if split == 'train' else 1,
+              }
+          )
           panel.plot(*zip(*points, strict=True), style, markersize=3, **look)
     panel.set_title(name.replace('_', ' '), parse_math=False)
     panel.set(xlabel='epoch')

@@ -81,11 +81,18 @@ def inspect(
     columns[there[1]] = look.at(dataset.split(there[1]), _MAX_VALIDATION)[0]
   shown = inspection.shown
   if worst and 'prediction' not in worst[0]:
-    shown = (*_add_predictions(
-        task, model, worst, list(experiment.data.spec.inputs)
-    ), *shown)
+    shown = (
+        *_add_predictions(
+            task, model, worst, list(experiment.data.spec.inputs)
+        ),
+        *shown,
+    )
   return Inspected(
-      there[0], dataset.num_examples[there[0]], worst, columns, inspection,
+      there[0],
+      dataset.num_examples[there[0]],
+      worst,
+      columns,
+      inspection,
       tuple(dict.fromkeys(shown)),
   )
 
@@ -125,16 +132,12 @@ class _Look:
         seen += len(features['index'])
         if most and seen >= most:
           break
-        if interrupted.signal and (
-            time.monotonic() - started > _PATIENCE_SECS
-        ):
+        if interrupted.signal and (time.monotonic() - started > _PATIENCE_SECS):
           raise interruption.Interrupted(interrupted.signal)
     return {n: np.concatenate(parts) for n, parts in kept.items()}, worst
 
 
-def _largest(
-    worst: list[Example], arrays: by_example.Arrays
-) -> list[Example]:
+def _largest(worst: list[Example], arrays: by_example.Arrays) -> list[Example]:
   """Returns the examples with the largest scores; NaN is the largest."""
   scores = arrays[inspection_lib.SCORE].astype(np.float64)
   scores[np.isnan(scores)] = np.inf
@@ -146,9 +149,9 @@ def _largest(
       if scores[i] > -np.inf
   ]
   # Ties stay in the order of the split.
-  return sorted(
-      [*worst, *found], key=lambda each: -each[inspection_lib.SCORE]
-  )[:_MAX_EXAMPLES]
+  return sorted([*worst, *found], key=lambda each: -each[inspection_lib.SCORE])[
+      :_MAX_EXAMPLES
+  ]
 
 
 def _add_predictions(

@@ -131,9 +131,7 @@ def _swatches(spec: spec_lib.Spec) -> str:
   return f'<p class="swatches hint">{" ".join(found)}{note}</p>' * bool(found)
 
 
-def _like(
-    value: np.ndarray, spec: spec_lib.Spec
-) -> spec_lib.Feature | None:
+def _like(value: np.ndarray, spec: spec_lib.Spec) -> spec_lib.Feature | None:
   """Returns the target that a column looks like, such as a mask."""
   for name in spec.targets:
     feature = spec.get(name)

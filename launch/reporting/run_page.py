@@ -213,9 +213,13 @@ def _machine(facts: Facts) -> str:
       for name, number in memory.items()
   ]
   rows += [
-      [f'from step {shape["step"]:,} on',
-       f'{shape["num_replicas"]} replica(s) on {shape["num_workers"]} '
-       'worker(s)']
+      [
+          f'from step {shape["step"]:,} on',
+          (
+              f'{shape["num_replicas"]} replica(s) on {shape["num_workers"]} '
+              'worker(s)'
+          ),
+      ]
       for shape in start.shapes
   ]
   rows.append(['precision', start.config.precision])

@@ -99,6 +99,7 @@ def rank(trials: Sequence[training.Trial]) -> list[Row]:
     that both trials have. Their p-values are adjusted (Holm) for all pairs of
     trials, since the best was chosen by the same numbers.
   """
+
   def key(trial: training.Trial) -> tuple[Any, ...]:
     mean = value(trial)
     is_short = len(_numbers(trial, 'validation')) < len(trial.workdirs)
@@ -178,7 +179,8 @@ def _note(trial: training.Trial) -> str:
   if number := _pruned(trial):
     steps = sorted({
         result['stopped']['step']
-        for result in trial.results.values() if pruning.was_pruned(result)
+        for result in trial.results.values()
+        if pruning.was_pruned(result)
     })
     notes.append(f'{number} pruned at step {", ".join(map(str, steps))}')
   finite = _numbers(trial, 'validation')

@@ -25,8 +25,13 @@ _RANGE = {'min', 'max', 'log', 'step'}
 # The sweep sets these itself.
 _OWN = ('workdir', 'seed', 'accept_changes')
 # Trials that differ in these cannot be compared.
-_JUDGES = ('dataset', 'monitor', 'task', 'validation_examples',
-           'validation_split')
+_JUDGES = (
+    'dataset',
+    'monitor',
+    'task',
+    'validation_examples',
+    'validation_split',
+)
 _PLAIN = (bool, int, float, str)
 
 
@@ -200,9 +205,7 @@ def _parameters(source: Mapping[str, Any]) -> Iterator[Parameter]:
       yield _parameter(name, value, is_float=_is_float(name))
 
 
-def _arguments(
-    prefix: str, source: Mapping[str, Any]
-) -> Iterator[Parameter]:
+def _arguments(prefix: str, source: Mapping[str, Any]) -> Iterator[Parameter]:
   """Yields the arguments of a table; hooks and metrics have one more level."""
   for name, value in source.items():
     if isinstance(value, Mapping) and not _RANGE & value.keys():
@@ -213,7 +216,8 @@ def _arguments(
 
 def _is_float(name: str) -> bool:
   [field] = [
-      each for each in dataclasses.fields(config_lib.Config)
+      each
+      for each in dataclasses.fields(config_lib.Config)
       if each.name == name
   ]
   return 'float' in str(field.type)
@@ -232,8 +236,10 @@ def _choices(name: str, values: list[Any]) -> tuple[Any, ...]:
     items = value if isinstance(value, list) else [value]
     if not all(isinstance(item, _PLAIN) for item in items):
       _refuse(name, f'{value!r} is not a value of a flag')
-    if any(value is each or (type(value) is type(each) and value == each)
-           for each in values[:index]):
+    if any(
+        value is each or (type(value) is type(each) and value == each)
+        for each in values[:index]
+    ):
       _refuse(name, f'{value!r} is there twice')
   if not values:
     _refuse(name, 'the list is empty')
@@ -261,9 +267,7 @@ def _range(name: str, given: Mapping[str, Any], is_float: bool) -> Parameter:
   )
   if is_int and step is None and not log:
     step = 1
-  return Parameter(
-      name, low=low, high=high, log=log, step=step, is_int=is_int
-  )
+  return Parameter(name, low=low, high=high, log=log, step=step, is_int=is_int)
 
 
 def _refuse(name: str, why: str) -> NoReturn:

@@ -61,11 +61,14 @@ def write(
       for row in cells
   ]
   text = tabulate.tabulate(shortened, headers=header, disable_numparse=True)
-  json_files.write(folder / 'sweep.json', {
-      'monitor': monitor.metric,
-      'direction': monitor.direction,
-      'trials': [row.to_json() for row in rows],
-  })
+  json_files.write(
+      folder / 'sweep.json',
+      {
+          'monitor': monitor.metric,
+          'direction': monitor.direction,
+          'trials': [row.to_json() for row in rows],
+      },
+  )
   lines = io.StringIO()
   csv.writer(lines).writerows(_csv(rows, monitor, space))
   json_files.replace(folder / 'sweep.csv', lines.getvalue())
@@ -90,8 +93,15 @@ def _cells(
     space: space_lib.Space,
 ) -> tuple[list[str], list[list[str]]]:
   header = [
-      'trial', *_names(space), 'seeds', f'validation {monitor.metric}', 'test',
-      'best is better by', 'p', 'difference', 'note',
+      'trial',
+      *_names(space),
+      'seeds',
+      f'validation {monitor.metric}',
+      'test',
+      'best is better by',
+      'p',
+      'difference',
+      'note',
   ]
   cells = []
   for row in rows:
@@ -124,15 +134,23 @@ def _csv(
   splits = [f'validation_{monitor.metric}', f'test_{monitor.metric}']
   ends = ('', '_low', '_high')
   table: list[list[Any]] = [[
-      'trial', *_names(space), 'seeds',
-      *(f'{split}{end}' for split in splits for end in ends), 'p', 'note',
+      'trial',
+      *_names(space),
+      'seeds',
+      *(f'{split}{end}' for split in splits for end in ends),
+      'p',
+      'note',
   ]]
   for row in rows:
     told = row.to_json()
     table.append([
-        told['trial'], *(row.trial.values[name] for name in _names(space)),
-        len(row.trial.results), *(told['validation'] or [None] * 3),
-        *(told['test'] or [None] * 3), told['p'], told['note'],
+        told['trial'],
+        *(row.trial.values[name] for name in _names(space)),
+        len(row.trial.results),
+        *(told['validation'] or [None] * 3),
+        *(told['test'] or [None] * 3),
+        told['p'],
+        told['note'],
     ])
   return table
 
@@ -177,10 +195,18 @@ def _plot(
     panel.axvline(at, color='0.4', linewidth=0.8)
     for place, label in ticks:
       panel.annotate(
-          label, (at, place), xytext=(4, 7), textcoords='offset points',
-          fontsize=8, va='center',
-          bbox={'boxstyle': 'square,pad=0.1', 'fc': 'white', 'ec': 'none',
-                'alpha': 0.8},
+          label,
+          (at, place),
+          xytext=(4, 7),
+          textcoords='offset points',
+          fontsize=8,
+          va='center',
+          bbox={
+              'boxstyle': 'square,pad=0.1',
+              'fc': 'white',
+              'ec': 'none',
+              'alpha': 0.8,
+          },
       )
   panel.set_xticks(range(len(axes)), [name for name, _, _ in axes], fontsize=9)
   panel.set_xlim(-0.1, len(axes) - 0.6)
@@ -235,8 +261,11 @@ def _page(
 ) -> str:
   """Makes a page that needs no other file."""
   table = page.table(header, cells, {0: set(range(len(header)))})
-  return page.whole(f'Sweep {name}', {
-      'Trials': table + page.paragraphs(_CHOSEN),
-      'All trials': page.plot('parallel_coordinates.png', picture),
-      'The best trial again': page.pre(command),
-  })
+  return page.whole(
+      f'Sweep {name}',
+      {
+          'Trials': table + page.paragraphs(_CHOSEN),
+          'All trials': page.plot('parallel_coordinates.png', picture),
+          'The best trial again': page.pre(command),
+      },
+  )

@@ -16,13 +16,13 @@ from .. import config as config_lib
 from .. import data as data_lib
 from .. import own, parts, programs
 from . import (
-  classification,
-  inspection,
-  making,
-  multi_label,
-  regression,
-  segmentation,
-  text,
+    classification,
+    inspection,
+    making,
+    multi_label,
+    regression,
+    segmentation,
+    text,
 )
 from . import task as task_lib
 
@@ -158,8 +158,15 @@ def _own(data: data_lib.DataSpec, config: config_lib.Config) -> Task:
   missing = [
       name
       for name in (
-          'model', 'objective', 'train_metric', 'eval_metric', 'monitor',
-          'direction', 'report', 'predict', 'export',
+          'model',
+          'objective',
+          'train_metric',
+          'eval_metric',
+          'monitor',
+          'direction',
+          'report',
+          'predict',
+          'export',
       )
       if not hasattr(made, name)
   ]

@@ -75,8 +75,10 @@ class OfClasses(inspection.Inspection):
       after = _confidence(labels, logits / value)
       curves[f'at temperature {value:.3g}'] = after
       rows.append([
-          'temperature of the validation split', value,
-          nll(labels, logits / value), error(*after),
+          'temperature of the validation split',
+          value,
+          nll(labels, logits / value),
+          error(*after),
       ])
       text += (
           f'\n\nThe temperature {value:.4f}, by which logits are divided, '
@@ -91,10 +93,15 @@ class OfClasses(inspection.Inspection):
           '\n\nNo temperature is fitted: there is no other split with labels, '
           'such as validation, to fit it on.'
       )
-    return [inspection.Section(
-        'Reliability', text, ('probabilities', 'temperature', 'NLL', 'ECE'),
-        rows, {'reliability.png': lambda: _draw(curves)},
-    )]
+    return [
+        inspection.Section(
+            'Reliability',
+            text,
+            ('probabilities', 'temperature', 'NLL', 'ECE'),
+            rows,
+            {'reliability.png': lambda: _draw(curves)},
+        )
+    ]
 
 
 def temperature(labels: np.ndarray, logits: np.ndarray) -> float:
@@ -139,9 +146,7 @@ def nll(labels: np.ndarray, logits: np.ndarray) -> float:
   """Returns the mean negative log-likelihood of the labels."""
   largest = logits.max(axis=1)
   total = np.exp(logits - largest[:, np.newaxis]).sum(axis=1)
-  return float(
-      np.mean(np.log(total) + largest - _of_label(labels, logits))
-  )
+  return float(np.mean(np.log(total) + largest - _of_label(labels, logits)))
 
 
 def _of_label(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
@@ -192,12 +197,16 @@ def _draw(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Any:
     there = count > 0
     diagram.plot(sure[there], right[there], 'o-', label=name, markersize=4)
     histogram.hist(
-        confidence, np.linspace(0, 1, _NUM_BINS + 1), histtype='step',
+        confidence,
+        np.linspace(0, 1, _NUM_BINS + 1),
+        histtype='step',
         linewidth=1.5,
     )
   diagram.set(
-      xlabel='probability of the prediction', ylabel='share that is right',
-      xlim=(0, 1.02), ylim=(0, 1.02),
+      xlabel='probability of the prediction',
+      ylabel='share that is right',
+      xlim=(0, 1.02),
+      ylim=(0, 1.02),
   )
   histogram.set(
       xlabel='probability of the prediction', ylabel='examples', yscale='log'

@@ -18,17 +18,21 @@ from .. import config as config_lib
 from .. import data as data_lib
 from .. import programs
 from . import (
-  calibration,
-  class_weights,
-  confusion,
-  features,
-  inspection,
-  making,
+    calibration,
+    class_weights,
+    confusion,
+    features,
+    inspection,
+    making,
 )
 from . import task as task_lib
 
 HEADLINE = (
-    'loss', 'accuracy', 'top_5_accuracy', 'macro_f1', 'weighted_f1',
+    'loss',
+    'accuracy',
+    'top_5_accuracy',
+    'macro_f1',
+    'weighted_f1',
     'cross_entropy',
 )
 _PER_CLASS = ('precision', 'recall', 'f1')
@@ -159,9 +163,7 @@ class Classification(task_lib.Task):
     return dataclasses.replace(export, module=classifier)
 
 
-def make(
-    data: data_lib.DataSpec, config: config_lib.Config
-) -> Classification:
+def make(data: data_lib.DataSpec, config: config_lib.Config) -> Classification:
   """Makes the task of a config.
 
   Args:
@@ -228,9 +230,7 @@ def _try(loss: objectives.Loss, config: config_lib.Config) -> None:
   except programs.Failure:  # Of a part of the user's own: it has all that.
     raise
   except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
-    raise programs.UserError(
-        f'--loss={config.loss} {shown}: {error}'
-    ) from None
+    raise programs.UserError(f'--loss={config.loss} {shown}: {error}') from None
 
 
 def eval_metric(num_classes: int) -> metrics.Metric:

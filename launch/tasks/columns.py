@@ -155,8 +155,9 @@ def interval_width() -> metrics.Metric:
   Returns:
     A metric as for `coverage`.
   """
-  return _mean_of(lambda _, predictions: predictions[..., -1]
-                  - predictions[..., 0])
+  return _mean_of(
+      lambda _, predictions: predictions[..., -1] - predictions[..., 0]
+  )
 
 
 def _mean_of(values: Callable[..., tf.Tensor]) -> metrics.Metric:

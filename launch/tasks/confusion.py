@@ -102,16 +102,22 @@ def sections(
           true[largest], predicted[largest], count[largest], strict=True
       )
   ]
-  found = [inspection.Section(
-      'By class', text, ('class', *measures, f'support ({what})'), rows
-  )]
+  found = [
+      inspection.Section(
+          'By class', text, ('class', *measures, f'support ({what})'), rows
+      )
+  ]
   if pairs:
-    found.append(inspection.Section(
-        'Most confused classes',
-        f'The first {len(pairs)} of {is_wrong.sum():,} pairs.'
-        if is_wrong.sum() > len(pairs) else '',
-        ('true', 'predicted', what, 'of the true class'), pairs,
-    ))
+    found.append(
+        inspection.Section(
+            'Most confused classes',
+            f'The first {len(pairs)} of {is_wrong.sum():,} pairs.'
+            if is_wrong.sum() > len(pairs)
+            else '',
+            ('true', 'predicted', what, 'of the true class'),
+            pairs,
+        )
+    )
   return found
 
 
@@ -159,7 +165,12 @@ def figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Any:
     for i, j in np.argwhere(matrix):
       color = 'white' if shares[i, j] > 0.5 else 'black'
       panel.text(
-          j, i, f'{matrix[i, j]:.0f}', ha='center', va='center', color=color,
+          j,
+          i,
+          f'{matrix[i, j]:.0f}',
+          ha='center',
+          va='center',
+          color=color,
           fontsize=7,
       )
   return plot

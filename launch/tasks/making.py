@@ -31,15 +31,19 @@ def default_model(spec: spec_lib.Spec) -> str:
     return 'tabular'
   if kinds == {spec_lib.TEXT}:
     return 'text_classifier'
-  pixels = [n for n, f in spec.of_kind(spec_lib.ARRAY).items()
-            if len(f.shape) in (2, 3)]
+  pixels = [
+      n
+      for n, f in spec.of_kind(spec_lib.ARRAY).items()
+      if len(f.shape) in (2, 3)
+  ]
   raise programs.UserError(
       f'--model: none of ours takes {", ".join(spec.inputs) or "no inputs"} '
       f'({", ".join(sorted(kinds))}); name one of your own'
       + (
           f', or give images as uint8 from 0 to 255: {pixels[0]} is '
           f'{spec[pixels[0]].dtype}.'
-          if pixels else '.'
+          if pixels
+          else '.'
       )
   )
 

@@ -17,12 +17,12 @@ from .. import config as config_lib
 from .. import data as data_lib
 from .. import programs
 from . import (
-  classification,
-  columns,
-  confusion,
-  features,
-  inspection,
-  making,
+    classification,
+    columns,
+    confusion,
+    features,
+    inspection,
+    making,
 )
 from . import task as task_lib
 
@@ -56,7 +56,10 @@ class MultiLabel(task_lib.Task):
         direction='max',
         targets=data.spec.targets,
         headline=(
-            'loss', 'macro_f1', 'micro_f1', 'exact_match',
+            'loss',
+            'macro_f1',
+            'micro_f1',
+            'exact_match',
             'mean_average_precision',
         ),
         **parts,
@@ -83,19 +86,20 @@ class MultiLabel(task_lib.Task):
     ]
     formats = ['.0f' if name == 'support' else '.4f' for name in vectors]
     table = tabulate.tabulate(
-        rows, headers=['class', *vectors], floatfmt=('', *formats),
+        rows,
+        headers=['class', *vectors],
+        floatfmt=('', *formats),
         disable_numparse=[0],
     )
     section = inspection.Section(
-        'By label', headers=('label', *vectors),
+        'By label',
+        headers=('label', *vectors),
         rows=[
             [label, *(int(v) if n == 'support' else v for n, v in row.items())]
             for label, row in per_class.items()
         ],
     )
-    return task_lib.Report(
-        table, {'per_class': per_class}, sections=[section]
-    )
+    return task_lib.Report(table, {'per_class': per_class}, sections=[section])
 
   def predict(self, batch: objectives.Batch) -> dict[str, tf.Tensor]:
     """Predicts the names of the classes that apply, and probabilities.
@@ -157,8 +161,7 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> MultiLabel:
   if weights is not None:
     if (config.loss or DEFAULT_LOSS) != DEFAULT_LOSS:
       raise programs.UserError(
-          f'--class_weights: --loss={config.loss} has none; '
-          f'{DEFAULT_LOSS} has.'
+          f'--class_weights: --loss={config.loss} has none; {DEFAULT_LOSS} has.'
       )
     options['positive_weights'] = weights
   loss = _smoothed(

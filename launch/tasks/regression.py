@@ -66,9 +66,7 @@ class Regression(task_lib.Task):
         f'{index}' for index in range(len(self._mean))
     )
     self._is_scalar = not data.target.shape
-    self.inspection = residuals.OfNumbers(
-        self._names, self._std, self._middle
-    )
+    self.inspection = residuals.OfNumbers(self._names, self._std, self._middle)
     super().__init__(
         model=model,
         objective=self._evaluate,
@@ -82,7 +80,12 @@ class Regression(task_lib.Task):
         inputs=inputs,
         targets=data.spec.targets,
         headline=(
-            'loss', 'mae', 'rmse', 'r2', 'baseline_rmse', 'coverage',
+            'loss',
+            'mae',
+            'rmse',
+            'r2',
+            'baseline_rmse',
+            'coverage',
         ),
     )
 
@@ -186,8 +189,12 @@ class Regression(task_lib.Task):
     counts = np.asarray(values['counts'])
     rows: list[Any] = [
         ['the model', *(values[name] for name in ('mae', 'rmse', 'r2'))],
-        ['the mean in training', values['baseline_mae'],
-         values['baseline_rmse'], ''],
+        [
+            'the mean in training',
+            values['baseline_mae'],
+            values['baseline_rmse'],
+            '',
+        ],
     ]
     numbers: dict[str, Any] = {'counts': counts.astype(np.int64).tolist()}
     if 'mae_each' in values:
@@ -285,16 +292,16 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Regression:
   levels: tuple[float, ...] = ()
   if name == QUANTILE:
     levels = tuple(config.loss_arg.get('levels', quantiles.LEVELS))
-    if not levels or list(levels) != sorted(set(levels)) or not all(
-        0 < level < 1 for level in levels
+    if (
+        not levels
+        or list(levels) != sorted(set(levels))
+        or not all(0 < level < 1 for level in levels)
     ):
       raise programs.UserError(
           f'--loss_arg=levels={",".join(map(str, levels))}: expected numbers '
           'between 0 and 1, each above the one before.'
       )
-  model = making.model(
-      config, data, len(data.target_mean) * (len(levels) or 1)
-  )
+  model = making.model(config, data, len(data.target_mean) * (len(levels) or 1))
   loss = making.loss(config, LOSSES, DEFAULT_LOSS)
   inputs = features.of_data(model, data)
   return Regression(data, model, loss, inputs, levels)

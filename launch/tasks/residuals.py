@@ -24,9 +24,7 @@ class OfNumbers(inspection.Inspection):
   shown = ('prediction', 'error')
   kept = ('error',)
 
-  def __init__(
-      self, names: Sequence[str], std: np.ndarray, middle: int | None
-  ):
+  def __init__(self, names: Sequence[str], std: np.ndarray, middle: int | None):
     """Takes the names of the numbers, and their scales.
 
     Args:
@@ -65,19 +63,25 @@ class OfNumbers(inspection.Inspection):
     if not errors:
       return ()
     rows = [
-        [name, float(column.mean()), float(column.std()),
-         *np.quantile(column, _QUANTILES).tolist()]
+        [
+            name,
+            float(column.mean()),
+            float(column.std()),
+            *np.quantile(column, _QUANTILES).tolist(),
+        ]
         for name, column in errors.items()
     ]
     heads = ('minimum', '5 %', '25 %', 'median', '75 %', '95 %', 'maximum')
-    return [inspection.Section(
-        'Residuals',
-        'The prediction less the label, of '
-        f'{len(columns["error"]):,} examples of {split}.',
-        ('target', 'mean', 'standard deviation', *heads),
-        rows,
-        {'residuals.png': lambda: _draw(errors)},
-    )]
+    return [
+        inspection.Section(
+            'Residuals',
+            'The prediction less the label, of '
+            f'{len(columns["error"]):,} examples of {split}.',
+            ('target', 'mean', 'standard deviation', *heads),
+            rows,
+            {'residuals.png': lambda: _draw(errors)},
+        )
+    ]
 
 
 def _draw(errors: Mapping[str, np.ndarray]) -> Any:

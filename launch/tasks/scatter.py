@@ -39,7 +39,10 @@ def draw(
         for edge in (-columns.NUM_DEVIATIONS, columns.NUM_DEVIATIONS)
     )
     panel.imshow(
-        np.log1p(counts[index].T), origin='lower', cmap='Blues', aspect='auto',
+        np.log1p(counts[index].T),
+        origin='lower',
+        cmap='Blues',
+        aspect='auto',
         extent=(low, high, low, high),
     )
     panel.plot([low, high], [low, high], color='gray', linewidth=0.8)

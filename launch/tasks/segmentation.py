@@ -17,12 +17,12 @@ from .. import config as config_lib
 from .. import data as data_lib
 from .. import programs
 from . import (
-  class_weights,
-  confusion,
-  features,
-  inspection,
-  making,
-  overlaps,
+    class_weights,
+    confusion,
+    features,
+    inspection,
+    making,
+    overlaps,
 )
 from . import task as task_lib
 
@@ -75,7 +75,9 @@ class Segmentation(task_lib.Task):
     counts = confusion.to_json(values['confusion_matrix'])
     return task_lib.Report(
         table=tabulate.tabulate(
-            rows, headers=['class', 'intersection over union'], floatfmt='.4f',
+            rows,
+            headers=['class', 'intersection over union'],
+            floatfmt='.4f',
             disable_numparse=[0],
         ),
         values={'per_class': per_class, 'confusion_matrix': counts},

@@ -26,13 +26,22 @@ from core import scratch
 from .. import programs
 
 _NAMES = (
-    'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable',
+    'chromium',
+    'chromium-browser',
+    'google-chrome',
+    'google-chrome-stable',
     'chrome',
 )
 _FLAGS = (
-    '--headless', '--remote-debugging-pipe', '--disable-gpu', '--no-first-run',
-    '--disable-background-networking', '--disable-component-update',
-    '--disable-default-apps', '--disable-extensions', '--disable-sync',
+    '--headless',
+    '--remote-debugging-pipe',
+    '--disable-gpu',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-default-apps',
+    '--disable-extensions',
+    '--disable-sync',
     '--host-resolver-rules=MAP * ~NOTFOUND',
 )
 # Chromium expects its pipes as file descriptors 3 and 4.
@@ -61,9 +70,11 @@ def encoded(arrays: Mapping[str, np.ndarray]) -> Tensors:
 def decoded(tensors: Tensors) -> dict[str, np.ndarray]:
   """Decodes what `encoded` returns."""
   return {
-      name: np.frombuffer(
-          base64.b64decode(each['data']), each['type']
-      ).reshape(each['shape'])
+      name: (
+          np.frombuffer(base64.b64decode(each['data']), each['type']).reshape(
+              each['shape']
+          )
+      )
       for name, each in tensors.items()
   }
 
@@ -98,9 +109,12 @@ class Page:
       arguments.append('--no-sandbox')
     self._process = subprocess.Popen(
         ['sh', '-c', _START, 'sh', str(read[0]), str(write[1]), *arguments],
-        pass_fds=(read[0], write[1]), env={**os.environ, 'HOME': str(home)},
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
+        pass_fds=(read[0], write[1]),
+        env={**os.environ, 'HOME': str(home)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     os.close(read[0])
     os.close(write[1])
@@ -120,9 +134,7 @@ class Page:
       self.close()
       raise
 
-  def __call__(
-      self, inputs: Mapping[str, np.ndarray]
-  ) -> dict[str, np.ndarray]:
+  def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Runs the model on named arrays ``[batch_size, ...]``."""
     return decoded(self.evaluate(f'compute({json.dumps(encoded(inputs))})'))
 
@@ -147,7 +159,9 @@ class Page:
       Failure: If it throws.
     """
     found = self._call(
-        'Runtime.evaluate', expression=expression, awaitPromise=True,
+        'Runtime.evaluate',
+        expression=expression,
+        awaitPromise=True,
         returnByValue=True,
     )
     if 'exceptionDetails' in found:

@@ -96,13 +96,21 @@ def _downloaded() -> dict[str, bytes]:
     try:
       subprocess.run(
           [npm, 'pack', '--silent', f'{PACKAGE}@{VERSION}'],
-          cwd=made, check=True, capture_output=True, timeout=_TIMEOUT_S,
+          cwd=made,
+          check=True,
+          capture_output=True,
+          timeout=_TIMEOUT_S,
           text=True,
       )
       [archive] = made.glob('*.tgz')
       found = _unpacked(archive)
-    except (subprocess.SubprocessError, OSError, ValueError, KeyError,
-            tarfile.TarError) as error:
+    except (
+        subprocess.SubprocessError,
+        OSError,
+        ValueError,
+        KeyError,
+        tarfile.TarError,
+    ) as error:
       said = (getattr(error, 'stderr', None) or str(error)).strip()
       raise programs.UserError(
           f'--formats=web: npm cannot download {PACKAGE} '

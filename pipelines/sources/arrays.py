@@ -82,9 +82,9 @@ def of_function(
   with errors.prefixed(f'dataset: {name}'):
     if not isinstance(returned, Mapping) or not returned:
       raise errors.DataError(
-          f'the function returned {type(returned).__name__}; expected '
-          "{'train': {'image': array, 'label': array}, ...}, arrays by name, "
-          'or a Dataset.'
+          f'the function returned {type(returned).__name__}; expected'
+          " {'train': {'image': array, 'label': array}, ...}, arrays by"
+          ' name, or a Dataset.'
       )
     values = dict(returned)
     class_names = values.pop(_CLASS_NAMES, None)
@@ -121,7 +121,11 @@ def _read(file: pathlib.Path) -> dict[str, np.ndarray]:
   except FileNotFoundError:
     raise errors.DataError('there is no such file.') from None
   except (
-      OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error
+      OSError,
+      ValueError,
+      EOFError,
+      zipfile.BadZipFile,
+      zlib.error,
   ) as error:
     if isinstance(error, errors.DataError):
       raise

@@ -82,7 +82,9 @@ def refuse(
   if wrong.any():
     place = np.unravel_index(np.argmax(wrong), wrong.shape)
     raise WrongError(
-        name, split, int(place[0]),
+        name,
+        split,
+        int(place[0]),
         f'{array[place]}; {expected}. This concerns {count(wrong):,} of '
         f'{len(wrong):,} examples of {split}.',
     )

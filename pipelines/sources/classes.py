@@ -27,8 +27,9 @@ def of_names(
     DataError: If a value is not among the names.
   """
   names = tuple(class_names) or tuple(
-      np.unique(np.concatenate([np.unique(a) for a in splits.values()]))
-      .tolist()
+      np.unique(
+          np.concatenate([np.unique(a) for a in splits.values()])
+      ).tolist()
   )
   index = {value: position for position, value in enumerate(names)}
   arrays = {}
@@ -101,7 +102,10 @@ def _names(
     checks.refuse(name, split, array, array < 0, 'expected a class, at least 0')
     if class_names:
       checks.refuse(
-          name, split, array, array >= len(class_names),
+          name,
+          split,
+          array,
+          array >= len(class_names),
           f'expected less than {len(class_names)}, the number of class_names',
       )
   if class_names:

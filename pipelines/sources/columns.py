@@ -79,13 +79,12 @@ def decide(
   label_kind = (
       like[spec.LABEL].kind if like else _label_kind(table, query, label)
   )
-  notes = [f'{kind}: {", ".join(found)}.' for kind, found in kinds.items()
-           if found]
+  notes = [
+      f'{kind}: {", ".join(found)}.' for kind, found in kinds.items() if found
+  ]
   notes.append(f'label: {", ".join(label)}, {_LABELS[label_kind]}.')
   numbers, categories, text = (tuple(kinds[key]) for key in _INPUTS)
-  return Columns(
-      numbers, categories, text, label, label_kind, tuple(notes)
-  )
+  return Columns(numbers, categories, text, label, label_kind, tuple(notes))
 
 
 _INPUTS = ('numbers', 'categories', 'text')
@@ -169,9 +168,7 @@ def _kind(column: str, cells: Sequence[str]) -> str:
   )
 
 
-def _label_kind(
-    table: rows.Rows, query: Query, label: tuple[str, ...]
-) -> str:
+def _label_kind(table: rows.Rows, query: Query, label: tuple[str, ...]) -> str:
   if 'classes' in query:
     return spec.CLASSES
   said = {
@@ -189,9 +186,7 @@ def _label_kind(
     return spec.NUMBERS
   if said:
     return said.pop()
-  cells = [
-      cell for cell in table.column(label[0]) if not rows.is_missing(cell)
-  ]
+  cells = [cell for cell in table.column(label[0]) if not rows.is_missing(cell)]
   if any(rows.number(cell) is None for cell in cells):
     return spec.CLASS
   is_whole = all(cell.lstrip('+-').isdecimal() for cell in cells)

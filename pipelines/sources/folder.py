@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from .. import (
-  datasets,
-  errors,
-  image_files,
-  images,
-  options,
-  spec,
-  splits,
+    datasets,
+    errors,
+    image_files,
+    images,
+    options,
+    spec,
+    splits,
 )
 from . import checks, classes, hashing, kinds, listing
 
@@ -115,7 +115,10 @@ class _Folder:
       }
     return {
         split: image_files.ImageFiles(
-            self._paths(split), arrays, self.spec, self._resizes,
+            self._paths(split),
+            arrays,
+            self.spec,
+            self._resizes,
             self._orientations(split),
         )
         for split, arrays in self._arrays.items()
@@ -165,12 +168,18 @@ class _Folder:
     grey = [path for path, header in headers.items() if header.channels < 3]
     for found, what in (
         (grey, 'are gray, and get three equal channels'),
-        ([p for p, h in headers.items() if h.channels in (2, 4)],
-         'have transparency, which is dropped'),
-        ([p for p, h in headers.items() if h.bits > 8],
-         'have more than 8 bits per channel, and are read as 8'),
-        ([p for p, h in headers.items() if h.orientation > 1],
-         'are rotated or mirrored according to their Exif data'),
+        (
+            [p for p, h in headers.items() if h.channels in (2, 4)],
+            'have transparency, which is dropped',
+        ),
+        (
+            [p for p, h in headers.items() if h.bits > 8],
+            'have more than 8 bits per channel, and are read as 8',
+        ),
+        (
+            [p for p, h in headers.items() if h.orientation > 1],
+            'are rotated or mirrored according to their Exif data',
+        ),
     ):
       if found and (found is not grey or len(grey) < len(headers)):
         number = f'{len(found):,} of {len(headers):,} images'

@@ -184,8 +184,9 @@ def _without_empty(parts: dict[str, Part], hashed: Sequence[str]) -> Parts:
       for split in hashed
       if not sizes[split]
   }
-  notes = [f'split {split}: {why}; left out.' for split, why in
-           left_out.items()]
+  notes = [
+      f'split {split}: {why}; left out.' for split, why in left_out.items()
+  ]
   if made := [split for split in hashed if sizes[split]]:
     counts = [f'{split} {sizes[split]:,}' for split in (TRAIN, *made)]
     notes.append(f'splits by the hash of each example: {", ".join(counts)}.')

@@ -155,7 +155,8 @@ def _input(
     )
   whole = {split: _integers(array) for split, array in splits.items()}
   return checks.Values(
-      spec.Feature(spec.ARRAY, train.shape[1:], 'int64'), whole,
+      spec.Feature(spec.ARRAY, train.shape[1:], 'int64'),
+      whole,
       [f'{name}: integers, not interpreted; use uint8 for images.'],
   )
 
@@ -247,7 +248,9 @@ def categories(
   if not columns:
     notes.insert(0, f'{name}: categories; use floats for numbers.')
   feature = spec.Feature(
-      spec.CATEGORIES, (width,), 'int32',
+      spec.CATEGORIES,
+      (width,),
+      'int32',
       columns=columns or tuple(map(str, range(width))),
       vocabularies=tuple(vocabularies),
   )

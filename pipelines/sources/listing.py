@@ -74,9 +74,7 @@ def find(folder: pathlib.Path) -> Listing:
   return found
 
 
-def _split(
-    folder: pathlib.Path, start: str, ignored: list[str]
-) -> list[File]:
+def _split(folder: pathlib.Path, start: str, ignored: list[str]) -> list[File]:
   inside, others = _entries(folder / start)
   ignored += [f'{start}{name}' for name in others]
   if set(inside) == {IMAGES, MASKS}:
@@ -89,12 +87,9 @@ def _split(
   return sorted(files, key=lambda file: file.path)
 
 
-def _masked(
-    folder: pathlib.Path, start: str, ignored: list[str]
-) -> list[File]:
+def _masked(folder: pathlib.Path, start: str, ignored: list[str]) -> list[File]:
   masks = {
-      _stem(path): path
-      for path in _images(folder, f'{start}{MASKS}/', ignored)
+      _stem(path): path for path in _images(folder, f'{start}{MASKS}/', ignored)
   }
   files = []
   for path in _images(folder, f'{start}{IMAGES}/', ignored):
@@ -112,9 +107,7 @@ def _stem(path: str) -> str:
   return pathlib.PurePosixPath(path).stem
 
 
-def _images(
-    folder: pathlib.Path, start: str, ignored: list[str]
-) -> list[str]:
+def _images(folder: pathlib.Path, start: str, ignored: list[str]) -> list[str]:
   inside, others = _entries(folder / start)
   found: list[str] = []
   for name in others:

@@ -180,9 +180,7 @@ def _guessed(text: str) -> str:
   return max(SEPARATORS, key=num_cells)
 
 
-def _parsed(
-    text: str, separator: str
-) -> Iterator[tuple[int, str, list[str]]]:
+def _parsed(text: str, separator: str) -> Iterator[tuple[int, str, list[str]]]:
   """Yields the line number, text and cells of each row that is not empty."""
   taken: list[str] = []
 
@@ -193,7 +191,9 @@ def _parsed(
 
   limit = csv.field_size_limit(sys.maxsize)
   reader = csv.reader(
-      lines(), delimiter=separator, strict=True,
+      lines(),
+      delimiter=separator,
+      strict=True,
       skipinitialspace=separator != ' ',
   )
   line = 1

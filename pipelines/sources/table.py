@@ -72,6 +72,7 @@ def of_csv(name: str, chosen: options.Options) -> datasets.Dataset:
 
 
 class _Table:
+
   def __init__(
       self,
       table: rows.Rows,
@@ -126,9 +127,14 @@ class _Table:
       cells = self._texts(decided.text)
       values['tokens'] = checks.Values(
           *texts.feature(
-              {split: [cells[row] for row in places]
-               for split, places in self._places.items()},
-              self._tokenizer, self._max_tokens, decided.text, like=self._text,
+              {
+                  split: [cells[row] for row in places]
+                  for split, places in self._places.items()
+              },
+              self._tokenizer,
+              self._max_tokens,
+              decided.text,
+              like=self._text,
           )
       )
     return values
@@ -213,9 +219,7 @@ class _Table:
     for row, cell in enumerate(self._rows.column(column)):
       split = hashing.ALIASES.get(cell.lower(), cell.lower())
       if split not in hashing.SPLITS:
-        raise self._wrong(
-            row, column, f'expected {", ".join(hashing.SPLITS)}'
-        )
+        raise self._wrong(row, column, f'expected {", ".join(hashing.SPLITS)}')
       found.append(split)
     return found
 

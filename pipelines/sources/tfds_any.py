@@ -12,14 +12,14 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from .. import (
-  autograph,
-  datasets,
-  errors,
-  images,
-  options,
-  parts,
-  records,
-  spec,
+    autograph,
+    datasets,
+    errors,
+    images,
+    options,
+    parts,
+    records,
+    spec,
 )
 from . import checks, kinds
 

@@ -8,14 +8,14 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from .. import (
-  datasets,
-  errors,
-  labels,
-  options,
-  parts,
-  preparation,
-  spec,
-  stores,
+    datasets,
+    errors,
+    labels,
+    options,
+    parts,
+    preparation,
+    spec,
+    stores,
 )
 from . import queries, tfds_any
 
@@ -133,11 +133,7 @@ def _image_shape(
 ) -> tuple[int, int, int]:
   image = builder.info.features[spec.IMAGE]
   shape = image.shape
-  if (
-      image.np_dtype != np.uint8
-      or shape[-1] is None
-      or 0 in shape
-  ):
+  if image.np_dtype != np.uint8 or shape[-1] is None or 0 in shape:
     dtype = getattr(image.np_dtype, '__name__', image.np_dtype)
     raise errors.DataError(
         f'dataset: {name} has images {dtype} {shape}; expected uint8 (height, '

@@ -181,9 +181,7 @@ def run_process(
   try:
     out, error = process.communicate(timeout=timeout_s)
   except subprocess.TimeoutExpired:
-    return {
-        'status': results.TIMEOUT, 'error': f'longer than {timeout_s:g} s'
-    }
+    return {'status': results.TIMEOUT, 'error': f'longer than {timeout_s:g} s'}
   finally:
     # Its children too, such as PyTorch's compilers.
     with contextlib.suppress(ProcessLookupError):
@@ -202,9 +200,7 @@ def run_process(
 def _sizes() -> dict[str, int]:
   flags_of_sizes = (_NUM_EXAMPLES, _NUM_EPOCHS, _NUM_WARMUP_EPOCHS)
   return {
-      flag.name: flag.value
-      for flag in flags_of_sizes
-      if flag.value is not None
+      flag.name: flag.value for flag in flags_of_sizes if flag.value is not None
   }
 
 
@@ -266,9 +262,7 @@ def _run(
     if reason:
       return {'status': results.SKIPPED, 'error': reason}
   if contender.environment in errors:
-    return {
-        'status': results.FAILED, 'error': errors[contender.environment]
-    }
+    return {'status': results.FAILED, 'error': errors[contender.environment]}
   python = pythons[contender.environment]
   load = os.getloadavg()[0]
   arguments = command(
@@ -299,9 +293,7 @@ def main(argv: list[str]) -> int:
   }
   settings['sizes'] = {'synthetic': _SYNTHETIC.value, **_sizes()}
   try:
-    campaign = results.Results(
-        _OUT.value, settings, machine(), _RESUME.value
-    )
+    campaign = results.Results(_OUT.value, settings, machine(), _RESUME.value)
   except ValueError as error:
     print(error, file=sys.stderr)
     return 2

@@ -175,9 +175,7 @@ def learning_rates(case: Case, num_steps: int) -> list[float]:
   # The steps at which the pieces end, and what the peak is divided by there.
   knots = [(0, 25.0), (int(0.3 * num_steps), 1.0), (num_steps, 25.0 * 1e4)]
   rates = []
-  for (first, before), (last, after) in itertools.pairwise(
-      knots
-  ):
+  for (first, before), (last, after) in itertools.pairwise(knots):
     begin, end = case.learning_rate / before, case.learning_rate / after
     for step in range(last - first):
       share = (1 + math.cos(math.pi * step / (last - first))) / 2

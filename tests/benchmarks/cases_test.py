@@ -16,12 +16,12 @@ from absl.testing import absltest, parameterized
 from core import models, processor, schedules, variables
 from pipelines import sources
 from tests.benchmarks import (
-  cases,
-  data,
-  environments,
-  lineup,
-  protocol,
-  results_test,
+    cases,
+    data,
+    environments,
+    lineup,
+    protocol,
+    results_test,
 )
 
 _CONTENDERS = environments.ROOT / 'tests' / 'benchmarks' / 'contenders'

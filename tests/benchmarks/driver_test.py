@@ -70,8 +70,13 @@ class DriverTest(absltest.TestCase):
           self.assertBetween(run['peak_rss_gb'], 0.1, 20)
 
   def test_a_race_of_those_that_this_environment_can_run(self):
-    names = ['notebook', 'keras_tf_epoch', 'sonnet_epoch', 'quatrain',
-             'products']
+    names = [
+        'notebook',
+        'keras_tf_epoch',
+        'sonnet_epoch',
+        'quatrain',
+        'products',
+    ]
     code, output = self._drive(
         '--cases=mlp_b128',
         f'--contenders={",".join(names)}',

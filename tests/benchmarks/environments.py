@@ -21,9 +21,12 @@ _OURS = ('tensorflow', 'sonnet', 'keras', 'tensorflow_datasets')
 def has_gpu() -> bool:
   """Returns whether there is an NVIDIA GPU."""
   command = shutil.which('nvidia-smi')
-  return bool(command) and not subprocess.run(
-      [command, '-L'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-  ).returncode
+  return (
+      bool(command)
+      and not subprocess.run(
+          [command, '-L'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+      ).returncode
+  )
 
 
 def groups(text: str) -> dict[str, list[str]]:

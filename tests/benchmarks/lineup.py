@@ -47,42 +47,69 @@ BASELINE = 'notebook'
 CONTENDERS = {
     BASELINE: Contender(
         'Notebook: Keras model, tape, a tf.function a step',
-        'notebook', 'default', 'tensorflow', {'KERAS_BACKEND': 'tensorflow'},
+        'notebook',
+        'default',
+        'tensorflow',
+        {'KERAS_BACKEND': 'tensorflow'},
     ),
     'keras_tf': Contender(
         'Keras fit on TensorFlow, defaults',
-        'keras_fit', 'default', 'tensorflow', _TF,
+        'keras_fit',
+        'default',
+        'tensorflow',
+        _TF,
     ),
     'keras_tf_epoch': Contender(
         'Keras fit on TensorFlow, one call an epoch, no XLA',
-        'keras_fit', 'epoch', 'tensorflow', _TF,
+        'keras_fit',
+        'epoch',
+        'tensorflow',
+        _TF,
     ),
     'keras_tf_epoch_uint8': Contender(
         'Keras fit on TensorFlow, one call an epoch, no XLA, bytes',
-        'keras_fit', 'epoch_uint8', 'tensorflow', _TF,
+        'keras_fit',
+        'epoch_uint8',
+        'tensorflow',
+        _TF,
     ),
     'keras_tf_epoch_jit': Contender(
         'Keras fit on TensorFlow, one call an epoch, XLA',
-        'keras_fit', 'epoch_jit', 'tensorflow', _TF,
+        'keras_fit',
+        'epoch_jit',
+        'tensorflow',
+        _TF,
     ),
     'keras_jax': Contender(
         'Keras fit on JAX, defaults', 'keras_fit', 'default', 'jax', _JAX
     ),
     'keras_jax_epoch': Contender(
         'Keras fit on JAX, one call an epoch',
-        'keras_fit', 'epoch_jit', 'jax', _JAX,
+        'keras_fit',
+        'epoch_jit',
+        'jax',
+        _JAX,
     ),
     'sonnet_step': Contender(
         'Sonnet, a tf.function a step',
-        'sonnet_loop', 'step', 'tensorflow', _ONEDNN,
+        'sonnet_loop',
+        'step',
+        'tensorflow',
+        _ONEDNN,
     ),
     'sonnet_epoch': Contender(
         'Sonnet, a tf.function an epoch',
-        'sonnet_loop', 'epoch', 'tensorflow', _ONEDNN,
+        'sonnet_loop',
+        'epoch',
+        'tensorflow',
+        _ONEDNN,
     ),
     'sonnet_epoch_jit': Contender(
         'Sonnet, a tf.function an epoch, its step in XLA',
-        'sonnet_loop', 'epoch_jit', 'tensorflow', _ONEDNN,
+        'sonnet_loop',
+        'epoch_jit',
+        'tensorflow',
+        _ONEDNN,
     ),
     'flax_step': Contender(
         'Flax and Optax, jit a step', 'flax_scan', 'step', 'jax'
@@ -92,18 +119,26 @@ CONTENDERS = {
     ),
     'flax_scan_tuned': Contender(
         "Flax and Optax, scan over the epoch, with Quatrain's flags for XLA",
-        'flax_scan', 'scan_tuned', 'jax',
+        'flax_scan',
+        'scan_tuned',
+        'jax',
     ),
     'pytorch': Contender(
         'PyTorch eager, fused optimizer', 'pytorch', 'eager', 'torch', _TORCH
     ),
     'pytorch_channels_last': Contender(
         'PyTorch eager, fused optimizer, channels last',
-        'pytorch', 'channels_last', 'torch', _TORCH,
+        'pytorch',
+        'channels_last',
+        'torch',
+        _TORCH,
     ),
     'pytorch_compiled': Contender(
         'PyTorch compiled, fused optimizer',
-        'pytorch', 'compiled', 'torch', _TORCH,
+        'pytorch',
+        'compiled',
+        'torch',
+        _TORCH,
     ),
     'quatrain_streaming': Contender(
         'Quatrain, data streamed', 'quatrain_core', 'streaming', 'tensorflow'
@@ -116,11 +151,15 @@ CONTENDERS = {
     ),
     'quatrain_recipe': Contender(
         'Quatrain, `launch.train` with the recipe fashion_mnist_cpu',
-        'quatrain_launch', 'recipe', 'tensorflow',
+        'quatrain_launch',
+        'recipe',
+        'tensorflow',
     ),
     'products': Contender(
         'No training: the products and convolutions alone',
-        'products', 'default', 'tensorflow',
+        'products',
+        'default',
+        'tensorflow',
     ),
 }
 

@@ -68,11 +68,14 @@ class Run:
   def __init__(self, options: argparse.Namespace):
     case = cases.CASES[options.case]
     given = ('num_examples', 'num_epochs', 'num_warmup_epochs')
-    self.case = case = dataclasses.replace(case, **{
-        name: value
-        for name in given
-        if (value := getattr(options, name)) is not None
-    })
+    self.case = case = dataclasses.replace(
+        case,
+        **{
+            name: value
+            for name in given
+            if (value := getattr(options, name)) is not None
+        },
+    )
     self.variant = options.variant
     self.precision = options.precision
     self.seed = options.seed

@@ -95,8 +95,10 @@ def table(rows: Sequence[results.Row], case: cases.Case) -> list[str]:
   speed = 'seconds to the score' if case.is_race else 'images/s'
   several = len({row.precision for row in rows}) > 1
   lines = [
-      f'| contender | {speed} | x notebook | x fastest peer | '
-      f'{case.split} accuracy | GB | 1st step | 1st epoch |',
+      (
+          f'| contender | {speed} | x notebook | x fastest peer | '
+          f'{case.split} accuracy | GB | 1st step | 1st epoch |'
+      ),
       '|---|---|---|---|---|---|---|---|',
   ]
   for row in rows:
@@ -173,8 +175,10 @@ def _section(result: dict[str, Any]) -> list[str]:
   lines = [
       f'## On {cores}' if not machine['gpus'] else f'## On a GPU, {device}',
       '',
-      f'{machine["cpu"]}, {cores}, {machine["memory_gb"]} GB, '
-      f'{machine["system"]}; {machine["date"]}.',
+      (
+          f'{machine["cpu"]}, {cores}, {machine["memory_gb"]} GB, '
+          f'{machine["system"]}; {machine["date"]}.'
+      ),
       f'Versions: {_versions(runs)}.',
       '',
       '```text',
@@ -188,8 +192,10 @@ def _section(result: dict[str, Any]) -> list[str]:
     if not rows:
       continue
     precisions = {row.precision for row in rows}
-    half = '' if len(precisions) > 1 or 'float32' in precisions else (
-        f', {min(precisions)}'
+    half = (
+        ''
+        if len(precisions) > 1 or 'float32' in precisions
+        else (f', {min(precisions)}')
     )
     lines += [f'### {case.title}{half}{suffix}', '', *table(rows, case), '']
     problems = _problems(rows)
@@ -208,9 +214,7 @@ def page(found: Sequence[dict[str, Any]], name: str = 'performance') -> str:
   Returns:
     Markdown.
   """
-  sections = _numbered(
-      [line for result in found for line in _section(result)]
-  )
+  sections = _numbered([line for result in found for line in _section(result)])
   intro = _INTRO.format(name=name)
   return '\n'.join([intro, _NOTES, *sections]).rstrip() + '\n'
 
@@ -234,8 +238,10 @@ def plot(found: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
     path: The SVG file to write.
   """
   panels = [
-      (cases.CASES[name].title + (', GPU' * bool(result['machine']['gpus'])),
-       [row for row in results.table(result['runs'], name) if row.speed])
+      (
+          cases.CASES[name].title + (', GPU' * bool(result['machine']['gpus'])),
+          [row for row in results.table(result['runs'], name) if row.speed],
+      )
       for result in found
       for name in cases.CASES
   ]

@@ -53,7 +53,9 @@ def _runs(precision: str = 'float32') -> list[results.Run]:
       for case in ('mlp_b32', 'cpu_recipe')
       for number in range(2)
       for contender, speed in (
-          ('notebook', 7_200.0), ('flax_scan', 38_000.0), ('quatrain', 51_000.0)
+          ('notebook', 7_200.0),
+          ('flax_scan', 38_000.0),
+          ('quatrain', 51_000.0),
       )
   ]
 
@@ -61,9 +63,9 @@ def _runs(precision: str = 'float32') -> list[results.Run]:
 class ReportTest(absltest.TestCase):
 
   def test_the_page_tells_the_numbers(self):
-    text = report.page([
-        _result(*_runs(), results_test.failed('pytorch', error='x\nboom <1>'))
-    ])
+    text = report.page(
+        [_result(*_runs(), results_test.failed('pytorch', error='x\nboom <1>'))]
+    )
     self.assertRegex(
         text,
         r'\| \*\*Quatrain\*\* \| 51k \(51k - 51k\) \| 7.08 \(7.08 - 7.08\) '
@@ -104,9 +106,9 @@ class ReportTest(absltest.TestCase):
         line.count('|') for line in text.splitlines() if line.startswith('|')
     }
     self.assertEqual(widths, {9})
-    self.assertEqual(set(re.findall(r'!\[.*\]\((.*)\)', text)), {
-        f'images/{plot.name}'
-    })
+    self.assertEqual(
+        set(re.findall(r'!\[.*\]\((.*)\)', text)), {f'images/{plot.name}'}
+    )
     drawn = plot.read_bytes()
     # Nothing but the results decides what is written.
     report.plot([_result(*_runs()), gpu], plot)
@@ -119,8 +121,16 @@ class ReportTest(absltest.TestCase):
     ]
     self.assertEqual(
         written,
-        ['0.0123', '1.00', '9.88', '123', '1.00k', '1.23k', '56.8k',
-         '2,500,000'],
+        [
+            '0.0123',
+            '1.00',
+            '9.88',
+            '123',
+            '1.00k',
+            '1.23k',
+            '56.8k',
+            '2,500,000',
+        ],
     )
 
 

@@ -51,7 +51,11 @@ def failed(contender: str, number: int = 0, **values) -> results.Run:
   """Makes what the driver records of a process without a result."""
   key = {'case': 'mlp_b32', 'precision': 'float32', 'status': results.FAILED}
   return {
-      **key, 'round': number, 'contender': contender, 'error': 'a\nb', **values
+      **key,
+      'round': number,
+      'contender': contender,
+      'error': 'a\nb',
+      **values,
   }
 
 
@@ -86,9 +90,9 @@ class TableTest(parameterized.TestCase):
         run('quatrain', speeds=(1.0,), case='cpu_recipe', end_s=20.0),
     ]
     first, second = results.table(runs, 'cpu_recipe')
-    self.assertEqual((first.contender, second.contender), (
-        'quatrain', 'notebook'
-    ))
+    self.assertEqual(
+        (first.contender, second.contender), ('quatrain', 'notebook')
+    )
     self.assertAlmostEqual(first.over_baseline.median, 3.0)
     self.assertEqual(first.values['end_s'].median, 20.0)
 

@@ -9,16 +9,16 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
-  averaging,
-  compilation,
-  layers,
-  losses,
-  metrics,
-  objectives,
-  optimizers,
-  random,
-  resident,
-  training,
+    averaging,
+    compilation,
+    layers,
+    losses,
+    metrics,
+    objectives,
+    optimizers,
+    random,
+    resident,
+    training,
 )
 from tests import virtual_devices
 
@@ -170,11 +170,14 @@ class BelongingTest(parameterized.TestCase):
       optimizer = optimizers.sgd(0.1)
       state = training.TrainState(Net(), optimizer)
       step = training.make_train_step(_OBJECTIVE, optimizer, None)
-      step(state, {
-          'x': x,
-          'label': tf.constant([0, 1, 1]),
-          'weight': tf.constant([1.0, 0.0, 0.0]),
-      })
+      step(
+          state,
+          {
+              'x': x,
+              'label': tf.constant([0, 1, 1]),
+              'weight': tf.constant([1.0, 0.0, 0.0]),
+          },
+      )
       parameters.append(state.model.w.numpy())
     np.testing.assert_array_equal(*parameters)
 
@@ -207,12 +210,15 @@ class BelongingTest(parameterized.TestCase):
         logits = model(batch['x'])
         values = losses.softmax_cross_entropy(batch['label'], logits)
         place = tf.one_hot(batch['place'], 6)
-        return objectives.Evaluation(values, statistics=tf.matmul(
-            place, noise, transpose_a=True
-        ))
+        return objectives.Evaluation(
+            values, statistics=tf.matmul(place, noise, transpose_a=True)
+        )
 
       step = training.make_train_step(
-          objective, optimizer, None, strategy,
+          objective,
+          optimizer,
+          None,
+          strategy,
           after=lambda state, statistics: {'found': statistics},
       )
       batch = {**_BATCH, 'place': np.arange(6)}

@@ -29,7 +29,9 @@ _DAMAGE = {
     'other': lambda path: path.write_bytes(b'something else\n' * 20),
 }
 _FILES = (
-    'ckpt-30.index', 'ckpt-30.data-00000-of-00001', 'ckpt-30.manifest.json',
+    'ckpt-30.index',
+    'ckpt-30.data-00000-of-00001',
+    'ckpt-30.manifest.json',
     'checkpoint',
 )
 
@@ -67,14 +69,12 @@ class DamageTest(parameterized.TestCase):
     )
 
   def contents(self):
-    return {
-        path.name: path.read_bytes() for path in self.directory.iterdir()
-    }
+    return {path.name: path.read_bytes() for path in self.directory.iterdir()}
 
   def names(self):
-    return sorted({
-        path.name.partition('.')[0] for path in self.directory.iterdir()
-    })
+    return sorted(
+        {path.name.partition('.')[0] for path in self.directory.iterdir()}
+    )
 
   @parameterized.product(file=_FILES, how=tuple(_DAMAGE))
   def test_the_newest_whole_one_is_used(self, file, how):
@@ -120,8 +120,13 @@ class DamageTest(parameterized.TestCase):
     self.assertEqual(
         self.names(),
         [
-            'checkpoint', 'ckpt-10', 'ckpt-30', 'damaged-ckpt-20',
-            'damaged-ckpt-30', 'damaged-ckpt-30-2', 'damaged-ckpt-30-3',
+            'checkpoint',
+            'ckpt-10',
+            'ckpt-30',
+            'damaged-ckpt-20',
+            'damaged-ckpt-30',
+            'damaged-ckpt-30-2',
+            'damaged-ckpt-30-3',
         ],
     )
 
@@ -169,9 +174,7 @@ class SaveTest(parameterized.TestCase):
 
   def setUp(self):
     super().setUp()
-    self.root = pathlib.Path(
-        self.enter_context(tempfile.TemporaryDirectory())
-    )
+    self.root = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
     shutil.copytree(_template(), self.root, dirs_exist_ok=True)
 
   def names(self):

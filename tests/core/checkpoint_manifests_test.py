@@ -29,9 +29,7 @@ class ManifestTest(parameterized.TestCase):
 
   def setUp(self):
     super().setUp()
-    self.root = pathlib.Path(
-        self.enter_context(tempfile.TemporaryDirectory())
-    )
+    self.root = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
     for step in (1, 2):
       variables = _variables(step)
       checkpoints.Checkpointer(str(self.root), variables).save(step)
@@ -87,8 +85,15 @@ class ManifestTest(parameterized.TestCase):
     self.assertTrue(checkpointer.restore().endswith('ckpt-2'))
 
   @parameterized.parameters(
-      '', '{}', '{"files": {}}\n', '[]\n', 'null\n', '\xff', '[' * 10_000,
-      '{"files": {".index": 3}}', '{"files": {"/../../x": {}}}',
+      '',
+      '{}',
+      '{"files": {}}\n',
+      '[]\n',
+      'null\n',
+      '\xff',
+      '[' * 10_000,
+      '{"files": {".index": 3}}',
+      '{"files": {"/../../x": {}}}',
   )
   def test_what_is_no_manifest_is_damaged(self, text):
     (self.root / _NAMES[2]).write_text(text, encoding='latin-1')
@@ -128,9 +133,7 @@ class ManifestTest(parameterized.TestCase):
   @parameterized.parameters(PermissionError(13, 'no'), OSError(24, 'many'))
   def test_what_cannot_be_read_now_is_not_damaged(self, error):
     with (
-        mock.patch.object(
-            checkpoint_manifests, '_describe', side_effect=error
-        ),
+        mock.patch.object(checkpoint_manifests, '_describe', side_effect=error),
         self.assertRaisesRegex(checkpoints.CheckpointError, 'read now') as it,
     ):
       checkpoints.restore(str(self.root / 'ckpt-2'), _variables())
@@ -206,9 +209,7 @@ class FaultTest(parameterized.TestCase):
 
   def setUp(self):
     super().setUp()
-    self.root = pathlib.Path(
-        self.enter_context(tempfile.TemporaryDirectory())
-    )
+    self.root = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
 
   @parameterized.named_parameters(
       ('the first', (), 1, 1),

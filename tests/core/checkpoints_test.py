@@ -27,9 +27,7 @@ _OPTIMIZERS = {
         optimizers.scale_by_adam(),
         optimizers.scale_by_learning_rate(lambda step: 0.1),
     ),
-    'ema': lambda: optimizers.chain(
-        optimizers.sgd(0.1), optimizers.ema(0.9)
-    ),
+    'ema': lambda: optimizers.chain(optimizers.sgd(0.1), optimizers.ema(0.9)),
     'finite': lambda: optimizers.apply_if_finite(optimizers.adam(0.1), 3),
     'lamb': lambda: optimizers.lamb(0.1),
     'lars': lambda: optimizers.lars(0.1),
@@ -190,9 +188,10 @@ class MismatchTest(parameterized.TestCase):
     targets = _variables()
     checkpointer = checkpoints.Checkpointer(directory, targets, ignored=('ol',))
     self.assertTrue(checkpointer.restore())
-    self.assertEqual(variables.digest(targets), variables.digest({
-        name: self.saved[name] for name in targets
-    }))
+    self.assertEqual(
+        variables.digest(targets),
+        variables.digest({name: self.saved[name] for name in targets}),
+    )
 
   def test_every_difference_is_listed(self):
     targets = _variables(

@@ -14,7 +14,8 @@ from tests.core import runs
 from tests.core.models import cases
 
 _IMAGE_MODELS = tuple(
-    name for name in models.REGISTRY
+    name
+    for name in models.REGISTRY
     if cases.create(name).input_names == ('image',)
 )
 # As it is by default, with 13 batch norms.
@@ -40,11 +41,10 @@ class CollectivesTest(parameterized.TestCase):
   @parameterized.parameters(*_IMAGE_MODELS)
   def test_one_for_a_step_and_two_for_each_batch_norm(self, name):
     arguments = _RESNET if name == 'resnet' else {}
-    run = runs.make(
-        name, num_replicas=virtual_devices.COLLECTIVE, **arguments
-    )
+    run = runs.make(name, num_replicas=virtual_devices.COLLECTIVE, **arguments)
     norms = [
-        part for part in run.model.submodules
+        part
+        for part in run.model.submodules
         if isinstance(part, layers.BatchNorm)
     ]
     expected = 1 + 2 * len(norms)

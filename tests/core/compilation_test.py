@@ -9,11 +9,11 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
-  compilation,
-  losses,
-  models,
-  objectives,
-  training,
+    compilation,
+    losses,
+    models,
+    objectives,
+    training,
 )
 from tests import virtual_devices
 from tests.core import runs
@@ -124,10 +124,17 @@ class ChooseTest(parameterized.TestCase):
         self.assertEqual(extent, compilation.Extent.UPDATE)
 
   @parameterized.parameters(
-      ('convnet', True), ('resnet', True), ('speednet', True), ('vit', True),
-      ('row_rnn', True), ('mlp', False), ('wide_and_deep', False),
-      ('reconstructing_mlp', False), ('sparse_mlp', False),
-      ('tabular', False), ('text_classifier', False),
+      ('convnet', True),
+      ('resnet', True),
+      ('speednet', True),
+      ('vit', True),
+      ('row_rnn', True),
+      ('mlp', False),
+      ('wide_and_deep', False),
+      ('reconstructing_mlp', False),
+      ('sparse_mlp', False),
+      ('tabular', False),
+      ('text_classifier', False),
   )
   def test_what_is_slow_is_known(self, name, expected):
     self.assertEqual(compilation.is_slow_on_cpu(_operations(name)), expected)
@@ -219,7 +226,8 @@ class OperationsTest(absltest.TestCase):
       )
 
     for layer, steps, expected in (
-        (nested, weights, False), (tf.matmul, weights, False),
+        (nested, weights, False),
+        (tf.matmul, weights, False),
         (tf.matmul, weights[:2] * 3, False),
         (tf.matmul, weights[:1] * 12, True),
     ):

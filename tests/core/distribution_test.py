@@ -199,9 +199,7 @@ class ReductionTest(parameterized.TestCase):
     np.testing.assert_array_equal(y, [2, 4, 6])
     np.testing.assert_array_equal(gradient, [2, 2, 2])
     plain = _operations(tf.function(lambda x: x * 2))
-    for strategy in (
-        tf.distribute.get_strategy(), virtual_devices.mirrored(1)
-    ):
+    for strategy in (tf.distribute.get_strategy(), virtual_devices.mirrored(1)):
       with strategy.scope():
         names = _operations(
             tf.function(lambda x, s=strategy: s.run(lambda: reduce(x * 2)))
@@ -271,9 +269,7 @@ class AllStackTest(parameterized.TestCase):
 
 class AllGatherTest(parameterized.TestCase):
 
-  @parameterized.product(
-      num_replicas=(1, 2, 3), is_graph=(False, True)
-  )
+  @parameterized.product(num_replicas=(1, 2, 3), is_graph=(False, True))
   def test_values(self, num_replicas, is_graph):
     strategy = virtual_devices.mirrored(num_replicas)
     whole = {

@@ -8,14 +8,14 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
-  assignments,
-  effects,
-  layers,
-  losses,
-  metrics,
-  objectives,
-  optimizers,
-  training,
+    assignments,
+    effects,
+    layers,
+    losses,
+    metrics,
+    objectives,
+    optimizers,
+    training,
 )
 from tests import virtual_devices
 
@@ -106,7 +106,10 @@ def _filtered(model, batch, seed, is_training):
 class AssertionTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      {}, {'is_finite': True}, {'average': True}, {'after': True},
+      {},
+      {'is_finite': True},
+      {'average': True},
+      {'after': True},
       {'micro_batch_size': 2},
       dict(is_finite=True, average=True, after=True),
   )
@@ -124,13 +127,19 @@ class AssertionTest(parameterized.TestCase):
     )
     follow = lambda state, statistics: {'total': statistics}
     step = training.make_train_step(
-        _filtered, optimizer, None, after=follow if after else None,
+        _filtered,
+        optimizer,
+        None,
+        after=follow if after else None,
         micro_batch_size=micro_batch_size,
     )
 
-    @tf.function(input_signature=[{
-        'x': tf.TensorSpec([None, 3]), 'label': tf.TensorSpec([None], tf.int32)
-    }])
+    @tf.function(
+        input_signature=[{
+            'x': tf.TensorSpec([None, 3]),
+            'label': tf.TensorSpec([None], tf.int32),
+        }]
+    )
     def run(batch):
       return step(state, batch)
 
@@ -293,9 +302,9 @@ class OfBatchTest(parameterized.TestCase):
           weights=tf.constant([[1.0, 0.0], [1.0, 1.0], [1.0, 1.0]]),
       )
 
-    metric = metrics.collection({
-        name: metrics.of(metrics.accuracy(), name) for name in logits
-    })
+    metric = metrics.collection(
+        {name: metrics.of(metrics.accuracy(), name) for name in logits}
+    )
     model = layers.Dense(2)
     model.build([None, 3])
     optimizer = optimizers.sgd(0.1)

@@ -113,8 +113,8 @@ FOUND = {
 }
 # Where nobody looks.
 HIDDEN = {
-    'attribute_of_a_function': (
-        lambda value: _with_attribute(_closure(1), value)
+    'attribute_of_a_function': lambda value: _with_attribute(
+        _closure(1), value
     ),
     'attribute_of_a_list': lambda value: (_with_attribute(OwnList(), value),),
     'attribute_of_a_tuple': lambda value: _with_attribute(OwnTuple(1), value),
@@ -134,7 +134,15 @@ HIDDEN = {
     'slots': Slots,
 }
 _ATTRIBUTES = (
-    'w', '_w', '_tf_w', '_self_w', '__w', '__w__', '_Net__w', '_', 'tf_w'
+    'w',
+    '_w',
+    '_tf_w',
+    '_self_w',
+    '__w',
+    '__w__',
+    '_Net__w',
+    '_',
+    'tf_w',
 )
 
 

@@ -7,13 +7,13 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
-  compilation,
-  loops,
-  loss_scaling,
-  optimizers,
-  precision,
-  resident,
-  training,
+    compilation,
+    loops,
+    loss_scaling,
+    optimizers,
+    precision,
+    resident,
+    training,
 )
 from tests.core import runs
 
@@ -37,9 +37,7 @@ class AddUpTest(parameterized.TestCase):
     return float(sums['loss']), int(taken)
 
   def test_adds_in_float64(self):
-    self.assertEqual(
-        self._add_up([1.0] * 5, 3, 2.0**24), (2.0**24 + 3, 3)
-    )
+    self.assertEqual(self._add_up([1.0] * 5, 3, 2.0**24), (2.0**24 + 3, 3))
     self.assertEqual(self._add_up([1.0], 0, 7.0), (7.0, 0))
 
   @parameterized.parameters(np.nan, np.inf, -np.inf)
@@ -62,7 +60,10 @@ def _train(extent, num_replicas=1, half=None, dropout_rate=0.3, **state):
   """Takes 20 steps over resident data; returns sums and weights."""
   optimizer = optimizers.adam(1e-2, eps=1e-3)
   run = runs.make(
-      'mlp', optimizer, num_replicas, activation='tanh',
+      'mlp',
+      optimizer,
+      num_replicas,
+      activation='tanh',
       dropout_rate=dropout_rate,
   )
   with run.strategy.scope():
@@ -121,8 +122,12 @@ class ExtentTest(parameterized.TestCase):
     self.assertGreater(abs(ratio - 1), 0.01)
 
   @parameterized.parameters(
-      ('UPDATE', 1), ('STEP', 1), ('LOOP', 1),
-      ('NONE', 2), ('UPDATE', 2), ('PARTS', 2),
+      ('UPDATE', 1),
+      ('STEP', 1),
+      ('LOOP', 1),
+      ('NONE', 2),
+      ('UPDATE', 2),
+      ('PARTS', 2),
   )
   def test_every_extent_is_the_same_training(self, extent, num_replicas):
     self.assert_same(

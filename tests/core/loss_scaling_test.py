@@ -94,8 +94,12 @@ class LossScalingTest(parameterized.TestCase):
     self.assertFalse(loss_scaling.all_finite(bad))
 
   @parameterized.parameters(
-      (65504.0, True), (-65504.0, True), (65536.0, False), (-65536.0, False),
-      (np.inf, False), (np.nan, False),
+      (65504.0, True),
+      (-65504.0, True),
+      (65536.0, False),
+      (-65536.0, False),
+      (np.inf, False),
+      (np.nan, False),
   )
   def test_fits(self, value, expected):
     gradients = {'a': tf.ones([2, 3]), 'b': [tf.constant([0.0, value])]}
@@ -104,9 +108,7 @@ class LossScalingTest(parameterized.TestCase):
   def test_the_state(self):
     state = loss_scaling.init()
     self.assertEqual((float(state.scale), int(state.good_steps)), (32768, 0))
-    self.assertEqual(
-        [value.dtype for value in state], [tf.float32, tf.int64]
-    )
+    self.assertEqual([value.dtype for value in state], [tf.float32, tf.int64])
     adjusted = loss_scaling.adjust(state, tf.constant(True))
     self.assertEqual(
         [value.dtype for value in adjusted], [tf.float32, tf.int64]

@@ -14,9 +14,7 @@ _NAN, _INF = float('nan'), float('inf')
 def _objective(model, batch, seed, is_training):
   """The square of what a linear model is off by."""
   del seed, is_training
-  values = tf.square(
-      tf.linalg.matvec(batch['input'], model.w) - batch['label']
-  )
+  values = tf.square(tf.linalg.matvec(batch['input'], model.w) - batch['label'])
   return objectives.Evaluation(values, batch['label'], tf.zeros([]))
 
 
@@ -69,11 +67,14 @@ class GarbageTest(parameterized.TestCase, tf.test.TestCase):
       optimizer, metric = optimizers.adam(0.1), metrics.mean()
       state = training.TrainState(model, optimizer)
       step = training.make_train_step(_objective, optimizer, metric)
-      sums = step(state, {
-          'input': tf.constant([[1.0, 2.0], [value, 3.0], [0.5, value]]),
-          'label': tf.constant([0.5, value, value]),
-          'weight': tf.constant([1.0, 0.0, 0.0]),
-      })
+      sums = step(
+          state,
+          {
+              'input': tf.constant([[1.0, 2.0], [value, 3.0], [0.5, value]]),
+              'label': tf.constant([0.5, value, value]),
+              'weight': tf.constant([1.0, 0.0, 0.0]),
+          },
+      )
       results.append([model.w.numpy(), sums['loss'].numpy()])
     self.assertTrue(np.isfinite(results[0][0]).all())
     for expected, actual in zip(*results, strict=True):

@@ -50,9 +50,7 @@ class AddUpTest(parameterized.TestCase, tf.test.TestCase):
   def test_a_batch_of_unknown_size(self, batch_size):
     spec = {'x': tf.TensorSpec([None, 2])}
     x = np.arange(2.0 * batch_size, dtype='float32').reshape([-1, 2])
-    call = tf.function(
-        lambda batch: _add_up(batch, 2), input_signature=[spec]
-    )
+    call = tf.function(lambda batch: _add_up(batch, 2), input_signature=[spec])
     sums, num_parts = call({'x': x})
     self.assertAllEqual(sums['x'], x.sum(axis=0))
     self.assertEqual(float(sums['weight']), batch_size)

@@ -66,9 +66,11 @@ class RegistryTest(parameterized.TestCase):
       outputs = model(cases.inputs(model, batch), is_training=True, seed=_SEED)
       logits = model_lib.logits(outputs)
       # A yes or a no, as a loss of labels [batch_size] takes it.
-      loss = tf.reduce_mean(losses.sigmoid_cross_entropy(
-          tf.cast(batch['label'] > 1, tf.float32), logits[..., 0]
-      ))
+      loss = tf.reduce_mean(
+          losses.sigmoid_cross_entropy(
+              tf.cast(batch['label'] > 1, tf.float32), logits[..., 0]
+          )
+      )
     self.assertEqual(logits.shape, [5, *cases.places(model, (8, 8, 3)), 1])
     gradients = tape.gradient(loss, model.trainable_variables)
     self.assertTrue(any(g is not None and np.any(g) for g in gradients))
@@ -96,7 +98,8 @@ class RegistryTest(parameterized.TestCase):
       of = lambda shape, dtype=dtype: tf.TensorSpec(shape, dtype)
       specs = (
           {key: of(shape) for key, shape in shapes.items()}
-          if isinstance(shapes, dict) else of(shapes)
+          if isinstance(shapes, dict)
+          else of(shapes)
       )
       if dtype == tf.int32 and model.input_dtypes:
         continue

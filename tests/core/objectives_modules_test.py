@@ -14,21 +14,25 @@ _BATCH = {'x': _X, 'label': tf.constant([[1.0, 1.0], [1.0, 0.0]])}
 
 
 class _Plain(tf.Module):
+
   def __call__(self, x):
     return 2.0 * x
 
 
 class _Training(tf.Module):
+
   def __call__(self, x, is_training):
     return x + 1.0 if is_training else x
 
 
 class _Noisy(tf.Module):
+
   def __call__(self, x, *, seed):
     return x if seed is None else x + tf.cast(seed[1], x.dtype)
 
 
 class _Heads(snt.Module):
+
   def __call__(self, x):
     return {'one': x[:, 0], 'two': x, 'three': tf.stack([x, x + 1.0], axis=1)}
 

@@ -119,10 +119,12 @@ class SupervisedTest(parameterized.TestCase):
         lambda labels, predictions: (labels - predictions) ** 2, inputs='x'
     )
 
-    @tf.function(input_signature=[
-        tf.TensorSpec([batch_size, *shape[1:]])
-        for shape in (labels, predictions)
-    ])
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([batch_size, *shape[1:]])
+            for shape in (labels, predictions)
+        ]
+    )
     def evaluate(labels, predictions):
       batch = {'x': labels, 'label': labels}
       return objective(lambda _: predictions, batch, None, False).values
@@ -196,9 +198,7 @@ class AugmentedTest(parameterized.TestCase):
 
   def test_in_training_only_and_with_a_seed_of_its_own(self):
     model = Columns()
-    objective = objectives.augmented(
-        objectives.supervised(_loss), self._mirror
-    )
+    objective = objectives.augmented(objectives.supervised(_loss), self._mirror)
     seed = tf.constant([1, 2])
     evaluation = objective(model, self.batch, seed, is_training=True)
     np.testing.assert_array_equal(

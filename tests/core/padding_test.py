@@ -49,7 +49,12 @@ class PaddingTest(parameterized.TestCase, tf.test.TestCase):
       [batch] = runs.batches(run.model, 1, 8)
       del batch['weight']
       train = resident.make_train_loop(
-          run.state, run.objective, optimizer, run.metric, batch, run.strategy,
+          run.state,
+          run.objective,
+          optimizer,
+          run.metric,
+          batch,
+          run.strategy,
           jit='off',
       )
       sums, _ = train(resident.batched(np.arange(8), 4), epoch=0)

@@ -10,15 +10,15 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
-  distribution,
-  layers,
-  losses,
-  models,
-  objectives,
-  precision,
-  processor,
-  variables,
-  workers,
+    distribution,
+    layers,
+    losses,
+    models,
+    objectives,
+    precision,
+    processor,
+    variables,
+    workers,
 )
 from tests import virtual_devices
 from tests.core import runs

@@ -39,8 +39,10 @@ def _features(text):
 class FeaturesTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      ('processor\t: 0\nflags\t\t: fpu avx2\nbugs\t: avx512_bf16\n',
-       {'fpu', 'avx2'}),
+      (
+          'processor\t: 0\nflags\t\t: fpu avx2\nbugs\t: avx512_bf16\n',
+          {'fpu', 'avx2'},
+      ),
       ('processor : 0\nFeatures : fp asimd\n', {'fp', 'asimd'}),
       ('flags : a b\n\nflags : a b\n', {'a', 'b'}),
       ('', set()),

@@ -147,9 +147,9 @@ class SeedsTest(parameterized.TestCase):
     steps = [random.fold_in(_SEED, step) for step in range(5)]
     layers = [random.layer_seed(steps[0], layer) for layer in range(5)]
     seeds = steps + layers + random.split(_SEED, 5)
-    numbers = np.stack([
-        np.ravel(random.uniform(seed, [1000, 4])) for seed in seeds
-    ])
+    numbers = np.stack(
+        [np.ravel(random.uniform(seed, [1000, 4])) for seed in seeds]
+    )
     correlations = np.corrcoef(numbers) - np.eye(len(seeds))
     self.assertLess(np.abs(correlations).max(), 0.07)
 

@@ -31,9 +31,7 @@ def _train(run):
 
 class InvarianceTest(parameterized.TestCase):
 
-  @parameterized.parameters(
-      ('mlp', 'adam'), ('mlp', 'sgd'), ('convnet', 'sgd')
-  )
+  @parameterized.parameters(('mlp', 'adam'), ('mlp', 'sgd'), ('convnet', 'sgd'))
   def test_50_steps(self, model_name, optimizer_name):
     # Where a rectifier's input comes to rounding's distance of 0 the replicas'
     # gradients part, as those of one replica in another order would.
@@ -81,7 +79,12 @@ class PaddingTest(parameterized.TestCase):
       variable.assign(self.initial[name])
 
   @parameterized.parameters(
-      (1, 7, 12), (2, 7, 12), (3, 7, 12), (2, 6, 12), (3, 4, 12), (3, 1, 12),
+      (1, 7, 12),
+      (2, 7, 12),
+      (3, 7, 12),
+      (2, 6, 12),
+      (3, 4, 12),
+      (3, 1, 12),
       (3, 3, 24),
   )
   def test_a_padded_step_is_the_step_without_padding(
@@ -119,9 +122,7 @@ class PaddingTest(parameterized.TestCase):
     batch = runs.pad(runs.batches(run.model, 1, 12)[0], 0)
     sums = run.train_step(run.state, next(run.distribute([batch])))
     self.assertEqual(float(sums['weight']), 0.0)
-    self.assertEqual(
-        float(training.summarize(run.metric, sums)['loss']), 0.0
-    )
+    self.assertEqual(float(training.summarize(run.metric, sums)['loss']), 0.0)
     for name, value in run.weights().items():
       np.testing.assert_array_equal(
           value, self.initial[name] + (name == 'step'), err_msg=name
@@ -151,9 +152,7 @@ class PaddingTest(parameterized.TestCase):
     expected = reference.objective(reference.model, joined, None, False)
     logits = reference.model(joined['image'], is_training=False)
     confusion = np.zeros([4, 4])
-    np.add.at(
-        confusion, (joined['label'], np.argmax(logits, axis=-1)), 1
-    )
+    np.add.at(confusion, (joined['label'], np.argmax(logits, axis=-1)), 1)
     np.testing.assert_array_equal(sums['metrics']['confusion'], confusion)
     values = training.summarize(run.metric, sums)
     np.testing.assert_allclose(

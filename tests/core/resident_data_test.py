@@ -31,8 +31,14 @@ def _train(task, num_replicas, rows, **options):
   with strategy.scope():
     state = tasks.make_state(task, tasks.OPTIMIZER)
   train = resident.make_train_loop(
-      state, task.objective, tasks.OPTIMIZER, task.metric, _arrays(task),
-      strategy, after=task.after, **options,
+      state,
+      task.objective,
+      tasks.OPTIMIZER,
+      task.metric,
+      _arrays(task),
+      strategy,
+      after=task.after,
+      **options,
   )
   sums, taken = train(rows, epoch=0)
   variables = {k: v.numpy() for k, v in state.named_variables().items()}
@@ -66,7 +72,11 @@ class ResidentTest(parameterized.TestCase, tf.test.TestCase):
         TypeError, r'^arrays: expected a mapping .* got a \w+\.'
     ):
       resident.make_train_loop(
-          state, task.objective, tasks.OPTIMIZER, task.metric, arrays,
+          state,
+          task.objective,
+          tasks.OPTIMIZER,
+          task.metric,
+          arrays,
           virtual_devices.mirrored(1),
       )
 
@@ -119,8 +129,13 @@ class EvalTest(parameterized.TestCase, tf.test.TestCase):
     for parameter in state.parameters.values():
       parameter.assign_add(tf.ones_like(parameter))  # The average has not.
     evaluate = resident.make_eval_loop(
-        state, task.objective, task.metric, arrays, strategy,
-        global_batch_size=5, use_average=True,
+        state,
+        task.objective,
+        task.metric,
+        arrays,
+        strategy,
+        global_batch_size=5,
+        use_average=True,
     )
     before = state.model.variables[0].numpy()
     for _ in range(2):

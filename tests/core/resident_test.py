@@ -9,12 +9,12 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
-  compilation,
-  loops,
-  optimizers,
-  resident,
-  training,
-  variables,
+    compilation,
+    loops,
+    optimizers,
+    resident,
+    training,
+    variables,
 )
 from pipelines import batches
 from tests import small_datasets, virtual_devices
@@ -76,8 +76,13 @@ class _Run:
     rows = self.rows(epoch) if rows is None else rows
     start, epoch, num_steps = map(tf.constant, (start, epoch, num_steps))
     return self.loop(
-        self.state, self.placed, rows, start, epoch,
-        self.zeros if sums is None else sums, num_steps,
+        self.state,
+        self.placed,
+        rows,
+        start,
+        epoch,
+        self.zeros if sums is None else sums,
+        num_steps,
     )
 
   def digest(self):
@@ -114,13 +119,16 @@ class OneReplicaTest(parameterized.TestCase):
     run = self.run_
     total = 0.0
     for index in self.run_.rows().numpy()[:5]:
-      sums = run.step(run.state, {
-          'image': tf.constant(run.data.arrays['image'][index]),
-          'label': tf.constant(run.data.arrays['label'][index]),
-          'weight': tf.ones([_BATCH_SIZE]),
-          'index': tf.constant(index),
-          'epoch': tf.zeros([_BATCH_SIZE], tf.int32),
-      })
+      sums = run.step(
+          run.state,
+          {
+              'image': tf.constant(run.data.arrays['image'][index]),
+              'label': tf.constant(run.data.arrays['label'][index]),
+              'weight': tf.ones([_BATCH_SIZE]),
+              'index': tf.constant(index),
+              'epoch': tf.zeros([_BATCH_SIZE], tf.int32),
+          },
+      )
       total += float(sums['loss'])
     expected = run.digest()
     run.reset()
@@ -176,11 +184,14 @@ class OneReplicaTest(parameterized.TestCase):
     # As if the batch had been those four alone.
     run.reset()
     index = rows[0, :4]
-    expected = run.step(run.state, {
-        'image': tf.constant(run.data.arrays['image'][index]),
-        'label': tf.constant(run.data.arrays['label'][index]),
-        'weight': tf.ones([4]),
-    })
+    expected = run.step(
+        run.state,
+        {
+            'image': tf.constant(run.data.arrays['image'][index]),
+            'label': tf.constant(run.data.arrays['label'][index]),
+            'weight': tf.ones([4]),
+        },
+    )
     np.testing.assert_allclose(sums['loss'], expected['loss'], rtol=1e-6)
     for name, value in run.weights().items():
       np.testing.assert_allclose(
@@ -251,8 +262,13 @@ class ReplicasTest(parameterized.TestCase):
         'image': tf.zeros([12, *runs.IMAGE_SHAPE], tf.float64),
     }
     sums, _ = loop(
-        None, resident.place(data.arrays, strategy), tf.constant(rows),
-        tf.constant(1), tf.constant(4), zeros, tf.constant(1),
+        None,
+        resident.place(data.arrays, strategy),
+        tf.constant(rows),
+        tf.constant(1),
+        tf.constant(4),
+        zeros,
+        tf.constant(1),
     )
     self.assertEqual(
         [value.shape[0] for value in (each['index'] for each in seen)],
@@ -282,7 +298,12 @@ class TrainLoopTest(parameterized.TestCase):
     if weights is not None:
       arrays['weight'] = weights
     train = resident.make_train_loop(
-        run.state, objective, optimizer, run.metric, arrays, run.strategy,
+        run.state,
+        objective,
+        optimizer,
+        run.metric,
+        arrays,
+        run.strategy,
         jit=jit,
     )
     return run, train
@@ -356,9 +377,7 @@ class TrainLoopTest(parameterized.TestCase):
 
 
 def _joined(each):
-  return {
-      name: tf.concat([part[name] for part in each], 0) for name in each[0]
-  }
+  return {name: tf.concat([part[name] for part in each], 0) for name in each[0]}
 
 
 if __name__ == '__main__':

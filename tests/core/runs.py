@@ -101,9 +101,7 @@ def initialize(model: models.Model) -> None:
 
 def batches(model: models.Model, num: int, size: int) -> list[dict[str, Any]]:
   """Draws batches of real examples."""
-  return [
-      cases.batch(model, IMAGE_SHAPE, size, seed) for seed in range(num)
-  ]
+  return [cases.batch(model, IMAGE_SHAPE, size, seed) for seed in range(num)]
 
 
 def pad(

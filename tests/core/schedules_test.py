@@ -155,6 +155,7 @@ def _warmup_cosine_decay(init_value, peak_value, end_value, exponent):
 
 
 class SchedulesTest(parameterized.TestCase):
+
   @parameterized.named_parameters(*CASES)
   def test_is_optax_s_for_50_steps(self, ours, theirs):
     actual = [ours(step) for step in range(50)]
@@ -250,8 +251,10 @@ class SchedulesTest(parameterized.TestCase):
 
   def test_numbers_that_form_the_graph_may_not(self):
     for name, make in (
-        ('boundaries', lambda n: schedules.join(
-            [schedules.constant(1.0)] * 2, [n])),
+        (
+            'boundaries',
+            lambda n: schedules.join([schedules.constant(1.0)] * 2, [n]),
+        ),
         ('decay_steps', lambda n: schedules.warmup_cosine_decay(0, 1, 2, n)),
         ('pct_start', lambda n: schedules.cosine_onecycle(9, 1.0, n)),
         ('transition_steps', lambda n: schedules.linear_onecycle(n, 1.0)),

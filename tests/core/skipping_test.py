@@ -20,9 +20,7 @@ class SkippingTest(parameterized.TestCase):
         seen, [(0, 0, 0), (1, 1, 1), (2, 2, 2), (2, 0, 2), (3, 1, 2)]
     )
 
-  @parameterized.product(
-      is_skipped=(False, True), value=(1.0, np.nan, np.inf)
-  )
+  @parameterized.product(is_skipped=(False, True), value=(1.0, np.nan, np.inf))
   def test_only_what_is_skipped_and_not_finite_is_left_out(
       self, is_skipped, value
   ):

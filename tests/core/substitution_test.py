@@ -70,9 +70,7 @@ class SubstituteTest(parameterized.TestCase):
     before = module(_X).numpy()
     values = _values(module)
     copy = substitution.substitute(module, values)
-    for run in (
-        copy, tf.function(copy), tf.function(copy, jit_compile=True)
-    ):
+    for run in (copy, tf.function(copy), tf.function(copy, jit_compile=True)):
       substituted = run(tf.constant(_X)).numpy()
     np.testing.assert_array_equal(module(_X), before)
     for name, variable in variables.trainable(module).items():

@@ -15,14 +15,14 @@ import sonnet as snt
 import tensorflow as tf
 
 from core import (
-  layers,
-  losses,
-  metrics,
-  objectives,
-  optimizers,
-  random,
-  training,
-  updating,
+    layers,
+    losses,
+    metrics,
+    objectives,
+    optimizers,
+    random,
+    training,
+    updating,
 )
 from core import rows as rows_lib
 from tests import virtual_devices
@@ -151,9 +151,7 @@ def _quantize(model, batch, seed, is_training):
       'count': tf.reduce_sum(used, axis=0),
       'total': tf.matmul(used, z, transpose_a=True),
   }
-  return objectives.Evaluation(
-      values, {'error': values}, statistics=statistics
-  )
+  return objectives.Evaluation(values, {'error': values}, statistics=statistics)
 
 
 def _follow(state, statistics):
@@ -222,9 +220,7 @@ TASKS = {
             'mse': metrics.of(metrics.mean_squared_error(), 'number'),
         }),
     ),
-    'codes': Task(
-        Codes, _quantize, _classes, _mean_of('error'), after=_follow
-    ),
+    'codes': Task(Codes, _quantize, _classes, _mean_of('error'), after=_follow),
     'norm': Task(
         Normed,
         _classify,

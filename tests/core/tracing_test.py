@@ -69,9 +69,7 @@ class ComposedTest(tf.test.TestCase):
     dataset = tf.data.Dataset.from_tensors(batch).repeat()
     zeros = training.zero_sums_of(both, tuple(states), batch)
     loop = loops.make_loop(both)
-    sums, taken = loop(
-        tuple(states), iter(dataset), zeros, tf.constant(5)
-    )
+    sums, taken = loop(tuple(states), iter(dataset), zeros, tf.constant(5))
     self.assertEqual(int(taken), 5)
     self.assertEqual([int(state.step) for state in states], [5, 5])
     self.assertAllClose(sums['a'], sums['b'])
@@ -92,7 +90,9 @@ class ReducingTest(parameterized.TestCase):
         tf.reduce_sum(batch['x'], axis=1)
     )
     for model, expected in (
-        (layers.Dense(1), False), (layers.BatchNorm(), True), (Own(), True)
+        (layers.Dense(1), False),
+        (layers.BatchNorm(), True),
+        (Own(), True),
     ):
       forward = training.trace(objective, model, x)
       self.assertEqual(

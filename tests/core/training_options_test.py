@@ -175,9 +175,7 @@ class LossScaleTest(parameterized.TestCase):
     self.assertEqual(run.weights()['loss_scale/good_steps'], 5)
 
   @parameterized.parameters(*_REPLICAS)
-  def test_a_step_that_overflows_is_skipped_on_all_replicas(
-      self, num_replicas
-  ):
+  def test_a_step_that_overflows_is_skipped_on_all_replicas(self, num_replicas):
     run = _make(
         num_replicas=num_replicas,
         dtype='float16',
@@ -197,8 +195,12 @@ class LossScaleTest(parameterized.TestCase):
     self.assertEqual(
         changed,
         {
-            'step', 'loss_scale/scale', 'loss_scale/good_steps',
-            'skipped/in_a_row', 'skipped/longest', 'skipped/total',
+            'step',
+            'loss_scale/scale',
+            'loss_scale/good_steps',
+            'skipped/in_a_row',
+            'skipped/longest',
+            'skipped/total',
         },
     )
     self.assertEqual(after['loss_scale/scale'], 2.0**9)

@@ -10,13 +10,13 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
-  averaging,
-  losses,
-  metrics,
-  models,
-  objectives,
-  optimizers,
-  training,
+    averaging,
+    losses,
+    metrics,
+    models,
+    objectives,
+    optimizers,
+    training,
 )
 
 _SIZE = 4
@@ -113,9 +113,7 @@ class ShapesTest(parameterized.TestCase):
     batch = {**_BATCH, 'weight': np.array([1.0, 0.0, 2.0, 0.5], 'float32')}
     one, other = (
         training.make_eval_step(_objective(each), metric)(self.state, batch)
-        for each in (
-            lambda *parts: parts, lambda v, p, q: (change(v), p, q)
-        )
+        for each in (lambda *parts: parts, lambda v, p, q: (change(v), p, q))
     )
     self.assertAlmostEqual(
         float(one['loss'] / one['weight']),

@@ -8,14 +8,14 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
-  loops,
-  losses,
-  metrics,
-  models,
-  objectives,
-  optimizers,
-  training,
-  variables,
+    loops,
+    losses,
+    metrics,
+    models,
+    objectives,
+    optimizers,
+    training,
+    variables,
 )
 from tests.core import runs
 
@@ -176,7 +176,8 @@ class TrainStepTest(parameterized.TestCase):
   def test_the_label_of_padding_does_not_matter(self):
     padded = runs.pad(self.batches[0], 5)
     wrong = {
-        **padded, 'label': np.where(padded['weight'] > 0, padded['label'], -1)
+        **padded,
+        'label': np.where(padded['weight'] > 0, padded['label'], -1),
     }
     self._loop(1, [padded])
     digest = _state_digest(self.run_)
@@ -292,9 +293,7 @@ class LearningTest(absltest.TestCase):
     )
     train = loops.make_loop(step)
     batch = next(iter(dataset))
-    zeros = training.zero_sums(
-        metric, training.trace(objective, model, batch)
-    )
+    zeros = training.zero_sums(metric, training.trace(objective, model, batch))
     iterator = iter(dataset)
     _, taken = train(state, iterator, zeros, tf.constant(150))
     self.assertEqual(int(taken), 150)

@@ -29,7 +29,8 @@ class WorkersTest(absltest.TestCase):
 
   def test_one_alone(self):
     for strategy in (
-        tf.distribute.get_strategy(), tf.distribute.OneDeviceStrategy('CPU:0')
+        tf.distribute.get_strategy(),
+        tf.distribute.OneDeviceStrategy('CPU:0'),
     ):
       self.assertEqual(workers.gather(strategy, [2**62, -1]), [[2**62, -1]])
       self.assertEqual(workers.texts(strategy, 'größer'), ['größer'])

@@ -75,8 +75,10 @@ class XlaFlagsTest(parameterized.TestCase):
           '2.21.1',
           64,
           '--xla_cpu_prefer_vector_width=128',
-          '--xla_cpu_prefer_vector_width=128 '
-          '--xla_cpu_experimental_ynn_fusion_type=',
+          (
+              '--xla_cpu_prefer_vector_width=128 '
+              '--xla_cpu_experimental_ynn_fusion_type='
+          ),
       ),
       ('2.20.0', 64, '', ''),
   )
@@ -85,9 +87,7 @@ class XlaFlagsTest(parameterized.TestCase):
   ):
     with (
         mock.patch.dict(os.environ, {'XLA_FLAGS': before}),
-        mock.patch.object(
-            importlib.metadata, 'version', return_value=version
-        ),
+        mock.patch.object(importlib.metadata, 'version', return_value=version),
     ):
       xla_flags.tune_for_cpu(batch_size)
       self.assertEqual(os.environ['XLA_FLAGS'], after)

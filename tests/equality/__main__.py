@@ -24,21 +24,25 @@ from tests.equality import cases, measuring, running, table
 from tests.faults import processes
 
 _WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'What is kept between starts. Default: nothing.')
+    'workdir', None, 'What is kept between starts. Default: nothing.'
+)
 _CASES = flags.DEFINE_list(
-    'cases', list(cases.CASES), f'Of {", ".join(cases.CASES)}.')
+    'cases', list(cases.CASES), f'Of {", ".join(cases.CASES)}.'
+)
 _SHAPES = flags.DEFINE_list(
-    'shapes', [shape.name for shape in cases.SHAPES],
-    'Workers x replicas. A part of them has no table.')
+    'shapes',
+    [shape.name for shape in cases.SHAPES],
+    'Workers x replicas. A part of them has no table.',
+)
 _NUM_PARALLEL = flags.DEFINE_integer(
-    'num_parallel', 2, 'How many runs are made at a time.', lower_bound=1)
+    'num_parallel', 2, 'How many runs are made at a time.', lower_bound=1
+)
 _WRITE_DOCS = flags.DEFINE_bool(
-    'write_docs', False, 'Writes the table into docs/reliability.md.')
+    'write_docs', False, 'Writes the table into docs/reliability.md.'
+)
 
 
-def _make(
-    runs: Mapping[str, running.Runs], names: Sequence[str]
-) -> None:
+def _make(runs: Mapping[str, running.Runs], names: Sequence[str]) -> None:
   """Makes all runs of some shapes, first those that others go on from."""
   shapes = [shape for shape in cases.SHAPES if shape.name in names]
   begun, going_on = [], []
@@ -112,14 +116,14 @@ def main(argv: list[str]) -> int:
   if argv[1:] or unknown or (_WRITE_DOCS.value and not is_all):
     print(
         f'tests.equality: unknown: {[*argv[1:], *unknown]}; --write_docs '
-        'writes of all cases and shapes.', file=sys.stderr,
+        'writes of all cases and shapes.',
+        file=sys.stderr,
     )
     return 2
   try:
     with processes.campaign(_WORKDIR.value, 'equality-') as folder:
       runs = {
-          name: running.Runs(folder, cases.CASES[name])
-          for name in _CASES.value
+          name: running.Runs(folder, cases.CASES[name]) for name in _CASES.value
       }
       _make(runs, _SHAPES.value)
       rows = [
@@ -127,8 +131,10 @@ def main(argv: list[str]) -> int:
           for name, mine in runs.items()
       ]
   except BlockingIOError:
-    print(f'tests.equality: --workdir={_WORKDIR.value} is in use.',
-          file=sys.stderr)
+    print(
+        f'tests.equality: --workdir={_WORKDIR.value} is in use.',
+        file=sys.stderr,
+    )
     return 2
   except running.BrokenError as error:
     print(f'tests.equality: {error}', file=sys.stderr)

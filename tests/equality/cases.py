@@ -105,38 +105,54 @@ CASES: Mapping[str, Case] = {
     case.name: case
     for case in (
         _case(
-            'mlp', 'dropout, mirrored, moved and erased images',
-            {**_MLP, 'flip': 'random', 'max_shift': '2',
-             'random_erasing': '0.5'},
+            'mlp',
+            'dropout, mirrored, moved and erased images',
+            {
+                **_MLP,
+                'flip': 'random',
+                'max_shift': '2',
+                'random_erasing': '0.5',
+            },
             [pair for shift in (1, 2, 3, 4) for pair in _by(shift)],
             'dropout_rate=0.2',
         ),
         _case(
-            'resnet', 'batch norm over all replicas, without ReLU',
+            'resnet',
+            'batch norm over all replicas, without ReLU',
             {**_IMAGES, 'model': 'resnet', 'model_arg': 'channels=4,8'},
-            _by(1), 'blocks_per_stage=1,1', 'stem_channels=4',
+            _by(1),
+            'blocks_per_stage=1,1',
+            'stem_channels=4',
             # Of a unit at 0, to its rounding, ReLU's derivative may be 0 or 1.
             'activation=silu',
         ),
         _case(
-            'float16', 'a model computed in float16, with its loss scale',
-            {**_MLP, 'precision': 'float16'}, _by(2),
+            'float16',
+            'a model computed in float16, with its loss scale',
+            {**_MLP, 'precision': 'float16'},
+            _by(2),
             variants={
                 'float32': {'precision': 'float32'},
                 'micro-batches of 5': {'micro_batch_size': '5'},
             },
         ),
         _case(
-            'averages', 'an average of the weights, which is evaluated',
-            {**_MLP, 'average_decay': '0.9'}, _by(3),
+            'averages',
+            'an average of the weights, which is evaluated',
+            {**_MLP, 'average_decay': '0.9'},
+            _by(3),
         ),
         _case(
-            'streaming', 'examples that are not resident, mirrored',
-            {**_MLP, 'resident_gb': '0', 'flip': 'random'}, _by(4),
+            'streaming',
+            'examples that are not resident, mirrored',
+            {**_MLP, 'resident_gb': '0', 'flip': 'random'},
+            _by(4),
         ),
         _case(
-            'text', 'texts of one to six words, padded and masked',
-            {**_COMMON, 'dataset': f'{small_sets.__name__}:text'}, _by(2),
+            'text',
+            'texts of one to six words, padded and masked',
+            {**_COMMON, 'dataset': f'{small_sets.__name__}:text'},
+            _by(2),
             'dropout_rate=0.1',
         ),
     )

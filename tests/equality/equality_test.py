@@ -77,11 +77,14 @@ class MeasuringTest(absltest.TestCase):
         found('weights_sha256', 'a', 'b'),
     ])
     self.assertEqual(numbers, (1.0, 'accuracy at step 2, train'))
-    self.assertEqual(counts, (
-        'num_examples at step 2, train',
-        'test.confusion_matrix at step 2, train',
-        'f1 at step 2, train',
-    ))
+    self.assertEqual(
+        counts,
+        (
+            'num_examples at step 2, train',
+            'test.confusion_matrix at step 2, train',
+            'f1 at step 2, train',
+        ),
+    )
     self.assertEqual(measuring.of_values([]), ((0.0, ''), ()))
 
   def test_arrays(self):
@@ -117,7 +120,8 @@ class TableTest(parameterized.TestCase):
     once = page.read_text()
     self.assertIn(
         '| 1.0e-07, 2.0e-07 | 1.0e-07, 3.0e-07 | 1.0e-07, 2.0e-07 (20 runs) '
-        '| 1.0e-05, 1.0e-04 |', once,
+        '| 1.0e-05, 1.0e-04 |',
+        once,
     )
     self.assertIn('Counts differ in 6 of them.', once)
     self.assertIn('| float16, float32 | 5.0e-01 | 2.0e-07 |', once)

@@ -66,7 +66,9 @@ class Runs:
   def variant(self, name: str) -> pathlib.Path:
     """Returns that of one on one replica with the flags of a variant."""
     return self._made(
-        f'1x1, {name}', cases.ONE, cases.NUM_STEPS,
+        f'1x1, {name}',
+        cases.ONE,
+        cases.NUM_STEPS,
         changes=self._case.variants[name],
     )
 
@@ -74,12 +76,12 @@ class Runs:
     """Returns that of a run of half the steps."""
     return self._made(f'half of {shape.name}', shape, cases.HALF)
 
-  def continued(
-      self, first: cases.Shape, then: cases.Shape
-  ) -> pathlib.Path:
+  def continued(self, first: cases.Shape, then: cases.Shape) -> pathlib.Path:
     """Returns that of a run that goes on, half-way, on another shape."""
     return self._made(
-        f'{first.name} to {then.name}', then, cases.NUM_STEPS,
+        f'{first.name} to {then.name}',
+        then,
+        cases.NUM_STEPS,
         begin=self.half(first),
     )
 
@@ -100,8 +102,11 @@ class Runs:
         if flag not in (changes or {})
     ]
     flags = [
-        *given, *(changes or {}).items(), *shape.flags.items(),
-        ('num_steps', str(num_steps)), ('workdir', run),
+        *given,
+        *(changes or {}).items(),
+        *shape.flags.items(),
+        ('num_steps', str(num_steps)),
+        ('workdir', run),
         ('data_dir', self._data),
     ]
     # What made it: of other code, or with other flags, it is made again.

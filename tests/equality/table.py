@@ -14,7 +14,10 @@ DOCS = processes.ROOT / 'docs' / 'reliability.md'
 _BEGIN = written_tables.mark('python -m tests.equality --write_docs')
 _OTHERS = cases.SHAPES[1:]
 _HEADER = (
-    'case', 'what is in it', *(shape.name for shape in _OTHERS), 'continued',
+    'case',
+    'what is in it',
+    *(shape.name for shape in _OTHERS),
+    'continued',
     'may be',
 )
 # Half the distance of two float16 is at most that share of them.
@@ -97,9 +100,11 @@ def text(rows: Sequence[Row]) -> str:
   ]
   differing = sum(bool(gap.counts) for gap in gaps)
   lines = [
-      f'{len(gaps)} runs of {cases.NUM_STEPS} steps, {len(pairs)} pairs of '
-      f'shapes among them. Counts differ in {differing} of them. '
-      f'{written_tables.machine()}',
+      (
+          f'{len(gaps)} runs of {cases.NUM_STEPS} steps, {len(pairs)} pairs of '
+          f'shapes among them. Counts differ in {differing} of them. '
+          f'{written_tables.machine()}'
+      ),
       '',
       markdown(rows),
   ]
@@ -109,9 +114,12 @@ def text(rows: Sequence[Row]) -> str:
       for name, gap in row.variants.items()
   ]
   if of_variants:
-    lines += ['', written_tables.markdown(
-        ('on one replica', 'rows and results', 'weights'), of_variants
-    )]
+    lines += [
+        '',
+        written_tables.markdown(
+            ('on one replica', 'rows and results', 'weights'), of_variants
+        ),
+    ]
   return '\n'.join(lines)
 
 

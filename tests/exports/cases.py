@@ -56,7 +56,15 @@ def numbers() -> Arrays:
 def sentences() -> Arrays:
   """Returns sentences; their class is whether they have a certain word."""
   words = np.array([
-      'a', 'quick', 'brown', 'fox', 'jumps', 'over', 'the', 'lazy', 'dog',
+      'a',
+      'quick',
+      'brown',
+      'fox',
+      'jumps',
+      'over',
+      'the',
+      'lazy',
+      'dog',
   ])
   generator = np.random.default_rng(0)
   chosen = [

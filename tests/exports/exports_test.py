@@ -24,16 +24,28 @@ _ROOT = pathlib.Path(__file__).parents[2]
 
 def _row(**changes):
   found = {
-      'max_difference': 2e-7, 'metric': 0.9, 'metric_limit': None,
+      'max_difference': 2e-7,
+      'metric': 0.9,
+      'metric_limit': None,
       'runtime': 'a runtime',
   }
   return measuring.Row(
-      cases.CASES['mlp'], 'accuracy', 0.9, 1234,
+      cases.CASES['mlp'],
+      'accuracy',
+      0.9,
+      1234,
       {
           **{name: measuring.Found(0, (found,)) for name in measuring.FORMATS},
           'tflite_int8': measuring.Found(
-              0, ({**found, 'metric': 0.898, 'metric_limit': 0.005,
-                   'max_difference': 0.03},)
+              0,
+              (
+                  {
+                      **found,
+                      'metric': 0.898,
+                      'metric_limit': 0.005,
+                      'max_difference': 0.03,
+                  },
+              ),
           ),
           **changes,
       },
@@ -81,7 +93,10 @@ class ProgramTest(absltest.TestCase):
         (['--models=mlp', '--write_docs'], '--write_docs needs all models'),
     ):
       ended = subprocess.run(
-          [*_MAIN, *arguments], capture_output=True, text=True, cwd=_ROOT,
+          [*_MAIN, *arguments],
+          capture_output=True,
+          text=True,
+          cwd=_ROOT,
           check=False,
       )
       self.assertEqual(ended.returncode, 2, ended.stderr)

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import launch
 from launch import config as config_lib
 from launch import (
-  export_formats,
-  exporting,
-  finished_run,
-  programs,
-  typed_json,
+    export_formats,
+    exporting,
+    finished_run,
+    programs,
+    typed_json,
 )
 from launch.web import runtime
 from tests import virtual_devices
@@ -64,17 +64,25 @@ def train(
   """Trains a model; returns the run and the number of its parameters."""
   arrays = cases.splits(case)
   config = config_lib.Config(
-      workdir=os.path.join(folder, 'run'), model=case.model,
-      model_arg=case.arguments, num_steps=num_steps, global_batch_size=64,
-      learning_rate=0.003, jit='off', strategy='one_device',
-      normalize='image' in arrays['train'], eval_every_epochs=1000,
+      workdir=os.path.join(folder, 'run'),
+      model=case.model,
+      model_arg=case.arguments,
+      num_steps=num_steps,
+      global_batch_size=64,
+      learning_rate=0.003,
+      jit='off',
+      strategy='one_device',
+      normalize='image' in arrays['train'],
+      eval_every_epochs=1000,
       validation_examples=50,
   )
   with contextlib.redirect_stdout(io.StringIO()):
     result = launch.run(None, arrays, config)
   run = finished_run.load(
-      config_lib.Config(workdir=config.workdir), None,
-      virtual_devices.mirrored(1), {'dataset': typed_json.Given(arrays)},
+      config_lib.Config(workdir=config.workdir),
+      None,
+      virtual_devices.mirrored(1),
+      {'dataset': typed_json.Given(arrays)},
   )
   return run, int(result.values['num_parameters'])
 

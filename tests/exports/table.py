@@ -26,7 +26,8 @@ def cell(row: measuring.Row, name: str) -> str:
 def line(row: measuring.Row) -> str:
   """Returns the results of a model in a line."""
   return '  '.join([
-      row.case.model, *(f'{name} {cell(row, name)}' for name in row.found),
+      row.case.model,
+      *(f'{name} {cell(row, name)}' for name in row.found),
   ])
 
 
@@ -34,11 +35,14 @@ def text(rows: Sequence[measuring.Row], num_steps: int) -> str:
   """Returns the table, with its machine and the refused exports."""
   runtimes = {
       each['runtime']: None
-      for row in rows for found in row.found.values() for each in found.rows
+      for row in rows
+      for found in row.found.values()
+      for each in found.rows
   }
   lines = [
       (
-          f'`{row.case.model}`', f'{row.num_parameters:,}',
+          f'`{row.case.model}`',
+          f'{row.num_parameters:,}',
           f'{row.metric} {row.value:.4f}',
           *(cell(row, name) for name in row.found),
       )
@@ -46,11 +50,15 @@ def text(rows: Sequence[measuring.Row], num_steps: int) -> str:
   ]
   refused = [
       f'- `{row.case.model}`, {name}: {" ".join(found.said.split())}'
-      for row in rows for name, found in row.found.items() if found.said
+      for row in rows
+      for name, found in row.found.items()
+      if found.said
   ]
   return '\n'.join([
-      f'Trained for {num_steps} steps each; {cases.NUM_TEST:,} test examples. '
-      f'Run by {", ".join(runtimes)}. {written_tables.machine()}',
+      (
+          f'Trained for {num_steps} steps each; {cases.NUM_TEST:,} test'
+          f' examples. Run by {", ".join(runtimes)}. {written_tables.machine()}'
+      ),
       '',
       written_tables.markdown(
           ('model', 'parameters', 'the model', *measuring.FORMATS), lines

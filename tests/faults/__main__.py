@@ -24,33 +24,44 @@ import time
 from absl import app, flags
 
 from tests.faults import (
-  cases,
-  faults,
-  planning,
-  processes,
-  record,
-  references,
-  table,
-  trial,
+    cases,
+    faults,
+    planning,
+    processes,
+    record,
+    references,
+    table,
+    trial,
 )
 
 _SEED = flags.DEFINE_integer('seed', 0, 'Decides what is done, and when.')
 _NUM_KILLS = flags.DEFINE_integer(
-    'num_kills', 30, 'How often something is done, all starts together.',
-    lower_bound=0)
+    'num_kills',
+    30,
+    'How often something is done, all starts together.',
+    lower_bound=0,
+)
 _WORKDIR = flags.DEFINE_string(
-    'workdir', None, 'What is kept between starts. Default: nothing.')
+    'workdir', None, 'What is kept between starts. Default: nothing.'
+)
 _CASES = flags.DEFINE_list(
-    'cases', [], 'Parts of the names of cases, such as text or float16. '
-    f'Default: all of {", ".join(cases.CASES)}.')
+    'cases',
+    [],
+    'Parts of the names of cases, such as text or float16. '
+    f'Default: all of {", ".join(cases.CASES)}.',
+)
 _FAULTS = flags.DEFINE_list(
-    'faults', list(faults.FAULTS), f'Of {", ".join(faults.FAULTS)}.')
+    'faults', list(faults.FAULTS), f'Of {", ".join(faults.FAULTS)}.'
+)
 _TRIAL = flags.DEFINE_integer(
-    'trial', None, 'Does that trial alone, again, and keeps its folder.')
+    'trial', None, 'Does that trial alone, again, and keeps its folder.'
+)
 _MAX_MINUTES = flags.DEFINE_float(
-    'max_minutes', None, 'Begins no trial after that time.')
+    'max_minutes', None, 'Begins no trial after that time.'
+)
 _WRITE_DOCS = flags.DEFINE_bool(
-    'write_docs', False, 'Writes the table into docs/reliability.md.')
+    'write_docs', False, 'Writes the table into docs/reliability.md.'
+)
 
 
 def _one(
@@ -68,14 +79,23 @@ def _one(
   fault = faults.FAULTS[name]
   try:
     mine = trial.Trial(
-        place, case, fault.program,
-        random.Random(f'{_SEED.value}/{number}'), kept,
+        place,
+        case,
+        fault.program,
+        random.Random(f'{_SEED.value}/{number}'),
+        kept,
     )
     outcome = faults.do(fault, number, plan_name, mine)
   except references.BrokenError as error:
     outcome = trial.Outcome(
-        number, plan_name, case.name, [], 0, [f'nothing was done: {error}'],
-        round(time.monotonic() - started, 1), references.code(),
+        number,
+        plan_name,
+        case.name,
+        [],
+        0,
+        [f'nothing was done: {error}'],
+        round(time.monotonic() - started, 1),
+        references.code(),
     )
   if not outcome.problems and _TRIAL.value is None:
     shutil.rmtree(place, ignore_errors=True)
@@ -102,12 +122,16 @@ def main(argv: list[str]) -> int:
     raise app.UsageError(f'Unknown arguments: {argv[1:]}')
   unknown = set(_FAULTS.value) - faults.FAULTS.keys()
   wanted = [
-      case for name, case in cases.CASES.items()
+      case
+      for name, case in cases.CASES.items()
       if not _CASES.value or any(part in name for part in _CASES.value)
   ]
   if unknown or not wanted:
-    print(f'tests.faults: no such faults {sorted(unknown)} or cases '
-          f'{_CASES.value}.', file=sys.stderr)
+    print(
+        f'tests.faults: no such faults {sorted(unknown)} or cases '
+        f'{_CASES.value}.',
+        file=sys.stderr,
+    )
     return 2
   names = []
   for name in _FAULTS.value:
@@ -119,8 +143,9 @@ def main(argv: list[str]) -> int:
     with processes.campaign(_WORKDIR.value, 'faults-') as folder:
       outcomes = _campaign(folder, names, wanted)
   except BlockingIOError:
-    print(f'tests.faults: --workdir={_WORKDIR.value} is in use.',
-          file=sys.stderr)
+    print(
+        f'tests.faults: --workdir={_WORKDIR.value} is in use.', file=sys.stderr
+    )
     return 2
   print(table.text(outcomes))
   if _WRITE_DOCS.value:

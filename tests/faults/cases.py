@@ -42,7 +42,9 @@ _TASKS: Mapping[str, Flags] = {
 _FEATURES: Mapping[str, Flags] = {
     'plain': {},
     'augmentation': {
-        'flip': 'random', 'max_shift': '2', 'random_erasing': '0.5',
+        'flip': 'random',
+        'max_shift': '2',
+        'random_erasing': '0.5',
     },
     'averages': {'average_decay': '0.9'},
     'accumulation': {'micro_batch_size': '5'},

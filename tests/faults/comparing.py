@@ -59,8 +59,9 @@ def runs(
     found.add(f'{folder}, names', names, list(other))
     for name in one.keys() & other.keys():
       if '.data-' in name:
-        found.add(f'{folder}/{name}', one[name].read_bytes(),
-                  other[name].read_bytes())
+        found.add(
+            f'{folder}/{name}', one[name].read_bytes(), other[name].read_bytes()
+        )
   found.add('metrics.jsonl', rows(reference), rows(run))
   one, other = (_json(each / 'result.json') for each in (reference, run))
   for name in {**one, **other}:
@@ -106,7 +107,10 @@ def targets(
     _add_file(found, reference, folder, 'out/predictions.jsonl')
   else:
     _add_json(
-        found, reference, folder, 'run/exports/parity.json',
+        found,
+        reference,
+        folder,
+        'run/exports/parity.json',
         # A SavedModel has another hash each time.
         without=('milliseconds', 'sha256'),
     )
@@ -114,8 +118,11 @@ def targets(
     model = 'run/exports/saved_model'
     if (folder / model).exists():
       one, other = (
-          [path for path in sorted(watching.look(each / model))
-           if path != 'fingerprint.pb']
+          [
+              path
+              for path in sorted(watching.look(each / model))
+              if path != 'fingerprint.pb'
+          ]
           for each in (reference, folder)
       )
       found.add(f'{model}, names', one, other)
@@ -144,11 +151,14 @@ def _without(value: Any, names: tuple[str, ...]) -> Any:
   if isinstance(value, dict):
     return {
         name: _without(each, names)
-        for name, each in value.items() if name not in names
+        for name, each in value.items()
+        if name not in names
     }
-  return [_without(each, names) for each in value] if isinstance(
-      value, list
-  ) else value
+  return (
+      [_without(each, names) for each in value]
+      if isinstance(value, list)
+      else value
+  )
 
 
 def _add_file(

@@ -16,13 +16,13 @@ from collections.abc import Callable, Mapping
 from core import checkpoint_manifests
 from launch import interruption
 from tests.faults import (
-  cases,
-  comparing,
-  moments,
-  processes,
-  references,
-  trial,
-  watching,
+    cases,
+    comparing,
+    moments,
+    processes,
+    references,
+    trial,
+    watching,
 )
 
 # As long as TensorFlow takes to miss a worker's heartbeats, and more.
@@ -225,7 +225,8 @@ def _damage(mine: trial.Trial) -> None:
   phase = f'{suffix}, {part + 1} of {_NUM_RANGES} ranges'
   mine.note(what, phase, group)
   said = [
-      line for line in group.processes[0].out().splitlines()
+      line
+      for line in group.processes[0].out().splitlines()
       if 'kept aside' in line
   ]
   mine.hurts[-1].saw = mine.hurts[-1].saw or trial.general(' '.join(said))
@@ -299,7 +300,9 @@ FAULTS: Mapping[str, Fault] = {
     'stop': Fault(_stop, 2),
     'disk': Fault(_fill_disk, 3, _is_alone, lacks=_lacks_tmpfs),
     'clock': Fault(
-        _set_clock_back, 2, _is_alone,
+        _set_clock_back,
+        2,
+        _is_alone,
         lacks=lambda: '' if _faketime() else 'there is no faketime',
     ),
     'damage': Fault(_damage, 6, _is_alone),

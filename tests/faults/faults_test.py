@@ -20,16 +20,16 @@ import pytest
 from absl.testing import absltest, parameterized
 
 from tests.faults import (
-  cases,
-  comparing,
-  faults,
-  moments,
-  planning,
-  processes,
-  record,
-  table,
-  trial,
-  watching,
+    cases,
+    comparing,
+    faults,
+    moments,
+    planning,
+    processes,
+    record,
+    table,
+    trial,
+    watching,
 )
 
 
@@ -41,8 +41,12 @@ def _scratch(test):
 
 def _outcome(number=0, bits=0, problems=(), **changes):
   hurt = trial.Hurt(**{
-      'fault': 'SIGKILL', 'phase': 'training', 'codes': [-9], 'saw': '',
-      'seconds': 0.5, **changes,
+      'fault': 'SIGKILL',
+      'phase': 'training',
+      'codes': [-9],
+      'saw': '',
+      'seconds': 0.5,
+      **changes,
   })
   return trial.Outcome(
       number, '0-abc', 'text.plain', [hurt], bits, list(problems), 9.0, 'abc'
@@ -52,12 +56,14 @@ def _outcome(number=0, bits=0, problems=(), **changes):
 class PlanTest(absltest.TestCase):
 
   def plan(self, seed, number=400, names=None):
-    return list(itertools.islice(
-        planning.plan(
-            seed, names or list(faults.FAULTS), list(cases.CASES.values())
-        ),
-        number,
-    ))
+    return list(
+        itertools.islice(
+            planning.plan(
+                seed, names or list(faults.FAULTS), list(cases.CASES.values())
+            ),
+            number,
+        )
+    )
 
   def test_it_is_that_of_the_seed_and_reaches_everything(self):
     plan = self.plan(3)
@@ -99,7 +105,8 @@ class ComparingTest(parameterized.TestCase):
     """A bit of the newest checkpoint, a row, and the result."""
     folder = pathlib.Path(_scratch(self))
     for name, newest, rows, digest in (
-        ('one', b'\x10', 2, 'ab'), ('other', b'\x30', 1, 'cd')
+        ('one', b'\x10', 2, 'ab'),
+        ('other', b'\x30', 1, 'cd'),
     ):
       run = folder / name
       (run / 'checkpoints').mkdir(parents=True)
@@ -116,8 +123,11 @@ class ComparingTest(parameterized.TestCase):
     found = comparing.runs(one, other)
     self.assertEqual(
         [where.partition(':')[0] for where in found.where],
-        ['checkpoints/ckpt-12.data-0-of-1', 'metrics.jsonl',
-         'result.json, weights_sha256'],
+        [
+            'checkpoints/ckpt-12.data-0-of-1',
+            'metrics.jsonl',
+            'result.json, weights_sha256',
+        ],
     )
     self.assertEqual(found.where[0].partition(': ')[2], '1 bits')
     (other / 'result.json').unlink()
@@ -201,13 +211,21 @@ class TableTest(absltest.TestCase):
         _outcome(0),
         _outcome(1, seconds=2.5, saw='no step N'),
         _outcome(2, seconds=1.0, saw='no step N'),
-        _outcome(3, bits=7, problems=['metrics.jsonl: 7 bits'],
-                 fault='disk full', codes=[1]),
+        _outcome(
+            3,
+            bits=7,
+            problems=['metrics.jsonl: 7 bits'],
+            fault='disk full',
+            codes=[1],
+        ),
     ]
-    self.assertEqual(table.rows(outcomes), [
-        ('SIGKILL', 'training', '3', 'no step N', '-9', '1.0, 2.5', '0'),
-        ('disk full', 'training', '1', 'nothing', '1', '0.5, 0.5', '7'),
-    ])
+    self.assertEqual(
+        table.rows(outcomes),
+        [
+            ('SIGKILL', 'training', '3', 'no step N', '-9', '1.0, 2.5', '0'),
+            ('disk full', 'training', '1', 'nothing', '1', '0.5, 0.5', '7'),
+        ],
+    )
     text = table.text(outcomes)
     self.assertIn('4 faults in 4 runs of 1 kinds; 7 bits lost; 1 run', text)
     self.assertIn('trial 3, text.plain: metrics.jsonl: 7 bits', text)

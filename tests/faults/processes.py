@@ -143,11 +143,14 @@ class _Forker:
   ) -> int:
     """Starts a program; returns the number of its process."""
     assert self._process.stdin
-    self._process.stdin.write(json.dumps({
-        'arguments': list(arguments),
-        'environment': dict(environment),
-        'log': str(log),
-    }) + '\n')
+    self._process.stdin.write(
+        json.dumps({
+            'arguments': list(arguments),
+            'environment': dict(environment),
+            'log': str(log),
+        })
+        + '\n'
+    )
     self._process.stdin.flush()
     return int(self._read())
 
@@ -217,9 +220,7 @@ class Group:
       Whether all ended by themselves.
     """
     deadline = time.monotonic() + timeout_s
-    ended = [
-        each.wait(deadline - time.monotonic()) for each in self.processes
-    ]
+    ended = [each.wait(deadline - time.monotonic()) for each in self.processes]
     self.end()
     return all(ended)
 

@@ -24,8 +24,7 @@ class Record:
     if whole != text:
       path.write_text(whole)
     self.outcomes = [
-        trial.Outcome.from_json(json.loads(line))
-        for line in whole.splitlines()
+        trial.Outcome.from_json(json.loads(line)) for line in whole.splitlines()
     ]
 
   def has(self, number: int, plan: str) -> bool:

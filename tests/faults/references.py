@@ -74,8 +74,11 @@ class Place:
     Returns:
       Its processes.
     """
-    arguments = [f'launch.{program}', f'--workdir={run or self.run}',
-                 f'--data_dir={self.folder}/data']
+    arguments = [
+        f'launch.{program}',
+        f'--workdir={run or self.run}',
+        f'--data_dir={self.folder}/data',
+    ]
     if program in ('train', 'evaluate'):
       arguments.append(f'--compilation_cache_dir={self.folder}/cache')
     if program == 'train':
@@ -187,21 +190,32 @@ class References:
             f'{case.name}, {program}: exit codes {group.codes}: '
             f'{group.processes[0].err()[-2000:]}'
         )
-      done.write_text(json.dumps({
-          'code': code(),
-          'seconds': time.monotonic() - group.started,
-          'events': events,
-      }))
+      done.write_text(
+          json.dumps({
+              'code': code(),
+              'seconds': time.monotonic() - group.started,
+              'events': events,
+          })
+      )
     values = json.loads(done.read_text())
     return Reference(
         place,
         moments.Rhythm(values['seconds'], tuple(values['events'])),
-        frozenset(map(watching.pattern, (
-            *watching.look(place.folder, SKIP),
-            *(f'{other.name}/{path}' for other in others
-              for path in watching.look(other)),
-            'run/', 'run/lock',
-        ))),
+        frozenset(
+            map(
+                watching.pattern,
+                (
+                    *watching.look(place.folder, SKIP),
+                    *(
+                        f'{other.name}/{path}'
+                        for other in others
+                        for path in watching.look(other)
+                    ),
+                    'run/',
+                    'run/lock',
+                ),
+            )
+        ),
     )
 
   def last_checkpoint(self, case: cases.Case) -> str:

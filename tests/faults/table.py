@@ -13,8 +13,13 @@ from tests.faults import processes, trial
 DOCS = processes.ROOT / 'docs' / 'reliability.md'
 _BEGIN = written_tables.mark('python -m tests.faults --write_docs')
 _HEADER = (
-    'fault', 'what the program was at', 'tries', 'what the user saw',
-    'exit codes', 'seconds until it ended: median, longest', 'bits lost',
+    'fault',
+    'what the program was at',
+    'tries',
+    'what the user saw',
+    'exit codes',
+    'seconds until it ended: median, longest',
+    'bits lost',
 )
 
 
@@ -80,9 +85,7 @@ def _sum(outcomes: Sequence[trial.Outcome]) -> str:
   )
 
 
-def write(
-    outcomes: Sequence[trial.Outcome], path: pathlib.Path = DOCS
-) -> None:
+def write(outcomes: Sequence[trial.Outcome], path: pathlib.Path = DOCS) -> None:
   """Writes the table into the page, between its marks."""
   names = sorted({each.case for each in outcomes if each.hurts})
   written_tables.write(

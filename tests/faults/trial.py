@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tests.faults import (
-  cases,
-  comparing,
-  moments,
-  processes,
-  references,
-  watching,
+    cases,
+    comparing,
+    moments,
+    processes,
+    references,
+    watching,
 )
 
 # A program that is told to leave has so long, on a busy machine.
@@ -253,13 +253,15 @@ class Trial:
     for process in group.processes:
       if 'Traceback' in process.err():
         self.problems.append(f'{fault}: {process.err()[-3000:]}')
-    self.hurts.append(Hurt(
-        fault,
-        phase,
-        group.codes,
-        next(filter(None, map(last_line, told)), ''),
-        round(seconds, 2),
-    ))
+    self.hurts.append(
+        Hurt(
+            fault,
+            phase,
+            group.codes,
+            next(filter(None, map(last_line, told)), ''),
+            round(seconds, 2),
+        )
+    )
 
   def finish(self) -> None:
     """Starts the program again until it has ended well."""
@@ -314,7 +316,8 @@ class Trial:
 def last_line(process: processes.Process) -> str:
   """Returns the last line on stderr, without what differs from run to run."""
   lines = [
-      line for line in process.err().splitlines()
+      line
+      for line in process.err().splitlines()
       if not re.match(r'^[IWEF]\d{4} |^WARNING: All log', line)
   ]
   return general(lines[-1]) if lines else ''
@@ -324,5 +327,3 @@ def general(line: str) -> str:
   """Returns a line without paths and numbers."""
   line = re.sub(r'(/[\w.~+-]+)+/?', 'PATH', line)
   return re.sub(r'\d+', 'N', line)[:300]
-
-

@@ -28,8 +28,14 @@ def mine(labels, predictions):
 class AliasesTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      'core', 'core.losses', 'core.losses.regression', 'core.metrics',
-      'pipelines.sources.rows', 'launch', 'launch.tasks', 'launch.config',
+      'core',
+      'core.losses',
+      'core.losses.regression',
+      'core.metrics',
+      'pipelines.sources.rows',
+      'launch',
+      'launch.tasks',
+      'launch.config',
   )
   def test_both_names_are_of_one_module(self, name):
     module = importlib.import_module(f'quatrain.{name}')
@@ -49,12 +55,14 @@ class AliasesTest(parameterized.TestCase):
     self.assertIs(module.losses, losses)
     self.assertIs(module.launch, launch)
     files = [
-        each.__file__ for name, each in list(sys.modules.items())
+        each.__file__
+        for name, each in list(sys.modules.items())
         if name.partition('.')[0] in ('core', 'pipelines', 'launch', 'quatrain')
         and getattr(each, '__file__', None)
     ]
     loaded = {
-        id(each) for name, each in list(sys.modules.items())
+        id(each)
+        for name, each in list(sys.modules.items())
         if getattr(each, '__file__', None) in files
     }
     self.assertLen(loaded, len(set(files)))

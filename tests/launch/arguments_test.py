@@ -39,8 +39,9 @@ class ParseTest(parameterized.TestCase):
     self.assertIs(type(value), type(expected))
 
   def test_the_last_of_equal_names_counts(self):
-    self.assertEqual(arguments.parse('x', ['a=1', 'b=2', 'a=3']),
-                     {'a': 3, 'b': 2})
+    self.assertEqual(
+        arguments.parse('x', ['a=1', 'b=2', 'a=3']), {'a': 3, 'b': 2}
+    )
 
   def test_no_equals_sign(self):
     with self.assertRaisesRegex(
@@ -89,7 +90,7 @@ class CheckedTest(parameterized.TestCase):
   def test_unknown_or_not_the_users(self, name):
     with self.assertRaisesRegex(
         programs.UserError,
-        rf"--loss_arg={name}: no such argument; there are: sizes=\(3, 4\), "
+        rf'--loss_arg={name}: no such argument; there are: sizes=\(3, 4\), '
         r"rate=0.5, name='relu', on=False, limit=None\.",
     ):
       arguments.checked('loss_arg', {name: 1}, _KNOWN)

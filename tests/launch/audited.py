@@ -16,13 +16,26 @@ import sys
 from typing import Any
 
 _CONNECTING = (
-    'socket.connect', 'socket.bind', 'socket.sendto', 'socket.getaddrinfo',
-    'socket.gethostbyname', 'urllib.Request', 'http.client.connect',
-    'ftplib.connect', 'smtplib.connect',
+    'socket.connect',
+    'socket.bind',
+    'socket.sendto',
+    'socket.getaddrinfo',
+    'socket.gethostbyname',
+    'urllib.Request',
+    'http.client.connect',
+    'ftplib.connect',
+    'smtplib.connect',
 )
 _STARTING = (
-    'subprocess.Popen', 'os.system', 'os.exec', 'os.posix_spawn', 'os.spawn',
-    'os.fork', 'os.forkpty', 'pty.spawn', 'os.startfile',
+    'subprocess.Popen',
+    'os.system',
+    'os.exec',
+    'os.posix_spawn',
+    'os.spawn',
+    'os.fork',
+    'os.forkpty',
+    'pty.spawn',
+    'os.startfile',
 )
 _LOADING = ('exec', 'import', 'pickle.find_class', 'ctypes.dlopen')
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -52,9 +65,15 @@ def _programs(folder: pathlib.Path, data: str) -> dict[str, tuple[str, ...]]:
   run = folder / 'run'
   flags = (f'--workdir={run}', f'--data_dir={data}')
   train = (
-      *flags, '--dataset=tiny_shapes', '--validation_examples=25',
-      '--model=mlp', '--model_arg=hidden_sizes=4,', '--global_batch_size=12',
-      '--jit=off', '--checkpoint_every_steps=4', '--hash_every_steps=4',
+      *flags,
+      '--dataset=tiny_shapes',
+      '--validation_examples=25',
+      '--model=mlp',
+      '--model_arg=hidden_sizes=4,',
+      '--global_batch_size=12',
+      '--jit=off',
+      '--checkpoint_every_steps=4',
+      '--hash_every_steps=4',
   )
   return {
       'train': ('train', *train, '--num_steps=8'),

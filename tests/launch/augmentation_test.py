@@ -84,9 +84,7 @@ class AugmentationTest(parameterized.TestCase):
     scored = json.loads((workdir / 'evaluation_test.json').read_text())
     self.assertEqual(scored['values'], runs.result(workdir)['test']['values'])
     # An export is the model without views, and is compared with that.
-    ended = runs.call(
-        'export', f'--workdir={workdir}', '--formats=saved_model'
-    )
+    ended = runs.call('export', f'--workdir={workdir}', '--formats=saved_model')
     self.assertEqual((ended.code, ended.err), (0, ''))
     parity = json.loads((workdir / 'exports' / 'parity.json').read_text())
     self.assertTrue(all(row['agrees'] for row in parity['exports']))

@@ -14,7 +14,13 @@ from tests.launch import runs
 from tests.launch.tasks import small_sets
 
 _PARTS = (
-    'input', 'all_reduce', 'forward', 'backward', 'update', 'host', 'other',
+    'input',
+    'all_reduce',
+    'forward',
+    'backward',
+    'update',
+    'host',
+    'other',
 )
 _SLOW_INPUT = """
 import time
@@ -118,7 +124,10 @@ class BenchmarkTest(parameterized.TestCase):
     output = self.folder / 'output' / 'speed.json'
     before = set(self.folder.iterdir())
     ended = runs.call(
-        'benchmark', '--num_seconds=0.3', f'--output={output}', *arguments,
+        'benchmark',
+        '--num_seconds=0.3',
+        f'--output={output}',
+        *arguments,
         num_replicas=num_replicas,
     )
     self.assertEqual((ended.code, ended.err), (0, ''), ended)
@@ -164,7 +173,9 @@ class BenchmarkTest(parameterized.TestCase):
     kept = {path: path.stat().st_mtime_ns for path in workdir.rglob('*')}
     ended = runs.finish(
         runs.start(
-            'benchmark', '--num_seconds=0.3', f'--output={output}',
+            'benchmark',
+            '--num_seconds=0.3',
+            f'--output={output}',
             # Other flags than those of the run that is there.
             *runs.arguments(runs.config(workdir=str(workdir), jit='off')),
             environment={
@@ -196,7 +207,9 @@ class BenchmarkTest(parameterized.TestCase):
   def test_replicas_and_a_run_afterwards_has_the_weights_of_one_before(self):
     workdir = self.folder / 'run'
     config = runs.config(
-        workdir=str(workdir), jit='off', optimizer='sgd',
+        workdir=str(workdir),
+        jit='off',
+        optimizer='sgd',
         model_arg={'hidden_sizes': (1024, 1024)},  # Much to sum.
     )
     found, _ = self.measure(
@@ -230,7 +243,8 @@ class BenchmarkTest(parameterized.TestCase):
         *runs.arguments(
             runs.config(optimizer=f'{code}:wasteful', average_decay=0.99)
         ),
-        '--jit=off', '--num_seconds=0.6',
+        '--jit=off',
+        '--num_seconds=0.6',
     )
     parts = found['parts']
     self.assertEqual(found['bound'], 'update')
@@ -241,7 +255,8 @@ class BenchmarkTest(parameterized.TestCase):
   def test_short_calls(self):
     found, out = self.measure(
         f'--dataset={small_sets.__file__}:multi_label',
-        '--global_batch_size=8', '--steps_per_loop=1',
+        '--global_batch_size=8',
+        '--steps_per_loop=1',
     )
     self.assertEqual((found['bound'], found['steps_per_call']), ('host', 1))
     self.assertEqual(found['compiled'], 'loop')
@@ -254,8 +269,10 @@ class BenchmarkTest(parameterized.TestCase):
   )
   def test_other_tasks(self, name, *arguments):
     found, _ = self.measure(
-        f'--dataset={small_sets.__file__}:{name}', '--global_batch_size=8',
-        '--jit=off', *arguments,
+        f'--dataset={small_sets.__file__}:{name}',
+        '--global_batch_size=8',
+        '--jit=off',
+        *arguments,
     )
     is_convolved = 'convolution' in found['flop_per_second']
     self.assertEqual(is_convolved, name == 'segmentation')
@@ -271,7 +288,9 @@ class BenchmarkTest(parameterized.TestCase):
   )
   def test_mistakes(self, argument, message):
     ended = runs.call(
-        'benchmark', *runs.arguments(runs.config()), argument,
+        'benchmark',
+        *runs.arguments(runs.config()),
+        argument,
     )
     self.assertEqual((ended.code, ended.out), (2, ''))
     self.assertIn(message, ended.err)
@@ -279,21 +298,24 @@ class BenchmarkTest(parameterized.TestCase):
 
   def test_a_loss_that_is_not_finite_fails(self):
     ended = runs.call(
-        'benchmark', *runs.arguments(runs.config(optimizer='sgd')),
-        '--learning_rate=1e30', f'--output={self.folder}/a.json',
+        'benchmark',
+        *runs.arguments(runs.config(optimizer='sgd')),
+        '--learning_rate=1e30',
+        f'--output={self.folder}/a.json',
     )
     self.assertEqual((ended.code, ended.err.count('\n')), (1, 1), ended)
     self.assertIn('not finite', ended.err)
     self.assertEqual(list(self.folder.iterdir()), [])
-
 
   def test_a_task_of_ones_own_that_computes_in_float32_alone(self):
     code = self.folder / 'own_task.py'
     code.write_text(_OWN_TASK)
     self.addCleanup(runs.forget, code.stem)
     found, _ = self.measure(
-        f'--dataset={small_sets.__file__}:classification', '--jit=off',
-        '--global_batch_size=8', f'--task={code}:task',
+        f'--dataset={small_sets.__file__}:classification',
+        '--jit=off',
+        '--global_batch_size=8',
+        f'--task={code}:task',
     )
     self.assertIsNone(found['half_seconds'])
 

@@ -15,7 +15,13 @@ from launch import bottleneck, step_times
 from tests.launch import runs
 
 _PARTS = (
-    'input', 'all_reduce', 'forward', 'backward', 'update', 'host', 'other',
+    'input',
+    'all_reduce',
+    'forward',
+    'backward',
+    'update',
+    'host',
+    'other',
 )
 
 
@@ -25,7 +31,12 @@ class SplitTest(absltest.TestCase):
     """Splits three rounds, the last of which was ten times as slow."""
     slow = np.array([1.0, 1.0, 10.0])
     seconds = dict(
-        step=10.0, input=1.0, forward=3.0, backward=7.0, update=8.0, host=0.5,
+        step=10.0,
+        input=1.0,
+        forward=3.0,
+        backward=7.0,
+        update=8.0,
+        host=0.5,
         pipeline=0.5,
     )
     seconds.update(columns)
@@ -65,11 +76,20 @@ class BottleneckTest(parameterized.TestCase):
     """Explains a step of 1 ms in a run of 1000 s."""
     found = {
         'parts': {**dict.fromkeys(_PARTS, 0.0), 'all_reduce': None, **parts},
-        'seconds_per_step': 1e-3, 'num_steps': 10**6, 'is_resident': False,
-        'first_step_seconds': 5.0, 'floor_seconds': 0.5e-3, 'warnings': [],
-        'half_seconds': None, 'steps_per_call': 500, 'input_seconds': 1e-3,
-        'data_bytes': 1e9, 'load': 1.0, 'machine': {'cpus': 2},
-        'memory_bytes': {'machine': 16e9}, **changes,
+        'seconds_per_step': 1e-3,
+        'num_steps': 10**6,
+        'is_resident': False,
+        'first_step_seconds': 5.0,
+        'floor_seconds': 0.5e-3,
+        'warnings': [],
+        'half_seconds': None,
+        'steps_per_call': 500,
+        'input_seconds': 1e-3,
+        'data_bytes': 1e9,
+        'load': 1.0,
+        'machine': {'cpus': 2},
+        'memory_bytes': {'machine': 16e9},
+        **changes,
     }
     self.assertAlmostEqual(sum(bottleneck.shares(found).values()), 1)
     bound, lines = bottleneck.explain(found, config or runs.config())
@@ -84,7 +104,8 @@ class BottleneckTest(parameterized.TestCase):
   def test_input(self, resident_gb, changes, message):
     bound, said = self.explain(
         dict(input=0.8e-3, forward=0.2e-3),
-        runs.config(resident_gb=resident_gb), **changes,
+        runs.config(resident_gb=resident_gb),
+        **changes,
     )
     self.assertEqual(bound, 'input')
     self.assertStartsWith(
@@ -107,8 +128,8 @@ class BottleneckTest(parameterized.TestCase):
     self.assertIn(message, said)
     _, before = self.explain(parts)
     self.assertEqual(
-        before, 'Compute-bound: the forward and backward pass take 90% of a '
-        'step.'
+        before,
+        'Compute-bound: the forward and backward pass take 90% of a step.',
     )
 
   @parameterized.parameters(
@@ -131,7 +152,8 @@ class BottleneckTest(parameterized.TestCase):
   def test_a_small_part_of_the_host(self, seconds, is_told):
     bound, said = self.explain(
         dict(host=seconds, forward=1e-3 - seconds),
-        runs.config(log_every_steps=100), steps_per_call=90,
+        runs.config(log_every_steps=100),
+        steps_per_call=90,
     )
     self.assertEqual(bound, 'model')
     self.assertEqual('--log_every_steps=1000' in said, is_told)

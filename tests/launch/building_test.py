@@ -66,16 +66,19 @@ class LogTest(_TestCase):
     )
     self.assertEqual([row['step'] for row in validation], [20, 40])
     for row in train:
-      self.assertEqual(
-          row.keys(), _ROW | {'learning_rate', *runs.SPEEDS}
-      )
+      self.assertEqual(row.keys(), _ROW | {'learning_rate', *runs.SPEEDS})
       self.assertAlmostEqual(row['learning_rate'], 0.003)
     for row in validation:
       self.assertEqual(
           row.keys(),
-          _ROW | {
-              'num_examples', 'cross_entropy', 'macro_precision',
-              'macro_recall', 'macro_f1', 'weighted_f1',
+          _ROW
+          | {
+              'num_examples',
+              'cross_entropy',
+              'macro_precision',
+              'macro_recall',
+              'macro_f1',
+              'weighted_f1',
           },
       )
       self.assertEqual(row['num_examples'], runs.NUM_VALIDATION)
@@ -134,7 +137,10 @@ class LogTest(_TestCase):
     self.assertEqual(
         [(row['split'], row['step']) for row in runs.rows(workdir)],
         [
-            ('train', 20), ('train', 40), ('validation', 40), ('train', 50),
+            ('train', 20),
+            ('train', 40),
+            ('validation', 40),
+            ('train', 50),
             ('validation', 50),
         ],
     )
@@ -210,8 +216,9 @@ class ResumeTest(_TestCase):
     self.assertFalse((workdir / 'result.json').exists())
     ended = runs.train(workdir, num_replicas=num_replicas)
     self.assertEqual((ended.code, ended.err), (0, ''))
-    self.assertIn(f'resumed from {workdir}/checkpoints/ckpt-{saved}\n',
-                  ended.out)
+    self.assertIn(
+        f'resumed from {workdir}/checkpoints/ckpt-{saved}\n', ended.out
+    )
     self.assertEqual(runs.digest(workdir), runs.digest(whole))
     self.assertEqual(runs.rows(workdir), runs.rows(whole))
     self.assertEqual(runs.result(workdir)['test'], runs.result(whole)['test'])

@@ -34,8 +34,9 @@ class CheckpointsTest(parameterized.TestCase):
 
   def states(self, text):
     """Returns the state of each checkpoint in a table."""
-    rows = re.findall(r'^(\S*ckpt-\S+) +(\S+ \S+)? +([0-9,]+) +(.*)$', text,
-                      re.M)
+    rows = re.findall(
+        r'^(\S*ckpt-\S+) +(\S+ \S+)? +([0-9,]+) +(.*)$', text, re.M
+    )
     for _, when, size, _ in rows:
       self.assertRegex(when, r'^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$')
       self.assertGreater(int(size.replace(',', '')), 50)

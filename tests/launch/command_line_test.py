@@ -15,8 +15,15 @@ from tests.launch import runs
 
 _CONVNET = runs.ROOT / 'launch' / 'recipes' / 'fashion_mnist_convnet.flags'
 _MODELS = (
-    'convnet', 'mlp', 'reconstructing_mlp', 'resnet', 'row_rnn', 'sparse_mlp',
-    'speednet', 'vit', 'wide_and_deep',
+    'convnet',
+    'mlp',
+    'reconstructing_mlp',
+    'resnet',
+    'row_rnn',
+    'sparse_mlp',
+    'speednet',
+    'vit',
+    'wide_and_deep',
 )
 _OTHERS = [
     *(('model', name) for name in _MODELS),
@@ -67,22 +74,50 @@ class DroppedTest(parameterized.TestCase):
 
   @parameterized.parameters(
       # Whatever was given last by one name counts.
-      ('--optimizer=sgd --optimizer_arg=momentum=0.5 '
-       '--optimizer_arg=nesterov=true --optimizer_arg=momentum=0.9',
-       'sgd', {'momentum': 0.9, 'nesterov': True}, ''),
+      (
+          (
+              '--optimizer=sgd --optimizer_arg=momentum=0.5 '
+              '--optimizer_arg=nesterov=true --optimizer_arg=momentum=0.9'
+          ),
+          'sgd',
+          {'momentum': 0.9, 'nesterov': True},
+          '',
+      ),
       # The same name again keeps its arguments, another one drops them.
-      ('--optimizer=sgd --optimizer_arg=momentum=0.5 --optimizer=sgd',
-       'sgd', {'momentum': 0.5}, ''),
-      ('--optimizer=sgd --optimizer_arg=momentum=0.5 --optimizer=adam',
-       'adam', {}, 'drops --optimizer_arg=momentum=0.5'),
-      ('--optimizer sgd --optimizer_arg momentum=0.5 --optimizer adam',
-       'adam', {}, 'drops --optimizer_arg=momentum=0.5'),
-      ('-optimizer=sgd -optimizer_arg=momentum=0.5 -optimizer=adam '
-       '-optimizer_arg=b1=0.5 -optimizer=sgd',
-       'sgd', {}, '=momentum=0.5; --optimizer=sgd .* -optimizer_arg=b1=0.5'),
+      (
+          '--optimizer=sgd --optimizer_arg=momentum=0.5 --optimizer=sgd',
+          'sgd',
+          {'momentum': 0.5},
+          '',
+      ),
+      (
+          '--optimizer=sgd --optimizer_arg=momentum=0.5 --optimizer=adam',
+          'adam',
+          {},
+          'drops --optimizer_arg=momentum=0.5',
+      ),
+      (
+          '--optimizer sgd --optimizer_arg momentum=0.5 --optimizer adam',
+          'adam',
+          {},
+          'drops --optimizer_arg=momentum=0.5',
+      ),
+      (
+          (
+              '-optimizer=sgd -optimizer_arg=momentum=0.5 -optimizer=adam '
+              '-optimizer_arg=b1=0.5 -optimizer=sgd'
+          ),
+          'sgd',
+          {},
+          '=momentum=0.5; --optimizer=sgd .* -optimizer_arg=b1=0.5',
+      ),
       # Before any name: arguments of the one to come.
-      ('--optimizer_arg=momentum=0.5 --optimizer=sgd',
-       'sgd', {'momentum': 0.5}, ''),
+      (
+          '--optimizer_arg=momentum=0.5 --optimizer=sgd',
+          'sgd',
+          {'momentum': 0.5},
+          '',
+      ),
   )
   def test_on_the_command_line(self, line, name, arguments, said):
     ended, config = _parse('--workdir=x', *line.split())
@@ -94,9 +129,15 @@ class DroppedTest(parameterized.TestCase):
 
   def test_files_in_files(self):
     inner = self._file(
-        'inner', '# Muon.', '', '  --optimizer=muon',
-        '--optimizer_arg=beta=0.5', '// More.',
-        '--optimizer_arg=ns_steps=2', '--normalize', '--seed=3',
+        'inner',
+        '# Muon.',
+        '',
+        '  --optimizer=muon',
+        '--optimizer_arg=beta=0.5',
+        '// More.',
+        '--optimizer_arg=ns_steps=2',
+        '--normalize',
+        '--seed=3',
     )
     outer = self._file('outer', inner, '--optimizer=sgd', '--seed=4')
     ended, config = _parse('--workdir=x', outer, '--nonormalize')
@@ -134,8 +175,10 @@ class DroppedTest(parameterized.TestCase):
       (b'--seed=1\n--flagfile=SELF\n', 'includes itself'),
       (b'\xff\xfe-\x00-\x00', 'UTF-8'),
       (b'--dataset=a\x00b', 'printable'),
-      (b'--seed 1', "SELF: Unknown command line flag 'seed 1'. Did you mean "
-       '--seed'),
+      (
+          b'--seed 1',
+          "SELF: Unknown command line flag 'seed 1'. Did you mean --seed",
+      ),
       (b'seed=1', "unexpected argument 'seed=1'"),
       (b'--workdir', 'SELF: --workdir is without its value'),
       (b'--flagfile=/nowhere/at/all', '/nowhere/at/all: No such file'),
@@ -162,16 +205,27 @@ class DroppedTest(parameterized.TestCase):
 class HintTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      ('lr', '--learning_rate'), ('LR', '--learning_rate'),
-      ('epochs', '--num_epochs'), ('max_epochs', '--num_epochs'),
-      ('batch_size', '--global_batch_size'), ('batch-size', '--global_batch'),
-      ('gpus', 'CUDA_VISIBLE_DEVICES'), ('num_gpus', 'CUDA_VISIBLE_DEVICES'),
-      ('steps', '--num_steps'), ('logdir', '--workdir'),
-      ('log_dir', '--workdir'), ('output_dir', '--workdir'),
-      ('momentum', '--optimizer_arg'), ('dropout', '--model_arg'),
-      ('warmup_steps', '--schedule_arg'), ('learning_rat', '--learning_rate'),
-      ('nflip', '--flip'), ('random_seed', '--seed'), ('fp16', '--precision'),
-      ('grad_clip', '--clip_global_norm'), ('ema', '--average_decay'),
+      ('lr', '--learning_rate'),
+      ('LR', '--learning_rate'),
+      ('epochs', '--num_epochs'),
+      ('max_epochs', '--num_epochs'),
+      ('batch_size', '--global_batch_size'),
+      ('batch-size', '--global_batch'),
+      ('gpus', 'CUDA_VISIBLE_DEVICES'),
+      ('num_gpus', 'CUDA_VISIBLE_DEVICES'),
+      ('steps', '--num_steps'),
+      ('logdir', '--workdir'),
+      ('log_dir', '--workdir'),
+      ('output_dir', '--workdir'),
+      ('momentum', '--optimizer_arg'),
+      ('dropout', '--model_arg'),
+      ('warmup_steps', '--schedule_arg'),
+      ('learning_rat', '--learning_rate'),
+      ('nflip', '--flip'),
+      ('random_seed', '--seed'),
+      ('fp16', '--precision'),
+      ('grad_clip', '--clip_global_norm'),
+      ('ema', '--average_decay'),
   )
   def test_of_training(self, name, expected):
     for argument in ((f'--{name}=1',), (f'--{name}', '1')):

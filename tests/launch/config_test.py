@@ -30,9 +30,7 @@ class ConfigTest(absltest.TestCase):
     )
     again = config_lib.Config.from_json(_through_json(config))
     self.assertEqual(again, config)
-    self.assertEqual(
-        config_lib.changes(config.to_json(), again.to_json()), {}
-    )
+    self.assertEqual(config_lib.changes(config.to_json(), again.to_json()), {})
 
   def test_each_field_counts_as_a_change(self):
     config = runs.config()
@@ -42,15 +40,11 @@ class ConfigTest(absltest.TestCase):
           config.to_json(), other.to_json()
       ).items()
       self.assertEqual(changed, name)
-      self.assertEqual(
-          values, [config.to_json()[name], other.to_json()[name]]
-      )
+      self.assertEqual(values, [config.to_json()[name], other.to_json()[name]])
 
   def test_the_order_of_learning_rates_counts(self):
     one, other = (
-        runs.config(
-            learning_rates=dict(pairs), model_arg=dict(pairs)
-        ).to_json()
+        runs.config(learning_rates=dict(pairs), model_arg=dict(pairs)).to_json()
         for pairs in ([('a', 1.0), ('b', 2.0)], [('b', 2.0), ('a', 1.0)])
     )
     self.assertEqual(list(config_lib.changes(one, other)), ['learning_rates'])
@@ -59,8 +53,12 @@ class ConfigTest(absltest.TestCase):
   def test_several_parts_may_be_one_or_names_with_commas(self):
     function = lambda: None
     for given, expected in (
-        ('a', ('a',)), ('a, b', ('a', 'b')), ('', ()), (['a', 'b'], ('a', 'b')),
-        (function, (function,)), ([function, 'a'], (function, 'a')),
+        ('a', ('a',)),
+        ('a, b', ('a', 'b')),
+        ('', ()),
+        (['a', 'b'], ('a', 'b')),
+        (function, (function,)),
+        ([function, 'a'], (function, 'a')),
     ):
       for name in ('metrics', 'hooks'):
         config = config_lib.Config(**{name: given})
@@ -68,38 +66,84 @@ class ConfigTest(absltest.TestCase):
 
   def test_where_it_is_computed_is_kept_apart(self):
     config = runs.config(
-        workdir='w', data_dir='d', archives_dir='a', strategy='one_device',
-        num_virtual_devices=2, steps_per_loop=3, compilation_cache_dir='c',
+        workdir='w',
+        data_dir='d',
+        archives_dir='a',
+        strategy='one_device',
+        num_virtual_devices=2,
+        steps_per_loop=3,
+        compilation_cache_dir='c',
         accept_changes=True,
     )
     self.assertEqual(config.to_json(), runs.config().to_json())
-    self.assertEqual(config.place(), {
-        'workdir': 'w', 'data_dir': 'd', 'archives_dir': 'a',
-        'strategy': 'one_device', 'num_virtual_devices': 2, 'steps_per_loop': 3,
-    })
-    self.assertEqual(runs.config().at(config.place()), dataclasses.replace(
-        config, compilation_cache_dir=None, accept_changes=False
-    ))
+    self.assertEqual(
+        config.place(),
+        {
+            'workdir': 'w',
+            'data_dir': 'd',
+            'archives_dir': 'a',
+            'strategy': 'one_device',
+            'num_virtual_devices': 2,
+            'steps_per_loop': 3,
+        },
+    )
+    self.assertEqual(
+        runs.config().at(config.place()),
+        dataclasses.replace(
+            config, compilation_cache_dir=None, accept_changes=False
+        ),
+    )
 
   def test_every_field_has_a_kind(self):
     config = runs.config()
     self.assertContainsSubset(
         {
-            'num_epochs', 'num_steps', 'log_every_steps', 'eval_every_epochs',
-            'checkpoint_every_steps', 'keep_checkpoints', 'async_checkpoints',
+            'num_epochs',
+            'num_steps',
+            'log_every_steps',
+            'eval_every_epochs',
+            'checkpoint_every_steps',
+            'keep_checkpoints',
+            'async_checkpoints',
             'jit',
-            'test_time_augmentation', 'metrics', 'metric_arg', 'hooks',
-            'hook_arg', 'steps_per_loop',
+            'test_time_augmentation',
+            'metrics',
+            'metric_arg',
+            'hooks',
+            'hook_arg',
+            'steps_per_loop',
         },
         {name for name in vars(config) if config.is_free(name)},
     )
     for name in (
-        'dataset', 'validation_examples', 'image_size', 'normalize', 'model',
-        'model_arg', 'loss', 'loss_arg', 'class_weights', 'label_smoothing',
-        'l1_penalty', 'l2_penalty', 'optimizer', 'optimizer_arg',
-        'learning_rate', 'schedule', 'schedule_arg', 'clip_global_norm',
-        'global_batch_size', 'seed', 'precision', 'average_decay', 'flip',
-        'max_shift', 'random_erasing', 'resident_gb', 'task', 'task_arg',
+        'dataset',
+        'validation_examples',
+        'image_size',
+        'normalize',
+        'model',
+        'model_arg',
+        'loss',
+        'loss_arg',
+        'class_weights',
+        'label_smoothing',
+        'l1_penalty',
+        'l2_penalty',
+        'optimizer',
+        'optimizer_arg',
+        'learning_rate',
+        'schedule',
+        'schedule_arg',
+        'clip_global_norm',
+        'global_batch_size',
+        'seed',
+        'precision',
+        'average_decay',
+        'flip',
+        'max_shift',
+        'random_erasing',
+        'resident_gb',
+        'task',
+        'task_arg',
         'dataset_arg',
     ):
       self.assertFalse(config.is_free(name), name)
@@ -135,9 +179,7 @@ class ConfigTest(absltest.TestCase):
         self.assertEqual(str(error), f'it lacks {name}')
         values[name] = value
     golden = runs.ROOT / 'tests/launch/golden/0.1.0/finished/config.json'
-    self.assertContainsSubset(
-        values, json.loads(golden.read_text())['config']
-    )
+    self.assertContainsSubset(values, json.loads(golden.read_text())['config'])
 
   def test_what_is_not_a_config(self):
     whole = _through_json(runs.config())
@@ -172,9 +214,7 @@ class ValueTest(parameterized.TestCase):
 
   def test_a_config_needs_no_argument(self):
     config = config_lib.Config()
-    self.assertEqual(
-        config_lib.Config.from_json(_through_json(config)), config
-    )
+    self.assertEqual(config_lib.Config.from_json(_through_json(config)), config)
     self.assertEqual(config_lib.Config(num_epochs=3).num_epochs, 3)
 
   @parameterized.parameters(
@@ -215,7 +255,8 @@ class ValueTest(parameterized.TestCase):
 
   def test_lists_are_tuples(self):
     config = config_lib.Config(
-        class_weights=[1, 2], model_arg={'hidden_sizes': [3, 2]},
+        class_weights=[1, 2],
+        model_arg={'hidden_sizes': [3, 2]},
         metrics=['accuracy'],
     )
     self.assertEqual(config.class_weights, (1, 2))

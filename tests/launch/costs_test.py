@@ -79,31 +79,50 @@ class LayersTest(parameterized.TestCase):
       # Twice the multiplications; no gradient is taken of the data.
       ('dense', lambda: snt.Linear(7), [5], 2 * 5 * 7, 2 * 5 * 7, 4 * 7),
       (
-          'conv', lambda: snt.Conv2D(8, 3, stride=2), [6, 6, 4],
-          2 * (3 * 3 * 8) * (3 * 3 * 4), 2 * (3 * 3 * 8) * (3 * 3 * 4),
+          'conv',
+          lambda: snt.Conv2D(8, 3, stride=2),
+          [6, 6, 4],
+          2 * (3 * 3 * 8) * (3 * 3 * 4),
+          2 * (3 * 3 * 8) * (3 * 3 * 4),
           4 * 3 * 3 * 8,
       ),
       (
-          'valid', lambda: snt.Conv2D(8, 3, padding='VALID'), [6, 6, 4],
-          2 * (4 * 4 * 8) * (3 * 3 * 4), 2 * (4 * 4 * 8) * (3 * 3 * 4),
+          'valid',
+          lambda: snt.Conv2D(8, 3, padding='VALID'),
+          [6, 6, 4],
+          2 * (4 * 4 * 8) * (3 * 3 * 4),
+          2 * (4 * 4 * 8) * (3 * 3 * 4),
           4 * 4 * 4 * 8,
       ),
       (
-          'transposed', lambda: snt.Conv2DTranspose(8, 3, stride=2), [6, 6, 4],
-          2 * (6 * 6 * 4) * (3 * 3 * 8), 2 * (6 * 6 * 4) * (3 * 3 * 8),
+          'transposed',
+          lambda: snt.Conv2DTranspose(8, 3, stride=2),
+          [6, 6, 4],
+          2 * (6 * 6 * 4) * (3 * 3 * 8),
+          2 * (6 * 6 * 4) * (3 * 3 * 8),
           4 * 12 * 12 * 8,
       ),
       (
-          'depthwise', _Grouped, [6, 6, 4], 2 * (3 * 3 * 8) * (3 * 3),
-          2 * (3 * 3 * 8) * (3 * 3), 4 * 3 * 3 * 8,
+          'depthwise',
+          _Grouped,
+          [6, 6, 4],
+          2 * (3 * 3 * 8) * (3 * 3),
+          2 * (3 * 3 * 8) * (3 * 3),
+          4 * 3 * 3 * 8,
       ),
       (
-          'frozen', lambda: _Grouped(is_trained=False), [6, 6, 4],
-          2 * (3 * 3 * 8) * (3 * 3), 0, 4 * 3 * 3 * 8,
+          'frozen',
+          lambda: _Grouped(is_trained=False),
+          [6, 6, 4],
+          2 * (3 * 3 * 8) * (3 * 3),
+          0,
+          4 * 3 * 3 * 8,
       ),
       (
           # The product of the batch has two gradients, the last one.
-          'products', _Products, [6, 4],
+          'products',
+          _Products,
+          [6, 4],
           2 * (6 * 4 * 10) + 2 * (2 * 6 * 6 * 5) + 2 * (2 * 6 * 6 * 5),
           2 * (6 * 4 * 10) + 2 * 2 * (2 * 6 * 6 * 5) + 2 * (2 * 6 * 6 * 5),
           4 * 2 * 6 * 5,
@@ -141,9 +160,7 @@ class LayersTest(parameterized.TestCase):
 
   def test_of_layers_inside_a_tf_function(self):
     found = _layers(_Network(_Compiled()), [4])
-    one, other = (
-        found[f'layer/network/layers/{index}'] for index in (0, 1)
-    )
+    one, other = (found[f'layer/network/layers/{index}'] for index in (0, 1))
     self.assertEqual((one.forward, one.backward), (40, 40))
     self.assertEqual((other.forward, other.backward), (60, 120))
 
@@ -180,8 +197,24 @@ class LayersTest(parameterized.TestCase):
     found = _layers(_Network(snt.Linear(700)), [500])
     lines = [line.split() for line in tables.layers(found).splitlines()]
     self.assertIn(
-        ['layer', 'b', '700,', 'w', '500', 'x', '700', '350,700', '1.4', 'M',
-         '2.8', 'k', '700', 'k', '700', 'k'],
+        [
+            'layer',
+            'b',
+            '700,',
+            'w',
+            '500',
+            'x',
+            '700',
+            '350,700',
+            '1.4',
+            'M',
+            '2.8',
+            'k',
+            '700',
+            'k',
+            '700',
+            'k',
+        ],
         lines,
     )
     [total] = [line for line in lines if line[:1] == ['all']]

@@ -89,7 +89,8 @@ class CutShortTest(parameterized.TestCase):
         continue
       # As of a process that was killed once the validation was done again.
       row = next(
-          row for row in runs.raw_rows(whole)
+          row
+          for row in runs.raw_rows(whole)
           if (row['step'], row['split']) == (step, 'validation')
       )
       with open(workdir / 'metrics.jsonl', 'a') as file:
@@ -168,14 +169,16 @@ class CutShortTest(parameterized.TestCase):
   def test_in_a_thread(self):
     """As Ray runs a user's code; signals are the main thread's there."""
     before = [signal.getsignal(number) for number in signal.Signals]
-    config = runs.config(workdir=str(self.root / 'run'), strategy='mirrored',
-                         data_dir=runs.data_dir(), num_steps=9)
+    config = runs.config(
+        workdir=str(self.root / 'run'),
+        strategy='mirrored',
+        data_dir=runs.data_dir(),
+        num_steps=9,
+    )
     results = []
 
     def run():
-      results.append(
-          programs.call(lambda: training_program.exit_code(config))
-      )
+      results.append(programs.call(lambda: training_program.exit_code(config)))
       results.append(training_program.run(config))
 
     thread = threading.Thread(target=run)

@@ -47,8 +47,10 @@ class DamagedDataTest(parameterized.TestCase):
       self.assertRegex(ended.err, word)
 
   @parameterized.parameters(
-      ('test', 'cut image', 4.0), ('test', 'flipped', 0.0),
-      ('train', 'missing', 4.0), ('train', 'large label', 0.0),
+      ('test', 'cut image', 4.0),
+      ('test', 'flipped', 0.0),
+      ('train', 'missing', 4.0),
+      ('train', 'large label', 0.0),
   )
   def test_before_the_first_step(self, split, damage, resident_gb):
     every = {**damages.EXAMPLES, **damages.FILES}

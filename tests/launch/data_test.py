@@ -24,7 +24,10 @@ _TABLE = data_lib.DataSpec(
             'numbers', (2,), 'float32', columns=('age', 'height')
         ),
         'categories': spec_lib.Feature(
-            'categories', (1,), 'int32', columns=('sex',),
+            'categories',
+            (1,),
+            'int32',
+            columns=('sex',),
             vocabularies=(('f', 'm'),),
         ),
         'label': spec_lib.Feature('numbers', (), 'float32'),
@@ -133,17 +136,21 @@ class DataSpecTest(parameterized.TestCase):
     )
     self.assertCountEqual(
         dataclasses.replace(_DATA, spec=_TABLE.spec).differences(_DATA),
-        ['image', 'numbers', 'categories', 'label.kind', 'label.dtype',
-         'label.class_names'],
+        [
+            'image',
+            'numbers',
+            'categories',
+            'label.kind',
+            'label.dtype',
+            'label.class_names',
+        ],
     )
 
   def test_no_target(self):
     spec = spec_lib.Spec({'x': spec_lib.Feature('array', (2,), 'float32')}, ())
     with self.assertRaisesRegex(ValueError, "no 'label', but x"):
       _ = data_lib.DataSpec(spec, {'train': 3}).target
-    self.assertEqual(
-        _DATA.describe(), 'image: 8 x 8 x 3; label: 2 classes'
-    )
+    self.assertEqual(_DATA.describe(), 'image: 8 x 8 x 3; label: 2 classes')
 
 
 if __name__ == '__main__':

@@ -28,9 +28,13 @@ class StrategyTest(parameterized.TestCase):
   def test_name(self, name, kind):
     strategy = devices.strategy(name)
     self.assertIsInstance(strategy, kind)
-    expected = 1 if name == 'one_device' else len(
-        tf.config.list_logical_devices('GPU')
-        or tf.config.list_logical_devices('CPU')
+    expected = (
+        1
+        if name == 'one_device'
+        else len(
+            tf.config.list_logical_devices('GPU')
+            or tf.config.list_logical_devices('CPU')
+        )
     )
     self.assertEqual(strategy.num_replicas_in_sync, expected)
 
@@ -63,7 +67,9 @@ except programs.UserError as error:
   print(error)
 """
     done = subprocess.run(
-        [sys.executable, '-c', program], cwd=runs.ROOT, capture_output=True,
+        [sys.executable, '-c', program],
+        cwd=runs.ROOT,
+        capture_output=True,
         text=True,
     )
     self.assertEqual(done.returncode, 0, done.stderr)
@@ -73,8 +79,11 @@ except programs.UserError as error:
 class DriverTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      ('proc/driver/nvidia/version', True), ('dev/nvidia0', True),
-      ('dev/nvidia11', True), ('dev/nvidia-modeset', False), ('dev/x', False),
+      ('proc/driver/nvidia/version', True),
+      ('dev/nvidia0', True),
+      ('dev/nvidia11', True),
+      ('dev/nvidia-modeset', False),
+      ('dev/x', False),
   )
   def test_what_there_is_of_it(self, name, expected):
     with tempfile.TemporaryDirectory() as root:
@@ -85,8 +94,11 @@ class DriverTest(parameterized.TestCase):
       self.assertEqual(devices.has_nvidia_driver(root), expected)
 
   @parameterized.parameters(
-      (True, [], None, True), (True, [], '0', True), (True, [], '', False),
-      (True, [], '-1', False), (True, ['GPU:0'], None, False),
+      (True, [], None, True),
+      (True, [], '0', True),
+      (True, [], '', False),
+      (True, [], '-1', False),
+      (True, ['GPU:0'], None, False),
       (False, [], None, False),
   )
   def test_gpus_that_are_left_out_are_told(self, driver, gpus, visible, told):

@@ -49,31 +49,57 @@ class DiffTest(_TestCase):
     )
 
   @parameterized.parameters(
-      (lambda v: v['config'].update(learning_rate=0.5),
-       ('flag, decides the weights', '--learning_rate', '0.003', '0.5')),
-      (lambda v: v['config'].update(keep_checkpoints=7),
-       ('flag, may change', '--keep_checkpoints', '3', '7')),
-      (lambda v: v['config'].update(num_epochs=9),
-       ('flag, decides the length', '--num_epochs', '2', '9')),
-      (lambda v: v['program'].update(strategy='one_device'),
-       ('flag, where', '--strategy', 'mirrored', 'one_device')),
+      (
+          lambda v: v['config'].update(learning_rate=0.5),
+          ('flag, decides the weights', '--learning_rate', '0.003', '0.5'),
+      ),
+      (
+          lambda v: v['config'].update(keep_checkpoints=7),
+          ('flag, may change', '--keep_checkpoints', '3', '7'),
+      ),
+      (
+          lambda v: v['config'].update(num_epochs=9),
+          ('flag, decides the length', '--num_epochs', '2', '9'),
+      ),
+      (
+          lambda v: v['program'].update(strategy='one_device'),
+          ('flag, where', '--strategy', 'mirrored', 'one_device'),
+      ),
       (lambda v: v['program'].update(workdir='elsewhere'), ()),
-      (lambda v: v['code'].update({'a.py': {'path': '/a.py', 'sha256': '12'}}),
-       ('code', 'a.py', 'null', '12')),
-      (lambda v: v['environment']['packages'].update(numpy='0.1'),
-       ('environment', 'packages.numpy', '0.1')),
-      (lambda v: v['environment']['variables'].update(XLA_FLAGS='--x'),
-       ('environment', 'variables.XLA_FLAGS', '--x')),
-      (lambda v: v['data']['num_examples'].update(test=9),
-       ('data', 'num_examples')),
-      (lambda v: v.update(initial={'sha256': 'ab'}),
-       ('init_from', 'sha256', 'null', 'ab')),
-      (lambda v: v.update(shapes=[
-          {'step': 3, 'num_workers': 2, 'num_replicas': 4}]),
-       ('where', 'replicas', '4 on 2 worker(s) from step 3')),
-      (lambda v: v['history'].append(
-          {'step': 7, 'changes': {'seed': [1, 2]}}),
-       ('history', 'changes', 'no change', 'step 7: seed 2, not 1')),
+      (
+          lambda v: v['code'].update(
+              {'a.py': {'path': '/a.py', 'sha256': '12'}}
+          ),
+          ('code', 'a.py', 'null', '12'),
+      ),
+      (
+          lambda v: v['environment']['packages'].update(numpy='0.1'),
+          ('environment', 'packages.numpy', '0.1'),
+      ),
+      (
+          lambda v: v['environment']['variables'].update(XLA_FLAGS='--x'),
+          ('environment', 'variables.XLA_FLAGS', '--x'),
+      ),
+      (
+          lambda v: v['data']['num_examples'].update(test=9),
+          ('data', 'num_examples'),
+      ),
+      (
+          lambda v: v.update(initial={'sha256': 'ab'}),
+          ('init_from', 'sha256', 'null', 'ab'),
+      ),
+      (
+          lambda v: v.update(
+              shapes=[{'step': 3, 'num_workers': 2, 'num_replicas': 4}]
+          ),
+          ('where', 'replicas', '4 on 2 worker(s) from step 3'),
+      ),
+      (
+          lambda v: v['history'].append(
+              {'step': 7, 'changes': {'seed': [1, 2]}}
+          ),
+          ('history', 'changes', 'no change', 'step 7: seed 2, not 1'),
+      ),
   )
   def test_what_the_runs_are_makes_them_not_different(self, change, cells):
     other = self.copy()
@@ -87,16 +113,21 @@ class DiffTest(_TestCase):
   def test_code_that_was_moved_is_the_same(self):
     others = self.copy('one'), self.copy('other')
     for path, name in zip(others, ('a.py', '/x/b.py')):
-      self.edit(path / 'config.json', lambda v, name=name: (
-          v['config'].update(loss=f'{name}:loss'),
-          v['code'].update({name: {'path': name, 'sha256': '12'}}),
-      ))
+      self.edit(
+          path / 'config.json',
+          lambda v, name=name: (
+              v['config'].update(loss=f'{name}:loss'),
+              v['code'].update({name: {'path': name, 'sha256': '12'}}),
+          ),
+      )
     self.assertStartsWith(self.diff(others[1], 0, others[0]), 'equal: ')
 
   def test_the_first_example_that_differs(self):
     other = self.copy()
-    self.edit(other / 'config.json',
-              lambda v: v['data']['fingerprint'].update(test='ab'))
+    self.edit(
+        other / 'config.json',
+        lambda v: v['data']['fingerprint'].update(test='ab'),
+    )
     with np.load(other / 'examples.npz') as kept:
       arrays = dict(kept)
     arrays['test'][5] += 1
@@ -121,15 +152,22 @@ class DiffTest(_TestCase):
     loss = rows[places[0]]['loss']
     self.assertIn(f' {before} ', out)
     last = out.splitlines()[-1]
-    self.assertRegex(last, 'they differ, .* first in step 20, train: loss .*'
-                     f' and {loss}; by at most 0.2 of a value, loss at step ')
+    self.assertRegex(
+        last,
+        'they differ, .* first in step 20, train: loss .*'
+        f' and {loss}; by at most 0.2 of a value, loss at step ',
+    )
 
   @parameterized.parameters(
       (lambda v: v.update(weights_sha256='ab'), 'weights_sha256'),
-      (lambda v: v['test']['values'].update(accuracy=2.0),
-       'test.values.accuracy'),
-      (lambda v: v['test']['confusion_matrix'][1].append(0),
-       'test.confusion_matrix'),
+      (
+          lambda v: v['test']['values'].update(accuracy=2.0),
+          'test.values.accuracy',
+      ),
+      (
+          lambda v: v['test']['confusion_matrix'][1].append(0),
+          'test.confusion_matrix',
+      ),
       (lambda v: v.update(num_steps=41), 'num_steps'),
   )
   def test_results_that_differ(self, change, name):
@@ -179,8 +217,10 @@ class HashTest(_TestCase):
   def test_rows_have_hashes(self):
     """At those steps, of the weights there, also of a run that was stopped."""
     one = self.train('one', num_steps=23)
-    found = {row['step']: row.get('weights_sha256')
-             for row in runs.rows(one, 'train')}
+    found = {
+        row['step']: row.get('weights_sha256')
+        for row in runs.rows(one, 'train')
+    }
     self.assertEqual(list(found), [5, 7, 10, 14, 15, 20, 21, 23])
     hashed = [step for step, digest in found.items() if digest]
     self.assertEqual(hashed, [5, 10, 15, 20, 23])
@@ -196,8 +236,9 @@ class HashTest(_TestCase):
         out, 'equal: 10 rows and 6 hashes of weights agree to the bit\n'
     )
     # A period may be another: the hashes are compared all the same.
-    other = self.train('other', num_steps=23, log_every_steps=100,
-                       hash_every_steps=10)
+    other = self.train(
+        'other', num_steps=23, log_every_steps=100, hash_every_steps=10
+    )
     comparison = comparing.compare(
         workdir.Workdir(str(one)), workdir.Workdir(str(other))
     )

@@ -21,8 +21,14 @@ from tests import small_datasets
 from tests.launch import houses, runs
 
 _PARTS = (
-    'start, with the data', 'first step, with tracing', 'train step',
-    'first evaluation, with tracing', 'validation', 'test', 'save', 'report',
+    'start, with the data',
+    'first step, with tracing',
+    'train step',
+    'first evaluation, with tracing',
+    'validation',
+    'test',
+    'save',
+    'report',
 )
 _LAST = re.compile(
     r'([\d,]+) steps: ([\d:]+) in all, of which ([\d:]+) in training, at most '
@@ -44,9 +50,7 @@ def _rehearse(*arguments, config=None):
   """Calls the program with a short time of steps."""
   config = config or runs.config()
   with mock.patch.object(dry_run, 'STEP_SECS', 0.1):
-    return runs.call(
-        'train', '--dry_run', *runs.arguments(config), *arguments
-    )
+    return runs.call('train', '--dry_run', *runs.arguments(config), *arguments)
 
 
 class DryRunTest(parameterized.TestCase):
@@ -56,7 +60,9 @@ class DryRunTest(parameterized.TestCase):
     (folder / 'tmp').mkdir()
     ended = runs.finish(
         runs.start(
-            'train', '--dry_run', f'--workdir={folder}/run',
+            'train',
+            '--dry_run',
+            f'--workdir={folder}/run',
             *runs.arguments(runs.config()),
             environment={
                 'TMPDIR': f'{folder}/tmp',
@@ -89,14 +95,15 @@ class DryRunTest(parameterized.TestCase):
     self.assertEqual(times['save'], 7)  # Of --checkpoint_every_steps.
     # The run afterwards has the weights that it would have had.
     self.assertEqual(runs.train(folder / 'run').code, 0)
-    self.assertEqual(
-        runs.digest(folder / 'run'), runs.digest(runs.finished())
-    )
+    self.assertEqual(runs.digest(folder / 'run'), runs.digest(runs.finished()))
 
   def test_another_task_and_no_other_split(self):
     config = runs.config(
-        **houses.CONFIG, dataset=houses.dataset(), num_steps=1,
-        validation_split='none', test_split='none',
+        **houses.CONFIG,
+        dataset=houses.dataset(),
+        num_steps=1,
+        validation_split='none',
+        test_split='none',
     )
     ended = _rehearse(config=config)
     self.assertEqual((ended.code, ended.err), (0, ''))
@@ -143,9 +150,11 @@ class ForecastTest(parameterized.TestCase):
   def test_of_recipes_for_cpus(self, recipe):
     folder = runs.scratch(self)
     arguments = (
-        '-m', 'launch.train',
+        '-m',
+        'launch.train',
         f'--flagfile=launch/recipes/fashion_mnist_{recipe}.flags',
-        f'--data_dir={folder}/data', '--compilation_cache_dir=',
+        f'--data_dir={folder}/data',
+        '--compilation_cache_dir=',
         f'--archives_dir={small_datasets.FASHION_MNIST_DIR}',
         '--collective_timeout=0',
     )
@@ -170,8 +179,11 @@ class ForecastTest(parameterized.TestCase):
   def _run(self, *arguments):
     """Returns what a process printed."""
     ended = subprocess.run(
-        [sys.executable, *arguments], cwd=runs.ROOT, stdout=subprocess.PIPE,
-        text=True, check=False,
+        [sys.executable, *arguments],
+        cwd=runs.ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     self.assertEqual(ended.returncode, 0, ended.stdout)
     return ended.stdout

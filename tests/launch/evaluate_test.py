@@ -34,8 +34,9 @@ class EvaluateTest(parameterized.TestCase):
     scored = self.scored('test')
     self.assertEqual(scored['weights_sha256'], result['weights_sha256'])
     self.assertEqual(scored['step'], result['num_steps'])
-    self.assertEqual(scored['checkpoint'],
-                     f'{self.workdir}/checkpoints/ckpt-40')
+    self.assertEqual(
+        scored['checkpoint'], f'{self.workdir}/checkpoints/ckpt-40'
+    )
     for name, value in result['test'].items():
       self.assertEqual(scored[name], value, name)
     self.assertIn(f'test ({runs.NUM_TEST} examples)', ended.out)
@@ -81,9 +82,7 @@ class EvaluateTest(parameterized.TestCase):
     self.assertEqual((scored['checkpoint'], scored['step']), (checkpoint, 20))
     first = runs.rows(self.workdir, 'validation')[0]
     self.assertEqual(scored['values']['loss'], first['loss'])
-    self.assertNotEqual(
-        scored['weights_sha256'], runs.digest(self.workdir)
-    )
+    self.assertNotEqual(scored['weights_sha256'], runs.digest(self.workdir))
 
   @parameterized.parameters(
       ('--checkpoint=/nowhere/ckpt-1', '/nowhere/ckpt-1'),

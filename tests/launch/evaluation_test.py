@@ -36,9 +36,7 @@ def _make(num_replicas, **changes):
 
 class EvaluatorTest(parameterized.TestCase):
 
-  @parameterized.parameters(
-      (1, 12), (2, 25), (3, 12), (3, 100)
-  )
+  @parameterized.parameters((1, 12), (2, 25), (3, 12), (3, 100))
   def test_every_example_once(self, num_replicas, batch_size):
     """Also where the replicas do not divide the batch they trained with."""
     state, dataset, evaluator = _make(

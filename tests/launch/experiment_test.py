@@ -37,8 +37,9 @@ def _experiment(data=None, **changes):
 def _batch(size=5):
   generator = np.random.default_rng(1)
   return {
-      'image': tf.constant(generator.integers(0, 256, [size, 8, 8, 3]),
-                           tf.uint8),
+      'image': tf.constant(
+          generator.integers(0, 256, [size, 8, 8, 3]), tf.uint8
+      ),
       'label': tf.constant(generator.integers(0, 4, [size])),
       'weight': tf.ones([size]),
   }
@@ -93,7 +94,8 @@ class LossTest(parameterized.TestCase):
     batch = _batch()
     evaluation = experiment.objective(experiment.model, batch, None, False)
     matrices = [
-        v.numpy() for v in experiment.model.trainable_variables
+        v.numpy()
+        for v in experiment.model.trainable_variables
         if v.shape.rank > 1
     ]
     self.assertLen(matrices, 2)
@@ -136,7 +138,9 @@ class OptimizerTest(absltest.TestCase):
 class FreezeTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      ('.*norm.*', True), ('.*(scale|offset)', False), ('.*moving.*', False),
+      ('.*norm.*', True),
+      ('.*(scale|offset)', False),
+      ('.*moving.*', False),
       (None, False),
   )
   def test_a_batch_norm_as_a_whole(self, pattern, is_frozen):
@@ -153,7 +157,8 @@ class FreezeTest(parameterized.TestCase):
 class AugmentTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      (lambda x: x[:1],), (lambda x: tf.concat([x, x], 0),),
+      (lambda x: x[:1],),
+      (lambda x: tf.concat([x, x], 0),),
       (lambda x: tf.reduce_sum(x),),
   )
   def test_of_another_number_of_examples(self, change):

@@ -103,8 +103,10 @@ def run_of(inputs, label, **changes):
   experiment = experiment_lib.Experiment(config, data, 1)
   experiment.build()
   run = finished_run.Run(
-      workdir=workdir.Workdir('nowhere'), experiment=experiment,
-      checkpoint='none', step=0,
+      workdir=workdir.Workdir('nowhere'),
+      experiment=experiment,
+      checkpoint='none',
+      step=0,
   )
   vars(run)['dataset'] = dataset
   return run
@@ -154,9 +156,12 @@ class ExportTest(parameterized.TestCase):
     self.assertEqual(
         [(row['path'], row['input']) for row in report['exports']],
         [
-            ('saved_model', 'uint8'), ('saved_model', 'float32'),
-            ('saved_model', 'PNG'), ('model.tflite', 'uint8'),
-            ('model.tflite', 'float32'), ('model.onnx', 'uint8'),
+            ('saved_model', 'uint8'),
+            ('saved_model', 'float32'),
+            ('saved_model', 'PNG'),
+            ('model.tflite', 'uint8'),
+            ('model.tflite', 'float32'),
+            ('model.onnx', 'uint8'),
         ],
     )
     for row in report['exports']:
@@ -171,10 +176,13 @@ class ExportTest(parameterized.TestCase):
     for file, facts in report['files'].items():
       if file != 'saved_model':
         contents = (self.output / file).read_bytes()
-        self.assertEqual(facts, {
-            'bytes': len(contents),
-            'sha256': hashlib.sha256(contents).hexdigest(),
-        })
+        self.assertEqual(
+            facts,
+            {
+                'bytes': len(contents),
+                'sha256': hashlib.sha256(contents).hexdigest(),
+            },
+        )
 
   @parameterized.named_parameters(*TASKS)
   def test_every_task(self, inputs, label, changes):
@@ -187,7 +195,8 @@ class ExportTest(parameterized.TestCase):
         [(row['format'], row['input']) for row in rows],
         [
             *(('saved_model', kind) for kind in kinds),
-            ('tflite', kinds[0]), ('onnx', kinds[0]),
+            ('tflite', kinds[0]),
+            ('onnx', kinds[0]),
         ],
     )
     for row in rows:
@@ -289,7 +298,8 @@ class ExportTest(parameterized.TestCase):
     self.assertEqual(self.export(run)[0], 0)
     before = {
         path: path.read_bytes()
-        for path in self.output.rglob('*') if path.is_file()
+        for path in self.output.rglob('*')
+        if path.is_file()
     }
     [weight] = [v for v in run.model.trainable_variables if v.shape == [4]]
     real = export_lib.save_onnx
@@ -319,7 +329,8 @@ class ExportTest(parameterized.TestCase):
     self.assertEqual(out.count(' yes'), 7)
     self.assertIn('verified', out)
     for format, name in (
-        ('tflite', 'model.tflite'), ('onnx', 'model.onnx'),
+        ('tflite', 'model.tflite'),
+        ('onnx', 'model.onnx'),
         ('tflite_int8', 'model_int8.tflite'),
     ):
       with self.subTest(name):
@@ -377,7 +388,8 @@ def change_a_weight(path):
   """Changes one number of the first layer's weights in a file."""
   contents = bytearray(path.read_bytes())
   [weights] = [
-      v.numpy() for v in load().model.trainable_variables
+      v.numpy()
+      for v in load().model.trainable_variables
       if v.shape.rank == 2 and v.shape[1] == 16
   ]
   rows = weights.astype('<f4')

@@ -87,7 +87,8 @@ class FailingMachineTest(_TestCase):
 
   def test_a_run_that_is_killed_in_its_plots_makes_them_again(self):
     with mock.patch.object(
-        writing, 'write',
+        writing,
+        'write',
         side_effect=lambda *_: signal.raise_signal(signal.SIGTERM),
     ):
       ended = runs.train(self.workdir)
@@ -103,13 +104,15 @@ class FailingMachineTest(_TestCase):
   def test_a_package_of_the_extra_that_is_missing_is_told_at_once(self):
     find = importlib.util.find_spec
     with mock.patch.object(
-        importlib.util, 'find_spec',
+        importlib.util,
+        'find_spec',
         lambda name: None if name == 'tensorboard' else find(name),
     ):
       ended = runs.call('train', f'--workdir={self.workdir}')
     self.assertEqual((ended.code, ended.out), (2, ''))
     self.assertRegex(
-        ended.err, r"^\S+: No module named 'tensorboard'; pip install "
+        ended.err,
+        r"^\S+: No module named 'tensorboard'; pip install "
         r"'quatrain\[launch\]' brings it\.\n$",
     )
     self.assertFalse(self.workdir.exists())

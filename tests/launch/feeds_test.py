@@ -40,9 +40,7 @@ class _TestCase(parameterized.TestCase):
     return self.root / name, ended.out
 
   def assert_alike(self, workdir, expected, rtol=1e-4):
-    for row, other in zip(
-        runs.rows(workdir), runs.rows(expected), strict=True
-    ):
+    for row, other in zip(runs.rows(workdir), runs.rows(expected), strict=True):
       self.assertEqual(row['step'], other['step'])
       np.testing.assert_allclose(row['loss'], other['loss'], rtol=rtol)
 

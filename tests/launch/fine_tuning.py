@@ -62,9 +62,7 @@ def make(num_classes=3, num_replicas=1, **changes):
   """Makes the parts, the state and the strategy of a run, before a step."""
   names = [str(index) for index in range(num_classes)]
   data = data_lib.DataSpec(spec_lib.of_images(_SHAPE, names), dict(SIZES))
-  config = runs.config(
-      **{'dataset': dataset(num_classes), **CONFIG, **changes}
-  )
+  config = runs.config(**{'dataset': dataset(num_classes), **CONFIG, **changes})
   experiment = experiment_lib.Experiment(config, data, 5)
   strategy = virtual_devices.mirrored(num_replicas)
   with strategy.scope():

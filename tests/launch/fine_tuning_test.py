@@ -56,13 +56,16 @@ class FineTuningTest(parameterized.TestCase):
     """Frozen, killed, resumed without the source, and over two replicas."""
     source = shutil.copytree(_source(), self.root / 'source')
     changes = dict(
-        init_from=str(source), freeze='hidden/.*',
-        learning_rates={'output/.*': 10.0}, num_steps=12,
+        init_from=str(source),
+        freeze='hidden/.*',
+        learning_rates={'output/.*': 10.0},
+        num_steps=12,
     )
     ended = self.train('run', **changes)
     self.assertIn(
         '--init_from: 2 of 4 variables begin with their values in '
-        f'{source}/checkpoints/ckpt-4\n  output/linear/b keeps', ended.out
+        f'{source}/checkpoints/ckpt-4\n  output/linear/b keeps',
+        ended.out,
     )
     initial = self.config('run')['initial']
     self.assertCountEqual(initial['loaded'], fine_tuning.BODY)
@@ -105,9 +108,12 @@ class FineTuningTest(parameterized.TestCase):
 
   def test_a_source_that_changes_before_the_first_checkpoint(self):
     source = shutil.copytree(_source(), self.root / 'source')
-    with mock.patch.object(
-        saving.Saving, '_save', side_effect=ZeroDivisionError
-    ), self.assertRaises(ZeroDivisionError):
+    with (
+        mock.patch.object(
+            saving.Saving, '_save', side_effect=ZeroDivisionError
+        ),
+        self.assertRaises(ZeroDivisionError),
+    ):
       self.train('run', 5, init_from=str(source))
     before = self.config('run')
     self.assertEqual(
@@ -124,11 +130,15 @@ class FineTuningTest(parameterized.TestCase):
     ended = self.train('run', 5, init_from=str(source), accept_changes=True)
     now = self.config('run')
     self.assertEndsWith(now['initial']['checkpoint'], '/ckpt-2')
-    self.assertEqual(now['history'][0]['changes'], {
-        'initial values': [
-            before['initial']['sha256'], now['initial']['sha256']
-        ]
-    })
+    self.assertEqual(
+        now['history'][0]['changes'],
+        {
+            'initial values': [
+                before['initial']['sha256'],
+                now['initial']['sha256'],
+            ]
+        },
+    )
 
   def test_what_is_computed_from_data(self):
     """What is loaded wins; what is left out is computed from these data."""
@@ -142,9 +152,11 @@ class FineTuningTest(parameterized.TestCase):
     changes = dict(model='tabular', num_steps=1)
     self.train('source', dataset=f'npz:{self.root}/0.npz', **changes)
     self.train(
-        'run', dataset=f'npz:{self.root}/100.npz',
+        'run',
+        dataset=f'npz:{self.root}/100.npz',
         init_from=f'{self.root}/source',
-        init_pattern='(?!normalization/scale).*', **changes,
+        init_pattern='(?!normalization/scale).*',
+        **changes,
     )
     center, scale = (
         _saved(self.root / 'run', f'normalization/{name}')
@@ -167,9 +179,15 @@ class FineTuningTest(parameterized.TestCase):
       ({'init_from': '{root}/none'}, 'there is no such run or checkpoint'),
       ({'init_from': '{root}'}, 'no checkpoint was saved there'),
       ({'init_from': '{root}/[x'}, r'read files below a name with \['),
-      ({'init_from': '{run}', 'model': 'convnet', 'model_arg': {},
-        'init_pattern': 'convolutions/0/.*'},
-       'nothing of it fits. It has hidden.*has convolutions/0/b float32'),
+      (
+          {
+              'init_from': '{run}',
+              'model': 'convnet',
+              'model_arg': {},
+              'init_pattern': 'convolutions/0/.*',
+          },
+          'nothing of it fits. It has hidden.*has convolutions/0/b float32',
+      ),
       ({'init_from': '{run}', 'init_pattern': 'output'}, 'no variable has a'),
       ({'init_from': '{run}', 'init_map': {'hidn': 'x'}}, 'you mean hidden'),
   )

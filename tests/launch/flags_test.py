@@ -22,12 +22,12 @@ from absl import flags
 from absl.testing import absltest, parameterized
 
 from launch import (
-  arguments,
-  flag_types,
-  model_size,
-  parts,
-  programs,
-  training_program,
+    arguments,
+    flag_types,
+    model_size,
+    parts,
+    programs,
+    training_program,
 )
 from launch import data as data_lib
 from launch import experiment as experiment_lib
@@ -36,19 +36,87 @@ from tests.launch import runs
 
 _PROGRAMS = ('train', 'evaluate', 'export')
 _VALUES = (
-    '', ' ', 'nan', 'NaN', 'inf', '-inf', '1e39', '1e400', '-1e400', '-1', '-5',
-    '0', '-0.0', '1.5', '2147483648', '9223372036854775808', '9' * 400,
-    '9' * 5000, '-' + '9' * 400, '0x10', '1_0', 'true', 'None', 'a\nb', 'a\0b',
-    '\udcff', '\x1b[31m', 'x' * 300, 'x/' * 5000, '~nosuchuser', 'gs://b/x',
-    'file:///x', 'foo://x', '{[]:1}', '((1,2),3)', '=', '=1', 'a', 'a=', ',',
-    ',,', '1,2,', '1,nan', '1e39,1', '1000000,1000000', '(' * 300, '\U0001f408',
-    "__import__('os')", '[' * 5000, '1and 2', "b'x'", '{1}', '1j', '\\d',
+    '',
+    ' ',
+    'nan',
+    'NaN',
+    'inf',
+    '-inf',
+    '1e39',
+    '1e400',
+    '-1e400',
+    '-1',
+    '-5',
+    '0',
+    '-0.0',
+    '1.5',
+    '2147483648',
+    '9223372036854775808',
+    '9' * 400,
+    '9' * 5000,
+    '-' + '9' * 400,
+    '0x10',
+    '1_0',
+    'true',
+    'None',
+    'a\nb',
+    'a\0b',
+    '\udcff',
+    '\x1b[31m',
+    'x' * 300,
+    'x/' * 5000,
+    '~nosuchuser',
+    'gs://b/x',
+    'file:///x',
+    'foo://x',
+    '{[]:1}',
+    '((1,2),3)',
+    '=',
+    '=1',
+    'a',
+    'a=',
+    ',',
+    ',,',
+    '1,2,',
+    '1,nan',
+    '1e39,1',
+    '1000000,1000000',
+    '(' * 300,
+    '\U0001f408',
+    "__import__('os')",
+    '[' * 5000,
+    '1and 2',
+    "b'x'",
+    '{1}',
+    '1j',
+    '\\d',
 )
 # Those that an argument may take for something: each is tried out then.
 _ARGUMENT_VALUES = (
-    '', 'nan', 'inf', '1e39', '1e400', '-1', '0', '1.5', '1000000',
-    '2147483648', '9' * 400, 'true', 'None', 'a', '(', ',', '1,2,', '1,nan',
-    '1000000,1000000', '{[]:1}', '((1,2),3)', '1j', '1and 2', '[' * 5000,
+    '',
+    'nan',
+    'inf',
+    '1e39',
+    '1e400',
+    '-1',
+    '0',
+    '1.5',
+    '1000000',
+    '2147483648',
+    '9' * 400,
+    'true',
+    'None',
+    'a',
+    '(',
+    ',',
+    '1,2,',
+    '1,nan',
+    '1000000,1000000',
+    '{[]:1}',
+    '((1,2),3)',
+    '1j',
+    '1and 2',
+    '[' * 5000,
 )
 _NAMES = {
     kind: parts.names(kind)
@@ -124,8 +192,11 @@ class FlagTest(parameterized.TestCase):
     root = pathlib.Path(runs.scratch(self))
     for kind, own in _NAMES.items():
       for value in _VALUES:
-        for argument in (f'--{kind}={value}', f'--{kind}_arg={value}',
-                         f'--{kind}_arg=a={value}'):
+        for argument in (
+            f'--{kind}={value}',
+            f'--{kind}_arg={value}',
+            f'--{kind}_arg=a={value}',
+        ):
           if value.partition('=')[0] in own or not value.isprintable():
             continue
           with mock.patch.object(training_program, '_run') as run:
@@ -142,16 +213,29 @@ class FlagTest(parameterized.TestCase):
 class PathTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      ('x', 'x'), ('/a/b', '/a/b'), ('a b', 'a b'), ('~', '/home/me'),
-      ('~/x', '/home/me/x'), ('\u732b', '\u732b'), ('x' * 255, 'x' * 255),
+      ('x', 'x'),
+      ('/a/b', '/a/b'),
+      ('a b', 'a b'),
+      ('~', '/home/me'),
+      ('~/x', '/home/me/x'),
+      ('\u732b', '\u732b'),
+      ('x' * 255, 'x' * 255),
   )
   def test_one_that_can_be(self, path, expected):
     with mock.patch.dict(os.environ, {'HOME': '/home/me'}):
       self.assertEqual(flag_types.check_path(path), expected)
 
   @parameterized.parameters(
-      '', ' ', '~nosuchuser', '~nosuchuser/x', 'gs://b', 's3://b/x',
-      'file:///x', 'x' * 256, '\u732b' * 86, 'x/' * 2001,
+      '',
+      ' ',
+      '~nosuchuser',
+      '~nosuchuser/x',
+      'gs://b',
+      's3://b/x',
+      'file:///x',
+      'x' * 256,
+      '\u732b' * 86,
+      'x/' * 2001,
   )
   def test_one_that_cannot(self, path):
     with self.assertRaises(ValueError):
@@ -235,9 +319,7 @@ class ArgumentTest(parameterized.TestCase):
 
   def test_arguments_that_may_be_none(self):
     for argument in ('clipping_threshold', 'momentum', 'weight_decay_mask'):
-      self._experiment(
-          optimizer='adafactor', optimizer_arg={argument: None}
-      )
+      self._experiment(optimizer='adafactor', optimizer_arg={argument: None})
 
   @parameterized.parameters(
       ('mlp', {'hidden_sizes': (10**6, 10**6)}),
@@ -274,9 +356,13 @@ class ProcessTest(absltest.TestCase):
     root = pathlib.Path(runs.scratch(self))
     (root / 'self').write_text(f'--flagfile={root}/self\n')
     for argument in (
-        '--workdir=~nosuchuser/x', '--num_virtual_devices=1000000',
-        f'--flagfile={root}/self', b'--workdir=\xff', '--learning_rate=nan',
-        '--model_arg=hidden_sizes={[]:1}', '--workdir=gs://bucket/x',
+        '--workdir=~nosuchuser/x',
+        '--num_virtual_devices=1000000',
+        f'--flagfile={root}/self',
+        b'--workdir=\xff',
+        '--learning_rate=nan',
+        '--model_arg=hidden_sizes={[]:1}',
+        '--workdir=gs://bucket/x',
     ):
       ended = runs.finish(runs.start('train', '--model=mlp', argument))
       with self.subTest(argument):

@@ -71,12 +71,20 @@ class GoldenTest(parameterized.TestCase):
   @parameterized.parameters(*_RELEASES)
   def test_a_complete_run_is_known_as_one(self, release):
     workdir = self.copy(release, 'finished')
-    ended = runs.train(workdir, data=_data(), **{
-        **_COMMON, 'num_epochs': 1, 'schedule': 'warmup_cosine',
-        'schedule_arg': {'warmup_fraction': 0.6}, 'normalize': True,
-        'average_decay': 0.9, 'checkpoint_every_steps': 3,
-        'keep_checkpoints': 2,
-    })
+    ended = runs.train(
+        workdir,
+        data=_data(),
+        **{
+            **_COMMON,
+            'num_epochs': 1,
+            'schedule': 'warmup_cosine',
+            'schedule_arg': {'warmup_fraction': 0.6},
+            'normalize': True,
+            'average_decay': 0.9,
+            'checkpoint_every_steps': 3,
+            'keep_checkpoints': 2,
+        },
+    )
     self.assertEqual((ended.code, ended.err), (0, ''))
     self.assertIn('is complete: test_accuracy 0.5556', ended.out)
 

@@ -76,9 +76,16 @@ class ResumeTest(_TestCase):
 
   def test_with_all_the_hooks(self):
     changes = dict(
-        num_epochs=6, optimizer='sgd', learning_rate=2.0, average_decay=0.5,
-        plateau_patience=1, plateau_factor=0.25, monitor='macro_f1',
-        hooks=(_Counts,), max_minutes=60.0, early_stopping_patience=50,
+        num_epochs=6,
+        optimizer='sgd',
+        learning_rate=2.0,
+        average_decay=0.5,
+        plateau_patience=1,
+        plateau_factor=0.25,
+        monitor='macro_f1',
+        hooks=(_Counts,),
+        max_minutes=60.0,
+        early_stopping_patience=50,
     )
     ended = self.train('whole', **changes)
     self.stop_at(45, **changes)
@@ -88,14 +95,18 @@ class ResumeTest(_TestCase):
     # The hook with a memory of its own ended it.
     stopped = result['stopped']
     self.assertEqual((stopped['step'], stopped['hook']), (65, '_Counts'))
-    self.assertIn(f'_Counts ended the run at step 65: {stopped["reason"]}.',
-                  ended.out)
+    self.assertIn(
+        f'_Counts ended the run at step 65: {stopped["reason"]}.', ended.out
+    )
     self.assertEqual(result['num_steps'], 65)
     self.assertIn('test_accuracy', result)
     # The learning rate was lowered.
     self.assertIn('without a better macro_f1: from step ', ended.out)
-    rates = [row['learning_rate'] for row in runs.rows(self.workdir)
-             if row['split'] == 'train']
+    rates = [
+        row['learning_rate']
+        for row in runs.rows(self.workdir)
+        if row['split'] == 'train'
+    ]
     self.assertAlmostEqual(rates[0], 2.0)
     self.assertLess(rates[-1], 0.6)
     # The best weights are those of the best validation.
@@ -104,8 +115,11 @@ class ResumeTest(_TestCase):
         int(np.argmax([row['macro_f1'] for row in self.validations()]))
     ]
     self.assertEqual(result['best_validation']['step'], best['step'])
-    place = (f'--workdir={self.workdir}', f'--data_dir={runs.data_dir()}',
-             '--split=validation')
+    place = (
+        f'--workdir={self.workdir}',
+        f'--data_dir={runs.data_dir()}',
+        '--split=validation',
+    )
     for checkpoint in ('best', self.workdir / 'checkpoints' / 'best', 'last'):
       ended = runs.call('evaluate', *place, f'--checkpoint={checkpoint}')
       self.assertEqual((ended.code, ended.err), (0, ''))
@@ -122,8 +136,13 @@ class ResumeTest(_TestCase):
   @pytest.mark.slow
   def test_over_replicas(self):
     changes = dict(
-        num_epochs=6, optimizer='sgd', learning_rate=2.0, plateau_patience=1,
-        early_stopping_patience=3, hooks=(_Counts,), num_replicas=2,
+        num_epochs=6,
+        optimizer='sgd',
+        learning_rate=2.0,
+        plateau_patience=1,
+        early_stopping_patience=3,
+        hooks=(_Counts,),
+        num_replicas=2,
     )
     self.train('whole', **changes)
     for step in (25, 45):
@@ -193,7 +212,9 @@ class KeepBestTest(_TestCase):
     self.assertFalse((self.workdir / 'checkpoints' / 'best').exists())
     for program in ('evaluate', 'export'):
       ended = runs.call(
-          program, f'--workdir={self.workdir}', '--checkpoint=best',
+          program,
+          f'--workdir={self.workdir}',
+          '--checkpoint=best',
           f'--data_dir={runs.data_dir()}',
       )
       self.assertEqual(ended.code, 2)
@@ -231,8 +252,10 @@ class OwnHooksTest(_TestCase):
     rows = {
         (row['step'], row['split']): row for row in runs.raw_rows(self.workdir)
     }
-    self.assertEqual([step for name, step, _ in seen if name == 'often'],
-                     [5, 10, 15, 20, 25, 30, 35, 40])
+    self.assertEqual(
+        [step for name, step, _ in seen if name == 'often'],
+        [5, 10, 15, 20, 25, 30, 35, 40],
+    )
     self.assertEqual(
         [step for name, step, _ in seen if name == 'validation'], [20, 40]
     )

@@ -32,8 +32,9 @@ class HousesTest(absltest.TestCase):
         result['best_validation']['rmse'],
         min(row['rmse'] for row in runs.rows(workdir, 'validation')),
     )
-    self.assertEqual(result['validation_rmse'],
-                     result['last_validation']['rmse'])
+    self.assertEqual(
+        result['validation_rmse'], result['last_validation']['rmse']
+    )
     self.assertTrue((workdir / 'report' / 'predictions.png').exists())
     self.assertTrue((workdir / 'report' / 'curves.png').exists())
     config = json.loads((workdir / 'config.json').read_text())
@@ -51,8 +52,11 @@ class HousesTest(absltest.TestCase):
     def train(num_steps, **changes):
       np.savez(path, **arrays)
       return runs.train(
-          self.root / 'run', dataset=f'npz:{path}', num_steps=num_steps,
-          **houses.CONFIG, **changes,
+          self.root / 'run',
+          dataset=f'npz:{path}',
+          num_steps=num_steps,
+          **houses.CONFIG,
+          **changes,
       )
 
     ended = train(2)
@@ -61,8 +65,9 @@ class HousesTest(absltest.TestCase):
     arrays['train_numbers'][7, 1] += 1
     ended = train(4)
     self.assertEqual((ended.code, ended.out), (2, ''))
-    self.assertIn('other data: the first that differs is example 7 of train',
-                  ended.err)
+    self.assertIn(
+        'other data: the first that differs is example 7 of train', ended.err
+    )
     ended = train(4, accept_changes=True)
     self.assertEqual(ended.code, 0, ended.err)
     self.assertEqual(train(5).code, 0)

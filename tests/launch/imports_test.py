@@ -71,13 +71,15 @@ class ImportsTest(parameterized.TestCase):
   def test_the_folder_stays_on_the_path_for_neighbours_alone(self):
     folder = self.root / 'alone'
     alone = self.write('alone/mine_a.py', 'import os, numpy')
-    self.assertEqual(list(code_files.sources(imports.module_of(str(alone)))),
-                     ['mine_a'])
+    self.assertEqual(
+        list(code_files.sources(imports.module_of(str(alone)))), ['mine_a']
+    )
     self.assertNotIn(str(folder), sys.path)
     runs.forget('mine_a')
     self.write('two/mine_b.py', 'x = 2')
-    two = self.write('two/mine_a.py', 'def late():\n  import mine_b\n'
-                     '  return mine_b.x')
+    two = self.write(
+        'two/mine_a.py', 'def late():\n  import mine_b\n  return mine_b.x'
+    )
     module = imports.module_of(str(two))
     self.assertEqual(module.late(), 2)
     self.assertEqual(sys.path[-1], str(self.root / 'two'))

@@ -14,12 +14,12 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
-  checkpoints,
-  distribution,
-  layers,
-  optimizers,
-  variables,
-  workers,
+    checkpoints,
+    distribution,
+    layers,
+    optimizers,
+    variables,
+    workers,
 )
 from launch import config as config_lib
 from launch import finished_run, init_from, programs
@@ -111,10 +111,15 @@ class InitFromTest(parameterized.TestCase):
     self.assertEqual((initial.kept, initial.unused), ({}, ()))
     self.assertEmpty(distribution.unequal_replicas(state.named_variables()))
     self.assertEqual(state.step.numpy(), 0)
-    self.assertEqual(initial.lines(), [
-        '--init_from: 4 of 4 variables begin with their values in '
-        f'{_source()}/checkpoints/ckpt-4',
-    ])
+    self.assertEqual(
+        initial.lines(),
+        [
+            (
+                '--init_from: 4 of 4 variables begin with their values in '
+                f'{_source()}/checkpoints/ckpt-4'
+            ),
+        ],
+    )
 
   def test_another_head_is_said(self):
     initial, before, after = _load(3, init_from=str(_source()))
@@ -124,15 +129,24 @@ class InitFromTest(parameterized.TestCase):
           before[f'model/{name}'], after[f'model/{name}']
       )
     self.assertCountEqual(initial.loaded, fine_tuning.BODY)
-    self.assertEqual(initial.lines(), [
-        '--init_from: 2 of 4 variables begin with their values in '
-        f'{_source()}/checkpoints/ckpt-4',
-        '  output/linear/b keeps its initial values: it is float32 [3] here, '
-        'float32 [5] there',
-        '  output/linear/w keeps its initial values: it is float32 [8, 3] '
-        'here, float32 [8, 5] there',
-        '  differs from that run in label.class_names',
-    ])
+    self.assertEqual(
+        initial.lines(),
+        [
+            (
+                '--init_from: 2 of 4 variables begin with their values in '
+                f'{_source()}/checkpoints/ckpt-4'
+            ),
+            (
+                '  output/linear/b keeps its initial values: it is float32 [3]'
+                ' here, float32 [5] there'
+            ),
+            (
+                '  output/linear/w keeps its initial values: it is float32 [8,'
+                ' 3] here, float32 [8, 5] there'
+            ),
+            '  differs from that run in label.class_names',
+        ],
+    )
 
   def test_a_pattern(self):
     initial, before, after = _load(
@@ -152,7 +166,8 @@ class InitFromTest(parameterized.TestCase):
     """Its body has another name, and both heads begin with the same."""
     source = _scored(_source('normalized'))
     changes = {
-        **_NORMALIZED, 'model_arg': {'body': 'trunk'},
+        **_NORMALIZED,
+        'model_arg': {'body': 'trunk'},
         'init_from': str(_source('normalized')),
     }
     with self.assertRaisesRegex(
@@ -171,10 +186,13 @@ class InitFromTest(parameterized.TestCase):
       np.testing.assert_array_equal(after[new], source[old])
     self.assertEqual(initial.kept, {})
     self.assertEqual(initial.unused, ('second/b', 'second/w'))
-    self.assertEqual(initial.lines()[1:], [
-        '  not used: second/b, second/w',
-        '  differs from that run in --model_arg',
-    ])
+    self.assertEqual(
+        initial.lines()[1:],
+        [
+            '  not used: second/b, second/w',
+            '  differs from that run in --model_arg',
+        ],
+    )
     changes['model'] = Normalized  # The object itself is no other model.
     initial, _, _ = _load(5, **changes)
     self.assertIn('  differs from that run in --model_arg', initial.lines())
@@ -191,7 +209,10 @@ class InitFromTest(parameterized.TestCase):
   @parameterized.parameters(1, 2)
   def test_averages_and_slow_weights_begin_with_it(self, num_replicas):
     _, before, after = _load(
-        5, num_replicas, init_from=str(_source()), average_decay=0.9,
+        5,
+        num_replicas,
+        init_from=str(_source()),
+        average_decay=0.9,
         optimizer=f'{__name__}:_slow',
     )
     self.assertEqual(before.keys(), after.keys())
@@ -206,7 +227,8 @@ class InitFromTest(parameterized.TestCase):
       np.testing.assert_array_equal(after[path], _scored(_source())[name])
 
   @parameterized.parameters(
-      ('checkpoints', 'last', 4), ('checkpoints/best', 'best', 1),
+      ('checkpoints', 'last', 4),
+      ('checkpoints/best', 'best', 1),
       ('checkpoints/ckpt-2', '{}/checkpoints/ckpt-2', 2),
   )
   def test_which_checkpoint(self, path, checkpoint, step):
@@ -247,9 +269,10 @@ class InitFromTest(parameterized.TestCase):
       _load(5, init_from=str(workdir))
 
   def test_a_worker_that_reads_another(self):
-    with mock.patch.object(
-        workers, 'texts', lambda _, text: [text, text[::-1]]
-    ), self.assertRaisesRegex(programs.UserError, 'need one shared directory'):
+    with (
+        mock.patch.object(workers, 'texts', lambda _, text: [text, text[::-1]]),
+        self.assertRaisesRegex(programs.UserError, 'need one shared directory'),
+    ):
       _load(5, init_from=str(_source()))
 
   @parameterized.parameters('a', 'a=a', 'a=b,a=c', '=')

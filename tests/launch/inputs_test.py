@@ -17,7 +17,10 @@ _Feature = spec_lib.Feature
 _LABEL = _Feature('numbers', (), 'float32')
 _ROOMS = _Feature('numbers', (2,), 'float32', columns=('rooms', 'area'))
 _KIND = _Feature(
-    'categories', (1,), 'int32', columns=('kind',),
+    'categories',
+    (1,),
+    'int32',
+    columns=('kind',),
     vocabularies=(('', 'flat', 'hut'),),
 )
 _SPECS = {
@@ -29,7 +32,11 @@ _SPECS = {
         'kind': {'categories': _KIND},
         'text': {
             'tokens': _Feature(
-                'text', (3,), 'int32', columns=('word',), tokenizer='bytes',
+                'text',
+                (3,),
+                'int32',
+                columns=('word',),
+                tokenizer='bytes',
                 vocabularies=(texts.vocabulary((), 'bytes'),),
             )
         },
@@ -51,7 +58,9 @@ class _Frame:
   def to_dict(self, orient):
     assert orient == 'list'
     return {
-        'rooms': [3, 1], 'area': [120.0, 40.0], 'kind': ['flat', 'hut'],
+        'rooms': [3, 1],
+        'area': [120.0, 40.0],
+        'kind': ['flat', 'hut'],
         'price': [1, 2],
     }
 
@@ -59,21 +68,47 @@ class _Frame:
 class InputsTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      ('table', [{'rooms': 3, 'area': '120', 'kind': 'flat'},
-                 {'area': 40, 'kind': ' hut ', 'rooms': ' 1'}], _TABLE),
-      ('table', {'rooms': [3, 1], 'area': [120, 40], 'kind': ['flat', 'hut']},
-       _TABLE),
-      ('table', {'rooms': (3, 1), 'area': np.array([120.0, 40.0]),
-                 'kind': np.array(['flat', 'hut']), 'price': 7}, _TABLE),
+      (
+          'table',
+          [
+              {'rooms': 3, 'area': '120', 'kind': 'flat'},
+              {'area': 40, 'kind': ' hut ', 'rooms': ' 1'},
+          ],
+          _TABLE,
+      ),
+      (
+          'table',
+          {'rooms': [3, 1], 'area': [120, 40], 'kind': ['flat', 'hut']},
+          _TABLE,
+      ),
+      (
+          'table',
+          {
+              'rooms': (3, 1),
+              'area': np.array([120.0, 40.0]),
+              'kind': np.array(['flat', 'hut']),
+              'price': 7,
+          },
+          _TABLE,
+      ),
       ('table', _TABLE, _TABLE),
       ('table', {**_TABLE, 'label': [1, 2]}, _TABLE),
-      ('table', {'numbers': [[3, 120], [1, 40]], 'kind': ['flat', 'hut']},
-       _TABLE),
-      ('table', {'numbers': [[3, 120], [1, 40]],
-                 'categories': ['flat', 'hut']}, _TABLE),
+      (
+          'table',
+          {'numbers': [[3, 120], [1, 40]], 'kind': ['flat', 'hut']},
+          _TABLE,
+      ),
+      (
+          'table',
+          {'numbers': [[3, 120], [1, 40]], 'categories': ['flat', 'hut']},
+          _TABLE,
+      ),
       ('table', _Frame(), _TABLE),
-      ('table', {'rooms': 3, 'area': 120, 'kind': 'flat'},
-       {name: rows[:1] for name, rows in _TABLE.items()}),
+      (
+          'table',
+          {'rooms': 3, 'area': 120, 'kind': 'flat'},
+          {name: rows[:1] for name, rows in _TABLE.items()},
+      ),
       ('rooms', [[3, 120], [1, 40]], {'numbers': _TABLE['numbers']}),
       ('rooms', [['3', '120'], ['1', '40']], {'numbers': _TABLE['numbers']}),
       ('x', [1, 2], _X),
@@ -111,19 +146,30 @@ class InputsTest(parameterized.TestCase):
     for path, pixels in zip(paths, _PIXELS):
       image_folders.write(path, pixels)
     for given in (
-        paths, list(map(str, paths)), {'image': paths},
+        paths,
+        list(map(str, paths)),
+        {'image': paths},
         [{'image': path} for path in paths],
     ):
       found = inputs.encoded(given, _SPECS['image'])
       np.testing.assert_array_equal(found['image'], _PIXELS)
 
   @parameterized.parameters(
-      ('table', [[3, 120, 'flat']], 'list of records of rooms, area, kind; a '
-       'mapping of these to lists; or a mapping of numbers, categ.* a list'),
+      (
+          'table',
+          [[3, 120, 'flat']],
+          (
+              'list of records of rooms, area, kind; a mapping of these to'
+              ' lists; or a mapping of numbers, categ.* a list'
+          ),
+      ),
       ('table', 3, 'inputs: expected a list of records of rooms'),
       ('table', [], 'inputs: expected a list of records of rooms'),
-      ('table', {'rooms': [3, 1], 'area': [120], 'kind': ['flat', 'hut']},
-       "as many values in each column, got {'rooms': 2, 'area': 1, 'kind'"),
+      (
+          'table',
+          {'rooms': [3, 1], 'area': [120], 'kind': ['flat', 'hut']},
+          "as many values in each column, got {'rooms': 2, 'area': 1, 'kind'",
+      ),
       ('table', {'rooms': [3], 'area': 120, 'kind': ['flat']}, 'list of rec'),
       ('table', {'rooms': [3], 'kind': ['flat']}, "0: there is no column 'ar"),
       ('table', {'room': [3]}, "there is no 'numbers'"),
@@ -132,8 +178,12 @@ class InputsTest(parameterized.TestCase):
       ('x', ['one'], "column 'x': 'one'; expected"),
       ('x', [], r'x is \[0, 1\]; expected'),
       ('text', [3], 'tokens'),
-      ('image', _PIXELS.astype(np.float32), r'image is float32 from \d+ to '
-       r'2\d\d; expected uint8 from 0 to 255, or floats from 0 to 1'),
+      (
+          'image',
+          _PIXELS.astype(np.float32),
+          r'image is float32 from \d+ to '
+          r'2\d\d; expected uint8 from 0 to 255, or floats from 0 to 1',
+      ),
       ('image', _PIXELS / 255 - 0.5, 'image is float64 from -0.4.* to 0.4'),
       ('image', np.full([1, 6, 5, 1], np.nan), 'image is float64 from nan to'),
       ('image', _PIXELS.astype(int) * 2, 'values that uint8 does not hold'),

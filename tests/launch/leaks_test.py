@@ -28,12 +28,20 @@ class LeaksTest(parameterized.TestCase):
     path = folder / 'held.jsonl'
     ended = runs.finish(
         runs.start(
-            'train', f'--workdir={folder}/run', f'--data_dir={runs.data_dir()}',
-            '--dataset=tiny_shapes', '--validation_examples=25',
-            '--global_batch_size=12', f'--num_epochs={_NUM_EPOCHS}',
-            '--checkpoint_every_steps=20', '--log_every_steps=5',
-            '--hash_every_steps=10', '--early_stopping_patience=1000',
-            f'--hooks={_HOOK}:Watch', f'--hook_arg=Watch.path={path}', *flags,
+            'train',
+            f'--workdir={folder}/run',
+            f'--data_dir={runs.data_dir()}',
+            '--dataset=tiny_shapes',
+            '--validation_examples=25',
+            '--global_batch_size=12',
+            f'--num_epochs={_NUM_EPOCHS}',
+            '--checkpoint_every_steps=20',
+            '--log_every_steps=5',
+            '--hash_every_steps=10',
+            '--early_stopping_patience=1000',
+            f'--hooks={_HOOK}:Watch',
+            f'--hook_arg=Watch.path={path}',
+            *flags,
             environment={'TMPDIR': str(folder / 'temporary')},
         ),
         timeout_s=900,
@@ -47,10 +55,14 @@ class LeaksTest(parameterized.TestCase):
     held = self.watch(*flags)
     early, late = held[1], held[-1]
     resident = [row['resident_kb'] for row in held]
-    self.assertLessEqual(late['resident_kb'], _MOST * early['resident_kb'],
-                         resident)
-    self.assertEqual(late['num_threads'], early['num_threads'],
-                     [row['num_threads'] for row in held])
+    self.assertLessEqual(
+        late['resident_kb'], _MOST * early['resident_kb'], resident
+    )
+    self.assertEqual(
+        late['num_threads'],
+        early['num_threads'],
+        [row['num_threads'] for row in held],
+    )
     self.assertEqual(late['temporary'], early['temporary'])
     # What is open is told by its name: an open file has another one each time.
     # A checkpoint is written while the run goes on.
@@ -66,8 +78,14 @@ class LeaksTest(parameterized.TestCase):
   @parameterized.parameters(
       (('--model=mlp', '--resident_gb=0'),),
       (('--model=convnet', '--jit=on', '--average_decay=0.99'),),
-      (('--model=convnet', '--resident_gb=0', '--num_virtual_devices=2',
-        '--micro_batch_size=3'),),
+      (
+          (
+              '--model=convnet',
+              '--resident_gb=0',
+              '--num_virtual_devices=2',
+              '--micro_batch_size=3',
+          ),
+      ),
   )
   @pytest.mark.slow
   def test_however_it_is_computed(self, flags):

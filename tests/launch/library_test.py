@@ -30,9 +30,7 @@ class LoadTest(absltest.TestCase):
   def test_a_run(self):
     run = launch.load(runs.finished())
     loss = 'softmax_cross_entropy'  # What the run chose.
-    self.assertEqual(
-        run.config.to_json(), runs.config(loss=loss).to_json()
-    )
+    self.assertEqual(run.config.to_json(), runs.config(loss=loss).to_json())
     self.assertEqual(run.step, 40)
     images = np.random.default_rng(0).integers(0, 256, [300, 8, 8, 3])
     columns = run.predict(images)
@@ -120,9 +118,9 @@ class EvaluateTest(parameterized.TestCase):
     rows = houses.rows(('hut', 'flat'), seed=5)
     scored = _houses().evaluate(self.write(rows), 'all')
     self.assertEqual(scored.num_examples, houses.NUM_ROWS)
-    predicted = _houses().predict([
-        dict(zip(houses.COLUMNS, row, strict=True)) for row in rows
-    ])['prediction']
+    predicted = _houses().predict(
+        [dict(zip(houses.COLUMNS, row, strict=True)) for row in rows]
+    )['prediction']
     errors = predicted - np.array([row[-1] for row in rows])
     np.testing.assert_allclose(
         scored.values['rmse'], np.sqrt(np.mean(errors**2)), rtol=1e-4
@@ -170,17 +168,17 @@ class EvaluateTest(parameterized.TestCase):
     arrays = dict(data.split('test').arrays)
     names = tuple(reversed(data.spec['label'].class_names))
     feature = data.spec['label']
-    turned = type(data.spec)({
-        **data.spec, 'label': type(feature)('class', (), 'int64', names)
-    })
+    turned = type(data.spec)(
+        {**data.spec, 'label': type(feature)('class', (), 'int64', names)}
+    )
     arrays['label'] = len(names) - 1 - arrays['label']
     dataset = datasets.of_arrays('turned', {'train': arrays}, turned)
     self.assertEqual(
         run.evaluate(dataset, 'train').values, run.evaluate().values
     )
-    other = type(data.spec)({
-        **data.spec, 'label': type(feature)('class', (), 'int64', ('x', '1'))
-    })
+    other = type(data.spec)(
+        {**data.spec, 'label': type(feature)('class', (), 'int64', ('x', '1'))}
+    )
     arrays['label'] *= 0
     dataset = datasets.of_arrays('other', {'train': arrays}, other)
     with self.assertRaisesRegex(

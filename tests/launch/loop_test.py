@@ -70,11 +70,19 @@ class LoopTest(parameterized.TestCase):
     one = _Hook('one', 3, 12, 25, seen=self.seen)
     two = _Hook('two', 12, seen=self.seen)
     self.assertEqual(self.run_loop(one, two), 0)
-    self.assertEqual(self.seen, [
-        ('one', 3, 3), ('one', 12, 12), ('two', 12, 12), ('one', 25, 25),
-        ('one', 'end', 25), ('two', 'end', 25), ('two', 'close'),
-        ('one', 'close'),
-    ])
+    self.assertEqual(
+        self.seen,
+        [
+            ('one', 3, 3),
+            ('one', 12, 12),
+            ('two', 12, 12),
+            ('one', 25, 25),
+            ('one', 'end', 25),
+            ('two', 'end', 25),
+            ('two', 'close'),
+            ('one', 'close'),
+        ],
+    )
     ends = [start + size for start, size in self.calls]
     self.assertContainsSubset({3, 10, 12, 20, 25}, ends)  # Epochs as well.
     self.assertTrue(all(size <= 4 for _, size in self.calls))
@@ -87,9 +95,7 @@ class LoopTest(parameterized.TestCase):
     self.seen.clear()
     self.now.step, self.now.sums = 0, tf.constant(0)
     self.now.calls = calls.Calls(virtual_devices.mirrored(1), largest=4)
-    self.run_loop(
-        _Hook('one', 3, seen=[]), _Each('each', seen=self.seen)
-    )
+    self.run_loop(_Hook('one', 3, seen=[]), _Each('each', seen=self.seen))
     self.assertEqual(self.calls, expected)
     self.assertEqual(
         [step for name, step, *_ in self.seen if step not in ('end', 'close')],
@@ -103,10 +109,17 @@ class LoopTest(parameterized.TestCase):
     )
     self.assertEqual(self.now.stopped, loop.Stopped(5, 'one', 'one is enough'))
     self.assertEqual(self.now.step, 5)
-    self.assertEqual(self.seen, [
-        ('one', 5, 5), ('two', 5, 5), ('one', 'end', 5), ('two', 'end', 5),
-        ('two', 'close'), ('one', 'close'),
-    ])
+    self.assertEqual(
+        self.seen,
+        [
+            ('one', 5, 5),
+            ('two', 5, 5),
+            ('one', 'end', 5),
+            ('two', 'end', 5),
+            ('two', 'close'),
+            ('one', 'close'),
+        ],
+    )
 
   def test_a_run_that_was_ended_takes_no_step(self):
     self.now.stopped = loop.Stopped(0, 'one', 'enough')

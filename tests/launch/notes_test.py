@@ -31,7 +31,10 @@ class WithheldTest(parameterized.TestCase):
   def test_printed_only_if_something_failed(self, but, then, expected):
     ended = subprocess.run(
         [sys.executable, '-c', _PROGRAM.format(but=but, then=then)],
-        cwd=runs.ROOT, env=dict(os.environ), capture_output=True, text=True,
+        cwd=runs.ROOT,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
         check=True,
     )
     self.assertEqual(ended.stderr, expected)

@@ -43,7 +43,9 @@ class OverfittingTest(parameterized.TestCase):
   )
   def test_every_task_learns_a_batch(self, name):
     ended = _overfit(
-        _set(name), '--global_batch_size=8', '--learning_rate=0.01',
+        _set(name),
+        '--global_batch_size=8',
+        '--learning_rate=0.01',
         '--seed=1',  # Texts of the same words are then of the same class.
     )
     _, last, lowest = self.assert_learned(ended)
@@ -53,8 +55,13 @@ class OverfittingTest(parameterized.TestCase):
   def test_smoothing_has_a_floor_and_what_holds_a_loss_up_is_off(self):
     folder = pathlib.Path(runs.scratch(self))
     config = runs.config(
-        label_smoothing=0.1, flip='random', l2_penalty=0.1, average_decay=0.99,
-        schedule='cosine', workdir=str(folder / 'run'), learning_rate=0.01,
+        label_smoothing=0.1,
+        flip='random',
+        l2_penalty=0.1,
+        average_decay=0.99,
+        schedule='cosine',
+        workdir=str(folder / 'run'),
+        learning_rate=0.01,
         model_arg={'hidden_sizes': (64,), 'dropout_rate': 0.1},
     )
     ended = _overfit(*runs.arguments(config))
@@ -73,7 +80,9 @@ class OverfittingTest(parameterized.TestCase):
 
   def test_what_cannot_be_learned_fails(self):
     ended = _overfit(
-        _set('classification'), '--global_batch_size=8', '--learning_rate=0',
+        _set('classification'),
+        '--global_batch_size=8',
+        '--learning_rate=0',
         '--num_steps=25',
     )
     self.assertEqual((ended.code, ended.err.count('\n')), (1, 1))
@@ -83,7 +92,9 @@ class OverfittingTest(parameterized.TestCase):
 
   def test_a_loss_that_is_not_finite_fails(self):
     ended = _overfit(
-        _set('regression'), '--global_batch_size=8', '--optimizer=sgd',
+        _set('regression'),
+        '--global_batch_size=8',
+        '--optimizer=sgd',
         '--learning_rate=1e30',
     )
     self.assertEqual((ended.code, ended.err.count('\n')), (1, 1))
@@ -104,8 +115,11 @@ class LowestTest(absltest.TestCase):
 
   def test_of_a_loss_with_a_kink_it_is_not_known(self):
     ended = _overfit(
-        _set('regression'), '--global_batch_size=8', '--learning_rate=0.01',
-        '--loss=absolute_error', '--num_steps=3',
+        _set('regression'),
+        '--global_batch_size=8',
+        '--learning_rate=0.01',
+        '--loss=absolute_error',
+        '--num_steps=3',
     )
     self.assertEqual(ended.code, 1)
     self.assertTrue(math.isclose(float(_SAID.search(ended.err)[4]), 0))

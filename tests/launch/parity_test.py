@@ -14,13 +14,13 @@ from absl.testing import absltest, parameterized
 from core import metrics, objectives
 from launch import config as config_lib
 from launch import (
-  evaluation,
-  export_formats,
-  export_report,
-  finished_run,
-  parity,
-  programs,
-  tasks,
+    evaluation,
+    export_formats,
+    export_report,
+    finished_run,
+    parity,
+    programs,
+    tasks,
 )
 from tests import virtual_devices
 from tests.launch import exporting_test, runs
@@ -47,8 +47,10 @@ class ReferenceTest(parameterized.TestCase):
 
   def test_how_far_int8_may_be_off(self):
     for name, metric, is_score in (
-        ('table', 'accuracy', True), ('labels', 'macro_f1', True),
-        ('quantiles', 'mae', False), ('masks', 'mean_iou', True),
+        ('table', 'accuracy', True),
+        ('labels', 'macro_f1', True),
+        ('quantiles', 'mae', False),
+        ('masks', 'mean_iou', True),
     ):
       [case] = [each for each in exporting_test.TASKS if each[0] == name]
       run = exporting_test.run_of(*case[1:3], **case[3])
@@ -70,9 +72,7 @@ class ReferenceTest(parameterized.TestCase):
       np.testing.assert_array_equal(
           image[-1], reference.inputs[0]['image'][(size - 1) % runs.NUM_TEST]
       )
-    self.assertCountEqual(
-        reference.milliseconds(reference.model), ['1', '32']
-    )
+    self.assertCountEqual(reference.milliseconds(reference.model), ['1', '32'])
 
 
 class PredictionsTest(absltest.TestCase):
@@ -91,7 +91,8 @@ class PredictionsTest(absltest.TestCase):
         return {'twice': 2 * batch['x']}
 
     options = dict(
-        model=3.0, objective=objective,
+        model=3.0,
+        objective=objective,
         train_metric=metrics.collection({'accuracy': metrics.accuracy()}),
     )
     batch = {'x': tf.constant([1.0, 2.0])}
@@ -119,14 +120,15 @@ class ParityTest(parameterized.TestCase):
 
   def test_whole_numbers_are_the_same_or_not(self):
     found = self._compared([1, 2, 3], [1, 2, 4])
-    self.assertEqual((found['max_difference'], found['num_disagreements']),
-                     (1.0, 1))
+    self.assertEqual(
+        (found['max_difference'], found['num_disagreements']), (1.0, 1)
+    )
 
   def test_nan_is_far_off(self):
     found = self._compared([1.0, 0.0], [1.0, np.nan])
-    self.assertFalse(export_report._is_within(
-        found, types.SimpleNamespace(), 1e-4, None
-    ))
+    self.assertFalse(
+        export_report._is_within(found, types.SimpleNamespace(), 1e-4, None)
+    )
 
   def test_refuses(self):
     with self.assertRaisesRegex(programs.Failure, r'shape \[3\], and \[2\]'):

@@ -110,19 +110,24 @@ class BuiltInTest(_TestCase):
   def test_a_name_of_core_needs_no_line_here(self):
     self.assertEqual(parts.names('model'), sorted(models.REGISTRY))
     self.assertContainsSubset(tasks.losses(), parts.names('loss'))
-    self.assertContainsSubset(['poisson', 'kl_divergence', 'hinge'],
-                              parts.names('loss'))
+    self.assertContainsSubset(
+        ['poisson', 'kl_divergence', 'hinge'], parts.names('loss')
+    )
     for name in ('mean', 'l2_penalty', 'compose', 'triplet_margin'):
       self.assertIn(name, losses.__all__)
       self.assertNotIn(name, parts.names('loss'))
-    self.assertContainsSubset(['adafactor', 'adam', 'lamb', 'muon', 'sgd'],
-                              parts.names('optimizer'))
-    self.assertNoCommonElements(['chain', 'scale_by_adam', 'clip', 'masked'],
-                                parts.names('optimizer'))
-    self.assertContainsSubset(['accuracy', 'r2', 'roc_auc', 'precision'],
-                              parts.names('metric'))
-    self.assertNoCommonElements(['of', 'collection', 'Metric'],
-                                parts.names('metric'))
+    self.assertContainsSubset(
+        ['adafactor', 'adam', 'lamb', 'muon', 'sgd'], parts.names('optimizer')
+    )
+    self.assertNoCommonElements(
+        ['chain', 'scale_by_adam', 'clip', 'masked'], parts.names('optimizer')
+    )
+    self.assertContainsSubset(
+        ['accuracy', 'r2', 'roc_auc', 'precision'], parts.names('metric')
+    )
+    self.assertNoCommonElements(
+        ['of', 'collection', 'Metric'], parts.names('metric')
+    )
 
   @parameterized.parameters(*parts.names('metric'))
   def test_each_metric_is_made(self, name):
@@ -152,10 +157,18 @@ class BuiltInTest(_TestCase):
       ('optimizer', 'adam', {'b1': 'x'}, {'learning_rate': 0.1}),
       ('optimizer', 'adam', {'learning_rate': 1.0}, {'learning_rate': 0.1}),
       ('optimizer', 'sgd', {'momentum': -3.0}, {'learning_rate': 0.1}),
-      ('schedule', 'warmup_cosine', {'warmup_fraction': 2.0},
-       {'learning_rate': 0.1, 'num_steps': 10}),
-      ('schedule', 'exponential', {'end_factor': -1.0},
-       {'learning_rate': 0.1, 'num_steps': 10}),
+      (
+          'schedule',
+          'warmup_cosine',
+          {'warmup_fraction': 2.0},
+          {'learning_rate': 0.1, 'num_steps': 10},
+      ),
+      (
+          'schedule',
+          'exponential',
+          {'end_factor': -1.0},
+          {'learning_rate': 0.1, 'num_steps': 10},
+      ),
       ('model', 'mlp', {'num_classes': 3}, {'num_classes': 3}),
   )
   def test_invalid_argument(self, kind, name, own, given):
@@ -170,8 +183,13 @@ class OwnTest(_TestCase):
   )
   def test_a_model_gets_what_its_signature_names(self, name):
     made = parts.call(
-        'model', name, {'width': 5}, num_classes=3, num_outputs=3,
-        input_shape=(8, 8), vocabulary_sizes=(),
+        'model',
+        name,
+        {'width': 5},
+        num_classes=3,
+        num_outputs=3,
+        input_shape=(8, 8),
+        vocabulary_sizes=(),
     )
     self.assertEqual(made.sizes, (3, 5))
     self.assertIs(type(made), parts.find('model', 'my_parts.py:Net'))
@@ -182,8 +200,9 @@ class OwnTest(_TestCase):
     self.assertEqual(parts.call('model', net, {}, num_classes=2).sizes, (2, 8))
 
   def test_a_loss(self):
-    loss = parts.bind('loss', 'my_parts:asymmetric', {'overshoot': 2},
-                      label_smoothing=0.0)
+    loss = parts.bind(
+        'loss', 'my_parts:asymmetric', {'overshoot': 2}, label_smoothing=0.0
+    )
     self.assertEqual(loss(3.0, 1.0), 8.0)
     self.assertEqual(
         list(parts.known_arguments('loss', 'my_parts:asymmetric')),
@@ -204,8 +223,10 @@ class OwnTest(_TestCase):
     named = several.named(
         'metric', ['accuracy', 'my_parts.py:cost'], {'cost.factor': 3.0}
     )
-    self.assertEqual([(each.name, each.arguments) for each in named],
-                     [('accuracy', {}), ('cost', {'factor': 3.0})])
+    self.assertEqual(
+        [(each.name, each.arguments) for each in named],
+        [('accuracy', {}), ('cost', {'factor': 3.0})],
+    )
     with self.assertRaisesRegex(programs.UserError, 'two are called accuracy'):
       several.named('metric', ['accuracy', 'core.metrics:accuracy'], {})
     for key in ('cots.factor', 'factor', 'cost'):
@@ -232,14 +253,20 @@ class OwnTest(_TestCase):
       parts.find('model', models.REGISTRY['mlp'](num_classes=3))
 
   @parameterized.parameters(
-      ('model', 'my_parts.py:Ned', 'my_parts.py has no Ned; it has Net, .*'
-       'did you mean Net'),
+      (
+          'model',
+          'my_parts.py:Ned',
+          'my_parts.py has no Ned; it has Net, .*did you mean Net',
+      ),
       ('model', 'my_part.py:Net', 'no file my_part.py; did you mean my_parts'),
       ('model', 'my_part:Net', 'no module my_part; did you mean my_parts'),
       ('model', 'nowhere/my.py:Net', 'there is no file nowhere/my.py$'),
       ('model', 'my_parts:number', 'expected what can be called, got int'),
-      ('model', 'my_parts:Asks', 'it needs width, which nobody gives; it is '
-       'offered num_classes'),
+      (
+          'model',
+          'my_parts:Asks',
+          'it needs width, which nobody gives; it is offered num_classes',
+      ),
       ('model', 'my_parts:no_module', 'TypeError: expected a tf.Module'),
       ('model', 'my_parts:fails', r'KeyError: .*missing.*my_parts.py, line 30'),
       ('model', 'os:system', 'a module of Python itself'),

@@ -41,7 +41,8 @@ class PathsTest(parameterized.TestCase):
         paths.output(f'{folder}/new/b.png', '.png'), folder / 'new' / 'b.png'
     )
     for name, message in (
-        ('a.png', 'it is a directory'), ('b.jpg', 'that ends in .png'),
+        ('a.png', 'it is a directory'),
+        ('b.jpg', 'that ends in .png'),
     ):
       with self.assertRaisesRegex(programs.UserError, message):
         paths.output(f'{folder}/{name}', '.png')

@@ -46,15 +46,23 @@ class PredictTest(parameterized.TestCase):
     for row in rows:
       self.assertEqual(
           list(row),
-          ['index', 'label', 'prediction', 'class', 'probability',
-           'probabilities'],
+          [
+              'index',
+              'label',
+              'prediction',
+              'class',
+              'probability',
+              'probabilities',
+          ],
       )
       self.assertAlmostEqual(sum(row['probabilities']), 1, places=5)
       self.assertEqual(row['probability'], max(row['probabilities']))
 
   def test_a_table(self):
     ended, path = self.predict(
-        runs.finished(), 'train.csv', '--split=train',
+        runs.finished(),
+        'train.csv',
+        '--split=train',
         f'--checkpoint={runs.finished()}/checkpoints/ckpt-20',
     )
     self.assertEqual((ended.code, ended.err), (0, ''))
@@ -70,7 +78,10 @@ class PredictTest(parameterized.TestCase):
     given = houses.write(self.root / 'new.csv', rows)
     # A file may stand before a flag, as the shell leaves it.
     ended = runs.call(
-        'predict', f'--workdir={houses.finished()}', str(given), str(given),
+        'predict',
+        f'--workdir={houses.finished()}',
+        str(given),
+        str(given),
         f'--output={self.root}/out.jsonl',
     )
     self.assertEqual((ended.code, ended.err), (0, ''))
@@ -150,7 +161,9 @@ class FormsTest(parameterized.TestCase):
       data = {1: b'no image', 2: data[:40] + b'\0' * 20}.get(index, data)
       (folder / f'{index}.png').write_bytes(data)
     ended = runs.call(
-        'predict', f'--workdir={runs.finished()}', f'--output={folder}.jsonl',
+        'predict',
+        f'--workdir={runs.finished()}',
+        f'--output={folder}.jsonl',
         str(folder),
     )
     self.assertEqual(ended.code, 0, ended.err)
@@ -175,7 +188,8 @@ class FormsTest(parameterized.TestCase):
       path = self.root / f'{name}.npz'
       np.savez(path, image=images, **label)
       self.predict(
-          f'--dataset=npz:{path}', '--split=all',
+          f'--dataset=npz:{path}',
+          '--split=all',
           f'--output={self.root}/{name}.jsonl',
       )
     found = {
@@ -202,16 +216,15 @@ class MasksTest(absltest.TestCase):
     self.assertEqual(
         prediction_files.write(folder, [(known, {'mask': masks})]), 2
     )
-    self.assertEqual(
-        sorted(os.listdir(folder.parent)), ['masks', 'masks.tmp']
-    )
+    self.assertEqual(sorted(os.listdir(folder.parent)), ['masks', 'masks.tmp'])
     names = ['00000_x.png', '00001_b.png']
     self.assertEqual(sorted(path.name for path in folder.iterdir()), names)
     for name, mask in zip(names, masks, strict=True):
       with Image.open(folder / name) as image:
         np.testing.assert_array_equal(np.asarray(image), mask)
-        self.assertEqual(image.convert('RGB').getpixel((0, 0)) == (0, 0, 0),
-                         mask[0, 0] == 0)
+        self.assertEqual(
+            image.convert('RGB').getpixel((0, 0)) == (0, 0, 0), mask[0, 0] == 0
+        )
     with self.assertRaisesRegex(programs.UserError, 'exists'):
       prediction_files.check(folder)
 

@@ -40,6 +40,7 @@ _FLAGS = {
 def _raise(error):
   raise error
 
+
 # What a run does not need, or not before its end, and where it took seconds.
 _IMPORTS = """
 import gc, sys
@@ -60,18 +61,35 @@ class CallTest(parameterized.TestCase):
       (lambda: 0, 0, ''),
       (lambda: None, 0, ''),
       (lambda: 143, 143, ''),
-      (lambda: _raise(programs.UserError('--a=1: no\n  such b.')), 2,
-       ': --a=1: no such b.\n'),
+      (
+          lambda: _raise(programs.UserError('--a=1: no\n  such b.')),
+          2,
+          ': --a=1: no such b.\n',
+      ),
       (lambda: _raise(programs.Failure('lost.')), 1, ': lost.\n'),
-      (lambda: _raise(MemoryError('too\nmuch')), 1,
-       ': out of memory (too); a smaller --global_batch_size or model takes '
-       'less.\n'),
-      (lambda: _raise(KeyboardInterrupt), 128 + signal.SIGINT,
-       ': interrupted.\n'),
-      (lambda: signal.raise_signal(signal.SIGTERM), 128 + signal.SIGTERM,
-       ': interrupted by SIGTERM; give the same command again.\n'),
-      (lambda: _raise(OSError(28, 'No space left', '/a/b')), 1,
-       ': /a/b: No space left.\n'),
+      (
+          lambda: _raise(MemoryError('too\nmuch')),
+          1,
+          (
+              ': out of memory (too); a smaller --global_batch_size or model'
+              ' takes less.\n'
+          ),
+      ),
+      (
+          lambda: _raise(KeyboardInterrupt),
+          128 + signal.SIGINT,
+          ': interrupted.\n',
+      ),
+      (
+          lambda: signal.raise_signal(signal.SIGTERM),
+          128 + signal.SIGTERM,
+          ': interrupted by SIGTERM; give the same command again.\n',
+      ),
+      (
+          lambda: _raise(OSError(28, 'No space left', '/a/b')),
+          1,
+          ': /a/b: No space left.\n',
+      ),
   )
   def test_end(self, main, code, message):
     err = io.StringIO()
@@ -133,7 +151,10 @@ class HelpTest(parameterized.TestCase):
   def test_whoever_reads_it_may_stop_early(self):
     command = f'{sys.executable} -m launch.train --help | head -1'
     done = subprocess.run(
-        ['bash', '-c', command], cwd=runs.ROOT, capture_output=True, text=True,
+        ['bash', '-c', command],
+        cwd=runs.ROOT,
+        capture_output=True,
+        text=True,
         check=False,
     )
     self.assertEqual(done.stderr, '')
@@ -152,7 +173,10 @@ class ImportTest(absltest.TestCase):
   def test_nothing_heavy_at_the_start_and_keras_on_demand(self):
     done = subprocess.run(
         [sys.executable, '-c', _IMPORTS],
-        capture_output=True, cwd=runs.ROOT, text=True, check=False,
+        capture_output=True,
+        cwd=runs.ROOT,
+        text=True,
+        check=False,
     )
     self.assertEqual(done.stdout, '[] True\nAdam True\n', done.stderr)
 

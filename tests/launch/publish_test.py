@@ -78,7 +78,8 @@ class TensorBoardTest(_PublishTest):
   def assert_all_rows(self, run='first'):
     for split in 'train', 'validation':
       actual, wanted = (
-          self.scalars(split, 'loss', run), self.expected(split, 'loss')
+          self.scalars(split, 'loss', run),
+          self.expected(split, 'loss'),
       )
       self.assertEqual([s for s, _ in actual], [s for s, _ in wanted])
       for (_, value), (_, loss) in zip(actual, wanted, strict=True):
@@ -94,7 +95,8 @@ class TensorBoardTest(_PublishTest):
     [accuracy] = board.Tensors('test_accuracy')
     self.assertAlmostEqual(
         float(tf.make_ndarray(accuracy.tensor_proto)),
-        self.result['test_accuracy'], places=6,
+        self.result['test_accuracy'],
+        places=6,
     )
     plugin = board.SummaryMetadata('_hparams_/session_start_info').plugin_data
     self.assertIn(b'learning_rate', plugin.content)
@@ -153,7 +155,8 @@ class TensorBoardTest(_PublishTest):
   def test_a_tracker_that_is_missing(self, package):
     find = importlib.util.find_spec
     with mock.patch.object(
-        importlib.util, 'find_spec',
+        importlib.util,
+        'find_spec',
         lambda name, *args: None if name == package else find(name, *args),
     ):
       ended = self.publish(f'--to={package}')
@@ -177,10 +180,15 @@ class MLflowTest(_PublishTest):
 
   def setUp(self):
     super().setUp()
-    self.enter_context(mock.patch.dict(os.environ, {
-        'MLFLOW_ALLOW_FILE_STORE': 'true',
-        'MLFLOW_TRACKING_URI': (self.root / 'mlruns').as_uri(),
-    }))
+    self.enter_context(
+        mock.patch.dict(
+            os.environ,
+            {
+                'MLFLOW_ALLOW_FILE_STORE': 'true',
+                'MLFLOW_TRACKING_URI': (self.root / 'mlruns').as_uri(),
+            },
+        )
+    )
 
   def test_a_folder(self):
     import mlflow
@@ -219,9 +227,11 @@ class WandBTest(_PublishTest):
 
   def test_a_folder(self):
     """Without its server: it writes what it would send."""
-    self.enter_context(mock.patch.dict(
-        os.environ, {'WANDB_MODE': 'offline', 'WANDB_DIR': str(self.root)}
-    ))
+    self.enter_context(
+        mock.patch.dict(
+            os.environ, {'WANDB_MODE': 'offline', 'WANDB_DIR': str(self.root)}
+        )
+    )
     ended = self.publish('--to=wandb')
     self.assertEqual(ended.code, 0, ended)
     importlib.import_module('wandb').teardown()  # As at the end of a process.

@@ -55,7 +55,8 @@ class OpenDatasetTest(parameterized.TestCase):
     path = self.folder / 'numbers.npz'
     np.savez(path, numbers=np.ones([60, 2]), label=np.arange(60) % 2)
     for name, value, what in (
-        ('tokenizer', 'bytes', 'texts'), ('max_tokens', 3, 'texts'),
+        ('tokenizer', 'bytes', 'texts'),
+        ('max_tokens', 3, 'texts'),
         ('normalize', True, 'images'),
     ):
       with self.assertRaisesRegex(

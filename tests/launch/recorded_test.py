@@ -70,12 +70,18 @@ def hook(step, values, at=1000):
 '''
 _SIDE = 'HALF = 0.5\n'
 _CHANGES: dict = dict(
-    model='my_parts.py:Net', model_arg={'width': 6},
-    loss='my_parts.py:weighty', loss_arg={'factor': 2.0},
-    metrics=('accuracy', 'my_parts.py:cost'), metric_arg={'cost.factor': 4.0},
-    optimizer='my_parts.py:mine', schedule='my_parts.py:halved',
-    augment='my_parts.py:augment', hooks=('my_parts.py:hook',),
-    hook_arg={'hook.at': 30}, checkpoint_every_steps=10,
+    model='my_parts.py:Net',
+    model_arg={'width': 6},
+    loss='my_parts.py:weighty',
+    loss_arg={'factor': 2.0},
+    metrics=('accuracy', 'my_parts.py:cost'),
+    metric_arg={'cost.factor': 4.0},
+    optimizer='my_parts.py:mine',
+    schedule='my_parts.py:halved',
+    augment='my_parts.py:augment',
+    hooks=('my_parts.py:hook',),
+    hook_arg={'hook.at': 30},
+    checkpoint_every_steps=10,
 )
 
 
@@ -104,26 +110,31 @@ class RunTest(parameterized.TestCase):
     result = runs.result(self.root / 'run')
     self.assertEqual(result['stopped']['reason'], 'far enough')
     self.assertEqual(result['stopped']['step'], 40)
-    [row] = [r for r in runs.rows(self.root / 'run', 'train')
-             if r['step'] == 35]
+    [row] = [
+        r for r in runs.rows(self.root / 'run', 'train') if r['step'] == 35
+    ]
     self.assertAlmostEqual(row['cost'], 4 * row['accuracy'], places=5)
     self.assertAlmostEqual(row['learning_rate'], 0.0015, places=6)
     code = self.config()['code']
     self.assertEqual(
         {name: file['path'] for name, file in code.items()},
-        {'my_parts.py': str(self.files / 'my_parts.py'),
-         'my_side': str(self.files / 'my_side.py')},
+        {
+            'my_parts.py': str(self.files / 'my_parts.py'),
+            'my_side': str(self.files / 'my_side.py'),
+        },
     )
     # Two replicas, and another start: the same to rounding, and to the bit.
     with runs.signal_at(14, 15):
       self.train('stopped', code=143)
     self.train('stopped')
-    self.assertEqual(runs.digest(self.root / 'stopped'),
-                     runs.digest(self.root / 'run'))
+    self.assertEqual(
+        runs.digest(self.root / 'stopped'), runs.digest(self.root / 'run')
+    )
     self.train('two', num_replicas=2)
     np.testing.assert_allclose(
         runs.result(self.root / 'two')['test']['values']['loss'],
-        result['test']['values']['loss'], rtol=1e-4,
+        result['test']['values']['loss'],
+        rtol=1e-4,
     )
     # From anywhere, and from what is recorded.
     runs.forget('my_parts', 'my_side')
@@ -134,8 +145,7 @@ class RunTest(parameterized.TestCase):
       ended = runs.call('export', *place, '--formats=saved_model')
       self.assertEqual(ended.code, 0, ended.err)
     scored = json.loads((self.root / 'run/evaluation_test.json').read_text())
-    self.assertEqual(scored['values']['cost'],
-                     result['test']['values']['cost'])
+    self.assertEqual(scored['values']['cost'], result['test']['values']['cost'])
 
   def test_other_code(self):
     changes = {'hooks': (), 'hook_arg': {}}
@@ -213,21 +223,31 @@ class RunTest(parameterized.TestCase):
         ('lab_parts/__init__.py', ''),
         ('lab_parts/nets.py', _CODE),
         ('other.py', _CODE),
-        ('lab_parts-1.0.dist-info/RECORD',
-         'lab_parts/__init__.py,,\nlab_parts/nets.py,,\n'),
-        ('lab_parts-1.0.dist-info/METADATA',
-         'Metadata-Version: 2.1\nName: lab-parts\nVersion: 1.0\n'
-         + ''.join(f'Requires-Dist: {each}\n' for each in required)),
+        (
+            'lab_parts-1.0.dist-info/RECORD',
+            'lab_parts/__init__.py,,\nlab_parts/nets.py,,\n',
+        ),
+        (
+            'lab_parts-1.0.dist-info/METADATA',
+            'Metadata-Version: 2.1\nName: lab-parts\nVersion: 1.0\n'
+            + ''.join(f'Requires-Dist: {each}\n' for each in required),
+        ),
     ):
       (packages / name).parent.mkdir(parents=True, exist_ok=True)
       (packages / name).write_text(text)
     for file, own in (('lab_parts/nets.py', is_taken), ('other.py', False)):
       path = str(packages / file)
-      code = {'lab_parts.nets': {
-          'path': path, 'sha256': imports.digest_now(packages / file)}}
+      code = {
+          'lab_parts.nets': {
+              'path': path,
+              'sha256': imports.digest_now(packages / file),
+          }
+      }
       locate = functools.partial(
-          recorded.located, config_lib.Config(model='lab_parts.nets:Net'),
-          code, self.root / 'run',
+          recorded.located,
+          config_lib.Config(model='lab_parts.nets:Net'),
+          code,
+          self.root / 'run',
       )
       self.assertEqual(locate(accept_changes=True).model, f'{path}:Net')
       if own:
@@ -268,8 +288,14 @@ class RunTest(parameterized.TestCase):
   def test_variables_that_stay(self, changes, same, other):
     variables = []
     for steps in (1, 5):
-      self.train(f'{steps}', num_steps=steps, schedule='constant', hooks=(),
-                 hook_arg={}, **changes)
+      self.train(
+          f'{steps}',
+          num_steps=steps,
+          schedule='constant',
+          hooks=(),
+          hook_arg={},
+          **changes,
+      )
       path = tf.train.latest_checkpoint(self.root / f'{steps}/checkpoints')
       reader = tf.train.load_checkpoint(path)
       variables.append({

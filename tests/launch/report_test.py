@@ -40,7 +40,8 @@ class OneRunTest(absltest.TestCase):
       again, first = (
           content.replace(b'\\_', b'_').replace(bytes(run), b'RUN')
           for content, run in (
-              (again, self.workdir), (path.read_bytes(), runs.finished())
+              (again, self.workdir),
+              (path.read_bytes(), runs.finished()),
           )
       )
       self.assertEqual(again, first, path.name)
@@ -84,10 +85,16 @@ class CommandsTest(absltest.TestCase):
 
   def test_a_command_gives_the_config(self):
     config = launch.Config(
-        model='mlp', model_arg={'hidden_sizes': (16,), 'dropout_rate': 0.5},
-        learning_rates={'=b': 0.5, 'c': 2.0}, class_weights=(1.0, 2.0),
-        freeze='x y|.*', jit='off', normalize=True, num_steps=3,
-        init_from='some where', init_map={'': 'encoder'},
+        model='mlp',
+        model_arg={'hidden_sizes': (16,), 'dropout_rate': 0.5},
+        learning_rates={'=b': 0.5, 'c': 2.0},
+        class_weights=(1.0, 2.0),
+        freeze='x y|.*',
+        jit='off',
+        normalize=True,
+        num_steps=3,
+        init_from='some where',
+        init_map={'': 'encoder'},
         hooks=('a.py:b', 'c:d'),
     )
     ended, parsed = runs.parsed(*commands.flags(config))

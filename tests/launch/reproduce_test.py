@@ -59,8 +59,11 @@ class ReproduceTest(parameterized.TestCase):
     return ended
 
   def left(self):
-    return [path for path in self.temporary.glob('quatrain-*')
-            if (path / 'config.json').exists()]
+    return [
+        path
+        for path in self.temporary.glob('quatrain-*')
+        if (path / 'config.json').exists()
+    ]
 
   def test_the_same_again(self):
     run = self.train()
@@ -104,9 +107,13 @@ class ReproduceTest(parameterized.TestCase):
     self.addCleanup(runs.forget, 'my_stop')
     with contextlib.chdir(self.root):
       run = self.train(
-          dataset='my_stop.py:load', model='tabular',
-          model_arg={'hidden_sizes': (4,)}, hooks=('my_stop.py:stop',),
-          num_steps=None, num_epochs=20, validation_examples=None,
+          dataset='my_stop.py:load',
+          model='tabular',
+          model_arg={'hidden_sizes': (4,)},
+          hooks=('my_stop.py:stop',),
+          num_steps=None,
+          num_epochs=20,
+          validation_examples=None,
       )
     stopped = runs.result(run)['stopped']
     self.assertEqual((stopped['hook'], stopped['step']), ('stop', 21))
@@ -168,10 +175,15 @@ class ReproduceTest(parameterized.TestCase):
     config = runs.config(**_SHORT)
     for each in workers.start(run, config, own=(self.data, self.data)):
       self.assertEqual(runs.finish(each).code, 0)
-    first, second = map(runs.finish, workers.start(
-        self.root / 'again', config, 'reproduce',
-        own=((str(run), *self.data), (str(run), *self.data)),
-    ))
+    first, second = map(
+        runs.finish,
+        workers.start(
+            self.root / 'again',
+            config,
+            'reproduce',
+            own=((str(run), *self.data), (str(run), *self.data)),
+        ),
+    )
     self.assertEqual((first.code, second.code), (0, 0), (first, second))
     self.assertIn('equal: ', first.out)
     self.assertNotIn('equal: ', second.out)

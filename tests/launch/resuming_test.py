@@ -12,9 +12,8 @@ from launch import programs, resuming, workdir
 from pipelines import spec as spec_lib
 from tests.launch import runs
 
-_DATA = data_lib.DataSpec(
-    spec_lib.of_images((8, 8, 3), 'ab'), {'train': 50}
-)
+_DATA = data_lib.DataSpec(spec_lib.of_images((8, 8, 3), 'ab'), {'train': 50})
+
 
 class ResumingTest(absltest.TestCase):
 
@@ -54,10 +53,13 @@ class ResumingTest(absltest.TestCase):
           changed, strategy='mirrored', workdir='/moved'
       )
       changes = resuming.changed(resumed.before, moved, _DATA)
-      self.assertEqual(changes, {
-          name: [self.config.to_json()[name], changed.to_json()[name]],
-          'strategy': ['auto', 'mirrored'],
-      })
+      self.assertEqual(
+          changes,
+          {
+              name: [self.config.to_json()[name], changed.to_json()[name]],
+              'strategy': ['auto', 'mirrored'],
+          },
+      )
 
   def test_the_length_under_a_schedule(self):
     for schedule, is_refused in (('constant', False), ('cosine', True)):
@@ -69,6 +71,7 @@ class ResumingTest(absltest.TestCase):
           with self.assertRaisesRegex(programs.UserError, 'other flags: --num'):
             self.check(longer)
         self.check(longer, accept_changes=is_refused)
+
   def test_a_monitor_that_decides_the_learning_rate(self):
     config = dataclasses.replace(self.config, plateau_patience=2)
     self.directory.config_file.write(config, _DATA)
@@ -113,9 +116,7 @@ class ResumingTest(absltest.TestCase):
       resuming.check_length(self.directory, num_steps, 4)
 
   def test_other_data(self):
-    other = dataclasses.replace(
-        _DATA, spec=spec_lib.of_images((8, 8, 3), 'ac')
-    )
+    other = dataclasses.replace(_DATA, spec=spec_lib.of_images((8, 8, 3), 'ac'))
     with self.assertRaisesRegex(
         programs.UserError, 'other data: label.class_names is '
     ):

@@ -101,9 +101,7 @@ class RunTest(parameterized.TestCase):
 
   def test_the_result(self):
     result = _reference()
-    values = json.loads(
-        pathlib.Path(result.workdir, 'result.json').read_text()
-    )
+    values = json.loads(pathlib.Path(result.workdir, 'result.json').read_text())
     self.assertEqual(result.values, values)
     self.assertEqual(int(result.state.step.numpy()), _NUM_STEPS)
     self.assertIsInstance(result.state.model, Net)
@@ -122,9 +120,7 @@ class RunTest(parameterized.TestCase):
     result = launch.run(
         'classification',
         make(),
-        _config(
-            self.workdir, model=f'{__name__}:Net', model_arg={'width': 4}
-        ),
+        _config(self.workdir, model=f'{__name__}:Net', model_arg={'width': 4}),
     )
     self.assertEqual(
         result.values['weights_sha256'],
@@ -189,23 +185,24 @@ class RunTest(parameterized.TestCase):
       )
       self.assertEqual(int(result.state.step.numpy()), _NUM_STEPS)
     # What was trained is in the state, if nothing is left to train as well.
-    np.testing.assert_array_equal(
-        *(
-            next(iter(each.state.parameters.values())).numpy()
-            for each in (result, _reference())
-        )
-    )
+    np.testing.assert_array_equal(*(
+        next(iter(each.state.parameters.values())).numpy()
+        for each in (result, _reference())
+    ))
 
   def test_other_examples_are_not_scored_as_its_own(self):
     path = f'{self.workdir}.npz'
     arrays = _arrays()
 
     def write():
-      np.savez(path, **{
-          f'{split}_{name}': array
-          for split, some in arrays.items()
-          for name, array in some.items()
-      })
+      np.savez(
+          path,
+          **{
+              f'{split}_{name}': array
+              for split, some in arrays.items()
+              for name, array in some.items()
+          },
+      )
 
     write()
     launch.run(None, f'npz:{path}', _config(self.workdir, num_steps=2))
@@ -241,8 +238,11 @@ class RunTest(parameterized.TestCase):
     number = signal.SIGINT
     config = _config(self.workdir, model=Net, model_arg={'width': 4})
     handler = signal.getsignal(number)
-    with runs.signal_at(8, number), self.assertRaisesRegex(
-        KeyboardInterrupt, f'saved step .* of {_NUM_STEPS}'
+    with (
+        runs.signal_at(8, number),
+        self.assertRaisesRegex(
+            KeyboardInterrupt, f'saved step .* of {_NUM_STEPS}'
+        ),
     ):
       launch.run(None, _points, config)
     self.assertIs(signal.getsignal(number), handler)

@@ -26,13 +26,13 @@ from absl import flags
 
 from core import distribution, models
 from launch import (
-  building,
-  commands,
-  compilation_cache,
-  options,
-  programs,
-  reading,
-  training_program,
+    building,
+    commands,
+    compilation_cache,
+    options,
+    programs,
+    reading,
+    training_program,
 )
 from launch import config as config_lib
 from launch import workdir as workdir_lib
@@ -116,16 +116,25 @@ def config(**changes: Any) -> config_lib.Config:
 
 def dataset(config: config_lib.Config) -> datasets.Dataset:
   """Opens the data set of a config."""
-  return reading.open_dataset(
-      dataclasses.replace(config, data_dir=data_dir())
-  )
+  return reading.open_dataset(dataclasses.replace(config, data_dir=data_dir()))
 
 
 def changed(config: config_lib.Config, name: str) -> config_lib.Config:
   """Returns a config in which one field has another value that it may have."""
   declared = options.declared(config)[name]
-  for value in (*declared.choices, 17, 0.37, True, False, 'other', '3:4',
-                ('other',), (3, 4), {'a': 1}, {'a': 'b'}):
+  for value in (
+      *declared.choices,
+      17,
+      0.37,
+      True,
+      False,
+      'other',
+      '3:4',
+      ('other',),
+      (3, 4),
+      {'a': 1},
+      {'a': 'b'},
+  ):
     with contextlib.suppress(ValueError):
       other = dataclasses.replace(config, **{name: value})
       if other != config:
@@ -299,8 +308,9 @@ def start(
   """Starts a program in a process of its own."""
   if program in ('train', 'evaluate'):
     args = (f'--compilation_cache_dir={_cache_directory()}', *args)
-  return start_python('-m', f'launch.{program}', *args, environment=environment,
-                      stdout=stdout)
+  return start_python(
+      '-m', f'launch.{program}', *args, environment=environment, stdout=stdout
+  )
 
 
 def start_python(

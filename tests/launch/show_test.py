@@ -60,7 +60,8 @@ class ShowTest(parameterized.TestCase):
     for split, count in (('train', 40), ('validation', 8), ('test', 12)):
       images = generator.integers(0, 256, [count, 6, 5, 3], dtype=np.uint8)
       arrays |= {
-          f'{split}_image': images, f'{split}_label': np.arange(count) % 2
+          f'{split}_image': images,
+          f'{split}_label': np.arange(count) % 2,
       }
     arrays['test_image'][3] = arrays['train_image'][7]  # Of class 1, both.
     arrays['train_image'][10] = arrays['train_image'][21]  # Of both classes.
@@ -92,9 +93,7 @@ class ShowTest(parameterized.TestCase):
         copies.index('train 7, test 3'), copies.index('train 10, train 21')
     )
     self.assertEqual(self.cells(copies, 'train 7, test 3')[0][-1], '1')
-    self.assertEqual(
-        self.cells(copies, 'train 10, train 21')[0][-1], '0 or 1'
-    )
+    self.assertEqual(self.cells(copies, 'train 10, train 21')[0][-1], '0 or 1')
     # Raw, and augmented in two ways; as it is where nothing is trained.
     for split, count, forms in (('train', 24, 3), ('test', 12, 1)):
       cards = sections[f'Examples of {split}'].split('<div class="card">')[1:]
@@ -105,8 +104,10 @@ class ShowTest(parameterized.TestCase):
 
   def test_a_stream_is_a_sample(self):
     page, out = self.show(
-        f'--data_dir={runs.data_dir()}', '--dataset=tiny_shapes',
-        '--resident_gb=0', '--validation_examples=25',
+        f'--data_dir={runs.data_dir()}',
+        '--dataset=tiny_shapes',
+        '--resident_gb=0',
+        '--validation_examples=25',
     )
     # All of it is in the sample here.
     [train, *_] = self.cells(page, 'train')
@@ -114,14 +115,17 @@ class ShowTest(parameterized.TestCase):
     self.assertIn('inputs that occur more than once: 0', out)
     with mock.patch.object(showing, '_SAMPLE', 50):
       page, out = self.show(
-          f'--data_dir={runs.data_dir()}', '--dataset=tiny_shapes',
-          '--resident_gb=0', '--validation_examples=25',
+          f'--data_dir={runs.data_dir()}',
+          '--dataset=tiny_shapes',
+          '--resident_gb=0',
+          '--validation_examples=25',
       )
     sections = self.sections(page)
     [train, *_] = self.cells(sections['Splits'], 'train')
     self.assertEqual(train, ['train', '240', '50 at random'])
-    counts = re.findall(r'<tr><td>\d</td><td class="n">(\d+)</td>',
-                        sections['Classes'])
+    counts = re.findall(
+        r'<tr><td>\d</td><td class="n">(\d+)</td>', sections['Classes']
+    )
     self.assertEqual(sum(map(int, counts)), 50)
     self.assertIn('train, test: not searched', sections['Copies'])
 
@@ -141,8 +145,17 @@ class ShowTest(parameterized.TestCase):
     sections = self.sections(page)
     train, test = self.cells(sections['Values'], 'size')
     self.assertEqual(
-        train, ['size', 'train', '0', f'{(780 - 3) / 39:.5g}', '39',
-                f'{np.std(np.delete(np.arange(40), 3)):.5g}', '1', '']
+        train,
+        [
+            'size',
+            'train',
+            '0',
+            f'{(780 - 3) / 39:.5g}',
+            '39',
+            f'{np.std(np.delete(np.arange(40), 3)):.5g}',
+            '1',
+            '',
+        ],
     )
     self.assertEqual(test[1:5], ['test', '40', '49.5', '59'])
     self.assertEqual(
@@ -213,14 +226,19 @@ class ShowTest(parameterized.TestCase):
 
   def test_copies_of_which_one_has_no_class(self):
     feature = spec_lib.Feature
-    spec = spec_lib.Spec({
-        'x': feature('numbers', (1,), 'float32'),
-        'label': feature('class', (), 'int64', ('a', 'b')),
-    }, ('label',))
-    arrays = {'train': {
-        'x': np.array([[1], [2], [1], [1]], np.float32),
-        'label': np.array([1, 0, -1, 1]),
-    }}
+    spec = spec_lib.Spec(
+        {
+            'x': feature('numbers', (1,), 'float32'),
+            'label': feature('class', (), 'int64', ('a', 'b')),
+        },
+        ('label',),
+    )
+    arrays = {
+        'train': {
+            'x': np.array([[1], [2], [1], [1]], np.float32),
+            'label': np.array([1, 0, -1, 1]),
+        }
+    }
     groups = copies.find(spec, arrays)
     self.assertEqual(groups, [[('train', 0), ('train', 2), ('train', 3)]])
     page = copies.show(spec, arrays, groups, [])

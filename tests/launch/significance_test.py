@@ -19,12 +19,15 @@ class DistributionTest(parameterized.TestCase):
     for t in (0, 1e-3, 0.3, 1, -2.5, 8, 40):
       self.assertAlmostEqual(
           significance.two_sided_p(t, freedom),
-          2 * stats.t.sf(abs(t), freedom), delta=1e-12,
+          2 * stats.t.sf(abs(t), freedom),
+          delta=1e-12,
       )
     for probability in (0.5, 0.8, 0.975, 0.9999):
       np.testing.assert_allclose(
           significance.quantile(probability, freedom),
-          stats.t.ppf(probability, freedom), rtol=1e-8, atol=1e-8,
+          stats.t.ppf(probability, freedom),
+          rtol=1e-8,
+          atol=1e-8,
       )
 
   def test_a_p_that_is_tiny_keeps_its_digits(self):
@@ -71,9 +74,14 @@ class TestTest(parameterized.TestCase):
       groups = [[0.25] * sizes[0], [0.5] * sizes[1]]
       test = significance.welch(*groups)
       self.assertAlmostEqual(test.p, p)
-      self.assertAlmostEqual(p, stats.permutation_test(
-          groups, lambda x, y: np.mean(x) - np.mean(y), vectorized=False,
-      ).pvalue)
+      self.assertAlmostEqual(
+          p,
+          stats.permutation_test(
+              groups,
+              lambda x, y: np.mean(x) - np.mean(y),
+              vectorized=False,
+          ).pvalue,
+      )
     # As fractions round: 0.1 + 0.2 - 0.3.
     test = significance.paired([0.1 + 0.2, 0.6], [0.3, 0.6])
     self.assertEqual(test.p, 1)

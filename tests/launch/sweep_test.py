@@ -19,7 +19,9 @@ from tests.launch import runs
 
 _FLAGS = (
     '--dataset=tests.launch.tasks.small_sets:classification',
-    '--model=tabular', '--num_epochs=3', '--global_batch_size=8',
+    '--model=tabular',
+    '--num_epochs=3',
+    '--global_batch_size=8',
     '--checkpoint_every_steps=5',
 )
 _GRID = """
@@ -39,7 +41,10 @@ class _TestCase(parameterized.TestCase):
     path = self.root / 'space.toml'
     path.write_text(space)
     return (
-        f'--workdir={folder or self.folder}', f'--space={path}', *_FLAGS, *more
+        f'--workdir={folder or self.folder}',
+        f'--space={path}',
+        *_FLAGS,
+        *more,
     )
 
   def start(self, *more, **options):
@@ -68,8 +73,10 @@ class MistakeTest(_TestCase):
       ('learning_rate = [0.1, -1.0]', '--learning_rate=-1.0: -1.0 is not'),
       ('num_epochs = [1.5]', '--num_epochs=1.5'),
       ('model = ["tabular", "tabluar"]', 'did you mean tabular?'),
-      ('model = ["mlp"]\nmodel_arg.missing = ["mean"]',
-       '--model=mlp --model_arg=missing=mean: --model_arg=missing: no such'),
+      (
+          'model = ["mlp"]\nmodel_arg.missing = ["mean"]',
+          '--model=mlp --model_arg=missing=mean: --model_arg=missing: no such',
+      ),
   )
   def test_in_the_space(self, space, message):
     ended = runs.call('sweep', *self.arguments(space=space))
@@ -126,8 +133,9 @@ class SweepTest(_TestCase):
     self.assertLen(self.results(), 1)
     self.assertRegex(ended.out, r'trial 1, seed 0: .*(not finite|NaN)')
     self.assertRegex(ended.out, r'(?m)^1 +1e\+30 +0 +seed 0 failed: ')
-    self.assertIn(f'best: trial 0, --learning_rate=0.03; {self.folder}/report',
-                  ended.out)
+    self.assertIn(
+        f'best: trial 0, --learning_rate=0.03; {self.folder}/report', ended.out
+    )
     run = self.folder / 'trials' / '0000' / 'seed_0'
     config = json.loads((run / 'config.json').read_text())['config']
     self.assertEqual((config['learning_rate'], config['seed']), (0.03, 0))
@@ -196,17 +204,14 @@ class SweepTest(_TestCase):
   @pytest.mark.slow
   def test_pruned(self):
     self.sweep(
-        '--prune=2', '--seeds=2',
+        '--prune=2',
+        '--seeds=2',
         space='learning_rate = [0.03, 0.02, 0.000001]',
     )
     last = self.table()[-1]
-    self.assertEqual(
-        (last['trial'], last['note']), ('2', '2 pruned at step 5')
-    )
+    self.assertEqual((last['trial'], last['note']), ('2', '2 pruned at step 5'))
     run = self.folder / 'trials' / '0002' / 'seed_1'
-    self.assertEqual(
-        runs.result(run)['stopped']['hook'], 'worse_than_median'
-    )
+    self.assertEqual(runs.result(run)['stopped']['hook'], 'worse_than_median')
     # Its hook is one of ours: the run is used as any other.
     ended = runs.call('evaluate', f'--workdir={run}')
     self.assertEqual(ended.code, 0, ended)

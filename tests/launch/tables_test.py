@@ -15,11 +15,19 @@ def _cells(table):
 class TablesTest(absltest.TestCase):
 
   def test_validation(self):
-    table = tables.validation(2.0, {
-        'train': {'loss': 0.51234, 'accuracy': 0.75},
-        'validation': {'loss': 0.6, 'accuracy': 0.5, 'macro_f1': 0.25,
-                       'macro_recall': 0.1},
-    }, ('loss', 'accuracy', 'top_5_accuracy', 'macro_f1'))
+    table = tables.validation(
+        2.0,
+        {
+            'train': {'loss': 0.51234, 'accuracy': 0.75},
+            'validation': {
+                'loss': 0.6,
+                'accuracy': 0.5,
+                'macro_f1': 0.25,
+                'macro_recall': 0.1,
+            },
+        },
+        ('loss', 'accuracy', 'top_5_accuracy', 'macro_f1'),
+    )
     header, _, train, validation = _cells(table)
     self.assertEqual(header, ['epoch', '2', 'loss', 'accuracy', 'macro_f1'])
     self.assertEqual(train, ['train', '0.5123', '0.7500'])
@@ -42,19 +50,41 @@ class TablesTest(absltest.TestCase):
     )
 
   def test_layers(self):
-    cells = _cells(tables.layers({
-        'hidden': costs.Layer(
-            'Linear', 2_400, 4_800, 160,
-            {
-                'w': tf.Variable(tf.zeros([30, 40])),
-                'b': tf.Variable(tf.zeros([40], tf.bfloat16)),
-            },
-        ),
-        '': costs.Layer('Net', 999_999, 0, 3_700_000_000),
-    }))
+    cells = _cells(
+        tables.layers({
+            'hidden': costs.Layer(
+                'Linear',
+                2_400,
+                4_800,
+                160,
+                {
+                    'w': tf.Variable(tf.zeros([30, 40])),
+                    'b': tf.Variable(tf.zeros([40], tf.bfloat16)),
+                },
+            ),
+            '': costs.Layer('Net', 999_999, 0, 3_700_000_000),
+        })
+    )
     self.assertIn(
-        ['hidden', 'w', '30', 'x', '40,', 'b', '40', 'bfloat16', '1,240',
-         '4.88', 'k', '160', '2.4', 'k', '4.8', 'k'], cells
+        [
+            'hidden',
+            'w',
+            '30',
+            'x',
+            '40,',
+            'b',
+            '40',
+            'bfloat16',
+            '1,240',
+            '4.88',
+            'k',
+            '160',
+            '2.4',
+            'k',
+            '4.8',
+            'k',
+        ],
+        cells,
     )
     self.assertIn(['Net', '0', '0', '3.7', 'G', '1', 'M', '0'], cells)
     self.assertIn(

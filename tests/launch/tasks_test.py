@@ -143,8 +143,12 @@ class MakeTest(parameterized.TestCase):
     making.model(config, data, 2)
     self.assertEqual(
         {k: v for k, v in found.items() if k != 'found'},
-        {'num_outputs': 2, 'vocabulary_size': 9, 'vocabulary_sizes': (2, 3),
-         'width': 7},
+        {
+            'num_outputs': 2,
+            'vocabulary_size': 9,
+            'vocabulary_sizes': (2, 3),
+            'width': 7,
+        },
     )
     one = dataclasses.replace(data, spec=_data('class', 'numbers').spec)
     self.assertEqual(making.given(one, 2)['input_shape'], (3,))

@@ -130,9 +130,13 @@ class ProcessTest(parameterized.TestCase):
 
   def test_a_mistake(self):
     (self.root / 'file').write_text('')
-    ended = runs.finish(runs.start(
-        'train', *runs.arguments(runs.config()), f'--workdir={self.root}/file/x'
-    ))
+    ended = runs.finish(
+        runs.start(
+            'train',
+            *runs.arguments(runs.config()),
+            f'--workdir={self.root}/file/x',
+        )
+    )
     self.assertEqual((ended.code, ended.out), (2, ''))
     self.assertEqual(
         ended.err,
@@ -145,9 +149,7 @@ class ProcessTest(parameterized.TestCase):
     config = runs.config(num_epochs=50_000)
     arguments = [*runs.arguments(config), f'--workdir={self.root}']
     reader, writer = pty.openpty()
-    fcntl.ioctl(
-        reader, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 100, 0, 0)
-    )
+    fcntl.ioctl(reader, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 100, 0, 0))
     self.addCleanup(os.close, reader)
     process = runs.start(
         'train', *arguments, '--num_virtual_devices=3', stdout=writer

@@ -67,9 +67,7 @@ class SeedTest(_TestCase):
     self.assertEqual(runs.digest(self.workdir), runs.digest(expected))
     self.assertEqual(runs.rows(self.workdir), runs.rows(expected))
     runs.train(self.root / 'other', seed=1)
-    self.assertNotEqual(
-        runs.digest(self.root / 'other'), runs.digest(expected)
-    )
+    self.assertNotEqual(runs.digest(self.root / 'other'), runs.digest(expected))
 
 
 class SecondStartTest(_TestCase):
@@ -161,9 +159,7 @@ class SecondStartTest(_TestCase):
       path.write_bytes(content[: len(content) // 2])
     else:
       middle = len(content) // 2
-      path.write_bytes(
-          content[:middle] + b'\xff{[\xfe' + content[middle + 4 :]
-      )
+      path.write_bytes(content[:middle] + b'\xff{[\xfe' + content[middle + 4 :])
     self.assert_refused(message)
 
   @parameterized.parameters('checkpoints', 'checkpoints/*')
@@ -188,15 +184,16 @@ class SecondStartTest(_TestCase):
     self.assertIn('checkpoints/ckpt-20\n', ended.out)
     self.assertEqual(runs.digest(self.workdir), runs.digest(runs.finished()))
     self.assertEqual(runs.rows(self.workdir), runs.rows(runs.finished()))
-    self.assertEqual(
-        (checkpoints / 'damaged-ckpt-40.index').stat().st_size, 50
-    )
+    self.assertEqual((checkpoints / 'damaged-ckpt-40.index').stat().st_size, 50)
 
   def test_killed_before_the_first_checkpoint(self):
     """Which is no lost checkpoint: the run begins again."""
-    with mock.patch.object(
-        saving.Saving, '_save', side_effect=ZeroDivisionError
-    ), self.assertRaises(ZeroDivisionError):
+    with (
+        mock.patch.object(
+            saving.Saving, '_save', side_effect=ZeroDivisionError
+        ),
+        self.assertRaises(ZeroDivisionError),
+    ):
       runs.train(self.workdir)
     self.assertNotEmpty(runs.rows(self.workdir))
     ended = runs.train(self.workdir)

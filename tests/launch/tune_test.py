@@ -30,7 +30,10 @@ class TuneTest(parameterized.TestCase):
     config = runs.config(workdir=str(self.folder / 'run'), **changes)
     output = self.folder / 'curve.png'
     ended = runs.call(
-        'tune', subject, *runs.arguments(config), f'--output={output}',
+        'tune',
+        subject,
+        *runs.arguments(config),
+        f'--output={output}',
         *arguments,
     )
     self.assertEqual((ended.code, ended.err), (0, ''), ended)
@@ -55,8 +58,12 @@ class TuneTest(parameterized.TestCase):
 
   def test_learning_rate_of_another_task_between_others(self):
     _, value, reason, rows = self.tune(
-        'learning_rate', '--values=1e-5,1', model='tabular', model_arg={},
-        dataset=f'{small_sets.__file__}:regression', validation_examples=None,
+        'learning_rate',
+        '--values=1e-5,1',
+        model='tabular',
+        model_arg={},
+        dataset=f'{small_sets.__file__}:regression',
+        validation_examples=None,
     )
     self.assertEqual(float(rows[0][0]), 1e-5)
     self.assertBetween(value, 1e-5, 1)
@@ -90,8 +97,13 @@ class TuneTest(parameterized.TestCase):
     )
 
   @parameterized.parameters(
-      ([], 'expected one of learning_rate, batch_size, steps_per_loop, got '
-           'nothing'),
+      (
+          [],
+          (
+              'expected one of learning_rate, batch_size, steps_per_loop, got '
+              'nothing'
+          ),
+      ),
       (['rate'], 'got rate'),
       (['batch_size', 'learning_rate'], 'got batch_size learning_rate'),
       (['batch_size', '--output=a.jpg'], '--output='),
@@ -105,7 +117,9 @@ class TuneTest(parameterized.TestCase):
   def test_mistakes(self, arguments, message):
     config = runs.config()
     ended = runs.call(
-        'tune', *runs.arguments(config), f'--output={self.folder}/a.png',
+        'tune',
+        *runs.arguments(config),
+        f'--output={self.folder}/a.png',
         *arguments,
     )
     self.assertEqual((ended.code, ended.out), (2, ''))
@@ -115,8 +129,11 @@ class TuneTest(parameterized.TestCase):
 
   def test_a_loss_that_never_goes_down_fails(self):
     ended = runs.call(
-        'tune', 'learning_rate', *runs.arguments(runs.config()),
-        '--values=1e5,1e8', f'--output={self.folder}/a.png',
+        'tune',
+        'learning_rate',
+        *runs.arguments(runs.config()),
+        '--values=1e5,1e8',
+        f'--output={self.folder}/a.png',
     )
     self.assertEqual((ended.code, ended.err.count('\n')), (1, 1))
     self.assertIn('the loss falls at no rate', ended.err)
@@ -124,8 +141,12 @@ class TuneTest(parameterized.TestCase):
 
   def test_a_loss_that_is_not_finite_has_no_speed(self):
     ended = runs.call(
-        'tune', 'batch_size', *runs.arguments(runs.config(optimizer='sgd')),
-        '--learning_rate=1e30', '--values=4', f'--output={self.folder}/a.png',
+        'tune',
+        'batch_size',
+        *runs.arguments(runs.config(optimizer='sgd')),
+        '--learning_rate=1e30',
+        '--values=4',
+        f'--output={self.folder}/a.png',
     )
     self.assertEqual((ended.code, ended.err.count('\n')), (1, 1))
     self.assertIn('the loss is not finite', ended.err)
@@ -141,9 +162,7 @@ class SmoothedTest(absltest.TestCase):
         tuning.smoothed(values)[inner], values[inner], rtol=1e-3
     )
     noisy = values + np.where(np.arange(101) % 2, 0.2, -0.2)
-    self.assertLess(
-        np.abs(tuning.smoothed(noisy) - values)[inner].max(), 0.02
-    )
+    self.assertLess(np.abs(tuning.smoothed(noisy) - values)[inner].max(), 0.02)
 
 
 if __name__ == '__main__':

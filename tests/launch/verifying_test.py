@@ -53,7 +53,8 @@ def _case(name):
     vocabulary = (('', 'one', 'two'),)
     features = {
         'tokens': spec_lib.Feature(
-            'text', (5,), 'int32', vocabularies=vocabulary),
+            'text', (5,), 'int32', vocabularies=vocabulary
+        ),
         'label': spec_lib.Feature('class', (), 'int64', _names(2)),
     }
     label = rng.integers(0, 2, [_SIZE])
@@ -73,21 +74,23 @@ def _case(name):
   else:
     task, depth = 'regression', 2 if name == 'two_numbers' else 1
     features['label'] = spec_lib.Feature(
-        'numbers', (depth,) if depth > 1 else (), 'float32',
-        columns=_names(depth))
+        'numbers',
+        (depth,) if depth > 1 else (),
+        'float32',
+        columns=_names(depth),
+    )
     label = rng.normal(1e3, 50, [_SIZE, depth])
     predicted = label + rng.normal(0, 20, [_SIZE, depth])
     mean, std = label.mean(axis=0) + 1, label.std(axis=0)
     moments = {
-        'target_mean': tuple(mean.tolist()), 'target_std': tuple(std.tolist())
+        'target_mean': tuple(mean.tolist()),
+        'target_std': tuple(std.tolist()),
     }
     known = {'mean': mean.tolist(), 'std': std.tolist()}
     if name == 'quantiles':
       known['middle'] = 1
       predicted = predicted[..., np.newaxis] + [-30, 0, 30]
-  data = data_lib.DataSpec(
-      spec_lib.Spec(features), {'train': 10}, **moments
-  )
+  data = data_lib.DataSpec(spec_lib.Spec(features), {'train': 10}, **moments)
   made = task_training.make(data, **_CONFIGS.get(name, {}))
   facts = verifying.Facts(task, _SIZE, **known)
   return made, label, predicted.astype(np.float32), facts
@@ -116,8 +119,14 @@ def _measured(name):
 
 
 _CASES = (
-    'classification', 'three_classes', 'text', 'multi_label', 'segmentation',
-    'regression', 'two_numbers', 'quantiles',
+    'classification',
+    'three_classes',
+    'text',
+    'multi_label',
+    'segmentation',
+    'regression',
+    'two_numbers',
+    'quantiles',
 )
 
 
@@ -182,11 +191,17 @@ class VerifyingTest(parameterized.TestCase):
     label = np.arange(_SIZE) % 3
     logits = np.eye(3, dtype=np.float32)[label]
     logits[0, 1] = 1 + 1e-6  # Another program may find 1 - 1e-6.
-    written = {**_measured('three_classes')[0], 'label': label,
-               'prediction': logits}
+    written = {
+        **_measured('three_classes')[0],
+        'label': label,
+        'prediction': logits,
+    }
     facts = verifying.Facts('classification', _SIZE)
     for num_right, is_accepted in (
-        (_SIZE, True), (_SIZE - 1, True), (_SIZE - 2, True), (_SIZE - 3, False)
+        (_SIZE, True),
+        (_SIZE - 1, True),
+        (_SIZE - 2, True),
+        (_SIZE - 3, False),
     ):
       values = {'loss': 0.75, 'accuracy': num_right / _SIZE}
       wrong = verifying.differences(written, values, _SIZE, facts)
@@ -228,8 +243,12 @@ class ArrayFilesTest(absltest.TestCase):
     with self.path.open('wb') as file:
       np.save(file, np.arange(3))  # An array, of no name.
     for content in (
-        b'', b'PK', pickle.dumps(_Trap(self.path)), self.path.read_bytes(),
-        archive[:-30], archive[:200] + b'\xff' * 60 + archive[260:],
+        b'',
+        b'PK',
+        pickle.dumps(_Trap(self.path)),
+        self.path.read_bytes(),
+        archive[:-30],
+        archive[:200] + b'\xff' * 60 + archive[260:],
     ):
       self.path.write_bytes(content)
       self.assertIsNone(array_files.read(self.path), content[:20])

@@ -31,9 +31,7 @@ class Watch:
     row = {
         'step': step,
         'resident_kb': resident,
-        'files': sorted(
-            _target(name) for name in os.listdir('/proc/self/fd')
-        ),
+        'files': sorted(_target(name) for name in os.listdir('/proc/self/fd')),
         'num_threads': len(os.listdir('/proc/self/task')),
         'temporary': sorted(
             str(path) for path in pathlib.Path(tempfile.gettempdir()).rglob('*')

@@ -24,9 +24,7 @@ def _row(step):
   return {'step': step, 'split': 'train'}
 
 
-_DATA = data_lib.DataSpec(
-    spec_lib.of_images((8, 8, 3), 'ab'), {'train': 5}
-)
+_DATA = data_lib.DataSpec(spec_lib.of_images((8, 8, 3), 'ab'), {'train': 5})
 
 
 class WorkdirTest(parameterized.TestCase):
@@ -81,8 +79,12 @@ class WorkdirTest(parameterized.TestCase):
   def test_killed_between_a_checkpoint_and_the_note_of_it(self):
     """Rows that were written again count once, in any reader of the file."""
     self.workdir.config_file.write(runs.config(), _DATA)
-    for step, split in ((1, 'train'), (2, 'train'), (2, 'validation'),
-                        (3, 'train')):
+    for step, split in (
+        (1, 'train'),
+        (2, 'train'),
+        (2, 'validation'),
+        (3, 'train'),
+    ):
       self.workdir.append_metrics({'step': step, 'split': split, 'start': 1})
     again = workdir.Workdir(str(self.path))
     again.go_on_from(1)
@@ -173,9 +175,7 @@ class WorkdirTest(parameterized.TestCase):
     ):
       self.workdir.write_result({'num_steps': 2})
     self.assertEqual(self.workdir.read_result(), {'num_steps': 1})
-    self.assertCountEqual(
-        os.listdir(self.path), ['config.json', 'result.json']
-    )
+    self.assertCountEqual(os.listdir(self.path), ['config.json', 'result.json'])
 
   @parameterized.parameters('run', 'run/deeper/still', '.')
   def test_writable(self, name):
@@ -253,8 +253,17 @@ class DamageTest(parameterized.TestCase):
   @parameterized.product(
       name=('config.json', 'metrics.jsonl', 'result.json'),
       text=(
-          '\n', '{"config": ', '[]', '\0\1', '3', 'null', '"text"', '{}',
-          '{"other": 1}', '[' * 100_000, b'\xff\xfe{}',
+          '\n',
+          '{"config": ',
+          '[]',
+          '\0\1',
+          '3',
+          'null',
+          '"text"',
+          '{}',
+          '{"other": 1}',
+          '[' * 100_000,
+          b'\xff\xfe{}',
       ),
   )
   def test_text_that_is_no_such_file(self, name, text):
@@ -278,8 +287,9 @@ class DamageTest(parameterized.TestCase):
     """Is refused, or read: nothing else than a UserError comes of it."""
     path = self.path / name
     first, *others = path.read_text().splitlines(name == 'metrics.jsonl')
-    whole = json.loads(path.read_text() if others and name != 'metrics.jsonl'
-                       else first)
+    whole = json.loads(
+        path.read_text() if others and name != 'metrics.jsonl' else first
+    )
     refused = set()
     for at in _leaves(whole):
       for new in (..., None, [], {}, 'x', -1, 0.5, True):
@@ -290,8 +300,16 @@ class DamageTest(parameterized.TestCase):
           self.assertIn(str(path), str(error))
           refused.add(at[-1])
     needed = {
-        'config.json': {'config', 'data', 'program', 'seed', 'data_dir',
-                        'class_names', 'train', 'history'},
+        'config.json': {
+            'config',
+            'data',
+            'program',
+            'seed',
+            'data_dir',
+            'class_names',
+            'train',
+            'history',
+        },
         'metrics.jsonl': {'step', 'split', 'loss', 'epoch'},
         'result.json': {'num_steps', 'test_accuracy'},
     }

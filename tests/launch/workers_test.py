@@ -25,10 +25,16 @@ class WorkersTest(absltest.TestCase):
   def test_two_processes_give_what_one_gives(self):
     """25 validation examples in batches of 12: one worker ends without any."""
     changes = dict(
-        num_steps=50, log_every_steps=1, optimizer='sgd', learning_rate=0.1,
-        early_stopping_patience=9, plateau_patience=1, max_minutes=60.0,
+        num_steps=50,
+        log_every_steps=1,
+        optimizer='sgd',
+        learning_rate=0.1,
+        early_stopping_patience=9,
+        plateau_patience=1,
+        max_minutes=60.0,
         init_from=str(runs.finished()),
-        histogram_every_steps=25, profile_steps='10:12',
+        histogram_every_steps=25,
+        profile_steps='10:12',
     )
     processes = workers.start(self.workdir, runs.config(**changes))
     with runs.ending(*processes):
@@ -99,15 +105,20 @@ class WorkersTest(absltest.TestCase):
         small_datasets, 'arrays', lambda *args: arrays(*args[:3], args[3] + 9)
     ):
       small_datasets.write(
-          others[0], num_train=runs.NUM_TRAIN + runs.NUM_VALIDATION,
+          others[0],
+          num_train=runs.NUM_TRAIN + runs.NUM_VALIDATION,
           num_test=runs.NUM_TEST,
       )
     others[1].mkdir()
-    for folder, message in zip(others, (
-        r'differ in examples of train: \w{12}\.\.\. at worker 0 .*; examples '
-        'of validation',
-        'tiny_shapes',
-    )):
+    for folder, message in zip(
+        others,
+        (
+            r'differ in examples of train: \w{12}\.\.\. at worker 0 .*;'
+            r' examples '
+            'of validation',
+            'tiny_shapes',
+        ),
+    ):
       own = ([], [f'--data_dir={folder}'])
       with runs.ending(
           *(processes := workers.start(self.workdir, config, own=own))
@@ -132,21 +143,21 @@ class WorkersTest(absltest.TestCase):
       for ended in map(runs.finish, processes):
         self.assertEqual(ended.code, 2, ended.err)
         self.assertRegex(
-            ended.err, 'differ in the run in --workdir: .*, complete at worker '
-            r'0 .*, none at worker 1'
+            ended.err,
+            'differ in the run in --workdir: .*, complete at worker '
+            r'0 .*, none at worker 1',
         )
 
   def test_a_directory_that_is_not_shared_ends_all_at_the_start(self):
     """Of a new run, as on a node where the file system is not mounted."""
     own = ([], [f'--workdir={self.root}/elsewhere'])
-    processes = workers.start(
-        self.workdir, runs.config(num_steps=5), own=own
-    )
+    processes = workers.start(self.workdir, runs.config(num_steps=5), own=own)
     with runs.ending(*processes):
       for ended in map(runs.finish, processes):
         self.assertEqual(ended.code, 2, ended.err)
         self.assertRegex(
-            ended.err, r'differ in --workdir: this run at worker 0 .*, no run '
+            ended.err,
+            r'differ in --workdir: this run at worker 0 .*, no run '
             r'at worker 1',
         )
     self.assertFalse((self.workdir / 'metrics.jsonl').exists())

@@ -32,14 +32,19 @@ class AutographTest(absltest.TestCase):
       for name in ('tiny_shapes', 'tfds:tiny_shapes', folders):
         for memory_budget_gb in (0.0, 1.0):
           data = sources.open_dataset(
-              name, data_dir=folder / 'prepared', validation_examples=10,
+              name,
+              data_dir=folder / 'prepared',
+              validation_examples=10,
               memory_budget_gb=memory_budget_gb,
           ).split('train')
           preprocessing.statistics(data)
           for num_replicas in (1, 3):  # Which do not divide a batch.
             for fed in (
                 batches.train_batches(
-                    data, seed=3, global_batch_size=8, num_steps=1,
+                    data,
+                    seed=3,
+                    global_batch_size=8,
+                    num_steps=1,
                     num_replicas=num_replicas,
                 ),
                 batches.eval_batches(

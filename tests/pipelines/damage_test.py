@@ -44,9 +44,7 @@ class PreparedTest(parameterized.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.whole = pathlib.Path(
-        cls.enter_context(tempfile.TemporaryDirectory())
-    )
+    cls.whole = pathlib.Path(cls.enter_context(tempfile.TemporaryDirectory()))
     small_datasets.write(
         cls.whole, num_train=14, num_validation=10, num_test=12, num_shards=2
     )

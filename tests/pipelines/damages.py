@@ -93,9 +93,7 @@ EXAMPLES: dict[str, tuple[Callable[[pathlib.Path, str], None], str]] = {
     'no image': (_example(_image(b'not an image')), 'cannot be decoded'),
     'cut image': (_example(_image(_png(8)[:40])), 'cannot be decoded'),
     'other size': (_example(_image(_png(9))), r'\[9,8,3\]'),
-    'lost label': (
-        _example(lambda features: features.pop('label')), 'label'
-    ),
+    'lost label': (_example(lambda features: features.pop('label')), 'label'),
     'large label': (_example(_label(4)), r'label 4; expected \[0, 4\)'),
     'negative label': (_example(_label(-7)), 'label -7'),
     'one unlabelled': (_example(_label(-1)), 'label.*-1'),
@@ -109,24 +107,29 @@ FILES: dict[str, tuple[Callable[[pathlib.Path, str], None], str]] = {
         'intact records|truncated record',
     ),
     'emptied': (
-        lambda folder, split: os.truncate(_file(folder, split), 0), '0 intact'
+        lambda folder, split: os.truncate(_file(folder, split), 0),
+        '0 intact',
     ),
     'flipped': (
         lambda folder, split: flip(_file(folder, split)),
         'record . of .*damaged',
     ),
     'missing': (
-        lambda folder, split: _file(folder, split).unlink(), 'is missing'
+        lambda folder, split: _file(folder, split).unlink(),
+        'is missing',
     ),
     'says more': (
-        _lengths(lambda lengths: [length + 3 for length in lengths]), 'says'
+        _lengths(lambda lengths: [length + 3 for length in lengths]),
+        'says',
     ),
     'says less': (
-        _lengths(lambda lengths: [length - 1 for length in lengths]), 'says'
+        _lengths(lambda lengths: [length - 1 for length in lengths]),
+        'says',
     ),
     'says none': (_lengths(lambda lengths: []), '0 examples'),
     'says fewer than none': (_lengths(lambda lengths: [-6, 6]), '0 examples'),
     'other number of files': (
-        _lengths(lambda lengths: [sum(lengths)]), 'is missing'
+        _lengths(lambda lengths: [sum(lengths)]),
+        'is missing',
     ),
 }

@@ -51,7 +51,10 @@ class DatasetTest(parameterized.TestCase):
     split = datasets.in_memory(_arrays(4), _SPEC)
     opener = mock.Mock(return_value=split)
     data = datasets.Dataset(
-        'some', _SPEC, {'train': opener}, num_examples={'train': 4},
+        'some',
+        _SPEC,
+        {'train': opener},
+        num_examples={'train': 4},
         is_resident=True,
     )
     opener.assert_not_called()

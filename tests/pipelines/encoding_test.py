@@ -20,18 +20,29 @@ _LABEL = spec.Feature('class', (), 'int64', ('no', 'yes'))
 _TABLE = spec.Spec({
     'numbers': spec.Feature('numbers', (2,), 'float32', columns=('a', 'b')),
     'categories': spec.Feature(
-        'categories', (1,), 'int32', columns=('c',),
+        'categories',
+        (1,),
+        'int32',
+        columns=('c',),
         vocabularies=(('', 'Bonn', 'Ulm'),),
     ),
     'tokens': spec.Feature(
-        'text', (3,), 'int32', columns=('t',), tokenizer='words',
+        'text',
+        (3,),
+        'int32',
+        columns=('t',),
+        tokenizer='words',
         vocabularies=(('', '?', 'rain', 'sun'),),
     ),
     'label': _LABEL,
 })
 _TEXT = spec.Spec({
     'tokens': spec.Feature(
-        'text', (3,), 'int32', columns=('t',), tokenizer='bytes',
+        'text',
+        (3,),
+        'int32',
+        columns=('t',),
+        tokenizer='bytes',
         vocabularies=(texts.vocabulary((), 'bytes'),),
     ),
     'label': _LABEL,
@@ -82,8 +93,13 @@ class EncodingTest(_FilesTest):
       self.assertEqual(array.dtype, _TABLE[name].dtype)
     self.assertEqual(
         found.names,
-        [f'{paths[0]}, line 2', f'{paths[1]}, line 1', f'{paths[2]}, record 0',
-         f'{paths[2]}, record 1', paths[3]],
+        [
+            f'{paths[0]}, line 2',
+            f'{paths[1]}, line 1',
+            f'{paths[2]}, record 0',
+            f'{paths[2]}, record 1',
+            paths[3],
+        ],
     )
     self.assertRegex(found.notes[0], 't: 5 of 5 texts are cut to 3 tokens')
 
@@ -104,7 +120,10 @@ class EncodingTest(_FilesTest):
   def test_missing_values_that_may_be(self):
     features = dict(_TABLE.features)
     features['categories'] = spec.Feature(
-        'categories', (1,), 'int32', columns=('c',),
+        'categories',
+        (1,),
+        'int32',
+        columns=('c',),
         vocabularies=(('', table.MISSING, 'Ulm'),),
     )
     path = self.write('new.csv', 'a,b,c,t\n,2,,\n')
@@ -117,7 +136,10 @@ class EncodingTest(_FilesTest):
   def test_what_is_missing_in_records_is_what_is_in_tables(self, value):
     features = dict(_TABLE.features)
     features['categories'] = spec.Feature(
-        'categories', (1,), 'int32', columns=('c',),
+        'categories',
+        (1,),
+        'int32',
+        columns=('c',),
         vocabularies=(('', table.MISSING, 'Ulm'),),
     )
     records = [raw_examples.Record('0', {**_ROW, 'a': value, 'c': value})]
@@ -134,7 +156,10 @@ class EncodingTest(_FilesTest):
   def test_a_category_of_arrays_may_have_any_name(self):
     features = dict(_TABLE.features)
     features['categories'] = spec.Feature(
-        'categories', (1,), 'int32', columns=('c',),
+        'categories',
+        (1,),
+        'int32',
+        columns=('c',),
         vocabularies=(('', 'NA', 'Ulm'),),
     )
     records = [raw_examples.Record('0', {**_ROW, 'c': 'NA'})]
@@ -163,13 +188,17 @@ class EncodingTest(_FilesTest):
     for index, name in enumerate(('b/1.png', 'b/2.PNG')):
       image_folders.write(self.folder / name, pixels[index])
     rows = [
-        {'image': 'b/1.png'}, {'image': pixels[1].tolist()},
+        {'image': 'b/1.png'},
+        {'image': pixels[1].tolist()},
     ]
     records = self.write('new.json', json.dumps(rows))
     table_path = self.write('new.csv', 'image\nb/2.PNG\n')
     found = self.read(
-        str(self.folder / 'b'), str(self.folder / 'b/2.PNG'), records,
-        table_path, data_spec=_IMAGE,
+        str(self.folder / 'b'),
+        str(self.folder / 'b/2.PNG'),
+        records,
+        table_path,
+        data_spec=_IMAGE,
     )
     np.testing.assert_array_equal(
         found.arrays['image'], pixels[[0, 1, 1, 0, 1, 1]]
@@ -181,8 +210,9 @@ class EncodingTest(_FilesTest):
       image_folders.write(self.folder / f'{index}.png', each)
     whole = (self.folder / '1.png').read_bytes()
     records = [
-        raw_examples.Record(f'record {index}', {'image': f'{index}.png'},
-                        str(self.folder))
+        raw_examples.Record(
+            f'record {index}', {'image': f'{index}.png'}, str(self.folder)
+        )
         for index in range(3)
     ]
     for damaged in b'no image', whole[:40]:

@@ -10,13 +10,13 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from pipelines import (
-  datasets,
-  errors,
-  examples,
-  image_files,
-  images,
-  spec,
-  streams,
+    datasets,
+    errors,
+    examples,
+    image_files,
+    images,
+    spec,
+    streams,
 )
 from tests.pipelines import image_folders
 

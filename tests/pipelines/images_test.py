@@ -27,8 +27,18 @@ def _bmp(pixels: np.ndarray, palette: bytes = b'') -> bytes:
   start = 54 + len(palette)
   header = b'BM' + struct.pack('<IHHI', start + len(body), 0, 0, start)
   header += struct.pack(
-      '<IiiHHIIiiII', 40, width, height, 1, 8 * channels, 0, len(body), 0, 0,
-      len(palette) // 4, 0,
+      '<IiiHHIIiiII',
+      40,
+      width,
+      height,
+      1,
+      8 * channels,
+      0,
+      len(body),
+      0,
+      0,
+      len(palette) // 4,
+      0,
   )
   return header + palette + body
 
@@ -94,9 +104,11 @@ class ImagesTest(parameterized.TestCase):
         7: stored[::-1, ::-1].T,
         8: np.rot90(stored),
     }[orientation]
-    path = self.write(image_folders.oriented(
-        stored[..., None].astype(np.uint8), orientation, order
-    ))
+    path = self.write(
+        image_folders.oriented(
+            stored[..., None].astype(np.uint8), orientation, order
+        )
+    )
     header = images.read_header(path)
     self.assertEqual(header, (*upright.shape, 1, 8, orientation))
     loaded, broken = images.load([path], (*upright.shape, 1), resizes=False)
@@ -104,8 +116,12 @@ class ImagesTest(parameterized.TestCase):
     np.testing.assert_allclose(loaded[0, ..., 0], upright, atol=3)
 
   @parameterized.parameters(
-      b'', b'II*\0', b'II*\0\x08\0\0\0', b'II*\0\xff\xff\xff\xff',
-      b'II*\0\x08\0\0\0\xff\xff', b'MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\t',
+      b'',
+      b'II*\0',
+      b'II*\0\x08\0\0\0',
+      b'II*\0\xff\xff\xff\xff',
+      b'II*\0\x08\0\0\0\xff\xff',
+      b'MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\t',
   )
   def test_exif_that_says_no_orientation(self, tiff):
     pixels = np.full([*_SHAPE, 1], 200, np.uint8)

@@ -26,15 +26,17 @@ def _label(features):
 _PLACES = {
     'top': lambda features: features.update(pythonClassName=_CLASS),
     'nested': lambda features: _label(features).update(pythonClassName=_CLASS),
-    "protobuf's name": lambda features: _label(features).update(
-        python_class_name=_CLASS
+    "protobuf's name": (
+        lambda features: _label(features).update(python_class_name=_CLASS)
     ),
     'old format': lambda features: features.update(
         type=_TRUSTED + 'features_dict.FeaturesDict',
         content={'label': {'type': _CLASS, 'content': {}}},
     ),
-    'in a string': lambda features: _label(features).update(
-        jsonFeature={'json': json.dumps({'feature': {'type': _CLASS}})}
+    'in a string': (
+        lambda features: _label(features).update(
+            jsonFeature={'json': json.dumps({'feature': {'type': _CLASS}})}
+        )
     ),
 }
 

@@ -46,29 +46,41 @@ class ChooseTest(parameterized.TestCase):
       ({}, ('train', 2, 24), ('train', 0, 2), ('test', 0, 6)),
       (
           dict(validation_examples=5),
-          ('train', 5, 24), ('train', 0, 5), ('test', 0, 6),
+          ('train', 5, 24),
+          ('train', 0, 5),
+          ('test', 0, 6),
       ),
       (dict(validation_examples=0), ('train', 0, 24), None, ('test', 0, 6)),
       (dict(validation_split='none'), ('train', 0, 24), None, ('test', 0, 6)),
       (
           dict(validation_split='dev', test_split='none'),
-          ('train', 0, 24), ('dev', 0, 3), None,
+          ('train', 0, 24),
+          ('dev', 0, 3),
+          None,
       ),
       (
           dict(validation_split='train[:5]', test_split='train[75%:]'),
-          ('train', 5, 18), ('train', 0, 5), ('train', 18, 24),
+          ('train', 5, 18),
+          ('train', 0, 5),
+          ('train', 18, 24),
       ),
       (  # Held out of what is left.
           dict(validation_examples=2, test_split='train[:1shard]'),
-          ('train', 22, 24), ('train', 20, 22), ('train', 0, 20),
+          ('train', 22, 24),
+          ('train', 20, 22),
+          ('train', 0, 20),
       ),
       (
           dict(validation_split='test[:2]', test_split='test[2:]'),
-          ('train', 0, 24), ('test', 0, 2), ('test', 2, 6),
+          ('train', 0, 24),
+          ('test', 0, 2),
+          ('test', 2, 6),
       ),
       (  # One after the other, and one within the other.
           dict(validation_split='train[4:9]', test_split='train[:4]'),
-          ('train', 9, 24), ('train', 4, 9), ('train', 0, 4),
+          ('train', 9, 24),
+          ('train', 4, 9),
+          ('train', 0, 4),
       ),
   )
   def test_parts(self, arguments, train, validation, test):

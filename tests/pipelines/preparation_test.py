@@ -58,9 +58,7 @@ class RouteTest(parameterized.TestCase):
   def test_archives_come_second(self):
     self.put_archives(self.folder / 'mine')
     self.assertIsNone(self.route())
-    self.assertEqual(
-        self.route(archives_dir=self.folder / 'mine'), 'archives'
-    )
+    self.assertEqual(self.route(archives_dir=self.folder / 'mine'), 'archives')
 
   def test_archives_of_debian_are_those_of_one_set(self):
     self.put_archives(self.folder)  # The names are those of MNIST, too.
@@ -158,9 +156,7 @@ class ProcessesTest(absltest.TestCase):
     self.assertEqual(opened.num_examples, {'train': 15, 'validation': 1})
     output, _ = other.communicate(timeout=60)
     self.assertEqual(output.split()[-1], '15')
-    self.assertEqual(
-        log.read_text().split(), [str(killed.pid), str(other.pid)]
-    )
+    self.assertEqual(log.read_text().split(), [str(killed.pid), str(other.pid)])
 
 
 if __name__ == '__main__':

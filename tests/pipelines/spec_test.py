@@ -33,8 +33,12 @@ class SpecTest(parameterized.TestCase):
       ({'features': {}},),
       ({'features': {'a': {'kind': 'image'}}, 'targets': []},),
       ({'features': {'a': 3}, 'targets': []},),
-      ({'features': {'a': {'kind': 'b', 'shape': [], 'dtype': 'x'}},
-        'targets': []},),
+      (
+          {
+              'features': {'a': {'kind': 'b', 'shape': [], 'dtype': 'x'}},
+              'targets': [],
+          },
+      ),
   )
   def test_refuses_what_is_none(self, values):
     with self.assertRaises(ValueError):

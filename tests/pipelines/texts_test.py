@@ -43,9 +43,7 @@ class TextsTest(parameterized.TestCase):
   def test_decode(self, tokenizer, text, expected):
     words = texts.vocabulary([text], tokenizer)
     [encoded] = texts.encode([text], words, tokenizer, 40)
-    self.assertEqual(
-        texts.decode(encoded.tolist(), words, tokenizer), expected
-    )
+    self.assertEqual(texts.decode(encoded.tolist(), words, tokenizer), expected)
     unknown = texts.decode([1], words, tokenizer)
     self.assertEqual(unknown, '?')
 

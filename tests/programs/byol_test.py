@@ -12,16 +12,16 @@ import tensorflow as tf
 from absl.testing import absltest
 
 from core import (
-  layers,
-  losses,
-  metrics,
-  objectives,
-  optimizers,
-  random,
-  resident,
-  substitution,
-  training,
-  variables,
+    layers,
+    losses,
+    metrics,
+    objectives,
+    optimizers,
+    random,
+    resident,
+    substitution,
+    training,
+    variables,
 )
 from tests import virtual_devices
 from tests.programs import digits, replicas
@@ -51,10 +51,13 @@ class BYOL(snt.Module):
     self.predictor = [layers.Dense(32, 'relu'), layers.Dense(16)]
     self(tf.zeros([1, 64]), is_training=False)
     # The target begins as the online network, and is not trained.
-    self.target = substitution.substitute(self.online, {
-        path: tf.Variable(variable, trainable=False)
-        for path, variable in variables.named(self.online).items()
-    })
+    self.target = substitution.substitute(
+        self.online,
+        {
+            path: tf.Variable(variable, trainable=False)
+            for path, variable in variables.named(self.online).items()
+        },
+    )
 
   def __call__(self, x, is_training):
     x = self.online(x, is_training)
@@ -68,9 +71,11 @@ def _objective(model, batch, seed, is_training):
   if is_training:
     one, two = (digits.view(one, each) for each in random.split(seed, 2))
   values = tf.add_n([
-      2 * losses.cosine_distance(
+      2
+      * losses.cosine_distance(
           tf.stop_gradient(model.target(other, is_training)),
-          model(view, is_training))
+          model(view, is_training),
+      )
       for view, other in ((one, two), (two, one))
   ])
   return objectives.Evaluation(values, {'error': values})
@@ -93,8 +98,15 @@ def _train(num_replicas, num_epochs):
   with strategy.scope():
     state = training.TrainState(BYOL(), optimizer)
   train = resident.make_train_loop(
-      state, _objective, optimizer, _METRIC, {'image': digits.load()},
-      strategy, jit='off', after=_follow)
+      state,
+      _objective,
+      optimizer,
+      _METRIC,
+      {'image': digits.load()},
+      strategy,
+      jit='off',
+      after=_follow,
+  )
   history = []
   for epoch in range(num_epochs):
     order = np.random.default_rng(epoch).permutation(1792)
@@ -114,7 +126,8 @@ class BYOLTest(absltest.TestCase):
     self.assertGreater(digits.score(encoded), digits.score(views) + 0.05)
 
     evaluate = resident.make_eval_loop(
-        state, _objective, _METRIC, {'image': digits.load()}, jit='off')
+        state, _objective, _METRIC, {'image': digits.load()}, jit='off'
+    )
     values = training.summarize(_METRIC, evaluate()[0])
     predicted, wanted = (
         network(digits.load(), False).numpy().astype('float64')
@@ -123,7 +136,8 @@ class BYOLTest(absltest.TestCase):
     norms = [np.linalg.norm(y, axis=1) for y in (predicted, wanted)]
     cosine = np.sum(predicted * wanted, axis=1) / np.prod(norms, axis=0)
     np.testing.assert_allclose(
-        values['error'], np.mean(4 - 4 * cosine), rtol=1e-4)
+        values['error'], np.mean(4 - 4 * cosine), rtol=1e-4
+    )
 
   def test_replicas_change_nothing(self):
     (one, history), (two, again) = (_train(num, 1) for num in (1, 2))

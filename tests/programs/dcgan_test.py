@@ -24,6 +24,7 @@ _FOOLED = metrics.collection({'fooled': metrics.of(metrics.mean(), 'fooled')})
 
 
 class Generator(snt.Module):
+
   def __init__(self):
     super().__init__()
     self.project = layers.Dense(4 * 4 * 16, with_bias=False)
@@ -38,6 +39,7 @@ class Generator(snt.Module):
 
 
 class Discriminator(snt.Module):
+
   def __init__(self):
     super().__init__()
     self.down = [layers.Conv2D(16, 3, stride=2) for _ in range(2)]
@@ -94,9 +96,11 @@ def _train(num_replicas, num_steps):
         'generator': training.TrainState(generator, optimizer, seed=2),
     }
   discriminate = training.make_train_step(
-      _discriminates(generator), optimizer, _JUDGED, strategy)
+      _discriminates(generator), optimizer, _JUDGED, strategy
+  )
   generate = training.make_train_step(
-      _generates(discriminator), optimizer, _FOOLED, strategy)
+      _generates(discriminator), optimizer, _FOOLED, strategy
+  )
 
   def step(states, batch):
     return {
@@ -105,7 +109,8 @@ def _train(num_replicas, num_steps):
     }
 
   data = tf.data.Dataset.from_tensor_slices(
-      {'image': digits.load().reshape(-1, 8, 8, 1)})
+      {'image': digits.load().reshape(-1, 8, 8, 1)}
+  )
   data = data.shuffle(digits.NUM_EXAMPLES, seed=0).repeat()
   data = data.batch(_BATCH_SIZE, drop_remainder=True)
   batches = iter(strategy.experimental_distribute_dataset(data))
@@ -130,7 +135,8 @@ class DCGANTest(tf.test.TestCase):
 
     judge, data = states['discriminator'], {'image': image, 'noise': noise}
     evaluate = resident.make_eval_loop(
-        judge, _discriminates(generator), _JUDGED, data, jit='off')
+        judge, _discriminates(generator), _JUDGED, data, jit='off'
+    )
     values = training.summarize(_JUDGED, evaluate()[0])
     real, fake = (judge.model(x, False, None).numpy() for x in (image, fake))
     wrong = np.concatenate([-real, fake])  # Logits of the wrong answer.

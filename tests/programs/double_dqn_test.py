@@ -13,14 +13,14 @@ import tensorflow as tf
 from absl.testing import absltest
 
 from core import (
-  layers,
-  losses,
-  metrics,
-  objectives,
-  optimizers,
-  substitution,
-  training,
-  variables,
+    layers,
+    losses,
+    metrics,
+    objectives,
+    optimizers,
+    substitution,
+    training,
+    variables,
 )
 from tests.programs import catch
 
@@ -31,9 +31,9 @@ _TRANSITION = {
     'discount': 'float32',
     'next_board': 'float32',
 }
-_METRIC = metrics.collection({
-    name: metrics.of(metrics.mean(), name) for name in ('td_error', 'value')
-})
+_METRIC = metrics.collection(
+    {name: metrics.of(metrics.mean(), name) for name in ('td_error', 'value')}
+)
 
 
 class QNetwork(snt.Module):
@@ -54,10 +54,13 @@ class DoubleDQN(snt.Module):
     self.online = QNetwork()
     self.online(tf.zeros([1, catch.ROWS, catch.COLUMNS]))
     # The target begins as the online network, and is not trained.
-    self.target = substitution.substitute(self.online, {
-        path: tf.Variable(variable, trainable=False)
-        for path, variable in variables.named(self.online).items()
-    })
+    self.target = substitution.substitute(
+        self.online,
+        {
+            path: tf.Variable(variable, trainable=False)
+            for path, variable in variables.named(self.online).items()
+        },
+    )
 
 
 def _objective(model, batch, seed, is_training):
@@ -103,7 +106,8 @@ class DoubleDQNTest(absltest.TestCase):
     optimizer = optimizers.adam(3e-3)
     state = training.TrainState(DoubleDQN(), optimizer)
     step = training.make_train_step(
-        _objective, optimizer, _METRIC, after=_follow_every_50_steps)
+        _objective, optimizer, _METRIC, after=_follow_every_50_steps
+    )
     generator, game = np.random.default_rng(0), catch.Catch(seed=1)
     value_of = tf.function(state.model.online)
     replay = []
@@ -129,9 +133,11 @@ class DoubleDQNTest(absltest.TestCase):
     following = model.target(batch['next_board']).numpy()[rows, best]
     error = np.abs(batch['reward'] + batch['discount'] * following - value)
     np.testing.assert_allclose(
-        values['td_error'], np.average(error, weights=w), rtol=1e-4)
+        values['td_error'], np.average(error, weights=w), rtol=1e-4
+    )
     np.testing.assert_allclose(
-        values['value'], np.average(value, weights=w), rtol=1e-4)
+        values['value'], np.average(value, weights=w), rtol=1e-4
+    )
 
 
 if __name__ == '__main__':

@@ -14,14 +14,14 @@ from sklearn import datasets, linear_model, pipeline, preprocessing
 from sklearn import metrics as sklearn_metrics
 
 from core import (
-  losses,
-  metrics,
-  models,
-  objectives,
-  optimizers,
-  resident,
-  schedules,
-  training,
+    losses,
+    metrics,
+    models,
+    objectives,
+    optimizers,
+    resident,
+    schedules,
+    training,
 )
 
 _METRIC = metrics.collection({
@@ -96,10 +96,10 @@ class ImbalancedTest(absltest.TestCase):
 
   def test_a_network_finds_the_few_and_is_measured_exactly(self):
     train, test = _tumours()
-    state, objective = _fit(
-        train, (16,), 1e-4, batch_size=64, num_epochs=30)
+    state, objective = _fit(train, (16,), 1e-4, batch_size=64, num_epochs=30)
     evaluate = resident.make_eval_loop(
-        state, objective, _METRIC, test, global_batch_size=64)
+        state, objective, _METRIC, test, global_batch_size=64
+    )
     sums, _ = evaluate()
     self.assertEqual(sums['weight'], len(test['label']))
     values = training.summarize(_METRIC, sums)

@@ -17,11 +17,12 @@ from core import resident, training, variables
 
 _LONGEST, _SIZE, _VOCABULARY = 5, 32, 8
 _PADDING, _START, _END = 0, 1, 2
-_METRIC = metrics.collection({
-    'accuracy': metrics.accuracy(), 'perplexity': metrics.perplexity()
-})
+_METRIC = metrics.collection(
+    {'accuracy': metrics.accuracy(), 'perplexity': metrics.perplexity()}
+)
 _OBJECTIVE = objectives.supervised(
-    losses.softmax_cross_entropy, inputs='inputs')
+    losses.softmax_cross_entropy, inputs='inputs'
+)
 
 
 def _words(num, seed):
@@ -77,7 +78,8 @@ class Transformer(snt.Module):
     read, written = (
         embed(inputs[name]) + place(tf.range(inputs[name].shape[1]))
         for name, embed, place in zip(
-            ('source', 'target'), self.embeddings, self.positions)
+            ('source', 'target'), self.embeddings, self.positions
+        )
     )
     is_letter = (inputs['source'] != _PADDING)[:, tf.newaxis]  # [B, 1, S]
     length = written.shape[1]
@@ -108,16 +110,19 @@ class Seq2SeqTest(tf.test.TestCase):
 
   def test_learns_to_write_backwards(self):
     optimizer = optimizers.chain(
-        optimizers.clip_by_global_norm(1.0), optimizers.adam(3e-3))
+        optimizers.clip_by_global_norm(1.0), optimizers.adam(3e-3)
+    )
     state = _make_state(optimizer)
     train = resident.make_train_loop(
-        state, _OBJECTIVE, optimizer, _METRIC, _words(1280, 1), jit='off')
+        state, _OBJECTIVE, optimizer, _METRIC, _words(1280, 1), jit='off'
+    )
     for epoch in range(8):  # The words are drawn at random already.
       train(resident.batched(range(1280), 64), epoch)
 
     test = _words(300, seed=2)
     evaluate = resident.make_eval_loop(
-        state, _OBJECTIVE, _METRIC, test, jit='off')
+        state, _OBJECTIVE, _METRIC, test, jit='off'
+    )
     values = training.summarize(_METRIC, evaluate()[0])
     log_p = tf.nn.log_softmax(state.model(test['inputs'], False)).numpy()
     y, counts = test['label'], test['weight'] > 0
@@ -134,7 +139,8 @@ class Seq2SeqTest(tf.test.TestCase):
     for size in (None, 4):
       state = _make_state(optimizer)
       step = training.make_train_step(
-          _OBJECTIVE, optimizer, _METRIC, micro_batch_size=size)
+          _OBJECTIVE, optimizer, _METRIC, micro_batch_size=size
+      )
       data = tf.data.Dataset.from_tensor_slices(_words(28, 3))
       for batch in data.batch(14, drop_remainder=True):
         sums = step(state, batch)

@@ -11,15 +11,15 @@ import tensorflow as tf
 from absl.testing import absltest
 
 from core import (
-  distribution,
-  losses,
-  metrics,
-  models,
-  objectives,
-  optimizers,
-  random,
-  resident,
-  training,
+    distribution,
+    losses,
+    metrics,
+    models,
+    objectives,
+    optimizers,
+    random,
+    resident,
+    training,
 )
 from tests import virtual_devices
 from tests.programs import digits, replicas
@@ -55,8 +55,14 @@ def _train(num_replicas, num_epochs):
     model.build([None, 64])
     state = training.TrainState(model, optimizer)
   train = resident.make_train_loop(
-      state, _objective, optimizer, _METRIC, {'image': digits.load()},
-      strategy, jit='off')
+      state,
+      _objective,
+      optimizer,
+      _METRIC,
+      {'image': digits.load()},
+      strategy,
+      jit='off',
+  )
   history = []
   for epoch in range(num_epochs):
     order = np.random.default_rng(epoch).permutation(digits.NUM_EXAMPLES)
@@ -91,11 +97,18 @@ class SimCLRTest(absltest.TestCase):
     self.assertGreater(digits.score(one), digits.score(data['image']) + 0.05)
 
     evaluate = resident.make_eval_loop(
-        state, _objective, _METRIC, data, global_batch_size=_BATCH_SIZE,
-        jit='off')
+        state,
+        _objective,
+        _METRIC,
+        data,
+        global_batch_size=_BATCH_SIZE,
+        jit='off',
+    )
     values = training.summarize(_METRIC, evaluate()[0])
     own = np.concatenate([
-        _nt_xent(one[first:first + _BATCH_SIZE], two[first:first + _BATCH_SIZE])
+        _nt_xent(
+            one[first : first + _BATCH_SIZE], two[first : first + _BATCH_SIZE]
+        )
         for first in range(0, len(one), _BATCH_SIZE)
     ])
     np.testing.assert_allclose(values['loss'], own.mean(), rtol=1e-4)

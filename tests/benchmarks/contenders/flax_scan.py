@@ -92,9 +92,7 @@ def _optimizer(run: protocol.Run) -> optax.GradientTransformation:
   return optax.adam(rate)
 
 
-def _loss(
-    case: cases.Case, labels: jax.Array, logits: jax.Array
-) -> jax.Array:
+def _loss(case: cases.Case, labels: jax.Array, logits: jax.Array) -> jax.Array:
   if case.label_smoothing:
     hot = jax.nn.one_hot(labels, cases.NUM_CLASSES)
     hot = optax.smooth_labels(hot, case.label_smoothing)

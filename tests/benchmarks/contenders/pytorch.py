@@ -41,9 +41,7 @@ def _norm(filters: int) -> nn.BatchNorm2d:
 
 
 def _bare(inputs: int, filters: int, size: int, stride: int = 1) -> nn.Conv2d:
-  return nn.Conv2d(
-      inputs, filters, size, stride, padding=size // 2, bias=False
-  )
+  return nn.Conv2d(inputs, filters, size, stride, padding=size // 2, bias=False)
 
 
 class _Block(nn.Module):

@@ -21,20 +21,20 @@ import sonnet as snt
 import tensorflow as tf
 
 from core import (
-  compilation,
-  distribution,
-  layers,
-  loops,
-  losses,
-  metrics,
-  models,
-  objectives,
-  optimizers,
-  precision,
-  resident,
-  schedules,
-  training,
-  xla_flags,
+    compilation,
+    distribution,
+    layers,
+    loops,
+    losses,
+    metrics,
+    models,
+    objectives,
+    optimizers,
+    precision,
+    resident,
+    schedules,
+    training,
+    xla_flags,
 )
 from pipelines import batches, examples, preprocessing, spec
 from tests.benchmarks import cases, protocol
@@ -42,9 +42,7 @@ from tests.benchmarks.contenders import tensorflow_device
 
 _HE = snt.initializers.VarianceScaling(2.0)
 _BUILDERS: dict[str, Callable[..., Callable[[tf.Tensor], tf.Tensor]]] = {
-    'conv': lambda n, padding: layers.Conv2D(
-        n, 3, padding=padding, w_init=_HE
-    ),
+    'conv': lambda n, padding: layers.Conv2D(n, 3, padding=padding, w_init=_HE),
     'relu': lambda: tf.nn.relu,
     'pool': lambda: layers.max_pool2d,
     'flatten': snt.Flatten,
@@ -146,13 +144,9 @@ def main() -> None:
     }
     forward = training.trace(objective, model, example)
     zeros = training.zero_sums(metric, forward)
-    extent = compilation.choose_for(
-        model, forward, strategy, is_resident=False
-    )
+    extent = compilation.choose_for(model, forward, strategy, is_resident=False)
     loop = loops.make_loop(
-        training.make_train_step(
-            objective, optimizer, metric, strategy, extent
-        )
+        training.make_train_step(objective, optimizer, metric, strategy, extent)
     )
     images, labels = run.train
     arrays = {'image': images, 'label': labels.astype('int64')}

@@ -55,9 +55,7 @@ def main() -> None:
   """Trains, scores, prints."""
   run = protocol.start()
   with tempfile.TemporaryDirectory() as folder:
-    sys.argv[1:] = [
-        *_flags(run), f'--workdir={folder}', f'--seed={run.seed}'
-    ]
+    sys.argv[1:] = [*_flags(run), f'--workdir={folder}', f'--seed={run.seed}']
     if 'QUATRAIN_ARCHIVES_DIR' in os.environ:
       sys.argv.append(f'--archives_dir={os.environ["QUATRAIN_ARCHIVES_DIR"]}')
     run.start_epoch()

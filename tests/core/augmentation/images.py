@@ -58,8 +58,6 @@ def on_replicas(
       distributed
   )
   return tf.nest.map_structure(
-      lambda value: np.concatenate(
-          strategy.experimental_local_results(value)
-      ),
+      lambda value: np.concatenate(strategy.experimental_local_results(value)),
       results,
   )

@@ -30,7 +30,8 @@ class ViewsTest(parameterized.TestCase):
     self.assertEqual((one.weight, other.weight), (0.5, 0.5))
 
   @parameterized.product(
-      padding=('zero', 'reflect'), dtype=images_lib.DTYPES,
+      padding=('zero', 'reflect'),
+      dtype=images_lib.DTYPES,
       compiled=images_lib.COMPILED,
   )
   def test_flip_shift(self, padding, dtype, compiled):
@@ -43,9 +44,7 @@ class ViewsTest(parameterized.TestCase):
     for view, right in zip(function(images), expected, strict=True):
       self.assertEqual(view.dtype, dtype)
       np.testing.assert_array_equal(view, right)
-    self.assertEqual(
-        [view.weight for view in views], [0.25] * 2 + [0.125] * 4
-    )
+    self.assertEqual([view.weight for view in views], [0.25] * 2 + [0.125] * 4)
 
   def test_stack_repeats_all_but_the_image(self):
     batch = {'image': images_lib.draw(), 'label': tf.range(5)}

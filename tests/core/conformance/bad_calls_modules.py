@@ -17,7 +17,8 @@ _IMAGES = tf.ones([2, 4, 4, 1])
 
 LAYERS = {
     'AttentionPooling': _line(
-        {'num_heads': 0}, ((None, 4), (None, 3, None), (None, 3, 3)),
+        {'num_heads': 0},
+        ((None, 4), (None, 3, None), (None, 3, 3)),
         num_heads=2,
     ),
     'BatchNorm': _line({'momentum': [1.0, -0.1], 'eps': -1.0}, _UNKNOWN_LAST),
@@ -25,9 +26,7 @@ LAYERS = {
         {'filter_size': 0, 'stride': 0}, (*_NOT_IMAGES, (None, 1, 1, 2))
     ),
     'Conv2D': _line(
-        {
-            'num_channels': 0, 'kernel_size': 0, 'stride': 0, 'padding': 'FULL'
-        },
+        {'num_channels': 0, 'kernel_size': 0, 'stride': 0, 'padding': 'FULL'},
         (*_NOT_IMAGES, (None, 1, 6, 2)),
         num_channels=3,
         kernel_size=2,
@@ -38,7 +37,8 @@ LAYERS = {
     ),
     'Dropout': _line({'rate': [1.0, -0.1]}, ((),), rate=0.5),
     'Embedding': _line(
-        {'vocabulary_size': 0, 'embedding_size': 0}, ((),),
+        {'vocabulary_size': 0, 'embedding_size': 0},
+        ((),),
         vocabulary_size=3,
         embedding_size=2,
     ),
@@ -62,8 +62,12 @@ LAYERS = {
         patch_size=2,
         hidden_size=4,
     ),
-    'Residual': _line({'scale_init': [None]}, function=tf.identity,
-                      scale_init=0.1, per_channel=True),
+    'Residual': _line(
+        {'scale_init': [None]},
+        function=tf.identity,
+        scale_init=0.1,
+        per_channel=True,
+    ),
     'Softmax': _line({}, ((None, 3), ()), axis=2),
     'SparseDense': _line(
         {'num_units': 0, 'activation': 'swish'}, _UNKNOWN_LAST, num_units=3
@@ -73,9 +77,7 @@ LAYERS = {
     'WhiteningConv2D': _line(
         {'kernel_size': 0, 'padding': 'FULL'}, (*_NOT_IMAGES, (None, 1, 1, 2))
     ),
-    'activation': _line(
-        {'name_or_function': 'swish'}, name_or_function='relu'
-    ),
+    'activation': _line({'name_or_function': 'swish'}, name_or_function='relu'),
     'masked_mean': _line(
         {
             'inputs': [tf.ones([2])],
@@ -84,9 +86,7 @@ LAYERS = {
         inputs=tf.ones([2, 3]),
         mask=tf.ones([2, 3], tf.bool),
     ),
-    'max_pool2d': _line(
-        {'inputs': [_IMAGES[0]], 'size': 0}, inputs=_IMAGES
-    ),
+    'max_pool2d': _line({'inputs': [_IMAGES[0]], 'size': 0}, inputs=_IMAGES),
     'scaled_variance': _line(
         {'num_blocks': 0, 'layers_per_block': 1}, num_blocks=3
     ),
@@ -260,9 +260,7 @@ OPTIMIZERS = {
         slow_step_size=0.5,
     ),
     'masked': _line({'mask': '(', 'inner': [_ADAM]}, inner=_SGD, mask='.*'),
-    'max_norm': _line(
-        {'tensor': 1.0, 'max_value': -1.0}, tensor=_MATRIX['w']
-    ),
+    'max_norm': _line({'tensor': 1.0, 'max_value': -1.0}, tensor=_MATRIX['w']),
     'multi_steps': _line(
         {'every_k_schedule': 0, 'opt': [_ADAM]}, opt=_SGD, every_k_schedule=2
     ),
@@ -282,9 +280,7 @@ OPTIMIZERS = {
     'orthogonalize': _line(
         {'matrix': [[1.0], [[[1.0]]]], 'ns_steps': 0}, matrix=_MATRIX['w']
     ),
-    'partition': _line(
-        {'transforms': [{'(': _SGD}]}, transforms={'.*': _SGD}
-    ),
+    'partition': _line({'transforms': [{'(': _SGD}]}, transforms={'.*': _SGD}),
     'rmsprop': _optimizer(
         decay=1.0, eps=-1.0, initial_scale=-1.0, momentum=1.0
     ),

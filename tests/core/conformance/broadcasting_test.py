@@ -26,41 +26,60 @@ def _residual(inputs):
 # From one argument of a call, what does not fit, and its name.
 _CALLS = {
     'attention_mask_of_queries': (
-        lambda mask: _ATTENTION(_TOKENS, mask=mask), [[2, 5]], 'mask', tf.bool
+        lambda mask: _ATTENTION(_TOKENS, mask=mask),
+        [[2, 5]],
+        'mask',
+        tf.bool,
     ),
     'attention_mask_of_batches': (
-        lambda mask: _ATTENTION(_TOKENS, mask=mask), [[3, 5, 5]], 'mask',
+        lambda mask: _ATTENTION(_TOKENS, mask=mask),
+        [[3, 5, 5]],
+        'mask',
         tf.bool,
     ),
     'batch_norm_weights': (
-        lambda weights: _NORM(_IMAGES, True, weights), [[1], [3, 1], []],
-        'weights', tf.float32,
+        lambda weights: _NORM(_IMAGES, True, weights),
+        [[1], [3, 1], []],
+        'weights',
+        tf.float32,
     ),
     'boxes': (
-        lambda boxes: augmentation.erase(_IMAGES, boxes), [[1, 4], [3, 1]],
-        'boxes', tf.int32,
+        lambda boxes: augmentation.erase(_IMAGES, boxes),
+        [[1, 4], [3, 1]],
+        'boxes',
+        tf.int32,
     ),
     'epoch': (
         lambda epoch: augmentation.alternating_flips([1, 2, 3], epoch),
-        [[1], []], 'epoch', tf.int32,
+        [[1], []],
+        'epoch',
+        tf.int32,
     ),
     'fill': (
         lambda fill: augmentation.erase(
             _IMAGES, tf.zeros([3, 4], tf.int32), fill
         ),
-        [[1], [3, 1, 1, 1], [1, 4, 4, 1]], 'images|fill', tf.float32,
+        [[1], [3, 1, 1, 1], [1, 4, 4, 1]],
+        'images|fill',
+        tf.float32,
     ),
     'flipped': (
-        lambda flipped: augmentation.flip(_IMAGES, flipped), [[1], [3, 1]],
-        'flipped', tf.bool,
+        lambda flipped: augmentation.flip(_IMAGES, flipped),
+        [[1], [3, 1]],
+        'flipped',
+        tf.bool,
     ),
     'offsets': (
-        lambda offsets: augmentation.shift(_IMAGES, offsets), [[1, 2], [3, 1]],
-        'offsets', tf.int32,
+        lambda offsets: augmentation.shift(_IMAGES, offsets),
+        [[1, 2], [3, 1]],
+        'offsets',
+        tf.int32,
     ),
     'substituted': (
         lambda w: substitution.substitute(_DENSE, {'linear/w': w}),
-        [[1, 2], [2], []], 'values: linear/w', tf.float32,
+        [[1, 2], [2], []],
+        'values: linear/w',
+        tf.float32,
     ),
     'sums_of_steps': (
         lambda value: loops.add_up(
@@ -68,19 +87,25 @@ _CALLS = {
             {'loss': tf.zeros([]), 'hits': tf.zeros([3, 3])},
             tf.constant(1),
         ),
-        [[3], [1, 3], []], 'step', tf.float32,
+        [[3], [1, 3], []],
+        'step',
+        tf.float32,
     ),
     'view': (
         lambda image: augmentation.stack(
             [augmentation.View(1.0, lambda images: image)], {'image': _IMAGES}
         ),
-        [[1, 4, 4, 1], []], 'view', tf.float32,
+        [[1, 4, 4, 1], []],
+        'view',
+        tf.float32,
     ),
     'weight_of_a_view': (
         lambda weight: augmentation.average(
             [augmentation.View(weight, tf.identity)], tf.ones([3, 2])
         ),
-        [[1], [3, 1], [2]], 'views', tf.float32,
+        [[1], [3, 1], [2]],
+        'views',
+        tf.float32,
     ),
 }
 

@@ -24,7 +24,8 @@ class CompletenessTest(parameterized.TestCase):
   def test_exceptions_have_reasons(self):
     _, *others = zip(*table.NAMES.values(), strict=True)
     for reasons in [
-        *others[1], *(line.exceptions for line in table.MEMBERS.values())
+        *others[1],
+        *(line.exceptions for line in table.MEMBERS.values()),
     ]:
       for name, reason in reasons.items():
         self.assertGreater(len(reason.split()), 1, name)

@@ -43,9 +43,11 @@ class ContractsTest(parameterized.TestCase):
   @parameterized.parameters(*_NAMES)
   def test_every_step_moves_every_parameter(self, name):
     """So that the comparisons below are about something."""
-    first = tasks.train(tasks.TASKS[name]._replace(
-        batch=lambda number: tasks.TASKS[name].batch(0)
-    ))
+    first = tasks.train(
+        tasks.TASKS[name]._replace(
+            batch=lambda number: tasks.TASKS[name].batch(0)
+        )
+    )
     losses = [sums['loss'] / sums['weight'] for sums in first.sums]
     self.assertLess(losses[-1], losses[0])
     for path, value in first.variables.items():
@@ -116,7 +118,8 @@ class ContractsTest(parameterized.TestCase):
             micro_batch_size=size,
         )
         for num_replicas, distribute, size in (
-            (1, tasks.whole, 4), (2, _interleaved, 2)
+            (1, tasks.whole, 4),
+            (2, _interleaved, 2),
         )
     )
     for path, value in one.variables.items():

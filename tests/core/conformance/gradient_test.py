@@ -42,9 +42,7 @@ class GradientTest(parameterized.TestCase):
     for name, gradient in gradients.items():
       self.assertTrue(np.isfinite(gradient).all(), name)
       self.assertGreater(np.abs(gradient).max(), 0, name)
-    mixture = lambda batch: member.mixture(
-        *subject(batch), batch['weight']
-    )
+    mixture = lambda batch: member.mixture(*subject(batch), batch['weight'])
     if trained:
       mixture = tf.function(mixture)
     generator = np.random.default_rng(1)

@@ -103,7 +103,8 @@ class EveryOptimizerTest(parameterized.TestCase):
   @parameterized.named_parameters(*table_optimizers.named())
   def test_eagerly(self, name):
     self._assert_is_plain(
-        [name], self._update_all,
+        [name],
+        self._update_all,
         lambda one, other, path: np.testing.assert_array_max_ulp(one, other, 1),
     )
 

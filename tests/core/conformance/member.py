@@ -98,9 +98,7 @@ class Member(NamedTuple):
       yield
     except Exception:  # pylint: disable=broad-except
       return
-    test.fail(
-        f'{name} holds; take "{self.exceptions[name]}" out of the table.'
-    )
+    test.fail(f'{name} holds; take "{self.exceptions[name]}" out of the table.')
 
 
 def observe(subject: Subject, batch: Batch) -> Observed:

@@ -17,7 +17,8 @@ from tests.core.conformance import member, table, table_models
 
 _WEIGHTS = np.float32([1, 1, 1, 1])
 _NAMES = [
-    name for _, name in table.named('layers', 'models')
+    name
+    for _, name in table.named('layers', 'models')
     if table.MEMBERS[name].make().module
 ]
 _EVERY_MODULE = parameterized.named_parameters(

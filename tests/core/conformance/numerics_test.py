@@ -130,7 +130,6 @@ class LossesTest(parameterized.TestCase):
             err_msg=f'{regime} {what}',
         )
 
-
   @parameterized.parameters(
       (None, False), (None, True), ([4], False), ([6, 4], True)
   )

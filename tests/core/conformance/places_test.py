@@ -175,9 +175,11 @@ class PlacesTest(parameterized.TestCase):
   def test_labels_of_rank_1_are_not_spread(self, name):
     measure, kind = table_metrics.MEASURES[name]
     case = kind.whole(np.random.default_rng(0), 6)
-    graph = tf.function(measure, autograph=False).get_concrete_function(
-        *(tf.constant(field) for field in case)
-    ).graph
+    graph = (
+        tf.function(measure, autograph=False)
+        .get_concrete_function(*(tf.constant(field) for field in case))
+        .graph
+    )
     types = [operation.type for operation in graph.get_operations()]
     self.assertNoCommonElements(types, ['Assert', 'BroadcastTo', 'Shape'])
 

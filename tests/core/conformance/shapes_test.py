@@ -134,9 +134,13 @@ class ShapesTest(parameterized.TestCase):
           ),
           3,
       ),
-      ('triplet_margin', lambda a, b, c: losses.triplet_margin(
-          *(tf.stack([x, x], axis=-1) for x in (a, b, c))
-      ), 3),
+      (
+          'triplet_margin',
+          lambda a, b, c: losses.triplet_margin(
+              *(tf.stack([x, x], axis=-1) for x in (a, b, c))
+          ),
+          3,
+      ),
   )
   def test_functions_of_several_values(self, function, count):
     self._check(function, [np.float32([1, 2, 3, 1, 2, 3])] * count)
@@ -158,7 +162,8 @@ class ShapesTest(parameterized.TestCase):
     # Both forms: of the classes, and of the logits' shape.
     self._check(
         lambda x, m, n: (
-            loss(labels, x, class_mask=m), loss(labels, x, class_mask=n)
+            loss(labels, x, class_mask=m),
+            loss(labels, x, class_mask=n),
         ),
         [predictions, mask, np.broadcast_to(mask, predictions.shape)],
         skipped=(0,),

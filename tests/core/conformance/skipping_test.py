@@ -16,24 +16,24 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
-  compilation,
-  distribution,
-  layers,
-  loss_scaling,
-  losses,
-  metrics,
-  objectives,
-  optimizers,
-  resident,
-  training,
-  variables,
+    compilation,
+    distribution,
+    layers,
+    loss_scaling,
+    losses,
+    metrics,
+    objectives,
+    optimizers,
+    resident,
+    training,
+    variables,
 )
 from tests import virtual_devices
 from tests.core.conformance import (
-  member,
-  table_layers,
-  table_models,
-  table_optimizers,
+    member,
+    table_layers,
+    table_models,
+    table_optimizers,
 )
 from tests.core.optimizers import comparison
 
@@ -117,7 +117,12 @@ class _Run:
   """A state, with an average, and its step."""
 
   def __init__(
-      self, model, objective, optimizer, has_scale, extent='NONE',
+      self,
+      model,
+      objective,
+      optimizer,
+      has_scale,
+      extent='NONE',
       num_replicas=1,
   ):
     self.strategy = virtual_devices.mirrored(num_replicas)
@@ -132,7 +137,10 @@ class _Run:
           loss_scale=loss_scaling.init(2.0**-2) if has_scale else None,
       )
     self.step = training.make_train_step(
-        objective, optimizer, self.metric, self.strategy,
+        objective,
+        optimizer,
+        self.metric,
+        self.strategy,
         compilation.Extent[extent],
     )
     self.objective = objective
@@ -163,8 +171,11 @@ def _may_change(name):
   return (
       name == 'step'
       or name.startswith(('skipped/', 'loss_scale/'))
-      or (name.startswith('optimizer/') and name.endswith(_COUNTS)
-          and not name.endswith('/count'))
+      or (
+          name.startswith('optimizer/')
+          and name.endswith(_COUNTS)
+          and not name.endswith('/count')
+      )
   )
 
 
@@ -176,10 +187,14 @@ class _TestCase(parameterized.TestCase):
     start = run.bits()
     run.take(first, second)
     before = run.bits()
-    for name in ('average/count', *(
-        f'model/{n}' for n in variables.untrained(run.model)
-        if n.endswith(('moving_mean', 'calls', 'mean'))
-    )):
+    for name in (
+        'average/count',
+        *(
+            f'model/{n}'
+            for n in variables.untrained(run.model)
+            if n.endswith(('moving_mean', 'calls', 'mean'))
+        ),
+    ):
       self.assertTrue(np.any(before[name] != start[name]), name)
     [sums] = run.take(bad)
     for value in tf.nest.flatten(sums):
@@ -275,12 +290,16 @@ class LoopTest(_TestCase):
         run.step, run.strategy, jit_compile=extent == 'LOOP'
     )
     zeros = tf.nest.map_structure(
-        lambda x: tf.zeros(x.shape, tf.float64), expected[0])
+        lambda x: tf.zeros(x.shape, tf.float64), expected[0]
+    )
     sums, taken = loop(
         run.state,
         resident.place(arrays, run.strategy),
         tf.reshape(tf.range(5 * _BATCH_SIZE), [5, _BATCH_SIZE]),
-        tf.constant(0), tf.constant(0), zeros, tf.constant(5),
+        tf.constant(0),
+        tf.constant(0),
+        zeros,
+        tf.constant(5),
     )
     self.assertEqual(int(taken), 5)
     self.assertEqual(float(sums['weight']), 3 * _BATCH_SIZE)
@@ -351,7 +370,8 @@ class ModulesTest(_TestCase):
   def _assert_as_if_never(self, lines):
     subjects = {name: line.make() for name, line in lines.items()}
     subjects = {
-        name: subject for name, subject in subjects.items()
+        name: subject
+        for name, subject in subjects.items()
         if subject.module and variables.untrained(subject.module)
     }
     self.assertNotEmpty(subjects)
@@ -367,7 +387,8 @@ class ModulesTest(_TestCase):
       for name, subject in subjects.items():
         part = {
             key.removeprefix(f'{name}:'): value
-            for key, value in batch.items() if key.startswith(f'{name}:')
+            for key, value in batch.items()
+            if key.startswith(f'{name}:')
         }
         observed = subject.forward(
             model.parts[name], {**part, 'weight': batch['weight']}, is_training
@@ -380,9 +401,9 @@ class ModulesTest(_TestCase):
       drawn = {
           f'{name}:{key}': value
           for name in subjects
-          for key, value in lines[name].draw(
-              np.random.default_rng(seed), _BATCH_SIZE
-          ).items()
+          for key, value in (
+              lines[name].draw(np.random.default_rng(seed), _BATCH_SIZE).items()
+          )
       }
       for value in drawn.values():
         if value.dtype == np.float32:

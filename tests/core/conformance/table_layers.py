@@ -165,15 +165,16 @@ MEMBERS = {
     'AttentionPooling': _layer(
         lambda: layers.AttentionPooling(2), 5, 4, call=_masked
     ),
-    'BatchNorm': _layer(
-        layers.BatchNorm, 3, 4, call=_weighted, rubbish=np.nan
-    ),
+    'BatchNorm': _layer(layers.BatchNorm, 3, 4, call=_weighted, rubbish=np.nan),
     'BlurPool': _layer(layers.BlurPool, 5, 4, 2),
     'Conv2D': _layer(lambda: layers.Conv2D(3, 2, 2), 5, 6, 2),
     'Dense': _layer(lambda: layers.Dense(3, 'tanh'), 5),
     'Dropout': _layer(lambda: layers.Dropout(0.4), 5, call=_random, **_RANDOM),
     'Embedding': _layer(
-        lambda: layers.Embedding(5, 3), 4, call=_looked_up, rubbish=3.0,
+        lambda: layers.Embedding(5, 3),
+        4,
+        call=_looked_up,
+        rubbish=3.0,
         gradient='integers have no gradient',
     ),
     'GaussianNoise': _layer(

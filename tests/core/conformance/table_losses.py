@@ -263,9 +263,11 @@ CASES |= {
     f'{name}__class_mask': _among_the_possible(name) for name in OF_CLASSES
 }
 CASES |= {
-    f'{name}__gathered': CASES[name].with_options(
-        gather=distribution.all_gather
-    )._replace(is_gathered=True)
+    f'{name}__gathered': (
+        CASES[name]
+        .with_options(gather=distribution.all_gather)
+        ._replace(is_gathered=True)
+    )
     for name in IN_BATCH
 }
 
@@ -311,9 +313,7 @@ _OF_A_MATRIX = {
 }
 _NO_SUM = {'replicas': 'a mean of means is no mean: add totals instead'}
 FUNCTIONS = {
-    'elastic_net_penalty': _penalty(
-        losses.elastic_net_penalty, l1=0.3, l2=0.7
-    ),
+    'elastic_net_penalty': _penalty(losses.elastic_net_penalty, l1=0.3, l2=0.7),
     'l1_penalty': _penalty(losses.l1_penalty),
     'l2_penalty': _penalty(losses.l2_penalty, scale=0.1),
     'mean': _function(losses.mean, **_NO_SUM),

@@ -54,14 +54,15 @@ def members(of: Any) -> dict[str, optimizers.GradientTransformation]:
       'clip_by_block_rms': of.chain(of.clip_by_block_rms(0.5), sgd),
       'clip_by_global_norm': of.chain(of.clip_by_global_norm(3.0), adam),
       'clip_by_norm': of.chain(of.clip_by_norm(0.5), sgd),
-      'constrain': of.chain(sgd, of.constrain({
-          W: of.unit_norm, 'scale': of.non_negative
-      })),
+      'constrain': of.chain(
+          sgd, of.constrain({W: of.unit_norm, 'scale': of.non_negative})
+      ),
       'create': of.chain(
           of.create(
               lambda nest: tf.nest.map_structure(tf.zeros_like, nest),
               lambda gradients, last, parameters: (
-                  tf.nest.map_structure(tf.add, gradients, last), gradients
+                  tf.nest.map_structure(tf.add, gradients, last),
+                  gradients,
               ),
           ),
           sgd,
@@ -113,9 +114,9 @@ def members(of: Any) -> dict[str, optimizers.GradientTransformation]:
       ),
       'scale_by_learning_rate': of.scale_by_learning_rate(0.1),
       'scale_by_lion': of.chain(of.scale_by_lion(), sgd),
-      'scale_by_muon': of.partition({
-          W: of.chain(of.scale_by_muon(), sgd), '.*': sgd
-      }),
+      'scale_by_muon': of.partition(
+          {W: of.chain(of.scale_by_muon(), sgd), '.*': sgd}
+      ),
       'scale_by_param_block_rms': of.chain(of.scale_by_param_block_rms(), sgd),
       'scale_by_rms': of.chain(of.scale_by_rms(), sgd),
       'scale_by_rss': of.chain(of.scale_by_rss(), sgd),

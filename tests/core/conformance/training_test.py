@@ -17,13 +17,13 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
-  checkpoints,
-  distribution,
-  metrics,
-  models,
-  objectives,
-  optimizers,
-  training,
+    checkpoints,
+    distribution,
+    metrics,
+    models,
+    objectives,
+    optimizers,
+    training,
 )
 from tests import virtual_devices
 from tests.core import runs
@@ -64,8 +64,10 @@ def _objective(model, batch, seed, is_training):
   del seed, is_training
   values = [
       tf.reduce_sum(
-          tf.sin(tf.reshape(parameter, [1, -1]) * batch['input'][:, tf.newaxis])
-          , axis=1
+          tf.sin(
+              tf.reshape(parameter, [1, -1]) * batch['input'][:, tf.newaxis]
+          ),
+          axis=1,
       )
       for parameters in model.models.values()
       for parameter in parameters.values()
@@ -75,8 +77,7 @@ def _objective(model, batch, seed, is_training):
 
 def _all_optimizers():
   return optimizers.partition({
-      f'models/{name}/.*': optimizer
-      for name, optimizer in _OPTIMIZERS.items()
+      f'models/{name}/.*': optimizer for name, optimizer in _OPTIMIZERS.items()
   })
 
 
@@ -113,9 +114,9 @@ def _of(name, values):
   return {
       key: value
       for key, value in values.items()
-      if key.startswith((
-          f'model/models/{name}/', f'optimizer/inner_states/{index}/'
-      ))
+      if key.startswith(
+          (f'model/models/{name}/', f'optimizer/inner_states/{index}/')
+      )
   }
 
 
@@ -166,12 +167,10 @@ class ModelsTest(parameterized.TestCase):
     for num_replicas, rubbish in ((1, 0.0), (3, np.nan)):
       run = runs.make(name, optimizers.sgd(0.05, 0.9), num_replicas, **smooth)
       batches = runs.batches(run.model, len(_NUM_REAL), _BATCH_SIZE)
-      iterator = run.distribute(
-          [
-              runs.pad(batch, num_real, rubbish)
-              for batch, num_real in zip(batches, _NUM_REAL, strict=True)
-          ]
-      )
+      iterator = run.distribute([
+          runs.pad(batch, num_real, rubbish)
+          for batch, num_real in zip(batches, _NUM_REAL, strict=True)
+      ])
       sums = [run.train_step(run.state, next(iterator)) for _ in batches]
       self.assertEqual(run.train_step.experimental_get_tracing_count(), 1)
       named = run.state.named_variables()

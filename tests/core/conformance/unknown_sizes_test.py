@@ -55,9 +55,7 @@ def _unknown(shape):
 
 class UnknownSizesTest(parameterized.TestCase):
 
-  @parameterized.named_parameters(
-      (name, name) for name in table_layers.MEMBERS
-  )
+  @parameterized.named_parameters((name, name) for name in table_layers.MEMBERS)
   def test_a_layer(self, name):
     line = table_layers.MEMBERS[name]
     subject = line.make()

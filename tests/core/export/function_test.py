@@ -44,7 +44,9 @@ class FunctionTest(parameterized.TestCase):
       found = run(inputs)
       self.assertCountEqual(found, ['total', 'best'])
       np.testing.assert_allclose(
-          found['total'], function.predict(**inputs)['total'], rtol=1e-5,
+          found['total'],
+          function.predict(**inputs)['total'],
+          rtol=1e-5,
           atol=1e-6,
       )
 

@@ -54,7 +54,9 @@ class ONNXTest(parameterized.TestCase):
       found = run(inputs)
       self.assertCountEqual(found, ['total', 'best'])
       np.testing.assert_allclose(
-          found['total'], function.predict(**inputs)['total'], rtol=1e-5,
+          found['total'],
+          function.predict(**inputs)['total'],
+          rtol=1e-5,
           atol=1e-6,
       )
     with self.assertRaisesRegex(ValueError, 'no signature takes numbers'):

@@ -26,9 +26,7 @@ class ParityTest(parameterized.TestCase):
     reference = np.full([3, 2], 0.5)
     candidate = reference.copy()
     candidate[1, 1] += difference
-    self.assertEqual(
-        export.compare(reference, candidate).within(), expected
-    )
+    self.assertEqual(export.compare(reference, candidate).within(), expected)
 
   @parameterized.parameters(
       ([3, 2], [3, 1], 'candidate'),

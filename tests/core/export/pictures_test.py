@@ -60,14 +60,16 @@ class PicturesTest(absltest.TestCase):
     pixels = cases.images(3)
     png = [tf.io.encode_png(each).numpy() for each in pixels]
     np.testing.assert_allclose(
-        self.probabilities(png), cases.probabilities(self.model, pixels),
+        self.probabilities(png),
+        cases.probabilities(self.model, pixels),
         atol=1e-6,
     )
     jpeg = [tf.io.encode_jpeg(each).numpy() for each in pixels[:2]]
     decoded = np.stack([tf.io.decode_jpeg(each) for each in jpeg])
     np.testing.assert_allclose(
         self.probabilities([*jpeg, png[2]])[:2],
-        cases.probabilities(self.model, decoded), atol=1e-6,
+        cases.probabilities(self.model, decoded),
+        atol=1e-6,
     )
 
   def test_others_are_resized_and_grey_ones_coloured(self):
@@ -76,7 +78,8 @@ class PicturesTest(absltest.TestCase):
     pixels = np.full([1, *cases.IMAGE_SHAPE], 77, np.uint8)
     np.testing.assert_allclose(
         self.probabilities([tf.io.encode_png(large).numpy()]),
-        cases.probabilities(self.model, pixels), atol=1e-6,
+        cases.probabilities(self.model, pixels),
+        atol=1e-6,
     )
 
   def test_requests_of_tensorflow_serving(self):

@@ -171,9 +171,7 @@ class SavedModelTest(parameterized.TestCase):
     left = os.path.join(os.path.dirname(self.directory), '.export_left')
     os.makedirs(os.path.join(left, 'new', 'variables'))
     with open(os.path.join(left, '.owner'), 'w'):
-      export.save_saved_model(
-          cases.wrap(cases.build('mlp')), self.directory
-      )
+      export.save_saved_model(cases.wrap(cases.build('mlp')), self.directory)
     self.assertSequenceEqual(
         os.listdir(os.path.dirname(self.directory)), ['saved_model']
     )

@@ -96,7 +96,9 @@ class TFLiteTest(parameterized.TestCase):
     pixels = cases.images(40)
     # All of them: what is beyond the ranges of the others saturates.
     export.save_tflite(
-        cases.wrap(model), self.path, quantize='int8',
+        cases.wrap(model),
+        self.path,
+        quantize='int8',
         examples=[{'image': each[np.newaxis]} for each in pixels],
     )
     run = export.tflite_function(self.path)

@@ -15,8 +15,7 @@ _BY_HAND = {
     'gelu': _X * (1 + scipy.special.erf(_X / np.sqrt(2))) / 2,
     'linear': _X,
     'relu': np.maximum(_X, 0),
-    'selu': 1.0507010
-    * np.where(_X < 0, 1.6732632 * np.expm1(_X), _X),
+    'selu': 1.0507010 * np.where(_X < 0, 1.6732632 * np.expm1(_X), _X),
     'sigmoid': 1 / (1 + np.exp(-_X)),
     'silu': _X / (1 + np.exp(-_X)),
     'softplus': np.log1p(np.exp(_X)),
@@ -70,9 +69,7 @@ class SoftmaxTest(parameterized.TestCase):
         tf.function(layer, jit_compile=True),
     ):
       y = run(tf.constant(x))
-      np.testing.assert_allclose(
-          y, scipy.special.softmax(x, axis), rtol=1e-5
-      )
+      np.testing.assert_allclose(y, scipy.special.softmax(x, axis), rtol=1e-5)
     self.assertEqual(layer.output_shape(x.shape), tuple(y.shape))
     self.assertEqual(layer.output_shape([None, 3, 2]), (None, 3, 2))
     self.assertEqual(layer.variables, ())

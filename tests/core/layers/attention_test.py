@@ -95,7 +95,10 @@ class MultiHeadAttentionTest(parameterized.TestCase):
     attention = layers.MultiHeadAttention(1, 1, with_bias=False)
     attention.build([None, None, 1])
     for part in (
-        attention.query, attention.key, attention.value, attention.output
+        attention.query,
+        attention.key,
+        attention.value,
+        attention.output,
     ):
       part.linear.w.assign([[1.0]])
     # Logits of 0 find 0 and ln 3 alike; those of 1 find it three times better.

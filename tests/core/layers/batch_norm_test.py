@@ -380,9 +380,7 @@ class ReplicasTest(parameterized.TestCase):
     named = variables.named(norms[1])
     self.assertEqual(distribution.unequal_replicas(named), [])
     for name, variable in variables.named(norms[0]).items():
-      np.testing.assert_allclose(
-          named[name], variable, rtol=1e-5, err_msg=name
-      )
+      np.testing.assert_allclose(named[name], variable, rtol=1e-5, err_msg=name)
 
 
 if __name__ == '__main__':

@@ -71,7 +71,9 @@ class Conv2DTest(parameterized.TestCase):
     )
 
   @parameterized.product(
-      side=(7, 8), channels=(1, 3, 8, 9), stride=(2, 3),
+      side=(7, 8),
+      channels=(1, 3, 8, 9),
+      stride=(2, 3),
       padding=('SAME', 'VALID'),
   )
   def test_pixels_that_are_skipped(self, side, channels, stride, padding):

@@ -121,9 +121,7 @@ class DenseTest(parameterized.TestCase):
       self.assertLen(variable.values, 2)
       np.testing.assert_array_equal(*variable.values)
 
-  @parameterized.parameters(
-      ([None, None],), ([4],), ([],), ([4, 4, None],)
-  )
+  @parameterized.parameters(([None, None],), ([4],), ([],), ([4, 4, None],))
   def test_an_input_shape_without_a_size(self, shape):
     with self.assertRaisesRegex(
         ValueError, r'input_shape: expected \[..., num_inputs\].* got \('

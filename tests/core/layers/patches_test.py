@@ -23,8 +23,14 @@ class SincosPositionsTest(parameterized.TestCase):
     np.testing.assert_allclose(
         table[y * 3 + x],
         [
-            np.sin(x), np.sin(x / 100), np.cos(x), np.cos(x / 100),
-            np.sin(y), np.sin(y / 100), np.cos(y), np.cos(y / 100),
+            np.sin(x),
+            np.sin(x / 100),
+            np.cos(x),
+            np.cos(x / 100),
+            np.sin(y),
+            np.sin(y / 100),
+            np.cos(y),
+            np.cos(y / 100),
         ],
         rtol=1e-6,
     )
@@ -63,12 +69,18 @@ class PatchEmbeddingTest(parameterized.TestCase):
       self.assertLess(np.abs(embedding.table).max(), 0.05)
       table = _draw(rows * columns, 8)
       embedding.table.assign(table)
-    expected = np.stack([
-        x[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].reshape([3, -1]) @ w
-        + _draw(8)
-        for i in range(rows)
-        for j in range(columns)
-    ], axis=1) + table
+    expected = (
+        np.stack(
+            [
+                x[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].reshape([3, -1]) @ w
+                + _draw(8)
+                for i in range(rows)
+                for j in range(columns)
+            ],
+            axis=1,
+        )
+        + table
+    )
     for run in (
         embedding,
         tf.function(embedding),

@@ -52,11 +52,11 @@ class MaxPoolTest(parameterized.TestCase):
   def test_without_a_gpu_it_is_the_pooling_operation(self):
     kinds = lambda **arguments: {
         operation.type
-        for operation in tf.function(
-            lambda x: layers.max_pool2d(x, **arguments)
+        for operation in (
+            tf.function(lambda x: layers.max_pool2d(x, **arguments))
+            .get_concrete_function(tf.TensorSpec([2, 7, 7, 3]))
+            .graph.get_operations()
         )
-        .get_concrete_function(tf.TensorSpec([2, 7, 7, 3]))
-        .graph.get_operations()
     }
     self.assertIn('MaxPool', kinds(by_reshape=False))
     self.assertNotIn('MaxPool', kinds(by_reshape=True))

@@ -46,9 +46,7 @@ class ResidualTest(parameterized.TestCase):
     block = layers.Residual(layers.Dropout(0.5), 1.0)
     y = block(_X, is_training=True, seed=[0, 1])
     self.assertEqual(block.scale.shape, [])
-    np.testing.assert_array_equal(
-        y, _X + layers.Dropout(0.5)(_X, True, [0, 1])
-    )
+    np.testing.assert_array_equal(y, _X + layers.Dropout(0.5)(_X, True, [0, 1]))
     np.testing.assert_array_equal(block(_X, is_training=False), 2 * _X)
 
   def test_eager_equals_graph_equals_xla(self):
@@ -100,9 +98,7 @@ class ScaledVarianceTest(parameterized.TestCase):
 
   def test_many_blocks_keep_their_variance_bounded(self):
     num_blocks = 64
-    x = tf.constant(
-        np.random.default_rng(0).normal(size=(16, 128)), tf.float32
-    )
+    x = tf.constant(np.random.default_rng(0).normal(size=(16, 128)), tf.float32)
 
     def variance(initializer):
       y = x

@@ -15,8 +15,10 @@ _SIZE = 12
 def _draw(length, seed=0):
   generator = np.random.default_rng(seed)
   x = generator.normal(size=(len(_LENGTHS), max(_LENGTHS), _SIZE))
-  x = np.pad(x * 10.0 ** generator.integers(-4, 4, x.shape),
-             [[0, 0], [0, length - max(_LENGTHS)], [0, 0]])
+  x = np.pad(
+      x * 10.0 ** generator.integers(-4, 4, x.shape),
+      [[0, 0], [0, length - max(_LENGTHS)], [0, 0]],
+  )
   mask = np.arange(length) < np.array(_LENGTHS)[:, np.newaxis]
   return x.astype(np.float32), mask
 
@@ -69,9 +71,14 @@ class PoolingTest(parameterized.TestCase):
   def test_padding_changes_no_bit(self, name):
     pool = _POOLINGS[name]()
     graph = tf.function(pool, autograph=False)
-    unknown = tf.function(pool, autograph=False, input_signature=[
-        tf.TensorSpec([None, None, _SIZE]), tf.TensorSpec([None, None], tf.bool)
-    ])
+    unknown = tf.function(
+        pool,
+        autograph=False,
+        input_signature=[
+            tf.TensorSpec([None, None, _SIZE]),
+            tf.TensorSpec([None, None], tf.bool),
+        ],
+    )
     for seed in range(3):
       short, mask = _draw(10, seed)
       expected = pool(short, mask).numpy()

@@ -63,7 +63,9 @@ class SparseDenseTest(parameterized.TestCase):
         tape.watch(getattr(inputs, 'values', inputs))
         loss = tf.reduce_sum(layer(inputs) ** 2)
       sources = [
-          getattr(inputs, 'values', inputs), layer.linear.w, layer.linear.b
+          getattr(inputs, 'values', inputs),
+          layer.linear.w,
+          layer.linear.b,
       ]
       return tape.gradient(loss, sources)
 

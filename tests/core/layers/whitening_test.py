@@ -93,9 +93,7 @@ class WhiteningConv2DTest(parameterized.TestCase):
           run(tf.constant(images)), expected + b, rtol=1e-3, atol=1e-3
       )
     self.assertEqual(layer.output_shape(images.shape), tuple(expected.shape))
-    self.assertEqual(
-        layer.output_shape([None, None, 5, 2])[:2], (None, None)
-    )
+    self.assertEqual(layer.output_shape([None, None, 5, 2])[:2], (None, None))
 
   def test_the_bias_alone_is_trainable_and_gradients_pass(self):
     layer = layers.WhiteningConv2D()

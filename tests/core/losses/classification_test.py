@@ -90,9 +90,7 @@ class SoftmaxCrossEntropyTest(parameterized.TestCase):
     np.testing.assert_array_equal(np.isnan(values), [1, 0, 1, 0, 0])
     self.assertTrue(np.isfinite(value))
     self.assertTrue(np.isfinite(gradient).all())
-    _, value, _ = value_and_gradient(
-        labels, tf.constant(_LOGITS), tf.ones([5])
-    )
+    _, value, _ = value_and_gradient(labels, tf.constant(_LOGITS), tf.ones([5]))
     self.assertTrue(np.isnan(value))
 
   def test_bad_calls(self):
@@ -154,9 +152,7 @@ class SoftmaxCrossEntropyTest(parameterized.TestCase):
   @parameterized.parameters(-0.1, 1.1)
   def test_bad_smoothing(self, smoothing):
     with self.assertRaisesRegex(ValueError, 'label_smoothing'):
-      losses.softmax_cross_entropy(
-          _LABELS, _LOGITS, label_smoothing=smoothing
-      )
+      losses.softmax_cross_entropy(_LABELS, _LOGITS, label_smoothing=smoothing)
     with self.assertRaisesRegex(ValueError, 'label_smoothing'):
       losses.softmax_cross_entropy_with_probabilities(
           _ONE_HOT, _LOGITS, label_smoothing=smoothing

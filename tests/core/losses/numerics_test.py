@@ -44,9 +44,7 @@ class NumericsTest(parameterized.TestCase):
 
   @parameterized.parameters(*_DTYPES)
   def test_a_norm(self, dtype):
-    norm, slope = _with_gradient(
-        numerics.norm, [[3.0, 4.0], [0.0, 0.0]], dtype
-    )
+    norm, slope = _with_gradient(numerics.norm, [[3.0, 4.0], [0.0, 0.0]], dtype)
     np.testing.assert_allclose(norm, [5, 0], rtol=1e-6)
     np.testing.assert_allclose(slope, [[0.6, 0.8], [0, 0]], rtol=1e-6)
 

@@ -103,7 +103,6 @@ class CtcTest(parameterized.TestCase):
       with self.assertRaisesRegex(ValueError, lengths):
         losses.ctc(labels, _LOGITS, **{lengths: [9] * 4})
 
-
   def test_what_is_not_read_and_what_is_excluded_may_be_anything(self):
     logits = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
     labels, lengths = [[1, 2], [2, 1]], [5, 3]

@@ -85,8 +85,7 @@ def traced(metric: metrics.Metric, case: Case) -> Callable[..., Any]:
   return tf.function(
       metric.measure,
       input_signature=[
-          tf.TensorSpec([None, *field.shape[1:]], field.dtype)
-          for field in case
+          tf.TensorSpec([None, *field.shape[1:]], field.dtype) for field in case
       ],
   )
 

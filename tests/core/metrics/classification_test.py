@@ -85,9 +85,7 @@ class ClassificationTest(parameterized.TestCase, tf.test.TestCase):
     examples = (
         cases.classes(rng, rng.integers(1, 40), num_classes) for _ in range(50)
     )
-    cases.check_against(
-        _members(num_classes), examples, rng, tolerance=2e-6
-    )
+    cases.check_against(_members(num_classes), examples, rng, tolerance=2e-6)
 
   def test_by_hand(self):
     # Softmax of [0, ln 3] is [1/4, 3/4].
@@ -113,7 +111,7 @@ class ClassificationTest(parameterized.TestCase, tf.test.TestCase):
     metric = metrics.cross_entropy()
     logits = [[1e4, -1e4], [1e4, 1e4 - 1], [0.0, -math.inf]]
     for index, expected in enumerate((0.0, math.log1p(math.exp(-1)), 0.0)):
-      value = metric.compute(metric.measure([0], logits[index:index + 1]))
+      value = metric.compute(metric.measure([0], logits[index : index + 1]))
       self.assertAllClose(value, expected)
     value = metric.compute(metric.measure([1], logits[:1]))
     self.assertAllClose(value, 2e4)

@@ -30,9 +30,7 @@ def _log_odds(case):
 
 def _exact(function, case, average):
   if case.predictions.ndim == 1:
-    return function(
-        case.labels, case.predictions, sample_weight=case.weights
-    )
+    return function(case.labels, case.predictions, sample_weight=case.weights)
   one_hot = np.eye(case.predictions.shape[1], dtype=int)[case.labels]
   return function(
       one_hot, _log_odds(case), average=average, sample_weight=case.weights
@@ -58,9 +56,9 @@ def _check_bounds(test, num_classes, average, num_bins, num_cases):
       metrics.average_precision,
       metrics.average_precision_error_bound,
   )
-  together = metrics.collection({
-      factory.__name__: factory(*arguments) for factory in factories
-  })
+  together = metrics.collection(
+      {factory.__name__: factory(*arguments) for factory in factories}
+  )
   rng = np.random.default_rng(num_bins)
   found = []
   measure = None
@@ -128,10 +126,12 @@ class CurvesTest(parameterized.TestCase, tf.test.TestCase):
   def test_confident_scores_are_kept_apart(self):
     # In float32 the sigmoid of all of these is 1.
     metric = metrics.roc_auc()
-    value = metric.compute(metric.measure([0, 0, 1, 1], [20., 25., 30., 90.]))
+    value = metric.compute(
+        metric.measure([0, 0, 1, 1], [20.0, 25.0, 30.0, 90.0])
+    )
     self.assertEqual(value, 1.0)
     metric = metrics.roc_auc(num_classes=2)
-    logits = [[0., 20.], [0., 25.], [0., 30.], [0., 200.]]
+    logits = [[0.0, 20.0], [0.0, 25.0], [0.0, 30.0], [0.0, 200.0]]
     value = metric.compute(metric.measure([0, 0, 1, 1], logits))
     self.assertEqual(value, 1.0)
 
@@ -152,7 +152,9 @@ class CurvesTest(parameterized.TestCase, tf.test.TestCase):
     labels = [0, 1, 0]
     logits = [[2.0, 1.0, 0.0], [1.0, 2.0, 0.0], [3.0, 0.0, 0.0]]
     for average, expected in (
-        (None, [1.0, 1.0, math.nan]), ('macro', math.nan), ('weighted', 1.0)
+        (None, [1.0, 1.0, math.nan]),
+        ('macro', math.nan),
+        ('weighted', 1.0),
     ):
       metric = metrics.roc_auc(3, average)
       self.assertAllClose(

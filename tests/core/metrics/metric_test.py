@@ -58,9 +58,7 @@ class CollectionTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIsInstance(together, metrics.Collection)
     self.assertNotIsInstance(metrics.accuracy(), metrics.Collection)
     measure, compute = together
-    self.assertEqual(
-        compute(measure([1], [[1.0, 2.0]])), {'accuracy': 1.0}
-    )
+    self.assertEqual(compute(measure([1], [[1.0, 2.0]])), {'accuracy': 1.0})
 
   def test_a_later_change_of_the_mapping_does_not_matter(self):
     members = {'accuracy': metrics.accuracy()}

@@ -42,9 +42,7 @@ class NamedTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(in_graph, value)
     return value
 
-  @parameterized.named_parameters(
-      (name, name) for name in table_metrics.KINDS
-  )
+  @parameterized.named_parameters((name, name) for name in table_metrics.KINDS)
   def test_every_metric_measures_its_output(self, kind):
     line = table_metrics.KINDS[kind]
     metric = line.collection()
@@ -96,9 +94,7 @@ class NamedTest(parameterized.TestCase, tf.test.TestCase):
       self.assertAllClose(self._value(error, labels, weights=weights), expected)
     # Weights of places times those of examples.
     seen = metrics.of(metrics.mean_squared_error(), 'age', weights='seen')
-    for weights, expected in (
-        (None, 0.25), ([[1, 1], [0, 2], [7, 7]], 1 / 2)
-    ):
+    for weights, expected in ((None, 0.25), ([[1, 1], [0, 2], [7, 7]], 1 / 2)):
       self.assertAllClose(self._value(seen, weights=weights), expected)
 
   def test_predictions_come_before_labels(self):
@@ -127,7 +123,8 @@ class NamedTest(parameterized.TestCase, tf.test.TestCase):
     measure = tf.function(
         lambda x, w: metric.measure(None, {**outputs, 'seen': x}, w),
         input_signature=[
-            tf.TensorSpec([None] * len(shape)), tf.TensorSpec([None, None])
+            tf.TensorSpec([None] * len(shape)),
+            tf.TensorSpec([None, None]),
         ],
         autograph=False,
     )
@@ -152,9 +149,9 @@ class NamedTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(values['of seen'], 1 / 2)
 
   def test_collections_and_nested_outputs(self):
-    both = metrics.collection({
-        'accuracy': metrics.accuracy(), 'matrix': metrics.confusion_matrix(2)
-    })
+    both = metrics.collection(
+        {'accuracy': metrics.accuracy(), 'matrix': metrics.confusion_matrix(2)}
+    )
     metric = metrics.of(metrics.of(both, 'animal'), 'heads')
     self.assertIsInstance(metric, metrics.Collection)
     self.assertNotIsInstance(

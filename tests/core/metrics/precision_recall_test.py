@@ -83,10 +83,12 @@ class PrecisionRecallTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.product(num_classes=(2, 6), average=AVERAGES)
   def test_specificity_is_recall_of_the_rest(self, num_classes, average):
-    members = {'specificity': (
-        metrics.specificity(num_classes, average),
-        _specificity(num_classes, average),
-    )}
+    members = {
+        'specificity': (
+            metrics.specificity(num_classes, average),
+            _specificity(num_classes, average),
+        )
+    }
     rng = np.random.default_rng(num_classes)
     examples = (
         cases.classes(rng, rng.integers(2, 30), num_classes) for _ in range(25)
@@ -117,9 +119,7 @@ class PrecisionRecallTest(parameterized.TestCase, tf.test.TestCase):
     metric = metrics.specificity(3, None, zero_division=1.0)
     zeros = np.zeros(100, np.int32)
     measured = [
-        tf.cast(
-            metric.measure(zeros, tf.one_hot(guess, 3), weight), tf.float64
-        )
+        tf.cast(metric.measure(zeros, tf.one_hot(guess, 3), weight), tf.float64)
         for guess, weight in zip(
             np.split(guesses, 10), np.split(weights, 10), strict=True
         )

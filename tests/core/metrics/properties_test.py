@@ -62,9 +62,7 @@ class PropertiesTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.named_parameters(*KINDS)
   def test_bad_calls(self, table, make_case):
-    labels, predictions, weights = make_case(
-        np.random.default_rng(5), 8
-    ).real()
+    labels, predictions, weights = make_case(np.random.default_rng(5), 8).real()
     for name, make in table.items():
       measure = make().measure
       with self.assertRaisesRegex(ValueError, 'weights', msg=name):

@@ -71,7 +71,7 @@ class RegressionTest(parameterized.TestCase, tf.test.TestCase):
       metric = factory()
       sums = metric.measure(labels, predictions, [3, 1])
       self.assertAllClose(metric.compute(sums), value)
-      self.assertEqual(metric.compute(metric.measure([1.], [2.], [0.])), 0.0)
+      self.assertEqual(metric.compute(metric.measure([1.0], [2.0], [0.0])), 0.0)
 
   @parameterized.parameters(
       metrics.mean_squared_error, metrics.mean_absolute_error, metrics.r2

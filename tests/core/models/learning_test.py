@@ -10,13 +10,13 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
-  loops,
-  losses,
-  metrics,
-  models,
-  objectives,
-  optimizers,
-  training,
+    loops,
+    losses,
+    metrics,
+    models,
+    objectives,
+    optimizers,
+    training,
 )
 from pipelines import preprocessing
 from tests.core.models import cases
@@ -78,9 +78,7 @@ class LearningTest(parameterized.TestCase):
         training.make_train_step(objective, optimizer, metric)
     )
     evaluate = loops.make_loop(training.make_eval_step(objective, metric))
-    zeros = training.zero_sums(
-        metric, training.trace(objective, model, batch)
-    )
+    zeros = training.zero_sums(metric, training.trace(objective, model, batch))
     iterator = iter(dataset)
     train(state, iterator, zeros, tf.constant(_NUM_STEPS))
     sums, _ = evaluate(state, iterator, zeros, tf.constant(20))

@@ -63,9 +63,9 @@ class MLPTest(parameterized.TestCase):
     model = models.create('mlp', 2, hidden_sizes=(64, 64), dropout_rate=0.5)
     masks = []
     dropout = model.dropout
-    model.dropout = lambda x, *args: masks.append(
-        dropout(tf.ones_like(x), *args)
-    ) or x
+    model.dropout = (
+        lambda x, *args: masks.append(dropout(tf.ones_like(x), *args)) or x
+    )
     model(tf.ones([1, 8]), is_training=True, seed=[0, 1])
     self.assertBetween(np.mean(masks[0] != masks[1]), 0.2, 0.8)
 

@@ -97,8 +97,11 @@ class ModelTest(absltest.TestCase):
       self.assertEqual((given.dtype, given.shape), (dtype, [1, 2]))
     sparse = self._zeros(tf.SparseTensorSpec([None, 5], tf.float32))
     np.testing.assert_array_equal(tf.sparse.to_dense(sparse), np.zeros([1, 5]))
-    for shape, rank in (([None, None], 1), ([None, None, 3], 1),
-                        ([None, None, None, 3], 2)):
+    for shape, rank in (
+        ([None, None], 1),
+        ([None, None, 3], 1),
+        ([None, None, None, 3], 2),
+    ):
       spec = tf.RaggedTensorSpec(shape, tf.int32, rank)
       ragged = self._zeros(spec)
       self.assertTrue(spec.is_compatible_with(ragged), (spec, ragged))
@@ -120,6 +123,7 @@ class ModelTest(absltest.TestCase):
 
   def test_a_failure_of_its_own_is_as_it_was(self):
     class Failing(Recorder):
+
       def __call__(self, inputs, is_training, seed=None):
         raise ValueError('patch_size: too large')
 

@@ -68,9 +68,7 @@ class ReconstructingMLPTest(parameterized.TestCase):
         _X.reshape([3, 8]), outputs['reconstruction']
     )
     np.testing.assert_allclose(evaluation.values, expected, rtol=1e-5)
-    gradient = tape.gradient(
-        evaluation.values, model.reconstruction.linear.w
-    )
+    gradient = tape.gradient(evaluation.values, model.reconstruction.linear.w)
     self.assertTrue(np.any(gradient))
 
   def test_a_known_size_after_build(self):

@@ -65,9 +65,7 @@ class ResNetTest(parameterized.TestCase):
     model = models.create('resnet', 10, **arguments)
     model.build((None, 32, 32, 3))
     parameters = variables.trainable(model).values()
-    self.assertEqual(
-        sum(v.shape.num_elements() for v in parameters), expected
-    )
+    self.assertEqual(sum(v.shape.num_elements() for v in parameters), expected)
     self.assertIn(f'{expected:,}', type(model).__doc__)
 
   @parameterized.product(

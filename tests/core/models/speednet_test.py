@@ -79,9 +79,7 @@ class SpeedNetTest(parameterized.TestCase):
         *results,
     )
 
-  @parameterized.parameters(
-      ((16, 32), 19_154), ((64, 256, 256), 1_967_890)
-  )
+  @parameterized.parameters(((16, 32), 19_154), ((64, 256, 256), 1_967_890))
   def test_the_documented_number_of_parameters(self, channels, expected):
     model = models.create('speednet', 10, channels=channels)
     model.build((None, 28, 28, 1))

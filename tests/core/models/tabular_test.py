@@ -94,12 +94,16 @@ class TabularTest(parameterized.TestCase):
     model = _create()
     rows = _rows()
     for wrong in (
-        {}, {'numbers': rows['numbers']}, rows['numbers'],
-        {**rows, 'label': rows['numbers']}, {'number': 0, 'categories': 0},
+        {},
+        {'numbers': rows['numbers']},
+        rows['numbers'],
+        {**rows, 'label': rows['numbers']},
+        {'number': 0, 'categories': 0},
     ):
       with self.assertRaisesRegex(
-          ValueError, r'inputs: expected numbers and categories or categories, '
-          r'for vocabulary_sizes=\(3, 5\), got'
+          ValueError,
+          r'inputs: expected numbers and categories or categories, '
+          r'for vocabulary_sizes=\(3, 5\), got',
       ):
         model(wrong, is_training=False)
     model(rows, is_training=False)

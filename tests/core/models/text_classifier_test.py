@@ -31,8 +31,13 @@ def _texts(length, seed=0, fill=0):
 
 def _create(pooling='mean', **kwargs):
   model = models.create(
-      'text_classifier', 3, vocabulary_size=_NUM_WORDS, embedding_size=20,
-      hidden_sizes=(9,), pooling=pooling, **kwargs
+      'text_classifier',
+      3,
+      vocabulary_size=_NUM_WORDS,
+      embedding_size=20,
+      hidden_sizes=(9,),
+      pooling=pooling,
+      **kwargs,
   )
   model.build((None, 5))
   generator = np.random.default_rng(0)
@@ -62,7 +67,8 @@ class TextClassifierTest(parameterized.TestCase):
   def test_padding_changes_no_bit(self, pooling):
     model = _create(pooling)
     graph = tf.function(
-        lambda tokens: model(tokens, is_training=False), autograph=False,
+        lambda tokens: model(tokens, is_training=False),
+        autograph=False,
         input_signature=[tf.TensorSpec([None, None], tf.int32)],
     )
     for seed in range(3):
@@ -133,15 +139,21 @@ class TextClassifierTest(parameterized.TestCase):
     for inputs, kind, message in (
         ({}, ValueError, 'inputs: expected tokens'),
         ({'token': tokens}, ValueError, 'inputs: .*got token'),
-        ({'tokens': tokens, 'mask': mask, 'lengths': lengths}, ValueError,
-         'inputs: .*either lengths or mask'),
+        (
+            {'tokens': tokens, 'mask': mask, 'lengths': lengths},
+            ValueError,
+            'inputs: .*either lengths or mask',
+        ),
         ({'tokens': ragged, 'mask': mask}, ValueError, 'inputs: ragged'),
         ({'tokens': tokens, 'mask': mask[:1]}, ValueError, 'mask: '),
         ({'tokens': tokens, 'mask': mask[:, :1]}, ValueError, 'mask: '),
         ({'tokens': tokens, 'mask': tokens}, TypeError, 'mask: .*int32'),
         ({'tokens': tokens, 'lengths': lengths[:1]}, ValueError, 'lengths: '),
-        ({'tokens': tokens, 'lengths': lengths[:, None]}, ValueError,
-         'lengths: '),
+        (
+            {'tokens': tokens, 'lengths': lengths[:, None]},
+            ValueError,
+            'lengths: ',
+        ),
         ({'tokens': tokens, 'lengths': 1.0 * lengths}, TypeError, 'lengths: '),
         (tokens * 1.0, TypeError, 'tokens: .*integers'),
         (tokens[0], ValueError, 'tokens: '),
@@ -196,7 +208,9 @@ class TextClassifierTest(parameterized.TestCase):
       size = np.linalg.norm(gradients[name])
       self.assertGreater(size, 0, name)
       self.assertAlmostEqual(
-          np.sum(gradients[name] * direction), slope, delta=0.02 * size,
+          np.sum(gradients[name] * direction),
+          slope,
+          delta=0.02 * size,
           msg=name,
       )
 
@@ -211,8 +225,12 @@ class TextClassifierTest(parameterized.TestCase):
     tokens[np.arange(length) >= lengths[..., np.newaxis]] = 0
     tf.random.set_seed(0)
     model = models.create(
-        'text_classifier', 3, vocabulary_size=30, embedding_size=16,
-        hidden_sizes=(16,), pooling=pooling,
+        'text_classifier',
+        3,
+        vocabulary_size=30,
+        embedding_size=16,
+        hidden_sizes=(16,),
+        pooling=pooling,
     )
     model.build((None, length))
     optimizer = optimizers.adam(2e-2)

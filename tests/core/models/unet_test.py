@@ -155,9 +155,12 @@ class UNetTest(parameterized.TestCase):
     plain = _create(with_batch_norm=False)
     self.assertEmpty(variables.untrained(plain))
     self.assertIn('down/0/convolutions/0/b', variables.named(plain))
-    momenta = {norm.momentum for norm in models.create(
-        'unet', 2, batch_norm_momentum=0.75
-    ).down[0].norms}
+    momenta = {
+        norm.momentum
+        for norm in (
+            models.create('unet', 2, batch_norm_momentum=0.75).down[0].norms
+        )
+    }
     self.assertEqual(momenta, {0.75})
 
   def test_dropout(self):
@@ -212,8 +215,11 @@ class UNetTest(parameterized.TestCase):
     results = []
     for number in (1, num_replicas):
       state, values = self._train(
-          number, _scenes(3), optimizers.sgd(0.05, 0.9), activation='elu',
-          **kwargs
+          number,
+          _scenes(3),
+          optimizers.sgd(0.05, 0.9),
+          activation='elu',
+          **kwargs,
       )
       weights = variables.named(state.model)
       totals = {f'loss {i}': v['loss'] for i, v in enumerate(values)}

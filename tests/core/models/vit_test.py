@@ -120,11 +120,13 @@ class ViTTest(parameterized.TestCase):
     state = training.TrainState(model, optimizer)
     metric = metrics.collection({'accuracy': metrics.accuracy()})
     objective = objectives.supervised(losses.softmax_cross_entropy)
-    iterator = iter(tf.data.Dataset.from_tensor_slices({
-        'image': images.reshape([150, 32, 8, 8, 1]).astype(np.float32),
-        'label': labels,
-        'weight': tf.ones([150, 32]),
-    }))
+    iterator = iter(
+        tf.data.Dataset.from_tensor_slices({
+            'image': images.reshape([150, 32, 8, 8, 1]).astype(np.float32),
+            'label': labels,
+            'weight': tf.ones([150, 32]),
+        })
+    )
     step = training.make_train_step(objective, optimizer, metric)
     for _ in range(140):
       step(state, next(iterator))

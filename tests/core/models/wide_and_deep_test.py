@@ -60,9 +60,7 @@ class WideAndDeepTest(parameterized.TestCase):
         _inputs(image=np.ones([3, 4, 4, 1])), is_training=False
     )
     for head, logits in outputs.items():
-      self.assertGreater(
-          np.abs(logits - self.outputs[head]).max(), 1e-3, head
-      )
+      self.assertGreater(np.abs(logits - self.outputs[head]).max(), 1e-3, head)
 
   @parameterized.parameters(0.0, 0.25, 1.0)
   def test_weights_of_the_heads(self, weight):

@@ -10,6 +10,7 @@ from core import optimizers
 
 
 class AdaptiveMomentsTest(parameterized.TestCase):
+
   def test_two_steps_of_adam_by_hand(self):
     optimizer = optimizers.adam(0.1, b1=0.5, b2=0.75, eps=0.25)
     weights = {'w': tf.constant([1.0, 1.0])}

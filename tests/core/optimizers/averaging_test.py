@@ -10,6 +10,7 @@ from tests.core.optimizers import comparison
 
 
 class AveragingTest(parameterized.TestCase):
+
   @parameterized.parameters(0.9, 0.999, 0.9999)
   def test_the_average_of_constants_is_the_constant(self, decay):
     average = optimizers.ema(decay)

@@ -15,6 +15,7 @@ def _clipped(transform, gradients=GRADIENTS):
 
 
 class ClippingTest(parameterized.TestCase):
+
   def test_by_value(self):
     clipped = _clipped(optimizers.clip(0.35))
     np.testing.assert_allclose(clipped['b'], [0.3, -0.35])

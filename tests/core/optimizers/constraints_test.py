@@ -86,9 +86,7 @@ class ConstrainTest(parameterized.TestCase):
         optimizers.sgd(0.1, 0.9),
         optimizers.constrain({n: ours for n, (ours, _) in constraints.items()}),
     )
-    _, actual = comparison.run(
-        optimizer, start, steps, jit_compile=jit_compile
-    )
+    _, actual = comparison.run(optimizer, start, steps, jit_compile=jit_compile)
     variables = {
         name: keras.Variable(value, name=name.replace('/', '_'))
         for name, value in start.items()

@@ -10,13 +10,13 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
-  checkpoints,
-  metrics,
-  objectives,
-  optimizers,
-  schedules,
-  training,
-  variables,
+    checkpoints,
+    metrics,
+    objectives,
+    optimizers,
+    schedules,
+    training,
+    variables,
 )
 from core.optimizers import moments
 from tests.core.optimizers import comparison
@@ -34,23 +34,38 @@ class ArgumentsTest(parameterized.TestCase):
     sgd = optimizers.sgd(0.1)
     for optimizer, expected in (
         (inject(optimizers.sgd)(1), {'learning_rate'}),
-        (inject(optimizers.sgd)(0.1, np.float32(0.9), True),
-         {'learning_rate', 'momentum'}),
-        (inject(optimizers.adamw)(0.1, mask=lambda path, tensor: True),
-         {'learning_rate', 'b1', 'b2', 'eps', 'eps_root', 'weight_decay'}),
-        (inject(optimizers.adaptive_grad_clip)(0.1, axis=0),
-         {'clipping', 'eps'}),
+        (
+            inject(optimizers.sgd)(0.1, np.float32(0.9), True),
+            {'learning_rate', 'momentum'},
+        ),
+        (
+            inject(optimizers.adamw)(0.1, mask=lambda path, tensor: True),
+            {'learning_rate', 'b1', 'b2', 'eps', 'eps_root', 'weight_decay'},
+        ),
+        (
+            inject(optimizers.adaptive_grad_clip)(0.1, axis=0),
+            {'clipping', 'eps'},
+        ),
         (inject(optimizers.lookahead)(sgd, 2, 0.5), {'slow_step_size'}),
         (inject(optimizers.multi_steps)(sgd, 2), set()),
         (inject(optimizers.chain)(sgd, sgd), set()),
-        (inject(optimizers.adam, ['b1', 'eps'])(0.1),
-         {'learning_rate', 'b2', 'eps_root'}),
+        (
+            inject(optimizers.adam, ['b1', 'eps'])(0.1),
+            {'learning_rate', 'b2', 'eps_root'},
+        ),
         (inject(optimizers.sgd, 'learning_rate')(lambda step: 0.1), set()),
-        (inject(functools.partial(optimizers.sgd, momentum=0.9))(0.1),
-         {'learning_rate', 'momentum'}),
-        (inject(lambda rate, *rest, **others: optimizers.adam(
-            rate, *rest, **others))(0.1, 0.8, b2=0.9, nesterov=True),
-         {'rate', 'b2'}),
+        (
+            inject(functools.partial(optimizers.sgd, momentum=0.9))(0.1),
+            {'learning_rate', 'momentum'},
+        ),
+        (
+            inject(
+                lambda rate, *rest, **others: optimizers.adam(
+                    rate, *rest, **others
+                )
+            )(0.1, 0.8, b2=0.9, nesterov=True),
+            {'rate', 'b2'},
+        ),
     ):
       with self.subTest(expected=expected):
         self.assertEqual(self._names(optimizer), expected)
@@ -75,13 +90,13 @@ class ArgumentsTest(parameterized.TestCase):
     update = tf.function(optimizer.update, autograph=False)
     for peak, max_norm in ((0.1, 1.0), (0.1, 1.0), (0.02, 0.5), (0.02, 0.5)):
       state = state._replace(
-          hyperparams={'peak': tf.constant(peak),
-                       'max_norm': tf.constant(max_norm)}
+          hyperparams={
+              'peak': tf.constant(peak),
+              'max_norm': tf.constant(max_norm),
+          }
       )
       updates, state = update(_W, state, _W)
-      plain, plain_state = expected(peak, max_norm).update(
-          _W, plain_state, _W
-      )
+      plain, plain_state = expected(peak, max_norm).update(_W, plain_state, _W)
       np.testing.assert_allclose(updates['w'], plain['w'], rtol=1e-6)
     self.assertEqual(update.experimental_get_tracing_count(), 1)
 
@@ -101,22 +116,40 @@ class ArgumentsTest(parameterized.TestCase):
     inject = optimizers.inject_hyperparams
     for make, error, message in (
         (lambda: inject(optimizers.adam)(-0.1), ValueError, 'learning_rate: '),
-        (lambda: inject(optimizers.adam)(tf.constant(-0.1)), ValueError,
-         'learning_rate: '),
+        (
+            lambda: inject(optimizers.adam)(tf.constant(-0.1)),
+            ValueError,
+            'learning_rate: ',
+        ),
         (lambda: inject(optimizers.adam)(0.1, b1=1.5), ValueError, 'b1: '),
-        (lambda: inject(optimizers.adam)(tf.Variable(0.1)), ValueError,
-         r'learning_rate: .*tf\.Variable'),
+        (
+            lambda: inject(optimizers.adam)(tf.Variable(0.1)),
+            ValueError,
+            r'learning_rate: .*tf\.Variable',
+        ),
         (lambda: inject(optimizers.adam)([0.1]), TypeError, ''),
-        (lambda: inject(optimizers.adam)(np.ones([2])), ValueError,
-         'learning_rate: expected one number'),
+        (
+            lambda: inject(optimizers.adam)(np.ones([2])),
+            ValueError,
+            'learning_rate: expected one number',
+        ),
         (lambda: inject(optimizers.adam)(0.1, beta=0.9), TypeError, 'beta'),
-        (lambda: inject(optimizers.adam)(lambda step: tf.ones([2])), ValueError,
-         'learning_rate: expected shape'),
+        (
+            lambda: inject(optimizers.adam)(lambda step: tf.ones([2])),
+            ValueError,
+            'learning_rate: expected shape',
+        ),
         (lambda: inject(optimizers.adam, 'b3'), ValueError, "'b3'.*b1"),
-        (lambda: inject(optimizers.adam(0.1)), TypeError,
-         'optimizers.adam itself'),
-        (lambda: inject(lambda rate: rate)(0.1), TypeError,
-         'inner_factory: expected a gradient transformation'),
+        (
+            lambda: inject(optimizers.adam(0.1)),
+            TypeError,
+            'optimizers.adam itself',
+        ),
+        (
+            lambda: inject(lambda rate: rate)(0.1),
+            TypeError,
+            'inner_factory: expected a gradient transformation',
+        ),
     ):
       with self.subTest(message), self.assertRaisesRegex(error, message):
         make()
@@ -185,14 +218,23 @@ class NestedTest(parameterized.TestCase):
       ('chain', lambda inner: optimizers.chain(optimizers.scale(2.0), inner)),
       ('finite', lambda inner: optimizers.apply_if_finite(inner, 3)),
       ('lookahead', lambda inner: optimizers.lookahead(inner, 2, 1.0)),
-      ('lookahead_reset', lambda inner: optimizers.lookahead(
-          optimizers.chain(inner, optimizers.masked(inner, 'w')), 2, 1.0, True
-      )),
+      (
+          'lookahead_reset',
+          lambda inner: optimizers.lookahead(
+              optimizers.chain(inner, optimizers.masked(inner, 'w')),
+              2,
+              1.0,
+              True,
+          ),
+      ),
       ('masked', lambda inner: optimizers.masked(inner, 'w')),
       ('multi_steps', lambda inner: optimizers.multi_steps(inner, 1)),
-      ('partition', lambda inner: optimizers.partition(
-          {'w': inner, '.*': optimizers.set_to_zero()}
-      )),
+      (
+          'partition',
+          lambda inner: optimizers.partition(
+              {'w': inner, '.*': optimizers.set_to_zero()}
+          ),
+      ),
   )
   def test_what_is_set_stays_set(self, wrap):
     sgd = optimizers.inject_hyperparams(optimizers.sgd)(0.5)
@@ -249,7 +291,9 @@ class TrainStateTest(absltest.TestCase):
   def test_is_set_saved_restored_and_hashed(self):
     state, step, rate = self._run()
     batch = {
-        'input': tf.ones([4, 2]), 'label': tf.zeros([4]), 'weight': tf.ones([4])
+        'input': tf.ones([4, 2]),
+        'label': tf.zeros([4]),
+        'weight': tf.ones([4]),
     }
     step(state, batch)
     np.testing.assert_array_equal(state.model.w, [-1.0, -1.0])

@@ -13,6 +13,7 @@ from core import optimizers
 
 
 class MatricesTest(parameterized.TestCase):
+
   @parameterized.parameters(((6, 4),), ((4, 6),), ((5, 5),))
   def test_orthogonalize_brings_singular_values_near_1(self, shape):
     random = np.random.default_rng(0)

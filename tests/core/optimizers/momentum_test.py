@@ -17,6 +17,7 @@ def _updates(optimizer, gradients):
 
 
 class MomentumTest(parameterized.TestCase):
+
   @parameterized.named_parameters(
       ('plain', {}, [-0.5, -1.0, 0.5]),
       # Sums: 1, 0.5 + 2, 1.25 - 1.

@@ -81,9 +81,11 @@ OPTAX = {
     'lion': optax.lion(0.01, weight_decay=0.1, mask=_is_weight),
     'masked': optax.chain(optax.masked(optax.trace(0.9), _is_weight), _SGD),
     'multi_steps': optax.MultiSteps(_ADAM, 4).gradient_transformation(),
-    'multi_steps__sum_of_a_schedule': optax.MultiSteps(
-        _ADAM, lambda n: 1 + n // 3, False
-    ).gradient_transformation(),
+    'multi_steps__sum_of_a_schedule': (
+        optax.MultiSteps(
+            _ADAM, lambda n: 1 + n // 3, False
+        ).gradient_transformation()
+    ),
     'muon': contrib.muon(
         0.1,
         weight_decay=0.1,
@@ -164,6 +166,7 @@ FLOAT32_SCALARS = (
 
 
 class OptimizersTest(parameterized.TestCase):
+
   def test_the_table_has_a_reference_for_each_line(self):
     self.assertEqual({*OPTAX, *NOT_OF_OPTAX}, OURS.keys())
 
@@ -190,9 +193,7 @@ class OptimizersTest(parameterized.TestCase):
     weights = {'linear/w': tf.Variable(comparison.parameters()['linear/w'])}
     values = tf.constant([[1.0, 2.0, 3.0], [0.5, 0.0, -4.0], [1.0, 1.0, 1.0]])
     sparse = {'linear/w': tf.IndexedSlices(values, tf.constant([3, 1, 3]))}
-    dense = {
-        'linear/w': tf.scatter_nd([[3], [1], [3]], values, [5, 3])
-    }
+    dense = {'linear/w': tf.scatter_nd([[3], [1], [3]], values, [5, 3])}
     results = []
     for gradients in (sparse, dense):
       state = OURS[name].init(weights)

@@ -13,6 +13,7 @@ WEIGHTS = {
 
 
 class PartitioningTest(parameterized.TestCase):
+
   def test_the_first_mask_wins_and_owns_the_state(self):
     optimizer = optimizers.partition({
         'head/.*': optimizers.sgd(1.0, momentum=0.9),
@@ -27,8 +28,14 @@ class PartitioningTest(parameterized.TestCase):
     self.assertEqual(third, ())
     updates, new_state = optimizer.update(WEIGHTS, state, WEIGHTS)
     tf.nest.assert_same_structure(state, new_state)
-    actual = {k: round(float(v[0, ...][..., 0])) if v.shape.rank > 1
-              else round(float(v[0])) for k, v in updates.items()}
+    actual = {
+        k: (
+            round(float(v[0, ...][..., 0]))
+            if v.shape.rank > 1
+            else round(float(v[0]))
+        )
+        for k, v in updates.items()
+    }
     self.assertEqual(actual, {'head/w': -1, 'stem/b': -3, 'stem/w': -2})
 
   def test_a_norm_is_that_of_the_group(self):

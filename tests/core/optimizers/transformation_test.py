@@ -11,6 +11,7 @@ WEIGHTS = {'b': tf.constant([1.0, 2.0]), 'w': tf.ones([3, 2])}
 
 
 class TransformationTest(parameterized.TestCase):
+
   def test_chain_applies_in_order(self):
     clip, double = optimizers.clip(1.0), optimizers.scale(2.0)
     gradients = {'b': tf.constant([3.0, 0.25]), 'w': -3 * tf.ones([3, 2])}
@@ -78,15 +79,16 @@ class TransformationTest(parameterized.TestCase):
 
   def test_nested_parameters_give_nested_updates(self):
     nest = [{'w': tf.constant(1.0)}, (tf.constant(2.0), tf.constant(3.0))]
-    optimizer = optimizers.partition(
-        {'0/.*': optimizers.adam(1.0), '1/1': optimizers.sgd(1.0),
-         '.*': optimizers.adafactor(1.0)})
+    optimizer = optimizers.partition({
+        '0/.*': optimizers.adam(1.0),
+        '1/1': optimizers.sgd(1.0),
+        '.*': optimizers.adafactor(1.0),
+    })
     updates, _ = optimizer.update(nest, optimizer.init(nest), nest)
     tf.nest.assert_same_structure(nest, updates)
     np.testing.assert_allclose(
         tf.nest.flatten(updates), [-1.0, -2.0, -3.0], rtol=1e-5
     )
-
 
 
 if __name__ == '__main__':

@@ -20,6 +20,7 @@ def _numpy(nest):
 
 
 class WrappersTest(parameterized.TestCase):
+
   def test_k_steps_are_one_with_the_mean(self):
     start, steps = comparison.parameters(), comparison.gradients(12)
     inner = optimizers.chain(
@@ -97,7 +98,9 @@ class WrappersTest(parameterized.TestCase):
   def test_lookahead_is_optax_s(self, reset_state):
     start, steps = comparison.parameters(), comparison.gradients()
     arguments = {
-        'sync_period': 4, 'slow_step_size': 0.3, 'reset_state': reset_state
+        'sync_period': 4,
+        'slow_step_size': 0.3,
+        'reset_state': reset_state,
     }
     ours = optimizers.lookahead(optimizers.adam(0.1), **arguments)
     _, actual = comparison.run(ours, start, steps, jit_compile=True)

@@ -16,8 +16,15 @@ class AgreementTest(absltest.TestCase):
     told = agreement.of_program()
     self.assertEqual(told, agreement.of_program())
     self.assertContainsSubset(
-        ('program', 'quatrain', 'code of quatrain', 'python', 'tensorflow',
-         'dm-sonnet', 'numpy'),
+        (
+            'program',
+            'quatrain',
+            'code of quatrain',
+            'python',
+            'tensorflow',
+            'dm-sonnet',
+            'numpy',
+        ),
         told,
     )
     self.assertLen(told['code of quatrain'], 64)

@@ -69,16 +69,18 @@ class SplitTest(parameterized.TestCase):
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
       parts = gpus.split(list(names), num_workers)
-    self.assertEqual([each.get('CUDA_VISIBLE_DEVICES') for each in parts],
-                     expected)
+    self.assertEqual(
+        [each.get('CUDA_VISIBLE_DEVICES') for each in parts], expected
+    )
     self.assertEqual(said.getvalue(), '')
 
   def test_what_is_left_over_is_said(self):
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
       parts = gpus.split(list('01234'), 2)
-    self.assertEqual([each['CUDA_VISIBLE_DEVICES'] for each in parts],
-                     ['0,1', '2,3'])
+    self.assertEqual(
+        [each['CUDA_VISIBLE_DEVICES'] for each in parts], ['0,1', '2,3']
+    )
     self.assertIn('2 of 5 GPUs for each of 2 workers', said.getvalue())
 
   def test_too_few(self):

@@ -27,15 +27,23 @@ def lost(step, values, num_workers):
       os.kill(os.getpid(), signal.SIGKILL)
 """
 _CHANGES = dict(
-    num_steps=50, log_every_steps=1, checkpoint_every_steps=15,
-    optimizer='sgd', learning_rate=0.1,
+    num_steps=50,
+    log_every_steps=1,
+    checkpoint_every_steps=15,
+    optimizer='sgd',
+    learning_rate=0.1,
 )
 
 
 def _start(number, *flags, own=(), **options):
   return runs.start(
-      'cluster.local', f'--num_workers={number}', *own, '--',
-      '--compilation_cache_dir=', *flags, **options
+      'cluster.local',
+      f'--num_workers={number}',
+      *own,
+      '--',
+      '--compilation_cache_dir=',
+      *flags,
+      **options,
   )
 
 
@@ -105,7 +113,9 @@ class LocalTest(parameterized.TestCase):
     self.assertEqual(shapes[:2], [_shape(0, 3), _shape(15, 2)])
     self._assert_equal_to_one(3)
     process = _start(
-        2, f'--workdir={self.workdir}', f'--data_dir={runs.data_dir()}',
+        2,
+        f'--workdir={self.workdir}',
+        f'--data_dir={runs.data_dir()}',
         own=('--program=evaluate',),
     )
     with runs.ending(process):
@@ -116,17 +126,32 @@ class LocalTest(parameterized.TestCase):
   @parameterized.parameters(
       ((), ('--workdir=run',), '--num_workers is missing'),
       (('--num_workers=2',), (), '--workdir is missing behind --'),
-      (('--num_workers=2', '--min_workers=3'), ('--workdir=run',),
-       '--min_workers=3: expected at most --num_workers=2'),
-      (('--num_workers=2',), ('--workdir=run', '--optimiser=adam'),
-       "flag 'optimiser'"),
-      (('--num_workers=2',), ('--workdir=run', '--learning_rate=-1'),
-       'learning_rate'),
-      (('--num_workers=2', '--program=evaluate'), ('--workdir=run', '--seed=1'),
-       "flag 'seed'"),
+      (
+          ('--num_workers=2', '--min_workers=3'),
+          ('--workdir=run',),
+          '--min_workers=3: expected at most --num_workers=2',
+      ),
+      (
+          ('--num_workers=2',),
+          ('--workdir=run', '--optimiser=adam'),
+          "flag 'optimiser'",
+      ),
+      (
+          ('--num_workers=2',),
+          ('--workdir=run', '--learning_rate=-1'),
+          'learning_rate',
+      ),
+      (
+          ('--num_workers=2', '--program=evaluate'),
+          ('--workdir=run', '--seed=1'),
+          "flag 'seed'",
+      ),
       (('--num_workers=0',), ('--workdir=run',), 'num_workers'),
-      (('--num_workers=2',), ('--workdir=run', '--max_restarts=1'),
-       "flag 'max_restarts'"),
+      (
+          ('--num_workers=2',),
+          ('--workdir=run', '--max_restarts=1'),
+          "flag 'max_restarts'",
+      ),
   )
   def test_a_mistake_costs_one_line(self, own, given, message):
     self._check_mistake((*own, '--', *given), message)

@@ -19,8 +19,10 @@ except ImportError:
   kubernetes_validate = None
 
 _ARGUMENTS = (
-    '--workdir=/runs/a b', "--dataset=csv:t?label=it's",
-    '--metrics=$(HOME),"x"', '--hook_arg=h.pattern=^$$',
+    '--workdir=/runs/a b',
+    "--dataset=csv:t?label=it's",
+    '--metrics=$(HOME),"x"',
+    '--hook_arg=h.pattern=^$$',
     '--model_arg=name=`true`',
 )
 # In the place of Python: what it is called with, and who it would be.
@@ -34,11 +36,19 @@ exit 7
 
 def _documents(kind, gpus_per_worker=0):
   """Returns the manifests of a job."""
-  made = manifests.KINDS[kind](manifests.Job(
-      name='first', image='registry.example/quatrain:1', module='launch.train',
-      arguments=_ARGUMENTS, num_workers=3, gpus_per_worker=gpus_per_worker,
-      max_restarts=4, claim='runs', mount_path='/runs',
-  ))
+  made = manifests.KINDS[kind](
+      manifests.Job(
+          name='first',
+          image='registry.example/quatrain:1',
+          module='launch.train',
+          arguments=_ARGUMENTS,
+          num_workers=3,
+          gpus_per_worker=gpus_per_worker,
+          max_restarts=4,
+          claim='runs',
+          mount_path='/runs',
+      )
+  )
   return made['items'] if made['kind'] == 'List' else [made]
 
 
@@ -63,6 +73,7 @@ def _indexed_job(documents):
 
 def _expanded(text, environment):
   """Expands a command or an argument as Kubernetes does."""
+
   def value(match):
     if match[0] == '$$':
       return '$'
@@ -86,16 +97,17 @@ class ManifestsTest(parameterized.TestCase):
     folder = pathlib.Path(runs.scratch(self))
     (folder / 'python').write_text(_PYTHON)
     (folder / 'python').chmod(0o755)
-    environment = {
-        each['name']: each['value'] for each in container['env']
-    } | {'JOB_COMPLETION_INDEX': str(index)}
+    environment = {each['name']: each['value'] for each in container['env']} | {
+        'JOB_COMPLETION_INDEX': str(index)
+    }
     ended = subprocess.run(
         [
             _expanded(each, environment)
             for each in (*container['command'], *container['args'])
         ],
         env={**environment, 'PATH': f'{folder}:{os.environ["PATH"]}'},
-        capture_output=True, text=True,
+        capture_output=True,
+        text=True,
     )
     # Its exit code is that of the program.
     self.assertEqual((ended.returncode, ended.stderr), (7, ''))
@@ -103,7 +115,8 @@ class ManifestsTest(parameterized.TestCase):
     self.assertEqual(called, ['-m', 'launch.train', *_ARGUMENTS])
     found = members.of_tf_config(cluster)
     host = {
-        'jobset': 'first-worker-0', 'trainjob': 'first-node-0',
+        'jobset': 'first-worker-0',
+        'trainjob': 'first-node-0',
         'indexed_job': 'first',
     }[kind]
     self.assertEqual(
@@ -119,9 +132,14 @@ class ManifestsTest(parameterized.TestCase):
     self.assertEqual(spec['template']['spec']['restartPolicy'], 'Never')
     rule = spec['podFailurePolicy']['rules'][0]
     self.assertEqual(rule['action'], 'FailJob')
-    self.assertEqual(rule['onExitCodes'], {
-        'containerName': container['name'], 'operator': 'In', 'values': [2],
-    })
+    self.assertEqual(
+        rule['onExitCodes'],
+        {
+            'containerName': container['name'],
+            'operator': 'In',
+            'values': [2],
+        },
+    )
     if kind == 'indexed_job':
       self.assertEqual(spec['backoffLimit'], 4 * 3)
       service, job = documents
@@ -149,7 +167,9 @@ class ManifestsTest(parameterized.TestCase):
     for document in [
         each for each in documents if each['apiVersion'] in ('v1', 'batch/v1')
     ] + [{
-        'apiVersion': 'batch/v1', 'kind': 'Job', 'metadata': {'name': 'a'},
+        'apiVersion': 'batch/v1',
+        'kind': 'Job',
+        'metadata': {'name': 'a'},
         'spec': spec,
     }]:
       kubernetes_validate.validate(document, '1.31', strict=True)

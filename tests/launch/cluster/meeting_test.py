@@ -63,9 +63,7 @@ class MeetingTest(parameterized.TestCase):
   def test_each_says_for_whom_it_waits(self, late):
     """Whoever is late: the first one, too."""
     workers = _members(3)
-    pending = [
-        self.meet(each, {}) for each in workers if each.index != late
-    ]
+    pending = [self.meet(each, {}) for each in workers if each.index != late]
     for each in workers:
       if each.index != late:
         own, other = each.name(each.index), each.name(late)
@@ -93,7 +91,8 @@ class MeetingTest(parameterized.TestCase):
     workers = _members(3)
     first = self.meet(workers[0], {'a': 0})
     hello = lines.encode({
-        'addresses': workers[0].addresses, 'place': 1,
+        'addresses': workers[0].addresses,
+        'place': 1,
         'told': {'a': 'of one that ended'},
     })
     with contextlib.ExitStack() as stack:
@@ -105,8 +104,9 @@ class MeetingTest(parameterized.TestCase):
       connection.sendall(hello)
       self.wait_until_said(f'waits for {workers[0].name(2)}.')
     self.wait_until_said(f'waits for {workers[0].names([1, 2])}.', times=2)
-    pending = [first] + [self.meet(each, {'a': each.index})
-                         for each in workers[1:]]
+    pending = [first] + [
+        self.meet(each, {'a': each.index}) for each in workers[1:]
+    ]
     for each in pending:
       self.assertEqual(each.result(), [{'a': 0}, {'a': 1}, {'a': 2}])
 
@@ -133,9 +133,10 @@ class MeetingTest(parameterized.TestCase):
     ):
       self.meet(workers[1], {}).result()
     # On another machine the port is free.
-    with mock.patch.object(
-        lines, 'listen', lambda _: socket.socket()
-    ), self.assertRaisesRegex(programs.UserError, 'been started already'):
+    with (
+        mock.patch.object(lines, 'listen', lambda _: socket.socket()),
+        self.assertRaisesRegex(programs.UserError, 'been started already'),
+    ):
       self.meet(workers[1], {}).result()
     pending.append(self.meet(workers[2], {}))
     for each in pending:
@@ -172,13 +173,25 @@ class MeetingTest(parameterized.TestCase):
     address = lines.split(workers[0].addresses[0])
     ours = workers[0].addresses
     for data in (
-        b'', b'\n', b'GET / HTTP/1.1\r\n\r\n', b'[1]\n', b'{}\n', b'\xff\xfe\n',
-        b'[' * 10**5 + b'\n', json.dumps({'protocol': 'x'}).encode() + b'\n',
+        b'',
+        b'\n',
+        b'GET / HTTP/1.1\r\n\r\n',
+        b'[1]\n',
+        b'{}\n',
+        b'\xff\xfe\n',
+        b'[' * 10**5 + b'\n',
+        json.dumps({'protocol': 'x'}).encode() + b'\n',
         *(
             lines.encode({'addresses': addresses, 'place': place, 'told': told})
             for addresses, place, told in (
-                (5, 1, {}), (None, 1, {}), ([1, None], 1, {}), (ours, 2, {}),
-                (ours, -1, {}), (ours, '1', {}), (ours, 0, {}), (ours, 1, []),
+                (5, 1, {}),
+                (None, 1, {}),
+                ([1, None], 1, {}),
+                (ours, 2, {}),
+                (ours, -1, {}),
+                (ours, '1', {}),
+                (ours, 0, {}),
+                (ours, 1, []),
             )
         ),
     ):
@@ -195,7 +208,8 @@ class MeetingTest(parameterized.TestCase):
     workers = _members(2)
     with socket.create_server(lines.split(workers[0].addresses[0])) as server:
       answers = itertools.cycle((
-          b'HTTP/1.1 400 Bad Request\r\n\r\n', b'{"error": "who?"}\n',
+          b'HTTP/1.1 400 Bad Request\r\n\r\n',
+          b'{"error": "who?"}\n',
       ))
 
       def answer():
@@ -224,8 +238,9 @@ class MeetingTest(parameterized.TestCase):
       ]
       for each in silent[:2]:
         self.assertEqual(each.recv(1), b'')
-      with socket.create_connection(address) as loud, contextlib.suppress(
-          ConnectionError
+      with (
+          socket.create_connection(address) as loud,
+          contextlib.suppress(ConnectionError),
       ):
         for _ in range(2):
           loud.sendall(b' ' * meeting._MAX_HELLO_BYTES)

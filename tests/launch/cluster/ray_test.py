@@ -32,15 +32,23 @@ def lost(step, values, folder):
         os.kill(pid, signal.SIGKILL)
 """
 _CHANGES = dict(
-    num_steps=50, log_every_steps=1, checkpoint_every_steps=15,
-    optimizer='sgd', learning_rate=0.1,
+    num_steps=50,
+    log_every_steps=1,
+    checkpoint_every_steps=15,
+    optimizer='sgd',
+    learning_rate=0.1,
 )
 
 
 def _start(*flags, own=(), **options):
   return runs.start(
-      'cluster.ray', '--num_workers=2', *own, '--', '--compilation_cache_dir=',
-      *flags, **options
+      'cluster.ray',
+      '--num_workers=2',
+      *own,
+      '--',
+      '--compilation_cache_dir=',
+      *flags,
+      **options,
   )
 
 
@@ -65,8 +73,10 @@ class WorkerTest(parameterized.TestCase):
     self.assertEqual(code, 3)
     self.assertCountEqual(
         self.desk.lines(),
-        [('stdout', f'[1] {os.path.realpath(self.folder)}\n'),
-         ('stderr', '[1] no\n')],
+        [
+            ('stdout', f'[1] {os.path.realpath(self.folder)}\n'),
+            ('stderr', '[1] no\n'),
+        ],
     )
     self.assertEmpty(self.desk.lines())
 
@@ -105,12 +115,14 @@ class RayTest(parameterized.TestCase):
   @absltest.skipIf(not _HAS_RAY, 'Ray is not installed.')
   def test_losses_and_a_signal_and_the_run_is_equal(self):
     (self.root / 'parts.py').write_text(_LOST)
-    flags = runs.arguments(runs.config(
-        **_CHANGES,
-        workdir=str(self.workdir),
-        hooks=(f'{self.root}/parts.py:lost',),
-        hook_arg={'lost.folder': str(self.root)},
-    ))
+    flags = runs.arguments(
+        runs.config(
+            **_CHANGES,
+            workdir=str(self.workdir),
+            hooks=(f'{self.root}/parts.py:lost',),
+            hook_arg={'lost.folder': str(self.root)},
+        )
+    )
     process = _start(*flags)
     with runs.ending(process):
       runs.wait_for_step(process, self.workdir, 25)
@@ -133,9 +145,13 @@ class RayTest(parameterized.TestCase):
         [path.name for path in self.root.iterdir() if path.name[0] == '.'], []
     )
     # What is a mistake of one of them ends all, and is not tried again.
-    process = _start(*runs.arguments(runs.config(
-        **{**_CHANGES, 'learning_rate': 0.2}, workdir=str(self.workdir)
-    )))
+    process = _start(
+        *runs.arguments(
+            runs.config(
+                **{**_CHANGES, 'learning_rate': 0.2}, workdir=str(self.workdir)
+            )
+        )
+    )
     with runs.ending(process):
       ended = runs.finish(process)
     self.assertEqual(ended.code, 2, ended)
@@ -150,8 +166,11 @@ class RayTest(parameterized.TestCase):
 
   @parameterized.parameters(
       ((), ('--workdir=run', '--optimiser=adam'), "flag 'optimiser'"),
-      (('--min_workers=3',), ('--workdir=run',),
-       '--min_workers=3: expected at most --num_workers=2'),
+      (
+          ('--min_workers=3',),
+          ('--workdir=run',),
+          '--min_workers=3: expected at most --num_workers=2',
+      ),
       ((), (), '--workdir is missing behind --'),
       (('--num_workers=0',), ('--workdir=run',), 'num_workers'),
   )

@@ -17,13 +17,17 @@ _SLURM = {
     'SLURM_PROCID': '1',
     'SLURM_NODEID': '1',
 }
-_TWO = {'TF_CONFIG': json.dumps({
-    'cluster': {'worker': ['a:1', 'b:1']},
-    'task': {'type': 'worker', 'index': 1},
-})}
-_ONE = {'TF_CONFIG': json.dumps({
-    'cluster': {'worker': ['a:1']}, 'task': {'type': 'worker', 'index': 0}
-})}
+_TWO = {
+    'TF_CONFIG': json.dumps({
+        'cluster': {'worker': ['a:1', 'b:1']},
+        'task': {'type': 'worker', 'index': 1},
+    })
+}
+_ONE = {
+    'TF_CONFIG': json.dumps(
+        {'cluster': {'worker': ['a:1']}, 'task': {'type': 'worker', 'index': 0}}
+    )
+}
 
 
 class ResolveTest(parameterized.TestCase):
@@ -47,7 +51,10 @@ class ResolveTest(parameterized.TestCase):
   @parameterized.product(
       strategy=('auto', 'mirrored', 'one_device'),
       environment=(
-          {}, {'TF_CONFIG': ''}, _ONE, {**_SLURM, 'SLURM_STEP_NUM_TASKS': '1'}
+          {},
+          {'TF_CONFIG': ''},
+          _ONE,
+          {**_SLURM, 'SLURM_STEP_NUM_TASKS': '1'},
       ),
   )
   def test_alone(self, strategy, environment):

@@ -44,8 +44,9 @@ class PolicyTest(parameterized.TestCase):
 
   def test_without_restarts(self):
     decision = _decide(restarts.Policy(2, 2, 0), (1, 0, 7))
-    self.assertEqual((decision.again, decision.reason),
-                     (False, '--max_restarts=0'))
+    self.assertEqual(
+        (decision.again, decision.reason), (False, '--max_restarts=0')
+    )
 
   def test_a_worker_that_is_lost_twice_is_left_out_down_to_the_minimum(self):
     policy = restarts.Policy(4, 2, 10)
@@ -76,9 +77,11 @@ class LastStepTest(parameterized.TestCase):
   def test_rows_and_checkpoints(self, rows, checkpoints, expected):
     folder = pathlib.Path(runs.scratch(self))
     (folder / 'checkpoints').mkdir()
-    (folder / 'metrics.jsonl').write_text(''.join(
-        json.dumps({'step': step, 'split': 'train'}) + '\n' for step in rows
-    ))
+    (folder / 'metrics.jsonl').write_text(
+        ''.join(
+            json.dumps({'step': step, 'split': 'train'}) + '\n' for step in rows
+        )
+    )
     for step in checkpoints:
       (folder / 'checkpoints' / f'ckpt-{step}.index').touch()
     self.assertEqual(restarts.last_step(str(folder)), expected)

@@ -18,7 +18,9 @@ from tests.launch.cluster import slurm_cluster
 
 _SCRIPT = runs.ROOT / 'launch' / 'cluster' / 'slurm.sbatch'
 _CHANGES = dict(
-    num_steps=1500, log_every_steps=50, checkpoint_every_steps=50,
+    num_steps=1500,
+    log_every_steps=50,
+    checkpoint_every_steps=50,
     eval_every_epochs=100,
 )
 _WHY_NOT = slurm_cluster.why_not()
@@ -32,20 +34,22 @@ class SbatchTest(absltest.TestCase):
     self.root = pathlib.Path(runs.scratch(self))
     self.workdir = self.root / 'run'
     (self.root / 'slurm').mkdir()
-    self.slurm = self.enter_context(
-        slurm_cluster.running(self.root / 'slurm')
-    )
+    self.slurm = self.enter_context(slurm_cluster.running(self.root / 'slurm'))
 
   def _submit(self, *options, **changes):
     config = runs.config(
-        **{**_CHANGES, **changes}, workdir=str(self.workdir),
+        **{**_CHANGES, **changes},
+        workdir=str(self.workdir),
         compilation_cache_dir='',
     )
     return self.slurm.run(
-        'sbatch', '--parsable', f'--output={self.root}/log',
+        'sbatch',
+        '--parsable',
+        f'--output={self.root}/log',
         f'--chdir={self.root}',
         f'--export=ALL,PYTHON={sys.executable},PYTHONPATH={runs.ROOT}',
-        *options, str(_SCRIPT),
+        *options,
+        str(_SCRIPT),
         *runs.arguments(config),
     )
 

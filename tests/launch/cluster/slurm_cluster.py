@@ -18,7 +18,13 @@ from launch.cluster import ports as ports_lib
 from tests.launch import runs
 
 _PROGRAMS = (
-    'slurmctld', 'slurmd', 'sbatch', 'srun', 'scontrol', 'squeue', 'scancel',
+    'slurmctld',
+    'slurmd',
+    'sbatch',
+    'srun',
+    'scontrol',
+    'squeue',
+    'scancel',
     'sinfo',
 )
 # Debian has the daemons where not every user looks.
@@ -61,9 +67,7 @@ _PARTITION = 'PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE\n'
 
 def why_not() -> str | None:
   """Returns why Slurm cannot be run here; None if it may be tried."""
-  missing = [
-      name for name in _PROGRAMS if not shutil.which(name, path=_PATH)
-  ]
+  missing = [name for name in _PROGRAMS if not shutil.which(name, path=_PATH)]
   if missing:
     return f'Slurm is not installed ({", ".join(missing)}): slurm-wlm'
   # Nobody else may run jobs without an authentication.
@@ -75,14 +79,20 @@ class Slurm:
 
   def __init__(self, conf: pathlib.Path):
     self._environment = {
-        **os.environ, 'SLURM_CONF': str(conf), 'PATH': _PATH,
+        **os.environ,
+        'SLURM_CONF': str(conf),
+        'PATH': _PATH,
     }
 
   def run(self, *command: str) -> str:
     """Runs a command; returns what it printed."""
     ended = subprocess.run(
-        command, env=self._environment, cwd=runs.ROOT, capture_output=True,
-        text=True, timeout=60,
+        command,
+        env=self._environment,
+        cwd=runs.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     if ended.returncode:
       raise AssertionError(f'{command}: {ended}')
@@ -133,7 +143,8 @@ class Slurm:
   def worker(self, number: str, rank: int) -> int:
     """Returns the process of a worker of a job; 0 if there is none."""
     wanted = {
-        f'SLURM_JOB_ID={number}'.encode(), f'SLURM_PROCID={rank}'.encode()
+        f'SLURM_JOB_ID={number}'.encode(),
+        f'SLURM_PROCID={rank}'.encode(),
     }
     for folder in pathlib.Path('/proc').glob('[0-9]*'):
       with contextlib.suppress(OSError):
@@ -162,7 +173,9 @@ def running(folder: pathlib.Path, num_nodes: int = 2) -> Iterator[Slurm]:
   ports = ports_lib.free(num_nodes + 1)
   conf = folder / 'slurm.conf'
   text = _CONF.format(
-      host=host, ports=ports, folder=folder,
+      host=host,
+      ports=ports,
+      folder=folder,
       user=pwd.getpwuid(os.geteuid()).pw_name,
   )
   names = [f'127.0.0.{1 + node}' for node in range(num_nodes)]

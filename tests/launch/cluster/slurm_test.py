@@ -54,7 +54,8 @@ class ExpandTest(parameterized.TestCase):
       self.skipTest('there is no scontrol')
     for text, hosts in _LISTS.items():
       done = subprocess.run(
-          ['scontrol', 'show', 'hostnames', text], capture_output=True,
+          ['scontrol', 'show', 'hostnames', text],
+          capture_output=True,
           text=True,
       )
       if done.returncode:
@@ -70,7 +71,8 @@ class ExpandTest(parameterized.TestCase):
 class FindTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      {}, {'SLURM_STEP_NUM_TASKS': '1'},
+      {},
+      {'SLURM_STEP_NUM_TASKS': '1'},
       # A batch script, whose step is no step of srun.
       {'SLURM_NTASKS': '4', 'SLURM_PROCID': '0', 'SLURM_JOB_ID': '3'},
   )

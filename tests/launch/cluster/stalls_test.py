@@ -14,7 +14,10 @@ from tests.launch import runs, workers
 def _started(who, place):
   return [
       runs.start_python(
-          '-m', 'tests.launch.cluster.stalling', str(who), place,
+          '-m',
+          'tests.launch.cluster.stalling',
+          str(who),
+          place,
           environment=environment,
       )
       for environment in workers.environments(2)
@@ -37,9 +40,7 @@ class StallsTest(parameterized.TestCase):
 
   def test_who_hangs_is_named_and_all_end(self):
     """In Python, as in a hook, and in data that do not come; either worker."""
-    pairs = {
-        (1, 'hook'): _started(1, 'hook'), (0, 'data'): _started(0, 'data')
-    }
+    pairs = {(1, 'hook'): _started(1, 'hook'), (0, 'data'): _started(0, 'data')}
     with runs.ending(*(each for pair in pairs.values() for each in pair)):
       for (who, _), pair in pairs.items():
         while all(each.poll() is None for each in pair):

@@ -65,8 +65,14 @@ class SupervisingTest(parameterized.TestCase):
 
   def _start(self, worker, number=2, least=2, restarts=3, leave_secs=0.5):
     return runs.start_python(
-        '-c', _LAUNCHER, str(number), str(least), str(restarts),
-        str(leave_secs), str(self.folder), _WORKER + worker,
+        '-c',
+        _LAUNCHER,
+        str(number),
+        str(least),
+        str(restarts),
+        str(leave_secs),
+        str(self.folder),
+        _WORKER + worker,
     )
 
   def _run(self, worker, **options):
@@ -82,9 +88,7 @@ class SupervisingTest(parameterized.TestCase):
   def test_all_end_well(self):
     ended = self._run("print(me); print('wrong', file=sys.stderr)", number=3)
     self.assertEqual(ended.code, 0)
-    self.assertCountEqual(
-        ended.out.splitlines(), ['[0] 0', '[1] 1', '[2] 2']
-    )
+    self.assertCountEqual(ended.out.splitlines(), ['[0] 0', '[1] 1', '[2] 2'])
     self.assertCountEqual(
         ended.err.splitlines(), [f'[{me}] wrong' for me in range(3)]
     )
@@ -108,8 +112,12 @@ class SupervisingTest(parameterized.TestCase):
       ('end(-15, of=1, at=1)', 0, 2, 'worker 1 of 2 was ended by SIGTERM'),
       ('end(143, of=1, at=1)', 0, 2, 'worker 1 of 2 was ended by SIGTERM'),
       # One that hangs is ended, and named.
-      ('end(1, of=1, at=1); time.sleep(60 * (start < 2 and me == 0))', 0, 2,
-       'worker 0 of 2 did not end within 0.5 s of the others'),
+      (
+          'end(1, of=1, at=1); time.sleep(60 * (start < 2 and me == 0))',
+          0,
+          2,
+          'worker 0 of 2 did not end within 0.5 s of the others',
+      ),
   )
   def test_codes(self, worker, code, num_starts, said):
     ended = self._run(worker)
@@ -151,7 +159,8 @@ class SupervisingTest(parameterized.TestCase):
   @absltest.skipUnless(sys.platform == 'linux', 'Linux tells children.')
   def test_workers_do_not_outlive_their_launcher(self):
     process = self._start(
-        "print(os.getpid(), 'is on', flush=True); time.sleep(60)", number=1,
+        "print(os.getpid(), 'is on', flush=True); time.sleep(60)",
+        number=1,
         least=1,
     )
     with runs.ending(process):

@@ -38,7 +38,9 @@ class AttachedTest(parameterized.TestCase):
         say=lambda message: None,
     )
     return attached.OfUser(
-        hook, self.now, self.now.at.next_epochs,
+        hook,
+        self.now,
+        self.now.at.next_epochs,
         clear=lambda: self.cleared.append(True),
     )
 
@@ -125,7 +127,9 @@ class AttachedTest(parameterized.TestCase):
 
       def init(self):
         return {
-            'best': -math.inf, 'count': 0, 'own': own,
+            'best': -math.inf,
+            'count': 0,
+            'own': own,
             'history': [np.zeros(3, np.float32), True],
         }
 
@@ -138,10 +142,13 @@ class AttachedTest(parameterized.TestCase):
     before = set(state.named_variables())
     one.join(state)
     named = state.named_variables()
-    self.assertEqual(set(named) - before, {
-        f'hooks/Remembers/{name}'
-        for name in ('best', 'count', 'own', 'history/0', 'history/1')
-    })
+    self.assertEqual(
+        set(named) - before,
+        {
+            f'hooks/Remembers/{name}'
+            for name in ('best', 'count', 'own', 'history/0', 'history/1')
+        },
+    )
     best, count = (named[f'hooks/Remembers/{n}'] for n in ('best', 'count'))
     self.assertEqual((best.dtype, count.dtype), (tf.float64, tf.int64))
     # A checkpoint holds finite numbers only.

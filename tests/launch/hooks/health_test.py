@@ -45,6 +45,7 @@ class Net(snt.Module):
 """
 _OVERFLOWS = dict(precision='float16', class_weights=(1.0, 1.0, 1.0, 1e5))
 
+
 def _checkpoints(workdir):
   return sorted(
       int(path.stem.split('-')[1])
@@ -86,7 +87,8 @@ class NonFiniteTest(parameterized.TestCase):
     workdir, error = self.assert_ends(
         r'^.*: the loss of step [2-4] is not finite; these variables are not '
         r'finite: model/hidden/0/linear/b, model/hidden/0/linear/w, .*\n$',
-        learning_rate=1e30, **changes,
+        learning_rate=1e30,
+        **changes,
     )
     self.assertIn(f'The last checkpoint is of step {saved[-1]}; a sm', error)
     self.assertEqual(_checkpoints(workdir), saved)
@@ -117,7 +119,8 @@ class NonFiniteTest(parameterized.TestCase):
           'these variables are not finite after step 1, which is not saved: '
           'model/hidden/0/linear/w, model/output/linear/w. They broke in this '
           'step; its batch has the training examples ',
-          **_BREAKS, **changes,
+          **_BREAKS,
+          **changes,
       )
     self.assertEqual(_checkpoints(workdir), [])
     self.assertIn('There is no checkpoint yet', error)
@@ -136,9 +139,7 @@ class NonFiniteTest(parameterized.TestCase):
     ).groups()
     broken = int(broken)
     self.assertEqual(int(last), broken + 1)
-    self.assertEqual(
-        max(_checkpoints(workdir)), broken - 1 - (broken - 1) % 5
-    )
+    self.assertEqual(max(_checkpoints(workdir)), broken - 1 - (broken - 1) % 5)
     epoch, row = divmod(broken - 1, runs.STEPS_PER_EPOCH)
     rows = small_datasets.in_memory(
         np.zeros([runs.NUM_TRAIN, 1, 1, 1], np.uint8)

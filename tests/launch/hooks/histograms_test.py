@@ -9,12 +9,12 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import (
-  loss_scaling,
-  losses,
-  models,
-  objectives,
-  optimizers,
-  training,
+    loss_scaling,
+    losses,
+    models,
+    objectives,
+    optimizers,
+    training,
 )
 from launch.hooks import histograms
 from tests import virtual_devices
@@ -34,7 +34,9 @@ def _batch():
 class GradientsTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      (1, _BATCH_SIZE, False), (1, 4, False), (1, _BATCH_SIZE, True),
+      (1, _BATCH_SIZE, False),
+      (1, 4, False),
+      (1, _BATCH_SIZE, True),
       (2, 3, False),
   )
   def test_a_step_of_gradient_descent(self, replicas, micro_batch_size, scaled):
@@ -61,7 +63,9 @@ class GradientsTest(parameterized.TestCase):
     self.assertSameElements(found, before)
     for path, gradient in found.items():
       np.testing.assert_allclose(
-          gradient, before[path] - state.parameters[path].numpy(), atol=1e-6,
+          gradient,
+          before[path] - state.parameters[path].numpy(),
+          atol=1e-6,
           err_msg=path,
       )
     self.assertTrue(any(np.abs(g).max() > 1e-3 for g in found.values()))
@@ -74,7 +78,11 @@ class RunTest(absltest.TestCase):
     for name, every_steps in (('with', 3), ('without', 0)):
       workdir = os.path.join(runs.scratch(self), name)
       ended = runs.train(
-          workdir, num_replicas=2, num_steps=6, resident_gb=0.0, jit='off',
+          workdir,
+          num_replicas=2,
+          num_steps=6,
+          resident_gb=0.0,
+          jit='off',
           histogram_every_steps=every_steps,
       )
       self.assertEqual(ended.code, 0, ended)

@@ -34,8 +34,10 @@ def _state():
 class MonitorTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      ('max', 0.2, 0.1, True), ('max', 0.1, 0.2, False),
-      ('min', 0.1, 0.2, True), ('min', 0.2, 0.1, False),
+      ('max', 0.2, 0.1, True),
+      ('max', 0.1, 0.2, False),
+      ('min', 0.1, 0.2, True),
+      ('min', 0.2, 0.1, False),
   )
   def test_which_is_better(self, direction, value, other, expected):
     each = monitor.Monitor('any', direction)
@@ -50,8 +52,11 @@ class MonitorTest(parameterized.TestCase):
     rows = [
         {'split': split, 'step': step, 'loss': loss}
         for step, (split, loss) in enumerate([
-            ('train', 0.1), ('validation', math.nan), ('validation', 3.0),
-            ('validation', 2.0), ('validation', 2.0),
+            ('train', 0.1),
+            ('validation', math.nan),
+            ('validation', 3.0),
+            ('validation', 2.0),
+            ('validation', 2.0),
         ])
     ]
     judge = monitor.Monitor('loss', 'min')
@@ -71,14 +76,21 @@ class MonitorTest(parameterized.TestCase):
     )
 
   @parameterized.parameters(
-      (None, _ACCURACY), ('accuracy', _ACCURACY), ('loss', _LOSS),
+      (None, _ACCURACY),
+      ('accuracy', _ACCURACY),
+      ('loss', _LOSS),
       ('cross_entropy', monitor.Monitor('cross_entropy', 'min')),
       ('mean_squared_error', monitor.Monitor('mean_squared_error', 'min')),
       ('macro_f1', monitor.Monitor('macro_f1', 'max')),
   )
   def test_the_task_says_or_the_name(self, name, expected):
-    known = ['accuracy', 'loss', 'cross_entropy', 'mean_squared_error',
-             'macro_f1']
+    known = [
+        'accuracy',
+        'loss',
+        'cross_entropy',
+        'mean_squared_error',
+        'macro_f1',
+    ]
     self.assertEqual(monitor.choose(name, _ACCURACY, known), expected)
     # A task may be the better the smaller its accuracy.
     odd = monitor.Monitor('accuracy', 'min')
@@ -88,8 +100,12 @@ class MonitorTest(parameterized.TestCase):
     )
 
   @parameterized.parameters(
-      ('mae', 'min'), ('test_rmse', 'min'), ('interval_width', 'min'),
-      ('r2', 'max'), ('mean_iou', 'max'), ('maestro', 'max'),
+      ('mae', 'min'),
+      ('test_rmse', 'min'),
+      ('interval_width', 'min'),
+      ('r2', 'max'),
+      ('mean_iou', 'max'),
+      ('maestro', 'max'),
   )
   def test_the_direction_of_a_name(self, name, expected):
     self.assertEqual(monitor.by_name(name).direction, expected)
@@ -137,9 +153,7 @@ class _HookTest(parameterized.TestCase):
   def remembered(self):
     """Copies what the state remembers of hooks."""
     named = self.state.named_variables()
-    return {
-        n: v.numpy() for n, v in named.items() if n.startswith('hooks/')
-    }
+    return {n: v.numpy() for n, v in named.items() if n.startswith('hooks/')}
 
   def restore(self, remembered):
     named = self.state.named_variables()
@@ -171,8 +185,9 @@ class EarlyStoppingTest(_HookTest):
         if answers[-1]:
           break
       self.assertEqual(len(answers), stop or len(values))
-      self.assertEqual([bool(each) for each in answers[:-1]],
-                       [False] * (len(answers) - 1))
+      self.assertEqual(
+          [bool(each) for each in answers[:-1]], [False] * (len(answers) - 1)
+      )
       self.assertEqual(bool(answers[-1]), stop is not None)
 
   def test_the_reason(self):
@@ -312,9 +327,14 @@ class KeepBestTest(_HookTest):
           raise KeyboardInterrupt
         return original(*args, **kwargs)
 
-      with mock.patch.object(
-          os, 'replace', lambda *a, f=os.replace: killed(f, *a)
-      ), mock.patch.object(os, 'remove', lambda *a, f=os.remove: killed(f, *a)):
+      with (
+          mock.patch.object(
+              os, 'replace', lambda *a, f=os.replace: killed(f, *a)
+          ),
+          mock.patch.object(
+              os, 'remove', lambda *a, f=os.remove: killed(f, *a)
+          ),
+      ):
         try:
           hook.before_save()
         except KeyboardInterrupt:

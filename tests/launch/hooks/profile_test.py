@@ -18,9 +18,7 @@ def _profile(steps, directory='', said=None, **kwargs):
   now = types.SimpleNamespace(
       at=periods.Periods(20, 40), say=(said or []).append
   )
-  return profile.Profile(
-      steps, directory, now, **{'is_chief': True, **kwargs}
-  )
+  return profile.Profile(steps, directory, now, **{'is_chief': True, **kwargs})
 
 
 class ProfileTest(parameterized.TestCase):
@@ -87,7 +85,8 @@ class ProfileTest(parameterized.TestCase):
     self.assertIn('steps 19 to 22 are traced in ', watched.failed.out)
     self.assertIn(
         '--profile_steps=18:22: step 20 is passed already; steps 21 to 22 will '
-        'be traced.', watched.ended.out,
+        'be traced.',
+        watched.ended.out,
     )
     self.assertIn('steps 21 to 22 are traced in ', watched.ended.out)
     self.assertLen(

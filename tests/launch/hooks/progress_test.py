@@ -129,12 +129,27 @@ class TerminalTest(parameterized.TestCase):
     self.assertEqual('epoch 47/120' in last, has_epoch)
 
   @parameterized.parameters(
-      (120, 'epoch 47/120  step 20000/51480  loss 0.1234  accuracy 0.9375  '
-            'best accuracy 0.8812  12,800 examples/s  ETA 5:15'),
-      (100, 'step 20000/51480 loss 0.1234 accuracy 0.9375 best accuracy 0.8812 '
-            '12,800 examples/s ETA 5:15'),
-      (80, 'step 20000/51480 loss 0.1234 accuracy 0.9375 best accuracy 0.8812 '
-           'ETA 5:15'),
+      (
+          120,
+          (
+              'epoch 47/120  step 20000/51480  loss 0.1234  accuracy 0.9375  '
+              'best accuracy 0.8812  12,800 examples/s  ETA 5:15'
+          ),
+      ),
+      (
+          100,
+          (
+              'step 20000/51480 loss 0.1234 accuracy 0.9375 best accuracy'
+              ' 0.8812 12,800 examples/s ETA 5:15'
+          ),
+      ),
+      (
+          80,
+          (
+              'step 20000/51480 loss 0.1234 accuracy 0.9375 best accuracy'
+              ' 0.8812 ETA 5:15'
+          ),
+      ),
       (70, 'step 20000/51480 loss 0.1234 best accuracy 0.8812 ETA 5:15'),
       (45, 'step 20000/51480 loss 0.1234 ETA 5:15'),
       (30, 'step 20000/51480 ETA 5:15'),
@@ -144,7 +159,11 @@ class TerminalTest(parameterized.TestCase):
     """Where it is narrow, what is known longest goes first."""
     terminal = _Terminal(self, columns)
     line = _progress(
-        51480, 429, 128, 100.0, stream=terminal.stream,
+        51480,
+        429,
+        128,
+        100.0,
+        stream=terminal.stream,
         best=lambda: ('accuracy', 0.88123),
     )
     line(20_000, {'loss': 0.1234, 'accuracy': 0.9375})
@@ -243,9 +262,7 @@ class EpochTest(parameterized.TestCase):
         line(step, {})
     # One epoch per pass over the data; the last may be cut short.
     passes = [i // steps_per_epoch + 1 for i in range(num_steps)]
-    expected = [
-        f'epoch {epoch}/{passes[-1]}' for epoch in [passes[0], *passes]
-    ]
+    expected = [f'epoch {epoch}/{passes[-1]}' for epoch in [passes[0], *passes]]
     shown = [each.partition('  ')[0] for each in stream.getvalue().splitlines()]
     self.assertEqual(shown, expected)
 
@@ -268,8 +285,12 @@ class RunTest(absltest.TestCase):
 class DurationTest(parameterized.TestCase):
 
   @parameterized.parameters(
-      (0.2, '0:00'), (59.6, '1:00'), (61, '1:01'), (3599, '59:59'),
-      (3600, '1:00:00'), (100 * 3600 + 62, '100:01:02'),
+      (0.2, '0:00'),
+      (59.6, '1:00'),
+      (61, '1:01'),
+      (3599, '59:59'),
+      (3600, '1:00:00'),
+      (100 * 3600 + 62, '100:01:02'),
   )
   def test_format(self, seconds, expected):
     self.assertEqual(progress.duration(seconds), expected)

@@ -20,15 +20,22 @@ class PruningTest(absltest.TestCase):
   def run_of(self, trial, *accuracies, seed=0, is_complete=True, **result):
     path = self.root / 'trials' / trial / f'seed_{seed}'
     path.mkdir(parents=True)
-    (path / 'metrics.jsonl').write_text(''.join(
-        json.dumps({'step': 5 * step, 'split': split, 'rmse': value}) + '\n'
-        for step, value in enumerate(accuracies, 1)
-        for split in ('train', 'validation')
-    ))
+    (path / 'metrics.jsonl').write_text(
+        ''.join(
+            json.dumps({'step': 5 * step, 'split': split, 'rmse': value}) + '\n'
+            for step, value in enumerate(accuracies, 1)
+            for split in ('train', 'validation')
+        )
+    )
     if is_complete:
-      (path / 'result.json').write_text(json.dumps({
-          'num_steps': 10, 'monitor': 'rmse', 'direction': 'min', **result,
-      }))
+      (path / 'result.json').write_text(
+          json.dumps({
+              'num_steps': 10,
+              'monitor': 'rmse',
+              'direction': 'min',
+              **result,
+          })
+      )
     return str(path)
 
   def judge(self, own, step, value, least=3):
@@ -44,8 +51,12 @@ class PruningTest(absltest.TestCase):
     # These do not count.
     self.run_of('0003', 0.0, 0.0, seed=1)
     self.run_of('0004', 0.0, 0.0, is_complete=False)
-    self.run_of('0005', 0.0, 0.0, stopped={
-        'step': 5, 'hook': 'worse_than_median', 'reason': 'worse'})
+    self.run_of(
+        '0005',
+        0.0,
+        0.0,
+        stopped={'step': 5, 'hook': 'worse_than_median', 'reason': 'worse'},
+    )
     self.run_of('0006', float('nan'), float('nan'))
     self.assertEqual(
         self.judge(own, 5, 3.5),

@@ -55,12 +55,15 @@ class SummariesTest(absltest.TestCase):
     board.write(5, 'train', {'loss': 0.25})
     board.write(5, 'validation', {'loss': 2.0})
     board.close()
-    self.assertEqual(_scalars(self.directory), {
-        ('train', 3, 'loss'): 0.5,
-        ('train', 3, 'accuracy'): 1.0,
-        ('train', 5, 'loss'): 0.25,
-        ('validation', 5, 'loss'): 2.0,
-    })
+    self.assertEqual(
+        _scalars(self.directory),
+        {
+            ('train', 3, 'loss'): 0.5,
+            ('train', 3, 'accuracy'): 1.0,
+            ('train', 5, 'loss'): 0.25,
+            ('validation', 5, 'loss'): 2.0,
+        },
+    )
 
   def test_a_start_drops_later_points(self):
     for start, steps in ((0, (2, 4, 6)), (4, (5,))):
@@ -69,13 +72,17 @@ class SummariesTest(absltest.TestCase):
       for step in steps:
         board.write(step, 'train', {'loss': float(step)})
       board.close()
-    self.assertEqual(_scalars(self.directory), {
-        ('train', step, 'loss'): step for step in (2, 4, 5)
-    })
+    self.assertEqual(
+        _scalars(self.directory),
+        {('train', step, 'loss'): step for step in (2, 4, 5)},
+    )
 
   def test_parameters(self):
     options = {
-        'rate': 0.5, 'none': None, 'model_arg': {}, 'sizes': [1, 2],
+        'rate': 0.5,
+        'none': None,
+        'model_arg': {},
+        'sizes': [1, 2],
         'model': summaries.Summaries,
     }
     for rate in (0.5, 0.25):  # Another start may change one.
@@ -84,8 +91,9 @@ class SummariesTest(absltest.TestCase):
           virtual_devices.mirrored(1),
           summaries.parameters_of({**options, 'rate': rate}),
       )
-      self.assertLen(list(pathlib.Path(self.directory).glob('events.*')),
-                     int(rate == 0.25))
+      self.assertLen(
+          list(pathlib.Path(self.directory).glob('events.*')), int(rate == 0.25)
+      )
       board.write(1, 'train', {'loss': 0.5})
       board.close()
     self.assertEqual(

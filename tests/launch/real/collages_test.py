@@ -117,9 +117,7 @@ class CollagesTest(absltest.TestCase):
     self.assertAlmostEqual(ours.value, ran.values['mean_iou'], places=5)
     model = ensemble.ExtraTreesClassifier(
         20, min_samples_leaf=3, random_state=0
-    ).fit(
-        _patches(train['image'])[::_EVERY], train['label'].ravel()[::_EVERY]
-    )
+    ).fit(_patches(train['image'])[::_EVERY], train['label'].ravel()[::_EVERY])
     theirs = model.predict(_patches(test['image'])).reshape(masks.shape)
     baseline = cycle.score(_confusions(masks, theirs.astype(int)), _mean_iou)
     return ours, baseline

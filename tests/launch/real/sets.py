@@ -24,8 +24,16 @@ _QUARTERS = 4
 # A pixel of cloth is brighter; the ground of Fashion-MNIST is 0.
 _DARKEST_CLOTH = 32
 _CLOTHES = (
-    't-shirt', 'trouser', 'pullover', 'dress', 'coat', 'sandal', 'shirt',
-    'sneaker', 'bag', 'ankle boot',
+    't-shirt',
+    'trouser',
+    'pullover',
+    'dress',
+    'coat',
+    'sandal',
+    'shirt',
+    'sneaker',
+    'bag',
+    'ankle boot',
 )
 
 
@@ -77,11 +85,14 @@ def write_digits_folder() -> None:
 @functools.cache
 def write_digits_npz() -> None:
   """Writes the digits as arrays: `digits.npz`."""
-  np.savez(folder() / 'digits.npz', **{
-      f'{split}_{name}': array
-      for split, images in digits().items()
-      for name, array in images._asdict().items()
-  })
+  np.savez(
+      folder() / 'digits.npz',
+      **{
+          f'{split}_{name}': array
+          for split, images in digits().items()
+          for name, array in images._asdict().items()
+      },
+  )
 
 
 @functools.cache
@@ -131,9 +142,14 @@ def write_table(name: str) -> None:
   target = bunch.target
   if 'target_names' in bunch:
     target = bunch.target_names[target]
-  write_csv(f'{name}.csv', [*bunch.feature_names, 'target'], (
-      [*numbers.tolist(), label] for numbers, label in zip(bunch.data, target)
-  ))
+  write_csv(
+      f'{name}.csv',
+      [*bunch.feature_names, 'target'],
+      (
+          [*numbers.tolist(), label]
+          for numbers, label in zip(bunch.data, target)
+      ),
+  )
 
 
 @functools.cache

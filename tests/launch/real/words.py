@@ -14,23 +14,28 @@ from tests.launch.real import sets
 # The package of each language, its list, and the list's SHA-256.
 _LISTS = {
     'english': (
-        'wamerican', 'american-english',
+        'wamerican',
+        'american-english',
         '9f513f1ceadb6a01c5485b7dbdfd5118dc66cd70b59cae2851292112d4066a32',
     ),
     'french': (
-        'wfrench', 'french',
+        'wfrench',
+        'french',
         '33b3a15b7c47c4b85aaafa7c8b41d3fee9c7ca1383381bb8f710372ce7474f06',
     ),
     'german': (
-        'wngerman', 'ngerman',
+        'wngerman',
+        'ngerman',
         '4864ca7300aae638c611114092ed566ba232b35e42280fcfb5509c5d121b307d',
     ),
     'italian': (
-        'witalian', 'italian',
+        'witalian',
+        'italian',
         '096f728b7b63073f32604dfaa7c5dbf5b2d32123880f0b05fe462670630f6218',
     ),
     'spanish': (
-        'wspanish', 'spanish',
+        'wspanish',
+        'spanish',
         '6b26adc955ec682e41e98d626d0ed1f778511065ee1f7f19c28e8b3cb574b9b6',
     ),
 }
@@ -97,8 +102,13 @@ def _unpacked() -> pathlib.Path:
     _KEPT.mkdir(parents=True, exist_ok=True)
     packages = [package for package, _, _ in _LISTS.values()]
     subprocess.run(
-        ['bash', '-c', 'source "$0"; unpack_packages "$@"',
-         str(runs.ROOT / '.ci' / 'environment.sh'), *packages],
+        [
+            'bash',
+            '-c',
+            'source "$0"; unpack_packages "$@"',
+            str(runs.ROOT / '.ci' / 'environment.sh'),
+            *packages,
+        ],
         cwd=_KEPT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -22,9 +22,7 @@ class WordsTest(absltest.TestCase):
       words.write()
     except words.UnavailableError as error:
       self.skipTest(str(error))
-    ran = cycle.run(
-        self, cycle.told(_ROW).flags, killed_at=400
-    )
+    ran = cycle.run(self, cycle.told(_ROW).flags, killed_at=400)
     table = rows.read(pathlib.Path(sets.folder()) / 'words.csv')
     split = np.array([hashing.split_of(key) for key in table.keys])
     word, language = (

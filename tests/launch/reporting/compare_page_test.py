@@ -30,9 +30,7 @@ class SeveralRunsTest(absltest.TestCase):
     self.output = self.root / 'new' / 'compare.html'
 
   def compare(self, *paths):
-    ended = runs.call(
-        'report', f'--output={self.output}', *map(str, paths)
-    )
+    ended = runs.call('report', f'--output={self.output}', *map(str, paths))
     self.assertEqual((ended.code, ended.err), (0, ''))
     self.assertIn(f'{len(paths)} runs; {self.output}', ended.out)
     return reading.read(self.output)
@@ -46,16 +44,15 @@ class SeveralRunsTest(absltest.TestCase):
       low, high = (f'{result[name]:.4f}' for result in results)
       self.assertIn(
           f'<td>{split} {value}</td><td class="n">{low}</td>'
-          f'<td class="n best">{high}</td>', found.raw,
+          f'<td class="n best">{high}</td>',
+          found.raw,
       )
     self.assertIn('--learning_rate 0.0001 0.003', found.text)
     self.assertIn('--num_steps 2 -', found.text)
     self.assertNotIn('--seed', found.text)
     self.assertNotIn('--workdir', found.text)
     self.assertIn('parameters 3,156 3,156', found.text)
-    self.assertIn(
-        'end complete complete', ' '.join(found.text.split())
-    )
+    self.assertIn('end complete complete', ' '.join(found.text.split()))
     self.assertLen(found.named, 6)  # Five links, and one plot.
 
   def test_many_runs_and_one_that_is_not_complete(self):

@@ -8,12 +8,29 @@ from absl.testing import absltest
 from launch.reporting import curves
 
 _ROWS = [
-    {'step': 7, 'epoch': 0.5, 'split': 'train', 'loss': 2.0, 'accuracy': 0.25,
-     'learning_rate': 0.1},
-    {'step': 14, 'epoch': 1.0, 'split': 'train', 'loss': 1.0, 'accuracy': 0.5,
-     'learning_rate': 0.05},
-    {'step': 14, 'epoch': 1.0, 'split': 'validation', 'loss': 1.5,
-     'accuracy': 0.375},
+    {
+        'step': 7,
+        'epoch': 0.5,
+        'split': 'train',
+        'loss': 2.0,
+        'accuracy': 0.25,
+        'learning_rate': 0.1,
+    },
+    {
+        'step': 14,
+        'epoch': 1.0,
+        'split': 'train',
+        'loss': 1.0,
+        'accuracy': 0.5,
+        'learning_rate': 0.05,
+    },
+    {
+        'step': 14,
+        'epoch': 1.0,
+        'split': 'validation',
+        'loss': 1.5,
+        'accuracy': 0.375,
+    },
 ]
 
 

@@ -26,9 +26,16 @@ class PartsTest(parameterized.TestCase):
     self.assertIn('<0> 0 0.5000', found.text)
 
   @parameterized.parameters(
-      (None, '-'), (1234567, '1,234,567'), (0.5, '0.5000'), (48.6048, '48.605'),
-      (78721.4, '78,721'), (1e-9, '1e-09'), (float('nan'), 'nan'),
-      (float('inf'), 'inf'), (0.0, '0'), (True, 'True'),
+      (None, '-'),
+      (1234567, '1,234,567'),
+      (0.5, '0.5000'),
+      (48.6048, '48.605'),
+      (78721.4, '78,721'),
+      (1e-9, '1e-09'),
+      (float('nan'), 'nan'),
+      (float('inf'), 'inf'),
+      (0.0, '0'),
+      (True, 'True'),
       ('x' * 310, 'x' * 300 + '\u2026 (10 more letters)'),
   )
   def test_a_cell(self, value, text):
@@ -42,23 +49,34 @@ class PartsTest(parameterized.TestCase):
 
   def test_each_kind_of_feature(self):
     feature = spec_lib.Feature
-    spec = spec_lib.Spec({
-        'image': feature('image', (300, 600, 2), 'uint8'),
-        'array': feature('array', (4, 4), 'float32'),
-        'tiny': feature('array', (2, 2), 'float32'),
-        'words': feature(
-            'text', (3,), 'int32', vocabularies=(('', '?', 'be', 'to'),),
-            tokenizer='words',
-        ),
-        'rooms': feature('numbers', (2,), 'float32', columns=('a', 'b')),
-        'many': feature('numbers', (99,), 'float32'),
-        'kind': feature(
-            'categories', (1,), 'int32', columns=('k',),
-            vocabularies=(('flat', '<house>'),),
-        ),
-        'label': feature('mask', (4, 4), 'int32', class_names=('no', 'yes')),
-        'which': feature('classes', (2,), 'int32', class_names=('p', 'q')),
-    }, ('label', 'which'))
+    spec = spec_lib.Spec(
+        {
+            'image': feature('image', (300, 600, 2), 'uint8'),
+            'array': feature('array', (4, 4), 'float32'),
+            'tiny': feature('array', (2, 2), 'float32'),
+            'words': feature(
+                'text',
+                (3,),
+                'int32',
+                vocabularies=(('', '?', 'be', 'to'),),
+                tokenizer='words',
+            ),
+            'rooms': feature('numbers', (2,), 'float32', columns=('a', 'b')),
+            'many': feature('numbers', (99,), 'float32'),
+            'kind': feature(
+                'categories',
+                (1,),
+                'int32',
+                columns=('k',),
+                vocabularies=(('flat', '<house>'),),
+            ),
+            'label': feature(
+                'mask', (4, 4), 'int32', class_names=('no', 'yes')
+            ),
+            'which': feature('classes', (2,), 'int32', class_names=('p', 'q')),
+        },
+        ('label', 'which'),
+    )
     example = {
         'index': 7,
         'image': np.zeros([300, 600, 2], np.uint8),
@@ -84,22 +102,23 @@ class PartsTest(parameterized.TestCase):
     self.assertEqual(
         found.text,
         'no yes image array label prediction index 7 tiny 1, 1, 1, 1 '
-        'words to be ? a 1.5 b 2 many ' + '0, ' * 12 + '\u2026 k <house> '
-        'which q heat ' + '0.5, ' * 12 + '\u2026 share 0.25, 0.5',
+        'words to be ? a 1.5 b 2 many '
+        + '0, ' * 12
+        + '\u2026 k <house> which q heat '
+        + '0.5, ' * 12
+        + '\u2026 share 0.25, 0.5',
     )
     sizes = [
-        tuple(tf.io.decode_png(
-            base64.b64decode(name.partition(',')[2])
-        ).shape)
+        tuple(tf.io.decode_png(base64.b64decode(name.partition(',')[2])).shape)
         for name in found.named
     ]
-    self.assertEqual(
-        sizes, [(100, 200, 1), (4, 4, 1), (4, 4, 3), (4, 4, 3)]
-    )
+    self.assertEqual(sizes, [(100, 200, 1), (4, 4, 1), (4, 4, 3), (4, 4, 3)])
 
   def test_images_of_numbers_and_of_more_channels(self):
-    for values, most in ((np.eye(5, dtype=np.float32), 255),
-                         (np.float32(9.5) * np.eye(5, dtype=np.float32), 9)):
+    for values, most in (
+        (np.eye(5, dtype=np.float32), 255),
+        (np.float32(9.5) * np.eye(5, dtype=np.float32), 9),
+    ):
       images = np.stack([values] * 4, axis=-1)
       pixels = pictures.pixels(images)
       self.assertEqual((pixels.shape, pixels.dtype), ((5, 5, 3), np.uint8))
@@ -111,12 +130,13 @@ class PartsTest(parameterized.TestCase):
         'label': spec_lib.Feature('numbers', (), 'float32'),
     })
     example = {
-        'index': 3, 'x': np.ones(2), 'label': 5.0, 'prediction': [4.5],
+        'index': 3,
+        'x': np.ones(2),
+        'label': 5.0,
+        'prediction': [4.5],
     }
     found = reading.Reader(pictures.shown([example], spec, ('prediction',)))
-    self.assertEqual(
-        found.text, 'index label prediction a b 3 5 4.5 1 1'
-    )
+    self.assertEqual(found.text, 'index label prediction a b 3 5 4.5 1 1')
 
 
 if __name__ == '__main__':

@@ -32,9 +32,10 @@ def _images():
   """Dark images and light ones, with one wrong label in the test split."""
   generator = np.random.default_rng(0)
   label = np.arange(160) % 2
-  image = generator.integers(0, 100, [160, 8, 8, 1]) + 120 * label[
-      :, np.newaxis, np.newaxis, np.newaxis
-  ]
+  image = (
+      generator.integers(0, 100, [160, 8, 8, 1])
+      + 120 * label[:, np.newaxis, np.newaxis, np.newaxis]
+  )
   label[120 + _WRONG] = 1 - label[120 + _WRONG]
   whole = {'image': image.astype(np.uint8), 'label': label}
   bounds = {'train': (0, 120), 'test': (120, 160)}
@@ -97,10 +98,15 @@ class Own(tasks.Task):
   def report(self, values):
     drawn = figure.Figure()
     drawn.subplots().plot([1, 2])
-    return tasks.Report(f'my loss is <{values["loss"]:.3f}>', {}, {
-        'my_plot.png': drawn, 'vector.svg': lambda: drawn,
-        'print.pdf': lambda: drawn,
-    })
+    return tasks.Report(
+        f'my loss is <{values["loss"]:.3f}>',
+        {},
+        {
+            'my_plot.png': drawn,
+            'vector.svg': lambda: drawn,
+            'print.pdf': lambda: drawn,
+        },
+    )
 
 
 def own(spec):
@@ -122,15 +128,17 @@ def unsure(spec):
 
 
 def _run(directory, **changes):
-  return launch.run(config=launch.Config(**{
-      'workdir': directory,
-      'global_batch_size': 20,
-      'num_epochs': 1,
-      'jit': 'off',
-      'strategy': 'one_device',
-      'validation_split': 'none',
-      **changes,
-  }))
+  return launch.run(
+      config=launch.Config(**{
+          'workdir': directory,
+          'global_batch_size': 20,
+          'num_epochs': 1,
+          'jit': 'off',
+          'strategy': 'one_device',
+          'validation_split': 'none',
+          **changes,
+      })
+  )
 
 
 @functools.cache
@@ -144,19 +152,35 @@ class PageTest(parameterized.TestCase):
     result = runs.result(runs.finished())
     text = _page().text
     for part in (
-        'complete, 40 steps', 'classification', 'mlp', 'tiny_shapes',
-        '240 train, 25 validation, 61 test', result['weights_sha256'],
-        f'{result["test_accuracy"]:.4f}', '1 replica(s) on 1 worker(s)',
-        f'{result["last_validation"]["loss"]:.4f}', 'tensorflow',
-        'python -m launch.train', '--num_epochs=2', '--workdir=runs/again',
+        'complete, 40 steps',
+        'classification',
+        'mlp',
+        'tiny_shapes',
+        '240 train, 25 validation, 61 test',
+        result['weights_sha256'],
+        f'{result["test_accuracy"]:.4f}',
+        '1 replica(s) on 1 worker(s)',
+        f'{result["last_validation"]["loss"]:.4f}',
+        'tensorflow',
+        'python -m launch.train',
+        '--num_epochs=2',
+        '--workdir=runs/again',
         'launch.reproduce',
-        'of the last start', 'validation', 'peak memory, host',
+        'of the last start',
+        'validation',
+        'peak memory, host',
         'There are none among the 61 examples of test.',
     ):
       self.assertIn(part, text)
     for title in (
-        'Summary', 'Curves', 'Confusion', 'By class', 'Reliability',
-        'Most confident mistakes', 'Where the time went', 'Train it again',
+        'Summary',
+        'Curves',
+        'Confusion',
+        'By class',
+        'Reliability',
+        'Most confident mistakes',
+        'Where the time went',
+        'Train it again',
     ):
       self.assertEqual(text.count(f'{title} '), 2, title)  # And its link.
     for name, row in result['test']['per_class'].items():
@@ -183,7 +207,8 @@ class PageTest(parameterized.TestCase):
     self.assertIn(
         f'index {wrong[0]["index"]} label {wrong[0]["label"]} '
         f'prediction {wrong[0]["prediction"]} '
-        f'probability {wrong[0]["probability"]:.4g}', found.text
+        f'probability {wrong[0]["probability"]:.4g}',
+        found.text,
     )
     self.assertEqual(found.tags.count('figure'), len(wrong[:24]))
 
@@ -197,8 +222,11 @@ class PageTest(parameterized.TestCase):
 
   def test_a_wrong_label_is_named(self):
     result = _run(
-        f'{runs.scratch(self)}/run', dataset=f'{__name__}:_images',
-        model='mlp', model_arg={'hidden_sizes': (16,)}, num_epochs=8,
+        f'{runs.scratch(self)}/run',
+        dataset=f'{__name__}:_images',
+        model='mlp',
+        model_arg={'hidden_sizes': (16,)},
+        num_epochs=8,
         learning_rate=0.01,
     )
     self.assertEqual(result.values['test_accuracy'], 39 / 40)
@@ -207,10 +235,11 @@ class PageTest(parameterized.TestCase):
     is_light = 1 - _WRONG % 2  # As it is labelled.
     self.assertIn(
         f'index {_WRONG} label {_NAMES[is_light]} '
-        f'prediction {_NAMES[1 - is_light]} probability', found.text
+        f'prediction {_NAMES[1 - is_light]} probability',
+        found.text,
     )
     self.assertIn('No temperature is fitted', found.text)
-    self.assertNotIn('b', found.tags[:found.tags.index('figure')])
+    self.assertNotIn('b', found.tags[: found.tags.index('figure')])
     text = pathlib.Path(result.workdir, 'report', 'model_card.md').read_text()
     self.assertNotIn('<b>', text)
 
@@ -232,7 +261,8 @@ class PageTest(parameterized.TestCase):
   def test_a_task_of_ones_own(self):
     workdir = f'{runs.scratch(self)}/$gr\u00fcn \U0001f408'
     result = _run(
-        workdir, dataset=f'{__name__}:_images_as_points',
+        workdir,
+        dataset=f'{__name__}:_images_as_points',
         task=f'{__name__}:own',
     )
     found = reading.read(f'{result.workdir}/report/index.html')
@@ -242,15 +272,22 @@ class PageTest(parameterized.TestCase):
     self.assertIn("- Model: the task's own, ", card_text)
     self.assertIn(f"run = launch.load('{workdir}')\n", card_text)
     self.assertIn(f'- name: "{workdir}"\n', card_text)
-    for part in (loss, reproduce, 'Examples with the largest loss', 'My plot',
-                 'Vector', 'print.pdf is in the same folder'):
+    for part in (
+        loss,
+        reproduce,
+        'Examples with the largest loss',
+        'My plot',
+        'Vector',
+        'print.pdf is in the same folder',
+    ):
       self.assertIn(part, found.text)
     self.assertLen(reading.indices(found), 10)
     self.assertLen([n for n in found.named if 'svg+xml' in n], 1)
 
   def test_an_inspection_of_ones_own(self):
     result = _run(
-        f'{runs.scratch(self)}/run', dataset=f'{__name__}:_images_as_points',
+        f'{runs.scratch(self)}/run',
+        dataset=f'{__name__}:_images_as_points',
         task=f'{__name__}:unsure',
     )
     found = reading.read(f'{result.workdir}/report/index.html')
@@ -264,7 +301,8 @@ class PageTest(parameterized.TestCase):
 
   def test_nothing_but_examples_to_train_on(self):
     result = _run(
-        f'{runs.scratch(self)}/run', dataset=f'{__name__}:_sequences',
+        f'{runs.scratch(self)}/run',
+        dataset=f'{__name__}:_sequences',
         test_split='none',
     )
     found = reading.read(f'{result.workdir}/report/index.html')

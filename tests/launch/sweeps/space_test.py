@@ -45,10 +45,18 @@ class SpaceTest(_TestCase):
 
   def test_what_a_file_holds(self):
     found = self.read(_SPACE)
-    self.assertEqual([each.name for each in found.parameters], [
-        'learning_rate', 'model', 'model_arg.dropout_rate',
-        'metric_arg.top_k.k', 'flip', 'loss_arg.gamma', 'loss_arg.sizes',
-    ])
+    self.assertEqual(
+        [each.name for each in found.parameters],
+        [
+            'learning_rate',
+            'model',
+            'model_arg.dropout_rate',
+            'metric_arg.top_k.k',
+            'flip',
+            'loss_arg.gamma',
+            'loss_arg.sizes',
+        ],
+    )
     grids = {
         each.name: [each.at(i) for i in range(each.num_values)]
         for each in found.parameters[1:]
@@ -67,11 +75,19 @@ class SpaceTest(_TestCase):
   def test_flags(self):
     self.assertEqual(
         space.flags_of({
-            'model_arg.rate': 0.1, 'model': 'mlp', 'loss_arg.sizes': [64, 32],
-            'metric_arg.top_k.k': 5, 'flip': True,
+            'model_arg.rate': 0.1,
+            'model': 'mlp',
+            'loss_arg.sizes': [64, 32],
+            'metric_arg.top_k.k': 5,
+            'flip': True,
         }),
-        ['--model=mlp', '--flip=True', '--model_arg=rate=0.1',
-         '--loss_arg=sizes=64,32', '--metric_arg=top_k.k=5'],
+        [
+            '--model=mlp',
+            '--flip=True',
+            '--model_arg=rate=0.1',
+            '--loss_arg=sizes=64,32',
+            '--metric_arg=top_k.k=5',
+        ],
     )
 
   def test_what_is_drawn_is_within_and_even(self):

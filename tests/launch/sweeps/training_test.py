@@ -87,6 +87,7 @@ class TrainingTest(parameterized.TestCase):
 
   def soon(self, *events):
     """Calls functions one after another, once runs have begun."""
+
     def call():
       for number, event in events:
         while len(list(self.folder.glob('trials/*/*/begun'))) < number:
@@ -100,15 +101,19 @@ class TrainingTest(parameterized.TestCase):
   def test_all_are_trained_and_what_is_missing_alone(self):
     trained = self.training(0.5, 2.0, 0.25, seeds=2, parallel=3)
     self.assertEqual(trained.run(), 0)
-    self.assertCountEqual(self.started, [
-        (f'000{trial}', f'seed_{seed}') for trial in range(3) for seed in (0, 1)
-    ])
+    self.assertCountEqual(
+        self.started,
+        [
+            (f'000{trial}', f'seed_{seed}')
+            for trial in range(3)
+            for seed in (0, 1)
+        ],
+    )
     first, failed, last = trained.trials
     self.assertEqual(first.results[1]['validation_accuracy'], 0.501)
     self.assertEqual(
-        failed.failures, dict.fromkeys(
-            (0, 1), 'the loss of step 2 is not finite.'
-        )
+        failed.failures,
+        dict.fromkeys((0, 1), 'the loss of step 2 is not finite.'),
     )
     run = last.workdirs[0]
     self.assertEndsWith(
@@ -124,10 +129,16 @@ class TrainingTest(parameterized.TestCase):
     self.started.clear()
     again = self.training(0.5, 2.0, 0.25, 0.1, seeds=2)
     self.assertEqual(again.run(), 0)
-    self.assertEqual(self.started, [
-        ('0001', 'seed_0'), ('0001', 'seed_1'), ('0002', 'seed_0'),
-        ('0003', 'seed_0'), ('0003', 'seed_1'),
-    ])
+    self.assertEqual(
+        self.started,
+        [
+            ('0001', 'seed_0'),
+            ('0001', 'seed_1'),
+            ('0002', 'seed_0'),
+            ('0003', 'seed_0'),
+            ('0003', 'seed_1'),
+        ],
+    )
     self.assertEqual(again.trials[2].results, last.results)
 
   @parameterized.parameters((1, 1, 0), (2, 1, 1), (3, 2, 1), (4, 2, 2))
@@ -135,8 +146,14 @@ class TrainingTest(parameterized.TestCase):
       self, parallel, seeds, lag
   ):
     trained = self.training(
-        0.1, 0.2, 3.0, 0.4, 0.5,
-        seeds=seeds, parallel=parallel, search_type=_Told,
+        0.1,
+        0.2,
+        3.0,
+        0.4,
+        0.5,
+        seeds=seeds,
+        parallel=parallel,
+        search_type=_Told,
     )
     self.assertEqual(trained.run(), 0)
     told = 0
@@ -153,9 +170,11 @@ class TrainingTest(parameterized.TestCase):
 
   def test_nothing_is_validated(self):
     """That is told once the first run has ended."""
-    self.enter_context(mock.patch.dict(
-        globals(), _RUN=_RUN.replace("'validation_accuracy'", "'other'")
-    ))
+    self.enter_context(
+        mock.patch.dict(
+            globals(), _RUN=_RUN.replace("'validation_accuracy'", "'other'")
+        )
+    )
     with self.assertRaisesRegex(programs.UserError, 'nothing was validated'):
       self.training(0.1, 0.2, 0.3).run()
     self.assertLen(self.started, 1)
@@ -170,9 +189,11 @@ class TrainingTest(parameterized.TestCase):
 
   def test_a_second_one_kills(self):
     (self.folder / 'wait').touch()
-    self.enter_context(mock.patch.dict(
-        globals(), _RUN=_RUN.replace('lambda *_: sys.exit(143)', '1')
-    ))
+    self.enter_context(
+        mock.patch.dict(
+            globals(), _RUN=_RUN.replace('lambda *_: sys.exit(143)', '1')
+        )
+    )
 
     def twice():
       for _ in range(2):
@@ -211,11 +232,17 @@ def _trial(number, *accuracies, failures=(), **more):
       number,
       {'learning_rate': 10.0**-number, 'model_arg.sizes': [16, number]},
       paths,
-      {seed: {
-          'num_steps': 9, 'monitor': 'accuracy', 'direction': 'max',
-          'validation_accuracy': accuracy, 'test_accuracy': accuracy - 0.1,
-          **more,
-      } for seed, accuracy in enumerate(accuracies)},
+      {
+          seed: {
+              'num_steps': 9,
+              'monitor': 'accuracy',
+              'direction': 'max',
+              'validation_accuracy': accuracy,
+              'test_accuracy': accuracy - 0.1,
+              **more,
+          }
+          for seed, accuracy in enumerate(accuracies)
+      },
       dict(failures),
   )
 
@@ -223,9 +250,13 @@ def _trial(number, *accuracies, failures=(), **more):
 class RankingTest(parameterized.TestCase):
 
   def trials(self):
-    stopped = {'stopped': {
-        'step': 7, 'hook': 'worse_than_median', 'reason': 'worse',
-    }}
+    stopped = {
+        'stopped': {
+            'step': 7,
+            'hook': 'worse_than_median',
+            'reason': 'worse',
+        }
+    }
     return [
         _trial(0, 0.5, 0.52, 0.51, 0.53),
         _trial(1, 0.9, 0.92, 0.91, 0.93),
@@ -268,11 +299,19 @@ class RankingTest(parameterized.TestCase):
 
   def test_the_smaller_the_better(self):
     trials = [
-        training.Trial(number, {}, [pathlib.Path('a')] * 3, {
-            seed: {'monitor': 'rmse', 'direction': 'min',
-                   'validation_rmse': 5 - number + seed / 100 + noise}
-            for seed, noise in enumerate((0, 0.01 * number, 0))
-        })
+        training.Trial(
+            number,
+            {},
+            [pathlib.Path('a')] * 3,
+            {
+                seed: {
+                    'monitor': 'rmse',
+                    'direction': 'min',
+                    'validation_rmse': 5 - number + seed / 100 + noise,
+                }
+                for seed, noise in enumerate((0, 0.01 * number, 0))
+            },
+        )
         for number in range(2)
     ]
     self.assertAlmostEqual(ranking.value(trials[0]), 5.01)
@@ -290,7 +329,9 @@ class RankingTest(parameterized.TestCase):
   def test_what_is_not_finite_comes_last(self):
     """As an AUC over one class is; it is no result that Optuna takes."""
     trials = [
-        _trial(0, math.nan, math.nan), _trial(1, 0.9, math.nan), _trial(2, 0.1)
+        _trial(0, math.nan, math.nan),
+        _trial(1, 0.9, math.nan),
+        _trial(2, 0.1),
     ]
     self.assertIsNone(ranking.value(trials[0]))
     rows = ranking.rank(trials)
@@ -318,8 +359,9 @@ class RankingTest(parameterized.TestCase):
     self.assertIn('not <finite>', lines[7])
     told = json.loads((folder / 'sweep.json').read_text())
     self.assertEqual((told['monitor'], told['direction']), ('accuracy', 'max'))
-    self.assertEqual([each['trial'] for each in told['trials']],
-                     [2, 1, 0, 4, 5, 3])
+    self.assertEqual(
+        [each['trial'] for each in told['trials']], [2, 1, 0, 4, 5, 3]
+    )
     self.assertEqual(told['trials'][4]['validation'], [0.99, None, None])
     self.assertIsNone(told['trials'][5]['validation'])
     with open(folder / 'sweep.csv') as file:

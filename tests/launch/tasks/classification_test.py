@@ -22,9 +22,7 @@ _NAMES = ('ankle boot', 'bag', '1e5')
 
 
 def _task(names=_NAMES, **changes):
-  data = data_lib.DataSpec(
-      spec_lib.of_images((4, 4, 1), names), {'train': 10}
-  )
+  data = data_lib.DataSpec(spec_lib.of_images((4, 4, 1), names), {'train': 10})
   task = tasks.make(data, runs.config(**changes))
   task.predict(data.spec.zeros())  # Makes the variables.
   return task
@@ -151,9 +149,18 @@ class MetricTest(parameterized.TestCase):
     values = task.eval_metric.compute(sums)
     self.assertEqual(
         list(values),
-        ['accuracy', 'cross_entropy', 'macro_precision', 'macro_recall',
-         'macro_f1', 'weighted_f1', 'precision', 'recall', 'f1',
-         'confusion_matrix'],
+        [
+            'accuracy',
+            'cross_entropy',
+            'macro_precision',
+            'macro_recall',
+            'macro_f1',
+            'weighted_f1',
+            'precision',
+            'recall',
+            'f1',
+            'confusion_matrix',
+        ],
     )
     self.assertEqual(float(values['accuracy']), 0.5)
 
@@ -163,12 +170,14 @@ class MetricTest(parameterized.TestCase):
     values = metric.compute(metric.measure([0], tf.zeros([1, num_classes])))
     self.assertEqual('top_5_accuracy' in values, expected)
 
+
 class LossTest(parameterized.TestCase):
 
   def _loss(self, name, num_classes, loss_arg=None, **changes):
     names = tuple(map(str, range(num_classes)))
     data = data_lib.DataSpec(
-        spec_lib.of_images((4, 4, 1), names), {'train': 10},
+        spec_lib.of_images((4, 4, 1), names),
+        {'train': 10},
         class_counts=changes.pop('class_counts', ()),
     )
     config = runs.config(loss=name, loss_arg=loss_arg or {}, **changes)
@@ -182,9 +191,7 @@ class LossTest(parameterized.TestCase):
   def test_on_probabilities(self, name, function):
     # softmax([0, log 3]) = [1/4, 3/4]; smoothed, label 0 is [0.9, 0.1].
     logits = tf.constant([[0.0, math.log(3.0)]] * 2)
-    loss = self._loss(
-        name, 2, class_weights=(1.0, 3.0), label_smoothing=0.2
-    )
+    loss = self._loss(name, 2, class_weights=(1.0, 3.0), label_smoothing=0.2)
     values = loss(tf.constant([0, 1]), logits)
     expected = [
         (function(0.9 - 0.25) + function(0.1 - 0.75)) / 2,
@@ -193,12 +200,9 @@ class LossTest(parameterized.TestCase):
     np.testing.assert_allclose(values, expected, rtol=1e-5)
 
   def test_arguments_are_the_losses_own(self):
-    self.assertEqual(list(parts.known_arguments('loss', 'huber')),
-                     ['delta'])
+    self.assertEqual(list(parts.known_arguments('loss', 'huber')), ['delta'])
     self.assertEmpty(parts.known_arguments('loss', 'squared_error'))
-    self.assertEmpty(
-        parts.known_arguments('loss', 'softmax_cross_entropy')
-    )
+    self.assertEmpty(parts.known_arguments('loss', 'softmax_cross_entropy'))
     loss = self._loss('huber', 2, {'delta': 0.1})
     value = loss(tf.constant([0]), tf.constant([[0.0, 0.0]]))
     np.testing.assert_allclose(value, [0.5 * 0.01 + 0.1 * 0.4], rtol=1e-5)

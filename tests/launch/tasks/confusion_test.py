@@ -38,8 +38,10 @@ class TablesTest(parameterized.TestCase):
 
   def test_no_mistake(self):
     self.assertLen(
-        confusion.sections([[3, 0], [0, 0]], {'a': {'f1': 1.0},
-                                              'b': {'f1': 0.0}}), 1
+        confusion.sections(
+            [[3, 0], [0, 0]], {'a': {'f1': 1.0}, 'b': {'f1': 0.0}}
+        ),
+        1,
     )
 
 
@@ -47,8 +49,18 @@ class FiguresTest(parameterized.TestCase):
 
   def test_names_of_any_letters(self):
     names = [
-        '$5 bill', 'cost in $x_{$', '$', '\\frac{', 'a^b_c%#&~', '\u732b',
-        '\u0643\u0644\u0628', '\U0001f408', 'x' * 5000, 'two\nlines', '', ' ',
+        '$5 bill',
+        'cost in $x_{$',
+        '$',
+        '\\frac{',
+        'a^b_c%#&~',
+        '\u732b',
+        '\u0643\u0644\u0628',
+        '\U0001f408',
+        'x' * 5000,
+        'two\nlines',
+        '',
+        ' ',
         '1e5',
     ]
     counts = np.eye(len(names), dtype=int).tolist()

@@ -82,7 +82,10 @@ class ExactnessTest(parameterized.TestCase):
     self.assertEqual(result['num_test_examples'], small_sets.SIZES['test'])
     for name, value in same['test']['values'].items():
       np.testing.assert_allclose(
-          result['test']['values'][name], value, rtol=1e-4, atol=1e-6,
+          result['test']['values'][name],
+          value,
+          rtol=1e-4,
+          atol=1e-6,
           err_msg=name,
       )
 
@@ -140,9 +143,7 @@ class ExactnessTest(parameterized.TestCase):
   # The network of masks has batch norm, which sees a micro-batch alone.
   @parameterized.parameters('regression', 'text')
   def test_micro_batches(self, task):
-    ended = runs.train(
-        self.workdir, 2, **_changes(task, micro_batch_size=3)
-    )
+    ended = runs.train(self.workdir, 2, **_changes(task, micro_batch_size=3))
     self.assertEqual((ended.code, ended.err), (0, ''))
     self.assert_same(self.workdir, _whole(task))
 
@@ -153,9 +154,7 @@ class WorkersTest(parameterized.TestCase):
   @pytest.mark.slow
   def test_two_workers(self, task):
     root = pathlib.Path(runs.scratch(self))
-    processes = workers.start(
-        root / 'run', runs.config(**_changes(task))
-    )
+    processes = workers.start(root / 'run', runs.config(**_changes(task)))
     with runs.ending(*processes):
       chief, other = map(runs.finish, processes)
     self.assertEqual((chief.code, chief.err), (0, ''))

@@ -12,10 +12,10 @@ from scipy import optimize, special
 
 from core import objectives
 from launch.tasks import (
-  calibration,
-  inspection,
-  overlaps,
-  residuals,
+    calibration,
+    inspection,
+    overlaps,
+    residuals,
 )
 
 
@@ -23,9 +23,9 @@ def _logits(scale=3.0):
   """Returns labels, and logits that are sure of them beyond reason."""
   generator = np.random.default_rng(0)
   logits = generator.normal(size=[400, 4])
-  labels = np.array([
-      generator.choice(4, p=each) for each in special.softmax(logits, axis=1)
-  ])
+  labels = np.array(
+      [generator.choice(4, p=each) for each in special.softmax(logits, axis=1)]
+  )
   return labels, scale * logits
 
 
@@ -46,7 +46,9 @@ class CalibrationTest(parameterized.TestCase):
     found = calibration.temperature(labels, logits)
     best = optimize.minimize_scalar(
         lambda log: calibration.nll(labels, logits / np.exp(log)),
-        bounds=(-3, 5), method='bounded', options={'xatol': 1e-8},
+        bounds=(-3, 5),
+        method='bounded',
+        options={'xatol': 1e-8},
     )
     np.testing.assert_allclose(found, np.exp(best.x), rtol=1e-4)
 
@@ -111,12 +113,13 @@ class ResidualsTest(absltest.TestCase):
     std = np.array([1.0, 10.0], np.float32)
     numbers = residuals.OfNumbers(('a', 'b'), std, None)
     labels = np.zeros([4, 2], np.float32)
-    predictions = np.array(
-        [[0, 5], [1, 0], [-2, 0], [np.inf, 1]], np.float32
+    predictions = np.array([[0, 5], [1, 0], [-2, 0], [np.inf, 1]], np.float32)
+    found = numbers.columns(
+        {},
+        objectives.Evaluation(
+            tf.zeros([4]), tf.constant(predictions), labels=tf.constant(labels)
+        ),
     )
-    found = numbers.columns({}, objectives.Evaluation(
-        tf.zeros([4]), tf.constant(predictions), labels=tf.constant(labels)
-    ))
     np.testing.assert_array_equal(found['score'], [0.5, 1, 2, np.inf])
     [section] = numbers.sections({'test': {'error': found['error'].numpy()}})
     (a, *of_a), (b, *of_b) = section.rows
@@ -131,10 +134,14 @@ class ResidualsTest(absltest.TestCase):
 
   def test_the_middle_of_quantiles(self):
     numbers = residuals.OfNumbers(('a',), np.ones(1, np.float32), 1)
-    found = numbers.columns({}, objectives.Evaluation(
-        tf.zeros([1]), tf.constant([[[1.0, 2.0, 9.0]]]),
-        labels=tf.constant([[5.0]]),
-    ))
+    found = numbers.columns(
+        {},
+        objectives.Evaluation(
+            tf.zeros([1]),
+            tf.constant([[[1.0, 2.0, 9.0]]]),
+            labels=tf.constant([[5.0]]),
+        ),
+    )
     np.testing.assert_array_equal(found['error'], [[-3]])
 
 

@@ -52,9 +52,10 @@ class MeasuringTest(parameterized.TestCase):
         {'accuracy': 0.5, 'precision': 0.5, 'cost': 9.0},
     )
     self.assertEqual((other.monitor, other.direction), ('accuracy', 'max'))
-    self.assertIn('macro_f1', task.eval_metric.compute(
-        task.eval_metric.measure(labels, logits)
-    ))
+    self.assertIn(
+        'macro_f1',
+        task.eval_metric.compute(task.eval_metric.measure(labels, logits)),
+    )
     report = other.report({'loss': 1.0, 'accuracy': 0.5, 'cost': 9.0})
     self.assertIn('cost', report.table)
 

@@ -47,9 +47,7 @@ class RegressionTest(parameterized.TestCase):
     values = training.train(task, {'numbers': _X, 'label': _PRICE})
     self.assertGreater(values['r2'], 0.95)
     self.assertLess(values['rmse'], 0.3 * values['baseline_rmse'])
-    self.assertAlmostEqual(
-        values['baseline_rmse'] / _PRICE.std(), 1, places=3
-    )
+    self.assertAlmostEqual(values['baseline_rmse'] / _PRICE.std(), 1, places=3)
     predicted = task.predict({'numbers': _X})['prediction'].numpy()
     np.testing.assert_allclose(
         values['rmse'], np.sqrt(np.mean((predicted - _PRICE) ** 2)), rtol=1e-3
@@ -162,13 +160,15 @@ class ColumnsTest(absltest.TestCase):
     ).numpy()
     self.assertEqual(counts.shape, (1, 26, 26))
     self.assertEqual(counts.sum(), 3)
-    self.assertEqual(np.argwhere(counts[0]).tolist(),
-                     [[0, 0], [13, 13], [25, 25]])
+    self.assertEqual(
+        np.argwhere(counts[0]).tolist(), [[0, 0], [13, 13], [25, 25]]
+    )
 
   def test_each(self):
     metric = columns.each(metrics.mean_absolute_error(), 2)
-    value = metric.compute(metric.measure(tf.zeros([2, 2]),
-                                          tf.constant([[1.0, 2], [3, 4]])))
+    value = metric.compute(
+        metric.measure(tf.zeros([2, 2]), tf.constant([[1.0, 2], [3, 4]]))
+    )
     self.assertEqual(value.numpy().tolist(), [2, 3])
 
 

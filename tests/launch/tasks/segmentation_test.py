@@ -28,9 +28,7 @@ def _data():
 
 def _make(num_replicas=1, **changes):
   small = {'channels': (4, 8)}
-  return training.make(
-      _data(), num_replicas, **{'model_arg': small, **changes}
-  )
+  return training.make(_data(), num_replicas, **{'model_arg': small, **changes})
 
 
 class SegmentationTest(parameterized.TestCase):

@@ -61,9 +61,7 @@ class TableTest(absltest.TestCase):
     self.assertEqual(values['accuracy'], 1)
     report = task.report(values)
     self.assertEqual(report.values['confusion_matrix'], [[16, 0], [0, 16]])
-    self.assertEqual(
-        list(task.export().signature), ['numbers', 'categories']
-    )
+    self.assertEqual(list(task.export().signature), ['numbers', 'categories'])
 
 
 if __name__ == '__main__':

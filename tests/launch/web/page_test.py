@@ -53,7 +53,8 @@ class PageTest(absltest.TestCase):
     self.assertLen(inputs['image'], 20)
     np.testing.assert_allclose(
         model(inputs)['probabilities'],
-        browser.decoded(told['outputs'])['probabilities'], atol=1e-6,
+        browser.decoded(told['outputs'])['probabilities'],
+        atol=1e-6,
     )
     self.assertEqual(told['classes'], list(run.experiment.task._names))
     # Nothing is fetched from elsewhere.
@@ -71,8 +72,11 @@ class PageTest(absltest.TestCase):
 
   def test_other_inputs_than_an_image(self):
     examples = page.examples_of(
-        'a table', {'numbers': np.zeros([30, 3], np.float32)},
-        {'prediction': np.zeros([30], np.float32)}, (), 1e-4,
+        'a table',
+        {'numbers': np.zeros([30, 3], np.float32)},
+        {'prediction': np.zeros([30], np.float32)},
+        (),
+        1e-4,
     )
     self.assertIsNone(examples['image'])
     self.assertEqual((examples['size'], examples['classes']), (20, []))
@@ -116,9 +120,12 @@ class BrowserTest(absltest.TestCase):
     self.addCleanup(shown.close)
     for image in images:
       contents = base64.b64encode(tf.io.encode_png(image).numpy()).decode()
-      found = browser.decoded(shown.evaluate(
-          f"predict(new Blob([toBytes('{contents}')], {{type: 'image/png'}}))"
-      ))
+      found = browser.decoded(
+          shown.evaluate(
+              f"predict(new Blob([toBytes('{contents}')], {{type:"
+              " 'image/png'}))"
+          )
+      )
       expected = run.experiment.task.predict({'image': image[np.newaxis]})
       np.testing.assert_allclose(
           found['probabilities'], expected['probabilities'], atol=1e-6

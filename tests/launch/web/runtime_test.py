@@ -37,9 +37,15 @@ class RuntimeTest(absltest.TestCase):
         for name, each in self.contents.items()
     }
     path = f'{npm.parent}:{os.environ["PATH"]}'
-    self.enter_context(mock.patch.dict(os.environ, {
-        'PATH': path, 'XDG_CACHE_HOME': str(self.folder / 'cache'),
-    }))
+    self.enter_context(
+        mock.patch.dict(
+            os.environ,
+            {
+                'PATH': path,
+                'XDG_CACHE_HOME': str(self.folder / 'cache'),
+            },
+        )
+    )
     self.enter_context(mock.patch.object(runtime, 'FILES', hashes))
 
   def write(self, folder):

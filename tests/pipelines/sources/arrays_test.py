@@ -30,9 +30,12 @@ class ArraysTest(parameterized.TestCase):
   def test_splits_by_name(self):
     image = np.arange(5 * 6).reshape(5, 2, 3).astype(np.uint8)
     dataset = self.save(
-        train_image=image, train_label=['a', 'b', 'b', 'a', 'a'],
-        val_image=image[:2], val_label=['b', 'b'],
-        test_image=image[2:3], test_label=['a'],
+        train_image=image,
+        train_label=['a', 'b', 'b', 'a', 'a'],
+        val_image=image[:2],
+        val_label=['b', 'b'],
+        test_image=image[2:3],
+        test_label=['a'],
     )
     self.assertEqual(dataset.name, f'npz:{self.path}')
     self.assertEqual(
@@ -77,8 +80,11 @@ class ArraysTest(parameterized.TestCase):
 
   def test_class_names(self):
     dataset = self.save(
-        train_x=np.ones([3, 2]), train_label=[0, 1, 0],
-        class_names=['no', 'yes'], test_x=np.ones([1, 2]), test_label=[1],
+        train_x=np.ones([3, 2]),
+        train_label=[0, 1, 0],
+        class_names=['no', 'yes'],
+        test_x=np.ones([1, 2]),
+        test_label=[1],
     )
     self.assertEqual(dataset.spec['label'].class_names, ('no', 'yes'))
 
@@ -136,11 +142,14 @@ class FunctionTest(parameterized.TestCase):
     return arrays.of_function('mine:load', lambda: returned, chosen)
 
   def test_splits_by_name_and_class_names(self):
-    dataset = self.open({
-        'train': {'x': [[1.0], [2.0]], 'label': [1, 0]},
-        'val': {'x': [[3.0]], 'label': [1]},
-        'class_names': ['no', 'yes'],
-    }, options.Options(test_split='none'))
+    dataset = self.open(
+        {
+            'train': {'x': [[1.0], [2.0]], 'label': [1, 0]},
+            'val': {'x': [[3.0]], 'label': [1]},
+            'class_names': ['no', 'yes'],
+        },
+        options.Options(test_split='none'),
+    )
     self.assertEqual(dataset.name, 'mine:load')
     self.assertEqual(dataset.num_examples, {'train': 2, 'validation': 1})
     self.assertEqual(dataset.spec['label'].class_names, ('no', 'yes'))
@@ -161,7 +170,8 @@ class FunctionTest(parameterized.TestCase):
 
   def test_lists_bytes_and_objects_of_strings_serve(self):
     dataset = self.open({
-        'x': np.array(['a b', 'a'], object), 'label': [b'no', b'yes'],
+        'x': np.array(['a b', 'a'], object),
+        'label': [b'no', b'yes'],
     })
     self.assertEqual(dataset.spec['label'].class_names, ('no', 'yes'))
     self.assertEqual(dataset.spec['x'].vocabularies, (('', '?', 'a', 'b'),))

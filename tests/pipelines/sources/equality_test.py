@@ -125,8 +125,11 @@ class EqualityTest(absltest.TestCase):
     taken = {
         name: list(
             batches.train_batches(
-                dataset.split('train'), seed=3, global_batch_size=64,
-                num_steps=10, start_step=3,
+                dataset.split('train'),
+                seed=3,
+                global_batch_size=64,
+                num_steps=10,
+                start_step=3,
             )
         )
         for name, dataset in self.sets.items()

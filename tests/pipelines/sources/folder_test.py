@@ -49,8 +49,12 @@ class FolderTest(_FolderTest):
 
   def test_split_folders(self):
     self.write(
-        'train/dog/b.png', 'train/cat/2.PNG', 'train/cat/10.png',
-        'val/dog/a.png', 'test/cat/a.png', 'test/dog/a.png',
+        'train/dog/b.png',
+        'train/cat/2.PNG',
+        'train/cat/10.png',
+        'val/dog/a.png',
+        'test/cat/a.png',
+        'test/dog/a.png',
     )
     dataset = self.open()
     self.assertEqual(dataset.name, f'folder:{self.folder}')
@@ -59,9 +63,7 @@ class FolderTest(_FolderTest):
     )
     image, label = dataset.spec['image'], dataset.spec['label']
     self.assertEqual((image.kind, image.shape), ('image', (6, 5, 1)))
-    self.assertEqual(
-        (label.kind, label.class_names), ('class', ('cat', 'dog'))
-    )
+    self.assertEqual((label.kind, label.class_names), ('class', ('cat', 'dog')))
     train = dataset.split('train').arrays
     self.assertEqual(train['label'].tolist(), [0, 0, 1])
     np.testing.assert_array_equal(train['image'], self.pixels[[2, 1, 0]])
@@ -73,7 +75,8 @@ class FolderTest(_FolderTest):
     stored = np.kron([[0, 90], [170, 255], [40, 130]], np.ones([8, 8]))
     upright = np.rot90(stored, -1)
     for path, image, orientation in (
-        ('a/1.jpg', upright, 1), ('a/2.jpg', stored, 6),
+        ('a/1.jpg', upright, 1),
+        ('a/2.jpg', stored, 6),
         ('b/3.jpg', upright[::-1, ::-1], 3),
     ):
       (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +87,8 @@ class FolderTest(_FolderTest):
     self.assertEqual(dataset.spec['image'].shape, (16, 24, 1))
     self.assertIn(
         '2 of 3 images are rotated or mirrored according to their Exif data: '
-        'a/2.jpg, b/3.jpg.', dataset.notes,
+        'a/2.jpg, b/3.jpg.',
+        dataset.notes,
     )
     split = dataset.split('train')
     [loaded] = split.keys().batch(3).map(split.load)
@@ -116,8 +120,10 @@ class FolderTest(_FolderTest):
     self.assertEqual(dataset.num_examples, {'train': 10})
     self.assertEqual(
         dataset.notes,
-        ['3 files and folders are ignored, since they are not images in a '
-         'valid place: README, a/notes.txt, a/deeper/.'],
+        [
+            '3 files and folders are ignored, since they are not images in a '
+            'valid place: README, a/notes.txt, a/deeper/.'
+        ],
     )
 
   def test_a_split_that_is_asked_for_by_name(self):
@@ -138,7 +144,8 @@ class FolderTest(_FolderTest):
     self.write('a/2.png', shape=(8, 9, 1))
     self.assert_refused(
         'image_size: the images differ in size: a/1.png is 6 x 5, a/2.png '
-        '8 x 9; pass', **_WHOLE,
+        '8 x 9; pass',
+        **_WHOLE,
     )
     dataset = self.open(image_size=(3, 4), **_WHOLE)
     self.assertEqual(dataset.spec['image'].shape, (3, 4, 1))
@@ -155,8 +162,10 @@ class FolderTest(_FolderTest):
     np.testing.assert_array_equal(image[2], colours[..., :3])
     self.assertEqual(
         dataset.notes,
-        ['1 of 3 images are gray, and get three equal channels: a/1.png.',
-         '1 of 3 images have transparency, which is dropped: a/3.png.'],
+        [
+            '1 of 3 images are gray, and get three equal channels: a/1.png.',
+            '1 of 3 images have transparency, which is dropped: a/3.png.',
+        ],
     )
 
   @parameterized.parameters(
@@ -164,8 +173,10 @@ class FolderTest(_FolderTest):
       (['1.png'], 'there are no training images; expected train/CLASS'),
       (['test/a/1.png'], 'there is test, but no folder train; expected'),
       (['train/1.png', 'test/a/1.png'], 'there are no training images'),
-      (['train/images/1.png', 'train/masks/2.png'], 'train/images/1.png has no '
-       'mask; expected train/masks/1.png'),
+      (
+          ['train/images/1.png', 'train/masks/2.png'],
+          'train/images/1.png has no mask; expected train/masks/1.png',
+      ),
   )
   def test_refuses_other_layouts(self, paths, words):
     self.write(*paths)
@@ -176,8 +187,9 @@ class DamageTest(_FolderTest):
 
   def setUp(self):
     super().setUp()
-    self.write(*(f'train/a/{i}.png' for i in range(6)), 'val/a/1.png',
-               'test/a/1.png')
+    self.write(
+        *(f'train/a/{i}.png' for i in range(6)), 'val/a/1.png', 'test/a/1.png'
+    )
     content = (self.folder / 'train/a/3.png').read_bytes()
     (self.folder / 'train/a/3.png').write_bytes(content[:-20])
     (self.folder / 'train/a/5.png').write_bytes(b'no image')
@@ -209,9 +221,7 @@ class DamageTest(_FolderTest):
     self.assertRegex(dataset.notes[1], r'1 of 5 .* out: train/a/3.png \(')
     split = dataset.split('train')
     loaded = split.load(np.arange(4))
-    np.testing.assert_array_equal(
-        loaded['image'], self.pixels[[0, 1, 2, 4]]
-    )
+    np.testing.assert_array_equal(loaded['image'], self.pixels[[0, 1, 2, 4]])
 
   def test_a_split_of_damaged_images_alone_is_refused(self):
     for path in (self.folder / 'test/a').iterdir():

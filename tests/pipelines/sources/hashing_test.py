@@ -31,9 +31,13 @@ class HashingTest(parameterized.TestCase):
     for key in _KEYS:
       first = hashlib.sha256(key).digest()[0]
       expected = (
-          'train' if first < 204 else
-          'validation' if 205 <= first < 230 else
-          'test' if first > 230 else None
+          'train'
+          if first < 204
+          else 'validation'
+          if 205 <= first < 230
+          else 'test'
+          if first > 230
+          else None
       )
       if expected:
         self.assertEqual(hashing.split_of(key), expected)

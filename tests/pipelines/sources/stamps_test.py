@@ -49,8 +49,11 @@ class StampsTest(parameterized.TestCase):
     self.assertNotEqual(stamps.of(name), before)
 
   @parameterized.parameters(
-      'fashion_mnist', 'tfds:mnist', 'csv:{}/none.csv?label=x',
-      'npz:{}/none.npz', 'folder:{}/none',
+      'fashion_mnist',
+      'tfds:mnist',
+      'csv:{}/none.csv?label=x',
+      'npz:{}/none.npz',
+      'folder:{}/none',
   )
   def test_nothing_to_compare(self, name):
     self.assertIsNone(stamps.of(name.format(self.folder)))

@@ -75,8 +75,10 @@ class TableTest(_TableTest):
             'numbers: age.',
             'categories: town.',
             'text: note.',
-            'label: kind, a class (numbers= of the same name makes it a '
-            'number).',
+            (
+                'label: kind, a class (numbers= of the same name makes it a '
+                'number).'
+            ),
         ],
     )
 
@@ -85,9 +87,7 @@ class TableTest(_TableTest):
         _ROWS, 'label=age&numbers=age&text=town&ignore=note,kind'
     )
     self.assertEqual(list(dataset.spec), ['tokens', 'label'])
-    dataset = self.open(
-        _ROWS, 'label=age&categories=age,kind,note&ignore=town'
-    )
+    dataset = self.open(_ROWS, 'label=age&categories=age,kind,note&ignore=town')
     self.assertEqual(dataset.spec['categories'].columns, ('note', 'kind'))
     self.assertEqual(
         dataset.spec['label'].class_names, ('-3e2', '1.5', '2', '4')
@@ -171,23 +171,27 @@ class TableTest(_TableTest):
     self.assertEqual(
         dataset.spec['categories'].vocabularies, (('', '(missing)', 'd', 'e'),)
     )
-    self.assert_refused("line 3, column 'c': .*; a category is", lines,
-                        'label=y')
+    self.assert_refused(
+        "line 3, column 'c': .*; a category is", lines, 'label=y'
+    )
     numbers = ['x,c,y', '1,d,a', f'{cell},d,b', '3,d,a', '4,e,b', '5,e,b']
     found = self.train(numbers, f'{query}mean')['numbers']
     np.testing.assert_array_equal(found[:, 0], [1, np.nan, 3, 4, 5])
-    self.assert_refused("line 3, column 'x': .*; a number is", numbers,
-                        'label=y')
+    self.assert_refused(
+        "line 3, column 'x': .*; a number is", numbers, 'label=y'
+    )
     for label in ('a', '1.5', '1'):
       labels = ['x,y', f'1,{label}', f'2,{cell}', f'3,{label}']
       self.assert_refused(
           "line 3, column 'y': .*; a label cannot be missing; remove the row",
-          labels, f'{query}mean,category',
+          labels,
+          f'{query}mean,category',
       )
     if cell.strip('" '):
       self.assert_refused(
           "line 3, column 'y': .*; this means a missing label",
-          ['x,y', '1,a|b', f'2,a|{cell.strip()}', '3,b'], 'classes=y',
+          ['x,y', '1,a|b', f'2,a|{cell.strip()}', '3,b'],
+          'classes=y',
       )
 
   @parameterized.parameters(
@@ -244,7 +248,8 @@ class TableTest(_TableTest):
     trained = self.open(_ROWS, 'label=age&numbers=age&ignore=kind').spec
     lines = ['town,age,new,note', 'Rome,7,1,"snow, and fog"', 'Ulm,7,2,']
     dataset = self.open(
-        lines, 'label=age&missing=category',
+        lines,
+        'label=age&missing=category',
         options.Options(
             validation_split='none', test_split='none', like=trained
         ),
@@ -257,9 +262,7 @@ class TableTest(_TableTest):
     self.assertEqual(words, ['snow', ',', 'and', '?', '', ''])
     self.assertEqual(dataset.spec['categories'].columns, ('town',))
     with self.assertRaisesRegex(errors.DataError, "no column 'town', which w"):
-      self.open(
-          ['age,note', '1,a'], 'label=age', options.Options(like=trained)
-      )
+      self.open(['age,note', '1,a'], 'label=age', options.Options(like=trained))
 
   def test_columns_of_a_run_go_by_their_names(self):
     header, rows = 'a,b,c,d,t,u,y,z', [
@@ -271,7 +274,8 @@ class TableTest(_TableTest):
     names = header.split(',')[::-1]
     turned = [','.join(row.split(',')[::-1]) for row in rows]
     dataset = self.open(
-        [','.join(names), *turned], query.replace('y,z', 'z,y'),
+        [','.join(names), *turned],
+        query.replace('y,z', 'z,y'),
         options.Options(
             validation_split='none', test_split='none', like=trained.spec
         ),
@@ -332,8 +336,14 @@ class MistakesTest(_TableTest):
       ('x,y\n3,a\n4,\n', 'label=y&missing=mean', "line 3, column 'y': nothing"),
       ('x,y\n3,1.5\n4,\n', 'label=y', "line 3, column 'y': nothing; a label"),
       ('x,y\n3,a\n4,NA\n', 'label=y', "line 3, column 'y': 'NA'; a label can"),
-      ('x,y\n1,1700000001\n2,1700000090\n', 'label=y&numbers=y',
-       "column 'y': numbers around 1.7e.* differ by 44.5 are rounded by up to"),
+      (
+          'x,y\n1,1700000001\n2,1700000090\n',
+          'label=y&numbers=y',
+          (
+              "column 'y': numbers around 1.7e.* differ by 44.5 are rounded by"
+              ' up to'
+          ),
+      ),
       ('x,y\n1700000001,a\n1700000090,b\n', 'label=y', "column 'x': numbers"),
       ('x,y\n3,a\nb,a\n', 'label=y&numbers=x', "line 3, column 'x': 'b'; expe"),
       ('x,y\n1_0,a\n3,a\n', 'label=y&numbers=x', "line 2, .*'1_0'; expected"),
@@ -352,13 +362,16 @@ class MistakesTest(_TableTest):
 
   def test_refuses_other_encodings(self):
     self.assert_refused(
-        'line 3: byte 0xe4 is not UTF-8; convert', 'x,y\n1,a\n2,ä\n', 'label=y',
+        'line 3: byte 0xe4 is not UTF-8; convert',
+        'x,y\n1,a\n2,ä\n',
+        'label=y',
         encoding='latin1',
     )
 
   def test_refuses_what_is_no_file(self):
     for path, words in (
-        (self.path, 'no such file'), (self.path.parent, 'Is a directory')
+        (self.path, 'no such file'),
+        (self.path.parent, 'Is a directory'),
     ):
       with self.assertRaisesRegex(errors.DataError, words):
         table.of_csv(f'{path}?label=y', _WHOLE)

@@ -68,7 +68,8 @@ class AnyFeaturesTest(parameterized.TestCase):
     cls.addClassCleanup(cls.folder.cleanup)
     tfds.disable_progress_bar()
     for name, features, example in (
-        ('table', _TABLE, _table), ('pictures', _PICTURE, _picture)
+        ('table', _TABLE, _table),
+        ('pictures', _PICTURE, _picture),
     ):
       tfds.dataset_builders.store_as_tfds_dataset(
           name=name,
@@ -92,9 +93,7 @@ class AnyFeaturesTest(parameterized.TestCase):
     spec = dataset.spec
     self.assertEqual(spec['numbers'].columns, ('age', 'more/height', 'price'))
     self.assertEqual(spec['categories'].columns, ('sex',))
-    self.assertEqual(
-        spec['categories'].vocabularies, (('', 'f', 'm'),)
-    )
+    self.assertEqual(spec['categories'].vocabularies, (('', 'f', 'm'),))
     self.assertEqual(spec['town'].kind, 'text')
     self.assertEqual(spec['label'].class_names, tuple(_NAMES))
     self.assertEqual(
