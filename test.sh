@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Checks everything: ruff, mypy, then the tests on every core.
+# Checks everything: ruff, pyink, mypy, then the tests on every core.
 #
 #   ./test.sh [--all] [arguments of pytest]
 #   ./test.sh --write
 #
-# --all adds the slow tests; --write only mends what can be mended by itself, such
-# as the order of imports. PYTHON=... names the Python to make .venv with.
+# --all adds the slow tests; --write only mends what can be mended by itself: the
+# order of imports and the layout. PYTHON=... names the Python to make .venv with.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source .ci/environment.sh
@@ -19,7 +19,8 @@ fi
 prepare_environment requirements.txt requirements-test.txt \
   requirements-docs.txt
 if [[ ${1:-} == --write ]]; then
-  exec "$venv_python" -m ruff check --fix .
+  "$venv_python" -m ruff check --fix .
+  exec "$venv_python" -m pyink --quiet .
 fi
 # Tests that read the real archives are skipped where there are none.
 if [[ -z ${QUATRAIN_ARCHIVES_DIR:-} ]] &&
@@ -34,6 +35,7 @@ check() {
   "$@" || failed+=("$*")
 }
 check 'ruff' "$venv_python" -m ruff check .
+check 'pyink' "$venv_python" -m pyink --quiet --check .
 check 'mypy' "$venv_python" -m mypy
 
 # One process a core, one thread each. Counted before: nproc heeds

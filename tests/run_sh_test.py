@@ -211,7 +211,7 @@ class TestShTest(_Checkout):
     ]
     self.assertEqual(
         [arguments[1] for arguments in started],
-        ['ruff', 'mypy', 'pytest'],
+        ['ruff', 'pyink', 'mypy', 'pytest'],
     )
     self.assertIn('not slow', started[-1])
     self.assertIn('== pytest', self.out)
@@ -221,7 +221,7 @@ class TestShTest(_Checkout):
     written = self.run_in(self.folder, './test.sh', '--write')
     self.assertEqual(
         [arguments[1] for _, arguments in written],
-        ['ruff'],
+        ['ruff', 'pyink'],
     )
 
 
