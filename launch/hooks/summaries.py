@@ -55,12 +55,15 @@ class Summaries:
 
   def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
     """Writes values by name, at a step, under a split."""
+    from tensorboard.compat.proto import event_pb2
+    from tensorboard.plugins.scalar import summary_v2
 
-    def scalars() -> None:
-      for name, value in values.items():
-        tf.summary.scalar(name, value)
-
-    self.call(step, split, scalars)
+    # One operation, whatever the number of values: XLA knows compiled loops by
+    # names that count operations, and which values there are depends on time.
+    event = event_pb2.Event(wall_time=time.time(), step=step)
+    for name, value in values.items():
+      event.summary.MergeFrom(summary_v2.scalar_pb(name, value))
+    self.call(step, split, lambda: _add(self._writers[split], event))
 
   def call(self, step: int, split: str, write: Callable[[], None]) -> None:
     """Calls, on the chief, what writes by `tf.summary` at a step of a split."""
@@ -87,11 +90,7 @@ class Summaries:
             status=tf.compat.v1.SessionLog.START
         ),
     )
-    with writer.as_default():
-      tf.raw_ops.ImportEvent(
-          writer=writer._resource,  # pylint: disable=protected-access
-          event=event.SerializeToString(),
-      )
+    _add(writer, event)
     return writer
 
   def _write_parameters(self, parameters: Mapping[str, Any]) -> None:
@@ -116,6 +115,14 @@ class Summaries:
         reason = programs.reason(error)
         programs.warn(f'{self._directory}/ is not complete: {reason}.')
       self._has_failed = True
+
+
+def _add(writer: tf.summary.SummaryWriter, event: Any) -> None:
+  """Writes an event, of TensorFlow or of TensorBoard, as it is."""
+  tf.raw_ops.ImportEvent(
+      writer=writer._resource,  # pylint: disable=protected-access
+      event=event.SerializeToString(),
+  )
 
 
 def parameters_of(

@@ -54,15 +54,15 @@ class TablesTest(absltest.TestCase):
         tables.layers({
             'hidden': costs.Layer(
                 'Linear',
-                2_400,
-                4_800,
-                160,
-                {
+                forward=2_400,
+                backward=4_800,
+                output_bytes=160,
+                variables={
                     'w': tf.Variable(tf.zeros([30, 40])),
                     'b': tf.Variable(tf.zeros([40], tf.bfloat16)),
                 },
             ),
-            '': costs.Layer('Net', 999_999, 0, 3_700_000_000),
+            '': costs.Layer('Net', forward=999_999, output_bytes=3_700_000_000),
         })
     )
     self.assertIn(

@@ -361,7 +361,8 @@ class ProgressTest(parameterized.TestCase):
     before = (self.path / 'metrics.jsonl').read_bytes()
     with self.assertRaisesRegex(
         programs.UserError,
-        f'no checkpoint is in checkpoints/, though {message}; bring .* back',
+        f'no checkpoint is in checkpoints/, though {message}; restore .* from a'
+        ' backup',
     ):
       self.check()
     self.assertEqual((self.path / 'metrics.jsonl').read_bytes(), before)

@@ -53,7 +53,9 @@ class StatesTest(parameterized.TestCase):
   def _assert_refused(self, optimizer, state, **subtest):
     with (
         self.subTest(**subtest),
-        self.assertRaisesRegex(ValueError, 'state: .*of this optimizer.*got'),
+        self.assertRaisesRegex(
+            ValueError, 'state: it does not belong to this optimizer.*got'
+        ),
     ):
       _update(optimizer, state)
 
