@@ -8,6 +8,7 @@ the rounds count.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import os
 import time
@@ -42,54 +43,45 @@ _MIN_ROUNDS = 3
 _MAX_WARM_SECS = 3.0
 
 
+@dataclasses.dataclass
 class _Rounds(loop.Hook):
   """Measures between the calls of the graph, and then ends the run.
 
   Attributes:
+    now: Where the run is.
+    make: Given how long a measurement may take, returns a function that makes
+      one of each kind.
+    num_seconds: How long to go on.
+    count_compilations: Counts what XLA has compiled in this process.
     found: What each round has measured: seconds per step, or rates.
     first_at: The time after the first call.
     peaks: The peak memory before anything else was measured.
     num_compilations: What XLA had compiled by then.
   """
 
+  now: loop.Now
+  make: Callable[[float], Callable[[], dict[str, float]]]
+  num_seconds: float
+  count_compilations: Callable[[], int]
+  found: list[dict[str, float]] = dataclasses.field(default_factory=list)
+  first_at: float = 0.0
+  peaks: dict[str, int] = dataclasses.field(default_factory=dict)
+  num_compilations: int = 0
   name = 'benchmark'
 
-  def __init__(
-      self,
-      now: loop.Now,
-      make: Callable[[float], Callable[[], dict[str, float]]],
-      num_seconds: float,
-      count_compilations: Callable[[], int],
-  ):
-    """Names what is measured.
-
-    Args:
-      now: Where the run is.
-      make: Given how long a measurement may take, returns a function that makes
-        one of each kind.
-      num_seconds: How long to go on.
-      count_compilations: Counts what XLA has compiled in this process.
-    """
-    self.found: list[dict[str, float]] = []
-    self.first_at = 0.0
-    self.peaks: dict[str, int] = {}
-    self.num_compilations = 0
-    self._measuring = self._measure(now, make, num_seconds, count_compilations)
+  def __post_init__(self) -> None:
+    """Gets ready to measure."""
+    self._measuring = self._measure()
 
   def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
     """Goes on measuring."""
     return next(self._measuring, 'measured')
 
-  def _measure(
-      self,
-      now: loop.Now,
-      make: Callable[[float], Callable[[], dict[str, float]]],
-      num_seconds: float,
-      count_compilations: Callable[[], int],
-  ) -> Iterator[None]:
+  def _measure(self) -> Iterator[None]:
     """Measures; each `yield` is a call of the graph."""
+    now = self.now
     self.first_at = time.monotonic()
-    loop_secs = min(_LOOP_SECS, num_seconds / 20)
+    loop_secs = min(_LOOP_SECS, self.num_seconds / 20)
     size, seconds = 0, 0.0
     while seconds < loop_secs or (
         now.calls.size > 1.5 * size and seconds < _MAX_WARM_SECS
@@ -98,11 +90,12 @@ class _Rounds(loop.Hook):
       yield
       seconds = time.monotonic() - self.first_at
     self.peaks = environment.peaks()
-    self.num_compilations = count_compilations()
-    measure = make(min(_PART_SECS, num_seconds / 80))
+    self.num_compilations = self.count_compilations()
+    measure = self.make(min(_PART_SECS, self.num_seconds / 80))
     began = time.monotonic()
     while (
-        len(self.found) < _MIN_ROUNDS or time.monotonic() - began <= num_seconds
+        len(self.found) < _MIN_ROUNDS
+        or time.monotonic() - began <= self.num_seconds
     ):
       yield  # The first call after other measurements finds cold caches.
       start, busy, first = time.monotonic(), time.process_time(), now.step

@@ -34,8 +34,8 @@ def explain(
   """
   parts = {name: seconds or 0.0 for name, seconds in found['parts'].items()}
   parts['model'] = parts.pop('forward') + parts.pop('backward')
-  share = {
-      name: min(seconds / found['seconds_per_step'], 1.0)
+  share = {  # Only what is left for `other` may be negative.
+      name: min(abs(seconds) / found['seconds_per_step'], 1.0)
       for name, seconds in parts.items()
   }
   largest = sorted(_CAUSES, key=lambda name: -share[name])
@@ -163,7 +163,7 @@ _CAUSES: dict[str, tuple[str, Callable[..., Iterable[str]]]] = {
     'all_reduce': ('Bound by the sum over replicas, which takes', _all_reduce),
     'host': ('Host-bound: Python between the calls of the graph takes', _host),
     'other': (
-        'Not clear: measured one by one, the parts do not explain',
+        'Not clear: measured one by one, the parts are off by',
         lambda found, config: [
             'Another process may use the machine: measure again.'
         ],

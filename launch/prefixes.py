@@ -116,21 +116,6 @@ def timers(
   return found, most
 
 
-def input_step(
-    zeros: training.Sums, strategy: tf.distribute.Strategy
-) -> training.Step:
-  """Makes a step that only reads its batch.
-
-  Args:
-    zeros: The sums of no step.
-    strategy: The strategy.
-
-  Returns:
-    The step.
-  """
-  return _reading_step(zeros, strategy, reduces=False)
-
-
 def _steps(
     run: building.Training,
     zeros: training.Sums,
@@ -139,7 +124,7 @@ def _steps(
   """Yields the step of each prefix."""
   yield 'input', input_step(zeros, strategy)
   if strategy.num_replicas_in_sync > 1:
-    yield 'all_reduce', _reading_step(zeros, strategy, reduces=True)
+    yield 'all_reduce', input_step(zeros, strategy, reduces=True)
   yield 'update', run.train_step
   experiment = run.experiment
   objective, optimizer = experiment.objective, experiment.optimizer
@@ -161,9 +146,23 @@ def _steps(
     )
 
 
-def _reading_step(
-    zeros: training.Sums, strategy: tf.distribute.Strategy, *, reduces: bool
+def input_step(
+    zeros: training.Sums,
+    strategy: tf.distribute.Strategy,
+    *,
+    reduces: bool = False,
 ) -> training.Step:
+  """Makes a step that only reads its batch.
+
+  Args:
+    zeros: The sums of no step.
+    strategy: The strategy.
+    reduces: Whether it also sums what has the shapes of the gradients.
+
+  Returns:
+    The step.
+  """
+
   def replica_step(
       state: training.TrainState, batch: objectives.Batch
   ) -> training.Sums:

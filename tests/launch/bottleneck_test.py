@@ -161,9 +161,11 @@ class BottleneckTest(parameterized.TestCase):
     bound, said = self.explain(dict(other=0.7e-3, forward=0.3e-3))
     self.assertEqual(bound, 'other')
     self.assertIn('measure again', said)
-    # More than the step: not a share.
+    # The parts take longer by themselves than the step does.
     bound, said = self.explain(dict(other=-1e-3, forward=2e-3))
+    self.assertEqual(bound, 'model')
     self.assertIn('100 % of a step', said)
+    self.assertIn('measure again', said)
 
   def test_the_share_is_that_of_the_table(self):
     _, said = self.explain(dict(host=0.6e-3, forward=0.5e-3, other=-0.1e-3))
