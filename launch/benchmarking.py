@@ -8,9 +8,11 @@ the rounds count.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from pipelines import examples
 
 from . import (
     building,
+    costs,
     environment,
     interruption,
     loop,
@@ -40,92 +43,78 @@ _MIN_ROUNDS = 3
 _MAX_WARM_SECS = 3.0
 
 
+@dataclasses.dataclass
 class _Rounds(loop.Hook):
   """Measures between the calls of the graph, and then ends the run.
 
   Attributes:
+    now: Where the run is.
+    make: Given how long a measurement may take, returns a function that makes
+      one of each kind.
+    num_seconds: How long to go on.
+    count_compilations: Counts what XLA has compiled in this process.
     found: What each round has measured: seconds per step, or rates.
     first_at: The time after the first call.
-    first_seconds: How long that took.
     peaks: The peak memory before anything else was measured.
+    num_compilations: What XLA had compiled by then.
   """
 
+  now: loop.Now
+  make: Callable[[float], Callable[[], dict[str, float]]]
+  num_seconds: float
+  count_compilations: Callable[[], int]
+  found: list[dict[str, float]] = dataclasses.field(default_factory=list)
+  first_at: float = 0.0
+  peaks: dict[str, int] = dataclasses.field(default_factory=dict)
+  num_compilations: int = 0
   name = 'benchmark'
 
-  def __init__(
-      self,
-      run: building.Training,
-      measure: Callable[[float], Callable[[], dict[str, float]]],
-      num_seconds: float,
-  ):
-    """Names what is measured.
-
-    Args:
-      run: The run.
-      measure: Given how long a measurement may take, returns a function that
-        makes one of each kind.
-      num_seconds: How long to go on.
-    """
-    self.found: list[dict[str, float]] = []
-    self.first_at = self.first_seconds = 0.0
-    self.peaks: dict[str, int] = {}
-    self._now = run.now
-    self._make = measure
-    self._num_seconds = num_seconds
-    self._loop_secs = min(_LOOP_SECS, num_seconds / 20)
-    self._measure: Callable[[], dict[str, float]] | None = None
-    self._last_size = 0
-    self._mark: tuple[float, ...] = ()
-    self._calls = 0
-    self._began = 0.0
+  def __post_init__(self) -> None:
+    """Gets ready to measure."""
+    self._measuring = self._measure()
 
   def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
-    """Measures a round, when it is time."""
-    self._calls += 1
-    at = time.monotonic()
-    if not self.first_at:
-      self.first_at = at
-      self.first_seconds = self._now.seconds_in['first_call']
-    if self._measure is None:
-      is_growing = self._now.calls.size > 1.5 * self._last_size
-      self._last_size = self._now.calls.size
-      seconds = at - self.first_at
-      if seconds < self._loop_secs or (is_growing and seconds < _MAX_WARM_SECS):
-        return None
-      self.peaks = environment.peaks()
-      self._measure = self._make(min(_PART_SECS, self._num_seconds / 80))
-      self._began = time.monotonic()
-      return None
-    if not self._mark:  # The first call after a round finds cold caches.
-      self._begin(step)
-      return None
-    before, steps_before, graph_before, busy_before = self._mark
-    seconds, taken = at - before, step - steps_before
-    if seconds < self._loop_secs:
-      return None
-    in_graph = self._now.seconds_in['steps'] - graph_before
-    busy = time.process_time() - busy_before
-    more = self._measure()
-    calls = self._calls / taken
-    self.found.append({
-        **more,
-        'step': seconds / taken,
-        'host': (seconds - in_graph) / taken + calls * more['empty_call'],
-        'calls': calls,
-        'busy': busy / seconds,
-    })
-    self._mark = ()
-    is_over = time.monotonic() - self._began > self._num_seconds
-    return 'measured' if is_over and len(self.found) >= _MIN_ROUNDS else None
+    """Goes on measuring."""
+    return next(self._measuring, 'measured')
 
-  def _begin(self, step: int) -> None:
-    self._calls = 0
-    self._mark = (
-        time.monotonic(),
-        step,
-        self._now.seconds_in['steps'],
-        time.process_time(),
-    )
+  def _measure(self) -> Iterator[None]:
+    """Measures; each `yield` is a call of the graph."""
+    now = self.now
+    self.first_at = time.monotonic()
+    loop_secs = min(_LOOP_SECS, self.num_seconds / 20)
+    size, seconds = 0, 0.0
+    while seconds < loop_secs or (
+        now.calls.size > 1.5 * size and seconds < _MAX_WARM_SECS
+    ):
+      size = now.calls.size
+      yield
+      seconds = time.monotonic() - self.first_at
+    self.peaks = environment.peaks()
+    self.num_compilations = self.count_compilations()
+    measure = self.make(min(_PART_SECS, self.num_seconds / 80))
+    began = time.monotonic()
+    while (
+        len(self.found) < _MIN_ROUNDS
+        or time.monotonic() - began <= self.num_seconds
+    ):
+      yield  # The first call after other measurements finds cold caches.
+      start, busy, first = time.monotonic(), time.process_time(), now.step
+      in_graph = now.seconds_in['steps']
+      calls, seconds = 0, 0.0
+      while seconds < loop_secs:
+        yield
+        calls, seconds = calls + 1, time.monotonic() - start
+      busy = time.process_time() - busy
+      in_graph = now.seconds_in['steps'] - in_graph
+      taken = now.step - first
+      more = measure()
+      self.found.append({
+          **more,
+          'step': seconds / taken,
+          'host': (seconds - in_graph + calls * more['empty_call']) / taken,
+          'calls': calls / taken,
+          'busy': busy / seconds,
+      })
 
 
 def run(
@@ -167,15 +156,10 @@ def run(
         steps_per_loop=config.steps_per_loop,
         count_compilations=count_compilations,
     )
-    compiled: list[int] = []
-
-    def measure(seconds: float) -> Callable[[], dict[str, float]]:
-      compiled.append(count_compilations())
-      return step_times.measuring(
-          training, dataset.split('train'), scope, seconds
-      )
-
-    clock = _Rounds(training, measure, num_seconds)
+    make = functools.partial(
+        step_times.measuring, training, dataset.split('train'), scope
+    )
+    clock = _Rounds(training.now, make, num_seconds, count_compilations)
     kept = health.Health | rows.Log
     hooks = [hook for hook in training.hooks if isinstance(hook, kept)]
     if number := loop.run(
@@ -187,7 +171,7 @@ def run(
       'num_steps': num_steps,
       'num_replicas': scope.num_replicas_in_sync,
       'compiled': training.extent.name.lower(),
-      'num_compilations': compiled[0],
+      'num_compilations': clock.num_compilations,
       'is_resident': dataset.is_resident,
       'data_bytes': (
           sum(dataset.num_examples.values()) * _bytes(dataset.spec.zeros())
@@ -220,7 +204,7 @@ def _summary(
   if convolved:
     floor += convolved / median['convolution']
   return {
-      'compile_seconds': max(clock.first_seconds - step, 0.0),
+      'compile_seconds': max(run.now.seconds_in['first_call'] - step, 0.0),
       'seconds_per_step': step,
       'seconds_per_step_quartiles': [float(low), float(high)],
       'examples_per_second': size / step,
@@ -261,7 +245,4 @@ def _half_seconds(columns: Mapping[str, np.ndarray]) -> float | None:
 
 
 def _bytes(variables: Any) -> int:
-  return sum(
-      variable.shape.num_elements() * variable.dtype.size
-      for variable in tf.nest.flatten(variables)
-  )
+  return sum(map(costs.num_bytes, tf.nest.flatten(variables)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from . import config as config_lib
@@ -17,29 +17,6 @@ _FAR, _NEAR = 0.35, 0.7
 _FASTER = 1.15
 # Calls of the graph that last this long are cut short by nothing.
 _CALL_SECS = 0.25
-_BOUND = {
-    'input': 'Input-bound: waiting for the batch takes',
-    'model': 'Compute-bound: the forward and backward pass take',
-    'update': 'Update-bound: what the optimizer computes takes',
-    'all_reduce': 'Bound by the sum over replicas, which takes',
-    'host': 'Host-bound: Python between the calls of the graph takes',
-    'other': 'Not clear: measured one by one, the parts do not explain',
-}
-
-
-def shares(found: Mapping[str, Any]) -> dict[str, float]:
-  """Returns the share of a step by what it may be bound by.
-
-  Args:
-    found: What `benchmarking.run` returns.
-
-  Returns:
-    The shares, whose sum is 1.
-  """
-  parts = {name: seconds or 0.0 for name, seconds in found['parts'].items()}
-  parts['model'] = parts.pop('forward') + parts.pop('backward')
-  total = sum(max(seconds, 0.0) for seconds in parts.values())
-  return {name: max(parts[name], 0.0) / total for name in _BOUND}
 
 
 def explain(
@@ -52,15 +29,22 @@ def explain(
     config: What the run computes.
 
   Returns:
-    What bounds it, a key of `shares`, and sentences, that first.
+    What bounds it, `model` for the forward and backward pass or another part
+    of a step, and sentences, the first of which says so.
   """
-  share = shares(found)
-  bound = max(share, key=lambda name: share[name])
-  lines = [f'{_BOUND[bound]} {share[bound]:.0%} of a step.']
-  for name in sorted(share, key=lambda name: -share[name]):
+  parts = {name: seconds or 0.0 for name, seconds in found['parts'].items()}
+  parts['model'] = parts.pop('forward') + parts.pop('backward')
+  share = {  # Only what is left for `other` may be negative.
+      name: min(abs(seconds) / found['seconds_per_step'], 1.0)
+      for name, seconds in parts.items()
+  }
+  largest = sorted(_CAUSES, key=lambda name: -share[name])
+  bound = largest[0]
+  lines = [f'{_CAUSES[bound][0]} {100 * share[bound]:.0f} % of a step.']
+  for name in largest:
     large = _LARGE_HOST if name == 'host' else _LARGE
     if name == bound or share[name] >= large:
-      lines += _ADVICE[name](found, config)
+      lines += _CAUSES[name][1](found, config)
   return bound, [*lines, *_around(found)]
 
 
@@ -85,8 +69,8 @@ def _input(
     yield 'The data do not fit the memory of this machine.'
   else:
     yield (
-        'No flag changes that: it is how the data set loads examples, which '
-        'may do less per example or prepare them beforehand.'
+        'No flag changes that: the data set takes this long to load examples; '
+        'it may do less per example, or prepare them beforehand.'
     )
 
 
@@ -100,7 +84,7 @@ def _model(
         'similar accuracy as a rule.'
     )
   if config.jit == 'off':
-    yield '--jit=auto has XLA compile what gains from it.'
+    yield '--jit=auto lets XLA compile the parts that benefit.'
   if found['floor_seconds'] is None:
     return
   floor = found['floor_seconds'] / found['seconds_per_step']
@@ -143,7 +127,7 @@ def _host(found: Mapping[str, Any], config: config_lib.Config) -> Iterator[str]:
   if config.steps_per_loop is not None and config.steps_per_loop < 2 * number:
     yield (
         f'Without --steps_per_loop={config.steps_per_loop}, a call takes as '
-        'many steps as half a second has time for.'
+        'many steps as fit into half a second.'
     )
   elif config.log_every_steps < 2 * number:
     yield (
@@ -151,13 +135,7 @@ def _host(found: Mapping[str, Any], config: config_lib.Config) -> Iterator[str]:
         'short.'
     )
   else:
-    yield (f'A call takes {number:.0f} steps; the ends of epochs cut it short.')
-
-
-def _other(
-    found: Mapping[str, Any], config: config_lib.Config
-) -> Iterator[str]:
-  yield 'Another process may use the machine: measure again.'
+    yield f'A call takes {number:.0f} steps; the ends of epochs cut it short.'
 
 
 def _around(found: Mapping[str, Any]) -> Iterator[str]:
@@ -177,11 +155,17 @@ def _around(found: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-_ADVICE = {
-    'input': _input,
-    'model': _model,
-    'update': _update,
-    'all_reduce': _all_reduce,
-    'host': _host,
-    'other': _other,
+# How the first sentence begins, and what may help.
+_CAUSES: dict[str, tuple[str, Callable[..., Iterable[str]]]] = {
+    'input': ('Input-bound: waiting for the batch takes', _input),
+    'model': ('Compute-bound: the forward and backward pass take', _model),
+    'update': ('Update-bound: what the optimizer computes takes', _update),
+    'all_reduce': ('Bound by the sum over replicas, which takes', _all_reduce),
+    'host': ('Host-bound: Python between the calls of the graph takes', _host),
+    'other': (
+        'Not clear: measured one by one, the parts are off by',
+        lambda found, config: [
+            'Another process may use the machine: measure again.'
+        ],
+    ),
 }

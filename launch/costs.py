@@ -128,7 +128,7 @@ class Calls:
         self._claimed.add(name)
         mine.append(operation)
     self._outputs[key] = self._outputs.get(key, 0) + sum(
-        _bytes(x)
+        num_bytes(x)
         for x in tf.nest.flatten(result, expand_composites=True)
         if tf.is_tensor(x)
     )
@@ -162,7 +162,7 @@ class Calls:
         )
         layer.forward += count
         layer.backward += backward
-        if operation.type not in (*_PRODUCTS, 'Einsum'):
+        if operation.type in (*_CONVOLUTIONS, *_TRANSPOSED):
           layer.convolved += count + backward
       found[path] = layer
     for name, variable in parameters.items():
@@ -235,6 +235,7 @@ def _name(tensor: Any) -> tuple[int, str]:
   return id(tensor.graph), tensor.name
 
 
-def _bytes(tensor: Any) -> int:
+def num_bytes(tensor: Any) -> int:
+  """Returns the size of a tensor or a variable; 0 for an unknown shape."""
   is_known = tensor.shape.is_fully_defined()
   return tensor.shape.num_elements() * tensor.dtype.size if is_known else 0

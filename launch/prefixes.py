@@ -8,9 +8,9 @@
 
 Each is timed in a loop in the graph over batches in the memory of the devices,
 compiled as the run is. So is the whole step in another precision, `half`. The
-differences are estimates: an operation may be fused
-with one of the next prefix, and what the backward pass keeps of the forward
-pass counts as backward.
+differences are estimates: XLA may fuse an operation with one of the next
+prefix, and what the forward pass stores for the backward pass counts as
+backward.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ from core import (
 from pipelines import batches, examples, splits
 
 from . import building, programs
-from . import experiment as experiment_lib
 
 NAMES = ('input', 'all_reduce', 'forward', 'backward', 'update')
 HALF = 'bfloat16'
@@ -109,43 +108,29 @@ def timers(
   bare = copy.copy(state)
   bare.average = bare.loss_scale = bare.skipped = None
   found = {}
-  for name, step in _steps(experiment, zeros, strategy, run.extent):
+  for name, step in _steps(run, zeros, strategy):
     # A model of the user's own need not compute in another precision.
-    with contextlib.suppress(*([Exception] if name == 'half' else [])):
+    ignored = [Exception] if name == 'half' else []
+    with contextlib.suppress(*ignored):
       found[name] = timer(step, state if name in ('update', 'half') else bare)
   return found, most
 
 
-def input_step(
-    zeros: training.Sums, strategy: tf.distribute.Strategy
-) -> training.Step:
-  """Makes a step that only reads its batch.
-
-  Args:
-    zeros: The sums of no step.
-    strategy: The strategy.
-
-  Returns:
-    The step.
-  """
-  return _reading_step(zeros, strategy, reduces=False)
-
-
 def _steps(
-    experiment: experiment_lib.Experiment,
+    run: building.Training,
     zeros: training.Sums,
     strategy: tf.distribute.Strategy,
-    extent: compilation.Extent,
 ) -> Iterator[tuple[str, training.Step]]:
   """Yields the step of each prefix."""
   yield 'input', input_step(zeros, strategy)
   if strategy.num_replicas_in_sync > 1:
-    yield 'all_reduce', _reading_step(zeros, strategy, reduces=True)
+    yield 'all_reduce', input_step(zeros, strategy, reduces=True)
+  yield 'update', run.train_step
+  experiment = run.experiment
   objective, optimizer = experiment.objective, experiment.optimizer
   steps = {
       'forward': (_without_gradient(objective), _idle(optimizer)),
       'backward': (objective, _idle(optimizer)),
-      'update': (objective, optimizer),
   }
   if experiment.config.precision == 'float32' and precision.is_native(
       HALF, strategy
@@ -156,14 +141,28 @@ def _steps(
         *parts,
         experiment.train_metric,
         strategy,
-        extent,
+        run.extent,
         micro_batch_size=experiment.config.micro_batch_size,
     )
 
 
-def _reading_step(
-    zeros: training.Sums, strategy: tf.distribute.Strategy, *, reduces: bool
+def input_step(
+    zeros: training.Sums,
+    strategy: tf.distribute.Strategy,
+    *,
+    reduces: bool = False,
 ) -> training.Step:
+  """Makes a step that only reads its batch.
+
+  Args:
+    zeros: The sums of no step.
+    strategy: The strategy.
+    reduces: Whether it also sums what has the shapes of the gradients.
+
+  Returns:
+    The step.
+  """
+
   def replica_step(
       state: training.TrainState, batch: objectives.Batch
   ) -> training.Sums:

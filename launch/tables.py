@@ -83,7 +83,7 @@ def layers(found: Mapping[str, costs.Layer]) -> str:
     variables = layer.variables.values()
     numbers = [
         sum(v.shape.num_elements() for v in variables),
-        sum(v.shape.num_elements() * v.dtype.size for v in variables),
+        sum(map(costs.num_bytes, variables)),
         layer.output_bytes,
         layer.forward,
         layer.backward,
@@ -124,12 +124,13 @@ def benchmark(found: Mapping[str, Any]) -> str:
   """
   step = found['seconds_per_step']
   rows = [
-      [name.replace('_', '-'), 'none', '']
-      if seconds is None
-      else [
+      [
           name.replace('_', '-'),
-          f'{1e3 * seconds:,.3f}',
-          f'{100 * seconds / step:.0f} %',
+          *(
+              ('none', '')
+              if seconds is None
+              else (f'{1e3 * seconds:,.3f}', f'{100 * seconds / step:.0f} %')
+          ),
       ]
       for name, seconds in found['parts'].items()
   ]
@@ -145,12 +146,10 @@ def benchmark(found: Mapping[str, Any]) -> str:
   memory, machine = found['memory_bytes'], found['machine']
   floor = found['floor_seconds']
   at = ', '.join(
-      f'{name}s {_magnitude(rates[name])}FLOP/s'
-      for name in ('product', 'convolution')
-      if name in rates
+      f'{name}s {_quantity(rate, "FLOP/s")}' for name, rate in rates.items()
   )
   peaks = [
-      f'{_magnitude(peak)}B{"" if name == "host" else f" of {name}"}'
+      f'{_quantity(peak, "B")}{"" if name == "host" else f" of {name}"}'
       for name, peak in machine['peak_memory_bytes'].items()
   ]
   others = {
@@ -173,14 +172,14 @@ def benchmark(found: Mapping[str, Any]) -> str:
           if floor is None
           else (
               f'{100 * floor / step:.0f} % of the step:'
-              f' {_magnitude(found["flop_per_step"])}FLOP at the rate of large'
-              f' ones here: {at}'
+              f' {_quantity(found["flop_per_step"], "FLOP")} at the rate of'
+              f' large ones here: {at}'
           )
       ),
       'memory': (
           f'{", ".join(peaks)} at most; '
           + ', '.join(
-              f'{name.replace("_", " ")} {_magnitude(memory[name])}B'
+              f'{name.replace("_", " ")} {_quantity(memory[name], "B")}'
               for name in ('parameters', 'optimizer_state', 'training_data')
           )
       ),
@@ -206,7 +205,13 @@ def _short(numbers: Sequence[int]) -> list[str]:
   return [f'{numbers[0]:,}', *map(_magnitude, numbers[1:])]
 
 
-def _magnitude(number: int) -> str:
+def _quantity(number: float, unit: str) -> str:
+  """Formats a number of a unit, as in `960 B` or `1.2 GFLOP`."""
+  text = _magnitude(number)
+  return f'{text}{"" if text[-1].isalpha() else " "}{unit}'
+
+
+def _magnitude(number: float) -> str:
   """Formats a number to three digits, as in `470 k` or `1.2 G`."""
   for power, letter in ((12, 'T'), (9, 'G'), (6, 'M'), (3, 'k')):
     if number >= 0.9995 * 10**power:  # 999,500 is 1 M, not 1e+03 k.

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import pathlib
+from unittest import mock
 
 from absl.testing import absltest, parameterized
 
+from core import precision
 from tests.launch import runs
 from tests.launch.tasks import small_sets
 
@@ -82,8 +84,6 @@ def wasteful(learning_rate):
 
   return optimizers.GradientTransformation(init, update)
 """
-
-
 _OWN_TASK = """
 import sonnet as snt
 import tensorflow as tf
@@ -98,7 +98,7 @@ class Net(snt.Module):
     self.layer = snt.Linear(3)
 
   def __call__(self, x):
-    return self.layer(tf.cast(x, tf.float32))
+    return self.layer(INPUTS)
 
 
 def task(spec):
@@ -162,6 +162,7 @@ class BenchmarkTest(parameterized.TestCase):
     self.assertGreater(found['flop_per_second']['product'], 1e6)
     self.assertGreater(found['machine']['peak_memory_bytes']['host'], 1e8)
     self.assertGreater(found['memory_bytes']['parameters'], 0)
+    self.assertNotRegex(out, r'\d(B|FLOP)')
     for line in found['advice']:
       self.assertIn(line, out)
 
@@ -307,17 +308,19 @@ class BenchmarkTest(parameterized.TestCase):
     self.assertIn('not finite', ended.err)
     self.assertEqual(list(self.folder.iterdir()), [])
 
-  def test_a_task_of_ones_own_that_computes_in_float32_alone(self):
+  @parameterized.parameters(('x', False), ('tf.cast(x, tf.float32)', True))
+  def test_half_precision(self, inputs, is_float32_alone):
     code = self.folder / 'own_task.py'
-    code.write_text(_OWN_TASK)
+    code.write_text(_OWN_TASK.replace('INPUTS', inputs))
     self.addCleanup(runs.forget, code.stem)
-    found, _ = self.measure(
-        f'--dataset={small_sets.__file__}:classification',
-        '--jit=off',
-        '--global_batch_size=8',
-        f'--task={code}:task',
-    )
-    self.assertIsNone(found['half_seconds'])
+    with mock.patch.object(precision, 'is_native', return_value=True):
+      found, _ = self.measure(
+          f'--dataset={small_sets.__file__}:classification',
+          '--jit=off',
+          '--global_batch_size=8',
+          f'--task={code}:task',
+      )
+    self.assertEqual(found['half_seconds'] is None, is_float32_alone)
 
 
 if __name__ == '__main__':
