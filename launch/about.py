@@ -12,6 +12,7 @@ from typing import Any
 from absl import flags
 
 _SCRIPT = 'quatrain-'
+_CHECKOUT = pathlib.Path(__file__).parents[1] / 'pyproject.toml'
 # What the extras of the wheel bring.
 EXTRAS = {
     'launch': ('matplotlib', 'tabulate', 'tensorboard'),
@@ -23,18 +24,27 @@ EXTRAS = {
 
 
 def how_to_get(package: str | None) -> str:
-  """Returns `; ...` with what brings a missing package of ours, or nothing."""
+  """Explains how to install a missing package, after a semicolon.
+
+  Args:
+    package: The name by which it is imported.
+
+  Returns:
+    The end of a sentence; empty for a package of no extra.
+  """
+  # In a checkout nothing called quatrain need be installed, and an index could
+  # have another package of that name.
+  ours = _CHECKOUT.parent if _CHECKOUT.is_file() else 'quatrain'
   for extra, packages in EXTRAS.items():
     if package in packages:
-      return f"; pip install 'quatrain[{extra}]' brings it"
+      return f"; pip install '{ours}[{extra}]' brings it"
   return ''
 
 
 def version() -> str:
   """Returns the version: of the wheel, or of the checkout."""
-  checkout = pathlib.Path(__file__).parents[1] / 'pyproject.toml'
-  if checkout.is_file():
-    found = re.search(r'^version = "(.*)"$', checkout.read_text(), re.M)
+  if _CHECKOUT.is_file():
+    found = re.search(r'^version = "(.*)"$', _CHECKOUT.read_text(), re.M)
     if found:
       return found[1]
   return importlib.metadata.version('quatrain')

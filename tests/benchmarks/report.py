@@ -42,8 +42,8 @@ _NOTES = """\
 - Images a second are those of training, without the epochs that compile.
 - `1st step` and `1st epoch` are seconds from the start of the process to their
   end, compilation in them; a contender that runs an epoch in one call has no
-  first step. `torch.compile` keeps what it compiled from process to process, as
-  is its default; nobody else does here.
+  first step. `torch.compile` and `launch.train` keep what they compiled from
+  process to process, as is their default; the other contenders do not.
 - Memory is the most that the process held (Linux' VmHWM). Quatrain and the row
   with bytes hold the images as uint8; the others as float32, as their guides
   do, which takes 0.13 GB more.

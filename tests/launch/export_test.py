@@ -76,7 +76,7 @@ class ExportTest(parameterized.TestCase):
     with mock.patch.object(importlib.util, 'find_spec', return_value=None):
       ended = self.export('--formats=onnx')
     self.assertEqual((ended.code, ended.out), (2, ''))
-    self.assertIn("'tf2onnx'; pip install 'quatrain[onnx]' brings", ended.err)
+    self.assertIn(f"'tf2onnx'; pip install '{runs.ROOT}[onnx]'", ended.err)
     self.assertFalse((self.workdir / 'exports').exists())
 
   def test_quantize_of_no_tflite(self):

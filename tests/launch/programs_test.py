@@ -8,15 +8,17 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import pathlib
 import re
 import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 from absl.testing import absltest, parameterized
 
-from launch import parts, programs, tasks
+from launch import about, parts, programs, tasks
 from tests.launch import runs
 
 _FLAGS = {
@@ -195,6 +197,17 @@ class ParseTest(parameterized.TestCase):
     self.assertEqual((ended.code, ended.out), (2, ''))
     self.assertIn(message, ended.err)
     self.assertEqual(ended.err.count('\n'), 1)
+
+
+class ExtraTest(absltest.TestCase):
+
+  def test_outside_a_checkout_the_installed_wheel_knows_its_extras(self):
+    told = about.how_to_get('tf2onnx')
+    self.assertEqual(told, f"; pip install '{runs.ROOT}[onnx]' brings it")
+    with mock.patch.object(about, '_CHECKOUT', pathlib.Path('/none')):
+      told = about.how_to_get('tf2onnx')
+    self.assertEqual(told, "; pip install 'quatrain[onnx]' brings it")
+    self.assertEqual(about.how_to_get('numpy'), '')
 
 
 if __name__ == '__main__':

@@ -114,7 +114,7 @@ class MistakeTest(_TestCase):
           'sweep', *self.arguments('--method=optuna', '--num_trials=2')
       )
     self.assertEqual(ended.code, 2)
-    self.assertIn("pip install 'quatrain[sweep]' brings it.\n", ended.err)
+    self.assertIn(f"pip install '{runs.ROOT}[sweep]' brings it.\n", ended.err)
     self.assertFalse(self.folder.exists())
 
   def test_another_sweep_is_on(self):

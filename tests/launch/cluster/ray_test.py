@@ -161,7 +161,7 @@ class RayTest(parameterized.TestCase):
   def test_without_ray_it_says_where_to_get_it(self):
     ended = runs.finish(_start(f'--workdir={self.workdir}'))
     self.assertEqual((ended.code, ended.out), (2, ''), ended)
-    self.assertIn("pip install 'quatrain[ray]' brings it", ended.err)
+    self.assertIn(f"pip install '{runs.ROOT}[ray]' brings it", ended.err)
     self.assertFalse(self.root.joinpath('run').exists())
 
   @parameterized.parameters(
