@@ -90,8 +90,8 @@ def prepare(
 
   Args:
     batch_size: The number of examples in a step.
-    folder: Where programs are kept; None is in the user's cache folder, ''
-      keeps none.
+    folder: Where programs are kept. If it is empty, none are kept. Default: the
+      user's cache folder.
     is_read_only: Whether to use kept programs without adding any.
 
   Returns:
@@ -105,7 +105,7 @@ def prepare(
 
 
 def _find_kept(folder: str) -> pathlib.Path | None:
-  """Returns the folder of programs; None without one that can be trusted."""
+  """Returns the folder of programs, or None if it cannot be trusted."""
   try:
     kept = pathlib.Path(folder).expanduser().absolute() / _machine()
     return kept if all(map(_is_own, (kept.parent, kept))) else None
