@@ -23,6 +23,7 @@ from . import programs
 
 _PREFIX = 'quatrain-xla-'
 _MAX_BYTES = 2**30  # Some thousands of programs.
+_SPACING = 2**18  # More tensors than a start usually makes between two loops.
 
 
 def default_folder() -> str:
@@ -102,6 +103,24 @@ def prepare(
   return CompilationCache(
       default_folder() if folder is None else folder, is_read_only=is_read_only
   )
+
+
+def align_names() -> None:
+  """Gives what is traced next the same names in each start.
+
+  XLA looks a program up by the names of its functions. They end in a count of
+  the tensors that TensorFlow has made in this process, which depends on what a
+  start reads and restores and on how many calls of a graph the clock made of
+  its steps. This moves the count on to the next multiple of `_SPACING`.
+  """
+  try:
+    from tensorflow.python import pywrap_tfe  # No public module has the count.
+
+    count = pywrap_tfe.TFE_Py_UID
+  except (ImportError, AttributeError):
+    return  # Programs are then compiled again more often.
+  while count() % _SPACING:
+    pass
 
 
 def _find_kept(folder: str) -> pathlib.Path | None:

@@ -119,10 +119,7 @@ def add(
     values: Mapping[str, float],
     wall_time: float,
 ) -> None:
-  """Writes values by name.
-
-  It is one operation, whatever the number of values: XLA knows compiled loops
-  by names that count operations, and which values a row has depends on time.
+  """Writes values by name, as one event.
 
   Args:
     writer: The file.
