@@ -89,8 +89,8 @@ def build(
     say: Prints a message on the chief.
     hooks: The user's hooks: see `hooks.attached`.
     started: When this start began, on the monotonic clock.
-    steps_per_loop: How many steps a call of the graph takes at most. If None, the
-      clock decides.
+    steps_per_loop: How many steps a call of the graph takes at most. If None,
+      the clock decides.
     count_compilations: Counts what XLA has compiled in this process.
 
   Returns:
