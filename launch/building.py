@@ -103,7 +103,7 @@ def build(
   data = dataset.split('train')
   with strategy.scope():
     state = experiment.make_state()
-  extent = experiment.extent(strategy, feeds.is_resident(data))
+  extent = experiment.extent(strategy, data.is_resident)
   train_step = make_step(experiment, strategy, extent)
   feed = feeds.of_training(
       train_step,
