@@ -1,8 +1,8 @@
 """Keeps what XLA compiled for later runs, and counts what it compiles.
 
-XLA reads and writes compiled programs in one folder, and tells nobody. So each
-process gets a folder of its own, with links to what is kept: what appears in it
-beside them was compiled here. It is then kept too.
+XLA reads and writes compiled programs in one folder, and does not report hits
+or misses. So each process gets a folder of its own, with links to what is kept:
+what appears in it besides them was compiled here. It is then kept too.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def default_folder() -> str:
 
 
 def _machine() -> str:
-  """Names what a compiled program depends on beside itself."""
+  """Names what a compiled program depends on besides itself."""
   parts = [
       importlib.metadata.version('tensorflow'),
       platform.machine(),
@@ -106,12 +106,12 @@ def prepare(
 
 
 def align_names() -> None:
-  """Gives what is traced next the same names in each start.
+  """Gives the functions that are traced next the same names in each start.
 
-  XLA looks a program up by the names of its functions. They end in a count of
-  the tensors that TensorFlow has made in this process, which depends on what a
-  start reads and restores and on how many calls of a graph the clock made of
-  its steps. This moves the count on to the next multiple of `_SPACING`.
+  XLA looks up a program by the names of its functions, which end in a count of
+  the tensors that this process has made. The count depends on what a start
+  reads and restores, and on how long its steps take: the clock decides how
+  often the graph is called. It is moved on to the next multiple of `_SPACING`.
   """
   try:
     from tensorflow.python import pywrap_tfe  # No public module has the count.
