@@ -29,7 +29,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
       path: Sequence[str] | None = None,
       target: types.ModuleType | None = None,
   ) -> importlib.machinery.ModuleSpec | None:
-    """Returns how a name of the wheel is imported; None of another."""
+    """Returns how a name of the wheel is imported, or None for other names."""
     del path, target
     if fullname == _WHEEL:
       return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
@@ -43,7 +43,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
   def create_module(
       self, spec: importlib.machinery.ModuleSpec
   ) -> types.ModuleType | None:
-    """Returns the module of the checkout; None for `quatrain` itself."""
+    """Returns the module of the checkout, or None for `quatrain` itself."""
     if spec.name == _WHEEL:
       return None
     module = importlib.import_module(spec.name.partition('.')[2])
@@ -60,6 +60,6 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def install() -> None:
-  """Has the names of the wheel found, from now on, before all others."""
+  """Adds the finder of the wheel's names; it comes before all others."""
   if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
     sys.meta_path.insert(0, _Finder())

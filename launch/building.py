@@ -89,8 +89,8 @@ def build(
     say: Prints a message on the chief.
     hooks: The user's hooks: see `hooks.attached`.
     started: When this start began, on the monotonic clock.
-    steps_per_loop: How many steps a call of the graph takes at most; None lets
-      the clock decide.
+    steps_per_loop: How many steps a call of the graph takes at most. If None,
+      the clock decides.
     count_compilations: Counts what XLA has compiled in this process.
 
   Returns:
@@ -103,7 +103,7 @@ def build(
   data = dataset.split('train')
   with strategy.scope():
     state = experiment.make_state()
-  extent = experiment.extent(strategy, feeds.is_resident(data))
+  extent = experiment.extent(strategy, data.is_resident)
   train_step = make_step(experiment, strategy, extent)
   feed = feeds.of_training(
       train_step,

@@ -34,7 +34,7 @@ class Calls:
 
     Args:
       strategy: The strategy of the run.
-      largest: How many steps a call may take at most; None sets no limit.
+      largest: How many steps a call may take at most. Default: no limit.
     """
     self.size = 1
     self.strategy = strategy

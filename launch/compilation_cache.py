@@ -1,8 +1,8 @@
 """Keeps what XLA compiled for later runs, and counts what it compiles.
 
-XLA reads and writes compiled programs in one folder, and tells nobody. So each
-process gets a folder of its own, with links to what is kept: what appears in it
-beside them was compiled here. It is then kept too.
+XLA reads and writes compiled programs in one folder, and does not report hits
+or misses. So each process gets a folder of its own, with links to what is kept:
+what appears in it besides them was compiled here. It is then kept too.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from . import programs
 
 _PREFIX = 'quatrain-xla-'
 _MAX_BYTES = 2**30  # Some thousands of programs.
+_SPACING = 2**18  # More tensors than a start usually makes between two loops.
 
 
 def default_folder() -> str:
@@ -32,7 +33,7 @@ def default_folder() -> str:
 
 
 def _machine() -> str:
-  """Names what a compiled program depends on beside itself."""
+  """Names what a compiled program depends on besides itself."""
   parts = [
       importlib.metadata.version('tensorflow'),
       platform.machine(),
@@ -90,8 +91,8 @@ def prepare(
 
   Args:
     batch_size: The number of examples in a step.
-    folder: Where programs are kept; None is in the user's cache folder, ''
-      keeps none.
+    folder: Where programs are kept. If it is empty, none are kept. Default: the
+      user's cache folder.
     is_read_only: Whether to use kept programs without adding any.
 
   Returns:
@@ -104,8 +105,26 @@ def prepare(
   )
 
 
+def align_names() -> None:
+  """Gives the functions that are traced next the same names in each start.
+
+  XLA looks up a program by the names of its functions, which end in a count of
+  the tensors that this process has made. The count depends on what a start
+  reads and restores, and on how long its steps take: the clock decides how
+  often the graph is called. It is moved on to the next multiple of `_SPACING`.
+  """
+  try:
+    from tensorflow.python import pywrap_tfe  # No public module has the count.
+
+    count = pywrap_tfe.TFE_Py_UID
+  except (ImportError, AttributeError):
+    return  # Programs are then compiled again more often.
+  while count() % _SPACING:
+    pass
+
+
 def _find_kept(folder: str) -> pathlib.Path | None:
-  """Returns the folder of programs; None without one that can be trusted."""
+  """Returns the folder of programs, or None if it cannot be trusted."""
   try:
     kept = pathlib.Path(folder).expanduser().absolute() / _machine()
     return kept if all(map(_is_own, (kept.parent, kept))) else None

@@ -14,7 +14,16 @@ import tensorflow as tf
 from core import metrics, objectives, training, waits
 from pipelines import batches, datasets, examples, splits
 
-from . import calls, culprits, feeds, interruption, programs, tables, tasks
+from . import (
+    calls,
+    compilation_cache,
+    culprits,
+    feeds,
+    interruption,
+    programs,
+    tables,
+    tasks,
+)
 from . import experiment as experiment_lib
 
 _NUM_EXAMPLES = 'examples'
@@ -132,6 +141,7 @@ class Evaluator:
       self._zeros = experiment.zero_sums(self._metric)
     if split not in self._feeds:
       self._feeds.update(self._make_feeds(split))
+      compilation_cache.align_names()  # Its first call traces the loop.
     num_steps = batches.num_eval_steps(
         self._dataset.num_examples[split], self._batch_size
     )

@@ -57,7 +57,7 @@ class Format:
     load: Loads from there, with the format's own runtime.
     forms: The forms in which it takes images of a classifier.
     runtime: Returns the name and version of what loaded it.
-    contents: The names that its folder may have; None for a file.
+    contents: The names that its folder may have, or None for a file.
   """
 
   file: str

@@ -30,11 +30,6 @@ class Feed(Protocol):
     """Takes steps from `start` on; returns the sums and the number taken."""
 
 
-def is_resident(data: splits.Split) -> bool:
-  """Returns whether a split lies on the devices."""
-  return data.is_resident
-
-
 def batch_of(
     data: splits.Split, start: int, *, seed: int, global_batch_size: int
 ) -> objectives.Batch:

@@ -128,7 +128,7 @@ def load(
     strategy: The strategy that it was made under.
 
   Returns:
-    What was loaded; None without `--init_from`.
+    What was loaded, or None without `--init_from`.
 
   Raises:
     UserError: If the checkpoint is missing or damaged, nothing of it fits, a

@@ -43,7 +43,7 @@ class MetricsFile:
     ])
 
   def last_step(self) -> int | None:
-    """Returns the step of the last row, a void one included; None without."""
+    """Returns the step of the last row, a void one included, or None."""
     rows = self._all()
     return rows[-1]['step'] if rows else None
 

@@ -6,6 +6,7 @@ import importlib.util
 import itertools
 import os
 import pathlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol
@@ -218,7 +219,9 @@ class TensorBoard(_Open):
     self._tf = programs.import_tensorflow()
     from tensorboard.plugins.hparams import summary_v2
 
-    self._hparams = summary_v2
+    from .hooks import summaries
+
+    self._hparams, self._add = summary_v2, summaries.add
     self._parameters = {
         key: value[:_MAX_CHARACTERS] for key, value in parameters.items()
     }
@@ -238,8 +241,7 @@ class TensorBoard(_Open):
     """Writes a row under its split, so that splits share a plot."""
     for name, value in row.values.items():
       split, _, metric = name.partition('/')
-      with self._writer(split).as_default(row.step):
-        self._tf.summary.scalar(metric, value)
+      self._add(self._writer(split), row.step, {metric: value}, row.wall_time)
 
   def finish(
       self, result: Mapping[str, Any], files: Sequence[pathlib.Path]
@@ -248,9 +250,8 @@ class TensorBoard(_Open):
     del files  # TensorBoard does not show files.
     with self._writer('').as_default(0):
       self._hparams.hparams(self._parameters, trial_id=self.id)
-      for name, value in result.items():
-        if not isinstance(value, str):
-          self._tf.summary.scalar(name, value)
+    numbers = {k: v for k, v in result.items() if not isinstance(v, str)}
+    self._add(self._writer(''), 0, numbers, time.time())
 
   def _close(self, is_whole: bool) -> None:
     for writer in self._writers.values():

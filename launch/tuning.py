@@ -74,7 +74,7 @@ class _Bench:
       )
     tf.random.set_seed(config.seed)
     self._state = building.fresh(experiment, data, strategy)
-    extent = experiment.extent(strategy, feeds.is_resident(data))
+    extent = experiment.extent(strategy, data.is_resident)
     self._feed = feeds.of_training(
         building.make_step(experiment, strategy, extent),
         strategy,

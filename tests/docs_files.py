@@ -40,27 +40,6 @@ class Block(NamedTuple):
   text: str
 
 
-class Cell(NamedTuple):
-  """A program of a page, the heading above it, and the text below it."""
-
-  heading: str
-  code: str
-  shown: str
-
-
-def cells(path: pathlib.Path) -> list[Cell]:
-  """Lists the Python blocks of a file, each with what it is said to print."""
-  found: list[Cell] = []
-  for section in re.split(r'^## ', path.read_text(), flags=re.MULTILINE):
-    heading = section.partition('\n')[0]
-    for language, text in _FENCE.findall(section):
-      if language == 'python':
-        found.append(Cell(heading, text, ''))
-      elif language == 'text':
-        found[-1] = found[-1]._replace(shown=text)
-  return found
-
-
 def blocks(path: pathlib.Path) -> list[Block]:
   """Lists the fenced blocks of a file, in order."""
   return [Block(*groups) for groups in _FENCE.findall(path.read_text())]

@@ -112,8 +112,8 @@ class TutorialTest(absltest.TestCase):
     self.assertLess(sum(text.count('\n') for text in texts), 650)
     for text, following in zip(texts, _PAGES[1:]):
       self.assertIn(f'({following.name})', text.rpartition('Next:')[2])
+    texts.append(docs_files.README.read_text())
     for name in docs_images.PICTURES:
-      texts.append(docs_files.README.read_text())
       self.assertTrue(any(f'images/{name})' in text for text in texts), name)
       size = (docs_images.IMAGES / name).stat().st_size
       self.assertLess(size, docs_images.MAX_BYTES, name)

@@ -1,4 +1,4 @@
-"""Lines of JSON over TCP, in which workers speak before TensorFlow is on."""
+"""Lines of JSON over TCP, by which workers agree before TensorFlow loads."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class Workers:
       self._readers.append(reader)
 
   def codes(self) -> list[int | None]:
-    """Returns the exit codes: 128 + n after signal n, None while one is on."""
+    """Returns the exit codes: 128 + n after signal n, None if still running."""
     return [
         code if code is None or code >= 0 else 128 - code
         for code in (process.poll() for process in self._processes)

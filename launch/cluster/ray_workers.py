@@ -52,7 +52,7 @@ class Desk:
       self._first = list(self._codes)
 
   def send(self, number: int) -> bool:
-    """Asks for a signal to be sent to all; returns whether any is on."""
+    """Asks for a signal to be sent to all; returns whether any still runs."""
     self._number = number
     return self._is_on
 

@@ -66,7 +66,7 @@ def first_to_go(codes: Sequence[int | None]) -> int:
   """Returns the worker whose end was the cause of that of the others.
 
   Args:
-    codes: The exit codes when the first was seen; None while one is on.
+    codes: The exit codes when the first was seen; None if still running.
 
   Returns:
     Its place. What was seen at the same time: a signal, then an exit code of

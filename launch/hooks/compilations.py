@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from core import training
 
-from .. import feeds, loop
+from .. import compilation_cache, feeds, loop
 
 
 class Compilations(loop.Hook):
@@ -37,6 +37,8 @@ class Compilations(loop.Hook):
         start: int,
         num_steps: int,
     ) -> tuple[training.Sums, tf.Tensor]:
+      if not self._is_warm:
+        compilation_cache.align_names()
       before = self._count()
       result = feed(state, sums, start, num_steps)
       self._late += (self._count() - before) * self._is_warm

@@ -14,7 +14,7 @@ import tensorflow as tf
 from .. import loop, programs
 
 _NUM_OPERATIONS = 5
-_OF_XLA = '__inference_'  # How a function's name begins that it compiled.
+_OF_XLA = '__inference_'  # Prefix of the names of what XLA compiled.
 
 
 class Profile(loop.Hook):
@@ -52,12 +52,13 @@ class Profile(loop.Hook):
     self._directory = directory
     self._now = now
     self._is_chief = is_chief
-    self._first: int | None = None  # The step before the trace, if one is on.
+    self._first: int | None = None  # The step before a running trace.
 
   def next(self, step: int) -> int:
     """Returns where to cut the graph's calls; the trace starts here.
 
-    It is asked right before a call, when other hooks have done their work.
+    It is called right before the graph is, when other hooks have done their
+    work.
     """
     first, last = self._steps
     if step < first:
@@ -74,7 +75,7 @@ class Profile(loop.Hook):
       self.end(step)
 
   def end(self, step: int) -> None:
-    """Writes the trace, if one is on, and says where it is."""
+    """Writes the running trace, if there is one, and says where it is."""
     if self._first is None:
       return
     first, self._first = self._first, None
@@ -110,7 +111,7 @@ class Profile(loop.Hook):
   def _start(self, step: int) -> None:
     try:
       tf.profiler.experimental.start(self._directory)
-    except (OSError, tf.errors.OpError) as error:  # Another one is on.
+    except (OSError, tf.errors.OpError) as error:  # Another trace is running.
       programs.warn(f'--profile_steps: {programs.reason(error)}.')
       self._steps = (0, 0)
     else:
@@ -124,8 +125,8 @@ def operations(paths: Sequence[str]) -> list[tuple[str, str, str, str]]:
     paths: The files of the trace.
 
   Returns:
-    The kind of each, where it ran, its milliseconds and its share of all; none
-    if this TensorFlow cannot read traces.
+    The kind of each, where it ran, its milliseconds and its share of all. The
+    list is empty if this TensorFlow cannot read traces.
   """
   try:
     from tensorflow.python.profiler.internal import _pywrap_profiler_plugin

@@ -45,8 +45,8 @@ class Saving(loop.Hook):
       directory: The work directory.
       hooks: All others: they are told before it saves.
       health: Explains variables that are not finite.
-      every_steps: The steps between checkpoints. None saves at the end of an
-        epoch, if the steps since the last time took long enough.
+      every_steps: The steps between checkpoints. If None, it saves at the end
+        of an epoch, if the steps since the last time took long enough.
     """
     self._now = now
     self._checkpointer = checkpointer

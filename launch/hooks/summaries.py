@@ -55,15 +55,11 @@ class Summaries:
 
   def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
     """Writes values by name, at a step, under a split."""
-    from tensorboard.compat.proto import event_pb2
-    from tensorboard.plugins.scalar import summary_v2
-
-    # One operation, whatever the number of values: XLA knows compiled loops by
-    # names that count operations, and which values there are depends on time.
-    event = event_pb2.Event(wall_time=time.time(), step=step)
-    for name, value in values.items():
-      event.summary.MergeFrom(summary_v2.scalar_pb(name, value))
-    self.call(step, split, lambda: _add(self._writers[split], event))
+    self.call(
+        step,
+        split,
+        lambda: add(self._writers[split], step, values, time.time()),
+    )
 
   def call(self, step: int, split: str, write: Callable[[], None]) -> None:
     """Calls, on the chief, what writes by `tf.summary` at a step of a split."""
@@ -90,7 +86,7 @@ class Summaries:
             status=tf.compat.v1.SessionLog.START
         ),
     )
-    _add(writer, event)
+    _import(writer, event)
     return writer
 
   def _write_parameters(self, parameters: Mapping[str, Any]) -> None:
@@ -117,7 +113,31 @@ class Summaries:
       self._has_failed = True
 
 
-def _add(writer: tf.summary.SummaryWriter, event: Any) -> None:
+def add(
+    writer: tf.summary.SummaryWriter,
+    step: int,
+    values: Mapping[str, float],
+    wall_time: float,
+) -> None:
+  """Writes values by name, as one event.
+
+  Args:
+    writer: The file.
+    step: The step.
+    values: The values.
+    wall_time: When they were logged, in seconds since 1970.
+  """
+  # Imported here: it is slow, and most programs write no summaries.
+  from tensorboard.compat.proto import event_pb2
+  from tensorboard.plugins.scalar import summary_v2
+
+  event = event_pb2.Event(wall_time=wall_time, step=step)
+  for name, value in values.items():
+    event.summary.MergeFrom(summary_v2.scalar_pb(name, value))
+  _import(writer, event)
+
+
+def _import(writer: tf.summary.SummaryWriter, event: Any) -> None:
   """Writes an event, of TensorFlow or of TensorBoard, as it is."""
   tf.raw_ops.ImportEvent(
       writer=writer._resource,  # pylint: disable=protected-access

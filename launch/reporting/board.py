@@ -31,14 +31,10 @@ def write(board: summaries.Summaries, facts: run_page.Facts) -> None:
     board: TensorBoard's files.
     facts: The content of the page.
   """
-  test = facts.result.get('test')
-
-  def add() -> None:
-    for name, value in (test['values'] if test else {}).items():
-      tf.summary.scalar(name, value)
-    _add(facts)
-
-  board.call(facts.result['num_steps'], 'test' if test else 'report', add)
+  step, test = facts.result['num_steps'], facts.result.get('test')
+  if test:
+    board.write(step, 'test', test['values'])
+  board.call(step, 'test' if test else 'report', lambda: _add(facts))
 
 
 def _add(facts: run_page.Facts) -> None:

@@ -35,7 +35,7 @@ class Search(Protocol):
     """Returns the values of a trial; numbers rise one by one."""
 
   def tell(self, number: int, value: float | None) -> None:
-    """Records a trial's result; smaller is better, None is a failure."""
+    """Records a trial's result; smaller is better. If None, it failed."""
 
 
 class Listed:

@@ -19,6 +19,20 @@ from tests.launch import runs
 _MESSAGE = 'XLA compiled 1 more program(s) after the first step'
 _FLAG = '--tf_xla_persistent_cache_directory='
 
+# A run that ends with an error in its third epoch.
+_FAILING = """
+from launch import train, programs, workdir
+append = workdir.Workdir.append_metrics
+
+def failing(self, row):
+  if row['step'] > 42:
+    raise OSError('full')
+  append(self, row)
+
+workdir.Workdir.append_metrics = failing
+programs.parse(['train', *{}])
+raise SystemExit(programs.call(train.main))
+"""
 # A run whose third epoch has another number of rows than those before.
 _CHANGING = """
 import tensorflow as tf
@@ -239,17 +253,10 @@ class ProcessTest(parameterized.TestCase):
     self.temporary.mkdir(parents=True)
     self.environment = {'TMPDIR': str(self.temporary)}
 
-  def start(self, name, script=None):
+  def start(self, name, script=None, **changes):
     arguments = [
-        # XLA knows programs by names that count up with all that TensorFlow is
-        # given: calls and saves must not depend on how long steps take.
         *runs.arguments(
-            runs.config(
-                num_epochs=3,
-                eval_every_epochs=2,
-                checkpoint_every_steps=10**4,
-                steps_per_loop=10,
-            )
+            runs.config(num_epochs=3, eval_every_epochs=2, **changes)
         ),
         f'--workdir={self.root / name}',
         f'--compilation_cache_dir={self.root}/cache',
@@ -260,20 +267,24 @@ class ProcessTest(parameterized.TestCase):
       )
     return runs.start('train', *arguments, environment=self.environment)
 
-  def finish(self, process):
+  def finish(self, process, code=0):
     ended = runs.finish(process)
-    self.assertEqual(ended.code, 0, ended.err)
+    self.assertEqual(ended.code, code, ended.err)
     return ended.out
 
   def test_a_second_start_compiles_nothing(self):
-    out = self.finish(self.start('first'))
+    """Nor one that reads prepared data, calls less often, or goes on."""
+    data = runs.data_dir.__wrapped__()  # That no start has read yet.
+    changes = {'data_dir': data, 'steps_per_loop': 1}
+    out = self.finish(self.start('first', **changes))
     first = runs.result(self.root / 'first')
     self.assertEqual(first['compiled'], 'loop')
     # The loops of training and of evaluation, each compiled and traced once.
     self.assertEqual(first['num_compilations'], 2)
     self.assertEqual(first['num_train_step_traces'], 1)
     self.assertNotIn('XLA compiled', out)
-    self.finish(self.start('second'))
+    self.finish(self.start('second', script=_FAILING, data_dir=data), code=1)
+    self.finish(self.start('second', data_dir=data))
     second = runs.result(self.root / 'second')
     self.assertEqual(second['num_compilations'], 0)
     self.assertEqual(second['weights_sha256'], first['weights_sha256'])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import io
 import json
@@ -37,23 +36,19 @@ def load():
   return finished_run.load(place, None, virtual_devices.mirrored(1))
 
 
-def _untrained(name):
+def _untrained(config, dataset):
   """Makes a run of which no step was taken."""
-  config = runs.config(
-      model=name, model_arg=_SMALL.get(name, {}), normalize=True
-  )
-  dataset = runs.dataset(config)
-  # Where its data set is, for the examples of the parity.
-  config = dataclasses.replace(config, data_dir=runs.data_dir())
   data = reading.describe_data(config, dataset)
   experiment = experiment_lib.Experiment(config, data, 1)
   experiment.build()
-  return finished_run.Run(
+  run = finished_run.Run(
       workdir=workdir.Workdir('nowhere'),
       experiment=experiment,
       checkpoint='none',
       step=0,
   )
+  vars(run)['dataset'] = dataset
+  return run
 
 
 _TEXTS = spec_lib.Feature('text', (5,), 'int32', vocabularies=(('',) * 9,))
@@ -99,17 +94,7 @@ def run_of(inputs, label, **changes):
   config = runs.config(
       **{'model': None, 'model_arg': {}, 'loss': None, **changes}
   )
-  data = reading.describe_data(config, dataset)
-  experiment = experiment_lib.Experiment(config, data, 1)
-  experiment.build()
-  run = finished_run.Run(
-      workdir=workdir.Workdir('nowhere'),
-      experiment=experiment,
-      checkpoint='none',
-      step=0,
-  )
-  vars(run)['dataset'] = dataset
-  return run
+  return _untrained(config, dataset)
 
 
 def export(run, output, formats, work=exporting.export, **options):
@@ -149,7 +134,10 @@ class ExportTest(parameterized.TestCase):
     self._assert_exports_agree(name)
 
   def _assert_exports_agree(self, name):
-    code, out = self.export(_untrained(name))
+    config = runs.config(
+        model=name, model_arg=_SMALL.get(name, {}), normalize=True
+    )
+    code, out = self.export(_untrained(config, runs.dataset(config)))
     self.assertEqual(code, 0, out)
     report = self.report()
     self.assertEqual((report['split'], report['step']), ('test', 0))

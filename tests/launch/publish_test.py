@@ -82,6 +82,10 @@ class TensorBoardTest(_PublishTest):
           self.expected(split, 'loss'),
       )
       self.assertEqual([s for s, _ in actual], [s for s, _ in wanted])
+      self.assertEqual(
+          [event.wall_time for event in self.board(run, split).Tensors('loss')],
+          [time for _, time in self.expected(split, 'wall_time')],
+      )
       for (_, value), (_, loss) in zip(actual, wanted, strict=True):
         self.assertAlmostEqual(value, loss, places=6)
 
@@ -167,7 +171,9 @@ class TensorBoardTest(_PublishTest):
     boards = self.root / 'boards'
     boards.mkdir()
     args = '--to=tensorboard', f'--output={boards}'
-    with mock.patch('tensorflow.summary.scalar', side_effect=OSError('full')):
+    with mock.patch(
+        'tensorflow.raw_ops.ImportEvent', side_effect=OSError('full')
+    ):
       ended = self.publish(*args)
     self.assertEqual((ended.code, ended.err.count('\n')), (1, 1), ended.err)
     self.assertIn('full', ended.err)

@@ -92,10 +92,8 @@ def kept_directory() -> str:
   return directory
 
 
-@functools.cache
-def _cache_directory() -> str:
-  """Makes a place for compiled programs that is not the user's own."""
-  return kept_directory()
+# A place for compiled programs that is not the user's own.
+_cache_directory = functools.cache(kept_directory)
 
 
 @functools.cache
@@ -165,18 +163,13 @@ def train(
   Returns:
     How it ended.
   """
-  return _captured(
-      functools.partial(
-          training_program.exit_code,
-          config(
-              workdir=str(workdir),
-              data_dir=data or data_dir(),
-              strategy='mirrored',
-              **changes,
-          ),
-      ),
-      num_replicas,
+  made = config(
+      workdir=str(workdir),
+      data_dir=data or data_dir(),
+      strategy='mirrored',
+      **changes,
   )
+  return _captured(lambda: training_program.exit_code(made), num_replicas)
 
 
 @functools.cache
@@ -388,11 +381,7 @@ def raw_rows(workdir: Any) -> list[dict[str, Any]]:
 def rows(workdir: Any, split: str | None = None) -> list[dict[str, Any]]:
   """Reads metrics.jsonl, less what depends on the clock."""
   return [
-      {
-          name: value
-          for name, value in row.items()
-          if name != 'wall_time' and name not in SPEEDS
-      }
+      {n: v for n, v in row.items() if n not in ('wall_time', *SPEEDS)}
       for row in raw_rows(workdir)
       if split in (None, row['split'])
   ]

@@ -65,10 +65,10 @@ class ProfileTest(parameterized.TestCase):
     hook.next(1)
     hook.close()
     self.assertEmpty(list(pathlib.Path(directory).rglob('*.pb')))
-    tf.profiler.experimental.start(directory)  # None is on.
+    tf.profiler.experimental.start(directory)  # No trace is running.
     tf.profiler.experimental.stop(save=False)
 
-  def test_another_trace_is_on(self):
+  def test_another_trace_is_running(self):
     directory, said = runs.scratch(self), ['']
     hook = _profile((1, 3), directory, said)
     tf.profiler.experimental.start(directory)
