@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import importlib.util
 import pathlib
+import re
 import shutil
 import signal
 from unittest import mock
@@ -113,7 +114,7 @@ class FailingMachineTest(_TestCase):
     self.assertRegex(
         ended.err,
         r"^\S+: No module named 'tensorboard'; pip install "
-        r"'quatrain\[launch\]' brings it\.\n$",
+        rf"'{re.escape(str(runs.ROOT))}\[launch\]' brings it\.\n$",
     )
     self.assertFalse(self.workdir.exists())
 

@@ -64,13 +64,10 @@ class LeaksTest(parameterized.TestCase):
         [row['num_threads'] for row in held],
     )
     self.assertEqual(late['temporary'], early['temporary'])
-    # What is open is told by its name: an open file has another one each time.
-    # A checkpoint is written while the run goes on.
-    early, late = (
-        {name for name in row['files'] if '/unfinished/' not in name}
-        for row in (early, late)
-    )
-    self.assertEqual(len(late), len(early), late ^ early)
+    # A checkpoint is written while the run goes on: its files, and the folders
+    # that are synchronized, may be open at any one epoch, but not at each.
+    open_files = [len(row['files']) for row in held]
+    self.assertLessEqual(min(open_files[-5:]), max(open_files[1:3]), held[-1])
 
   def test_resident(self):
     self.check('--model=mlp', '--jit=off')
