@@ -62,6 +62,7 @@ _NODE = (
     'NodeName=127.0.0.{number} NodeHostname={host} NodeAddr=127.0.0.{number} '
     'Port={port} CPUs=2 RealMemory=1000 State=UNKNOWN\n'
 )
+_FINAL = ('COMPLETED', 'FAILED', 'CANCELLED', 'TIMEOUT', 'NODE_FAIL')
 _PARTITION = 'PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE\n'
 
 
@@ -114,10 +115,22 @@ class Slurm:
 
   def wait_for(self, number: str, *states: str) -> str:
     """Waits until a job is in one of some states; returns which."""
-    self.wait_until(
-        lambda: self.state(number) in states, lambda: str(self.job(number))
-    )
+
+    def happens() -> bool:
+      state = self.state(number)
+      # Slurm forgets a job some minutes after its end: told at once, or never.
+      if state in _FINAL and state not in states:
+        raise AssertionError(self.describe(number))
+      return state in states
+
+    self.wait_until(happens, lambda: self.describe(number))
     return self.state(number)
+
+  def describe(self, number: str) -> str:
+    """Returns what Slurm knows of a job, and what the job has printed."""
+    job = self.job(number)
+    log = pathlib.Path(job['StdOut'])
+    return f'{job}\n{log.read_text() if log.exists() else "No log."}'
 
   def wait_until(
       self,
