@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
+import logging as python_logging
 import os
 import re
 import signal
@@ -66,6 +67,8 @@ def run(
   def program(_: Sequence[str]) -> None:
     if not flags.FLAGS['verbosity'].present:
       logging.set_verbosity(logging.WARNING)
+    # Matplotlib warns of the machine's fonts, which no plot depends on.
+    python_logging.getLogger('matplotlib').setLevel(python_logging.ERROR)
     code = call(main)
     sys.stdout.flush()
     sys.stderr.flush()

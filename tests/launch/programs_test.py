@@ -105,6 +105,27 @@ class CallTest(parameterized.TestCase):
       programs.call(lambda: 1 // 0)
 
 
+# What matplotlib does where a font is missing.
+_FONTS = """
+import logging
+from launch import programs
+programs.run(lambda: logging.getLogger('matplotlib.font_manager').warning('!'))
+"""
+
+
+class RunTest(absltest.TestCase):
+
+  def test_fonts_of_the_machine_are_no_news(self):
+    ended = subprocess.run(
+        [sys.executable, '-c', _FONTS],
+        cwd=runs.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    self.assertEqual((ended.returncode, ended.stderr), (0, ''))
+
+
 class HelpTest(parameterized.TestCase):
 
   @parameterized.parameters(*_FLAGS)
