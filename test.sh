@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # Checks everything: ruff, pyink, mypy, then the tests on every core.
 #
-#   ./test.sh [--all] [arguments of pytest]
+#   ./test.sh [--medium | --all] [arguments of pytest]
 #   ./test.sh --write
 #
-# --all adds the slow tests; --write only mends what can be mended by itself: the
-# order of imports and the layout. PYTHON=... names the Python to make .venv with.
+# Without an option, tests that take 5 seconds or more are skipped: --medium adds
+# those that take less than a minute or two, --all the others as well. --write only
+# mends what can be mended by itself: the order of imports and the layout.
+# PYTHON=... names the Python to make .venv with.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source .ci/environment.sh
 
-selection=(-m 'not slow')
-if [[ ${1:-} == --all ]]; then
-  selection=()
-  shift
-fi
+selection=(-m 'not medium and not slow')
+case ${1:-} in
+  --medium) selection=(-m 'not slow') && shift ;;
+  --all) selection=() && shift ;;
+esac
 
 prepare_environment requirements.txt requirements-test.txt \
   requirements-docs.txt

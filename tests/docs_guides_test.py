@@ -51,6 +51,7 @@ def _read(path: pathlib.Path) -> dict:
 
 class ReadmeTest(parameterized.TestCase):
 
+  @pytest.mark.medium
   def test_readme_runs_and_the_fields_of_its_run_are_told(self):
     ran = docs_runs.run(docs_files.README)
     self._assert_printed(ran.printed)
@@ -109,6 +110,7 @@ class ReadmeTest(parameterized.TestCase):
 class GuideTest(parameterized.TestCase):
 
   @parameterized.parameters(*_FAST)
+  @pytest.mark.medium
   def test_a_guide_runs(self, path):
     docs_runs.run(path)
 

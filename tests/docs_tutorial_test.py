@@ -118,6 +118,7 @@ class TutorialTest(absltest.TestCase):
       size = (docs_images.IMAGES / name).stat().st_size
       self.assertLess(size, docs_images.MAX_BYTES, name)
 
+  @pytest.mark.medium
   def test_each_cell_prints_what_stands_below_it(self):
     folder = docs_runs.make_folder()
     (folder / 'docs').symlink_to(docs_files.ROOT / 'docs')

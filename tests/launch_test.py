@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from absl.testing import absltest
 
 import launch
@@ -23,6 +24,7 @@ assert not own, own
 
 class LaunchTest(absltest.TestCase):
 
+  @pytest.mark.medium
   def test_an_import_takes_no_time_and_defines_no_flag(self):
     done = subprocess.run(
         [sys.executable, '-c', _PROGRAM], capture_output=True, text=True

@@ -213,8 +213,10 @@ class TestShTest(_Checkout):
         [arguments[1] for arguments in started],
         ['ruff', 'pyink', 'mypy', 'pytest'],
     )
-    self.assertIn('not slow', started[-1])
+    self.assertIn('not medium and not slow', started[-1])
     self.assertIn('== pytest', self.out)
+    *_, (_, pytest_) = self.run_in(self.folder, './test.sh', '--medium', '-x')
+    self.assertIn('not slow', pytest_)
     *_, (_, pytest_) = self.run_in(self.folder, './test.sh', '--all', '-x')
     self.assertNotIn('not slow', pytest_)
     self.assertEqual(pytest_[-1], '-x')

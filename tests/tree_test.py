@@ -7,6 +7,7 @@ import graphlib
 import pathlib
 import re
 
+import pytest
 from absl.testing import absltest, parameterized
 
 _ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -162,6 +163,7 @@ class TreeTest(parameterized.TestCase):
     self.assertNotRegex((_ROOT / source).read_text(), r'\b(TODO|FIXME|XXX)\b')
 
   @parameterized.parameters(*_sources(*_PACKAGES))
+  @pytest.mark.medium
   def test_a_module_has_a_test(self, source):
     """`core/x.py` has `tests/core/x_test.py`; so has a package with code.
 

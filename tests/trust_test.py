@@ -166,6 +166,7 @@ class AuditTest(absltest.TestCase):
     for told in self.told:
       self.assertEqual(told['sockets'], [], told['program'])
 
+  @pytest.mark.medium
   def test_files_are_written_where_they_belong(self):
     for program, _, what, caller in self.events('open'):
       if what.isdigit() or what in ('/dev/null', '/dev/tty'):

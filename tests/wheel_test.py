@@ -305,6 +305,7 @@ class WheelTest(absltest.TestCase):
     )
     self.assertIn('"quatrain.launch.train"', said)
 
+  @pytest.mark.medium
   def test_a_run_of_parts_in_one_file(self):
     """Trained, resumed, scored, predicted, exported; and the same in Python."""
     folder = pathlib.Path(self._make_folder())

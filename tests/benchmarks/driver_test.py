@@ -69,6 +69,7 @@ class DriverTest(absltest.TestCase):
             self.assertLess(run['first_step_s'], run['first_epoch_s'])
           self.assertBetween(run['peak_rss_gb'], 0.1, 20)
 
+  @pytest.mark.medium
   def test_a_race_of_those_that_this_environment_can_run(self):
     names = [
         'notebook',
@@ -124,6 +125,7 @@ class DriverTest(absltest.TestCase):
     self.assertIn('0 mlp_b32 keras_tf float32: failed: Error: lost', output)
     self.assertIn('0 mlp_b32 notebook float32: 9 images/s', output)
 
+  @pytest.mark.medium
   def test_a_campaign_goes_on_where_it_was(self):
     self._drive_fakes('--rounds=1')
     first = self._runs()[0]

@@ -6,6 +6,7 @@ makes them, a layer, a gradient or the step itself, they are operations there.
 
 from __future__ import annotations
 
+import pytest
 from absl.testing import absltest, parameterized
 
 from core import layers, models
@@ -39,6 +40,7 @@ def _collectives(run):
 class CollectivesTest(parameterized.TestCase):
 
   @parameterized.parameters(*_IMAGE_MODELS)
+  @pytest.mark.medium
   def test_one_for_a_step_and_two_for_each_batch_norm(self, name):
     arguments = _RESNET if name == 'resnet' else {}
     run = runs.make(name, num_replicas=virtual_devices.COLLECTIVE, **arguments)

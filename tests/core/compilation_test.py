@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -148,6 +149,7 @@ class ChooseForTest(parameterized.TestCase):
       mode=compilation.MODES,
       is_resident=(False, True),
   )
+  @pytest.mark.medium
   def test_reads_off_what_choose_is_told(
       self, name, num_replicas, mode, is_resident
   ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -129,12 +130,14 @@ class ExtentTest(parameterized.TestCase):
       ('UPDATE', 2),
       ('PARTS', 2),
   )
+  @pytest.mark.medium
   def test_every_extent_is_the_same_training(self, extent, num_replicas):
     self.assert_same(
         _train(compilation.Extent[extent], num_replicas), self.expected
     )
 
   @parameterized.parameters(('LOOP', 1), ('PARTS', 2))
+  @pytest.mark.medium
   def test_with_a_loss_scale_and_averaged_weights(self, extent, num_replicas):
     # The scale overflows at first, so that some steps are skipped; when depends
     # on the number of replicas, which each have a part of the gradient.

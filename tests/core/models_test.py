@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -20,6 +21,7 @@ _WITHOUT_IMAGE = ('sparse_mlp', 'tabular', 'text_classifier')
 class RegistryTest(parameterized.TestCase):
 
   @parameterized.product(name=list(models.REGISTRY), shape=cases.IMAGE_SHAPES)
+  @pytest.mark.medium
   def test_output_shapes_and_eager_equals_graph(self, name, shape):
     model = cases.create(name)
     shapes = cases.input_shapes(model, shape)

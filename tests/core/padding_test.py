@@ -6,6 +6,7 @@ Covers: resident_data.
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -40,6 +41,7 @@ class PaddingTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(norms[0].moving_mean, norms[1].moving_mean)
 
   @parameterized.parameters('convnet', 'resnet')
+  @pytest.mark.medium
   def test_a_model_on_replicas_that_do_not_divide_the_batch(self, name):
     """Its batch norm's statistics are those of the batch."""
     results = {}

@@ -6,6 +6,7 @@ import functools
 from unittest import mock
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -74,6 +75,7 @@ class MixedTest(parameterized.TestCase):
         # Rounded, another pixel may be a pool's maximum and get the gradient.
         self.assertGreater(cosine, 0.95, path)
 
+  @pytest.mark.medium
   def test_graph_and_xla(self):
     model = cases.create('vit')
     batch = cases.batch(model, (8, 8, 3), 4)

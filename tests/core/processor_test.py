@@ -9,6 +9,7 @@ import sys
 import tempfile
 from unittest import mock
 
+import pytest
 from absl.testing import absltest, parameterized
 
 from core import processor
@@ -92,6 +93,7 @@ class OneDnnTest(parameterized.TestCase):
       self.assertEqual(os.environ.get(name), after)
 
   @absltest.skipUnless('avx2' in processor.features(), 'there is no AVX2')
+  @pytest.mark.medium
   def test_counts(self):
     unset = dict(os.environ)
     unset.pop('TF_ENABLE_ONEDNN_OPTS', None)

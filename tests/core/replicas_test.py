@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -32,6 +33,7 @@ def _train(run):
 class InvarianceTest(parameterized.TestCase):
 
   @parameterized.parameters(('mlp', 'adam'), ('mlp', 'sgd'), ('convnet', 'sgd'))
+  @pytest.mark.medium
   def test_50_steps(self, model_name, optimizer_name):
     # Where a rectifier's input comes to rounding's distance of 0 the replicas'
     # gradients part, as those of one replica in another order would.

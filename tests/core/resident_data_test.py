@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -51,6 +52,7 @@ class ResidentTest(parameterized.TestCase, tf.test.TestCase):
       name=tuple(tasks.TASKS),
       num_replicas=(1, 2, 3),
   )
+  @pytest.mark.medium
   def test_is_the_step_on_the_same_batches(self, name, num_replicas):
     """Whether replicas divide the 7 examples of a batch or not."""
     task = tasks.TASKS[name]
@@ -118,6 +120,7 @@ class EvalTest(parameterized.TestCase, tf.test.TestCase):
       name=tuple(tasks.TASKS),
       num_replicas=(1, 2),
   )
+  @pytest.mark.medium
   def test_every_example_once(self, name, num_replicas):
     task = tasks.TASKS[name]
     strategy = virtual_devices.mirrored(num_replicas)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from unittest import mock
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -218,6 +219,7 @@ class OneReplicaTest(parameterized.TestCase):
 class ReplicasTest(parameterized.TestCase):
 
   @parameterized.parameters(2, 3)
+  @pytest.mark.medium
   def test_replicas_train_as_one_does(self, num_replicas):
     one, run = _Run(), _Run(num_replicas)
     for each in (one, run):
@@ -309,6 +311,7 @@ class TrainLoopTest(parameterized.TestCase):
     return run, train
 
   @parameterized.product(jit=['auto', 'off', 'force'], num_replicas=[1, 2])
+  @pytest.mark.medium
   def test_is_the_loop_made_of_its_parts(self, jit, num_replicas):
     parts = _Run()
     rows = parts.rows()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -14,6 +15,7 @@ from tests.core import tasks
 class ZeroSumsTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.product(name=tuple(tasks.TASKS), num_replicas=(1, 2))
+  @pytest.mark.medium
   def test_of_every_step(self, name, num_replicas):
     """They are those that `zero_sums` makes, and nothing is trained."""
     task = tasks.TASKS[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 import tensorflow as tf
 from absl.testing import absltest
 
@@ -35,6 +36,7 @@ class WorkersTest(absltest.TestCase):
       self.assertEqual(workers.gather(strategy, [2**62, -1]), [[2**62, -1]])
       self.assertEqual(workers.texts(strategy, 'größer'), ['größer'])
 
+  @pytest.mark.medium
   def test_all_are_told_the_same_exactly(self):
     processes = [
         runs.start_python('-c', _PROGRAM, environment=environment)

@@ -139,6 +139,7 @@ class ProgramTest(absltest.TestCase):
         text=True,
     )
 
+  @pytest.mark.medium
   def test_two_replicas_give_what_one_gives(self):
     """The quickest case; a second start makes no run again."""
     workdir = _scratch(self)

@@ -87,6 +87,7 @@ class CasesTest(absltest.TestCase):
 
 class ProgramTest(absltest.TestCase):
 
+  @pytest.mark.medium
   def test_mistakes(self):
     for arguments, expected in (
         (['mlp', '--models=mpl', '--formats=h5'], 'unknown: mlp, mpl, h5.'),

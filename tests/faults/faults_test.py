@@ -256,6 +256,7 @@ class CampaignTest(absltest.TestCase):
         text=True,
     )
 
+  @pytest.mark.medium
   def test_three_faults_lose_nothing(self):
     workdir = pathlib.Path(_scratch(self))
     flags = ['--seed=1', '--cases=multi_label.plain', '--faults=kill']

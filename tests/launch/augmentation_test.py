@@ -49,6 +49,7 @@ class AugmentationTest(parameterized.TestCase):
   @parameterized.parameters(
       {}, {'global_batch_size': 13}, {'global_batch_size': 13, 'resident_gb': 0}
   )
+  @pytest.mark.medium
   def test_any_number_of_replicas_gives_the_same(self, **batches):
     """Also if they do not divide a batch, resident or streamed."""
     changes = dict(

@@ -9,6 +9,7 @@ import json
 import pathlib
 from unittest import mock
 
+import pytest
 from absl.testing import absltest, parameterized
 
 from core import precision
@@ -205,6 +206,7 @@ class BenchmarkTest(parameterized.TestCase):
     )
     self.assertGreater(found['flop_per_step'], 4 * num_parameters)
 
+  @pytest.mark.medium
   def test_replicas_and_a_run_afterwards_has_the_weights_of_one_before(self):
     workdir = self.folder / 'run'
     config = runs.config(
@@ -268,6 +270,7 @@ class BenchmarkTest(parameterized.TestCase):
       ('text', '--micro_batch_size=3'),
       ('segmentation', '--model_arg=channels=2,4', '--precision=float16'),
   )
+  @pytest.mark.medium
   def test_other_tasks(self, name, *arguments):
     found, _ = self.measure(
         f'--dataset={small_sets.__file__}:{name}',
@@ -309,6 +312,7 @@ class BenchmarkTest(parameterized.TestCase):
     self.assertEqual(list(self.folder.iterdir()), [])
 
   @parameterized.parameters(('x', False), ('tf.cast(x, tf.float32)', True))
+  @pytest.mark.medium
   def test_half_precision(self, inputs, is_float32_alone):
     code = self.folder / 'own_task.py'
     code.write_text(_OWN_TASK.replace('INPUTS', inputs))

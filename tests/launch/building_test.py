@@ -156,6 +156,7 @@ class LogTest(_TestCase):
 
 class ReplicasTest(_TestCase):
 
+  @pytest.mark.medium
   def test_any_number_of_replicas_gives_the_same(self):
     # 25 validation examples in batches of 12: the last one has one example, and
     # leaves one of two replicas, two of three, without any.
@@ -192,6 +193,7 @@ class ResumeTest(_TestCase):
       (signal.SIGTERM, runs.STEPS_PER_EPOCH, 2),
       (signal.SIGTERM, _LAST_STEP, 1),  # Before the test split is scored.
   )
+  @pytest.mark.medium
   def test_interrupted(self, number, step, num_replicas):
     # Under nohup the tests would start with SIGHUP ignored.
     usual = signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -275,6 +277,7 @@ class ResumeTest(_TestCase):
     self.train()
     self.assertEqual((runs.digest(whole), runs.rows(whole)), expected)
 
+  @pytest.mark.medium
   def test_killed_between_two_checkpoints(self):
     whole = self.train('whole', checkpoint_every_steps=10)
     workdir = self.root / 'run'

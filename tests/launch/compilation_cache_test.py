@@ -272,6 +272,7 @@ class ProcessTest(parameterized.TestCase):
     self.assertEqual(ended.code, code, ended.err)
     return ended.out
 
+  @pytest.mark.medium
   def test_a_second_start_compiles_nothing(self):
     """Nor one that reads prepared data, calls less often, or goes on."""
     data = runs.data_dir.__wrapped__()  # That no start has read yet.
@@ -310,6 +311,7 @@ class ProcessTest(parameterized.TestCase):
     values = runs.result(self.root / 'run')['test']['values']
     self.assertEqual(scored['values'], values)
 
+  @pytest.mark.medium
   def test_a_run_that_compiles_again_says_so(self):
     out = self.finish(self.start('run', script=_CHANGING))
     self.assertEqual(out.count(_MESSAGE), 1, out)

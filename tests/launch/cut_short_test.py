@@ -72,6 +72,7 @@ class CutShortTest(parameterized.TestCase):
 
     return mock.patch.object(evaluation.Evaluator, 'run', wrapped)
 
+  @pytest.mark.medium
   def test_in_a_validation(self):
     """It ends there; the rows of what goes on are those of an unbroken run."""
     changes = dict(_CHANGES, checkpoint_every_steps=7)

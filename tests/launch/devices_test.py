@@ -11,6 +11,7 @@ import sys
 import tempfile
 from unittest import mock
 
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -53,6 +54,7 @@ class StrategyTest(parameterized.TestCase):
 
 class VirtualDevicesTest(absltest.TestCase):
 
+  @pytest.mark.medium
   def test_in_a_new_process(self):
     """Twice the same is taken, other devices are not."""
     program = """

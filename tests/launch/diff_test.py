@@ -214,6 +214,7 @@ class HashTest(_TestCase):
     self.assertEqual(ended.code, code, ended.err)
     return self.root / name
 
+  @pytest.mark.medium
   def test_rows_have_hashes(self):
     """At those steps, of the weights there, also of a run that was stopped."""
     one = self.train('one', num_steps=23)

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 from unittest import mock
 
+import pytest
 from absl.testing import absltest, parameterized
 
 from core import checkpoint_manifests
@@ -43,6 +44,7 @@ class EvaluateTest(parameterized.TestCase):
     self.assertIn(f'accuracy {result["test_accuracy"]:.4f}', ended.out)
     self.assertIn(f'{self.workdir}/evaluation_test.json', ended.out)
 
+  @pytest.mark.medium
   def test_the_average_is_what_a_run_evaluates(self):
     self.workdir = self.workdir.parent / 'averaged'
     ended = runs.train(self.workdir, num_steps=9, average_decay=0.9)

@@ -281,6 +281,7 @@ class ExportTest(parameterized.TestCase):
     change_a_weight(self.output / 'model.tflite')
     self.assertEqual(self.verify(load())[1].count('NO, changed'), 3)
 
+  @pytest.mark.medium
   def test_an_export_that_is_not_the_model_leaves_what_was_there(self):
     run = load()
     self.assertEqual(self.export(run)[0], 0)
@@ -307,6 +308,7 @@ class ExportTest(parameterized.TestCase):
         self.assertEqual(path.read_bytes(), before.pop(path), path)
     self.assertEmpty(before)
 
+  @pytest.mark.medium
   def test_verify(self):
     run = load()
     formats = (*_FAST, 'tflite_int8')

@@ -55,6 +55,7 @@ class _TestCase(parameterized.TestCase):
 class CallSizeTest(_TestCase):
 
   @parameterized.parameters(1, 7)
+  @pytest.mark.medium
   def test_steps_per_loop_changes_no_bit(self, steps_per_loop):
     workdir, _ = self.train('run', steps_per_loop=steps_per_loop)
     self.assert_same(workdir, runs.finished())
@@ -70,6 +71,7 @@ class JitTest(_TestCase):
       # XLA refuses the gradient of max pooling in a deterministic run.
       (_CONVNET, 1, {'off': 'none', 'on': 'update'}),
   )
+  @pytest.mark.medium
   def test_modes_agree_but_for_rounding(self, changes, num_replicas, expected):
     self._assert_modes_agree(changes, num_replicas, expected)
 
@@ -96,6 +98,7 @@ class JitTest(_TestCase):
     for workdir in workdirs.values():
       self.assert_alike(workdir, workdirs['off'])
 
+  @pytest.mark.medium
   def test_convolutions_in_a_compiled_loop_are_warned_of(self):
     workdir, out = self.train('run', jit='force', num_steps=3, **_RESNET)
     self.assertEqual(runs.result(workdir)['compiled'], 'loop')
@@ -108,6 +111,7 @@ class JitTest(_TestCase):
 
 class StreamTest(_TestCase):
 
+  @pytest.mark.medium
   def test_a_stream_is_resumed_to_the_bit(self):
     self._assert_is_resumed(is_full=False)
 
@@ -141,6 +145,7 @@ class StreamTest(_TestCase):
     self.assertGreater(runs.result(streamed)['validation_accuracy'], 0.9)
 
   @parameterized.parameters((1, 'off'), (1, 'auto'), (2, 'auto'))
+  @pytest.mark.medium
   def test_scores_are_the_same(self, num_replicas, jit):
     scores = {}
     for resident_gb in (4.0, 0.0):

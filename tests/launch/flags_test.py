@@ -188,6 +188,7 @@ class FlagTest(parameterized.TestCase):
     finally:
       flag.unparse()
 
+  @pytest.mark.medium
   def test_what_means_nothing_to_training_comes_before_the_training(self):
     root = pathlib.Path(runs.scratch(self))
     for kind, own in _NAMES.items():

@@ -10,6 +10,7 @@ import pathlib
 import shutil
 
 import numpy as np
+import pytest
 from absl.testing import absltest
 
 from launch import data as data_lib
@@ -42,6 +43,7 @@ class HousesTest(absltest.TestCase):
     self.assertEqual(data.spec['numbers'].columns, ('rooms', 'area'))
     self.assertBetween(data.target_mean[0], 100_000, 300_000)
 
+  @pytest.mark.medium
   def test_another_example_is_named(self):
     generator = np.random.default_rng(0)
     path, arrays = self.root / 'data.npz', {}
@@ -88,6 +90,7 @@ class HousesTest(absltest.TestCase):
     )
     self.assertIn('is complete', ended.out)
 
+  @pytest.mark.medium
   def test_evaluate_and_export(self):
     workdir = shutil.copytree(houses.finished(), self.root / 'run')
     ended = runs.call('evaluate', f'--workdir={workdir}')

@@ -69,6 +69,7 @@ class LeaksTest(parameterized.TestCase):
     open_files = [len(row['files']) for row in held]
     self.assertLessEqual(min(open_files[-5:]), max(open_files[1:3]), held[-1])
 
+  @pytest.mark.medium
   def test_resident(self):
     self.check('--model=mlp', '--jit=off')
 

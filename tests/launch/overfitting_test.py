@@ -7,6 +7,7 @@ import pathlib
 import re
 
 import numpy as np
+import pytest
 from absl.testing import absltest, parameterized
 
 from launch import overfitting
@@ -41,6 +42,7 @@ class OverfittingTest(parameterized.TestCase):
   @parameterized.parameters(
       'classification', 'multi_label', 'regression', 'text', 'segmentation'
   )
+  @pytest.mark.medium
   def test_every_task_learns_a_batch(self, name):
     ended = _overfit(
         _set(name),

@@ -10,6 +10,7 @@ import pathlib
 import shutil
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -105,6 +106,7 @@ class RunTest(parameterized.TestCase):
   def config(self, name='run'):
     return json.loads((self.root / name / 'config.json').read_text())
 
+  @pytest.mark.medium
   def test_from_start_to_end(self):
     self.train()
     result = runs.result(self.root / 'run')
@@ -147,6 +149,7 @@ class RunTest(parameterized.TestCase):
     scored = json.loads((self.root / 'run/evaluation_test.json').read_text())
     self.assertEqual(scored['values']['cost'], result['test']['values']['cost'])
 
+  @pytest.mark.medium
   def test_other_code(self):
     changes = {'hooks': (), 'hook_arg': {}}
     with runs.signal_at(14, 15):
@@ -168,6 +171,7 @@ class RunTest(parameterized.TestCase):
     self.assertEqual(values['code']['my_side']['sha256'], now)
     self.assertIn('is complete', self.train(**changes).out)
 
+  @pytest.mark.medium
   def test_a_file_that_was_moved(self):
     self.train(num_steps=10, schedule='constant')
     shutil.move(self.files, self.root / 'moved')
@@ -258,6 +262,7 @@ class RunTest(parameterized.TestCase):
         ):
           locate(accept_changes=False)
 
+  @pytest.mark.medium
   def test_no_package_that_comes_with_quatrain_is_one_of_parts(self):
     for package in importlib.metadata.distributions():
       for file in package.files or ():
@@ -285,6 +290,7 @@ class RunTest(parameterized.TestCase):
       ({'learning_rates': {'w': 0.0}}, ['w'], ['v']),
       ({'learning_rates': {'[vx]': 0.0, '.*': 1.0}}, ['v'], ['w']),
   )
+  @pytest.mark.medium
   def test_variables_that_stay(self, changes, same, other):
     variables = []
     for steps in (1, 5):
@@ -308,6 +314,7 @@ class RunTest(parameterized.TestCase):
       is_same = np.array_equal(variables[0][name], variables[1][name])
       self.assertEqual(is_same, name in same, name)
 
+  @pytest.mark.medium
   def test_micro_batches(self):
     self.train('whole', num_steps=6)
     self.train('parts', num_steps=6, micro_batch_size=5)

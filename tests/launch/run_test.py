@@ -17,6 +17,7 @@ import sys
 import threading
 
 import numpy as np
+import pytest
 import sonnet as snt
 import tensorflow as tf
 from absl.testing import absltest, parameterized
@@ -127,6 +128,7 @@ class RunTest(parameterized.TestCase):
         _reference().values['weights_sha256'],
     )
 
+  @pytest.mark.medium
   def test_a_task_and_a_function_that_makes_it(self):
     spec = sources.open_dataset('points', _arrays).spec
     digests = set()
@@ -281,6 +283,7 @@ class RunTest(parameterized.TestCase):
 
 class ProgramTest(absltest.TestCase):
 
+  @pytest.mark.medium
   def test_a_program_of_30_lines(self):
     """Its own parts, defined where it runs; it is loaded by another."""
     folder = pathlib.Path(runs.scratch(self))

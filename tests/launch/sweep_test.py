@@ -127,6 +127,7 @@ class MistakeTest(_TestCase):
 
 class SweepTest(_TestCase):
 
+  @pytest.mark.medium
   def test_runs_are_trained_once_and_another_sweep_is_refused(self):
     space = 'learning_rate = [0.03, 1e30, 0.0003]'
     ended = self.sweep('--parallel=2', '--num_trials=2', space=space)

@@ -8,6 +8,7 @@ import signal
 import time
 from unittest import mock
 
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -151,6 +152,7 @@ class StartTest(absltest.TestCase):
         process.send_signal(number)
       return runs.finish(process, timeout_s=60)
 
+  @pytest.mark.medium
   def test_it_is_named(self):
     ended = self._lost_at_the_start(0.0)
     self.assertEqual(ended.code, 1)
@@ -158,6 +160,7 @@ class StartTest(absltest.TestCase):
         ended.err, r'worker 0 \(.*\) lost worker 1 \(.*\) at the start'
     )
 
+  @pytest.mark.medium
   def test_a_signal_is_not_lost(self):
     """TensorFlow, which waits for the other, would take it for itself."""
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -10,6 +10,7 @@ import shutil
 import signal
 from unittest import mock
 
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -61,6 +62,7 @@ class _TestCase(parameterized.TestCase):
 
 class SeedTest(_TestCase):
 
+  @pytest.mark.medium
   def test_the_seed_decides_everything(self):
     expected = runs.finished()
     runs.train(self.workdir)
@@ -276,6 +278,7 @@ class PartsTest(_TestCase):
     image = config['data']['spec']['features']['image']
     self.assertEqual(image['shape'], [6, 5, 3])
 
+  @pytest.mark.medium
   def test_what_is_said_first(self):
     ended = runs.train(self.workdir, num_steps=1, num_replicas=2)
     lines = ended.out.splitlines()
@@ -297,6 +300,7 @@ class PartsTest(_TestCase):
       {'optimizer_arg': {'b1': 0.5}},
       {'loss': 'huber', 'l2_penalty': 0.01, 'schedule': 'cosine'},
   )
+  @pytest.mark.medium
   def test_each_flag_counts(self, **changes):
     ended = runs.train(self.workdir, num_steps=2, **changes)
     self.assertEqual((ended.code, ended.err), (0, ''))
@@ -309,6 +313,7 @@ class PartsTest(_TestCase):
 class PrecisionTest(_TestCase):
 
   @parameterized.parameters((True, 'bfloat16'), (False, 'float32'))
+  @pytest.mark.medium
   def test_auto_is_what_the_processor_multiplies_in(self, has, expected):
     auto, named = self.root / 'auto', self.root / 'named'
     with mock.patch.object(
@@ -331,6 +336,7 @@ class PrecisionTest(_TestCase):
       )
 
   @parameterized.parameters(True, False)
+  @pytest.mark.medium
   def test_emulation_is_warned_of(self, has):
     with mock.patch.object(processor, 'multiplies_in', return_value=has):
       ended = runs.train(self.workdir, num_steps=2, precision='bfloat16')

@@ -9,6 +9,7 @@ import pathlib
 import re
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -69,6 +70,7 @@ class TuneTest(parameterized.TestCase):
     self.assertBetween(value, 1e-5, 1)
     self.assertIn('--schedule', reason)
 
+  @pytest.mark.medium
   def test_batch_size(self):
     name, value, reason, rows = self.tune('batch_size', '--values=4,8,16,999')
     self.assertEqual(name, 'global_batch_size')
@@ -81,6 +83,7 @@ class TuneTest(parameterized.TestCase):
     self.assertIn(f'there are {runs.NUM_TRAIN} examples', reason)
     self.assertRegex(reason, r'the peak was [\d.]+ of [\d.]+ GB')
 
+  @pytest.mark.medium
   def test_steps_per_loop(self):
     name, value, reason, rows = self.tune('steps_per_loop')
     self.assertEqual(name, 'steps_per_loop')

@@ -22,6 +22,7 @@ class WorkersTest(absltest.TestCase):
     self.root = pathlib.Path(runs.scratch(self))
     self.workdir = self.root / 'run'
 
+  @pytest.mark.medium
   def test_two_processes_give_what_one_gives(self):
     """25 validation examples in batches of 12: one worker ends without any."""
     changes = dict(
@@ -148,6 +149,7 @@ class WorkersTest(absltest.TestCase):
             r'0 .*, none at worker 1',
         )
 
+  @pytest.mark.medium
   def test_a_directory_that_is_not_shared_ends_all_at_the_start(self):
     """Of a new run, as on a node where the file system is not mounted."""
     own = ([], [f'--workdir={self.root}/elsewhere'])

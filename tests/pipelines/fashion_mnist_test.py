@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest
 
@@ -55,6 +56,7 @@ class FashionMnistTest(absltest.TestCase):
         ),
     )
 
+  @pytest.mark.medium
   def test_all_classes_are_whole(self):
     counts = sum(
         np.bincount(self.dataset.split(split).arrays['label'])

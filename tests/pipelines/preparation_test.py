@@ -13,6 +13,7 @@ import tempfile
 import time
 from unittest import mock
 
+import pytest
 import requests
 from absl.testing import absltest, parameterized
 
@@ -120,6 +121,7 @@ class RouteTest(parameterized.TestCase):
 
 class ProcessesTest(absltest.TestCase):
 
+  @pytest.mark.medium
   def test_killed_one_leaves_nothing_and_two_prepare_once(self):
     folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
     log = folder / 'log'

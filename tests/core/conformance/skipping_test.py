@@ -293,6 +293,7 @@ class LoopTest(_TestCase):
 class OptimizersTest(_TestCase):
   """All at once, each with a small model of its own."""
 
+  @pytest.mark.medium
   def test_every_one_in_apply_if_finite(self):
     self._assert_as_if_never(
         lambda optimizer: optimizers.apply_if_finite(optimizer, 5), False

@@ -135,6 +135,7 @@ class OptimizersTest(parameterized.TestCase):
     actual = _of(name, _optimizers_run(3)[1])
     member.assert_same(actual, expected, 2e-5)
 
+  @pytest.mark.medium
   def test_checkpoint_and_back(self):
     state, values = _optimizers_run(3)
     folder = self.enter_context(tempfile.TemporaryDirectory())
@@ -149,6 +150,7 @@ class OptimizersTest(parameterized.TestCase):
 class ModelsTest(parameterized.TestCase):
 
   @parameterized.parameters(*sorted(set(models.REGISTRY) - _LONG))
+  @pytest.mark.medium
   def test_train_steps_on_replicas_are_those_on_one(self, name):
     self._assert_replicas_are_one(name)
 
@@ -245,6 +247,7 @@ class MetricsTest(parameterized.TestCase, tf.test.TestCase):
   @parameterized.product(
       kind=tuple(table_metrics.KINDS), num_replicas=_REPLICAS
   )
+  @pytest.mark.medium
   def test_evaluation_measures_each_example_once(self, kind, num_replicas):
     line = table_metrics.KINDS[kind]
     metric = line.collection()

@@ -11,6 +11,7 @@ import sys
 import textwrap
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -50,6 +51,7 @@ class SavedModelTest(parameterized.TestCase):
     self.directory = os.path.join(self.folder, 'exports', 'saved_model')
 
   @parameterized.parameters(*cases.NAMES)
+  @pytest.mark.medium
   def test_gives_the_models_probabilities(self, name):
     model = cases.build(name)
     export.save_saved_model(cases.wrap(model), self.directory)

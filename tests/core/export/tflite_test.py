@@ -8,6 +8,7 @@ import warnings
 import zipfile
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -24,6 +25,7 @@ class TFLiteTest(parameterized.TestCase):
     self.path = os.path.join(self.folder, 'model.tflite')
 
   @parameterized.parameters(*cases.NAMES)
+  @pytest.mark.medium
   def test_gives_the_models_probabilities(self, name):
     model = cases.build(name)
     export.save_tflite(cases.wrap(model), self.path)
@@ -88,6 +90,7 @@ class TFLiteTest(parameterized.TestCase):
     self.assertBetween(parity.max_difference, 1e-6, 0.05)
 
   @parameterized.parameters('convnet', 'vit', 'row_rnn')
+  @pytest.mark.medium
   def test_int8_computes_in_bytes_and_is_close(self, name):
     # TensorFlow's own interpreter computes the int8 ViT wrongly.
     importlib.import_module('ai_edge_litert')

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 import sklearn.metrics
 import tensorflow as tf
 from absl.testing import absltest, parameterized
@@ -63,6 +64,7 @@ class PrecisionRecallTest(parameterized.TestCase, tf.test.TestCase):
   @parameterized.product(
       num_classes=(2, 3, 7), zero_division=(0.0, 1.0, math.nan)
   )
+  @pytest.mark.medium
   def test_is_scikit_learns(self, num_classes, zero_division):
     members = {}
     for average in AVERAGES:

@@ -6,6 +6,7 @@ Those of tables, texts and pixels learn in tests of their own.
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -48,6 +49,7 @@ class LearningTest(parameterized.TestCase):
       for name, model in models.REGISTRY.items()
       if model.task == 'image classification'
   ))
+  @pytest.mark.medium
   def test_separates_stripes(self, name):
     tf.random.set_seed(0)
     wider = {

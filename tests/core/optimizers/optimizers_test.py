@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import optax
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 from optax import contrib
@@ -171,6 +172,7 @@ class OptimizersTest(parameterized.TestCase):
     self.assertEqual({*OPTAX, *NOT_OF_OPTAX}, OURS.keys())
 
   @parameterized.parameters(*OPTAX)
+  @pytest.mark.medium
   def test_parameters_are_optax_s_for_50_steps(self, name):
     start, steps = comparison.parameters(), comparison.gradients()
     _, actual = comparison.run(OURS[name], start, steps)

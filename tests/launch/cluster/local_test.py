@@ -72,6 +72,7 @@ class LocalTest(parameterized.TestCase):
     workers.assert_equal(self, self.workdir, one)
     self.assertEqual(runs.result(one)['shapes'], [_shape(0, 1)])
 
+  @pytest.mark.medium
   def test_a_worker_is_left_out_and_the_run_is_equal(self):
     """Of two workers one is lost twice; the other goes on alone."""
     process = _start(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
 from absl.testing import absltest, parameterized
 
 from launch.cluster import stalls
@@ -38,6 +39,7 @@ class StallsTest(parameterized.TestCase):
       stops.set()
       thread.join()
 
+  @pytest.mark.medium
   def test_who_hangs_is_named_and_all_end(self):
     """In Python, as in a hook, and in data that do not come; either worker."""
     pairs = {(1, 'hook'): _started(1, 'hook'), (0, 'data'): _started(0, 'data')}

@@ -77,6 +77,7 @@ class NonFiniteTest(parameterized.TestCase):
     return workdir, ended.err
 
   @parameterized.parameters(1, 2)
+  @pytest.mark.medium
   def test_stops_at_the_step(self, num_replicas):
     changes = dict(
         optimizer='sgd', checkpoint_every_steps=1, num_replicas=num_replicas

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -73,6 +74,7 @@ class GradientsTest(parameterized.TestCase):
 
 class RunTest(absltest.TestCase):
 
+  @pytest.mark.medium
   def test_streams_over_replicas(self):
     found = []
     for name, every_steps in (('with', 3), ('without', 0)):
@@ -93,6 +95,7 @@ class RunTest(absltest.TestCase):
       )
     self.assertEqual(*found)
 
+  @pytest.mark.medium
   def test_in_tensorboard(self):
     """Each step has one, though steps were taken twice."""
     watched = runs.watched()

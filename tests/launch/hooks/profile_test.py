@@ -6,6 +6,7 @@ import pathlib
 import re
 import types
 
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -34,6 +35,7 @@ class ProfileTest(parameterized.TestCase):
     hook.close()
     self.assertEqual(_profile(None).next(3), 40)
 
+  @pytest.mark.medium
   def test_the_trace_and_what_took_most_time(self):
     directory, said = runs.scratch(self), ['']
     hook = _profile((1, 3), directory, said)
@@ -79,6 +81,7 @@ class ProfileTest(parameterized.TestCase):
       tf.profiler.experimental.stop(save=False)
     self.assertEqual(said, [''])
 
+  @pytest.mark.medium
   def test_a_run_is_as_without(self):
     watched = runs.watched()
     self.assertEqual(runs.digest(watched.workdir), runs.digest(runs.finished()))

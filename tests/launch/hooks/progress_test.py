@@ -13,6 +13,7 @@ import termios
 import time
 from unittest import mock
 
+import pytest
 from absl.testing import absltest, parameterized
 
 from launch import periods
@@ -269,6 +270,7 @@ class EpochTest(parameterized.TestCase):
 
 class RunTest(absltest.TestCase):
 
+  @pytest.mark.medium
   def test_a_run_that_goes_on_knows_its_best_value(self):
     workdir = os.path.join(runs.scratch(self), 'run')
     runs.train(workdir, num_epochs=1)

@@ -70,6 +70,7 @@ def _patches(images):
 )
 class CollagesTest(absltest.TestCase):
 
+  @pytest.mark.medium
   def test_classes(self):
     collages = sets.collages(500, 200, _QUARTER)
     cycle.assert_not_worse(
@@ -82,6 +83,7 @@ class CollagesTest(absltest.TestCase):
     scores = self._find_classes(_flags(_CLASSES, collages))
     cycle.assert_as_told(self, _CLASSES, *scores)
 
+  @pytest.mark.medium
   def test_masks(self):
     collages = sets.collages(500, 200, _QUARTER)
     flags = _flags(_MASKS, collages, '--num_epochs=3')

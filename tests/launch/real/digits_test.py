@@ -23,6 +23,7 @@ class DigitsTest(parameterized.TestCase):
     for write in _FORMS.values():
       write()
 
+  @pytest.mark.medium
   def test_the_form_changes_no_bit(self):
     """Three runs, of which what the test split gives is the same as well."""
     found = [cycle.train(self, cycle.told(row).flags) for row in _FORMS]
@@ -30,6 +31,7 @@ class DigitsTest(parameterized.TestCase):
     values = [runs.result(workdir)['test']['values'] for workdir in found]
     self.assertEqual(values, [values[0]] * len(found))
 
+  @pytest.mark.medium
   def test_arrays(self):
     self._classify('digits, arrays')
 

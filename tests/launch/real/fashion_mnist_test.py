@@ -17,6 +17,7 @@ _ROW = 'Fashion-MNIST'
 )
 class FashionMnistTest(absltest.TestCase):
 
+  @pytest.mark.medium
   def test_a_few_epochs(self):
     """The regression has a tenth of the images, for time."""
     scores = self._classify(['--num_epochs=2'], every=10)

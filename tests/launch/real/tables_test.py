@@ -12,6 +12,7 @@ from tests.launch.real import cycle, sets
 
 class TablesTest(absltest.TestCase):
 
+  @pytest.mark.medium
   def test_breast_cancer(self):
     self._classify('breast cancer', 'breast_cancer')
 
@@ -31,6 +32,7 @@ class TablesTest(absltest.TestCase):
     theirs = model.predict(test['numbers']) == test['label']
     cycle.assert_as_told(self, row, ours, cycle.score(theirs))
 
+  @pytest.mark.medium
   def test_diabetes(self):
     sets.write_table('diabetes')
     ran = cycle.run(self, cycle.told('diabetes').flags)

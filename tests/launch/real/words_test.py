@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 
 import numpy as np
+import pytest
 from absl.testing import absltest
 from sklearn import linear_model, pipeline
 from sklearn.feature_extraction import text
@@ -17,6 +18,7 @@ _ROW = 'language of a word'
 
 class WordsTest(absltest.TestCase):
 
+  @pytest.mark.medium
   def test_the_language_of_a_word(self):
     try:
       words.write()

@@ -22,6 +22,7 @@ import time
 from unittest import mock
 
 import numpy as np
+import pytest
 from absl.testing import absltest, parameterized
 
 from launch import programs
@@ -142,6 +143,7 @@ class TrainingTest(parameterized.TestCase):
     self.assertEqual(again.trials[2].results, last.results)
 
   @parameterized.parameters((1, 1, 0), (2, 1, 1), (3, 2, 1), (4, 2, 2))
+  @pytest.mark.medium
   def test_a_trial_depends_on_the_same_results_however_long_they_take(
       self, parallel, seeds, lag
   ):

@@ -90,6 +90,7 @@ class ExactnessTest(parameterized.TestCase):
       )
 
   @parameterized.parameters(*_TASKS)
+  @pytest.mark.medium
   def test_what_was_stopped_goes_on_to_the_bit(self, task):
     whole = _whole(task)
     with runs.signal_at(5, signal.SIGTERM):
@@ -107,6 +108,7 @@ class ExactnessTest(parameterized.TestCase):
     )
 
   @parameterized.parameters(*_TASKS)
+  @pytest.mark.medium
   def test_an_evaluation_over_replicas_is_verified(self, task):
     shutil.copytree(_whole(task), self.workdir)
     ended = runs.call(
@@ -125,6 +127,7 @@ class ExactnessTest(parameterized.TestCase):
       self.assertLen(predictions['index'], 16)
 
   @parameterized.parameters(*_TASKS)
+  @pytest.mark.medium
   def test_three_replicas(self, task):
     self.assert_replicas(task, 3)
 
@@ -142,6 +145,7 @@ class ExactnessTest(parameterized.TestCase):
 
   # The network of masks has batch norm, which sees a micro-batch alone.
   @parameterized.parameters('regression', 'text')
+  @pytest.mark.medium
   def test_micro_batches(self, task):
     ended = runs.train(self.workdir, 2, **_changes(task, micro_batch_size=3))
     self.assertEqual((ended.code, ended.err), (0, ''))
