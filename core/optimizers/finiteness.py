@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -116,7 +116,7 @@ def skips(state: nests.Nest) -> list[tf.Tensor]:
   The list is empty if no step can be skipped.
   """
   found = [state.last_skipped] if isinstance(state, ApplyIfFiniteState) else []
-  for _, child in _children(state):
+  for _, child in nests.children(state):
     found += skips(child)
   return found
 
@@ -160,17 +160,6 @@ def _are_fields(nest: nests.Nest, fields: Collection[str]) -> list[bool]:
   is_state = isinstance(nest, ApplyIfFiniteState)
   return [
       is_leaf or (is_state and name in fields)
-      for name, child in _children(nest)
+      for name, child in nests.children(nest)
       for is_leaf in _are_fields(child, fields)
   ]
-
-
-def _children(nest: nests.Nest) -> list[tuple[Any, nests.Nest]]:
-  """Returns the parts of a nest in the order of `tf.nest.flatten`."""
-  if not tf.nest.is_nested(nest):
-    return []
-  if hasattr(nest, '_fields'):
-    return list(zip(nest._fields, nest, strict=True))
-  if isinstance(nest, Mapping):
-    return [(key, nest[key]) for key in sorted(nest)]
-  return list(enumerate(nest))

@@ -52,7 +52,12 @@ def _paths(nest: Nest) -> list[str]:
 
 
 def children(nest: Nest) -> list[tuple[Any, Nest]]:
-  """Returns the named parts of a nest, in the order of `tf.nest.flatten`."""
+  """Returns the named parts of a nest, in the order of `tf.nest.flatten`.
+
+  A tensor, or anything else that `tf.nest` takes for a leaf, has none.
+  """
+  if not tf.nest.is_nested(nest):
+    return []
   if hasattr(nest, '_fields'):
     return list(nest._asdict().items())
   if isinstance(nest, Sequence):
