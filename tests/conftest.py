@@ -23,8 +23,8 @@ from tests import virtual_devices  # noqa: E402, F401
 def _collected():
   """Collects the graphs of a module's tests, once they are not needed.
 
-  What is left stays out of later collections: over all that a process has traced
-  in ten minutes one of them took minutes.
+  The rest stays out of later collections, which would go through all that a
+  process has traced.
   """
   yield
   gc.collect()
