@@ -1,0 +1,69 @@
+"""Former names warn and are the same; so are former keywords of layers."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+
+from absl.testing import absltest, parameterized
+
+from core import deprecation, losses, metrics
+from launch import built_in, parts, several, tasks
+
+_PACKAGES = {'loss': losses, 'metric': metrics}
+_FORMER = [
+    (kind, old, new)
+    for kind, package in _PACKAGES.items()
+    for old, new in deprecation.former(package).items()
+]
+
+
+@deprecation.renamed_arguments(size='output_size')
+def _doubled(output_size):
+  return 2 * output_size
+
+
+class DeprecationTest(parameterized.TestCase):
+
+  def test_there_are_former_names(self):
+    self.assertGreater(len(_FORMER), 15)
+
+  @parameterized.parameters(*_FORMER)
+  def test_a_former_name_warns_and_is_the_same(self, kind, old, new):
+    package = _PACKAGES[kind]
+    self.assertNotIn(old, package.__all__)
+    defining = importlib.import_module(getattr(package, new).__module__)
+    for module in (package, defining):
+      with self.assertWarnsRegex(DeprecationWarning, rf'{old} .*use .*\.{new}'):
+        found = getattr(module, old)
+      self.assertIs(found, getattr(package, new))
+
+  @parameterized.parameters(*_FORMER)
+  def test_a_program_takes_a_former_name_in_silence(self, kind, old, new):
+    if new not in built_in.of_kind(kind):
+      return  # A loss of more than labels and predictions.
+    known = tasks.losses() if kind == 'loss' else None
+    with warnings.catch_warnings():
+      warnings.simplefilter('error')
+      found = parts.find(kind, old, known)
+      self.assertIs(found, parts.find(kind, new, known))
+    if kind == 'metric':  # Its key in metrics.jsonl stays.
+      for name in (old, new, f'core.metrics:{new}'):
+        self.assertEqual(
+            several.named(kind, [name], {})[0].name, name.split(':')[-1]
+        )
+
+  def test_other_names_are_unknown(self):
+    with self.assertRaisesRegex(AttributeError, "core.losses.*'huber2'"):
+      getattr(losses, 'huber2')  # noqa: B009
+
+  def test_former_keywords(self):
+    self.assertEqual(_doubled(3), 6)
+    with self.assertWarnsRegex(DeprecationWarning, 'size= .*use output_size'):
+      self.assertEqual(_doubled(size=3), 6)
+    with self.assertRaisesRegex(TypeError, 'former name'):
+      _doubled(output_size=3, size=3)
+
+
+if __name__ == '__main__':
+  absltest.main()
