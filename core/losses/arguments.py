@@ -59,10 +59,10 @@ def pair(
   predictions, labels = checks.same_shape(
       **{names[1]: predictions, names[0]: labels}
   )
-  return labels, examples(names[1], predictions)
+  return labels, batched(names[1], predictions)
 
 
-def examples(argument: str, values: tf.Tensor) -> tf.Tensor:
+def batched(argument: str, values: tf.Tensor) -> tf.Tensor:
   """Returns `floats` of an argument that must have a batch axis."""
   values = floats(argument, values)
   if not values.shape.rank:
