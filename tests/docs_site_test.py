@@ -22,6 +22,7 @@ _INTERNAL = {
     'core.checkpoint_files',
     'core.checkpoint_manifests',
     'core.checks',
+    'core.deprecation',
     'core.hidden_variables',
     'core.measuring',
     'core.micro_batches',
