@@ -12,7 +12,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from core import losses, metrics, models, optimizers
+from core import deprecation, losses, metrics, models, optimizers
 
 from . import schedules
 from .hooks import pruning
@@ -45,6 +45,22 @@ def of_kind(kind: str) -> Mapping[str, Callable[..., Any]]:
   if kind == 'hook':
     return _HOOKS
   return {}
+
+
+def current(kind: str, part: Any) -> Any:
+  """Gives a part of ours by a former name its present one.
+
+  Args:
+    kind: As for `of_kind`.
+    part: The value of its flag, or an object.
+
+  Returns:
+    The present name, or the part as it is.
+  """
+  package = {'loss': losses, 'metric': metrics}.get(kind)
+  if package is None or not isinstance(part, str):
+    return part
+  return deprecation.former(package).get(part, part)
 
 
 def _chosen(

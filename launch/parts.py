@@ -63,6 +63,7 @@ def find(kind: str, part: Any, known: _Known | None = None) -> Any:
     UserError: If there is none, or it cannot be imported or called.
   """
   flag = f'--{own_parts.flag_of(kind)}={own_parts.shown(part)}'
+  part = built_in.current(kind, part)
   if not isinstance(part, str):
     found = part
   elif ':' in part:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from . import imports, own, parts, programs
+from . import built_in, imports, own, parts, programs
 
 
 class Named(NamedTuple):
   """One of several parts of a flag.
 
   Attributes:
-    name: What values of it are called: the name of the function.
+    name: What values of it are called: the name of the function, or its former
+      one if that is given.
     part: The value of the flag.
     arguments: The user's arguments for it.
   """
@@ -38,7 +39,7 @@ def named(
   Raises:
     UserError: If two have one name, or an argument is of none of them.
   """
-  called = [own.name_of(parts.find(kind, each)) for each in wanted]
+  called = [_name(kind, each) for each in wanted]
   for name in called:
     if called.count(name) > 1:
       raise programs.UserError(
@@ -63,6 +64,13 @@ def named(
       )
       for name, part in zip(called, wanted, strict=True)
   ]
+
+
+def _name(kind: str, part: Any) -> str:
+  """Returns what a part is called: a former name of ours stays its key."""
+  name = own.name_of(parts.find(kind, part))
+  given = own.shown(part).rpartition(':')[2]
+  return given if built_in.current(kind, given) == name else name
 
 
 def hooks(

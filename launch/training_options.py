@@ -32,14 +32,15 @@ class TrainingOptions(data_options.DataOptions):
   )
   loss: options.Part | None = _option(
       None,
-      'The loss: softmax_cross_entropy, softmax_focal, poly1_cross_entropy, '
-      'generalized_cross_entropy, symmetric_cross_entropy, multiclass_hinge; '
-      'of numbers squared_error, absolute_error, huber, log_cosh or quantile, '
-      'the first three of classes as well, between probabilities and one-hot '
-      'labels; of several classes sigmoid_cross_entropy, sigmoid_focal or '
-      'dice; of masks dice and tversky as well; another of core.losses that '
-      'fits, or one of your own. Default: the one of the task, such as '
-      'softmax_cross_entropy.',
+      'The loss: softmax_cross_entropy, softmax_focal_loss,'
+      ' poly_loss_cross_entropy, generalized_cross_entropy,'
+      ' symmetric_cross_entropy, multiclass_hinge_loss; of numbers'
+      ' squared_error, absolute_error, huber_loss, log_cosh or quantile, the'
+      ' first three of classes as well, between probabilities and one-hot'
+      ' labels; of several classes sigmoid_binary_cross_entropy,'
+      ' sigmoid_focal_loss or dice_loss; of masks dice_loss and tversky_loss as'
+      ' well; another of core.losses that fits, or one of your own. Default:'
+      ' the one of the task, such as softmax_cross_entropy.',
   )
   loss_arg: options.Arguments = _option(
       {}, 'NAME=VALUE, an argument of the loss.'

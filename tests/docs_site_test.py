@@ -22,6 +22,7 @@ _INTERNAL = {
     'core.checkpoint_files',
     'core.checkpoint_manifests',
     'core.checks',
+    'core.deprecation',
     'core.hidden_variables',
     'core.measuring',
     'core.micro_batches',
@@ -103,7 +104,7 @@ class SiteTest(absltest.TestCase):
     words = (site / 'searchindex.js').read_text()
     self.assertIn('softmax_cross_entropy', words)
     losses = (site / 'reference' / 'losses.html').read_text()
-    for name in ('softmax_cross_entropy', 'dice', 'mean'):
+    for name in ('softmax_cross_entropy', 'dice_loss', 'mean'):
       self.assertIn(f'id="core.losses.{name}"', losses)
     for page in site.rglob('*.html'):
       self.assertIsNone(_NETWORK.search(page.read_text()), page.name)

@@ -233,7 +233,7 @@ class ProcessTest(parameterized.TestCase):
   @parameterized.parameters(
       ('--optimizer=adam',),
       ('--schedule=cosine',),
-      ('--loss=softmax_focal',),
+      ('--loss=softmax_focal_loss',),
       ('--model=speednet',),
       ('--model=mlp',),
       (f'--flagfile={docs_files.ROOT}/launch/recipes/fashion_mnist_mlp.flags',),

@@ -8,6 +8,8 @@ What holds for all of them:
 - ``output_shape(input_shape)`` returns the shape of the result. Both raise
   ValueError for shapes that do not fit, or differ from those the layer was
   built for, and so does a call.
+- Arguments have Sonnet's names: ``output_size``, ``output_channels``,
+  ``kernel_shape``, ``create_scale``, ``decay_rate``, ``rate``.
 - In half precision, softmax, statistics and sums over positions are computed in
   float32.
 """

@@ -209,7 +209,7 @@ class MultiHeadAttention(snt.Module):
           f'{tuple(shapes["value_shape"])}.'
       )
     output_size = (
-        query_shape[-1] if self.output is None else self.output.num_units
+        query_shape[-1] if self.output is None else self.output.output_size
     )
     return (*query_shape[:2], output_size)
 

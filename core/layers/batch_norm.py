@@ -9,9 +9,14 @@ import sonnet as snt
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util
 
-from .. import assignments, checks, distribution, padding
+from .. import assignments, checks, deprecation, distribution, padding
 
 
+@deprecation.renamed_arguments(
+    with_scale='create_scale',
+    with_offset='create_offset',
+    momentum='decay_rate',
+)
 class BatchNorm(snt.Module):
   """``(x - mean) / sqrt(variance + eps) * scale + offset``, per channel.
 
@@ -64,9 +69,9 @@ class BatchNorm(snt.Module):
   def __init__(
       self,
       *,
-      with_scale: bool = True,
-      with_offset: bool = True,
-      momentum: float = 0.99,
+      create_scale: bool = True,
+      create_offset: bool = True,
+      decay_rate: float = 0.99,
       eps: float = 1e-5,
       scale_init: snt.initializers.Initializer | None = None,
       offset_init: snt.initializers.Initializer | None = None,
@@ -75,27 +80,28 @@ class BatchNorm(snt.Module):
     """Constructs the layer.
 
     Args:
-      with_scale: Whether to multiply by a trained scale.
-      with_offset: Whether to add a trained offset.
-      momentum: The share of the moving averages kept at each update, in [0, 1):
-        0.99 averages over about 100 steps; smaller values suit short runs.
+      create_scale: Whether to multiply by a trained scale.
+      create_offset: Whether to add a trained offset.
+      decay_rate: The share of the moving averages kept at each update, in
+        [0, 1): 0.99 averages over about 100 steps; smaller values suit short
+        runs.
       eps: Added to the variance, at least 0.
       scale_init: Initializer of the scale ``[num_channels]``. Default: ones.
       offset_init: Initializer of the offset ``[num_channels]``. Default: zeros.
       name: Name of the module.
 
     Raises:
-      ValueError: If momentum or eps is out of range.
+      ValueError: If decay_rate or eps is out of range.
     """
     super().__init__(name=name)
-    checks.rate('momentum', momentum)
+    checks.rate('decay_rate', decay_rate)
     checks.in_range('eps', eps, 0, math.inf)
-    self.momentum = momentum
+    self.decay_rate = decay_rate
     self.eps = eps
     self.scale_init = scale_init or snt.initializers.Ones()
     self.offset_init = offset_init or snt.initializers.Zeros()
-    self.with_scale = with_scale
-    self.with_offset = with_offset
+    self.create_scale = create_scale
+    self.create_offset = create_offset
     self.is_frozen = False
     # Created by `build`.
     self.scale: tf.Variable = None
@@ -113,13 +119,13 @@ class BatchNorm(snt.Module):
     if self.moving_mean is not None:
       return
     shape = [input_shape[-1]]
-    if self.with_scale:
+    if self.create_scale:
       self.scale = tf.Variable(self.scale_init(shape, tf.float32))
-    if self.with_offset:
+    if self.create_offset:
       self.offset = tf.Variable(self.offset_init(shape, tf.float32))
     self.moving_mean = tf.Variable(tf.zeros(shape), trainable=False)
     self.moving_variance = tf.Variable(tf.ones(shape), trainable=False)
-    # 1 - momentum^t after t updates: the share of data in the averages.
+    # 1 - decay_rate^t after t updates: the share of data in the averages.
     self.moving_weight = tf.Variable(0.0, trainable=False)
 
   def __call__(
@@ -248,7 +254,7 @@ class BatchNorm(snt.Module):
       self, mean: tf.Tensor, variance: tf.Tensor, count: tf.Tensor
   ) -> None:
     """Updates the averages, unless the batch is all padding."""
-    rate = tf.where(count > 0, 1 - self.momentum, 0.0)
+    rate = tf.where(count > 0, 1 - self.decay_rate, 0.0)
     weight = assignments.value(self.moving_weight)
     weight += rate * (1 - weight)
     step = tf.math.divide_no_nan(rate, weight)

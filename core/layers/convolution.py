@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import sonnet as snt
 import tensorflow as tf
 
-from .. import checks
+from .. import checks, deprecation
 
 
 def output_sizes(
     input_shape: Sequence[int | None],
     filters: tf.Variable | None,
-    kernel_size: int,
+    kernel_shape: int,
     stride: int,
     padding: str,
 ) -> tuple[list[int | None], int]:
@@ -22,9 +22,9 @@ def output_sizes(
 
   Args:
     input_shape: ``[batch_size, height, width, channels]``.
-    filters: ``[kernel_size, kernel_size, channels, num_filters]``, or None
+    filters: ``[kernel_shape, kernel_shape, channels, num_filters]``, or None
       before they are created.
-    kernel_size: The side of a filter.
+    kernel_shape: The side of a filter.
     stride: The divisor of height and width.
     padding: ``SAME`` or ``VALID``.
 
@@ -44,10 +44,10 @@ def output_sizes(
         f'input_shape: the layer was built for {built} channels, got '
         f'{tuple(input_shape)}.'
     )
-  border = 0 if padding == 'SAME' else kernel_size - 1
+  border = 0 if padding == 'SAME' else kernel_shape - 1
   if any(side is not None and side <= border for side in sides):
     raise ValueError(
-        f'input_shape: filters of {kernel_size} x {kernel_size} do not fit '
+        f'input_shape: filters of {kernel_shape} x {kernel_shape} do not fit '
         f'into {tuple(input_shape)}; use padding SAME.'
     )
   sides = [
@@ -56,6 +56,9 @@ def output_sizes(
   return sides, channels
 
 
+@deprecation.renamed_arguments(
+    num_channels='output_channels', kernel_size='kernel_shape'
+)
 class Conv2D(snt.Module):
   """``x * w + b``: a convolution of images, with explicit shapes.
 
@@ -77,8 +80,8 @@ class Conv2D(snt.Module):
 
   def __init__(
       self,
-      num_channels: int,
-      kernel_size: int,
+      output_channels: int,
+      kernel_shape: int,
       stride: int = 1,
       *,
       padding: str = 'SAME',
@@ -90,28 +93,28 @@ class Conv2D(snt.Module):
     """Constructs the layer.
 
     Args:
-      num_channels: The number of channels of the outputs, at least 1.
-      kernel_size: The side of a filter, at least 1.
+      output_channels: The number of channels of the outputs, at least 1.
+      kernel_shape: The side of a filter, at least 1.
       stride: The divisor of height and width, at least 1.
       padding: ``SAME`` or ``VALID``.
       with_bias: Whether to add a bias.
-      w_init: Initializer of the filters ``[kernel_size, kernel_size, channels,
-        num_channels]``. Default: Sonnet's, a normal distribution with standard
-        deviation 1/(kernel_size sqrt(channels)), truncated at two deviations
-        (Ioffe and Szegedy 2015).
-      b_init: Initializer of the bias ``[num_channels]``. Default: zeros.
+      w_init: Initializer of the filters ``[kernel_shape, kernel_shape,
+        channels, output_channels]``. Default: Sonnet's, a normal distribution
+        with standard deviation 1/(kernel_shape sqrt(channels)), truncated at
+        two deviations (Ioffe and Szegedy 2015).
+      b_init: Initializer of the bias ``[output_channels]``. Default: zeros.
       name: Name of the module.
 
     Raises:
       ValueError: If a size is not positive or the padding is unknown.
     """
     super().__init__(name=name)
-    checks.size('num_channels', num_channels)
-    checks.size('kernel_size', kernel_size)
+    checks.size('output_channels', output_channels)
+    checks.size('kernel_shape', kernel_shape)
     checks.size('stride', stride)
     checks.one_of('padding', padding, ('SAME', 'VALID'))
-    self.num_channels = num_channels
-    self.kernel_size = kernel_size
+    self.output_channels = output_channels
+    self.kernel_shape = kernel_shape
     self.stride = stride
     self.padding = padding
     self.with_bias = with_bias
@@ -125,14 +128,14 @@ class Conv2D(snt.Module):
     self.output_shape(input_shape)
     if self.w is not None:
       return
-    fan_in_shape = [self.kernel_size, self.kernel_size, input_shape[-1]]
+    fan_in_shape = [self.kernel_shape, self.kernel_shape, input_shape[-1]]
     w_init = self.w_init or snt.initializers.TruncatedNormal(
         stddev=1 / math.sqrt(math.prod(fan_in_shape))
     )
-    shape = [*fan_in_shape, self.num_channels]
+    shape = [*fan_in_shape, self.output_channels]
     self.w = tf.Variable(w_init(shape, tf.float32), name='w')
     if self.with_bias:
-      b = self.b_init([self.num_channels], tf.float32)
+      b = self.b_init([self.output_channels], tf.float32)
       self.b = tf.Variable(b, name='b')
 
   def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -147,7 +150,7 @@ class Conv2D(snt.Module):
     inputs = tf.convert_to_tensor(inputs)
     self.build(inputs.shape)
     stride = self.stride
-    if self.kernel_size == 1 and stride > 1:
+    if self.kernel_shape == 1 and stride > 1:
       # Skip pixels first: on CPUs with AVX2 only, oneDNN's gradient of strided
       # filters is wrong with fewer than 8 channels, or crashes the process. On
       # CPUs a pool of one pixel is faster than a slice.
@@ -158,8 +161,8 @@ class Conv2D(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns ``[batch_size, height, width, num_channels]``."""
+    """Returns ``[batch_size, height, width, output_channels]``."""
     sides, _ = output_sizes(
-        input_shape, self.w, self.kernel_size, self.stride, self.padding
+        input_shape, self.w, self.kernel_shape, self.stride, self.padding
     )
-    return (input_shape[0], *sides, self.num_channels)
+    return (input_shape[0], *sides, self.output_channels)

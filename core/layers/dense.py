@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 import sonnet as snt
 import tensorflow as tf
 
-from .. import checks
+from .. import checks, deprecation
 from . import activations
 
 
+@deprecation.renamed_arguments(num_units='output_size')
 class Dense(snt.Module):
   """``activation(x w + b)`` over the last axis of ``x``.
 
@@ -28,7 +29,7 @@ class Dense(snt.Module):
 
   def __init__(
       self,
-      num_units: int,
+      output_size: int,
       activation: str | Callable[[tf.Tensor], tf.Tensor] | None = None,
       *,
       with_bias: bool = True,
@@ -39,24 +40,24 @@ class Dense(snt.Module):
     """Constructs the layer.
 
     Args:
-      num_units: Size of the last axis of the outputs, at least 1.
+      output_size: Size of the last axis of the outputs, at least 1.
       activation: A name of `layers.ACTIVATIONS` or a function. Default: linear.
       with_bias: Whether to add a bias.
-      w_init: Initializer of the weights ``[num_inputs, num_units]``. Default:
+      w_init: Initializer of the weights ``[num_inputs, output_size]``. Default:
         Sonnet's, a normal distribution with standard deviation
         1/sqrt(num_inputs), truncated at two deviations (Ioffe and Szegedy
         2015).
-      b_init: Initializer of the bias ``[num_units]``. Default: zeros.
+      b_init: Initializer of the bias ``[output_size]``. Default: zeros.
       name: Name of the module.
 
     Raises:
-      ValueError: If num_units is not positive or the activation is unknown.
+      ValueError: If output_size is not positive or the activation is unknown.
     """
     super().__init__(name=name)
-    checks.size('num_units', num_units)
-    self.num_units = num_units
+    checks.size('output_size', output_size)
+    self.output_size = output_size
     self.activation = activations.activation(activation)
-    self.linear = snt.Linear(num_units, with_bias, w_init, b_init)
+    self.linear = snt.Linear(output_size, with_bias, w_init, b_init)
 
   def build(self, input_shape: Sequence[int | None]) -> None:
     """Creates the variables; only the last size must be known."""
@@ -71,7 +72,7 @@ class Dense(snt.Module):
       inputs: float ``[..., num_inputs]``, of rank 2 or more.
 
     Returns:
-      A tensor ``[..., num_units]``.
+      A tensor ``[..., output_size]``.
     """
     inputs = tf.convert_to_tensor(inputs)
     self.output_shape(inputs.shape)
@@ -85,7 +86,7 @@ class Dense(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns ``[..., num_units]`` for inputs ``[..., num_inputs]``."""
+    """Returns ``[..., output_size]`` for inputs ``[..., num_inputs]``."""
     num_inputs = input_shape[-1] if len(input_shape) > 1 else None
     if num_inputs is None:
       raise ValueError(
@@ -98,4 +99,4 @@ class Dense(snt.Module):
           f'input_shape: the layer was built for {built} inputs, got '
           f'{tuple(input_shape)}.'
       )
-    return (*input_shape[:-1], self.num_units)
+    return (*input_shape[:-1], self.output_size)

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 import sonnet as snt
 import tensorflow as tf
 
-from .. import checks
+from .. import checks, deprecation
 
 
+@deprecation.renamed_arguments(
+    vocabulary_size='vocab_size', embedding_size='embed_dim'
+)
 class Embedding(snt.Module):
   """``table[ids]``: a learned vector for each integer.
 
@@ -25,15 +28,15 @@ class Embedding(snt.Module):
   Example:
     >>> import tensorflow as tf
     >>> from core import layers
-    >>> embedding = layers.Embedding(vocabulary_size=9, embedding_size=4)
+    >>> embedding = layers.Embedding(vocab_size=9, embed_dim=4)
     >>> embedding(tf.constant([[3, 8, 0]])).shape.as_list()
     [1, 3, 4]
   """
 
   def __init__(
       self,
-      vocabulary_size: int,
-      embedding_size: int,
+      vocab_size: int,
+      embed_dim: int,
       *,
       initializer: snt.initializers.Initializer | None = None,
       name: str | None = None,
@@ -41,21 +44,21 @@ class Embedding(snt.Module):
     """Constructs the layer.
 
     Args:
-      vocabulary_size: The number of rows, at least 1.
-      embedding_size: The size of a row, at least 1.
-      initializer: Initializer of the table ``[vocabulary_size,
-        embedding_size]``. Default: that of ``snt.Embed``, a normal distribution
-        with standard deviation 1, truncated at two deviations.
+      vocab_size: The number of rows, at least 1.
+      embed_dim: The size of a row, at least 1.
+      initializer: Initializer of the table, ``[vocab_size, embed_dim]``. The
+        default is that of ``snt.Embed``, a normal distribution with standard
+        deviation 1, truncated at two deviations.
       name: Name of the module.
 
     Raises:
       ValueError: If a size is not positive.
     """
     super().__init__(name=name)
-    checks.size('vocabulary_size', vocabulary_size)
-    checks.size('embedding_size', embedding_size)
-    self.vocabulary_size = vocabulary_size
-    self.embedding_size = embedding_size
+    checks.size('vocab_size', vocab_size)
+    checks.size('embed_dim', embed_dim)
+    self.vocab_size = vocab_size
+    self.embed_dim = embed_dim
     self.initializer = initializer or snt.initializers.TruncatedNormal()
     self.table: tf.Variable | None = None
 
@@ -63,7 +66,7 @@ class Embedding(snt.Module):
     """Creates the table; any size may be unknown."""
     self.output_shape(input_shape)
     if self.table is None:
-      shape = [self.vocabulary_size, self.embedding_size]
+      shape = [self.vocab_size, self.embed_dim]
       self.table = tf.Variable(
           self.initializer(shape, tf.float32), name='table'
       )
@@ -72,10 +75,10 @@ class Embedding(snt.Module):
     """Looks up rows.
 
     Args:
-      ids: Integers ``[batch_size, ...]`` in [0, vocabulary_size).
+      ids: Integers ``[batch_size, ...]`` in [0, vocab_size).
 
     Returns:
-      A tensor ``[batch_size, ..., embedding_size]``.
+      A tensor ``[batch_size, ..., embed_dim]``.
 
     Raises:
       TypeError: If the ids are not integers.
@@ -86,11 +89,11 @@ class Embedding(snt.Module):
     self.build(ids.shape)
     if ids.dtype != tf.int32:
       ids = tf.cast(ids, tf.int64)  # int8 could not be compared with the size.
-    is_known = (ids >= 0) & (ids < self.vocabulary_size)
+    is_known = (ids >= 0) & (ids < self.vocab_size)
     if tf.executing_eagerly() and not bool(tf.reduce_all(is_known)):
       wrong = ids[~is_known]
       raise ValueError(
-          f'ids: expected integers in [0, {self.vocabulary_size}), got '
+          f'ids: expected integers in [0, {self.vocab_size}), got '
           f'{int(wrong[0])}.'
       )
     rows = tf.gather(self.table, tf.where(is_known, ids, 0))
@@ -100,7 +103,7 @@ class Embedding(snt.Module):
   def output_shape(
       self, input_shape: Sequence[int | None]
   ) -> tuple[int | None, ...]:
-    """Returns ``[batch_size, ..., embedding_size]``."""
+    """Returns ``[batch_size, ..., embed_dim]``."""
     if not len(input_shape):
       raise ValueError('input_shape: expected [batch_size, ...], got ().')
-    return (*input_shape, self.embedding_size)
+    return (*input_shape, self.embed_dim)

@@ -13,7 +13,7 @@ class SparseDense(dense.Dense):
   Constructor, variables, shapes and results are those of `Dense`. The result
   sums, per example, the rows of ``w`` that ``x`` names, times its values. So
   the gradient is a `tf.IndexedSlices` of these rows, and time and memory,
-  ``num_values * num_units``, do not grow with the number of inputs.
+  ``num_values * output_size``, do not grow with the number of inputs.
   (``tf.sparse.sparse_dense_matmul`` needs less memory but has a dense gradient,
   ``tf.nn.embedding_lookup_sparse`` a sparse one; XLA compiles neither.)
 
@@ -41,7 +41,7 @@ class SparseDense(dense.Dense):
         passed to `Dense`.
 
     Returns:
-      A dense tensor ``[batch_size, num_units]``.
+      A dense tensor ``[batch_size, output_size]``.
 
     Raises:
       ValueError: If the inputs are not a matrix, or their last size is unknown
@@ -56,7 +56,7 @@ class SparseDense(dense.Dense):
       )
     self.build(inputs.shape)
     rows, columns = inputs.indices[:, 0], inputs.indices[:, 1]
-    weights = tf.gather(self.linear.w, columns)  # [num_values, num_units]
+    weights = tf.gather(self.linear.w, columns)  # [num_values, output_size]
     values = tf.cast(inputs.values, weights.dtype)
     batch_size = inputs.shape[0] or inputs.dense_shape[0]
     outputs = tf.math.unsorted_segment_sum(

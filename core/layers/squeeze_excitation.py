@@ -29,7 +29,7 @@ class SqueezeAndExcitation(snt.Module):
     >>> layer = layers.SqueezeAndExcitation(ratio=4)
     >>> layer(tf.ones([2, 7, 7, 32])).shape.as_list()
     [2, 7, 7, 32]
-    >>> layer.squeeze.num_units
+    >>> layer.squeeze.output_size
     8
   """
 
@@ -57,7 +57,7 @@ class SqueezeAndExcitation(snt.Module):
       self.squeeze = dense.Dense(max(1, channels // self.ratio), 'relu')
       self.excite = dense.Dense(channels, 'sigmoid')
     self.squeeze.build([None, channels])
-    self.excite.build([None, self.squeeze.num_units])
+    self.excite.build([None, self.squeeze.output_size])
 
   def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
     """Applies the layer.

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import sonnet as snt
 import tensorflow as tf
 
-from .. import checks
+from .. import checks, deprecation
 from . import convolution
 
 
+@deprecation.renamed_arguments(kernel_size='kernel_shape')
 def whitening_filters(
-    images: tf.Tensor, kernel_size: int = 2, epsilon: float = 5e-4
+    images: tf.Tensor, kernel_shape: int = 2, epsilon: float = 5e-4
 ) -> tf.Tensor:
   r"""Computes filters whose responses to the patches of images are white.
 
@@ -28,11 +29,11 @@ def whitening_filters(
   Args:
     images: float ``[num_images, height, width, channels]``; a few thousand are
       enough. Only the number of images may be unknown.
-    kernel_size: The side of a patch, at least 1.
+    kernel_shape: The side of a patch, at least 1.
     epsilon: Limits the amplification of directions with little variance, > 0.
 
   Returns:
-    float32 ``[kernel_size, kernel_size, channels, kernel_size^2 channels]``,
+    float32 ``[kernel_shape, kernel_shape, channels, kernel_shape^2 channels]``,
     in order of decreasing variance.
 
   Raises:
@@ -58,18 +59,18 @@ def whitening_filters(
         'images: expected known height, width and channels, got shape '
         f'{images.shape}.'
     )
-  checks.size('kernel_size', kernel_size)
-  if not 1 <= kernel_size <= min(images.shape[1:3]):
+  checks.size('kernel_shape', kernel_shape)
+  if not 1 <= kernel_shape <= min(images.shape[1:3]):
     raise ValueError(
-        f'kernel_size: expected 1 to {min(images.shape[1:3])} for images of '
-        f'shape {images.shape}, got {kernel_size}.'
+        f'kernel_shape: expected 1 to {min(images.shape[1:3])} for images of '
+        f'shape {images.shape}, got {kernel_shape}.'
     )
   checks.positive('epsilon', epsilon)
   channels = images.shape[-1]
-  patch_size = kernel_size**2 * channels
+  patch_size = kernel_shape**2 * channels
   patches = tf.image.extract_patches(
       images,
-      sizes=[1, kernel_size, kernel_size, 1],
+      sizes=[1, kernel_shape, kernel_shape, 1],
       strides=[1, 1, 1, 1],
       rates=[1, 1, 1, 1],
       padding='VALID',
@@ -81,10 +82,11 @@ def whitening_filters(
   variances, directions = tf.linalg.eigh(covariance)
   filters = directions / tf.sqrt(tf.maximum(variances, 0) + epsilon)
   return tf.reshape(
-      filters[:, ::-1], [kernel_size, kernel_size, channels, patch_size]
+      filters[:, ::-1], [kernel_shape, kernel_shape, channels, patch_size]
   )
 
 
+@deprecation.renamed_arguments(kernel_size='kernel_shape')
 class WhiteningConv2D(snt.Module):
   """A convolution with frozen whitening filters and a learned bias.
 
@@ -100,7 +102,7 @@ class WhiteningConv2D(snt.Module):
     >>> import tensorflow as tf
     >>> from core import layers
     >>> images = tf.random.stateless_uniform([8, 6, 6, 1], seed=[0, 1])
-    >>> layer = layers.WhiteningConv2D(kernel_size=2)
+    >>> layer = layers.WhiteningConv2D(kernel_shape=2)
     >>> layer.fit(images)
     >>> layer(images).shape.as_list()
     [8, 5, 5, 8]
@@ -108,7 +110,7 @@ class WhiteningConv2D(snt.Module):
 
   def __init__(
       self,
-      kernel_size: int = 2,
+      kernel_shape: int = 2,
       *,
       with_negatives: bool = True,
       with_bias: bool = True,
@@ -118,7 +120,7 @@ class WhiteningConv2D(snt.Module):
     """Constructs the layer.
 
     Args:
-      kernel_size: The side of a filter, at least 1.
+      kernel_shape: The side of a filter, at least 1.
       with_negatives: Whether to add the negative of each filter.
       with_bias: Whether to add a bias, initialized to zero.
       padding: ``VALID`` or ``SAME``.
@@ -128,9 +130,9 @@ class WhiteningConv2D(snt.Module):
       ValueError: If the size is not positive or the padding is unknown.
     """
     super().__init__(name=name)
-    checks.size('kernel_size', kernel_size)
+    checks.size('kernel_shape', kernel_shape)
     checks.one_of('padding', padding, ('SAME', 'VALID'))
-    self.kernel_size = kernel_size
+    self.kernel_shape = kernel_shape
     self.with_negatives = with_negatives
     self.with_bias = with_bias
     self.padding = padding
@@ -143,8 +145,8 @@ class WhiteningConv2D(snt.Module):
     if self.filters is not None:
       return
     channels = input_shape[-1]
-    patch_size = self.kernel_size**2 * channels
-    shape = [self.kernel_size, self.kernel_size, channels, patch_size]
+    patch_size = self.kernel_shape**2 * channels
+    shape = [self.kernel_shape, self.kernel_shape, channels, patch_size]
     directions = snt.initializers.Orthogonal()([patch_size] * 2, tf.float32)
     self.filters = tf.Variable(
         tf.reshape(directions, shape), trainable=False, name='filters'
@@ -162,7 +164,7 @@ class WhiteningConv2D(snt.Module):
     images = tf.convert_to_tensor(images)
     checks.rank('images', images, 4)
     self.build(images.shape)
-    self.filters.assign(whitening_filters(images, self.kernel_size, epsilon))
+    self.filters.assign(whitening_filters(images, self.kernel_shape, epsilon))
 
   def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
     """Applies the layer.
@@ -188,10 +190,10 @@ class WhiteningConv2D(snt.Module):
   ) -> tuple[int | None, ...]:
     """Returns ``[batch_size, new_height, new_width, num_filters]``.
 
-    There are ``kernel_size^2 channels`` filters, or twice as many.
+    There are ``kernel_shape^2 channels`` filters, or twice as many.
     """
     sides, channels = convolution.output_sizes(
-        input_shape, self.filters, self.kernel_size, 1, self.padding
+        input_shape, self.filters, self.kernel_shape, 1, self.padding
     )
-    num_filters = self.kernel_size**2 * channels * (1 + self.with_negatives)
+    num_filters = self.kernel_shape**2 * channels * (1 + self.with_negatives)
     return (input_shape[0], *sides, num_filters)

@@ -20,6 +20,9 @@ from .. import checks
 # Which classes are possible: ``[num_classes]`` or the logits' shape, booleans.
 ClassMask: TypeAlias = Sequence[bool] | tf.Tensor
 
+# What half-precision probabilities may add up to beside 1.
+_ROUNDING = 0.01
+
 
 def floats(argument: str, values: tf.Tensor) -> tf.Tensor:
   """Casts floating point values to float32; float64 is kept.
@@ -56,10 +59,10 @@ def pair(
   predictions, labels = checks.same_shape(
       **{names[1]: predictions, names[0]: labels}
   )
-  return labels, examples(names[1], predictions)
+  return labels, batched(names[1], predictions)
 
 
-def examples(argument: str, values: tf.Tensor) -> tf.Tensor:
+def batched(argument: str, values: tf.Tensor) -> tf.Tensor:
   """Returns `floats` of an argument that must have a batch axis."""
   values = floats(argument, values)
   if not values.shape.rank:
@@ -113,28 +116,39 @@ def distributions(
     labels: tf.Tensor,
     logits: tf.Tensor,
     class_mask: ClassMask | None = None,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
   """Checks label probabilities and logits ``[batch_size, ..., num_classes]``.
 
   Returns:
     The labels and the logits in one precision, 0 and minus infinity where the
-    mask excludes the class; and, if there is a mask, a boolean tensor
-    ``[batch_size, ...]`` for `nan_unless`.
+    mask excludes the class; and a boolean tensor ``[batch_size, ...]`` for
+    `nan_unless`.
 
   Raises:
     TypeError: If the logits are not floating point or the mask not boolean.
-    ValueError: If the shapes do not fit or, eagerly, an excluded class has a
-      probability other than 0.
+    ValueError: If the shapes do not fit or, eagerly, labels are no
+      probabilities or an excluded class has one other than 0.
   """
   labels, logits = pair(labels, logits, names=('labels', 'logits'))
   class_axis('logits', logits)
+  total = tf.reduce_sum(labels, axis=-1)
+  valid = (abs(total - 1) < _ROUNDING) | tf.equal(total, 0)
+  valid &= tf.reduce_min(labels, axis=-1) >= 0
+  # So a call with Optax's order, logits first, fails.
+  expected = 'integers, or probabilities that add up to 1'
+  require('labels', labels, valid, f'{expected} (labels come before logits)')
+  # One invalid place must not spoil the gradients of an example's others.
+  uniform = tf.fill(tf.shape(labels), 1 / tf.shape(labels)[-1])
+  labels = tf.where(
+      valid[..., tf.newaxis], labels, tf.cast(uniform, labels.dtype)
+  )
   if class_mask is None:
-    return labels, logits, None
+    return labels, logits, valid
   mask = _mask(class_mask, logits)
-  valid = mask | tf.equal(labels, 0)
+  known = mask | tf.equal(labels, 0)
   expected = 'probability 0 for classes that class_mask excludes'
-  require('labels', labels, valid, expected)
-  valid = tf.reduce_all(valid, axis=-1) & tf.reduce_any(mask, axis=-1)
+  require('labels', labels, known, expected)
+  valid &= tf.reduce_all(known, axis=-1) & tf.reduce_any(mask, axis=-1)
   labels = tf.where(mask, labels, tf.zeros_like(labels))
   return labels, _excluding(mask, logits), valid
 

@@ -10,7 +10,7 @@ from .. import checks
 from . import arguments, numerics
 
 
-def sigmoid_cross_entropy(
+def sigmoid_binary_cross_entropy(
     labels: tf.Tensor,
     logits: tf.Tensor,
     *,
@@ -41,7 +41,7 @@ def sigmoid_cross_entropy(
 
   Example:
     >>> from core import losses
-    >>> values = losses.sigmoid_cross_entropy([[1, 0]], [[0.0, -9.0]])
+    >>> values = losses.sigmoid_binary_cross_entropy([[1, 0]], [[0.0, -9.0]])
     >>> round(float(values[0]), 4)
     0.3466
   """
@@ -51,7 +51,7 @@ def sigmoid_cross_entropy(
   return numerics.over_examples(arguments.nan_unless(valid, values))
 
 
-def sigmoid_focal(
+def sigmoid_focal_loss(
     labels: tf.Tensor,
     logits: tf.Tensor,
     *,
@@ -88,7 +88,7 @@ def sigmoid_focal(
 
   Example:
     >>> from core import losses
-    >>> values = losses.sigmoid_focal([1], [0.0], gamma=1.0)
+    >>> values = losses.sigmoid_focal_loss([1], [0.0], gamma=1.0)
     >>> round(float(values[0]), 4)
     0.3466
   """

@@ -116,7 +116,7 @@ def contrastive(
   return arguments.nan_unless(valid, values)
 
 
-def triplet_margin(
+def triplet_margin_loss(
     anchors: tf.Tensor,
     positives: tf.Tensor,
     negatives: tf.Tensor,
@@ -148,7 +148,7 @@ def triplet_margin(
 
   Example:
     >>> from core import losses
-    >>> losses.triplet_margin(
+    >>> losses.triplet_margin_loss(
     ...     [[0.0, 0.0]], [[3.0, 4.0]], [[0.0, 4.0]]).numpy().tolist()
     [2.0]
   """

@@ -166,7 +166,7 @@ def batch_hard_triplet(
     weights: tf.Tensor | None = None,
     gather: Gather | None = None,
 ) -> tf.Tensor:
-  r"""Computes `triplet_margin` for each example's hardest triplet.
+  r"""Computes `triplet_margin_loss` for each example's hardest triplet.
 
   With the Euclidean distance d, P the other examples of the class of i, and N
   those of other classes:

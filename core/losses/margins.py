@@ -7,7 +7,7 @@ import tensorflow as tf
 from . import arguments, numerics
 
 
-def hinge(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+def hinge_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
   r"""Computes the hinge loss of binary labels.
 
   With :math:`t = 2 y - 1`, averaged over all axes but the first:
@@ -30,7 +30,7 @@ def hinge(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
   Example:
     >>> from core import losses
-    >>> losses.hinge([1, 0, 1], [0.25, 0.25, 3.0]).numpy().tolist()
+    >>> losses.hinge_loss([1, 0, 1], [0.25, 0.25, 3.0]).numpy().tolist()
     [0.75, 1.25, 0.0]
   """
   labels, logits, valid = arguments.binary(labels, logits)
@@ -38,7 +38,7 @@ def hinge(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
   return numerics.over_examples(arguments.nan_unless(valid, values))
 
 
-def multiclass_hinge(
+def multiclass_hinge_loss(
     labels: tf.Tensor,
     logits: tf.Tensor,
     *,
@@ -68,7 +68,7 @@ def multiclass_hinge(
 
   Example:
     >>> from core import losses
-    >>> losses.multiclass_hinge([1], [[2.0, 1.5, 0.0]]).numpy().tolist()
+    >>> losses.multiclass_hinge_loss([1], [[2.0, 1.5, 0.0]]).numpy().tolist()
     [1.5]
   """
   arguments.not_negative('margin', margin)

@@ -44,7 +44,7 @@ def generalized_cross_entropy(
   """
   arguments.positive('q', q)
   checks.in_range('q', q, 0, 1)
-  cross_entropy = classification.softmax_cross_entropy(
+  cross_entropy = classification.of_integers(
       labels, logits, class_mask=class_mask
   )
   return -tf.math.expm1(-q * cross_entropy) / q
@@ -95,7 +95,7 @@ def symmetric_cross_entropy(
   arguments.not_negative('alpha', alpha)
   arguments.not_negative('beta', beta)
   checks.in_range('log_zero', log_zero, -float('inf'), 0)
-  cross_entropy = classification.softmax_cross_entropy(
+  cross_entropy = classification.of_integers(
       labels, logits, class_mask=class_mask
   )
   reverse = log_zero * tf.math.expm1(-cross_entropy)

@@ -10,7 +10,7 @@ from .. import checks
 from . import arguments
 
 
-def dice(
+def dice_loss(
     labels: tf.Tensor,
     logits: tf.Tensor,
     *,
@@ -24,15 +24,15 @@ def dice(
 
   .. math:: 1 - \frac{2 \sum y p + s}{\sum y + \sum p + s}
 
-  This is `tversky` with both factors 0.5 and half the smoothing. (Optax's
+  This is `tversky_loss` with both factors 0.5 and half the smoothing. (Optax's
   ``smooth`` is half of this one, too.)
 
   Args:
-    labels: See `tversky`.
-    logits: See `tversky`.
+    labels: See `tversky_loss`.
+    logits: See `tversky_loss`.
     smoothing: > 0, counted in places; it makes the loss 0 for an empty region
       that is predicted empty.
-    class_mask: See `tversky`.
+    class_mask: See `tversky_loss`.
 
   Returns:
     ``[batch_size]``, in [0, 1].
@@ -47,11 +47,11 @@ def dice(
 
   Example:
     >>> from core import losses
-    >>> losses.dice([[1, 1, 0, 0]], [[99.0, -99.0, -99.0, -99.0]]).numpy()
+    >>> losses.dice_loss([[1, 1, 0, 0]], [[99.0, -99.0, -99.0, -99.0]]).numpy()
     array([0.25], dtype=float32)
   """
   arguments.positive('smoothing', smoothing)
-  return tversky(
+  return tversky_loss(
       labels,
       logits,
       alpha=0.5,
@@ -61,7 +61,7 @@ def dice(
   )
 
 
-def tversky(
+def tversky_loss(
     labels: tf.Tensor,
     logits: tf.Tensor,
     *,
@@ -107,7 +107,7 @@ def tversky(
 
   Example:
     >>> from core import losses
-    >>> values = losses.tversky(
+    >>> values = losses.tversky_loss(
     ...     [[1, 1, 0, 0]], [[99.0, -99.0, -99.0, -99.0]], beta=1.0)
     >>> round(float(values[0]), 4)
     0.3333

@@ -71,7 +71,7 @@ def mean(values: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
 def _values_and_weights(
     values: tf.Tensor, weights: tf.Tensor | None
 ) -> tuple[tf.Tensor, tf.Tensor]:
-  values = arguments.examples('values', values)
+  values = arguments.batched('values', values)
   if weights is None:
     return values, tf.ones_like(values)
   weights = tf.cast(tf.convert_to_tensor(weights), values.dtype)

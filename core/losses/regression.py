@@ -64,7 +64,7 @@ def absolute_error(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
   return numerics.over_examples(tf.abs(errors))
 
 
-def huber(
+def huber_loss(
     labels: tf.Tensor, predictions: tf.Tensor, *, delta: float = 1.0
 ) -> tf.Tensor:
   r"""Computes the Huber loss: squared near the label, linear far from it.
@@ -92,7 +92,7 @@ def huber(
 
   Example:
     >>> from core import losses
-    >>> losses.huber([0.0, 0.0], [0.5, 3.0]).numpy().tolist()
+    >>> losses.huber_loss([0.0, 0.0], [0.5, 3.0]).numpy().tolist()
     [0.125, 2.5]
   """
   arguments.positive('delta', delta)

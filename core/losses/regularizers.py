@@ -43,7 +43,7 @@ def activity_penalty(
   """
   arguments.not_negative('l1', l1)
   arguments.not_negative('l2', l2)
-  activations = arguments.examples('activations', activations)
+  activations = arguments.batched('activations', activations)
   values = numerics.times(tf.abs(activations), l1)
   values += numerics.times(activations**2, l2)
   return tf.reduce_sum(values, axis=range(1, activations.shape.rank))
@@ -128,7 +128,7 @@ def gradient_penalty(
   """
   arguments.not_negative('target_norm', target_norm)
   inputs = tf.convert_to_tensor(inputs)
-  arguments.examples('inputs', inputs)
+  arguments.batched('inputs', inputs)
   with tf.GradientTape() as tape:
     tape.watch(inputs)
     outputs = tf.convert_to_tensor(function(inputs))

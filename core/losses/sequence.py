@@ -8,7 +8,7 @@ from .. import checks
 from . import arguments, numerics
 
 
-def ctc(
+def ctc_loss(
     labels: tf.Tensor,
     logits: tf.Tensor,
     *,
@@ -54,7 +54,7 @@ def ctc(
 
   Example:
     >>> from core import losses
-    >>> values = losses.ctc([[1]], [[[0.0, 0.0], [0.0, 0.0]]])
+    >>> values = losses.ctc_loss([[1]], [[[0.0, 0.0], [0.0, 0.0]]])
     >>> round(float(values[0]), 4)  # 3 of 4 paths: 1-, -1 and 11.
     0.2877
   """

@@ -18,6 +18,7 @@ What holds for all of them:
 
 from __future__ import annotations
 
+from .. import deprecation
 from .agreement import (
     balanced_accuracy,
     cohen_kappa,
@@ -26,8 +27,8 @@ from .agreement import (
 )
 from .binary import (
     binary_accuracy,
-    binary_f1,
-    binary_f_beta,
+    binary_f1_score,
+    binary_fbeta_score,
     binary_precision,
     binary_recall,
     binary_specificity,
@@ -35,7 +36,7 @@ from .binary import (
 from .calibration import expected_calibration_error, maximum_calibration_error
 from .classification import (
     accuracy,
-    brier,
+    brier_score,
     cross_entropy,
     perplexity,
     top_k_accuracy,
@@ -47,10 +48,16 @@ from .curves import (
     roc_auc,
     roc_auc_error_bound,
 )
-from .explained import explained_variance, r2
+from .explained import explained_variance, r2_score
 from .metric import Collection, Metric, collection
 from .named import of
-from .precision_recall import f1, f_beta, precision, recall, specificity
+from .precision_recall import (
+    f1_score,
+    fbeta_score,
+    precision,
+    recall,
+    specificity,
+)
 from .regression import (
     mean,
     mean_absolute_error,
@@ -66,20 +73,20 @@ __all__ = (
     'average_precision_error_bound',
     'balanced_accuracy',
     'binary_accuracy',
-    'binary_f1',
-    'binary_f_beta',
+    'binary_f1_score',
+    'binary_fbeta_score',
     'binary_precision',
     'binary_recall',
     'binary_specificity',
-    'brier',
+    'brier_score',
     'cohen_kappa',
     'collection',
     'confusion_matrix',
     'cross_entropy',
     'expected_calibration_error',
     'explained_variance',
-    'f1',
-    'f_beta',
+    'f1_score',
+    'fbeta_score',
     'matthews_corrcoef',
     'maximum_calibration_error',
     'mean',
@@ -89,11 +96,23 @@ __all__ = (
     'of',
     'perplexity',
     'precision',
-    'r2',
+    'r2_score',
     'recall',
     'roc_auc',
     'roc_auc_error_bound',
     'root_mean_squared_error',
     'specificity',
     'top_k_accuracy',
+)
+
+deprecation.rename(
+    __name__,
+    {
+        'binary_f1': 'binary_f1_score',
+        'binary_f_beta': 'binary_fbeta_score',
+        'brier': 'brier_score',
+        'f1': 'f1_score',
+        'f_beta': 'fbeta_score',
+        'r2': 'r2_score',
+    },
 )

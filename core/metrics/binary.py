@@ -130,7 +130,7 @@ def binary_specificity(
   return _at_threshold(rates.specificity, threshold, zero_division)
 
 
-def binary_f_beta(
+def binary_fbeta_score(
     beta: float,
     threshold: float | Sequence[float] = 0.5,
     zero_division: float = 0.0,
@@ -155,7 +155,7 @@ def binary_f_beta(
 
   Example:
     >>> from core import metrics
-    >>> measure, compute = metrics.binary_f_beta(beta=2.0)
+    >>> measure, compute = metrics.binary_fbeta_score(beta=2.0)
     >>> round(float(compute(measure([1, 0], [1., 3.]))), 4)
     0.8333
   """
@@ -164,7 +164,7 @@ def binary_f_beta(
   return _at_threshold(formula, threshold, zero_division)
 
 
-def binary_f1(
+def binary_f1_score(
     threshold: float | Sequence[float] = 0.5, zero_division: float = 0.0
 ) -> metric.Metric:
   """Returns the harmonic mean of binary precision and recall.
@@ -186,11 +186,11 @@ def binary_f1(
 
   Example:
     >>> from core import metrics
-    >>> measure, compute = metrics.binary_f1()
+    >>> measure, compute = metrics.binary_f1_score()
     >>> round(float(compute(measure([1, 0], [1., 3.]))), 4)
     0.6667
   """
-  return binary_f_beta(1.0, threshold, zero_division)
+  return binary_fbeta_score(1.0, threshold, zero_division)
 
 
 def _at_threshold(

@@ -116,7 +116,7 @@ def perplexity() -> metric.Metric:
   return metric.Metric(_measure_cross_entropy, compute)
 
 
-def brier() -> metric.Metric:
+def brier_score() -> metric.Metric:
   r"""Returns the mean squared distance of probabilities and one-hot labels.
 
   .. math:: \frac{1}{\sum_i w_i} \sum_i w_i
@@ -138,7 +138,7 @@ def brier() -> metric.Metric:
 
   Example:
     >>> from core import metrics
-    >>> measure, compute = metrics.brier()
+    >>> measure, compute = metrics.brier_score()
     >>> float(compute(measure([0], [[1., 1.]])))
     0.5
   """

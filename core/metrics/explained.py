@@ -12,7 +12,7 @@ from . import digits, inputs, metric
 _ROUNDING = 1e-14  # Relative size of float64 differences that are rounding.
 
 
-def r2() -> metric.Metric:
+def r2_score() -> metric.Metric:
   r"""Returns the coefficient of determination.
 
   .. math:: R^2 = 1 - \frac{\sum_i w_i (y_i - x_i)^2}
@@ -38,7 +38,7 @@ def r2() -> metric.Metric:
 
   Example:
     >>> from core import metrics
-    >>> measure, compute = metrics.r2()
+    >>> measure, compute = metrics.r2_score()
     >>> float(compute(measure([1., 2., 3.], [1., 2., 4.])))
     0.5
   """
@@ -55,12 +55,12 @@ def explained_variance() -> metric.Metric:
 
   .. math:: 1 - \frac{\mathrm{Var}(y - x)}{\mathrm{Var}(y)}
 
-  Unlike in `r2`, a constant error does not count. Sums, precision and the rule
-  for constant labels are those of `r2`.
+  Unlike in `r2_score`, a constant error does not count. Sums, precision and the
+  rule for constant labels are those of `r2_score`.
 
   Returns:
-    A metric of numbers, averaged over outputs as in `r2`. Its value is ``[]``,
-    at most 1, 0 if all weights are 0.
+    A metric of numbers, averaged over outputs as in `r2_score`. Its value is
+    ``[]``, at most 1, 0 if all weights are 0.
 
   Raises:
     ValueError: From `measure`, if a shape is wrong.

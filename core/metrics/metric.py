@@ -81,7 +81,7 @@ def collection(metrics: Mapping[str, Metric]) -> Collection:
   Example:
     >>> from core import metrics
     >>> both = metrics.collection({
-    ...     'accuracy': metrics.accuracy(), 'f1': metrics.f1(num_classes=2)})
+    ...     'accuracy': metrics.accuracy(), 'f1': metrics.f1_score(2)})
     >>> sums = both.measure([0, 1], [[2., 1.], [1., 2.]])
     >>> {name: float(value) for name, value in both.compute(sums).items()}
     {'accuracy': 1.0, 'f1': 1.0}

@@ -125,7 +125,7 @@ def specificity(
   return _averaged(rates.specificity, num_classes, average, zero_division)
 
 
-def f_beta(
+def fbeta_score(
     num_classes: int,
     beta: float,
     average: str | None = 'macro',
@@ -155,7 +155,7 @@ def f_beta(
 
   Example:
     >>> from core import metrics
-    >>> measure, compute = metrics.f_beta(num_classes=2, beta=2., average=None)
+    >>> measure, compute = metrics.fbeta_score(2, beta=2., average=None)
     >>> values = compute(measure([0, 1], [[2., 1.], [3., 1.]]))
     >>> [round(float(value), 4) for value in values]
     [0.8333, 0.0]
@@ -165,7 +165,7 @@ def f_beta(
   return _averaged(formula, num_classes, average, zero_division)
 
 
-def f1(
+def f1_score(
     num_classes: int,
     average: str | None = 'macro',
     zero_division: float = 0.0,
@@ -190,11 +190,11 @@ def f1(
 
   Example:
     >>> from core import metrics
-    >>> measure, compute = metrics.f1(num_classes=2)
+    >>> measure, compute = metrics.f1_score(num_classes=2)
     >>> round(float(compute(measure([0, 1], [[2., 1.], [3., 1.]]))), 4)
     0.3333
   """
-  return f_beta(num_classes, 1.0, average, zero_division)
+  return fbeta_score(num_classes, 1.0, average, zero_division)
 
 
 def check_zero_division(zero_division: float) -> None:

@@ -53,7 +53,7 @@ class PreActivationBlock(snt.Module):
       activation: A name of `layers.ACTIVATIONS`.
       dropout_rate: The rate of dropout between the convolutions, in [0, 1).
       stochastic_depth_rate: The rate of skipping the block, in [0, 1).
-      batch_norm_momentum: The momentum of `layers.BatchNorm`.
+      batch_norm_momentum: The decay rate of `layers.BatchNorm`.
       name: Name of the module.
     """
     super().__init__(name=name)
@@ -61,7 +61,7 @@ class PreActivationBlock(snt.Module):
     self.stride = stride
     self.activation = layers.activation(activation)
     self.norms = [
-        layers.BatchNorm(momentum=batch_norm_momentum) for _ in range(2)
+        layers.BatchNorm(decay_rate=batch_norm_momentum) for _ in range(2)
     ]
     self.convolutions = [
         _convolution(num_channels, 3, stride),
@@ -146,7 +146,7 @@ class ResNet(model.Model):
       dropout_rate: The rate of dropout inside the blocks, in [0, 1).
       stochastic_depth_rate: The rate of skipping the last block, in [0, 1); it
         grows linearly from the first, as in Huang et al. 2016.
-      batch_norm_momentum: The momentum of `layers.BatchNorm`; about 1 / (1 -
+      batch_norm_momentum: The decay rate of `layers.BatchNorm`; about 1 / (1 -
         momentum) batches are averaged.
       name: Name of the module.
 
@@ -186,7 +186,7 @@ class ResNet(model.Model):
                 batch_norm_momentum=batch_norm_momentum,
             )
         )
-    self.norm = layers.BatchNorm(momentum=batch_norm_momentum)
+    self.norm = layers.BatchNorm(decay_rate=batch_norm_momentum)
     self.activation = layers.activation(activation)
     self.output = layers.Dense(num_classes)
 

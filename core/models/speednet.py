@@ -68,7 +68,7 @@ class Block(snt.Module):
       num_convolutions: The number of convolutions, at least 2.
       residual: Whether to add the first convolution's result to the last's.
       activation: A name of `layers.ACTIVATIONS`.
-      batch_norm_momentum: The momentum of `layers.BatchNorm`.
+      batch_norm_momentum: The decay rate of `layers.BatchNorm`.
       name: Name of the module.
     """
     super().__init__(name=name)
@@ -79,7 +79,7 @@ class Block(snt.Module):
         for _ in range(num_convolutions)
     ]
     self.norms = [
-        layers.BatchNorm(with_scale=False, momentum=batch_norm_momentum)
+        layers.BatchNorm(create_scale=False, decay_rate=batch_norm_momentum)
         for _ in range(num_convolutions)
     ]
 
@@ -157,7 +157,7 @@ class SpeedNet(model.Model):
         layer.
       activation: A name of `layers.ACTIVATIONS`.
       logit_scale: The factor of the logits, above 0.
-      batch_norm_momentum: The momentum of `layers.BatchNorm`.
+      batch_norm_momentum: The decay rate of `layers.BatchNorm`.
       name: Name of the module.
 
     Raises:

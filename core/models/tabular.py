@@ -158,7 +158,7 @@ class Tabular(model.Model):
       )
       raise ValueError(
           f'inputs: expected {expected}, for vocabulary_sizes='
-          f'{tuple(e.vocabulary_size for e in self.embeddings)}, got '
+          f'{tuple(e.vocab_size for e in self.embeddings)}, got '
           f'{" and ".join(map(str, names)) or "none"}.'
       )
     tensors = {

@@ -26,15 +26,15 @@ class ConvolutionBlock(snt.Module):
     Args:
       num_channels: The number of channels of the outputs.
       activation: A name of `layers.ACTIVATIONS`.
-      batch_norm_momentum: The momentum of `layers.BatchNorm`. If None, there is
-        no batch norm, and convolutions have a bias instead.
+      batch_norm_momentum: The decay rate of `layers.BatchNorm`. If None, there
+        is no batch norm, and convolutions have a bias instead.
       name: Name of the module.
     """
     super().__init__(name=name)
     self.norms: list[layers.BatchNorm] = []
     if batch_norm_momentum is not None:
       self.norms = [
-          layers.BatchNorm(momentum=batch_norm_momentum) for _ in range(2)
+          layers.BatchNorm(decay_rate=batch_norm_momentum) for _ in range(2)
       ]
     self.convolutions = [
         layers.Conv2D(
@@ -108,7 +108,7 @@ class UNet(model.Model):
       activation: A name of `layers.ACTIVATIONS`.
       dropout_rate: The rate of dropout after the lowest level, in [0, 1).
       with_batch_norm: Whether batch norm follows each 3x3 convolution.
-      batch_norm_momentum: The momentum of `layers.BatchNorm`.
+      batch_norm_momentum: The decay rate of `layers.BatchNorm`.
       name: Name of the module.
 
     Raises:

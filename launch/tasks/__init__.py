@@ -12,9 +12,9 @@ from typing import Any
 
 from pipelines import spec as spec_lib
 
+from .. import built_in, own, parts, programs
 from .. import config as config_lib
 from .. import data as data_lib
-from .. import own, parts, programs
 from . import (
     classification,
     inspection,
@@ -105,7 +105,7 @@ def with_defaults(
   return dataclasses.replace(
       config,
       model=config.model or making.default_model(spec),
-      loss=config.loss or TASKS[name].DEFAULT_LOSS,
+      loss=built_in.current('loss', config.loss) or TASKS[name].DEFAULT_LOSS,
   )
 
 
@@ -135,6 +135,9 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Task:
         f'--task={name}: it is for a target of the kind {_KINDS[name]!r}, and '
         f'that of the data set is {kind!r}.'
     )
+  config = dataclasses.replace(
+      config, loss=built_in.current('loss', config.loss)
+  )
   _check_loss(config.loss, TASKS[name].LOSSES)
   return TASKS[name].make(data, config)
 

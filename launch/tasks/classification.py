@@ -69,11 +69,11 @@ DEFAULT_LOSS = 'softmax_cross_entropy'
 LOSSES: dict[str, Callable[..., tf.Tensor]] = {
     'absolute_error': on_probabilities(losses.absolute_error),
     'generalized_cross_entropy': losses.generalized_cross_entropy,
-    'huber': on_probabilities(losses.huber),
-    'multiclass_hinge': losses.multiclass_hinge,
-    'poly1_cross_entropy': losses.poly1_cross_entropy,
+    'huber_loss': on_probabilities(losses.huber_loss),
+    'multiclass_hinge_loss': losses.multiclass_hinge_loss,
+    'poly_loss_cross_entropy': losses.poly_loss_cross_entropy,
     'softmax_cross_entropy': losses.softmax_cross_entropy,
-    'softmax_focal': losses.softmax_focal,
+    'softmax_focal_loss': losses.softmax_focal_loss,
     'squared_error': on_probabilities(losses.squared_error),
     'symmetric_cross_entropy': losses.symmetric_cross_entropy,
 }
@@ -240,11 +240,11 @@ def eval_metric(num_classes: int) -> metrics.Metric:
       'cross_entropy': metrics.cross_entropy(),
       'macro_precision': metrics.precision(num_classes, average='macro'),
       'macro_recall': metrics.recall(num_classes, average='macro'),
-      'macro_f1': metrics.f1(num_classes, average='macro'),
-      'weighted_f1': metrics.f1(num_classes, average='weighted'),
+      'macro_f1': metrics.f1_score(num_classes, average='macro'),
+      'weighted_f1': metrics.f1_score(num_classes, average='weighted'),
       'precision': metrics.precision(num_classes, average=None),
       'recall': metrics.recall(num_classes, average=None),
-      'f1': metrics.f1(num_classes, average=None),
+      'f1': metrics.f1_score(num_classes, average=None),
       'confusion_matrix': metrics.confusion_matrix(num_classes),
   }
   if num_classes > 5:

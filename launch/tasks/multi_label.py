@@ -26,11 +26,11 @@ from . import (
 )
 from . import task as task_lib
 
-DEFAULT_LOSS = 'sigmoid_cross_entropy'
+DEFAULT_LOSS = 'sigmoid_binary_cross_entropy'
 LOSSES: dict[str, Callable[..., tf.Tensor]] = {
-    'dice': losses.dice,
-    'sigmoid_cross_entropy': losses.sigmoid_cross_entropy,
-    'sigmoid_focal': losses.sigmoid_focal,
+    'dice_loss': losses.dice_loss,
+    'sigmoid_binary_cross_entropy': losses.sigmoid_binary_cross_entropy,
+    'sigmoid_focal_loss': losses.sigmoid_focal_loss,
 }
 _PER_CLASS = {
     'precision': rates.precision,

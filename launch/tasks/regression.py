@@ -24,7 +24,7 @@ DEFAULT_LOSS = 'squared_error'
 
 LOSSES: dict[str, Callable[..., tf.Tensor]] = {
     'absolute_error': losses.absolute_error,
-    'huber': losses.huber,
+    'huber_loss': losses.huber_loss,
     'log_cosh': losses.log_cosh,
     QUANTILE: quantiles.loss,
     'squared_error': losses.squared_error,
@@ -160,7 +160,7 @@ class Regression(task_lib.Task):
   def _members(self) -> dict[str, metrics.Metric]:
     """Returns what an evaluation measures, by name."""
     mae, rmse = metrics.mean_absolute_error(), metrics.root_mean_squared_error()
-    r2 = metrics.r2()
+    r2 = metrics.r2_score()
     members = {'mae': mae, 'rmse': rmse, 'r2': r2}
     size = len(self._mean)
     if size > 1:

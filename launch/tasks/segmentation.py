@@ -28,10 +28,10 @@ from . import task as task_lib
 
 DEFAULT_LOSS = 'softmax_cross_entropy'
 LOSSES: dict[str, Callable[..., tf.Tensor]] = {
-    'dice': losses.dice,
+    'dice_loss': losses.dice_loss,
     'softmax_cross_entropy': losses.softmax_cross_entropy,
-    'softmax_focal': losses.softmax_focal,
-    'tversky': losses.tversky,
+    'softmax_focal_loss': losses.softmax_focal_loss,
+    'tversky_loss': losses.tversky_loss,
 }
 
 

@@ -37,7 +37,7 @@ class AssignmentsTest(tf.test.TestCase):
     self.assertEqual(float(mean), 2.0)
 
   def test_in_a_condition_of_the_modules_own_it_takes_place(self):
-    norm = layers.BatchNorm(momentum=0.5)
+    norm = layers.BatchNorm(decay_rate=0.5)
     norm.build([None, 1])
     x = tf.constant([[1.0], [3.0]])
 

@@ -69,7 +69,7 @@ class RegistryTest(parameterized.TestCase):
       logits = model_lib.logits(outputs)
       # A yes or a no, as a loss of labels [batch_size] takes it.
       loss = tf.reduce_mean(
-          losses.sigmoid_cross_entropy(
+          losses.sigmoid_binary_cross_entropy(
               tf.cast(batch['label'] > 1, tf.float32), logits[..., 0]
           )
       )

@@ -182,7 +182,7 @@ class Normed(snt.Module):
 
   def __init__(self):
     super().__init__()
-    self.hidden, self.norm = layers.Dense(3), layers.BatchNorm(momentum=0.5)
+    self.hidden, self.norm = layers.Dense(3), layers.BatchNorm(decay_rate=0.5)
     self.logits = layers.Dense(3)
 
   def __call__(self, x, is_training, weights=None):

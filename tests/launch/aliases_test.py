@@ -21,7 +21,7 @@ from quatrain.pipelines.sources import rows
 
 
 def mine(labels, predictions):
-  return losses.huber(labels, predictions)
+  return losses.huber_loss(labels, predictions)
 """
 
 

@@ -162,7 +162,7 @@ class DroppedTest(parameterized.TestCase):
     self.assertEqual(config.model_arg, {'channels': (8, 8)})
     ended, config = _parse('--workdir=x', file, '--model=mlp')
     self.assertEqual((config.model_arg, config.label_smoothing), ({}, 0.1))
-    ended, config = _parse('--workdir=x', file, '--loss=softmax_focal')
+    ended, config = _parse('--workdir=x', file, '--loss=softmax_focal_loss')
     self.assertEqual(config.label_smoothing, 0)
     self.assertIn('drops --label_smoothing=0.1', ended.out)
 

@@ -306,7 +306,7 @@ class ArgumentTest(parameterized.TestCase):
       ('optimizer', 'adamw', {'mask': 3}, 'a regular expression'),
       ('optimizer', 'adamw', {'mask': '('}, 'not a valid regular expression'),
       ('optimizer', 'muon', {'ns_steps': 10**6}, 'at most 256'),
-      ('loss', 'softmax_focal', {'gamma': float('nan')}, 'finite'),
+      ('loss', 'softmax_focal_loss', {'gamma': float('nan')}, 'finite'),
       ('loss', 'huber', {'delta': (1.0, 2.0)}, 'like the default'),
       ('model', 'vit', {'num_layers': 10**6}, 'at most 256'),
       ('model', 'mlp', {'hidden_sizes': (1,) * 2000}, 'at most 1,000'),

@@ -111,9 +111,9 @@ class BuiltInTest(_TestCase):
     self.assertEqual(parts.names('model'), sorted(models.REGISTRY))
     self.assertContainsSubset(tasks.losses(), parts.names('loss'))
     self.assertContainsSubset(
-        ['poisson', 'kl_divergence', 'hinge'], parts.names('loss')
+        ['poisson', 'kl_divergence', 'hinge_loss'], parts.names('loss')
     )
-    for name in ('mean', 'l2_penalty', 'compose', 'triplet_margin'):
+    for name in ('mean', 'l2_penalty', 'compose', 'triplet_margin_loss'):
       self.assertIn(name, losses.__all__)
       self.assertNotIn(name, parts.names('loss'))
     self.assertContainsSubset(
@@ -123,7 +123,7 @@ class BuiltInTest(_TestCase):
         ['chain', 'scale_by_adam', 'clip', 'masked'], parts.names('optimizer')
     )
     self.assertContainsSubset(
-        ['accuracy', 'r2', 'roc_auc', 'precision'], parts.names('metric')
+        ['accuracy', 'r2_score', 'roc_auc', 'precision'], parts.names('metric')
     )
     self.assertNoCommonElements(
         ['of', 'collection', 'Metric'], parts.names('metric')

@@ -331,7 +331,7 @@ class RunTest(parameterized.TestCase):
       ({'learning_rates': {'u/.*': 0.5}}, '--learning_rates=u/.*: no var'),
       ({'augment': 'my_parts:hook'}, '--augment=my_parts:hook: '),
       ({'loss': 'my_parts:mine', 'loss_arg': {}}, '--loss=my_parts:mine: '),
-      ({'loss': 'hinge', 'loss_arg': {}}, 'labels'),
+      ({'loss': 'hinge_loss', 'loss_arg': {}}, 'labels'),
       ({'hook_arg': {'hok.at': 1}}, '--hook_arg=hok.at: .*did you mean hook'),
       ({'metrics': ('acuracy',), 'metric_arg': {}}, 'did you mean accuracy'),
   )

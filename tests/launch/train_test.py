@@ -43,8 +43,14 @@ class MistakesTest(parameterized.TestCase):
       ('--model=tabular', '--model=tabular: it is for tables, and '),
       ('--model=text_classifier', 'it is for text classification, and '),
       ('--loss=hinges', '--loss=hinges: unknown; there are: '),
-      ('--loss=hinge', '--loss=hinge: labels: expected the shape of logits'),
-      ('--loss=dice', '--loss=dice: it is for another task; there are: abs'),
+      (
+          '--loss=hinge_loss',
+          '--loss=hinge_loss: labels: expected the shape of logits',
+      ),
+      (
+          '--loss=dice_loss',
+          '--loss=dice_loss: it is for another task; there are: abs',
+      ),
       ('--optimizer=adma', '--optimizer=adma: unknown; there are: '),
       ('--schedule=step', '--schedule=step: unknown; there are: '),
       ('--strategy=tpu', '--strategy=tpu: value should be one of'),

@@ -298,7 +298,7 @@ class PartsTest(_TestCase):
       {'class_weights': (1.0, 5.0, 1.0, 1.0)},
       {'normalize': True},
       {'optimizer_arg': {'b1': 0.5}},
-      {'loss': 'huber', 'l2_penalty': 0.01, 'schedule': 'cosine'},
+      {'loss': 'huber_loss', 'l2_penalty': 0.01, 'schedule': 'cosine'},
   )
   @pytest.mark.medium
   def test_each_flag_counts(self, **changes):

@@ -35,7 +35,7 @@ class Encoder(snt.Module):
   def __init__(self):
     super().__init__()
     self.hidden = layers.Dense(64, with_bias=False)
-    self.norm = layers.BatchNorm(momentum=0.9)
+    self.norm = layers.BatchNorm(decay_rate=0.9)
     self.projection = layers.Dense(16)
 
   def __call__(self, x, is_training):

@@ -77,7 +77,7 @@ def _generates(discriminator):
   def objective(model, batch, seed, is_training):
     fake = model(_noise(batch, seed), is_training)
     logits = discriminator(fake, is_training, seed)
-    values = losses.sigmoid_cross_entropy(tf.ones_like(logits), logits)
+    values = losses.sigmoid_binary_cross_entropy(tf.ones_like(logits), logits)
     return objectives.Evaluation(values, {'fooled': tf.sigmoid(logits)})
 
   return objective

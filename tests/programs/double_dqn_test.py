@@ -70,7 +70,7 @@ def _objective(model, batch, seed, is_training):
   following = tf.gather(model.target(batch['next_board']), best, batch_dims=1)
   goal = tf.stop_gradient(batch['reward'] + batch['discount'] * following)
   return objectives.Evaluation(
-      losses.huber(goal, value),
+      losses.huber_loss(goal, value),
       {'td_error': tf.abs(goal - value), 'value': value},
       weights=batch['importance'],
   )

@@ -58,7 +58,7 @@ def _fit(train, hidden_sizes, penalty_scale, batch_size, num_epochs):
   model.initialize(train['numbers'])
   state = training.TrainState(model, optimizer)
   objective = objectives.supervised(
-      losses.sigmoid_cross_entropy,
+      losses.sigmoid_binary_cross_entropy,
       inputs='numbers',
       labels=lambda batch: batch['label'][:, tf.newaxis],
       penalty=lambda model: losses.l2_penalty(

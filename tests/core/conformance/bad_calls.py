@@ -85,7 +85,7 @@ def _of_reals(**bad: Any) -> Line:
 def _of_probabilities(**bad: Any) -> Line:
   bad = {
       'class_mask': [*_MASKS, [False, True, True]],
-      'labels': [_PROBABILITIES[:2]],
+      'labels': [_PROBABILITIES[:2], _REALS, 2 * _PROBABILITIES],
       'logits': [_ZEROS],
       **bad,
   }
@@ -122,12 +122,12 @@ LOSSES = {
         distances=[1.0],
     ),
     'cosine_distance': _of_reals(),
-    'ctc': line(
+    'ctc_loss': line(
         {'labels': [_CLASSES, _ZEROS[:2, :2]], 'logits': [_REALS, _ZEROS]},
         labels=_ZEROS[:, :2] + 1,
         logits=_SEQUENCES,
     ),
-    'dice': _of_binary(smoothing=0.0),
+    'dice_loss': _of_binary(smoothing=0.0),
     'distillation': line(
         {
             'teacher_logits': [_REALS[:2]],
@@ -161,8 +161,8 @@ LOSSES = {
         function=lambda x: x * x,
         inputs=_REALS,
     ),
-    'hinge': _of_binary(),
-    'huber': _of_reals(delta=0.0),
+    'hinge_loss': _of_binary(),
+    'huber_loss': _of_reals(delta=0.0),
     'jensen_shannon': _of_probabilities(),
     'kl_divergence': _of_probabilities(),
     'l1_penalty': _penalty(),
@@ -171,7 +171,7 @@ LOSSES = {
     'mean': line(
         {'values': [1.0, _CLASSES], 'weights': _OF_PLACES}, values=_REALS
     ),
-    'multiclass_hinge': _of_classes(margin=-1.0),
+    'multiclass_hinge_loss': _of_classes(margin=-1.0),
     'nt_xent': line(
         {**_IN_BATCH, 'first': [_REALS[:2]], 'temperature': 0.0},
         first=_REALS,
@@ -183,17 +183,14 @@ LOSSES = {
         labels=_ZEROS,
         log_rates=_REALS,
     ),
-    'poly1_cross_entropy': _of_classes(epsilon=-1.5),
+    'poly_loss_cross_entropy': _of_classes(epsilon=-1.5),
     'quantile': _of_reals(level=[-0.1, 1.1]),
-    'sigmoid_cross_entropy': _of_binary(positive_weights=[[1.0, 2.0]]),
-    'sigmoid_focal': _of_binary(alpha=2.0, gamma=-1.0),
+    'sigmoid_binary_cross_entropy': _of_binary(positive_weights=[[1.0, 2.0]]),
+    'sigmoid_focal_loss': _of_binary(alpha=2.0, gamma=-1.0),
     'softmax_cross_entropy': _of_classes(
         class_weights=[[1.0, 2.0]], label_smoothing=[-0.1, 1.1]
     ),
-    'softmax_cross_entropy_with_probabilities': _of_probabilities(
-        class_weights=[[1.0, 2.0]], label_smoothing=[-0.1, 1.1]
-    ),
-    'softmax_focal': _of_classes(gamma=-1.0, class_weights=[[1.0, 2.0]]),
+    'softmax_focal_loss': _of_classes(gamma=-1.0, class_weights=[[1.0, 2.0]]),
     'squared_error': _of_reals(),
     'supervised_contrastive': line(
         {**_IN_BATCH, 'labels': [_CLASSES[:2]], 'temperature': 0.0},
@@ -204,13 +201,13 @@ LOSSES = {
     'total': line(
         {'values': [1.0, _CLASSES], 'weights': _OF_PLACES}, values=_REALS
     ),
-    'triplet_margin': line(
+    'triplet_margin_loss': line(
         {'positives': [_REALS[:2]], 'anchors': [_ZEROS], 'margin': -1.0},
         anchors=_REALS,
         positives=_REALS,
         negatives=_REALS,
     ),
-    'tversky': _of_binary(alpha=-1.0, beta=-1.0, smoothing=0.0),
+    'tversky_loss': _of_binary(alpha=-1.0, beta=-1.0, smoothing=0.0),
     'weighted_sum': line(
         {'values': [{}], 'weights': [{'b': 1.0}]}, values={'a': 1.0}
     ),
@@ -237,8 +234,8 @@ METRICS = {
     'average_precision_error_bound': _CURVE,
     'balanced_accuracy': _counts(),
     'binary_accuracy': line({'threshold': [1.5, [0.5, -1.0]]}),
-    'binary_f1': _binary(),
-    'binary_f_beta': line(
+    'binary_f1_score': _binary(),
+    'binary_fbeta_score': line(
         {'beta': -1.0, 'threshold': 1.5, 'zero_division': 2.0}, beta=1.0
     ),
     'binary_precision': _binary(),
@@ -251,8 +248,8 @@ METRICS = {
     ),
     'confusion_matrix': _counts(),
     'expected_calibration_error': _BINS,
-    'f1': _rate(),
-    'f_beta': line(
+    'f1_score': _rate(),
+    'fbeta_score': line(
         {'num_classes': 1, 'beta': -1.0, 'average': 'mean', 'zero_division': 2},
         num_classes=3,
         beta=2.0,

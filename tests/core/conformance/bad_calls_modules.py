@@ -21,26 +21,31 @@ LAYERS = {
         ((None, 4), (None, 3, None), (None, 3, 3)),
         num_heads=2,
     ),
-    'BatchNorm': _line({'momentum': [1.0, -0.1], 'eps': -1.0}, _UNKNOWN_LAST),
+    'BatchNorm': _line({'decay_rate': [1.0, -0.1], 'eps': -1.0}, _UNKNOWN_LAST),
     'BlurPool': _line(
         {'filter_size': 0, 'stride': 0}, (*_NOT_IMAGES, (None, 1, 1, 2))
     ),
     'Conv2D': _line(
-        {'num_channels': 0, 'kernel_size': 0, 'stride': 0, 'padding': 'FULL'},
+        {
+            'output_channels': 0,
+            'kernel_shape': 0,
+            'stride': 0,
+            'padding': 'FULL',
+        },
         (*_NOT_IMAGES, (None, 1, 6, 2)),
-        num_channels=3,
-        kernel_size=2,
+        output_channels=3,
+        kernel_shape=2,
         padding='VALID',
     ),
     'Dense': _line(
-        {'num_units': 0, 'activation': 'swish'}, _UNKNOWN_LAST, num_units=3
+        {'output_size': 0, 'activation': 'swish'}, _UNKNOWN_LAST, output_size=3
     ),
     'Dropout': _line({'rate': [1.0, -0.1]}, ((),), rate=0.5),
     'Embedding': _line(
-        {'vocabulary_size': 0, 'embedding_size': 0},
+        {'vocab_size': 0, 'embed_dim': 0},
         ((),),
-        vocabulary_size=3,
-        embedding_size=2,
+        vocab_size=3,
+        embed_dim=2,
     ),
     'GaussianNoise': _line({'stddev': -1.0}, ((),), stddev=0.5),
     'MultiHeadAttention': _line(
@@ -70,12 +75,12 @@ LAYERS = {
     ),
     'Softmax': _line({}, ((None, 3), ()), axis=2),
     'SparseDense': _line(
-        {'num_units': 0, 'activation': 'swish'}, _UNKNOWN_LAST, num_units=3
+        {'output_size': 0, 'activation': 'swish'}, _UNKNOWN_LAST, output_size=3
     ),
     'SqueezeAndExcitation': _line({'ratio': 0}, ((None, 3), (None, 3, None))),
     'StochasticDepth': _line({'rate': [1.0, -0.1]}, ((),), rate=0.5),
     'WhiteningConv2D': _line(
-        {'kernel_size': 0, 'padding': 'FULL'}, (*_NOT_IMAGES, (None, 1, 1, 2))
+        {'kernel_shape': 0, 'padding': 'FULL'}, (*_NOT_IMAGES, (None, 1, 1, 2))
     ),
     'activation': _line({'name_or_function': 'swish'}, name_or_function='relu'),
     'masked_mean': _line(
@@ -92,7 +97,7 @@ LAYERS = {
     ),
     'sincos_positions': _line({'size': [0, 6]}, height=2, width=2, size=4),
     'whitening_filters': _line(
-        {'images': [_IMAGES[0]], 'kernel_size': [0, 5], 'epsilon': 0.0},
+        {'images': [_IMAGES[0]], 'kernel_shape': [0, 5], 'epsilon': 0.0},
         images=_IMAGES,
     ),
 }

@@ -70,7 +70,11 @@ def _regimes(name: str) -> dict[str, tuple[Any, Any, Any]]:
   if name in _OF_DIRECTIONS:
     for scale in (1e-15, 1e15):
       regimes[f'times {scale}'] = (labels, scale * predictions)
-  if name in ('batch_hard_triplet', 'euclidean_distance', 'triplet_margin'):
+  if name in (
+      'batch_hard_triplet',
+      'euclidean_distance',
+      'triplet_margin_loss',
+  ):
     offset = np.float32(100) + predictions * np.float32(0.1)
     regimes['far from 0'] = (labels, offset)
   if name in _OF_CLASSES:
@@ -88,7 +92,7 @@ _OF_NUMBERS = (
     'cosine_distance',
     'euclidean_distance',
     'distillation',
-    'huber',
+    'huber_loss',
     'log_cosh',
     'quantile',
     'squared_error',
@@ -97,21 +101,21 @@ _OF_NUMBERS = (
 _WITH_MAXIMA = (
     'batch_hard_triplet',
     'cosine_distance',
-    'hinge',
-    'huber',
-    'multiclass_hinge',
+    'hinge_loss',
+    'huber_loss',
+    'multiclass_hinge_loss',
     'quantile',
-    'sigmoid_focal',
-    'triplet_margin',
+    'sigmoid_focal_loss',
+    'triplet_margin_loss',
 )
 _OF_DIRECTIONS = ('cosine_distance', 'nt_xent', 'supervised_contrastive')
-_OF_CLASSES = ('dice', *table_losses.OF_CLASSES)
+_OF_CLASSES = ('dice_loss', *table_losses.OF_CLASSES)
 
 
 class LossesTest(parameterized.TestCase):
 
   @parameterized.named_parameters(
-      (name, name) for name in _CASES if name != 'ctc'
+      (name, name) for name in _CASES if name != 'ctc_loss'
   )
   def test_float32_is_as_exact_as_float64(self, name):
     for regime, (labels, predictions) in _regimes(name).items():
@@ -198,10 +202,17 @@ class LossesTest(parameterized.TestCase):
 
   @parameterized.parameters(False, True)
   def test_sure_answers_and_excluded_labels(self, jit_compile):
-    binary = {'hinge', 'sigmoid_cross_entropy', 'sigmoid_focal', 'dice__masks'}
+    binary = {
+        'hinge_loss',
+        'sigmoid_binary_cross_entropy',
+        'sigmoid_focal_loss',
+        'dice_loss__masks',
+    }
     limits = {'generalized_cross_entropy': 1 / 0.7}
     of_labels = [
-        name for name in _OF_CLASSES if _CASES[name].wrong and name != 'dice'
+        name
+        for name in _OF_CLASSES
+        if _CASES[name].wrong and name != 'dice_loss'
     ]
 
     def everything(answers, logits, label):
@@ -230,13 +241,13 @@ class LossesTest(parameterized.TestCase):
 
   def test_what_has_weight_0_does_not_count_if_it_is_infinite(self):
     excluded = [[0.0, -_INF]]
-    for loss in (losses.softmax_cross_entropy, losses.softmax_focal):
+    for loss in (losses.softmax_cross_entropy, losses.softmax_focal_loss):
       values = loss([1], excluded, class_weights=[1.0, 0.0])
       np.testing.assert_array_equal(values, [0])
     pairs = losses.symmetric_cross_entropy([1], excluded, alpha=0.0)
     np.testing.assert_allclose(pairs, [4])
     np.testing.assert_array_equal(losses.contrastive([0], [1e30]), [0])
-    sure = losses.sigmoid_focal([1.0], [-_INF], alpha=0.0)
+    sure = losses.sigmoid_focal_loss([1.0], [-_INF], alpha=0.0)
     np.testing.assert_array_equal(sure, [0])
     large = tf.constant([[1e30, 1.0]])
     np.testing.assert_allclose(

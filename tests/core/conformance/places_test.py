@@ -19,7 +19,7 @@ from tests.core.metrics import cases
 _KINDS = tuple((name, name) for name in table_metrics.KINDS)
 _SHAPES = ((4, 6), (4, 3, 2))
 # Each position that has no weight of its own is an output of theirs.
-_BY_OUTPUT = ('explained_variance', 'r2')
+_BY_OUTPUT = ('explained_variance', 'r2_score')
 # For labels [4, 6, ...] none of these is the shape or its beginning.
 _WRONG = ([], [1], [6], [4, 1], [1, 6], [6, 4], [4, 5], [4, 6, 1], [4, 6, 6])
 _ERRORS = (ValueError, tf.errors.InvalidArgumentError)

@@ -21,13 +21,13 @@ _ONE_ARGUMENT = {
     'activity_penalty',
     'confidence_penalty',
     'gradient_penalty',
-    'triplet_margin',
+    'triplet_margin_loss',
 }
 _LOSSES = {
     name: case
     for name, case in table_losses.CASES.items()
     # The sizes of ctc are not the labels'.
-    if name.split('__')[0] not in _ONE_ARGUMENT | {'ctc'}
+    if name.split('__')[0] not in _ONE_ARGUMENT | {'ctc_loss'}
 }
 _ERRORS = (ValueError, tf.errors.InvalidArgumentError)
 
@@ -135,8 +135,8 @@ class ShapesTest(parameterized.TestCase):
           3,
       ),
       (
-          'triplet_margin',
-          lambda a, b, c: losses.triplet_margin(
+          'triplet_margin_loss',
+          lambda a, b, c: losses.triplet_margin_loss(
               *(tf.stack([x, x], axis=-1) for x in (a, b, c))
           ),
           3,
@@ -145,7 +145,7 @@ class ShapesTest(parameterized.TestCase):
   def test_functions_of_several_values(self, function, count):
     self._check(function, [np.float32([1, 2, 3, 1, 2, 3])] * count)
 
-  @parameterized.parameters('softmax_cross_entropy', 'softmax_focal')
+  @parameterized.parameters('softmax_cross_entropy', 'softmax_focal_loss')
   def test_class_weights(self, name):
     labels, predictions = table_losses.CASES[name].batch()
     self._check(
@@ -179,10 +179,10 @@ class ShapesTest(parameterized.TestCase):
     self._check(reduce, [values, weights])
 
   def test_sequences(self):
-    labels, logits = table_losses.CASES['ctc'].batch()
+    labels, logits = table_losses.CASES['ctc_loss'].batch()
     lengths = np.full([6], labels.shape[1], np.int32)
     traced = tf.function(
-        lambda y, n: losses.ctc(y, logits, label_lengths=n),
+        lambda y, n: losses.ctc_loss(y, logits, label_lengths=n),
         input_signature=_unknown(labels, lengths),
         autograph=False,
     )
@@ -192,9 +192,9 @@ class ShapesTest(parameterized.TestCase):
         traced(*given)
 
   def test_positive_weights(self):
-    labels, logits = table_losses.CASES['sigmoid_cross_entropy'].batch()
+    labels, logits = table_losses.CASES['sigmoid_binary_cross_entropy'].batch()
     self._check(
-        lambda x, w: losses.sigmoid_cross_entropy(
+        lambda x, w: losses.sigmoid_binary_cross_entropy(
             labels, x, positive_weights=w
         ),
         [logits, np.float32([1, 2, 3])],

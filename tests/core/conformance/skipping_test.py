@@ -78,7 +78,7 @@ class _Net(tf.Module):
   def __init__(self, has_norm):
     super().__init__()
     self.memory = _Memory()
-    self.norm = layers.BatchNorm(momentum=0.5) if has_norm else None
+    self.norm = layers.BatchNorm(decay_rate=0.5) if has_norm else None
     self.output = layers.Dense(2)
     if has_norm:
       self.norm.build([None, 3])

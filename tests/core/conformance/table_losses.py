@@ -140,7 +140,7 @@ def _gaussian(labels: Any, predictions: Any) -> tf.Tensor:
 
 def _triplet(labels: Any, predictions: Any) -> tf.Tensor:
   del labels
-  return losses.triplet_margin(*tf.unstack(predictions, axis=1))
+  return losses.triplet_margin_loss(*tf.unstack(predictions, axis=1))
 
 
 def _slope(labels: Any, predictions: Any) -> tf.Tensor:
@@ -162,8 +162,8 @@ CASES = {
     ),
     'compose': Case(
         losses.compose(
-            {'huber': losses.huber, 'log_cosh': losses.log_cosh},
-            {'huber': 0.3, 'log_cosh': 2.0},
+            {'huber_loss': losses.huber_loss, 'log_cosh': losses.log_cosh},
+            {'huber_loss': 0.3, 'log_cosh': 2.0},
         ),
         _reals(3),
         (3,),
@@ -171,23 +171,28 @@ CASES = {
     'confidence_penalty': Case(_confidence, _IGNORED, (NUM_CLASSES,)),
     'contrastive': _of_binary(losses.contrastive),
     'cosine_distance': _of_reals(losses.cosine_distance),
-    'ctc': Case(
-        losses.ctc,
+    'ctc_loss': Case(
+        losses.ctc_loss,
         _integers(1, NUM_CLASSES, 2),
         (5, NUM_CLASSES),
         wrong=0,
         tolerance=1e-2,
     ),
-    'dice': Case(
-        losses.dice, _integers(0, NUM_CLASSES, 5), (5, NUM_CLASSES), wrong=-1
+    'dice_loss': Case(
+        losses.dice_loss,
+        _integers(0, NUM_CLASSES, 5),
+        (5, NUM_CLASSES),
+        wrong=-1,
     ),
-    'dice__class_mask': Case(
-        functools.partial(losses.dice, class_mask=[False, True, True, True]),
+    'dice_loss__class_mask': Case(
+        functools.partial(
+            losses.dice_loss, class_mask=[False, True, True, True]
+        ),
         _integers(1, NUM_CLASSES, 5),
         (5, NUM_CLASSES),
         wrong=0,
     ),
-    'dice__masks': _of_binary(losses.dice, 2, 3),
+    'dice_loss__masks': _of_binary(losses.dice_loss, 2, 3),
     'distillation': Case(
         losses.distillation, _reals(NUM_CLASSES), (NUM_CLASSES,)
     ),
@@ -195,36 +200,38 @@ CASES = {
     'gaussian_negative_log_likelihood': Case(_gaussian, _reals(3), (3, 2)),
     'generalized_cross_entropy': _of_classes(losses.generalized_cross_entropy),
     'gradient_penalty': Case(_slope, _IGNORED, (2, 3)),
-    'hinge': _of_binary(losses.hinge, 3),
-    'huber': _of_reals(losses.huber, delta=0.7),
+    'hinge_loss': _of_binary(losses.hinge_loss, 3),
+    'huber_loss': _of_reals(losses.huber_loss, delta=0.7),
     'jensen_shannon': _of_probabilities(losses.jensen_shannon),
     'kl_divergence': _of_probabilities(losses.kl_divergence),
     'log_cosh': _of_reals(losses.log_cosh),
-    'multiclass_hinge': _of_classes(losses.multiclass_hinge),
+    'multiclass_hinge_loss': _of_classes(losses.multiclass_hinge_loss),
     'nt_xent': Case(losses.nt_xent, _reals(3), (3,), batch_wide=True),
     'poisson': Case(losses.poisson, _integers(0, 9, 3), (3,), wrong=-1),
-    'poly1_cross_entropy': _of_classes(losses.poly1_cross_entropy),
+    'poly_loss_cross_entropy': _of_classes(losses.poly_loss_cross_entropy),
     'quantile': _of_reals(losses.quantile, level=0.8),
-    'sigmoid_cross_entropy': _of_binary(
-        losses.sigmoid_cross_entropy, 3, positive_weights=[1.0, 3.0, 0.5]
+    'sigmoid_binary_cross_entropy': _of_binary(
+        losses.sigmoid_binary_cross_entropy, 3, positive_weights=[1.0, 3.0, 0.5]
     ),
-    'sigmoid_focal': _of_binary(losses.sigmoid_focal, 3, alpha=0.25, gamma=0.5),
+    'sigmoid_focal_loss': _of_binary(
+        losses.sigmoid_focal_loss, 3, alpha=0.25, gamma=0.5
+    ),
     'softmax_cross_entropy': _of_classes(
         losses.softmax_cross_entropy, **_SMOOTH
     ),
-    'softmax_cross_entropy_with_probabilities': _of_probabilities(
-        losses.softmax_cross_entropy_with_probabilities, **_SMOOTH
+    'softmax_cross_entropy__of_probabilities': _of_probabilities(
+        losses.softmax_cross_entropy, **_SMOOTH
     ),
-    'softmax_focal': _of_classes(
-        losses.softmax_focal, gamma=0.5, class_weights=_WEIGHTS
+    'softmax_focal_loss': _of_classes(
+        losses.softmax_focal_loss, gamma=0.5, class_weights=_WEIGHTS
     ),
     'squared_error': _of_reals(losses.squared_error),
     'supervised_contrastive': Case(
         losses.supervised_contrastive, _alternating, (3,), batch_wide=True
     ),
     'symmetric_cross_entropy': _of_classes(losses.symmetric_cross_entropy),
-    'triplet_margin': Case(_triplet, _IGNORED, (3, 4)),
-    'tversky': _of_binary(losses.tversky, 5),
+    'triplet_margin_loss': Case(_triplet, _IGNORED, (3, 4)),
+    'tversky_loss': _of_binary(losses.tversky_loss, 5),
 }
 IN_BATCH = tuple(name for name, case in CASES.items() if case.batch_wide)
 
@@ -252,11 +259,11 @@ OF_CLASSES = (
     'generalized_cross_entropy',
     'jensen_shannon',
     'kl_divergence',
-    'multiclass_hinge',
-    'poly1_cross_entropy',
+    'multiclass_hinge_loss',
+    'poly_loss_cross_entropy',
     'softmax_cross_entropy',
-    'softmax_cross_entropy_with_probabilities',
-    'softmax_focal',
+    'softmax_cross_entropy__of_probabilities',
+    'softmax_focal_loss',
     'symmetric_cross_entropy',
 )
 CASES |= {

@@ -20,13 +20,13 @@ CLASSES = {
         lambda: metrics.average_precision_error_bound(C)
     ),
     'balanced_accuracy': lambda: metrics.balanced_accuracy(C),
-    'brier': metrics.brier,
+    'brier_score': metrics.brier_score,
     'cohen_kappa': lambda: metrics.cohen_kappa(C, 'linear'),
     'confusion_matrix': lambda: metrics.confusion_matrix(C),
     'cross_entropy': metrics.cross_entropy,
     'expected_calibration_error': metrics.expected_calibration_error,
-    'f1': lambda: metrics.f1(C),
-    'f_beta': lambda: metrics.f_beta(C, 2.0, None),
+    'f1_score': lambda: metrics.f1_score(C),
+    'fbeta_score': lambda: metrics.fbeta_score(C, 2.0, None),
     'matthews_corrcoef': lambda: metrics.matthews_corrcoef(C),
     'maximum_calibration_error': metrics.maximum_calibration_error,
     'mean_iou': lambda: metrics.mean_iou(C),
@@ -41,8 +41,8 @@ CLASSES = {
 BINARY = {
     'average_precision': metrics.average_precision,
     'binary_accuracy': metrics.binary_accuracy,
-    'binary_f1': metrics.binary_f1,
-    'binary_f_beta': lambda: metrics.binary_f_beta(0.5, [0.2, 0.8]),
+    'binary_f1_score': metrics.binary_f1_score,
+    'binary_fbeta_score': lambda: metrics.binary_fbeta_score(0.5, [0.2, 0.8]),
     'binary_precision': lambda: metrics.binary_precision([0.5, 0.7]),
     'binary_recall': metrics.binary_recall,
     'binary_specificity': metrics.binary_specificity,
@@ -53,7 +53,7 @@ NUMBERS = {
     'mean': metrics.mean,
     'mean_absolute_error': metrics.mean_absolute_error,
     'mean_squared_error': metrics.mean_squared_error,
-    'r2': metrics.r2,
+    'r2_score': metrics.r2_score,
     'root_mean_squared_error': metrics.root_mean_squared_error,
 }
 

@@ -269,7 +269,7 @@ class MetricsTest(parameterized.TestCase, tf.test.TestCase):
     guesses = np.argmax(real.predictions, axis=1)
     weigh = {'sample_weight': real.weights.astype(np.float64)}
     members = {
-        'f1': (metrics.f1(4), sklearn.metrics.f1_score),
+        'f1_score': (metrics.f1_score(4), sklearn.metrics.f1_score),
         'precision': (metrics.precision(4), sklearn.metrics.precision_score),
         'recall': (metrics.recall(4), sklearn.metrics.recall_score),
     }

@@ -36,16 +36,16 @@ def _keras(attention, query, key, value):
       size,
       attention.value_size,
       use_bias=with_bias,
-      output_shape=attention.output.num_units,
+      output_shape=attention.output.output_size,
   )
   reference(query, value, key)
   weights = []
   for part in (attention.query, attention.key, attention.value):
     linear = part.linear
-    units = part.num_units // heads
+    units = part.output_size // heads
     weights.append(tf.reshape(linear.w, [-1, heads, units]))
     if with_bias:
-      bias = linear.b if linear.with_bias else tf.zeros([part.num_units])
+      bias = linear.b if linear.with_bias else tf.zeros([part.output_size])
       weights.append(tf.reshape(bias, [heads, units]))
   linear = attention.output.linear
   weights.append(tf.reshape(linear.w, [heads, -1, linear.output_size]))

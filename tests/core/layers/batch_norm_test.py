@@ -71,7 +71,7 @@ class BatchNormTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.parameters(*_SHAPES)
   def test_equals_keras(self, *shape):
-    norm = layers.BatchNorm(momentum=0.9, eps=1e-3)
+    norm = layers.BatchNorm(decay_rate=0.9, eps=1e-3)
     norm.build(shape)
     _scale_and_offset(norm)
     reference = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-3)
@@ -177,15 +177,19 @@ class BatchNormTest(parameterized.TestCase, tf.test.TestCase):
       np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
     self.assertEqual(norm(x, is_training=False).dtype, dtype)
 
-  @parameterized.product(with_scale=(False, True), with_offset=(False, True))
-  def test_scale_and_offset_are_options(self, with_scale, with_offset):
-    norm = layers.BatchNorm(with_scale=with_scale, with_offset=with_offset)
+  @parameterized.product(
+      create_scale=(False, True), create_offset=(False, True)
+  )
+  def test_scale_and_offset_are_options(self, create_scale, create_offset):
+    norm = layers.BatchNorm(
+        create_scale=create_scale, create_offset=create_offset
+    )
     x = _draw((50, 3))
     y = norm(x, is_training=True)
     np.testing.assert_allclose(
         y, (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5), rtol=1e-4, atol=1e-5
     )
-    expected = ['offset'] * with_offset + ['scale'] * with_scale
+    expected = ['offset'] * create_offset + ['scale'] * create_scale
     self.assertEqual(list(variables.trainable(norm)), expected)
     self.assertContainsSubset(
         ['moving_mean', 'moving_variance', 'moving_weight'],
@@ -308,8 +312,8 @@ class BatchNormTest(parameterized.TestCase, tf.test.TestCase):
         np.testing.assert_array_equal(actual, expected)
 
   @parameterized.parameters(
-      ({'momentum': 1.0}, 'momentum'),
-      ({'momentum': -0.1}, 'momentum'),
+      ({'decay_rate': 1.0}, 'decay_rate'),
+      ({'decay_rate': -0.1}, 'decay_rate'),
       ({'eps': -1e-3}, 'eps'),
   )
   def test_wrong_arguments(self, arguments, name):
@@ -339,9 +343,9 @@ class ReplicasTest(parameterized.TestCase):
       return y, tape.gradient(loss, [x, norm.scale, norm.offset])
 
     strategy = virtual_devices.mirrored(len(cuts) + 1)
-    norms = [layers.BatchNorm(momentum=0.5)]
+    norms = [layers.BatchNorm(decay_rate=0.5)]
     with strategy.scope():
-      norms.append(layers.BatchNorm(momentum=0.5))
+      norms.append(layers.BatchNorm(decay_rate=0.5))
       norms[1].build(shape)
     norms[0].build(shape)
     for norm in norms:

@@ -38,11 +38,11 @@ class Conv2DTest(parameterized.TestCase):
       with_bias=(True, False),
   )
   def test_equals_keras(self, image, sizes, padding, with_bias):
-    kernel_size, stride = sizes
+    kernel_shape, stride = sizes
     x = _draw(3, *image, 2)
     layer = layers.Conv2D(
         4,
-        kernel_size,
+        kernel_shape,
         stride,
         padding=padding,
         with_bias=with_bias,
@@ -50,7 +50,7 @@ class Conv2DTest(parameterized.TestCase):
     )
     layer.build([None, *image, 2])
     reference = keras.layers.Conv2D(
-        4, kernel_size, stride, padding.lower(), use_bias=with_bias
+        4, kernel_shape, stride, padding.lower(), use_bias=with_bias
     )
     reference.build(x.shape)
     weights = [layer.w] + ([layer.b] if with_bias else [])

@@ -140,9 +140,9 @@ class DenseTest(parameterized.TestCase):
       dense(tf.ones([2, 5]))
 
   @parameterized.parameters(0, -3)
-  def test_a_wrong_number_of_units(self, num_units):
-    with self.assertRaisesRegex(ValueError, f'num_units: .*{num_units}'):
-      layers.Dense(num_units)
+  def test_a_wrong_number_of_units(self, output_size):
+    with self.assertRaisesRegex(ValueError, f'output_size: .*{output_size}'):
+      layers.Dense(output_size)
 
   def test_an_unknown_activation(self):
     with self.assertRaisesRegex(ValueError, "activation: unknown 'nope'"):

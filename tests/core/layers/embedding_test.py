@@ -63,9 +63,9 @@ class EmbeddingTest(parameterized.TestCase):
       np.testing.assert_array_equal(part, np.ones([3, 2]))
 
   def test_refuses(self):
-    with self.assertRaisesRegex(ValueError, 'vocabulary_size: .*got 0'):
+    with self.assertRaisesRegex(ValueError, 'vocab_size: .*got 0'):
       layers.Embedding(0, 2)
-    with self.assertRaisesRegex(ValueError, 'embedding_size: .*got 0'):
+    with self.assertRaisesRegex(ValueError, 'embed_dim: .*got 0'):
       layers.Embedding(2, 0)
     layer = layers.Embedding(3, 2)
     for ids in (tf.constant([1.0]), tf.constant([True])):

@@ -49,7 +49,7 @@ class SqueezeAndExcitationTest(parameterized.TestCase):
     with virtual_devices.mirrored(2).scope():
       layer = layers.SqueezeAndExcitation()
       layer.build([None, None, None, 3])
-    self.assertEqual(layer.squeeze.num_units, 1)
+    self.assertEqual(layer.squeeze.output_size, 1)
     self.assertLen(layer.variables, 4)
     self.assertLen(layer.variables[0].values, 2)
 

@@ -21,11 +21,13 @@ def _images(channels=3, num=64):
 
 class WhiteningFiltersTest(parameterized.TestCase):
 
-  @parameterized.product(kernel_size=(1, 2, 3), channels=(1, 3))
-  def test_responses_are_white(self, kernel_size, channels):
+  @parameterized.product(kernel_shape=(1, 2, 3), channels=(1, 3))
+  def test_responses_are_white(self, kernel_shape, channels):
     images = _images(channels)
-    compute = lambda images: layers.whitening_filters(images, kernel_size, 1e-9)
-    num_filters = kernel_size**2 * channels
+    compute = lambda images: layers.whitening_filters(
+        images, kernel_shape, 1e-9
+    )
+    num_filters = kernel_shape**2 * channels
     for run in (
         compute,
         tf.function(compute),
@@ -33,7 +35,7 @@ class WhiteningFiltersTest(parameterized.TestCase):
     ):
       filters = run(tf.constant(images))
       self.assertEqual(
-          filters.shape, [kernel_size, kernel_size, channels, num_filters]
+          filters.shape, [kernel_shape, kernel_shape, channels, num_filters]
       )
       y = tf.nn.conv2d(images, filters, 1, 'VALID')
       covariance = np.cov(np.reshape(y, [-1, num_filters]).T)
@@ -63,7 +65,7 @@ class WhiteningFiltersTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, 'images: .*rank'):
       layers.whitening_filters(images[0])
     for size in (0, 10):
-      with self.assertRaisesRegex(ValueError, f'kernel_size: .*got {size}'):
+      with self.assertRaisesRegex(ValueError, f'kernel_shape: .*got {size}'):
         layers.whitening_filters(images, size)
     with self.assertRaisesRegex(ValueError, 'epsilon: .*got 0'):
       layers.whitening_filters(images, 2, 0.0)
@@ -129,7 +131,7 @@ class WhiteningConv2DTest(parameterized.TestCase):
     np.testing.assert_allclose(tf.cast(y, tf.float32), layer(x), atol=0.1)
 
   def test_refuses(self):
-    with self.assertRaisesRegex(ValueError, 'kernel_size: .*0'):
+    with self.assertRaisesRegex(ValueError, 'kernel_shape: .*0'):
       layers.WhiteningConv2D(0)
     with self.assertRaisesRegex(ValueError, "padding: unknown 'same'"):
       layers.WhiteningConv2D(padding='same')

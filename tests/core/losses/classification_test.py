@@ -17,6 +17,21 @@ _LABELS = np.array([2, 0, 3, 1, 1])
 _LOGITS = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32) * 3
 _ONE_HOT = np.eye(4, dtype=np.float32)[_LABELS]
 
+# As Optax takes them, but for the order.
+_LABELS_FIRST = (
+    ('softmax_cross_entropy', _ONE_HOT),
+    ('softmax_cross_entropy', _LABELS),
+    ('softmax_cross_entropy_with_integer_labels', _LABELS),
+    ('poly_loss_cross_entropy', _LABELS),
+    ('multiclass_hinge_loss', _LABELS),
+    ('kl_divergence', _ONE_HOT),
+    ('dice_loss', _LABELS),
+    ('dice_loss', _ONE_HOT),
+    ('sigmoid_binary_cross_entropy', _ONE_HOT),
+    ('sigmoid_focal_loss', _ONE_HOT),
+    ('hinge_loss', _ONE_HOT),
+)
+
 
 class SoftmaxCrossEntropyTest(parameterized.TestCase):
 
@@ -37,7 +52,7 @@ class SoftmaxCrossEntropyTest(parameterized.TestCase):
   def test_soft_labels_equal_optax(self):
     labels = np.random.default_rng(1).dirichlet(np.ones(4), 5)
     labels = labels.astype(np.float32)
-    actual = losses.softmax_cross_entropy_with_probabilities(labels, _LOGITS)
+    actual = losses.softmax_cross_entropy(labels, _LOGITS)
     expected = optax.losses.softmax_cross_entropy(_LOGITS, labels)
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
@@ -52,7 +67,7 @@ class SoftmaxCrossEntropyTest(parameterized.TestCase):
     )
     np.testing.assert_allclose(weighted, plain * [2.5, 1, 4, 0, 0], rtol=1e-6)
     np.testing.assert_allclose(
-        losses.softmax_cross_entropy_with_probabilities(
+        losses.softmax_cross_entropy(
             _ONE_HOT, _LOGITS, class_weights=weights, label_smoothing=smoothing
         ),
         weighted,
@@ -118,7 +133,7 @@ class SoftmaxCrossEntropyTest(parameterized.TestCase):
       results = []
       for loss, labels in (
           (losses.softmax_cross_entropy, _LABELS),
-          (losses.softmax_cross_entropy_with_probabilities, probabilities),
+          (losses.softmax_cross_entropy, probabilities),
           (losses.kl_divergence, probabilities),
       ):
         with tf.GradientTape() as tape:
@@ -154,16 +169,26 @@ class SoftmaxCrossEntropyTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, 'label_smoothing'):
       losses.softmax_cross_entropy(_LABELS, _LOGITS, label_smoothing=smoothing)
     with self.assertRaisesRegex(ValueError, 'label_smoothing'):
-      losses.softmax_cross_entropy_with_probabilities(
-          _ONE_HOT, _LOGITS, label_smoothing=smoothing
-      )
+      losses.softmax_cross_entropy(_ONE_HOT, _LOGITS, label_smoothing=smoothing)
 
   def test_bad_probabilities(self):
-    loss = losses.softmax_cross_entropy_with_probabilities
-    with self.assertRaisesRegex(ValueError, 'labels'):
-      loss(_LABELS, _LOGITS)
+    loss = losses.softmax_cross_entropy
+    with self.assertRaisesRegex(TypeError, 'labels: expected integer'):
+      loss(_LABELS.astype(np.float32), _LOGITS)
     with self.assertRaisesRegex(ValueError, 'class_weights'):
       loss(_ONE_HOT, _LOGITS, class_weights=[1.0])
+    half = tf.cast(np.tile([0.251, 0.25, 0.25, 0.25], [5, 1]), tf.bfloat16)
+    np.testing.assert_allclose(loss(half, tf.zeros([5, 4])), np.log(4), 1e-2)
+    np.testing.assert_array_equal(loss(0 * _ONE_HOT, _LOGITS), 0)
+
+  @parameterized.parameters(*_LABELS_FIRST)
+  def test_calls_in_the_order_of_optax_fail(self, name, targets):
+    loss = getattr(losses, name)
+    with self.assertRaises((TypeError, ValueError)):
+      loss(_LOGITS, targets)
+    if targets.dtype == np.float32:
+      self.assertTrue(np.isnan(tf.function(loss)(_LOGITS, targets)).all())
+    loss(targets, _LOGITS)
 
 
 class SoftmaxFocalTest(parameterized.TestCase):
@@ -171,7 +196,7 @@ class SoftmaxFocalTest(parameterized.TestCase):
   @parameterized.parameters(0.5, 1.0, 2.0, 3.5)
   def test_equals_keras(self, gamma):
     np.testing.assert_allclose(
-        losses.softmax_focal(_LABELS, _LOGITS, gamma=gamma),
+        losses.softmax_focal_loss(_LABELS, _LOGITS, gamma=gamma),
         keras.losses.categorical_focal_crossentropy(
             _ONE_HOT, _LOGITS, alpha=1.0, gamma=gamma, from_logits=True
         ),
@@ -181,7 +206,7 @@ class SoftmaxFocalTest(parameterized.TestCase):
   def test_gamma_0_is_the_cross_entropy(self):
     weights = [1.0, 2.0, 0.5, 3.0]
     np.testing.assert_allclose(
-        losses.softmax_focal(
+        losses.softmax_focal_loss(
             _LABELS, _LOGITS, gamma=0.0, class_weights=weights
         ),
         losses.softmax_cross_entropy(_LABELS, _LOGITS, class_weights=weights),
@@ -192,14 +217,14 @@ class SoftmaxFocalTest(parameterized.TestCase):
     logits = tf.constant([[200.0, 0.0, 0.0]])
     with tf.GradientTape() as tape:
       tape.watch(logits)
-      value = losses.softmax_focal([0], logits, gamma=0.1)
+      value = losses.softmax_focal_loss([0], logits, gamma=0.1)
     np.testing.assert_allclose(tape.gradient(value, logits), [[0, 0, 0]])
 
   def test_bad_options(self):
     with self.assertRaisesRegex(ValueError, 'gamma'):
-      losses.softmax_focal(_LABELS, _LOGITS, gamma=-1.0)
+      losses.softmax_focal_loss(_LABELS, _LOGITS, gamma=-1.0)
     with self.assertRaisesRegex(ValueError, 'class_weights'):
-      losses.softmax_focal(_LABELS, _LOGITS, class_weights=[1.0])
+      losses.softmax_focal_loss(_LABELS, _LOGITS, class_weights=[1.0])
 
 
 class Poly1CrossEntropyTest(parameterized.TestCase):
@@ -207,7 +232,7 @@ class Poly1CrossEntropyTest(parameterized.TestCase):
   @parameterized.parameters(-1.0, 0.0, 2.0)
   def test_equals_optax(self, epsilon):
     np.testing.assert_allclose(
-        losses.poly1_cross_entropy(_LABELS, _LOGITS, epsilon=epsilon),
+        losses.poly_loss_cross_entropy(_LABELS, _LOGITS, epsilon=epsilon),
         optax.losses.poly_loss_cross_entropy(
             _LOGITS, _ONE_HOT, epsilon=epsilon
         ),
@@ -217,7 +242,7 @@ class Poly1CrossEntropyTest(parameterized.TestCase):
 
   def test_bad_epsilon(self):
     with self.assertRaisesRegex(ValueError, 'epsilon'):
-      losses.poly1_cross_entropy(_LABELS, _LOGITS, epsilon=-2.0)
+      losses.poly_loss_cross_entropy(_LABELS, _LOGITS, epsilon=-2.0)
 
 
 if __name__ == '__main__':

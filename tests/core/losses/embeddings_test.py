@@ -51,7 +51,7 @@ class EmbeddingsTest(parameterized.TestCase):
   @parameterized.parameters(0.0, 1.0, 2.5)
   def test_triplet_margin_equals_optax(self, margin):
     np.testing.assert_allclose(
-        losses.triplet_margin(_A, _B, _C, margin=margin),
+        losses.triplet_margin_loss(_A, _B, _C, margin=margin),
         optax.losses.triplet_margin_loss(_A, _B, _C, margin=margin),
         rtol=1e-4,
         atol=1e-5,
@@ -64,7 +64,7 @@ class EmbeddingsTest(parameterized.TestCase):
     np.testing.assert_allclose(losses.euclidean_distance(near, x), [1.0])
     for triplet, expected in (((x, near, far), 1.0), ((x, far, near), 15.0)):
       np.testing.assert_allclose(
-          losses.triplet_margin(*triplet, margin=8.0), [expected]
+          losses.triplet_margin_loss(*triplet, margin=8.0), [expected]
       )
 
   def test_bad_calls(self):
@@ -78,13 +78,13 @@ class EmbeddingsTest(parameterized.TestCase):
     with self.assertRaisesRegex(ValueError, 'distances'):
       losses.contrastive(_A > 0, _A)
     with self.assertRaisesRegex(ValueError, 'margin'):
-      losses.triplet_margin(_A, _B, _C, margin=-1.0)
+      losses.triplet_margin_loss(_A, _B, _C, margin=-1.0)
     with self.assertRaisesRegex(ValueError, 'positives'):
-      losses.triplet_margin(_A, _B[:2], _C)
+      losses.triplet_margin_loss(_A, _B[:2], _C)
     with self.assertRaisesRegex(ValueError, 'negatives'):
-      losses.triplet_margin(_A, _B, _C[:2])
+      losses.triplet_margin_loss(_A, _B, _C[:2])
     with self.assertRaisesRegex(ValueError, 'anchors'):
-      losses.triplet_margin(_A[0], _B[0], _C[0])
+      losses.triplet_margin_loss(_A[0], _B[0], _C[0])
 
 
 if __name__ == '__main__':

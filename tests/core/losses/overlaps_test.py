@@ -25,7 +25,7 @@ class OverlapsTest(parameterized.TestCase):
         y.sum((1, 2)) + p.sum((1, 2)) + smoothing
     )
     np.testing.assert_allclose(
-        losses.dice(_CLASSES, _LOGITS, smoothing=smoothing),
+        losses.dice_loss(_CLASSES, _LOGITS, smoothing=smoothing),
         1 - index.mean(1),
         rtol=1e-5,
     )
@@ -33,7 +33,7 @@ class OverlapsTest(parameterized.TestCase):
   @parameterized.parameters((0.5, 0.5), (0.3, 0.7), (1.0, 0.0))
   def test_tversky_equals_optax(self, alpha, beta):
     np.testing.assert_allclose(
-        losses.tversky(
+        losses.tversky_loss(
             _CLASSES, _LOGITS, alpha=alpha, beta=beta, smoothing=1.0
         ),
         optax.losses.dice_loss(
@@ -48,37 +48,38 @@ class OverlapsTest(parameterized.TestCase):
 
   def test_masks_equal_optax(self):
     np.testing.assert_allclose(
-        losses.dice(_MASKS, _LOGITS[..., 0], smoothing=2.0),
+        losses.dice_loss(_MASKS, _LOGITS[..., 0], smoothing=2.0),
         optax.losses.binary_dice_loss(_LOGITS[..., 0], _MASKS, smooth=1.0),
         rtol=1e-5,
     )
 
   def test_masks_with_a_channel_are_one_foreground(self):
     np.testing.assert_allclose(
-        losses.dice(_MASKS[..., None], _LOGITS[..., :1]),
-        losses.dice(_MASKS, _LOGITS[..., 0]),
+        losses.dice_loss(_MASKS[..., None], _LOGITS[..., :1]),
+        losses.dice_loss(_MASKS, _LOGITS[..., 0]),
         rtol=1e-6,
     )
 
   def test_ends_of_the_range(self):
     right = tf.one_hot(_CLASSES, 3) * 100.0
-    np.testing.assert_allclose(losses.dice(_CLASSES, right), 0, atol=1e-6)
+    np.testing.assert_allclose(losses.dice_loss(_CLASSES, right), 0, atol=1e-6)
     wrong = tf.one_hot((_CLASSES + 1) % 3, 3) * 100.0
-    values = losses.dice(_CLASSES, wrong, smoothing=1e-6)
+    values = losses.dice_loss(_CLASSES, wrong, smoothing=1e-6)
     np.testing.assert_allclose(values, 1, atol=1e-6)
-    empty = losses.dice(np.zeros([1, 9]), np.full([1, 9], -100.0))
+    empty = losses.dice_loss(np.zeros([1, 9]), np.full([1, 9], -100.0))
     np.testing.assert_allclose(empty, 0, atol=1e-6)
 
   def test_beta_is_the_cost_of_a_miss(self):
     labels, logits = [[1, 1]], [[100.0, -100.0]]
     values = [
-        float(losses.tversky(labels, logits, beta=beta)[0])
+        float(losses.tversky_loss(labels, logits, beta=beta)[0])
         for beta in (0.0, 2.0)
     ]
     np.testing.assert_allclose(values, [0.0, 0.5], atol=1e-6)
 
   @parameterized.product(
-      loss=(losses.dice, losses.tversky), mask_shape=(None, [4], [4, 5, 6, 4])
+      loss=(losses.dice_loss, losses.tversky_loss),
+      mask_shape=(None, [4], [4, 5, 6, 4]),
   )
   def test_an_excluded_class_is_not_averaged(self, loss, mask_shape):
     rest = np.array([0, 2, 3])
@@ -109,7 +110,9 @@ class OverlapsTest(parameterized.TestCase):
     y = np.eye(3)[labels]
     index = (2 * (y * p).sum((1, 2)) + 1) / (y + p + 1 / 30).sum((1, 2))
     np.testing.assert_allclose(
-        losses.dice(labels, _LOGITS, class_mask=mask), 1 - index.mean(1), 1e-5
+        losses.dice_loss(labels, _LOGITS, class_mask=mask),
+        1 - index.mean(1),
+        1e-5,
     )
 
   def test_a_place_without_classes_spoils_its_example_alone(self):
@@ -121,7 +124,7 @@ class OverlapsTest(parameterized.TestCase):
     def value_and_gradient(labels, weights):
       with tf.GradientTape() as tape:
         tape.watch(logits)
-        values = losses.dice(labels, logits, class_mask=mask)
+        values = losses.dice_loss(labels, logits, class_mask=mask)
         value = losses.mean(values, weights)
       return values, value, tape.gradient(value, logits)
 
@@ -135,9 +138,9 @@ class OverlapsTest(parameterized.TestCase):
 
   def test_masks_have_no_mask_of_classes(self):
     with self.assertRaisesRegex(ValueError, 'class_mask: expected None'):
-      losses.dice(_MASKS, _LOGITS[..., 0], class_mask=[True])
+      losses.dice_loss(_MASKS, _LOGITS[..., 0], class_mask=[True])
 
-  @parameterized.parameters(losses.dice, losses.tversky)
+  @parameterized.parameters(losses.dice_loss, losses.tversky_loss)
   def test_bad_calls(self, loss):
     with self.assertRaisesRegex(ValueError, 'smoothing'):
       loss(_CLASSES, _LOGITS, smoothing=0.0)
@@ -148,9 +151,9 @@ class OverlapsTest(parameterized.TestCase):
     with self.assertRaisesRegex(TypeError, 'labels'):
       loss(_MASKS, _LOGITS)
     with self.assertRaisesRegex(ValueError, 'alpha'):
-      losses.tversky(_CLASSES, _LOGITS, alpha=-1.0)
+      losses.tversky_loss(_CLASSES, _LOGITS, alpha=-1.0)
     with self.assertRaisesRegex(ValueError, 'beta'):
-      losses.tversky(_CLASSES, _LOGITS, beta=-1.0)
+      losses.tversky_loss(_CLASSES, _LOGITS, beta=-1.0)
 
 
 if __name__ == '__main__':

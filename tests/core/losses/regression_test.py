@@ -24,7 +24,7 @@ class RegressionTest(parameterized.TestCase):
   @parameterized.parameters(
       (losses.squared_error, {}, optax.losses.squared_error),
       (losses.absolute_error, {}, lambda x, y: np.abs(x - y)),
-      (losses.huber, {'delta': 0.7}, _huber),
+      (losses.huber_loss, {'delta': 0.7}, _huber),
       (losses.log_cosh, {}, optax.losses.log_cosh),
   )
   def test_equals_reference(self, loss, options, reference):
@@ -40,7 +40,7 @@ class RegressionTest(parameterized.TestCase):
     for delta in (0.5, 1.0, 4.0):
       labels, predictions = _LABELS[:, 0], _PREDICTIONS[:, 0]
       np.testing.assert_allclose(
-          losses.huber(labels, predictions, delta=delta),
+          losses.huber_loss(labels, predictions, delta=delta),
           keras.losses.huber(labels, predictions, delta=delta),
           rtol=1e-5,
       )
@@ -63,7 +63,7 @@ class RegressionTest(parameterized.TestCase):
     for loss in (
         losses.squared_error,
         losses.absolute_error,
-        losses.huber,
+        losses.huber_loss,
         losses.log_cosh,
         losses.quantile,
     ):
@@ -74,7 +74,7 @@ class RegressionTest(parameterized.TestCase):
       with self.assertRaisesRegex(TypeError, 'predictions'):
         loss([1.0], [1])
     with self.assertRaisesRegex(ValueError, 'delta'):
-      losses.huber([1.0], [1.0], delta=0.0)
+      losses.huber_loss([1.0], [1.0], delta=0.0)
     with self.assertRaisesRegex(ValueError, 'level'):
       losses.quantile([1.0], [1.0], level=1.5)
 

@@ -33,7 +33,7 @@ class CtcTest(parameterized.TestCase):
   @parameterized.parameters(0, 2)
   def test_equals_the_sum_over_all_paths(self, blank):
     labels = {0: _LABELS, 2: np.where(_LABELS == 2, 0, _LABELS)}[blank]
-    actual = losses.ctc(
+    actual = losses.ctc_loss(
         labels,
         _LOGITS,
         label_lengths=_LABEL_LENGTHS,
@@ -51,7 +51,7 @@ class CtcTest(parameterized.TestCase):
   def test_full_lengths_by_default_equal_optax(self):
     labels = np.array([[1, 2, 1], [2, 2, 1], [1, 2, 2], [2, 1, 2]])
     np.testing.assert_allclose(
-        losses.ctc(labels, _LOGITS),
+        losses.ctc_loss(labels, _LOGITS),
         optax.losses.ctc_loss(
             _LOGITS, np.zeros([4, 5]), labels, np.zeros([4, 3])
         ),
@@ -67,13 +67,13 @@ class CtcTest(parameterized.TestCase):
     labels[np.arange(3) >= _LABEL_LENGTHS[:, None]] = -7
     logits[np.arange(5) >= _LOGIT_LENGTHS[:, None]] = 1e4
     np.testing.assert_allclose(
-        losses.ctc(labels, logits, **lengths),
-        losses.ctc(_LABELS, _LOGITS, **lengths),
+        losses.ctc_loss(labels, logits, **lengths),
+        losses.ctc_loss(_LABELS, _LOGITS, **lengths),
         rtol=1e-5,
     )
 
   def test_what_can_not_be_is_nan_in_a_graph(self):
-    values = tf.function(losses.ctc)(
+    values = tf.function(losses.ctc_loss)(
         [[1, 2], [2, 2], [1, 2], [1, 2]],
         _LOGITS,
         label_lengths=[2, 2, 3, 2],
@@ -84,24 +84,24 @@ class CtcTest(parameterized.TestCase):
   def test_bad_calls(self):
     labels = np.array([[1, 2]] * 4)
     with self.assertRaisesRegex(ValueError, 'label_lengths: .* frames'):
-      losses.ctc([[2, 2]] * 4, _LOGITS[:, :2])
+      losses.ctc_loss([[2, 2]] * 4, _LOGITS[:, :2])
     with self.assertRaisesRegex(ValueError, 'labels: .* blank 2'):
-      losses.ctc(labels, _LOGITS, blank_index=2)
+      losses.ctc_loss(labels, _LOGITS, blank_index=2)
     with self.assertRaisesRegex(ValueError, 'blank_index'):
-      losses.ctc(labels, _LOGITS, blank_index=3)
+      losses.ctc_loss(labels, _LOGITS, blank_index=3)
     with self.assertRaisesRegex(ValueError, 'labels'):
-      losses.ctc(labels[:2], _LOGITS)
+      losses.ctc_loss(labels[:2], _LOGITS)
     with self.assertRaisesRegex(ValueError, 'logits'):
-      losses.ctc(labels, _LOGITS[:, 0])
+      losses.ctc_loss(labels, _LOGITS[:, 0])
     with self.assertRaisesRegex(TypeError, 'labels'):
-      losses.ctc(labels * 1.0, _LOGITS)
+      losses.ctc_loss(labels * 1.0, _LOGITS)
     for lengths in ('label_lengths', 'logit_lengths'):
       with self.assertRaisesRegex(ValueError, lengths):
-        losses.ctc(labels, _LOGITS, **{lengths: [1, 2]})
+        losses.ctc_loss(labels, _LOGITS, **{lengths: [1, 2]})
       with self.assertRaisesRegex(TypeError, lengths):
-        losses.ctc(labels, _LOGITS, **{lengths: [1.0] * 4})
+        losses.ctc_loss(labels, _LOGITS, **{lengths: [1.0] * 4})
       with self.assertRaisesRegex(ValueError, lengths):
-        losses.ctc(labels, _LOGITS, **{lengths: [9] * 4})
+        losses.ctc_loss(labels, _LOGITS, **{lengths: [9] * 4})
 
   def test_what_is_not_read_and_what_is_excluded_may_be_anything(self):
     logits = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
@@ -111,7 +111,7 @@ class CtcTest(parameterized.TestCase):
       x = tf.constant(logits)
       with tf.GradientTape() as tape:
         tape.watch(x)
-        values = losses.ctc(labels, x, logit_lengths=lengths)
+        values = losses.ctc_loss(labels, x, logit_lengths=lengths)
       return values.numpy(), tape.gradient(values, x).numpy()
 
     values, gradient = observe(logits)

@@ -57,11 +57,11 @@ class BinaryTest(parameterized.TestCase, tf.test.TestCase):
             _reference(reference.recall_score, pos_label=0, **options),
         ),
         'f1': (
-            metrics.binary_f1(*arguments),
+            metrics.binary_f1_score(*arguments),
             _reference(reference.f1_score, **options),
         ),
         'f0.5': (
-            metrics.binary_f_beta(0.5, *arguments),
+            metrics.binary_fbeta_score(0.5, *arguments),
             _reference(reference.fbeta_score, beta=0.5, **options),
         ),
     }

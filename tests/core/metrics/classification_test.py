@@ -68,7 +68,7 @@ def _members(num_classes):
       'accuracy': (metrics.accuracy(), _accuracy),
       'cross-entropy': (metrics.cross_entropy(), log_loss),
       'log perplexity': (log_perplexity, log_loss),
-      'brier': (metrics.brier(), brier),
+      'brier': (metrics.brier_score(), brier),
       'all': (metrics.top_k_accuracy(num_classes), lambda case: 1.0),
   }
   if num_classes > 2:  # For two scikit-learn wants a single column of scores.
@@ -94,7 +94,7 @@ class ClassificationTest(parameterized.TestCase, tf.test.TestCase):
         metrics.accuracy: 1 / 4,
         metrics.cross_entropy: (3 * math.log(4) + math.log(4 / 3)) / 4,
         metrics.perplexity: (4**3 * 4 / 3) ** (1 / 4),
-        metrics.brier: (3 * 2 * (3 / 4) ** 2 + 2 * (1 / 4) ** 2) / 4,
+        metrics.brier_score: (3 * 2 * (3 / 4) ** 2 + 2 * (1 / 4) ** 2) / 4,
     }
     for factory, value in expected.items():
       metric = factory()

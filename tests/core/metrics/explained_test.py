@@ -24,7 +24,7 @@ def _reference(function):
 
 
 MEMBERS = {
-    'r2': (metrics.r2(), _reference(sklearn.metrics.r2_score)),
+    'r2': (metrics.r2_score(), _reference(sklearn.metrics.r2_score)),
     'explained variance': (
         metrics.explained_variance(),
         _reference(sklearn.metrics.explained_variance_score),
@@ -49,7 +49,7 @@ class ExplainedTest(parameterized.TestCase, tf.test.TestCase):
     labels = (1e4 + rng.normal(size=20_000)).astype(np.float32)
     predictions = labels + rng.normal(size=labels.shape).astype(np.float32)
     sums = None
-    metric = metrics.r2()
+    metric = metrics.r2_score()
     measure = tf.function(metric.measure)
     for label, prediction in zip(
         np.split(labels, 500), np.split(predictions, 500), strict=True
@@ -71,8 +71,8 @@ class ExplainedTest(parameterized.TestCase, tf.test.TestCase):
         (labels + 8, 0.0, 1.0),  # An offset is an error, but has no variance.
         (labels + noise, 0.0, 0.0),
     ):
-      sums = metrics.r2().measure(labels, predictions, weights)
-      self.assertEqual(metrics.r2().compute(sums), r2)
+      sums = metrics.r2_score().measure(labels, predictions, weights)
+      self.assertEqual(metrics.r2_score().compute(sums), r2)
       self.assertEqual(metrics.explained_variance().compute(sums), explained)
 
   def test_without_weight(self):
@@ -82,8 +82,8 @@ class ExplainedTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_by_hand(self):
     labels, predictions = [0.0, 2.0, 4.0], [1.0, 2.0, 6.0]
-    sums = metrics.r2().measure(labels, predictions)
-    self.assertAllClose(metrics.r2().compute(sums), 1 - 5 / 8)
+    sums = metrics.r2_score().measure(labels, predictions)
+    self.assertAllClose(metrics.r2_score().compute(sums), 1 - 5 / 8)
     self.assertAllClose(
         metrics.explained_variance().compute(sums), 1 - (5 - 3) / 8
     )

@@ -36,7 +36,7 @@ class CollectionTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_all_of_the_confusion_matrix_is_one_matrix(self):
     members = {
-        'f1': metrics.f1(3),
+        'f1': metrics.f1_score(3),
         'matrix': metrics.confusion_matrix(3),
         'recall': metrics.recall(np.int64(3), None),
         'kappa': metrics.cohen_kappa(3),

@@ -136,7 +136,7 @@ class NamedTest(parameterized.TestCase, tf.test.TestCase):
   def test_what_is_shared_is_measured_once(self):
     calls = []
     counted = _counted(calls)
-    other = counted._replace(compute=metrics.f1(2).compute)
+    other = counted._replace(compute=metrics.f1_score(2).compute)
     together = metrics.collection({
         'recall': metrics.of(counted, 'animal'),
         'f1': metrics.of(other, 'animal'),
@@ -163,12 +163,12 @@ class NamedTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_sums_add_up(self):
     case = cases.classes(np.random.default_rng(0), 20, 3)
-    metric = metrics.of(metrics.f1(3), 'kind', weights='known')
+    metric = metrics.of(metrics.f1_score(3), 'kind', weights='known')
     sums = [
         metric.measure(part.labels, {'kind': part[1], 'known': part[2]})
         for part in case.slices(np.array([0, 7]))
     ]
-    plain = metrics.f1(3)
+    plain = metrics.f1_score(3)
     self.assertAllClose(
         metric.compute(cases.add(*sums)), plain.compute(plain.measure(*case))
     )

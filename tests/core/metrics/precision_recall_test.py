@@ -72,8 +72,8 @@ class PrecisionRecallTest(parameterized.TestCase, tf.test.TestCase):
       for name, metric, beta, position in (
           ('precision', metrics.precision(num_classes, *options), 1, 0),
           ('recall', metrics.recall(num_classes, *options), 1, 1),
-          ('f1', metrics.f1(num_classes, *options), 1, 2),
-          ('f2', metrics.f_beta(num_classes, 2.0, *options), 2, 2),
+          ('f1', metrics.f1_score(num_classes, *options), 1, 2),
+          ('f2', metrics.fbeta_score(num_classes, 2.0, *options), 2, 2),
       ):
         reference = _reference(num_classes, *options, beta, position)
         members[f'{name} {average}'] = (metric, reference)
@@ -104,7 +104,7 @@ class PrecisionRecallTest(parameterized.TestCase, tf.test.TestCase):
         metrics.precision: [2 / 3, 1 / 2, 0],
         metrics.recall: [2 / 3, 1, 0],
         metrics.specificity: [1 / 2, 3 / 4, 1],
-        metrics.f1: [2 / 3, 2 / 3, 0],
+        metrics.f1_score: [2 / 3, 2 / 3, 0],
     }
     for factory, values in expected.items():
       metric = factory(3, None)

@@ -74,7 +74,7 @@ class RegressionTest(parameterized.TestCase, tf.test.TestCase):
       self.assertEqual(metric.compute(metric.measure([1.0], [2.0], [0.0])), 0.0)
 
   @parameterized.parameters(
-      metrics.mean_squared_error, metrics.mean_absolute_error, metrics.r2
+      metrics.mean_squared_error, metrics.mean_absolute_error, metrics.r2_score
   )
   def test_shapes_are_not_broadcast(self, factory):
     with self.assertRaisesRegex(ValueError, r'predictions.*\(2, 1\)'):

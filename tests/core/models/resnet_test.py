@@ -121,7 +121,7 @@ class ResNetTest(parameterized.TestCase):
   def test_momentum_is_that_of_every_batch_norm(self):
     model = models.create('resnet', 4, batch_norm_momentum=0.75)
     norms = [model.norm, *(norm for b in model.blocks for norm in b.norms)]
-    self.assertEqual({norm.momentum for norm in norms}, {0.75})
+    self.assertEqual({norm.decay_rate for norm in norms}, {0.75})
 
   @parameterized.parameters('dropout_rate', 'stochastic_depth_rate')
   def test_randomness_follows_the_seed(self, argument):

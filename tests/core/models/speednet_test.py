@@ -138,7 +138,7 @@ class SpeedNetTest(parameterized.TestCase):
   def test_momentum_is_that_of_every_batch_norm(self):
     model = models.create('speednet', 4, batch_norm_momentum=0.75)
     norms = [norm for block in model.blocks for norm in block.norms]
-    self.assertEqual({norm.momentum for norm in norms}, {0.75})
+    self.assertEqual({norm.decay_rate for norm in norms}, {0.75})
     self.assertLen(norms, 6)
 
   @parameterized.parameters(

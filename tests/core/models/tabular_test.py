@@ -161,7 +161,7 @@ class TabularTest(parameterized.TestCase):
 
     def objective(model, batch, seed, is_training):
       logits = model(batch['inputs'], is_training, seed)[:, 0]
-      values = losses.sigmoid_cross_entropy(batch['label'], logits)
+      values = losses.sigmoid_binary_cross_entropy(batch['label'], logits)
       return objectives.Evaluation(values, logits, tf.zeros([]))
 
     optimizer = optimizers.adam(1e-2)

@@ -156,7 +156,7 @@ class UNetTest(parameterized.TestCase):
     self.assertEmpty(variables.untrained(plain))
     self.assertIn('down/0/convolutions/0/b', variables.named(plain))
     momenta = {
-        norm.momentum
+        norm.decay_rate
         for norm in (
             models.create('unet', 2, batch_norm_momentum=0.75).down[0].norms
         )

@@ -200,7 +200,9 @@ class LossTest(parameterized.TestCase):
     np.testing.assert_allclose(values, expected, rtol=1e-5)
 
   def test_arguments_are_the_losses_own(self):
-    self.assertEqual(list(parts.known_arguments('loss', 'huber')), ['delta'])
+    self.assertEqual(
+        list(parts.known_arguments('loss', 'huber_loss')), ['delta']
+    )
     self.assertEmpty(parts.known_arguments('loss', 'squared_error'))
     self.assertEmpty(parts.known_arguments('loss', 'softmax_cross_entropy'))
     loss = self._loss('huber', 2, {'delta': 0.1})
@@ -227,9 +229,9 @@ class LossTest(parameterized.TestCase):
 
   def test_label_smoothing_that_a_loss_has_not(self):
     with self.assertRaisesRegex(
-        programs.UserError, '--label_smoothing=0.1: .*hinge has none'
+        programs.UserError, '--label_smoothing=0.1: .*hinge_loss has none'
     ):
-      self._loss('multiclass_hinge', 2, label_smoothing=0.1)
+      self._loss('multiclass_hinge_loss', 2, label_smoothing=0.1)
 
   def test_somebodys_own(self):
     def cost(labels, predictions, *, factor=2.0):

@@ -107,8 +107,11 @@ class MultiLabelTest(parameterized.TestCase):
 
   @parameterized.parameters(
       ({'class_weights': (1.0,)}, '1 weights for 3 classes'),
-      ({'class_weights': (1.0,) * 3, 'loss': 'sigmoid_focal'}, 'has none'),
-      ({'loss': 'softmax_focal'}, 'there are: dice, sigmoid_cross_entropy'),
+      ({'class_weights': (1.0,) * 3, 'loss': 'sigmoid_focal_loss'}, 'has none'),
+      (
+          {'loss': 'softmax_focal_loss'},
+          'there are: dice_loss, sigmoid_binary_cross_entropy',
+      ),
   )
   def test_what_does_not_fit(self, changes, message):
     with self.assertRaisesRegex(programs.UserError, message):

@@ -75,7 +75,9 @@ class SegmentationTest(parameterized.TestCase):
     )
     self.assertEqual(np.sum(report.values['confusion_matrix']), _MASKS.size)
 
-  @parameterized.parameters(*['dice', 'tversky', 'softmax_focal'])
+  @parameterized.parameters(
+      *['dice_loss', 'tversky_loss', 'softmax_focal_loss']
+  )
   def test_losses_are_of_examples(self, loss):
     task = _make(loss=loss)
     batch = {'image': _IMAGES, 'label': _MASKS}
@@ -93,8 +95,14 @@ class SegmentationTest(parameterized.TestCase):
 
   @parameterized.parameters(
       ({'test_time_augmentation': 'flip'}, '--test_time_augmentation=flip'),
-      ({'loss': 'dice', 'class_weights': (1.0, 2.0)}, 'one for each example'),
-      ({'loss': 'dice', 'label_smoothing': 0.1}, '--loss=dice has none'),
+      (
+          {'loss': 'dice_loss', 'class_weights': (1.0, 2.0)},
+          'one for each example',
+      ),
+      (
+          {'loss': 'dice_loss', 'label_smoothing': 0.1},
+          '--loss=dice_loss has none',
+      ),
   )
   def test_what_does_not_fit(self, changes, message):
     with self.assertRaisesRegex(programs.UserError, message):

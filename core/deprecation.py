@@ -1,0 +1,93 @@
+"""Names of the release before: they work for one more, with a warning."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+_Part = TypeVar('_Part', bound=Callable[..., Any])
+_NAMES: dict[str, Mapping[str, str]] = {}
+
+
+def rename(package: str, names: Mapping[str, str]) -> None:
+  """Gives members of a package their former names as well.
+
+  Args:
+    package: The `__name__` of the package, which has the new names. The modules
+      that define them get the former names, too.
+    names: From former names to new ones.
+  """
+  _NAMES[package] = names
+  members = vars(sys.modules[package])
+
+  def get(name: str) -> Any:
+    if name not in names:
+      raise AttributeError(f'module {package!r} has no attribute {name!r}')
+    _warn(f'{package}.{name}', f'{package}.{names[name]}')
+    return members[names[name]]
+
+  for module in {package, *(members[new].__module__ for new in names.values())}:
+    vars(sys.modules[module])['__getattr__'] = get
+
+
+def former(package: types.ModuleType) -> Mapping[str, str]:
+  """Returns the former names of members of a package.
+
+  Args:
+    package: The package.
+
+  Returns:
+    From former names to new ones.
+  """
+  return dict(_NAMES.get(package.__name__, {}))
+
+
+def renamed_arguments(**names: str) -> Callable[[_Part], _Part]:
+  """Returns a decorator of what takes keywords by their former names as well.
+
+  Args:
+    **names: From former keywords to new ones.
+
+  Returns:
+    The decorator, of functions and of classes: it changes their constructor,
+    and gives instances the attributes of the former names.
+  """
+
+  def decorate(part: _Part) -> _Part:
+    if isinstance(part, type):
+      constructor = vars(part)['__init__']
+      setattr(part, '__init__', decorate(constructor))  # noqa: B010
+      for old, new in names.items():
+        setattr(part, old, _attribute(old, new))
+      return part
+
+    @functools.wraps(part)
+    def renamed(*args: Any, **kwargs: Any) -> Any:
+      for old in names.keys() & kwargs.keys():
+        _warn(f'{old}=', f'{names[old]}=')
+        if names[old] in kwargs:
+          raise TypeError(f'{old}: it is the former name of {names[old]}.')
+        kwargs[names[old]] = kwargs.pop(old)
+      return part(*args, **kwargs)
+
+    return renamed  # type: ignore[return-value]
+
+  return decorate
+
+
+def _attribute(old: str, new: str) -> property:
+  def get(self: Any) -> Any:
+    _warn(f'{type(self).__name__}.{old}', new)
+    return getattr(self, new)
+
+  return property(get)
+
+
+def _warn(old: str, new: str) -> None:
+  warnings.warn(
+      f'{old} is deprecated; use {new}.', DeprecationWarning, stacklevel=3
+  )
