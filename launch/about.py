@@ -1,4 +1,4 @@
-"""What a program says of itself: its name, its version, its help."""
+"""The name, the version and the help text of a program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from absl import flags
 
 _SCRIPT = 'quatrain-'
 _CHECKOUT = pathlib.Path(__file__).parents[1] / 'pyproject.toml'
-# What the extras of the wheel bring.
+# The packages that each extra of the wheel installs.
 EXTRAS = {
     'launch': ('matplotlib', 'tabulate', 'tensorboard'),
     'litert': ('ai_edge_litert',),
@@ -24,16 +24,13 @@ EXTRAS = {
 
 
 def how_to_get(package: str | None) -> str:
-  """Explains how to install a missing package, after a semicolon.
-
-  Args:
-    package: The name by which it is imported.
+  """Explains how to install a missing package, given its import name.
 
   Returns:
-    The end of a sentence; empty for a package of no extra.
+    The end of a sentence, from a semicolon on; empty if no extra has it.
   """
-  # In a checkout nothing called quatrain need be installed, and an index could
-  # have another package of that name.
+  # A checkout need not be installed, and an index may have another package
+  # called quatrain.
   ours = _CHECKOUT.parent if _CHECKOUT.is_file() else 'quatrain'
   for extra, packages in EXTRAS.items():
     if package in packages:
@@ -42,7 +39,7 @@ def how_to_get(package: str | None) -> str:
 
 
 def version() -> str:
-  """Returns the version: of the wheel, or of the checkout."""
+  """Returns the version of the checkout or the wheel."""
   if _CHECKOUT.is_file():
     found = re.search(r'^version = "(.*)"$', _CHECKOUT.read_text(), re.M)
     if found:
@@ -51,11 +48,11 @@ def version() -> str:
 
 
 def name() -> str:
-  """Returns the name that a user calls this program by.
+  """Returns the name of this program, as the user started it.
 
   Returns:
-    Such as `launch.train` or `quatrain-train`; `quatrain` in a program of the
-    user's own.
+    A name such as `launch.train` or `quatrain-train`; `quatrain` in a user's
+    own program.
   """
   spec = sys.modules['__main__'].__spec__
   if spec:
@@ -65,13 +62,9 @@ def name() -> str:
 
 
 def help_text(module: str) -> str:
-  """Lists a program's own flags below its docstring.
+  """Returns the docstring and the flags of a program, given its module's name.
 
-  Args:
-    module: The name of its module.
-
-  Returns:
-    The text, with commands as the program itself was called.
+  Commands are spelled the way the program was started.
   """
   document = (sys.modules[module].__doc__ or '').strip()
   if name().startswith(_SCRIPT):

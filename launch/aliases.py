@@ -1,7 +1,7 @@
-"""In a checkout, the names that the wheel has: `quatrain.core` for `core`.
+"""Makes `core` importable as `quatrain.core` in a checkout, as in the wheel.
 
-A file of parts that imports `quatrain.core` so serves the programs of the wheel
-and those of a checkout. No module is loaded twice: both names are of one.
+A user's file that imports `quatrain.core` then works with both. Both names
+refer to the same module, which is loaded once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
       path: Sequence[str] | None = None,
       target: types.ModuleType | None = None,
   ) -> importlib.machinery.ModuleSpec | None:
-    """Returns how a name of the wheel is imported, or None for other names."""
+    """Returns the spec of a name of the wheel, or None for other names."""
     del path, target
     if fullname == _WHEEL:
       return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
@@ -51,7 +51,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     return module
 
   def exec_module(self, module: types.ModuleType) -> None:
-    """Gives a module its own spec back, which the import has replaced."""
+    """Restores the module's own spec, which the import has replaced."""
     if module.__name__ == _WHEEL:
       vars(module)['__version__'] = about.version()
     spec = module.__spec__
@@ -60,6 +60,6 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def install() -> None:
-  """Adds the finder of the wheel's names; it comes before all others."""
+  """Installs the finder of the wheel's names, before all others."""
   if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
     sys.meta_path.insert(0, _Finder())

@@ -1,7 +1,7 @@
 """Named arguments of models, optimizers and schedules, given as flags.
 
-`--model_arg=hidden_sizes=512,256` is an argument of whatever `--model` names:
-what there is, and of which type, is read off the function's own signature.
+`--model_arg=hidden_sizes=512,256` is an argument of the function that `--model`
+names. The function's signature determines the valid names and types.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 from . import programs
 
 _WORDS = {'true': True, 'false': False, 'none': None}
-# Beyond these no size fits a machine, and no factor float32.
+# Larger sizes do not fit into memory, and larger factors not into float32.
 _MAX_INTEGER = 10**6
 _MAX_FLOAT = 1e30
 _MAX_ITEMS = 1_000
-# An integer with a default below 16 counts layers and the like, of which each
-# takes time to make.
+# An integer with a default below 16 counts layers and the like, which take time
+# to build.
 _FEW, _MAX_FEW = 16, 256
 _DTYPES = ('float16', 'bfloat16', 'float32', 'float64')
 
@@ -30,14 +30,14 @@ def parse(flag: str, pairs: Sequence[str]) -> dict[str, Any]:
 
   Args:
     flag: The name of the flag, for messages.
-    pairs: What the user gave, such as `['dropout_rate=0.1']`.
+    pairs: The values of the flag, such as `['dropout_rate=0.1']`.
 
   Returns:
-    Values by name: numbers, booleans, strings, and tuples of them for values
-    with commas.
+    Numbers, booleans, strings, or tuples of them (for values with commas), by
+    name.
 
   Raises:
-    UserError: If there is no `=`.
+    UserError: If a pair has no `=`.
   """
   values = {}
   for pair in pairs:
@@ -53,20 +53,20 @@ def checked(
     values: Mapping[str, Any],
     known: Mapping[str, inspect.Parameter],
 ) -> dict[str, Any]:
-  """Checks parsed arguments against the parameters of what takes them.
+  """Checks parsed arguments against the parameters of a function.
 
   Args:
     flag: The name of the flag, for messages.
     values: The arguments by name, as `parse` returns them.
-    known: The parameters there are, by name, with their default values.
+    known: The parameters of the function by name.
 
   Returns:
-    The keyword arguments; a single value where a tuple is wanted is in one, and
-    nothing at all is an empty one.
+    The keyword arguments. Where the default is a tuple, a single value becomes
+    a tuple of one, and an empty value an empty tuple.
 
   Raises:
-    UserError: If a name is unknown, or a value is not finite, too large, or not
-      of the kind of the default or the annotation.
+    UserError: If a name is unknown, or a value is not finite, too large, or of
+      another kind than the default or the annotation.
   """
   result = {}
   for name, value in values.items():
@@ -99,7 +99,7 @@ def describe(known: Mapping[str, inspect.Parameter]) -> str:
 def parameters(
     function: Callable[..., Any], *positional: str
 ) -> dict[str, inspect.Parameter]:
-  """Lists a function's parameters, less those that the program itself gives."""
+  """Returns a function's parameters, except the positional ones named here."""
   return {
       name: parameter
       for name, parameter in inspect.signature(function).parameters.items()
@@ -108,11 +108,12 @@ def parameters(
 
 
 def _check_size(argument: str, value: Any, default: Any) -> None:
-  """Refuses numbers, and numbers of numbers, that can only be a mistake."""
+  """Raises UserError if a number, or the count of numbers, is too large."""
   items = value if isinstance(value, tuple) else (value,)
   if len(items) > _MAX_ITEMS:
     raise programs.UserError(
-        f'{argument}: {len(items):,} values; at most {_MAX_ITEMS:,} are taken.'
+        f'{argument}: expected at most {_MAX_ITEMS:,} values, got '
+        f'{len(items):,}.'
     )
   usual = default if isinstance(default, (tuple, list)) else (default,)
   is_few = all(isinstance(n, int) and 0 < n < _FEW for n in usual)
@@ -130,7 +131,7 @@ def _check_size(argument: str, value: Any, default: Any) -> None:
 
 
 def _unlike(value: Any, parameter: inspect.Parameter) -> str | None:
-  """Says what was expected, if a value is not of a parameter's kind."""
+  """Returns what was expected, or None if the value fits the parameter."""
   default, annotation = parameter.default, str(parameter.annotation)
   if value is None and 'None' in annotation:
     return None
@@ -140,7 +141,7 @@ def _unlike(value: Any, parameter: inspect.Parameter) -> str | None:
         if _fits(value, default)
         else f'a value like the default {default!r}'
     )
-  # Nothing to compare with but the annotation.
+  # Without a default, only the annotation says what is expected.
   if 'DType' in annotation and value not in _DTYPES:
     return f'one of {", ".join(_DTYPES)}'
   if 'Mask' in annotation and not isinstance(value, str):
@@ -167,7 +168,7 @@ def _literal(text: str) -> Any:
   if text.lower() in _WORDS:
     return _WORDS[text.lower()]
   try:
-    with warnings.catch_warnings():  # Python has opinions on escapes.
+    with warnings.catch_warnings():  # Python warns about invalid escapes.
       warnings.simplefilter('ignore')
       value = ast.literal_eval(text)
   except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
@@ -176,5 +177,5 @@ def _literal(text: str) -> Any:
       return tuple(_literal(part.strip()) for part in text.split(','))
   items = tuple(value) if isinstance(value, (tuple, list)) else (value,)
   if not all(isinstance(i, (bool, int, float, str, type(None))) for i in items):
-    return text  # What no argument is: sets, mappings, bytes, nests.
+    return text  # Sets, mappings, bytes and nested values are not supported.
   return items if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Files of arrays in a work directory: NumPy's .npz, numbers alone."""
+"""NumPy's .npz files in a work directory."""
 
 from __future__ import annotations
 
@@ -11,30 +11,23 @@ from . import whole_files
 
 
 def write(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
-  """Writes arrays as a whole.
-
-  Args:
-    path: The path of the file.
-    arrays: The arrays by name.
+  """Writes arrays atomically.
 
   Raises:
-    OSError: If it cannot be written; what was there before stays.
+    OSError: If the file cannot be written. A previous file then stays.
   """
   with whole_files.replacing(path) as temporary, temporary.open('wb') as file:
     np.savez(file, allow_pickle=False, **arrays)
 
 
 def read(path: pathlib.Path) -> dict[str, np.ndarray] | None:
-  """Reads arrays; whatever else a file holds, no code in it is run.
-
-  Args:
-    path: The path of the file.
+  """Reads arrays, without unpickling objects (which could run code).
 
   Returns:
-    The arrays by name; None if the file is missing, or not one of arrays.
+    The arrays by name; None if the file is missing or not an .npz file.
   """
   try:
     with np.load(path, allow_pickle=False) as kept:
       return dict(kept)
-  except Exception:  # Damaged archives raise a dozen kinds of it.
+  except Exception:  # Damaged archives raise many kinds of exceptions.
     return None

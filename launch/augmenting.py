@@ -1,4 +1,4 @@
-"""From a config to the augmentations of a run."""
+"""Makes the augmentations of a run from its config."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ from . import config as config_lib
 from . import own as own_parts
 from . import parts, programs
 
-# Folded into the seed of the augmentations: a user's own draws other numbers.
+# Folded into the seed, so that a user's augmentation draws other random numbers
+# than the built-in ones.
 _OWN_AUGMENTATION = 1
 
 
 def own(config: config_lib.Config) -> augmentation.Augmenter | None:
-  """Returns the function of `--augment`, or None without one.
-
-  Args:
-    config: The config.
+  """Returns the function that `--augment` names, or None if it is not set.
 
   Raises:
     UserError: If the name or an argument is not valid.
@@ -47,11 +45,7 @@ def own(config: config_lib.Config) -> augmentation.Augmenter | None:
 
 
 def _check_size(flag: str, name: str, before: Any, now: Any) -> None:
-  """Refuses another number of examples than before, where both are known.
-
-  Raises:
-    UserError: If it is another.
-  """
+  """Raises UserError if the number of examples is known to have changed."""
   if isinstance(before, Mapping) or isinstance(now, Mapping):
     return
   old, new = tf.TensorShape(before.shape), tf.TensorShape(now.shape)
@@ -65,18 +59,18 @@ def _check_size(flag: str, name: str, before: Any, now: Any) -> None:
 def built_in(
     config: config_lib.Config, spec: spec_lib.Spec
 ) -> augmentation.Augmenter | None:
-  """Returns what `--flip`, `--max_shift` and `--random_erasing` ask for.
+  """Returns the augmentation by `--flip`, `--max_shift` and `--random_erasing`.
 
   Args:
     config: The config.
     spec: The features of an example.
 
   Returns:
-    The augmentation, or None if they ask for nothing.
+    The augmentation, or None if all of these flags are off.
 
   Raises:
-    UserError: If there is no image, a mask would be left behind, or an image
-      is too small.
+    UserError: If the examples have no image, have a mask (which would not be
+      augmented with it), or the images are too small.
   """
   wanted = {
       '--flip': config.flip != 'none',

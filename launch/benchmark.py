@@ -1,12 +1,12 @@
-"""Measures how fast a run trains, and says what bounds it.
+"""Measures how fast a run trains, and finds its bottleneck.
 
   python -m launch.benchmark --flagfile=RECIPE
   python -m launch.benchmark --model=mlp --precision=bfloat16 --output=fast.json
 
-Takes the flags of launch.train, and prints examples per second; how a step is
-split into input, forward and backward pass, update and more; how near that is
-to the speed of the devices; memory; and which flag would help. Nothing is
-written but --output, and what is in --workdir does not matter.
+Takes the flags of launch.train. Prints examples per second; how a step is split
+into input, forward and backward pass, update and more; how close this is to the
+peak speed of the devices; memory; and which flag would help. It writes only
+--output, and ignores the contents of --workdir.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ config_lib.define_flags()
 _NUM_SECONDS = flags.DEFINE_float(
     'num_seconds',
     10.0,
-    'How long to measure, after the data are open and all is compiled; at '
+    'How many seconds to measure, after loading the data and compiling; at '
     'least three rounds are measured.',
     lower_bound=0.1,
     upper_bound=1e6,
 )
 _OUTPUT = flag_types.DEFINE_path(
-    'output', 'A .json file to write all measurements to.'
+    'output', 'A .json file for all measurements.'
 )
 
 

@@ -1,9 +1,9 @@
 """Measures where the time of a run goes.
 
-The run is trained as it will be, without validation, saving and the user's
-hooks. Between its calls of the graph, rounds of other measurements are made, so
-that a machine that is slow for a while is slow for all of them; medians over
-the rounds count.
+The run trains as usual, but without validation, checkpoints and the user's
+hooks. Rounds of other measurements alternate with its calls of the graph, so
+that a temporary slowdown of the machine affects all of them alike. The results
+are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from . import workdir as workdir_lib
 from .hooks import health, rows
 
 _PREFIX = 'quatrain-benchmark-'
-# The most seconds of the loop, and of each other measurement, per round.
+# The maximum seconds of the loop, and of each other measurement, per round.
 _LOOP_SECS, _PART_SECS = 0.2, 0.05
 _MIN_ROUNDS = 3
 _MAX_WARM_SECS = 3.0
@@ -48,15 +48,15 @@ class _Rounds(loop.Hook):
   """Measures between the calls of the graph, and then ends the run.
 
   Attributes:
-    now: Where the run is.
-    make: Given how long a measurement may take, returns a function that makes
-      one of each kind.
-    num_seconds: How long to go on.
-    count_compilations: Counts what XLA has compiled in this process.
-    found: What each round has measured: seconds per step, or rates.
+    now: The current state of the loop.
+    make: Given the time for each measurement in seconds, returns a function
+      that makes one measurement of each kind.
+    num_seconds: How long to measure.
+    count_compilations: Counts the programs XLA has compiled in this process.
+    found: The measurements of each round: seconds per step, or rates.
     first_at: The time after the first call.
-    peaks: The peak memory before anything else was measured.
-    num_compilations: What XLA had compiled by then.
+    peaks: The peak memory before the other measurements.
+    num_compilations: The number of compiled programs at that time.
   """
 
   now: loop.Now
@@ -70,11 +70,11 @@ class _Rounds(loop.Hook):
   name = 'benchmark'
 
   def __post_init__(self) -> None:
-    """Gets ready to measure."""
+    """Creates the generator that measures."""
     self._measuring = self._measure()
 
   def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
-    """Goes on measuring."""
+    """Continues measuring, and ends the run when done."""
     return next(self._measuring, 'measured')
 
   def _measure(self) -> Iterator[None]:
@@ -97,7 +97,7 @@ class _Rounds(loop.Hook):
         len(self.found) < _MIN_ROUNDS
         or time.monotonic() - began <= self.num_seconds
     ):
-      yield  # The first call after other measurements finds cold caches.
+      yield  # Skip the first call after other measurements: caches are cold.
       start, busy, first = time.monotonic(), time.process_time(), now.step
       in_graph = now.seconds_in['steps']
       calls, seconds = 0, 0.0
@@ -126,24 +126,24 @@ def run(
   """Measures a run.
 
   Args:
-    config: What the run computes. What is in its work directory does not
-      matter.
-    num_seconds: How long to measure, after all is compiled.
+    config: The config of the run. Its work directory is not read.
+    num_seconds: How long to measure, after compiling.
     started: When the program began, on the monotonic clock.
-    count_compilations: Counts what XLA has compiled in this process.
+    count_compilations: Counts the programs XLA has compiled in this process.
 
   Returns:
-    What was measured, in seconds, bytes and FLOP, as `launch.benchmark` writes
-    it, without advice.
+    The measurements, in seconds, bytes and FLOP, as `launch.benchmark` writes
+    them, without advice.
 
   Raises:
-    UserError: If the run would not begin.
-    Failure: If it would fail.
+    UserError: If the run could not start.
+    Failure: If the run would fail.
   """
   config, scope = preparing.alone(config, 'launch.benchmark')
   experiment, dataset = preparing.prepare(config)
   num_steps = experiment.num_steps
-  # Measuring ends it. Its schedule, made by now, is that of the run.
+  # The benchmark ends the run. The schedule was made above, from the real
+  # number of steps.
   experiment.num_steps = 2**31 - 1
   with scratch.folder(_PREFIX) as folder:
     training = preparing.build(
@@ -185,7 +185,7 @@ def run(
 def _summary(
     run: building.Training, data: Any, clock: _Rounds
 ) -> dict[str, Any]:
-  """Returns medians over the rounds, and what follows from them."""
+  """Returns medians over the rounds, and values derived from them."""
   experiment = run.experiment
   size = experiment.config.global_batch_size
   columns = {

@@ -1,4 +1,4 @@
-"""Says what bounds a run, and which flag would help."""
+"""Explains the bottleneck of a run, and which flag would help."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any
 
 from . import config as config_lib
 
-# A part below this share of a step is no reason to change a flag; flags that
-# help the host change no bit.
+# A part below this share of a step is no reason to change a flag. The limit for
+# the host is lower, because flags that help it do not change results.
 _LARGE, _LARGE_HOST = 0.2, 0.1
-# Below and above these shares of the floor a step is far from it, or near.
+# If the floor is a smaller (larger) share of a step than this, the step is far
+# from (near) the speed of the device.
 _FAR, _NEAR = 0.35, 0.7
 # Another precision has to be faster by this factor.
 _FASTER = 1.15
-# Calls of the graph that last this long are cut short by nothing.
+# Calls of the graph that last this long are not cut short by anything.
 _CALL_SECS = 0.25
 
 
@@ -26,15 +27,15 @@ def explain(
 
   Args:
     found: What `benchmarking.run` returns.
-    config: What the run computes.
+    config: The config of the run.
 
   Returns:
-    What bounds it, `model` for the forward and backward pass or another part
-    of a step, and sentences, the first of which says so.
+    The bottleneck, which is a key of `_CAUSES`, and sentences that explain it,
+    the first of which names it.
   """
   parts = {name: seconds or 0.0 for name, seconds in found['parts'].items()}
   parts['model'] = parts.pop('forward') + parts.pop('backward')
-  share = {  # Only what is left for `other` may be negative.
+  share = {  # `other` is a remainder, and may be negative.
       name: min(abs(seconds) / found['seconds_per_step'], 1.0)
       for name, seconds in parts.items()
   }
@@ -53,24 +54,24 @@ def _input(
 ) -> Iterator[str]:
   if found['is_resident']:
     yield (
-        'The data are in the memory of the device: this is shuffling an epoch '
+        'The data are in the memory of the device: this time goes to shuffling '
         'and gathering batches, which no flag changes.'
     )
     return
   rate = config.global_batch_size / found['input_seconds']
-  yield f'By itself the pipeline gives {rate:,.0f} examples/s.'
+  yield f'By itself, the pipeline delivers {rate:,.0f} examples/s.'
   data, room = found['data_bytes'], found['memory_bytes']['machine']
   if config.resident_gb * 1e9 < data < room / 2:
     yield (
-        f'--resident_gb={math.ceil(data / 1e7) / 100:g} holds the data in '
-        'memory (and shuffles all of them: other weights).'
+        f'--resident_gb={math.ceil(data / 1e7) / 100:g} keeps the data in '
+        'memory (and shuffles all of them, which changes the weights).'
     )
   elif data > config.resident_gb * 1e9:
-    yield 'The data do not fit the memory of this machine.'
+    yield 'The data do not fit into the memory of this machine.'
   else:
     yield (
-        'No flag changes that: the data set takes this long to load examples; '
-        'it may do less per example, or prepare them beforehand.'
+        'No flag changes this: loading the examples takes this long. Do less '
+        'work per example in the data set, or prepare the examples beforehand.'
     )
 
 
@@ -80,8 +81,8 @@ def _model(
   half = found['half_seconds']
   if half and half * _FASTER < found['seconds_per_step']:
     yield (
-        f'With --precision=bfloat16 a step takes {1e3 * half:.3g} ms here, of '
-        'similar accuracy as a rule.'
+        f'With --precision=bfloat16 a step takes {1e3 * half:.3g} ms here, '
+        'usually with similar accuracy.'
     )
   if config.jit == 'off':
     yield '--jit=auto lets XLA compile the parts that benefit.'
@@ -90,20 +91,23 @@ def _model(
   floor = found['floor_seconds'] / found['seconds_per_step']
   if floor < _FAR:
     yield (
-        'Its products are far from what large ones reach here: they are small, '
-        'or most of the time goes to other operations. A larger '
-        '--global_batch_size may help; launch.tune batch_size shows whether.'
+        'Its matrix products are far below the peak speed of this machine: '
+        'they are small, or most of the time goes to other operations. A '
+        'larger --global_batch_size may help; launch.tune batch_size tests it.'
     )
   elif floor > _NEAR:
-    yield 'That is near what the device can do: a smaller model is faster.'
+    yield (
+        'This is near the peak speed of the device: only a smaller model is '
+        'faster.'
+    )
 
 
 def _update(
     found: Mapping[str, Any], config: config_lib.Config
 ) -> Iterator[str]:
   yield (
-      'A larger --global_batch_size updates less often; another --optimizer, '
-      'or --optimizer_arg, may compute less.'
+      'A larger --global_batch_size updates less often; another --optimizer '
+      'or --optimizer_arg may be cheaper.'
   )
   if config.jit == 'off':
     yield '--jit=auto compiles the update.'
@@ -115,7 +119,7 @@ def _all_reduce(
   yield 'A larger --global_batch_size sums less often.'
   if config.num_virtual_devices is not None:
     yield (
-        '--num_virtual_devices is for trying replicas: they share this '
+        '--num_virtual_devices is only for trying replicas: they share one '
         'processor.'
     )
 
@@ -131,15 +135,15 @@ def _host(found: Mapping[str, Any], config: config_lib.Config) -> Iterator[str]:
     )
   elif config.log_every_steps < 2 * number:
     yield (
-        f'--log_every_steps={10 * config.log_every_steps} cuts fewer calls '
-        'short.'
+        f'--log_every_steps={10 * config.log_every_steps} interrupts fewer '
+        'calls.'
     )
   else:
-    yield f'A call takes {number:.0f} steps; the ends of epochs cut it short.'
+    yield f'A call takes {number:.0f} steps; it stops at the end of each epoch.'
 
 
 def _around(found: Mapping[str, Any]) -> Iterator[str]:
-  """Says what else makes the run slow."""
+  """Explains what else makes the run slow."""
   yield from found['warnings']
   machine = found['machine']
   if found['load'] > 1.5 * machine['cpus']:
@@ -155,7 +159,7 @@ def _around(found: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-# How the first sentence begins, and what may help.
+# The beginning of the first sentence, and a function that yields advice.
 _CAUSES: dict[str, tuple[str, Callable[..., Iterable[str]]]] = {
     'input': ('Input-bound: waiting for the batch takes', _input),
     'model': ('Compute-bound: the forward and backward pass take', _model),
@@ -163,9 +167,9 @@ _CAUSES: dict[str, tuple[str, Callable[..., Iterable[str]]]] = {
     'all_reduce': ('Bound by the sum over replicas, which takes', _all_reduce),
     'host': ('Host-bound: Python between the calls of the graph takes', _host),
     'other': (
-        'Not clear: measured one by one, the parts are off by',
+        'Not clear: the sum of the separately measured parts is off by',
         lambda found, config: [
-            'Another process may use the machine: measure again.'
+            'Another process may be using the machine: measure again.'
         ],
     ),
 }

@@ -1,4 +1,4 @@
-"""Builds what a run trains: its state, its feed, and the hooks of its loop."""
+"""Builds the state of a run, its feed, and the hooks of its loop."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Training:
   Attributes:
     experiment: The parts of the run.
     state: The train state, restored if there was a checkpoint.
-    extent: What of a step XLA compiles.
+    extent: Which part of a step XLA compiles.
     train_step: The train step.
     feed: Takes train steps.
     evaluator: Scores a split.
-    health: Ends a run that cannot go on.
-    monitor: What the run is judged by.
-    hooks: All that happens between the steps.
-    now: Where the run is.
-    restored: The path of the checkpoint that was restored, if there was one.
-    initial: What another run gave it to begin with, if it begins so.
-    damaged: The newer checkpoints, which could not be read.
+    health: Ends a run that cannot continue.
+    monitor: The metric by which validations are compared.
+    hooks: All hooks, which run between the steps.
+    now: The current state of the loop.
+    restored: The path of the restored checkpoint, if any.
+    initial: What --init_from restored, if it was given.
+    damaged: Newer checkpoints that could not be read.
   """
 
   experiment: experiment_lib.Experiment
@@ -89,15 +89,12 @@ def build(
     say: Prints a message on the chief.
     hooks: The user's hooks: see `hooks.attached`.
     started: When this start began, on the monotonic clock.
-    steps_per_loop: How many steps a call of the graph takes at most. If None,
-      the clock decides.
-    count_compilations: Counts what XLA has compiled in this process.
-
-  Returns:
-    The run.
+    steps_per_loop: The maximum number of steps per call of the graph. If None,
+      it depends on the measured time.
+    count_compilations: Counts the programs XLA has compiled in this process.
 
   Raises:
-    UserError: If a hook or the checkpoint does not fit.
+    UserError: If a hook or the checkpoint does not match the run.
   """
   config = experiment.config
   data = dataset.split('train')
@@ -140,7 +137,8 @@ def build(
       go_back=lambda: checkpointer.restore(),
       count_compilations=count_compilations,
   )
-  # One writes all, so that the best is on the disk before what remembers it.
+  # A single writer, so that the best checkpoint is on the disk before the last
+  # one, which refers to it.
   writer = background.Background() if config.async_checkpoints else None
   others = [
       attached.Attached(hook, now, first.validation.next)
@@ -170,7 +168,7 @@ def build(
       {**state.named_variables(), **first.log.named_variables(), **extra},
       max_to_keep=config.keep_checkpoints,
       strategy=strategy,
-      # Older versions did not save them, nor a run that had other hooks.
+      # Older versions did not save them, nor did runs with other hooks.
       optional={**extra, **variables.named({'hooks': state.hooks})},
       ignored=('hooks/',),
       background=writer,
@@ -219,18 +217,10 @@ def fresh(
     data: splits.Split,
     strategy: tf.distribute.Strategy,
 ) -> training.TrainState:
-  """Makes the state of a new run.
-
-  Args:
-    experiment: The parts of the run.
-    data: The training examples.
-    strategy: The strategy.
-
-  Returns:
-    The state.
+  """Makes the state of a new run, from its training examples.
 
   Raises:
-    UserError: If a part does not fit.
+    UserError: If a part does not match the others.
   """
   try:
     with strategy.scope():
@@ -261,20 +251,20 @@ def make_step(
 def _monitor(
     experiment: experiment_lib.Experiment, dataset: datasets.Dataset
 ) -> monitor_lib.Monitor | None:
-  """Chooses what a run is judged by; None if nothing is validated."""
+  """Returns the monitor of a run, or None without validation."""
   name = experiment.config.monitor
   if 'validation' not in dataset.num_examples:
     return None
   own = _own_monitor(experiment)
   if name in (None, own.metric):
-    return own  # Spare the trace that finds out what else there is.
+    return own  # Skip the trace that finds the names of other metrics.
   metric = experiment.eval_metric
   known = training.summarize(metric, experiment.zero_sums(metric))
   return monitor_lib.choose(name, own, list(evaluation.scalars(known)))
 
 
 def _own_monitor(experiment: experiment_lib.Experiment) -> monitor_lib.Monitor:
-  """Returns what the task is judged by."""
+  """Returns the monitor of the task."""
   return monitor_lib.Monitor(experiment.task.monitor, experiment.task.direction)
 
 
@@ -283,7 +273,7 @@ def _measure(
     state: training.TrainState,
     sums: training.Sums,
 ) -> dict[str, float]:
-  """Makes values of sums; none where all steps were skipped."""
+  """Returns the metrics from their sums; empty if all steps were skipped."""
   if state.skipped is not None and not float(sums['weight']):
     return {}
   return evaluation.scalars(training.summarize(experiment.train_metric, sums))
@@ -294,12 +284,12 @@ def _check_same_step(
     strategy: tf.distribute.Strategy,
     directory: workdir_lib.Workdir,
 ) -> None:
-  """Checks that every worker restored the same checkpoint."""
+  """Checks that all workers restored the same checkpoint."""
   rows = workers.gather(strategy, [int(state.step.numpy())])
   steps = [step for (step,) in rows]
   if len(set(steps)) > 1:
     raise programs.UserError(
-        f'--workdir={directory.path}: workers find checkpoints of other steps '
-        f'there, {", ".join(map(str, steps))}; all workers need one shared '
-        'directory.'
+        f'--workdir={directory.path}: workers find checkpoints of different '
+        f'steps there, {", ".join(map(str, steps))}; all workers need one '
+        'shared directory.'
     )

@@ -1,7 +1,7 @@
-"""Our own parts of a run by name.
+"""The built-in parts of a run by name.
 
-A loss, a metric or an optimizer that `core` exports is known by its name: what
-it is, its signature says. A model is one of `core.models.REGISTRY`.
+Losses, metrics and optimizers are the functions with a fitting signature that
+`core` exports. Models are those of `core.models.REGISTRY`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _HOOKS = {'worse_than_median': pruning.worse_than_median}
 
 @functools.cache
 def of_kind(kind: str) -> Mapping[str, Callable[..., Any]]:
-  """Returns our own parts of a kind.
+  """Returns the built-in parts of a kind.
 
   Args:
-    kind: `model`, `loss`, `metric`, `optimizer`, `schedule` or `hook`; of
-      others there are none.
+    kind: `model`, `loss`, `metric`, `optimizer`, `schedule` or `hook`. Other
+      kinds have no built-in parts.
 
   Returns:
-    What makes them, or for losses and hooks what they are, by name.
+    The functions by name. They make the part; losses and hooks are the part.
   """
   if kind == 'model':
     return models.REGISTRY

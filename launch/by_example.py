@@ -29,14 +29,14 @@ def measuring(
 
   Args:
     experiment: The parts of the run.
-    model: Its model, or the average of it.
+    model: The model, or its average.
     function: A function of a batch and its evaluation by the objective, which
-      returns columns ``[batch_size, ...]``; it is traced once.
-    batch_size: The examples of a batch.
+      returns columns ``[batch_size, ...]``. It is traced once.
+    batch_size: The number of examples per batch.
 
   Returns:
-    A function of a split, which yields batch by batch the features of examples,
-    with their `index`, and the columns.
+    A function of a split, which yields, for each batch, the features of the
+    examples (including `index`) and the columns.
   """
 
   @tf.function(autograph=False)

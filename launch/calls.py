@@ -1,4 +1,4 @@
-"""How many steps the graph takes before Python looks up again, and how fast."""
+"""Chooses the number of steps per call of the graph, and measures the speed."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ import tensorflow as tf
 
 from core import workers
 
-# How long the graph may run before Python looks at signals and the clock.
+# How long the graph may run before Python checks signals and the clock.
 CALL_SECS = 0.5
-# What the current speed is measured over.
+# The duration over which the current speed is measured.
 WINDOW_SECS = 20.0
 
 
 class Calls:
-  """Chooses how many steps a call of the loop takes, alike on all workers.
+  """Chooses the number of steps per call, which is the same on all workers.
 
   Attributes:
-    size: How many steps the next call takes.
+    size: The number of steps of the next call.
     strategy: The strategy of the run.
     is_alone: Whether there is no other worker.
-    last_seconds: How long the last call took, the mean over workers.
-    is_warm: Whether there was a call: the first one traces and compiles.
-    timed_seconds: How long all calls took but the first.
-    timed_steps: How many steps they took.
+    last_seconds: How long the last call took, as a mean over workers.
+    is_warm: Whether the first call, which traces and compiles, is over.
+    timed_seconds: How long all calls after the first took.
+    timed_steps: The number of steps of these calls.
   """
 
   def __init__(
       self, strategy: tf.distribute.Strategy, largest: int | None = None
   ):
-    """Begins with one step.
+    """Starts with one step per call.
 
     Args:
       strategy: The strategy of the run.
-      largest: How many steps a call may take at most. Default: no limit.
+      largest: The maximum number of steps per call. Default: no limit.
     """
     self.size = 1
     self.strategy = strategy
@@ -51,15 +51,16 @@ class Calls:
     self._steps = 0
 
   def agree(self, seconds: float, size: int, signal: int) -> int:
-    """Learns from a call; returns the signal that came to any worker.
+    """Updates `size` after a call, and shares signals between workers.
 
     Args:
-      seconds: How long the call took here.
-      size: How many steps it took.
-      signal: The signal that came here, or 0.
+      seconds: How long the call took on this worker.
+      size: The number of steps of the call.
+      signal: The signal that this worker received, or 0.
 
     Returns:
-      The number of a signal after which all workers are to stop now, or 0.
+      The number of a signal that any worker received, or 0. All workers must
+      then stop.
     """
     rows = workers.gather(self.strategy, [round(seconds * 1e9), signal])
     seconds = sum(nanoseconds for nanoseconds, _ in rows) / len(rows) / 1e9
@@ -72,7 +73,7 @@ class Calls:
     return max(number for _, number in rows)
 
   def speed(self) -> float:
-    """Returns steps per second in the last calls; 0 until it is known."""
+    """Returns steps per second over the last calls; 0 if not yet known."""
     return self._steps / self._seconds if self._recent else 0.0
 
   def _time(self, seconds: float, size: int) -> None:

@@ -4,10 +4,10 @@
   python -m launch.checkpoints verify --workdir=RUN
   python -m launch.checkpoints prune --workdir=RUN --max_to_keep=1
 
-Each checkpoint is compared with the sizes and hashes in its manifest; one of an
-older version, which has none, with the checksums of TensorFlow. verify ends
-with exit code 1 if one is damaged. prune keeps the newest whole ones, and
-refuses to work while a process trains in the directory.
+Each checkpoint is compared with the sizes and hashes in its manifest, or, for
+older versions without a manifest, with TensorFlow's checksums. verify exits
+with 1 if one is damaged. prune keeps the newest intact ones, and refuses to run
+while a process trains in the directory.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from . import config as config_lib
 from . import programs
 from . import workdir as workdir_lib
 
-# Whether there are arguments besides flags.
+# Whether the program takes arguments besides flags.
 POSITIONAL = True
 
 _PLACE = config_lib.define_flags('workdir')
 _MAX_TO_KEEP = flags.DEFINE_integer(
     'max_to_keep',
     None,
-    'How many of the newest whole checkpoints prune keeps, besides the best. '
+    'How many of the newest intact checkpoints prune keeps, besides the best. '
     'Default: all.',
     lower_bound=1,
 )
 _DAMAGED = flags.DEFINE_bool(
     'damaged',
     False,
-    'Whether prune removes damaged checkpoints, those included that a start of '
-    'the run has set aside.',
+    'Whether prune removes damaged checkpoints, including those that a start '
+    'of the run has set aside.',
 )
 
 
@@ -51,8 +51,8 @@ class Entry(NamedTuple):
   Attributes:
     path: Its path.
     note: `best` for the checkpoint of the best validation; else empty.
-    damage: What is wrong with it; None if it is whole.
-    is_aside: Whether it was set aside, because it is damaged.
+    damage: What is wrong with it, or None if it is intact.
+    is_aside: Whether it was set aside because it is damaged.
   """
 
   path: str
@@ -61,10 +61,10 @@ class Entry(NamedTuple):
   is_aside: bool = False
 
   def row(self) -> list[str]:
-    """Returns its row of the table."""
+    """Returns the cells of its row."""
     stats = []
     for file in checkpoint_files.files(self.path):
-      # The process that trains may remove it meanwhile, as the oldest.
+      # A process that trains may remove the oldest checkpoint meanwhile.
       with contextlib.suppress(FileNotFoundError):
         stats.append(os.stat(file))
     if self.is_aside:
@@ -100,13 +100,9 @@ def main() -> int:
 
 
 def entries(directory: workdir_lib.Workdir) -> list[Entry]:
-  """Finds all checkpoints of a run, from the newest on, the best one last.
+  """Finds all checkpoints of a run, newest first, and the best one last.
 
-  Args:
-    directory: Its work directory, into which a process may be writing.
-
-  Returns:
-    An entry for each, those that were set aside included.
+  They include those that were set aside. A process may be writing meanwhile.
 
   Raises:
     OSError: If a file cannot be read now.
@@ -115,7 +111,7 @@ def entries(directory: workdir_lib.Workdir) -> list[Entry]:
   for folder, note in ((directory.checkpoints, ''), (directory.best, 'best')):
     for path in checkpoint_files.ordered(folder):
       damage = _damage(path)
-      # The process has removed it meanwhile, as the oldest.
+      # A process that trains has removed it meanwhile.
       if damage and path not in checkpoint_files.ordered(folder):
         continue
       found.append(Entry(path, note, damage))
@@ -130,7 +126,7 @@ def _list(directory: workdir_lib.Workdir) -> None:
 
 
 def _print(found: Sequence[Entry]) -> None:
-  import tabulate  # The extra `launch` brings it.
+  import tabulate  # From the extra `launch`.
 
   if not found:
     print('no checkpoint was saved yet')
@@ -146,10 +142,10 @@ def _print(found: Sequence[Entry]) -> None:
 
 
 def _verify(directory: workdir_lib.Workdir) -> None:
-  """Prints all checkpoints; counts only those that were not set aside.
+  """Prints all checkpoints.
 
   Raises:
-    Failure: If one is damaged.
+    Failure: If one is damaged that was not set aside.
   """
   found = entries(directory)
   _print(found)
@@ -163,7 +159,7 @@ def _verify(directory: workdir_lib.Workdir) -> None:
 
 
 def _prune(directory: workdir_lib.Workdir) -> None:
-  """Removes checkpoints, and prints which.
+  """Removes checkpoints, and prints their names.
 
   Raises:
     UserError: If no flag says what to remove, or a process trains here.
@@ -201,13 +197,14 @@ def _removed(found: Sequence[Entry], folder: str) -> list[Entry]:
   whole = [e for e in here if not e.damage]
   gone = whole[_MAX_TO_KEEP.value or len(whole) :]
   if _DAMAGED.value:
-    # Without a whole one, something may yet be saved of those in their place.
+    # Without an intact checkpoint, keep the damaged ones that were not set
+    # aside: part of them may still be readable.
     gone += [e for e in here if e.damage and (whole or e.is_aside)]
   return gone
 
 
 def _damage(path: str) -> str | None:
-  """Returns which file of a checkpoint is damaged, and how; None if whole."""
+  """Returns which file of a checkpoint is damaged, and how, or None."""
   damage = checkpoint_manifests.find_damage(path)
   if damage or checkpoint_manifests.has(path):
     return damage

@@ -1,4 +1,4 @@
-"""examples.npz: a checksum of each example that a run began with."""
+"""examples.npz: a checksum of each example of a new run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ _NAME = 'examples.npz'
 
 
 def write(directory: pathlib.Path, data: data_lib.DataSpec) -> None:
-  """Writes the checksums of the examples in memory, if there are any.
-
-  Args:
-    directory: The work directory.
-    data: The data of the run.
+  """Writes the checksums of the examples to a work directory, if there are any.
 
   Raises:
     OSError: If the file cannot be written.
@@ -27,30 +23,22 @@ def write(directory: pathlib.Path, data: data_lib.DataSpec) -> None:
 
 
 def read(directory: pathlib.Path) -> dict[str, np.ndarray] | None:
-  """Reads the checksums that a run began with.
-
-  Args:
-    directory: The work directory.
-
-  Returns:
-    Those of the examples of each split; None if there are none, or they cannot
-    be read.
-  """
+  """Returns the checksums by split, or None if there are none to be read."""
   return array_files.read(directory / _NAME)
 
 
 def first_difference(
     directory: pathlib.Path, data: data_lib.DataSpec, *names: str
 ) -> str | None:
-  """Names the first example that is not the one that the run began with.
+  """Finds the first example that has changed since the run began.
 
   Args:
     directory: The work directory.
     data: The data of this start.
-    *names: Of which splits; by default of all.
+    *names: The splits to compare. Default: all.
 
   Returns:
-    A description, such as 'example 7 of train'; None if it is not known.
+    A description, such as 'example 7 of train', or None if it is not known.
   """
   from pipelines import datasets  # A work directory is read before TensorFlow.
 

@@ -1,4 +1,4 @@
-"""The files of a user's code: what a module is made of."""
+"""Finds the source files of a user's code."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 Code = Mapping[str, Mapping[str, str]]
-"""For each file `path` and `sha256`, by what its part is named with, or, for
-those that a part imports, by the name of the module."""
+"""The `path` and `sha256` of each file. The key is the part's file or module as
+it was given, or the module name for files that a part imports."""
 _OURS = tuple(
     pathlib.Path(__file__).resolve().parents[1] / name
     for name in ('core', 'pipelines', 'launch')
@@ -24,25 +24,24 @@ _INSTALLED = {
     for name in ('stdlib', 'purelib', 'platlib')
 }
 _PACKAGES = ('site-packages', 'dist-packages')
-# A package that requires one of these in any case was made for runs.
+# A package that requires one of these (not as an extra) was made for runs.
 _FOR_RUNS = re.compile(
     r'(quatrain|dm[-_.]sonnet)(?![\w.-])(?!.*\bextra\b)', re.IGNORECASE
 )
 
 
 def origin(path: pathlib.Path) -> str:
-  """Returns whose file a path is, if it is not the user's own.
+  """Returns the origin of a file that is not the user's own.
 
-  A file that anybody has, with functions that do anything, is no part of a run
-  only because the run names it with its hash.
+  A run may only name functions in the user's own files: otherwise a foreign
+  config.json could call any installed function, although its hash matches.
 
   Args:
-    path: The path of a file, absolute and without links.
+    path: The absolute path of a file, with links resolved.
 
   Returns:
-    'Quatrain', 'Python', 'an installed package', or '' for the user's own:
-    also for an installed package that requires quatrain or dm-sonnet, as one
-    of parts does, and nothing that these come with.
+    'Quatrain', 'Python', 'an installed package', or '' for the user's own
+    files, which include installed packages that require quatrain or dm-sonnet.
   """
   if _is_ours(path):
     return 'Quatrain'
@@ -59,7 +58,7 @@ def origin(path: pathlib.Path) -> str:
 
 
 def _is_for_runs(folder: pathlib.Path, path: pathlib.Path) -> bool:
-  """Returns whether a file is of a package that was made for runs."""
+  """Returns whether a file belongs to a package that was made for runs."""
   file = path.relative_to(folder).as_posix()
   return any(
       any(map(_FOR_RUNS.match, package.requires or ()))
@@ -69,10 +68,7 @@ def _is_for_runs(folder: pathlib.Path, path: pathlib.Path) -> bool:
 
 
 def differences(before: Code, now: Code) -> dict[str, list[Any]]:
-  """Returns the files that are not as before: `[before, now]`, by name.
-
-  One that was moved is as before if its hash is.
-  """
+  """Returns the hashes that changed, `[before, now]` by name."""
   return {
       f'code of {name}': [before[name]['sha256'], now[name]['sha256']]
       for name in now
@@ -84,8 +80,8 @@ def is_same(part: Any, other: Any, before: Code, now: Code) -> bool:
   """Returns whether two values of a flag name the same part of the same file.
 
   Args:
-    part: The value before, as JSON has it.
-    other: The value now, likewise.
+    part: The value before, as a JSON value.
+    other: The value now, as a JSON value.
     before: The files before.
     now: The files now.
   """
@@ -111,14 +107,14 @@ def is_same(part: Any, other: Any, before: Code, now: Code) -> bool:
 
 
 def sources(module: types.ModuleType) -> dict[str, pathlib.Path]:
-  """Finds the files of a module: its own, and those next to it that it imports.
+  """Finds the files of a module and of the modules next to it that it imports.
 
   Args:
     module: A module.
 
   Returns:
-    Paths by the names of modules, the module's own first; none of a module that
-    is ours, or that is not written in Python.
+    Paths by module name, the given module first. Empty for modules of Quatrain
+    and modules without a Python file.
   """
   own = file(module)
   if own is None or _is_ours(own):
@@ -137,10 +133,10 @@ def sources(module: types.ModuleType) -> dict[str, pathlib.Path]:
 
 
 def read_code(values: Any) -> dict[str, dict[str, str]]:
-  """Reads what config.json has of this.
+  """Checks and returns the code that config.json recorded.
 
   Raises:
-    ValueError: If it is not of the form.
+    ValueError: If it has another form.
   """
   if not isinstance(values, dict) or not all(
       isinstance(file, dict)
@@ -153,7 +149,7 @@ def read_code(values: Any) -> dict[str, dict[str, str]]:
 
 
 def file(module: types.ModuleType) -> pathlib.Path | None:
-  """Returns the file of a module, if it is one of Python's."""
+  """Returns the Python file of a module, or None if it has none."""
   file = getattr(module, '__file__', None)
   path = pathlib.Path(file).resolve() if file else None
   return path if path and path.suffix == '.py' and path.is_file() else None
@@ -172,7 +168,7 @@ def dotted(path: pathlib.Path) -> tuple[pathlib.Path, str]:
 def _beside(
     root: pathlib.Path, name: str, importer: str
 ) -> pathlib.Path | None:
-  """Finds a file of a module that lies in a folder, if it is the user's."""
+  """Finds the file of a module below a folder, if it is the user's own."""
   is_other = name.partition('.')[0] != importer.partition('.')[0]
   if root in _INSTALLED and is_other:
     return None
@@ -188,7 +184,7 @@ def _is_ours(path: pathlib.Path) -> bool:
 
 
 def _imports(name: str, path: pathlib.Path) -> Iterator[str]:
-  """Yields the names that a file imports, of modules and what is in them."""
+  """Yields the names of modules, and of their members, that a file imports."""
   package = name if path.name == '__init__.py' else name.rpartition('.')[0]
   try:
     tree = ast.parse(path.read_bytes())
@@ -209,5 +205,5 @@ def _imports(name: str, path: pathlib.Path) -> Iterator[str]:
       continue
     for each in named:
       parts = each.split('.')
-      for size in range(1, len(parts) + 1):  # Packages are read as well.
+      for size in range(1, len(parts) + 1):  # Importing runs packages as well.
         yield '.'.join(parts[:size])

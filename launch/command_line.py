@@ -1,9 +1,8 @@
-"""The command line before absl reads it: flag files, and what they leave over.
+"""Expands flag files, and drops arguments of replaced values, before absl.
 
-absl expands flag files in place and lets the last of a flag's values count, but
-it accumulates flags that may be repeated: a recipe's `--optimizer_arg` would go
-to whichever optimizer is named after it. Here such arguments are dropped with
-what they belong to.
+In absl the last value of a flag counts, but repeated flags accumulate: a
+recipe's `--optimizer_arg` would apply to any optimizer named after it. This
+module drops such arguments together with the value that they belong to.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ class Token(NamedTuple):
   """A flag as it was given.
 
   Attributes:
-    text: What absl gets: one argument, such as `--seed=1`.
-    name: The flag's name; empty for what is no flag.
-    value: Its value.
-    source: The flag file that it stands in; empty for the command line.
-    place: Differs for each file, and for each time that one is read.
+    text: The argument for absl, such as `--seed=1`.
+    name: The name of the flag; empty for positional arguments.
+    value: The value.
+    source: The flag file that contains it; empty for the command line.
+    place: A number that identifies one reading of one file.
   """
 
   text: str
@@ -45,17 +44,17 @@ class Token(NamedTuple):
 
 
 def tokens(arguments: Sequence[str]) -> list[Token]:
-  """Splits a command line into flags, with those of flag files in place.
+  """Splits a command line into flags, and expands flag files in place.
 
   Args:
-    arguments: The command line, without the program. What follows `--flagfile`
-      is read as absl reads it: one flag per line, `#` and `//` begin comments.
+    arguments: The command line, without the program. Flag files have absl's
+      format: one flag per line; `#` and `//` begin comments.
 
   Returns:
     The flags in order.
 
   Raises:
-    Mistake: If a flag file cannot be read or includes itself, or an argument is
+    Mistake: If a flag file is unreadable or includes itself, or an argument is
       not printable text.
   """
   reader = _Reader()
@@ -63,7 +62,7 @@ def tokens(arguments: Sequence[str]) -> list[Token]:
 
 
 def _is_text(value: str) -> bool:
-  """Returns whether a value can be shown, saved and used as a name."""
+  """Returns whether a value consists of printable text on one line."""
   # Control characters, bytes that are not UTF-8, ends of lines and paragraphs.
   categories = {unicodedata.category(character) for character in value}
   return categories.isdisjoint({'Cc', 'Cs', 'Zl', 'Zp'})
@@ -99,7 +98,7 @@ class _Reader:
       if not equals and _takes_value(name):
         following = next(rest, None)
         if following is None:
-          raise Mistake(f'{where}--{name} is without its value.')
+          raise Mistake(f'{where}--{name} needs a value.')
         if not _is_text(following):
           raise Mistake(
               f'{where}--{name}: expected printable text in UTF-8, on one line.'
@@ -112,7 +111,7 @@ class _Reader:
 
   def _read(self, path: str, including: tuple[str, ...]) -> Iterator[Token]:
     if not path:
-      return  # As absl does, so that a script may leave it empty.
+      return  # Scripts may leave it empty, as with absl.
     real = os.path.realpath(os.path.expanduser(path))
     if real in including:
       raise Mistake(f'--flagfile={path} includes itself.')
@@ -143,7 +142,7 @@ def _text(path: str) -> str:
 
 
 def _located(path: str) -> str:
-  """Returns where a flag file is: a recipe of ours is found from any folder."""
+  """Returns the path of a flag file; our recipes are found from any folder."""
   if path.startswith(_RECIPES) and not os.path.exists(path):
     return str(pathlib.Path(__file__).parents[1] / path)
   return os.path.expanduser(path)
@@ -156,14 +155,14 @@ def _takes_value(name: str) -> bool:
 
 
 class Replaced(NamedTuple):
-  """A value that another one took the place of.
+  """A value that a later one replaced.
 
   Attributes:
     kind: The name of the flag.
-    before: The value that was given before, or the default.
-    after: The value that was given instead.
-    dropped: The flags that belonged to the former.
-    in_file: Whether any of that stood in a flag file.
+    before: The earlier value, or the default.
+    after: The value that replaced it.
+    dropped: The arguments of the earlier value.
+    in_file: Whether the earlier value or its arguments came from a flag file.
   """
 
   kind: str
@@ -174,7 +173,7 @@ class Replaced(NamedTuple):
 
 
 def kinds() -> dict[str, str]:
-  """Returns the flags whose values have arguments, with the flags of these."""
+  """Returns the flags whose values take arguments, and their `_arg` flags."""
   named = [name for name in flags.FLAGS if name.endswith('_arg')]
   return {
       owner: name
@@ -187,19 +186,18 @@ def kinds() -> dict[str, str]:
 def drop_replaced(
     given: Sequence[Token], defaults: Mapping[str, str | None]
 ) -> tuple[list[Token], list[Replaced]]:
-  """Drops the arguments of models, losses and so on that others replace.
+  """Drops the arguments of models, losses and so on that were replaced.
 
-  An argument belongs to the value that was named last before it. Where none was
-  named yet, it belongs to the default if a flag file holds it that is over by
-  the time a value is named; else to the value to come, since `--model_arg` may
-  well stand before `--model`.
+  An argument belongs to the last value named before it. If there is none, it
+  belongs to the default if it is in a flag file that ends before a value is
+  named, else to the next value, since `--model_arg` may precede `--model`.
 
   Args:
     given: The flags.
-    defaults: The default of each of `kinds`, None if there is none.
+    defaults: The default of each flag in `kinds`, or None.
 
   Returns:
-    The flags that are left, and what was replaced by what.
+    The remaining flags, and the replaced values.
   """
   kept: list[Token] = []
   replaced: list[Replaced] = []
@@ -226,27 +224,23 @@ def drop_replaced(
 
 
 def _belongs(token: Token, owner: Token) -> bool:
-  """Returns whether a flag is an argument of what another flag replaces."""
+  """Returns whether a flag is an argument of what `owner` replaces."""
   kind = owner.name
   if token.name == f'{kind}_arg':
     return True
   if token.name == f'{kind.removesuffix("s")}_arg':  # NAME.ARGUMENT=VALUE
     named = [part.rpartition(':')[2] for part in owner.value.split(',')]
     return token.value.partition('.')[0] not in named
-  # Not every loss has it. Given by hand, it is meant for the loss to come.
+  # Not every loss has it. On the command line it is meant for the new loss.
   is_smoothing = token.name == 'label_smoothing' and kind == 'loss'
   return is_smoothing and bool(token.source)
 
 
 def describe(kept: Sequence[Token], replaced: Sequence[Replaced]) -> str | None:
-  """Says in one line what was dropped, and what of a flag file goes on.
-
-  Args:
-    kept: The flags that are left.
-    replaced: What was replaced by what.
+  """Describes which flags were dropped, and which of a flag file still apply.
 
   Returns:
-    The line; None if there is nothing to say.
+    One line, or None if nothing was replaced.
   """
   told = [one for one in replaced if one.dropped or one.in_file]
   parts = []
@@ -264,7 +258,7 @@ def describe(kept: Sequence[Token], replaced: Sequence[Replaced]) -> str | None:
 
 
 def _in_force(kept: Sequence[Token]) -> Iterator[Token]:
-  """Yields the flags of files that no later flag takes the place of."""
+  """Yields the flags of flag files that no later flag replaces."""
   last = {_subject(token): token for token in kept}
   for token in kept:
     if token.source and last[_subject(token)] is token:
@@ -272,7 +266,7 @@ def _in_force(kept: Sequence[Token]) -> Iterator[Token]:
 
 
 def _subject(token: Token) -> tuple[str, str]:
-  """Returns what a flag is about: only the last of equals counts."""
+  """Returns a key: of flags with equal keys only the last applies."""
   name = token.name
   if name.startswith('no') and name not in flags.FLAGS:
     name = name[2:]  # --nonormalize

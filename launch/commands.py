@@ -1,4 +1,4 @@
-"""Command lines: the flags of a config, and a line for a shell."""
+"""Converts configs to flags and shell commands."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ from . import options, typed_json
 
 
 def flags(config: config_lib.Config) -> list[str]:
-  """Returns the flags of `launch.train` for a config.
+  """Returns the flags of `launch.train` for a config, without default values.
 
-  Args:
-    config: The config.
-
-  Returns:
-    A flag for each option that is not the default. Functions are named as
-    `package.module:name`; an object without a name is `given by a program`.
+  Functions are written as `package.module:name`, objects without a name as
+  `given by a program`.
   """
   plain = config_lib.Config()
   hints = typing.get_type_hints(type(config))
@@ -39,7 +35,7 @@ def flags(config: config_lib.Config) -> list[str]:
 
 
 def line(program: str, arguments: list[str]) -> str:
-  """Returns a command for a shell; a long one has a line per flag."""
+  """Returns a shell command, with one flag per line if it is long."""
   whole = shlex.join(['python', '-m', f'launch.{program}', *arguments])
   if len(whole) < 80:
     return whole
@@ -52,6 +48,6 @@ def _text(value: Any) -> str:
 
 
 def _argument(value: Any) -> str:
-  # A comma makes a tuple of one number as well.
+  # A trailing comma marks a tuple with one element.
   is_single = isinstance(value, list) and len(value) == 1
   return _text(value) + ',' * is_single

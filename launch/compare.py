@@ -2,9 +2,9 @@
 
   python -m launch.compare --runs='runs/mlp_*' --with='runs/convnet_*'
 
-Each group is two or more complete runs that differ only in their seed. Two
-groups with the same seeds are compared in pairs, by a t test of the
-differences; others by Welch's t test. The exit code is 0 whatever is found.
+Each group consists of two or more complete runs that differ only in their seed.
+Groups with the same seeds are compared by a paired t test, others by Welch's t
+test. The exit code is 0 whatever the outcome.
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ _WITH = flags.DEFINE_list('with', [], 'Work directories of the other recipe.')
 _METRIC = flags.DEFINE_string(
     'metric',
     None,
-    'The number of result.json to compare. Default: the metric that the runs '
-    'are judged by, of the test split if all have one, else of the last '
-    'validation.',
+    'The number in result.json to compare. Default: the monitored metric of '
+    'the runs on the test split, if all have one, else in the last validation.',
 )
 _SPLITS = ('test', 'validation')
 _MOST_DIFFERENCES = 12
@@ -51,7 +50,7 @@ class _Run(NamedTuple):
 
 
 class _Group(NamedTuple):
-  """The runs of a recipe in the order of their seeds, and their name."""
+  """The runs of a recipe, sorted by seed, and the name of the group."""
 
   name: str
   runs: list[_Run]
@@ -104,7 +103,7 @@ def _group(flag: str, patterns: Sequence[str]) -> _Group:
 
 
 def _metric(results: Sequence[dict[str, Any]]) -> tuple[str, str]:
-  """Returns the name in result.json of what is compared, and its direction."""
+  """Returns the name in result.json of the metric, and its direction."""
   monitors = {monitor_lib.of_result(result) for result in results}
   name = _METRIC.value
   if name is None and len(monitors) > 1:
@@ -141,7 +140,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _check_alike(runs: Sequence[_Run], metric: str) -> None:
-  """Refuses runs whose tasks, targets or examples differ."""
+  """Raises UserError if the tasks, targets or examples of runs differ."""
   from . import devices, tasks
 
   devices.leave_gpus()
@@ -169,7 +168,7 @@ def _check_alike(runs: Sequence[_Run], metric: str) -> None:
 
 
 def _differences(groups: Sequence[_Group]) -> Iterator[str]:
-  """Yields lines on how the recipes differ, and runs within each."""
+  """Yields lines on differences between the recipes, and within each."""
   for name, runs in groups:
     found = {each.name for run in runs[1:] for each in _settings(runs[0], run)}
     if found:

@@ -1,8 +1,8 @@
-"""Two runs side by side: what they are, and the first place where they part.
+"""Compares the settings and the results of two runs.
 
-What a run *is* (flags, code, packages, data, history) may differ without any
-effect. What it *computed* is the rows of metrics.jsonl, hashes of weights in
-them, and result.json: these say whether two runs are equal.
+Settings (flags, code, packages, data, history) may differ without any effect.
+Two runs are equal if what they computed is equal: the rows of metrics.jsonl,
+including hashes of the weights, and result.json.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from . import (
 from . import config as config_lib
 from . import starts as starts_lib
 
-# The split whose rows are means since the row before, not of one moment.
+# The split whose rows are means since the previous row.
 _OF_A_WHILE = 'train'
 _KINDS = {
     'identity': 'decides the weights',
@@ -30,20 +30,20 @@ _KINDS = {
     'free': 'may change',
     'place': 'where',
 }
-# What a result repeats of rows, and the flag that chooses the best of them.
+# Parts of a result that repeat rows, and the flag that chooses the best row.
 _OF_A_ROW = ('last_validation', 'best_validation', 'monitor')
 WEIGHTS = 'weights_sha256'
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-  """Two runs side by side.
+  """The comparison of two runs.
 
   Attributes:
-    settings: How what they are differs.
-    computed: How what they computed differs, in order of steps.
-    num_rows: How many rows of metrics were compared.
-    num_hashes: How many hashes of weights.
+    settings: The differences in settings.
+    computed: The differences in computed values, in the order of steps.
+    num_rows: The number of rows of metrics that were compared.
+    num_hashes: The number of hashes of weights that were compared.
     largest: The largest relative difference of two numbers in rows, and where.
   """
 
@@ -55,22 +55,15 @@ class Comparison:
 
   @property
   def is_equal(self) -> bool:
-    """Whether what they computed is equal, to the bit."""
+    """Whether all computed values are bitwise equal."""
     return not self.computed and bool(self.num_rows or self.num_hashes)
 
 
 def compare(one: workdir.Workdir, other: workdir.Workdir) -> Comparison:
-  """Compares two runs.
-
-  Args:
-    one: The work directory of one.
-    other: That of the other.
-
-  Returns:
-    What differs.
+  """Compares two runs, given their work directories.
 
   Raises:
-    UserError: If one of them is no run, or damaged.
+    UserError: If one of them is not a run, or damaged.
   """
   found = [*settings(one, other)]
   computed: list[differences.Difference] = []
@@ -99,7 +92,7 @@ def compare(one: workdir.Workdir, other: workdir.Workdir) -> Comparison:
 def _results(
     one: Mapping[str, Any], other: Mapping[str, Any]
 ) -> Iterator[differences.Difference]:
-  """Yields how two results differ, apart from what flags chose to measure."""
+  """Yields differences of two results, except in which metrics were chosen."""
   for difference in differences.of('result', one, other):
     name = difference.name
     is_of_a_row = name.partition('.')[0] in _OF_A_ROW
@@ -111,7 +104,7 @@ def _results(
 
 
 def _relative(one: Any, other: Any) -> float | None:
-  """Returns how far two numbers are apart, as a share of the larger."""
+  """Returns the relative difference of two numbers; None for other values."""
   if not all(type(each) in (int, float) for each in (one, other)):
     return None
   return abs(one - other) / max(abs(one), abs(other), 1e-300)
@@ -120,9 +113,9 @@ def _relative(one: Any, other: Any) -> float | None:
 def _keyed(
     rows: Sequence[dict[str, Any]],
 ) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
-  """Yields rows by split and step, and by that since which they are means.
+  """Yields rows by split, step, and (for means) the step that they start from.
 
-  A hash is of one moment, and a row of its own here.
+  Hashes of weights belong to a single step, so they become rows of their own.
   """
   before = 0
   for row in rows:
@@ -143,7 +136,7 @@ def _ends(
     other: workdir.Workdir,
     results: tuple[dict[str, Any] | None, dict[str, Any] | None],
 ) -> Iterator[differences.Difference]:
-  """Yields how the ends of two runs differ if not both are complete."""
+  """Yields the difference of the ends of two runs, one of them incomplete."""
   last = [
       rows[-1]['step'] if rows else 0
       for rows in (one.read_metrics(), other.read_metrics())
@@ -161,17 +154,10 @@ def _ends(
 def settings(
     one: workdir.Workdir, other: workdir.Workdir
 ) -> Iterator[differences.Difference]:
-  """Yields how what two runs are differs.
-
-  Args:
-    one: The work directory of one.
-    other: That of the other.
-
-  Yields:
-    What differs: of flags, code, packages, data and history.
+  """Yields the differences in flags, code, packages, data and history.
 
   Raises:
-    UserError: If one of them is no run, or damaged.
+    UserError: If one of them is not a run, or damaged.
   """
   starts = one.read_start(), other.read_start()
   for name, spec in options.declared(config_lib.Config).items():
@@ -222,7 +208,7 @@ def _shape(shape: Mapping[str, Any]) -> str:
 def _files(
     one: starts_lib.Start, other: starts_lib.Start
 ) -> Iterator[differences.Difference]:
-  """Yields the files of the user's code that differ, wherever they lie."""
+  """Yields the files of the user's code that differ, ignoring moved files."""
   hashes, others = (
       {name: file['sha256'] for name, file in start.code.items()}
       for start in (one, other)
@@ -237,7 +223,7 @@ def _files(
 
 
 def _history(start: starts_lib.Start) -> Iterator[str]:
-  """Yields what later starts of a run changed."""
+  """Yields the changes by later starts of a run."""
   for event in start.history:
     if event['changes']:
       changes = differences.describe(event['changes'], verb='')
@@ -245,7 +231,7 @@ def _history(start: starts_lib.Start) -> Iterator[str]:
 
 
 def _first_example(one: workdir.Workdir, other: workdir.Workdir) -> str | None:
-  """Names the first example that differs, where both runs know theirs."""
+  """Names the first example that differs, if both runs have checksums."""
   before, now = checksums.read(one.path), checksums.read(other.path)
   if before is None or now is None:
     return None

@@ -1,8 +1,8 @@
-"""Keeps what XLA compiled for later runs, and counts what it compiles.
+"""Caches programs that XLA compiled, and counts compilations.
 
 XLA reads and writes compiled programs in one folder, and does not report hits
-or misses. So each process gets a folder of its own, with links to what is kept:
-what appears in it besides them was compiled here. It is then kept too.
+or misses. So each process gets its own folder, with links to the cached
+programs. Any other file in it was compiled by this process, and is then cached.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from core import processor, scratch, xla_flags
 from . import programs
 
 _PREFIX = 'quatrain-xla-'
-_MAX_BYTES = 2**30  # Some thousands of programs.
-_SPACING = 2**18  # More tensors than a start usually makes between two loops.
+_MAX_BYTES = 2**30  # A few thousand programs.
+_SPACING = 2**18  # More tensors than usually exist between two traced loops.
 
 
 def default_folder() -> str:
-  """Returns where programs are kept: in the user's cache folder."""
+  """Returns the default folder, in the user's cache folder."""
   caches = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
   return os.path.join(caches, 'quatrain', 'xla')
 
 
 def _machine() -> str:
-  """Names what a compiled program depends on besides itself."""
+  """Returns a hash of everything that compiled programs depend on."""
   parts = [
       importlib.metadata.version('tensorflow'),
       platform.machine(),
@@ -47,14 +47,14 @@ class CompilationCache:
   """The compiled programs of this machine, and those of this process."""
 
   def __init__(self, folder: str, *, is_read_only: bool = False):
-    """Tells XLA where to keep programs; TensorFlow must not be imported yet.
+    """Sets XLA's folder for programs; TensorFlow must not be imported yet.
 
-    A folder that cannot be written is no error: then nothing is kept. Nor is
-    one that others may write into, which is said.
+    If the folder is not writable, nothing is cached. If others can write into
+    it, it is not used, with a warning.
 
     Args:
-      folder: Where programs are kept; '' keeps none.
-      is_read_only: Whether to use kept programs without adding any.
+      folder: The folder of the cache. If empty, nothing is cached.
+      is_read_only: Whether to use cached programs without adding any.
     """
     self._is_read_only = is_read_only
     stack = contextlib.ExitStack()
@@ -76,7 +76,7 @@ class CompilationCache:
       xla_flags.add('xla_gpu_per_fusion_autotune_cache_dir', tuned)
 
   def count(self) -> int:
-    """Returns the number of programs compiled here; they are kept from now."""
+    """Caches the programs compiled here; returns their number."""
     new = [path for path in self._mine.glob('*.pb') if not path.is_symlink()]
     if self._kept and not self._is_read_only:
       for path in new:
@@ -90,15 +90,12 @@ def prepare(
   """Sets XLA up for a program; TensorFlow must not be imported yet.
 
   Args:
-    batch_size: The number of examples in a step.
-    folder: Where programs are kept. If it is empty, none are kept. Default: the
-      user's cache folder.
-    is_read_only: Whether to use kept programs without adding any.
-
-  Returns:
-    The cache.
+    batch_size: The number of examples per step.
+    folder: The folder of the cache. If empty, nothing is cached. Default:
+      `default_folder`.
+    is_read_only: Whether to use cached programs without adding any.
   """
-  # Before the cache, which keeps programs of other flags apart.
+  # Before the cache, which depends on XLA's flags.
   xla_flags.tune_for_cpu(batch_size)
   return CompilationCache(
       default_folder() if folder is None else folder, is_read_only=is_read_only
@@ -106,25 +103,25 @@ def prepare(
 
 
 def align_names() -> None:
-  """Gives the functions that are traced next the same names in each start.
+  """Makes the names of the functions that are traced next reproducible.
 
-  XLA looks up a program by the names of its functions, which end in a count of
-  the tensors that this process has made. The count depends on what a start
-  reads and restores, and on how long its steps take: the clock decides how
-  often the graph is called. It is moved on to the next multiple of `_SPACING`.
+  XLA looks up a program by the names of its functions, which end in the number
+  of tensors that this process has created. This number varies between starts,
+  with what they restore and with the number of calls of the graph. So it is
+  advanced to the next multiple of `_SPACING`.
   """
   try:
-    from tensorflow.python import pywrap_tfe  # No public module has the count.
+    from tensorflow.python import pywrap_tfe  # Not available publicly.
 
     count = pywrap_tfe.TFE_Py_UID
   except (ImportError, AttributeError):
-    return  # Programs are then compiled again more often.
+    return  # Programs are then recompiled more often.
   while count() % _SPACING:
     pass
 
 
 def _find_kept(folder: str) -> pathlib.Path | None:
-  """Returns the folder of programs, or None if it cannot be trusted."""
+  """Returns the folder of this machine, or None if it cannot be trusted."""
   try:
     kept = pathlib.Path(folder).expanduser().absolute() / _machine()
     return kept if all(map(_is_own, (kept.parent, kept))) else None
@@ -133,7 +130,7 @@ def _find_kept(folder: str) -> pathlib.Path | None:
 
 
 def _make_kept(folder: str) -> pathlib.Path | None:
-  """Makes the folder of programs; None if it cannot be used."""
+  """Creates the folder of this machine, or returns None if it is unusable."""
   try:
     kept = pathlib.Path(folder).expanduser().absolute() / _machine()
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +139,7 @@ def _make_kept(folder: str) -> pathlib.Path | None:
       if not _is_own(each):
         programs.warn(
             f'{each} is not used for compiled programs: others may write '
-            'there. Make it your own, with permissions such as 700, or name '
+            'there. Restrict its owner and permissions (chmod 700), or set '
             'another --compilation_cache_dir.'
         )
         return None
@@ -155,9 +152,9 @@ def _make_kept(folder: str) -> pathlib.Path | None:
 
 
 def _is_own(folder: pathlib.Path) -> bool:
-  """Returns whether only this user puts files into a folder.
+  """Returns whether only this user can write into a folder.
 
-  Compiled programs are run as they are: who writes them is this user.
+  Compiled programs run without further checks, so others must not write them.
   """
   status = folder.stat()
   is_shared = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
@@ -165,7 +162,7 @@ def _is_own(folder: pathlib.Path) -> bool:
 
 
 def _keep(path: pathlib.Path, target: pathlib.Path) -> None:
-  """Copies a program in one rename: other processes may do the same."""
+  """Copies a program atomically, as other processes may do the same."""
   if _is_whole(target):
     return
   unfinished = target.with_suffix(f'.{os.getpid()}')
@@ -173,8 +170,8 @@ def _keep(path: pathlib.Path, target: pathlib.Path) -> None:
     with open(unfinished, 'wb') as file:
       file.write(path.read_bytes())
       file.flush()
-      # A machine that stops must not leave half a program under its name: XLA
-      # refuses to go on with it.
+      # XLA fails on a truncated program, which a crash of the machine could
+      # leave behind.
       os.fsync(file.fileno())
     unfinished.replace(target)
   except OSError:  # A full disk must not end a run.
@@ -182,10 +179,10 @@ def _keep(path: pathlib.Path, target: pathlib.Path) -> None:
 
 
 def _prune(folder: pathlib.Path) -> None:
-  """Deletes what was not read for longest, beyond the greatest size."""
+  """Deletes the least recently read programs beyond `_MAX_BYTES`."""
   found = []
   for path in folder.glob('*/*.pb'):
-    with contextlib.suppress(OSError):  # Another process deletes as well.
+    with contextlib.suppress(OSError):  # Other processes may delete as well.
       status = path.stat()
       found.append((status.st_atime, status.st_size, path))
   total = 0

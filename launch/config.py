@@ -1,9 +1,7 @@
-"""What a run is: its options, each declared once.
+"""The options of a run, each declared once, as a field of `Config`.
 
-An option is a field of `Config`, or of a class that it inherits from. The flag
-of that name, its help and bounds, the check of a value that a program of the
-user's own gives, and whether it may change when a run is resumed all come from
-there.
+The flag of the same name, its help text and bounds, the checks of values, and
+whether an option may change when a run is resumed all come from the field.
 """
 
 from __future__ import annotations
@@ -20,12 +18,12 @@ from . import option_flags, options, training_options, typed_json
 flags.disclaim_key_flags()
 
 _MAX_INT = 2**31 - 1
-# Mappings of which the first entry that fits counts.
+# Mappings whose order matters, because the first matching entry applies.
 _ORDERED = ('learning_rates',)
-# The schedule that is the same however long the run is.
+# The schedule that does not depend on the length of the run.
 _ENDLESS = 'constant'
-# What version 0.1.0 wrote: a file without these is not that of a run. Any other
-# option has a default with which a run computes what it did before.
+# Version 0.1.0 already wrote these, so every valid file has them. The defaults
+# of all later options reproduce what older versions computed.
 _REQUIRED = (
     'dataset',
     'validation_examples',
@@ -61,11 +59,11 @@ _option = options.option
 class Config(training_options.TrainingOptions):
   """The options of a run, which are the flags of `launch.train`.
 
-  Any may be left out. Of --precision=auto, the program keeps what it chose: no
-  work directory holds `auto`.
+  All are optional. A work directory records the precision that
+  --precision=auto chose, never `auto` itself.
 
   Raises:
-    ValueError: If a value does not fit, with the name of the field.
+    ValueError: If a value is invalid. The message names the field.
 
   Example:
     >>> from launch import config
@@ -75,155 +73,159 @@ class Config(training_options.TrainingOptions):
 
   steps_per_loop: int | None = _option(
       None,
-      'How many steps a call of the graph takes at most. Default: as many as '
-      'take half a second; periods cut a call short.',
+      'The maximum number of steps per call of the graph. Default: as many as '
+      'fit into half a second. Logging, validation and checkpoints end a call '
+      'early.',
       kind='place',
       low=1,
       high=_MAX_INT,
   )
   compilation_cache_dir: str | None = _option(
       None,
-      'Where to keep what XLA compiles, so that a second start need not '
-      "compile again. Default: the user's cache folder; an empty name keeps "
-      'nothing.',
+      'The folder that caches programs compiled by XLA, for faster restarts. '
+      "Default: the user's cache folder. An empty value disables the cache.",
       kind='start',
       path='empty',
   )
   log_every_steps: int = _option(
       100,
-      'The steps between rows of metrics.jsonl.',
+      'The number of steps between rows of metrics.jsonl.',
       kind='free',
       low=1,
       high=_MAX_INT,
   )
   hash_every_steps: int = _option(
       0,
-      'The steps between rows of metrics.jsonl that have a hash of the '
-      'weights, by which launch.diff finds the first step at which two runs '
-      'differ. 0: none has.',
+      'The number of steps between hashes of the weights in metrics.jsonl, '
+      'which launch.diff uses to find the first step at which two runs differ. '
+      '0 disables the hashes.',
       kind='free',
       low=0,
       high=_MAX_INT,
   )
   histogram_every_steps: int = _option(
       0,
-      "The steps between histograms of the weights and of the next step's "
-      'gradients, and their norms, in summaries/. 0: none.',
+      'The number of steps between histograms (and norms) of the weights and '
+      "of the next step's gradients in summaries/. 0 disables them.",
       kind='free',
       low=0,
       high=_MAX_INT,
   )
   profile_steps: str | None = _option(
       None,
-      'FIRST:LAST, such as 100:110: the steps after step FIRST, up to step '
-      "LAST, are traced by TensorFlow's profiler, into summaries/. Default: "
-      'none.',
+      "FIRST:LAST, such as 100:110. TensorFlow's profiler traces the steps "
+      'after FIRST, up to and including LAST, into summaries/. Default: no '
+      'profiling.',
       kind='free',
   )
   eval_every_epochs: int = _option(
-      1, 'The epochs between validations.', kind='free', low=1, high=10**6
+      1,
+      'The number of epochs between validations.',
+      kind='free',
+      low=1,
+      high=10**6,
   )
   checkpoint_every_steps: int | None = _option(
       None,
-      'The steps between checkpoints. Default: the end of each epoch, not '
-      'sooner than ten seconds of training after the last time.',
+      'The number of steps between checkpoints. Default: at the end of each '
+      'epoch, but at least ten seconds of training apart.',
       kind='free',
       low=1,
       high=_MAX_INT,
   )
   keep_checkpoints: int = _option(
       3,
-      'How many of the last checkpoints are kept.',
+      'How many of the most recent checkpoints to keep.',
       kind='free',
       low=1,
       high=10**6,
   )
   async_checkpoints: bool = _option(
       True,
-      'Whether checkpoints are written while training goes on. A step then '
-      'waits for a copy of the state only.',
+      'Whether to write checkpoints in the background. Training then waits '
+      'only while the state is copied.',
       kind='free',
   )
   monitor: str | None = _option(
       None,
-      'The metric of validations that tells which weights are the best. '
-      "Default: the task's own.",
+      'The validation metric that decides which weights are best. Default: '
+      'the metric of the task.',
       kind='free',
   )
   keep_best: bool = _option(
       True,
-      'Whether the best checkpoint is kept, in checkpoints/best.',
+      'Whether to keep the best checkpoint, in checkpoints/best.',
       kind='free',
   )
   early_stopping_patience: int | None = _option(
       None,
-      'End the run after so many validations in a row without a better one. '
-      'Default: go on to the end.',
+      'End the run after this many consecutive validations without '
+      'improvement. Default: no early stopping.',
       kind='free',
       low=1,
       high=10**6,
   )
   plateau_patience: int | None = _option(
       None,
-      'Multiply the learning rate by --plateau_factor after so many '
-      'validations in a row without a better one. Default: never.',
+      'Multiply the learning rate by --plateau_factor after this many '
+      'consecutive validations without improvement. Default: never.',
       low=1,
       high=10**6,
   )
   plateau_factor: float = _option(
-      0.1, 'The factor of --plateau_patience.', low=0, high=1
+      0.1, 'The factor that --plateau_patience applies.', low=0, high=1
   )
   max_minutes: float | None = _option(
       None,
-      'End the run, and score the test split, once it has taken so many '
-      'minutes, all its starts together. Default: go on to the end.',
+      'End the run and score the test split after this many minutes, added '
+      'up over all its starts. Default: no time limit.',
       kind='free',
       low=0,
       high=1e7,
   )
   workdir: str | None = _option(
       None,
-      'The work directory: what a run writes, and resumes.',
+      'The work directory, which a run writes to and resumes from.',
       kind='place',
       path='local',
   )
   strategy: str = _option(
       'auto',
-      'auto: the workers that TF_CONFIG or Slurm names, if there are several, '
-      'each of which runs this program with the same flags; else as mirrored: '
-      'replicas on all GPUs, or on the CPU. one_device: the first of these. '
-      'multi_worker: the workers, and an error where none are named.',
+      'mirrored: replicas on all GPUs, or on the CPU without GPUs. one_device: '
+      'the first of these devices. multi_worker: the workers that TF_CONFIG or '
+      'Slurm names (an error if there are none), each of which runs this '
+      'program with the same flags. auto: multi_worker if there are several '
+      'workers, else mirrored.',
       kind='place',
       choices=('auto', 'mirrored', 'one_device', 'multi_worker'),
   )
   num_virtual_devices: int | None = _option(
       None,
-      'Split the CPU into that many devices, to try replicas on one machine.',
+      'Split the CPU into this many devices, to try replicas on one machine.',
       kind='place',
       low=1,
       high=64,
   )
   start_timeout: float = _option(
       600.0,
-      'How many seconds several workers wait for each other at the start.',
+      'How many seconds workers wait for each other at the start.',
       kind='start',
       low=1,
       high=1e6,
   )
   collective_timeout: float = _option(
       3600.0,
-      'How many seconds a worker waits for others that live and do not come to '
-      'the next sum over all workers, as in a hook that hangs; 0 waits for '
-      'ever.',
+      'How many seconds a worker waits at a sum over all workers for others '
+      'that are alive but do not reach it, such as in a hook that hangs. 0 '
+      'waits forever.',
       kind='start',
       low=0,
       high=1e6,
   )
   accept_changes: bool = _option(
       False,
-      'Whether a run goes on although flags that decide its weights, or its '
-      'data, are not those that it began with. What changes is kept in the '
-      'history of its config.json.',
+      'Whether to resume a run although its data, or flags that affect its '
+      'weights, have changed. The history in config.json records the changes.',
       kind='start',
   )
 
@@ -234,10 +236,10 @@ class Config(training_options.TrainingOptions):
 
   @property
   def profiled(self) -> tuple[int, int] | None:
-    """The numbers of `profile_steps`.
+    """The first and the last step of `profile_steps`.
 
     Raises:
-      ValueError: If it has no such numbers.
+      ValueError: If `profile_steps` is malformed.
     """
     if self.profile_steps is None:
       return None
@@ -245,55 +247,52 @@ class Config(training_options.TrainingOptions):
     first, last = map(int, found.groups()) if found else (0, 0)
     if first >= last:
       raise ValueError(
-          'profile_steps: expected FIRST:LAST, two numbers of steps, the first '
-          f'one smaller, as in 100:110; got {self.profile_steps!r}.'
+          'profile_steps: expected FIRST:LAST with FIRST < LAST, such as '
+          f'100:110; got {self.profile_steps!r}.'
       )
     return first, last
 
   @classmethod
   def from_flags(cls, *names: str) -> Config:
-    """Reads the flags that `define_flags` defined, once they are parsed.
+    """Reads the parsed flags that `define_flags` defined.
 
     Args:
-      *names: Of which options; by default of all.
-
-    Returns:
-      The config.
+      *names: The options to read. Default: all.
 
     Raises:
-      UserError: If a value does not fit.
+      UserError: If a value is invalid.
     """
     return option_flags.read(cls, *names)
 
   def to_json(self) -> dict[str, Any]:
-    """Returns what is computed as JSON has it, without where: see `place`."""
+    """Returns the options that say what is computed, as JSON values."""
     return self.of_kind('identity', 'free', 'length')
 
   def place(self) -> dict[str, Any]:
-    """Returns where it is computed as JSON has it."""
+    """Returns the options that say where it is computed, as JSON values."""
     return self.of_kind('place')
 
   @classmethod
   def from_json(cls, values: Any) -> Config:
-    """Undoes `to_json`, with defaults for what an older version lacks.
+    """Undoes `to_json`; options newer than the file get their defaults.
 
     Raises:
-      ValueError: If a field is unknown, missing though all versions have it, or
-        of another type.
+      ValueError: If a field is unknown, of another type, or missing although
+        all versions write it.
     """
     return typed_json.from_json(cls, values, _REQUIRED)
 
   def at(self, place: Any) -> Config:
-    """Returns the same at a place that `place` returned.
+    """Returns this config with the options that `place` returned.
 
     Raises:
-      ValueError: As `from_json` does.
+      ValueError: As `from_json`.
     """
     there = typed_json.from_json(Config, place)
     return dataclasses.replace(self, **there.of_kind('place'))
 
   def of_all_workers(self) -> dict[str, Any]:
-    """Returns what several workers must be given alike, by flag."""
+    """Returns the values that must be the same on all workers, by flag."""
     values = {
         **self.to_json(),
         'steps_per_loop': self.steps_per_loop,
@@ -306,7 +305,7 @@ class Config(training_options.TrainingOptions):
     kind = options.declared(self)[name].kind
     if kind == 'length':
       return self.schedule == _ENDLESS
-    if name == 'monitor':  # It decides when the learning rate goes down.
+    if name == 'monitor':  # It decides when the learning rate is reduced.
       return self.plateau_patience is None
     return kind != 'identity'
 
@@ -318,7 +317,7 @@ class Config(training_options.TrainingOptions):
 
 
 def define_flags(*names: str) -> tuple[str, ...]:
-  """Defines flags of the calling program: of these options, or of all.
+  """Defines flags for these options, or for all, in the calling program.
 
   Returns:
     Their names, for `Config.from_flags`.
@@ -338,6 +337,6 @@ def changes(
 
 
 def _ordered(name: str, value: Any) -> Any:
-  """Returns a value of which the order counts where it decides something."""
+  """Returns the value, as a list of items where their order matters."""
   is_ordered = name in _ORDERED and isinstance(value, Mapping)
   return list(value.items()) if is_ordered else value

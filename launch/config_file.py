@@ -1,4 +1,4 @@
-"""config.json: what a run is, and how it came to be so."""
+"""config.json: the configuration of a run, and the history of its changes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ from . import data as data_lib
 
 
 class ConfigFile:
-  """Reads and writes config.json. Only the chief writes."""
+  """Reads and writes config.json. Only the chief writes.
+
+  A method that writes raises OSError if the file cannot be written.
+  """
 
   def __init__(self, directory: pathlib.Path, *, is_chief: bool = True):
-    """Names the file; nothing is read or written yet.
+    """Sets the path of the file, without reading or writing it.
 
     Args:
       directory: The work directory.
@@ -34,7 +37,7 @@ class ConfigFile:
     self.path = directory / 'config.json'
 
   def exists(self) -> bool:
-    """Returns whether there is one."""
+    """Returns whether the file exists."""
     return self.path.exists()
 
   def write(
@@ -45,17 +48,14 @@ class ConfigFile:
       initial: Mapping[str, Any] | None = None,
       files: str | None = None,
   ) -> None:
-    """Writes that of a new run.
+    """Writes the file of a new run.
 
     Args:
       config: The flags of the run.
-      data: What the run's models know of the data.
+      data: The description of the data.
       code: The files of the user's parts.
-      initial: What `--init_from` gave it.
-      files: What `data_files.stamp` is of its data.
-
-    Raises:
-      OSError: If it cannot be written.
+      initial: What `--init_from` restored.
+      files: The `data_files.stamp` of the data.
     """
     if not self._is_chief:
       return
@@ -85,21 +85,18 @@ class ConfigFile:
       initial: Mapping[str, Any] | None = None,
       files: str | None = None,
   ) -> None:
-    """Changes the file, and keeps what changed in its history.
+    """Updates the file, and adds the changes to its history.
 
     Args:
-      step: The step from which on the run goes on like that.
-      changes: What changes, `[before, now]` by name; nothing is written if
-        that is nothing.
+      step: The step from which the changes apply.
+      changes: The changes, `[before, now]` by name. If empty, nothing is
+        written.
       config: As for `write`.
       data: As for `write`.
       code: As for `write`.
-      stopped: The end by a hook that the last checkpoint is, if it is one.
+      stopped: How a hook ended the run at the last checkpoint, if one did.
       initial: As for `write`.
       files: As for `write`.
-
-    Raises:
-      OSError: If it cannot be written.
     """
     if not (self._is_chief and changes):
       return
@@ -118,35 +115,24 @@ class ConfigFile:
     )
 
   def put(self, name: str, value: Any) -> None:
-    """Changes one value of the file, if there is one and the value is another.
-
-    Raises:
-      OSError: If the file cannot be written.
-    """
+    """Sets one value, if the file exists and has another value."""
     if self._is_chief and self.exists():
       values = self.values()
       if values.get(name) != value:
         json_files.write(self.path, {**values, name: value})
 
   def note_first_checkpoint(self, step: int) -> None:
-    """Keeps the step of the first checkpoint, if it is.
-
-    Raises:
-      OSError: If the file cannot be written.
-    """
+    """Records the step of the first checkpoint, unless there is one already."""
     if self.exists() and self.values().get('first_checkpoint', True) is None:
       self.put('first_checkpoint', step)
 
   def note_shape(self, step: int, num_workers: int, num_replicas: int) -> None:
-    """Keeps how many train from now on, if they are others than before.
+    """Records the number of workers and replicas, if it has changed.
 
     Args:
-      step: The step from which on.
-      num_workers: How many workers.
-      num_replicas: How many replicas all of them have together.
-
-    Raises:
-      OSError: If the file cannot be written.
+      step: The step from which they train.
+      num_workers: The number of workers.
+      num_replicas: The number of replicas on all workers together.
     """
     shape = {'num_workers': num_workers, 'num_replicas': num_replicas}
     shapes = self.shapes()
@@ -154,7 +140,7 @@ class ConfigFile:
       self.put('shapes', [*shapes, {'step': step, **shape}])
 
   def shapes(self) -> list[dict[str, Any]]:
-    """Returns what `note_shape` was told; a run before it has none."""
+    """Returns what `note_shape` recorded; empty for runs of older versions."""
     return list(self.values().get('shapes', []))
 
   def values(self) -> dict[str, Any]:
@@ -175,14 +161,14 @@ class ConfigFile:
     """Reads how the run started.
 
     Raises:
-      UserError: If there is no such file, or it is not that of a run.
+      UserError: If there is no such file, or it does not describe a run.
     """
     values = self.values()
     try:
       return starts.Start.from_json(values)
     except ValueError as error:
       raise programs.UserError(
-          f'{self.path} is not that of a run: {error}; {json_files.COPY}.'
+          f'{self.path} does not describe a run: {error}; {json_files.COPY}.'
       ) from None
 
 

@@ -1,4 +1,4 @@
-"""Examples that a data set repeats, perhaps in several splits."""
+"""Finds examples that occur several times in a data set."""
 
 from __future__ import annotations
 
@@ -20,14 +20,10 @@ Group = list[tuple[str, int]]
 
 
 def find(spec: spec_lib.Spec, arrays: Mapping[str, Arrays]) -> list[Group]:
-  """Finds examples whose inputs are equal bytes, whatever their labels.
-
-  Args:
-    spec: The features.
-    arrays: All examples of each split.
+  """Finds examples with bitwise equal inputs, whatever their labels.
 
   Returns:
-    Groups of two or more; those of several splits come first.
+    Groups of two or more examples; those across splits come first.
   """
   groups: dict[bytes, Group] = {}
   for split, each in arrays.items():
@@ -42,7 +38,7 @@ def find(spec: spec_lib.Spec, arrays: Mapping[str, Arrays]) -> list[Group]:
 
 
 def describe(groups: Sequence[Group]) -> str:
-  """Returns how many groups there are, as text."""
+  """Describes the number of groups."""
   across = sum(map(_is_across, groups))
   return (
       f'inputs that occur more than once: {len(groups):,}, of which in several '
@@ -56,16 +52,13 @@ def show(
     groups: Sequence[Group],
     left_out: Sequence[str],
 ) -> str:
-  """Lists them on a page, with their labels.
+  """Lists the groups as HTML, with their labels.
 
   Args:
     spec: The features.
     arrays: All examples of each split.
-    groups: What `find` returned.
-    left_out: The splits that are not searched.
-
-  Returns:
-    HTML.
+    groups: The groups that `find` returned.
+    left_out: The splits that were not searched.
   """
   found = ''
   if arrays:
@@ -105,7 +98,7 @@ def _is_across(group: Group) -> bool:
 def _labels(
     spec: spec_lib.Spec, arrays: Mapping[str, Arrays], group: Group
 ) -> str:
-  """Returns the labels of copies, which may contradict each other."""
+  """Returns the different labels of a group."""
   if spec_lib.LABEL not in spec:
     return ''
   target = spec[spec_lib.LABEL]

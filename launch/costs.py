@@ -1,9 +1,9 @@
 """The cost of each layer of a model: FLOP forward and backward, and bytes.
 
-Only matrix products and convolutions are counted, which dominate; a
-multiplication and its addition are two FLOP. The counts are read off the traced
-forward pass: the body of a loop counts once. In the backward pass, each operand
-that depends on a trainable variable costs as much again.
+Only matrix products and convolutions are counted, since they dominate; a
+multiplication and an addition are two FLOP. The counts come from the traced
+forward pass, in which the body of a loop counts once. In the backward pass,
+each operand that depends on a trainable variable costs the same again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from core import variables as variables_lib
 
-# Operations that gradients do not pass through.
+# Operations that gradients do not flow through.
 _NO_GRADIENT = ('StopGradient', 'Shape', 'ArgMax')
 _CONVOLUTIONS = ('Conv2D', 'Conv3D', 'DepthwiseConv2dNative')
 _TRANSPOSED = ('Conv2DBackpropInput', 'Conv3DBackpropInputV2')
@@ -34,8 +34,8 @@ class Layer:
     kind: The name of its class.
     forward: FLOP of the forward pass.
     backward: FLOP of the backward pass.
-    convolved: FLOP of both that are of convolutions.
-    output_bytes: Bytes that its calls return.
+    convolved: FLOP of convolutions, in both passes.
+    output_bytes: The size of its outputs.
     variables: Its own parameters, by the last part of their names.
   """
 
@@ -48,14 +48,10 @@ class Layer:
 
 
 class Calls:
-  """Records which module of a model makes which operations of a graph."""
+  """Records which module of a model creates which operations of a graph."""
 
   def __init__(self, model: tf.Module):
-    """Names the modules by the paths of their attributes.
-
-    Args:
-      model: The model, with its variables.
-    """
+    """Finds the modules of a built model and the paths of their attributes."""
     self._modules: dict[int, tuple[str, tf.Module]] = {}
     self._visit(model, ())
     self._operations: dict[int, list[tf.Operation]] = {}
@@ -78,8 +74,8 @@ class Calls:
   def recorded(self) -> Iterator[None]:
     """Records calls inside a block that traces the model.
 
-    Meanwhile the classes of its modules have another `__call__`; the traced
-    operations stay the same.
+    It wraps `__call__` of the modules' classes meanwhile, which does not change
+    the traced operations.
     """
     with contextlib.ExitStack() as stack:
       for kind in {type(module) for _, module in self._modules.values()}:
@@ -89,14 +85,14 @@ class Calls:
 
   def _watch(self, kind: Any) -> Callable[[], None]:
     """Wraps the calls of a class; returns a function that undoes it."""
-    # `f` as in Sonnet's wrappers: core.hidden_variables shows such names.
+    # Named `f` as in Sonnet's wrappers, which core.hidden_variables recognizes.
     f = kind.__call__
 
     @functools.wraps(f)
     def call(module: Any, *args: Any, **kwargs: Any) -> Any:
       key = id(module)
       if key not in self._modules or self._called[-1:] == [key]:
-        # A module of something else, or a call of the base class.
+        # Another model's module, or a call of the base class.
         return f(module, *args, **kwargs)
       graph = tf.compat.v1.get_default_graph()
       start = len(graph.get_operations())
@@ -120,7 +116,7 @@ class Calls:
     return restore
 
   def _record(self, key: int, graph: Any, start: int, result: Any) -> None:
-    """Assigns a module the operations that no call inside its own has made."""
+    """Assigns the operations that no inner call has created to a module."""
     mine = self._operations.setdefault(key, [])
     for operation in graph.get_operations()[start:]:
       name = id(graph), operation.name
@@ -177,9 +173,6 @@ class Calls:
 
 def flops(operation: tf.Operation) -> int:
   """Counts the FLOP of a matrix product or a convolution.
-
-  Args:
-    operation: An operation of a graph.
 
   Returns:
     Twice its multiplications; 0 for other operations and unknown shapes.

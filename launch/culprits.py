@@ -1,4 +1,4 @@
-"""Finds the examples of a batch whose own loss is not finite."""
+"""Finds the examples of a batch whose loss is not finite."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def find(
     batch: The batch, with its `index`.
 
   Returns:
-    The positions, in their split, of the examples whose loss is not finite;
-    none if that holds for the whole batch, which then is not to blame.
+    The positions in their split of the examples whose loss is not finite.
+    Empty if all losses are not finite: then the weights are the cause.
   """
   found = experiment.objective(experiment.model, batch, None, is_training=False)
   values = found.values
-  if found.weights is not None:  # What does not count may be anything.
+  if found.weights is not None:  # Losses with weight 0 are ignored.
     values = tf.where(found.weights > 0, values, tf.zeros_like(values))
   axes = list(range(1, values.shape.rank))
   is_finite = tf.reduce_all(tf.math.is_finite(values), axis=axes).numpy()
@@ -41,17 +41,10 @@ def find(
 def find_without_weights(
     experiment: experiment_lib.Experiment, batch: objectives.Batch
 ) -> list[int]:
-  """Does what `find` does, for weights that are not finite, or too large.
+  """Like `find`, for weights that are not finite or too large.
 
-  They would break every loss. The trainable ones are set to 0, and are lost;
-  what is not finite in an example stays so, even times 0.
-
-  Args:
-    experiment: The parts of the run that ended.
-    batch: The batch, with its `index`.
-
-  Returns:
-    What `find` returns.
+  Such weights would break every loss, so the trainable ones are first set to 0,
+  in place. Values in an example that are not finite stay so, even times 0.
   """
   for variable in variables.named(experiment.model).values():
     if variable.dtype.is_floating:

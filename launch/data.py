@@ -1,4 +1,4 @@
-"""What a run keeps of its data: features, statistics, numbers of examples."""
+"""The recorded description of a run's data: features, statistics, sizes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipelines import spec as spec_lib
 
 from . import config as config_lib
 
-# What older versions did not write: where it is empty, nothing is compared.
+# Fields that older versions did not write. They are not compared if missing.
 _MAY_LACK = ('fingerprint',)
 _DTYPES = frozenset(
     ['bool', 'float16', 'bfloat16', 'float32', 'float64']
@@ -23,21 +23,19 @@ _DTYPES = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class DataSpec:
-  """What the parts of a run must know of its data, kept beside the config.
+  """The description of the data of a run, recorded next to the config.
 
   Attributes:
     spec: The features.
     num_examples: The number of examples of each split.
-    mean: The mean of each channel of the scaled training images.
-    std: Their standard deviations. Both are empty without --normalize.
+    mean: The mean of each channel of the training images, scaled to [0, 1].
+    std: The standard deviations. Both are empty without --normalize.
     target_mean: The mean of each number to predict, over the training split.
-    target_std: Their standard deviations. Both are empty where the target is
-      something else.
-    class_counts: The number of training examples of each class; empty where
-      nothing depends on it.
-    fingerprint: What tells the examples of a split in memory from others, by
-      split.
-    checksums: One for each of these examples; a file of its own holds them.
+    target_std: The standard deviations. Both are empty for other targets.
+    class_counts: The number of training examples per class; empty if nothing
+      depends on it.
+    fingerprint: A hash of the examples in memory, by split.
+    checksums: The checksums of these examples, which are saved to another file.
   """
 
   spec: spec_lib.Spec
@@ -57,7 +55,7 @@ class DataSpec:
     """The main target.
 
     Raises:
-      ValueError: If there is none.
+      ValueError: If the data have no label.
     """
     if spec_lib.LABEL not in self.spec:
       raise ValueError(
@@ -67,14 +65,14 @@ class DataSpec:
     return self.spec[spec_lib.LABEL]
 
   def describe(self) -> str:
-    """Describes the features in a line."""
+    """Describes the features in one line."""
     return '; '.join(
         f'{name}: {_describe(name, feature)}'
         for name, feature in self.spec.items()
     )
 
   def to_json(self) -> dict[str, Any]:
-    """Returns the values as JSON has them, without what is empty."""
+    """Returns the fields that are not empty, as JSON values."""
     values: dict[str, Any] = {
         'spec': self.spec.to_json(),
         'num_examples': dict(self.num_examples),
@@ -90,9 +88,9 @@ class DataSpec:
     return values
 
   def of_all_workers(self) -> dict[str, Any]:
-    """Returns what several workers must have alike, by name.
+    """Returns the values that must be equal on all workers, by name.
 
-    Statistics may differ by rounding where processors do.
+    Statistics are rounded, since different processors may round differently.
     """
     features = json.dumps(self.spec.to_json(), sort_keys=True).encode()
     return {
@@ -114,11 +112,10 @@ class DataSpec:
 
   @classmethod
   def from_json(cls, values: Any) -> DataSpec:
-    """Undoes `to_json`; reads what version 0.1.0 wrote as well.
+    """Undoes `to_json`; also reads the format of version 0.1.0.
 
     Raises:
-      ValueError: If a field is unknown, missing, of another type, or not one
-        of a data set.
+      ValueError: If a field is unknown, missing, or invalid.
     """
     if not isinstance(values, dict):
       raise ValueError(f'it has {values!r} where data are expected')
@@ -149,7 +146,7 @@ class DataSpec:
     return data
 
   def differences(self, before: DataSpec) -> dict[str, list[Any]]:
-    """Returns what is not as before, `[before, now]` by name."""
+    """Returns the values that changed, `[before, now]` by name."""
     old, new = before.to_json(), self.to_json()
     for name in _MAY_LACK:
       if name not in old:
@@ -164,7 +161,7 @@ class DataSpec:
 def _features_that_differ(
     before: spec_lib.Spec, now: spec_lib.Spec
 ) -> dict[str, list[Any]]:
-  """Returns what differs of each feature, by `NAME.WHAT`."""
+  """Returns the differences of each feature, by `NAME.WHAT`."""
   old, new = before.to_json(), now.to_json()
   differing: dict[str, list[Any]] = {}
   for name in {**old['features'], **new['features']}:
@@ -190,7 +187,7 @@ def _describe(name: str, feature: spec_lib.Feature) -> str:
 
 
 def _from_first_version(values: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns what a file of images and their classes says, as it is now."""
+  """Converts the format of version 0.1.0, which had only images and classes."""
   expected = {'image_shape', 'label_names', 'mean', 'std', 'num_examples'}
   if expected - values.keys():
     raise ValueError(f'it lacks {", ".join(sorted(expected - values.keys()))}')
@@ -208,10 +205,10 @@ def _from_first_version(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_spec(values: Any) -> spec_lib.Spec:
-  """Reads a spec, and checks what its class does not.
+  """Reads a spec, and checks what its class does not check.
 
   Raises:
-    ValueError: If the values are not those of a spec.
+    ValueError: If a value is invalid.
   """
   spec = spec_lib.Spec.from_json(values)
   for name, feature in spec.items():

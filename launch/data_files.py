@@ -1,4 +1,4 @@
-"""Whether the files of a run's data are those that it began with, unread."""
+"""Detects changed data files without reading their contents."""
 
 from __future__ import annotations
 
@@ -9,29 +9,16 @@ from . import starts
 
 
 def stamp(config: config_lib.Config) -> str | None:
-  """Returns what tells the files of a config's data set from changed ones.
-
-  Args:
-    config: The config.
-
-  Returns:
-    See `stamps.of`; None also for a data set that a function makes.
-  """
+  """Returns `stamps.of` a config's data set, or None if a function makes it."""
   name = config.dataset
   return stamps.of(name) if isinstance(name, str) else None
 
 
 def may_differ(before: starts.Start, config: config_lib.Config) -> bool:
-  """Returns whether a run's data have to be read to know if they changed.
+  """Returns whether the data may have changed since the last start of a run.
 
-  Args:
-    before: How the run was last started.
-    config: The config of this start.
-
-  Returns:
-    Whether they have to be. Nothing is compared, and the answer is False, for
-    sets without a stamp, such as those of TFDS, for files that are gone, and
-    for runs of older versions.
+  The result is False if a stamp is missing, as for TFDS data sets, for missing
+  files, and for runs of older versions.
   """
   now = stamp(config)
   return None not in (before.files, now) and now != before.files

@@ -1,4 +1,4 @@
-"""The devices and the strategy that the flags of a program ask for."""
+"""Sets up the devices and the distribution strategy of a program."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def has_nvidia_driver(root: str = '/') -> bool:
   """Returns whether NVIDIA's driver runs on this machine.
 
   Args:
-    root: Where the file system begins.
+    root: The root of the file system.
   """
   path = pathlib.Path(root)
   is_loaded = (path / 'proc/driver/nvidia/version').exists()
@@ -31,19 +31,19 @@ def has_nvidia_driver(root: str = '/') -> bool:
 
 
 def _say_if_gpus_are_left_out() -> None:
-  """Says that all will run on the CPU, though there should be a GPU.
+  """Prints a note if TensorFlow cannot use the GPUs of this machine.
 
-  TensorFlow's own warning is hidden by its log level, which is ours.
+  Our log level hides TensorFlow's own warning.
   """
   is_hidden = os.environ.get('CUDA_VISIBLE_DEVICES') in ('', '-1')
   if is_hidden or tf.config.list_physical_devices('GPU'):
     return
   if has_nvidia_driver():
     programs.note(
-        'this machine has an NVIDIA driver, but TensorFlow finds no GPU: it '
-        'will run on the CPU. `pip install "tensorflow[and-cuda]=='
-        f'{tf.__version__}"` brings the CUDA libraries; ./run.sh does it by '
-        'itself.'
+        'this machine has an NVIDIA driver, but TensorFlow finds no GPU and '
+        'will use the CPU. `pip install "tensorflow[and-cuda]=='
+        f'{tf.__version__}"` installs the CUDA libraries; ./run.sh does so '
+        'automatically.'
     )
 
 
@@ -54,22 +54,19 @@ def strategy(
     told: Mapping[str, Any] | None = None,
     start_timeout: float = config_lib.Config.start_timeout,
 ) -> tf.distribute.Strategy:
-  """Sets devices up and creates a strategy; call it before any operation.
+  """Sets up devices and creates a strategy; call it before any operation.
 
   Args:
     name: The value of --strategy.
-    num_virtual_devices: How many devices to split the CPU into. GPUs are left
-      alone then.
-    told: What all workers must have alike, by name, if there are several.
-    start_timeout: How many seconds they wait for each other.
-
-  Returns:
-    The strategy.
+    num_virtual_devices: How many devices to split the CPU into. If given, GPUs
+      are not used.
+    told: The values that must be equal on all workers, by name.
+    start_timeout: How many seconds workers wait for each other.
 
   Raises:
-    UserError: If the workers are not, or wrongly, described, or differ, or the
-      flags do not go with them.
-    Failure: If others are missing when time is up.
+    UserError: If the description of the workers is missing or wrong, their
+      values differ, or the flags do not fit them.
+    Failure: If workers are still missing after the timeout.
   """
   members = resolving.resolve(name, num_virtual_devices)
   if not num_virtual_devices:
@@ -95,7 +92,8 @@ def leave_gpus() -> None:
 def _first_like(created: tf.distribute.Strategy) -> tf.distribute.Strategy:
   """Returns the first strategy of the process over the same devices.
 
-  Variables of two do not mix, and a second run may have those of the first.
+  Variables of different strategies cannot be mixed, and a second run may use
+  variables of the first.
   """
   if not isinstance(created, tf.distribute.MirroredStrategy):
     return created
@@ -104,19 +102,19 @@ def _first_like(created: tf.distribute.Strategy) -> tf.distribute.Strategy:
 
 
 def _set_virtual_devices(number: int) -> None:
-  """Splits the CPU, and leaves GPUs alone.
+  """Splits the CPU, and hides GPUs.
 
   Raises:
-    UserError: If TensorFlow uses its devices already, and they are others.
+    UserError: If TensorFlow has already initialized other devices.
   """
   try:
     tf.config.set_visible_devices([], 'GPU')
     distribution.set_virtual_devices(number)
   except RuntimeError as error:
-    # Asked for at last, since asking begins to use the devices.
+    # Listing the devices initializes them, so it comes last.
     devices = tf.config.list_logical_devices()
     if [device.device_type for device in devices] != ['CPU'] * number:
       raise programs.UserError(
-          f'--num_virtual_devices={number}: TensorFlow has begun to use its '
-          'devices in this process; give it in a new one.'
+          f'--num_virtual_devices={number}: TensorFlow has already initialized '
+          'its devices in this process; start a new one.'
       ) from error

@@ -1,10 +1,10 @@
-"""Compares two runs: what they are, and the first step at which they part.
+"""Compares two runs, and finds the first step at which they differ.
 
   python -m launch.diff runs/first runs/again
 
-Prints how flags, code, packages, data and history differ, and the first row of
-metrics.jsonl, or hash of the weights, that is not the same in both.
-Exits with 0 if what the runs computed is equal to the bit, else with 1.
+Prints the differences in flags, code, packages, data and history, and the first
+row of metrics.jsonl, or hash of the weights, that differs. Exits with 0 if all
+computed values are bitwise equal, else with 1.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 from . import comparing, differences, programs, workdir
 
-# Whether there are arguments besides flags.
+# Whether the program takes arguments besides flags.
 POSITIONAL = True
-# How much of a value a column has room for, and how many values are listed.
+# The maximum width of a value, and the maximum number of listed values.
 _WIDTH = 40
 _MOST = 12
 
@@ -26,8 +26,8 @@ def main() -> int:
   given = programs.positional()
   if len(given) != 2:
     raise programs.UserError(
-        f'expected the work directories of two runs, got {len(given)}; as in '
-        'launch.diff runs/first runs/again.'
+        f'expected the work directories of two runs, got {len(given)}; for '
+        'example launch.diff runs/first runs/again.'
     )
   one, other = (workdir.Workdir(path) for path in given)
   comparison = comparing.compare(one, other)
@@ -36,17 +36,8 @@ def main() -> int:
 
 
 def table(comparison: comparing.Comparison, one: str, other: str) -> str:
-  """Formats a comparison.
-
-  Args:
-    comparison: The comparison.
-    one: What to call the first run.
-    other: What to call the second.
-
-  Returns:
-    A table of what differs, and a line that says from where on.
-  """
-  import tabulate  # A library may want the comparison alone.
+  """Returns a table of the differences, and the line of `verdict`."""
+  import tabulate  # Not needed for the comparison alone.
 
   rows = [_row(each) for each in comparison.settings]
   rows += [_row(each) for each in comparison.computed[:_MOST]]
@@ -67,7 +58,7 @@ def table(comparison: comparing.Comparison, one: str, other: str) -> str:
 
 
 def verdict(comparison: comparing.Comparison) -> str:
-  """Says in a line whether two runs are equal, or where they part."""
+  """Describes in one line whether two runs are equal, or where they differ."""
   compared = (
       f'{comparison.num_rows:,} rows and {comparison.num_hashes:,} hashes of '
       'weights'

@@ -1,4 +1,4 @@
-"""What two nests of values do not have in common, leaf by leaf."""
+"""Compares two nested mappings leaf by leaf."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# Values of rows and results that depend on the clock or on the process.
+# Values of rows and results that depend on the time or on the process.
 _NOT_COMPUTED = frozenset({
     'wall_time',
     'seconds',
@@ -24,12 +24,12 @@ _NOT_COMPUTED = frozenset({
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-  """Something that two runs do not have in common.
+  """A difference between two runs.
 
   Attributes:
-    about: What kind of thing it is.
-    name: What it is called.
-    values: What each of the two has.
+    about: What kind of value differs.
+    name: The name of the value.
+    values: The two values.
   """
 
   about: str
@@ -44,16 +44,16 @@ def of(
     *,
     only_common: bool = False,
 ) -> Iterator[Difference]:
-  """Yields the values of two nests that differ, leaf by leaf.
+  """Yields the leaves of two nested mappings that differ.
 
   Args:
-    about: What kind of thing they are.
-    one: A nest of values by name.
-    other: The other one.
-    only_common: Whether names that one of them lacks are left out.
+    about: What kind of values they are.
+    one: A nested mapping.
+    other: The other nested mapping.
+    only_common: Whether to skip names that one of them lacks.
 
   Yields:
-    What differs, except for what depends on the clock or on the process.
+    The differences, except values that depend on the time or on the process.
   """
   flat, others = dict(_leaves(one)), dict(_leaves(other))
   for name in {**flat, **others}:
@@ -65,7 +65,7 @@ def of(
 
 
 def describe(changes: Mapping[str, Any], verb: str = ':') -> str:
-  """Describes changes, as `--name: this, not what was before`."""
+  """Describes changes, as `--name: now, not before`."""
   return '; '.join(
       f'{name}{verb} {now}, not {before}'
       for name, (before, now) in changes.items()

@@ -1,7 +1,7 @@
-"""A short rehearsal of a run, which forecasts the time and memory of all of it.
+"""Rehearses a run briefly, and forecasts its time and memory.
 
-It opens the data, builds, takes steps, scores, saves, restores and plots as the
-run will, in a temporary folder.
+The rehearsal opens the data, builds, trains, evaluates, saves, restores and
+plots like the run itself, but in a temporary folder.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from . import config as config_lib
 from . import workdir as workdir_lib
 from .hooks import health, progress, rows, saving
 
-# How long steps and evaluations are timed, at least two of each.
+# How long steps and evaluations are timed (at least two of each).
 STEP_SECS = 3.0
 _EVALUATION_SECS = 1.0
 _PREFIX = 'quatrain-dry-run-'
@@ -46,7 +46,7 @@ class Part:
   """The time of a part of a run.
 
   Attributes:
-    name: Its name.
+    name: The name of the part.
     seconds: How long it takes each time.
     times: How often it happens.
   """
@@ -71,17 +71,17 @@ class _Clock(loop.Hook):
     self._marks = [(time.monotonic(), 0)]
 
   def __call__(self, step: int, values: Any) -> str | None:
-    """Records the time; asks for the end when it is up."""
+    """Records the time; ends the run when the time is up."""
     self._marks.append((time.monotonic(), step))
     is_over = self._marks[-1][0] - self._marks[1][0] >= STEP_SECS
     return 'timed' if step > 1 and is_over else None
 
   def parts(self, num_steps: int) -> list[Part]:
-    """Returns the first step, and the other ones at their final speed."""
+    """Returns the first step, and the other steps at their final speed."""
     (began, _), (first, _), *rest = self._marks
     parts = [Part('first step, with tracing', first - began)]
     if rest:
-      # The first calls are short, and warm up caches.
+      # Skip the first calls, which are short and warm up caches.
       warm = first + (rest[-1][0] - first) / 4
       start = next(mark for mark in self._marks[1:] if mark[0] >= warm)
       if start is rest[-1]:
@@ -97,10 +97,10 @@ def run(config: config_lib.Config) -> None:
   """Rehearses a run, and prints a forecast.
 
   Args:
-    config: What the run computes; a run in its work directory must match it.
+    config: The config. If its work directory has a run, that must match it.
 
   Raises:
-    UserError: If the run would not begin.
+    UserError: If the run could not start.
     Failure: If the run would fail.
   """
   started = time.monotonic()
@@ -143,7 +143,7 @@ def _rehearse(
     directory: workdir_lib.Workdir,
     started: float,
 ) -> list[Part]:
-  """Times what a run does after its start."""
+  """Times the parts of a run after its start."""
   now, config, clock = training.now, training.experiment.config, _Clock()
   kept = (health.Health, progress.Progress, rows.Log)
   hooks = [hook for hook in training.hooks if isinstance(hook, kept)]
@@ -158,7 +158,7 @@ def _rehearse(
   often = {'validation': -(-num_epochs // config.eval_every_epochs), 'test': 1}
   for split in (split for split in often if split in sizes):
     seconds, _ = _timed(functools.partial(_score, training, split, 2))
-    if scored is None:  # The evaluation was traced.
+    if scored is None:  # This call traced the evaluation.
       parts.append(Part('first evaluation, with tracing', seconds))
     seconds, scored = _evaluate(training, split)
     parts.append(Part(split, seconds, often[split]))
@@ -179,7 +179,7 @@ def _rehearse(
 
 
 def _num_saves(training: building.Training, parts: list[Part]) -> int:
-  """Returns how often a run saves, the last step included."""
+  """Returns how often a run saves, including the last step."""
   at = training.now.at
   if every := training.experiment.config.checkpoint_every_steps:
     return -(-at.num_steps // every)
@@ -199,7 +199,7 @@ def _score(
 def _evaluate(
     training: building.Training, split: str
 ) -> tuple[float, evaluation.Scored]:
-  """Scores part of a split; returns the time of all of it, and the scores."""
+  """Scores part of a split; returns the time for the whole, and the scores."""
   total = batches.num_eval_steps(
       training.experiment.data.num_examples[split],
       training.experiment.config.global_batch_size,

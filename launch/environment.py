@@ -1,4 +1,4 @@
-"""What a run depends on besides its flags: versions, machine, source."""
+"""Describes what else a run depends on: versions, machine, source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PACKAGES = (
     'chex',
     'numpy',
 )
-# They choose kernels, and with them the rounding of a run.
+# Variables that choose kernels, and thereby affect rounding.
 _VARIABLES = ('TF_ENABLE_ONEDNN_OPTS', 'XLA_FLAGS')
 
 
@@ -46,14 +46,14 @@ def machine() -> dict[str, Any]:
   """Describes the devices and the memory of this process, for result.json.
 
   Returns:
-    `devices`, the processor first, `cpus`, how many of its cores may be used,
-    and `peak_memory_bytes`, the most that was in use, by `host` or device.
+    `devices`, the processor first; `cpus`, the number of usable cores; and
+    `peak_memory_bytes`, by `host` or device.
   """
   import tensorflow as tf
 
   devices = [_processor()]
   for device in tf.config.get_visible_devices('GPU'):
-    with contextlib.suppress(Exception):  # No reason to lose a run.
+    with contextlib.suppress(Exception):  # A run must not fail for this.
       details = tf.config.experimental.get_device_details(device)
       devices.append(details.get('device_name', device.name))
   affinity = getattr(os, 'sched_getaffinity', None)  # Not on macOS.
@@ -65,13 +65,13 @@ def machine() -> dict[str, Any]:
 
 
 def peaks() -> dict[str, int]:
-  """Returns the most bytes that were in use, by `host` or device."""
+  """Returns the peak memory in bytes, by `host` or device."""
   import tensorflow as tf
 
   found = {'host': peak_memory()}
   for device in tf.config.list_logical_devices('GPU'):
     name = device.name.removeprefix('/device:')
-    with contextlib.suppress(Exception):  # No reason to lose a run.
+    with contextlib.suppress(Exception):  # A run must not fail for this.
       found[name] = tf.config.experimental.get_memory_info(name)['peak']
   return found
 
@@ -89,7 +89,7 @@ def peak_memory() -> int:
 
 
 def _processor() -> str:
-  """Returns the name of the processor, as far as it is known."""
+  """Returns the name of the processor, or else its architecture."""
   with contextlib.suppress(OSError):
     text = pathlib.Path('/proc/cpuinfo').read_text()
     if found := re.search(r'^model name\s*: (.*)$', text, re.MULTILINE):
@@ -101,7 +101,7 @@ def _git_revision() -> str | None:
   """Returns the revision of a checkout, with a + for uncommitted changes."""
   here = pathlib.Path(__file__).parent
   if not (here.parent / 'pyproject.toml').is_file():
-    return None  # The wheel may lie in a repository of its user.
+    return None  # An installed wheel may be inside another repository.
   command = ['git', 'describe', '--always', '--abbrev=40', '--dirty=+']
   try:
     done = subprocess.run(

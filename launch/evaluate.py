@@ -2,10 +2,9 @@
 
   python -m launch.evaluate --workdir=runs/fashion_mnist_convnet --split=test
 
-Every example is scored exactly once, on any number of replicas and workers:
---verify proves it. Writes evaluation_SPLIT.json into the work directory. Of a
---dataset that the run has not seen, classes and categories are taken by their
-names.
+Every example is scored exactly once, on any number of replicas and workers;
+--verify checks this. Writes evaluation_SPLIT.json into the work directory. For
+another --dataset, classes and categories are matched by name.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ _SPLIT = flags.DEFINE_enum(
     'split',
     'test',
     ['train', 'validation', 'test', 'all'],
-    'What to score; all is for another --dataset.',
+    'The split to score; all is for another --dataset.',
 )
 _DATASET = flags.DEFINE_string(
     'dataset',
     None,
-    'A data set that the run has not seen, as launch.train takes it. Default: '
-    'that which the run was trained on.',
+    'Another data set, in the form of launch.train. Default: the data set the '
+    'run was trained on.',
 )
 _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
@@ -50,16 +49,16 @@ _CHECKPOINT = flag_types.DEFINE_path(
 _VERIFY = flags.DEFINE_bool(
     'verify',
     False,
-    'Whether to write what is predicted of each example, to '
-    'predictions_SPLIT.npz, and to compute all metrics again from that, with '
-    'NumPy alone. A difference ends the program with 1.',
+    'Whether to write the prediction for each example to '
+    'predictions_SPLIT.npz, and to recompute all metrics from this file with '
+    'NumPy alone. If they differ, the exit code is 1.',
 )
 
 
 def main() -> int:
   """Runs the program; returns its exit code."""
   place = config_lib.Config.from_flags(*_PLACE)
-  # XLA is told how to compile before TensorFlow is imported.
+  # XLA must be configured before TensorFlow is imported.
   directory = workdir_lib.of_run(place.workdir)
   config = directory.read_start().config
   directory.check_writable()
@@ -95,12 +94,12 @@ def main() -> int:
       start_timeout=place.start_timeout,
   )
   with together.lost_workers(strategy, place.collective_timeout):
-    with waits.waiting():  # Each variable is the first worker's.
+    with waits.waiting():  # Variables are broadcast from the first worker.
       run = finished_run.load(place, _CHECKPOINT.value, strategy)
     weights = run.experiment.digest()
     with together.agreeing(strategy) as told:
       chosen = unseen.chosen(run, _DATASET.value, _SPLIT.value)
-      # What is damaged shows up first.
+      # Opening the split reports damaged data first.
       data = chosen.dataset.split(chosen.split)
       told['number of examples'] = data.num_examples
       told['weights of the checkpoint'] = weights
@@ -139,7 +138,7 @@ def main() -> int:
 
 
 def _file_name(dataset: str | None) -> str:
-  """Returns what of a file's name a data set is, none for the run's own."""
+  """Returns a data set's part of a file name, empty for the run's own."""
   return re.sub('[^A-Za-z0-9]+', '_', f'{dataset}_') if dataset else ''
 
 

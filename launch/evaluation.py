@@ -1,4 +1,4 @@
-"""Scores a split: every example exactly once."""
+"""Scores every example of a split exactly once."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _NUM_EXAMPLES = 'examples'
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-  """What an evaluation found.
+  """The result of an evaluation.
 
   Attributes:
     split: The split.
-    num_examples: How many examples were scored, by the sum of their weights.
-    values: Each scalar metric and the loss, by name.
-    arrays: The other metrics: arrays and nests of them, by name.
-    task: The task that was scored.
+    num_examples: The number of scored examples, as the sum of their weights.
+    values: The loss and each scalar metric, by name.
+    arrays: The other metrics (arrays and nests of them), by name.
+    task: The task.
   """
 
   split: str
@@ -49,11 +49,11 @@ class Scored:
 
   @functools.cached_property
   def report(self) -> tasks.Report:
-    """The same as people read it; not made before it is wanted."""
+    """The report of the task, made at the first use."""
     return self.task.report({**self.values, **self.arrays})
 
   def to_json(self) -> dict[str, Any]:
-    """Returns the values as JSON has them."""
+    """Returns the result as JSON values."""
     return {
         'split': self.split,
         'num_examples': self.num_examples,
@@ -66,7 +66,7 @@ class Scored:
     }
 
   def table(self) -> str:
-    """Returns the report as a program prints it."""
+    """Returns the report as text."""
     return tables.evaluation(
         self.split,
         self.values,
@@ -87,12 +87,12 @@ class Evaluator:
       *,
       use_average: bool = False,
   ):
-    """Makes the evaluation step; it is traced at its first use only.
+    """Makes the evaluation step, which is traced at its first use.
 
     Args:
       experiment: The parts of the run.
       dataset: The data set.
-      strategy: The strategy that the state is made under.
+      strategy: The strategy that the state was created under.
       use_average: Whether to score the average of the state's weights.
     """
     self._experiment = experiment
@@ -101,7 +101,7 @@ class Evaluator:
     self._batch_size = experiment.config.global_batch_size
     self._is_resident = dataset.is_resident
     extent = experiment.extent(strategy, self._is_resident)
-    # Of several places of an example each has a weight: the sum of these is no
+    # If each example has several places with weights, their sum is not the
     # number of examples.
     self._metric = experiment.eval_metric
     if experiment.has_places:
@@ -129,12 +129,9 @@ class Evaluator:
       split: `train`, `validation` or `test`.
       most_steps: The maximum number of batches to score. Default: all.
 
-    Returns:
-      What was found.
-
     Raises:
       Failure: If a loss is not finite.
-      InEvaluation: If a signal comes, to any worker; all leave off at once.
+      InEvaluation: If any worker receives a signal; all of them then stop.
     """
     experiment = self._experiment
     if self._zeros is None:
@@ -176,7 +173,7 @@ class Evaluator:
   def _score(
       self, state: Any, feed: feeds.Feed, num_steps: int
   ) -> tuple[training.Sums, int]:
-    """Takes the steps, and listens for signals every half a second."""
+    """Takes the steps, and checks for signals every half second."""
     assert self._zeros is not None
     sums, taken = self._zeros, 0
     with interruption.remembering() as interrupted:
@@ -190,7 +187,7 @@ class Evaluator:
         number = self._calls.agree(seconds, size, interrupted.signal)
         if int(some) < size:  # A loss is not finite.
           break
-        if number:  # After the last call too: the others would go on.
+        if number:  # Even after the last call: all workers must agree.
           raise interruption.InEvaluation(number)
     return sums, taken
 
@@ -204,7 +201,7 @@ class Evaluator:
           ),
       )
       return {split: feed}
-    # What a run scores lies in one place, so that one program serves all of it.
+    # All scored splits are in one array, so that one program serves them all.
     splits = [name for name in self._dataset.num_examples if name != 'train']
     splits = splits if split in splits else [split]
     arrays = [_arrays(self._dataset.split(name)) for name in splits]
@@ -231,17 +228,17 @@ class Evaluator:
 
 
 def _arrays(data: splits.Split) -> dict[str, np.ndarray]:
-  assert isinstance(data, examples.Examples)  # One budget holds for all splits.
+  assert isinstance(data, examples.Examples)  # All splits share one budget.
   return data.arrays
 
 
 def _place(rows: tf.Tensor, step: int) -> tuple[tf.Tensor, int, int]:
-  """Returns where a step's batch is: the rows, the row, the epoch."""
+  """Returns the place of a step's batch: rows, row and epoch."""
   return rows, step, 0
 
 
 def _counting(metric: metrics.Metric | None) -> metrics.Metric:
-  """Counts examples besides, by the largest weight of their places."""
+  """Also counts examples with a positive weight in any of their places."""
 
   def measure(labels: Any, predictions: Any, weights: tf.Tensor) -> Any:
     places = list(range(1, weights.shape.rank))
@@ -259,7 +256,7 @@ def _counting(metric: metrics.Metric | None) -> metrics.Metric:
 
 
 def scalars(values: Mapping[str, Any]) -> dict[str, float]:
-  """Takes the numbers out of a summary, leaving vectors, matrices and nests."""
+  """Returns the scalars of a summary, without arrays and nests."""
   return {
       name: float(value)
       for name, value in values.items()

@@ -1,4 +1,4 @@
-"""From a config, data and a task to the parts of a run.
+"""Makes the parts of a run from its config, data and task.
 
 Training, evaluation, prediction and export all build their model here.
 """
@@ -40,22 +40,22 @@ from . import data as data_lib
 from .tasks import measuring
 from .tasks import task as task_lib
 
-# What a model that is initialised from data is given.
+# The maximum number of examples for data-dependent initialization.
 _NUM_INITIAL_IMAGES = 5_000
 _NUM_INITIAL_EXAMPLES = 1_000_000
 
 
 def check_names(config: config_lib.Config) -> None:
-  """Checks what can be checked before a data set is prepared.
+  """Checks names and arguments before a data set is prepared.
 
   Raises:
-    ValueError, UserError: If a name or an argument is not valid.
+    ValueError, UserError: If a name or an argument is invalid.
   """
   if config.image_size is not None:
     model_size.check_batch(config.global_batch_size, *config.image_size)
   for kind in ('model', 'loss', 'optimizer', 'schedule', 'augment'):
     if getattr(config, kind) is None:
-      continue  # The data decide.
+      continue  # It depends on the data.
     parts.check(
         kind,
         getattr(config, kind),
@@ -72,16 +72,16 @@ class Experiment:
 
   Attributes:
     config: The config.
-    data: What the parts know of the data.
-    task: What is trained, apart from how.
-    model: The task's model; `build` makes its variables.
-    objective: The task's objective, with penalties, in the precision and with
-      the augmentations of the config.
+    data: The description of the data.
+    task: The task.
+    model: The task's model; `build` creates its variables.
+    objective: The task's objective, with the penalties, precision and
+      augmentations of the config.
     num_steps: The number of steps of the whole run.
-    steps_per_epoch: The number of steps of an epoch.
-    train_metric: What is measured in every training step.
-    eval_metric: What is measured in evaluation.
-    rate_factor: What the schedule is multiplied by, if a hook may change that.
+    steps_per_epoch: The number of steps per epoch.
+    train_metric: The metric of training steps.
+    eval_metric: The metric of evaluations.
+    rate_factor: The factor of the schedule, if a hook may change it.
   """
 
   rate_factor: tf.Variable | None = None
@@ -92,16 +92,15 @@ class Experiment:
       data: data_lib.DataSpec,
       steps_per_epoch: int,
   ):
-    """Makes the parts; no variable is made yet.
+    """Makes the parts, without creating variables.
 
     Args:
       config: The config.
-      data: What the data set is.
-      steps_per_epoch: The number of steps of an epoch.
+      data: The description of the data.
+      steps_per_epoch: The number of steps per epoch.
 
     Raises:
-      ValueError, UserError: If a name or an argument in the config is not
-        valid.
+      ValueError, UserError: If a name or an argument in the config is invalid.
     """
     self.config = config
     self.data = data
@@ -122,7 +121,7 @@ class Experiment:
         self.task.objective, config.l1_penalty, config.l2_penalty
     )
     self.objective = self._plain
-    # The last one that is put on comes first.
+    # The outermost augmentation, added last, is applied first.
     for augment in (
         augmenting.own(config),
         augmenting.built_in(config, data.spec),
@@ -150,11 +149,11 @@ class Experiment:
 
   @functools.cached_property
   def optimizer(self) -> optimizers.GradientTransformation:
-    """The optimizer; training alone needs it."""
+    """The optimizer, which only training needs."""
     return optimizing.make(self.config, self.schedule)
 
   def make_state(self) -> training.TrainState:
-    """Builds the model and its state; call it under the strategy's scope.
+    """Creates the train state; call it under the strategy's scope.
 
     Raises:
       UserError: If the config's average_decay is out of range.
@@ -167,8 +166,8 @@ class Experiment:
       self.rate_factor = tf.Variable(1.0, trainable=False)
     loss_scale = None
     if self.config.precision == 'float16':
-      # What is scaled is a sum over the batch. The mean times 2^15, a usual
-      # start, spares most runs the skipped steps that would find the scale.
+      # The scale applies to the sum over the batch. 2^15 times the mean, a
+      # common initial scale, avoids skipped steps in most runs.
       size = self.config.global_batch_size
       loss_scale = loss_scaling.init(2.0 ** (15 - (size - 1).bit_length()))
     try:
@@ -183,7 +182,7 @@ class Experiment:
       raise programs.UserError(f'--average_decay: {error}') from None
 
   def build(self) -> None:
-    """Makes the model's variables; call it under the strategy's scope."""
+    """Creates the model's variables; call it under the strategy's scope."""
     batch = self._example_batch
     forward = functools.partial(self._plain, seed=None, is_training=False)
     if self.config.model is not None:
@@ -197,12 +196,12 @@ class Experiment:
     # Sonnet's initializers draw from TensorFlow's global generator.
     tf.random.set_seed(self.config.seed)
     if variables.named(self.model):
-      # Its constructor makes them: by the seed, and under the scope.
+      # Its constructor creates them, so repeat it with the seed and the scope.
       self.model = tasks.make(self.data, self.config).model
       self.task.model = self.model
     with parts.mistakes_in_own('model', self.config.model):
       forward(self.model, batch)
-      if self.config.precision != 'float32':  # It may cast to float32 itself.
+      if self.config.precision != 'float32':  # Models may cast to float32.
         self.objective(self.model, batch, None, is_training=False)
     if self.config.augment is not None:
       zero = tf.zeros([2], tf.int32)
@@ -214,8 +213,8 @@ class Experiment:
     """Runs data-dependent initialization once, at the start of a new run.
 
     Args:
-      data: The training examples: the first 5,000 images, or a million others,
-        are given to the model, as the task's inputs and not augmented.
+      data: The training examples. The model gets up to 5,000 examples with
+        images, or else a million, as the task's inputs, without augmentation.
       strategy: The strategy that the model was built under.
     """
     if not task_lib.wants_data(self.model):
@@ -227,23 +226,23 @@ class Experiment:
     with streams.explained(data):
       batch = data.load(next(iter(keys)))
     self.model.initialize(self.task.inputs(batch))
-    # Workers may round differently.
+    # Workers may round differently, so all take the first worker's values.
     distribution.broadcast(strategy, self.model.variables)
 
   def extent(
       self, strategy: tf.distribute.Strategy, is_resident: bool
   ) -> compilation.Extent:
-    """Chooses what is compiled of a step.
+    """Chooses which part of a step XLA compiles.
 
     Args:
       strategy: The strategy of the run.
-      is_resident: Whether the data lie on the devices.
+      is_resident: Whether the data are in the memory of the devices.
 
     Returns:
-      The extent, by the config's `jit` and the operations of the model alone:
-      augmentation is cheap wherever it runs.
+      The extent. It depends on `jit` and on the operations of the model, but
+      not on the augmentation, which is cheap in any case.
     """
-    with strategy.scope():  # Layers may ask what they are computed on.
+    with strategy.scope():  # Layers may query their devices.
       forward = self._forward
     return compilation.choose_for(
         self.model,
@@ -255,14 +254,14 @@ class Experiment:
     )
 
   def is_slow_on_cpu(self, strategy: tf.distribute.Strategy) -> bool:
-    """Returns whether the run is on a CPU and its model slow under XLA."""
+    """Returns whether the model runs on a CPU and is slow there under XLA."""
     return not distribution.on_gpu(strategy) and compilation.is_slow_on_cpu(
         compilation.operations(self._forward)
     )
 
   @property
   def has_places(self) -> bool:
-    """Whether the loss is one of several places of each example."""
+    """Whether each example has several places with a loss."""
     return self._forward.structured_outputs.values.shape.rank > 1
 
   def layers(self) -> dict[str, costs.Layer]:
@@ -271,11 +270,11 @@ class Experiment:
     return calls.layers(forward, variables.trainable(self.model))
 
   def digest(self) -> str:
-    """Hashes the model's variables as they are now."""
+    """Returns a hash of the model's current variables."""
     return variables.digest(variables.named({'model': self.model}))
 
   def zero_sums(self, metric: metrics.Metric | None) -> training.Sums:
-    """Returns the sums that a loop with this metric starts from."""
+    """Returns the initial sums of a loop with this metric."""
     return training.zero_sums(metric, self._forward)
 
   @property
@@ -286,7 +285,7 @@ class Experiment:
   def _traced(
       self,
   ) -> tuple[costs.Calls, tf.types.experimental.ConcreteFunction]:
-    # Traced once for all that is read off it.
+    # Several properties share this trace.
     calls = costs.Calls(self.model)
     with calls.recorded():
       return calls, training.trace(self._plain, self.model, self._example_batch)

@@ -1,4 +1,4 @@
-r"""Exports the model of a run and verifies that the exports compute the same.
+r"""Exports the model of a run and verifies the outputs of the exports.
 
   python -m launch.export --workdir=runs/fashion_mnist_convnet
   python -m launch.export --workdir=runs/fashion_mnist_convnet \
@@ -7,9 +7,9 @@ r"""Exports the model of a run and verifies that the exports compute the same.
 
 Writes saved_model, model.tflite, model_int8.tflite, model.onnx and web, a page
 that runs the model in a browser, into the folder exports of the work directory,
-with a report, parity.json. All examples of the test split go through the Python
-model and through each export in its own runtime. If one is not the same model,
-nothing is kept.
+with a report, parity.json. All examples of the test split run through the
+Python model and through each export in its own runtime. If the outputs of one
+differ, nothing is kept.
 """
 
 from __future__ import annotations
@@ -31,41 +31,41 @@ _PLACE = config_lib.define_flags(
 _FORMAT = flags.DEFINE_list(
     'formats',
     _DEFAULTS,
-    f'What to write: some of {", ".join(_FORMATS)}. '
-    'Without the flag, tflite is left out if it lacks an operation.',
+    f'The formats to write, out of {", ".join(_FORMATS)}. Without the flag, '
+    'tflite is skipped if it does not support an operation.',
 )
 _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
     'last, best, or the path of a checkpoint. Default: the last one.',
 )
 _OUTPUT_DIR = flag_types.DEFINE_path(
-    'output_dir', 'Where to write. Default: WORKDIR/exports.'
+    'output_dir', 'The folder to write to. Default: WORKDIR/exports.'
 )
 _QUANTIZE = flags.DEFINE_enum(
     'quantize',
     None,
     ['dynamic_range'],
-    'Store the weights of model.tflite in 8 bits: a quarter of the size. '
-    'Differences beyond rounding are reported and not refused.',
+    'Store the weights of model.tflite in 8 bits, a quarter of the size. '
+    'Differences beyond rounding are then reported, but are not an error.',
 )
 _CALIBRATION = flags.DEFINE_integer(
     'calibration_examples',
     256,
-    'How many examples of the training split, '
-    "chosen by the run's seed, calibrate tflite_int8.",
+    'The number of training examples that calibrate tflite_int8, chosen by '
+    "the run's seed.",
     lower_bound=1,
     upper_bound=1_000_000,
 )
 _WEB_RUNTIME = flag_types.DEFINE_path(
     'web_runtime_dir',
-    'The folder `dist` of the npm package onnxruntime-web, '
-    'for the page. Default: npm downloads the package once.',
+    'The folder `dist` of the npm package onnxruntime-web, for the page. '
+    'Default: npm downloads the package once.',
 )
 _VERIFY = flags.DEFINE_bool(
     'verify',
     False,
-    'Write nothing, but compare the existing exports again: '
-    'all, or --formats. This runs the files: verify only those you trust.',
+    'Compare existing exports again (all, or --formats), and write nothing. '
+    'This runs the files, so verify only files you trust.',
 )
 
 
@@ -76,7 +76,7 @@ def main() -> int:
   if not wanted or not set(wanted) <= set(_FORMATS):
     raise programs.UserError(
         f'--formats={",".join(wanted)}: expected some of '
-        f'{", ".join(_FORMATS)}, with commas.'
+        f'{", ".join(_FORMATS)}, separated by commas.'
     )
   is_given = flags.FLAGS['formats'].present
   if _QUANTIZE.value and 'tflite' not in wanted:

@@ -1,4 +1,4 @@
-"""The formats of `launch.export`: how each is written and run."""
+"""The formats of `launch.export`, and how to write and run each."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _SCALED, _RAW, _PNG = 'float32', 'uint8', 'PNG'
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-  """What is written.
+  """The contents of exports.
 
   Attributes:
     module: The model.
-    quantize: How `tflite` is quantized. Default: not at all.
+    quantize: How `tflite` is quantized. Default: no quantization.
     calibration: The inputs that calibrate int8.
     runtime: The files of onnxruntime that a page needs.
     title: The title of the page.
     inputs: Inputs of examples for the page.
-    outputs: The model's outputs for these.
+    outputs: The model's outputs for these inputs.
   """
 
   module: Any
@@ -54,10 +54,10 @@ class Format:
   Attributes:
     file: The name of its file or folder.
     write: Writes to a path.
-    load: Loads from there, with the format's own runtime.
-    forms: The forms in which it takes images of a classifier.
-    runtime: Returns the name and version of what loaded it.
-    contents: The names that its folder may have, or None for a file.
+    load: Loads from a path, with the format's own runtime.
+    forms: The forms in which it accepts a classifier's images.
+    runtime: Returns the name and version of the runtime.
+    contents: The names that its folder may contain, or None for a file.
   """
 
   file: str
@@ -70,7 +70,7 @@ class Format:
   def kinds(
       self, described: tasks.Export
   ) -> dict[str, Callable[[Columns], Columns]]:
-    """Returns how inputs are converted, by the name of the form in a report."""
+    """Returns functions that convert inputs, by the form's name in a report."""
     named = {_RAW: _same, _SCALED: _scaled}
     found: dict[str, Callable[[Columns], Columns]] = {}
     if described.module is None:

@@ -1,4 +1,4 @@
-"""The report of exports: how far each is from its model, as JSON and table."""
+"""Compares exports with their model, and reports the differences."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def compare(
 
   Args:
     run: The run.
-    described: What its task exports.
+    described: The export of its task.
     reference: The model's outputs.
     paths: The exports, by the name of the format.
     quantize: How `tflite` is quantized.
@@ -96,7 +96,7 @@ def compare(
 def _loaded(
     of: export_formats.Format, path: pathlib.Path
 ) -> Iterator[export_formats.Runner]:
-  """Loads an export and closes it; a damaged file is a Failure."""
+  """Loads an export and closes it; raises Failure if it is damaged."""
   runner: Any = None
   try:
     runner = of.load(str(path))
@@ -122,13 +122,13 @@ def _is_within(
     return found['max_difference'] <= limit
   if metric_limit is None:
     return True
-  # The sums of metrics are rounded by about one part in a million.
+  # The relative rounding error of metrics is about one in a million.
   gap = abs(found['metric'] - (reference.value or 0))
   return gap <= metric_limit * (1 + 1e-6)
 
 
 def wrong(report: Mapping[str, Any]) -> str:
-  """Returns a line on the exports that are not the model; empty if all are."""
+  """Describes the exports that differ from the model; empty if none does."""
   found: dict[str, str] = {}
   metric, own = report['metric'], report['model']['metric']
   for row in report['exports']:
@@ -149,7 +149,7 @@ def wrong(report: Mapping[str, Any]) -> str:
 
 
 def _digest(path: pathlib.Path) -> str:
-  """Returns the SHA-256 of a file, or of a folder's names and their hashes."""
+  """Returns the SHA-256 of a file, or of the names and hashes in a folder."""
   if path.is_file():
     return files_lib.sha256(path)
   whole = hashlib.sha256()

@@ -1,4 +1,4 @@
-"""What `launch.export` does: write files, and compare them with the model."""
+"""Writes exports, and compares them with the model, for `launch.export`."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Options:
   """How to export.
 
   Attributes:
-    output_dir: Where the files are.
+    output_dir: The folder of the exports.
     formats: Names of `export_formats.FORMATS`.
-    quantize: How to quantize the TF Lite model. Default: not at all.
-    may_leave_out: Whether to leave out a format that cannot hold the model,
+    quantize: How to quantize the TF Lite model. Default: no quantization.
+    may_leave_out: Whether to skip a format that does not support the model,
       instead of failing.
-    calibration_examples: How many training examples calibrate int8.
+    calibration_examples: The number of training examples that calibrate int8.
     runtime: The files of onnxruntime that a page needs.
   """
 
@@ -53,20 +53,16 @@ class Options:
 
 
 def export(run: finished_run.Run, options: Options) -> int:
-  """Exports a run's model in some formats, all of them or none.
+  """Exports a run's model, in all given formats or none.
 
   The files are written to a scratch folder, compared there, and then moved.
-
-  Args:
-    run: The run.
-    options: Where to, and in which formats.
 
   Returns:
     The exit code.
 
   Raises:
-    UserError: If a format cannot hold the model.
-    Failure: If one export is not the same model; then none is kept.
+    UserError: If a format does not support the model.
+    Failure: If an export differs from the model. Then none is kept.
   """
   target = options.output_dir
   for name in options.formats:
@@ -86,7 +82,7 @@ def export(run: finished_run.Run, options: Options) -> int:
       title=' on '.join(
           typed_json.name_of(part)
           for part in (run.config.model, run.config.dataset)
-          if part is not None  # The model is the task's own.
+          if part is not None  # Tasks may have their own model.
       ),
       inputs=reference.inputs[0],
       outputs=reference.columns[0],
@@ -134,18 +130,16 @@ def export(run: finished_run.Run, options: Options) -> int:
 
 
 def verify(run: finished_run.Run, options: Options) -> int:
-  """Compares existing exports with the model; writes nothing.
+  """Compares existing exports with the model, without writing anything.
 
-  Args:
-    run: The run.
-    options: Where they are, and which; if it names no format, all that exist.
+  Without formats in the options, it compares all exports.
 
   Returns:
     The exit code.
 
   Raises:
-    UserError: If there is none.
-    Failure: If one is not the same model, or not the file whose hash is in
+    UserError: If an export does not exist.
+    Failure: If an export differs from the model, or from its hash in
       parity.json.
   """
   target = options.output_dir
@@ -191,10 +185,10 @@ def _known(target: pathlib.Path) -> dict[str, Any]:
 def _reference(
     run: finished_run.Run, formats: Sequence[str]
 ) -> tuple[tasks.Export, parity.Reference]:
-  """Computes what exports are compared with.
+  """Computes the model's outputs, which exports are compared with.
 
   Raises:
-    UserError: If int8 is among the formats, and there is no metric to judge it.
+    UserError: If the formats include int8, and no metric can be computed.
   """
   described = run.experiment.task.export()
   # Without a test split, exports are compared on the training split.
@@ -227,11 +221,7 @@ def _calibration(
 
 
 def _check_replaceable(target: pathlib.Path, of: export_formats.Format) -> None:
-  """Refuses to replace anything but an export.
-
-  Raises:
-    UserError: If something else is there.
-  """
+  """Raises UserError if an export would replace something else."""
   path = target / of.file
   if not os.path.lexists(path):
     return
@@ -260,7 +250,7 @@ def _write(
     except export_lib.UnsupportedError as error:
       if not options.may_leave_out:
         raise programs.UserError(
-            f'--formats={name}: {error} --formats=saved_model can hold it.'
+            f'--formats={name}: {error} --formats=saved_model supports it.'
         ) from None
       print(f'{each.file} is left out: {error}')
       continue
@@ -273,7 +263,7 @@ def _put_in_place(
     written: Mapping[str, pathlib.Path],
     target: pathlib.Path,
 ) -> None:
-  """Moves exports to their places, and the old ones away."""
+  """Moves new exports to their places, and old ones away."""
   (target / REPORT).unlink(missing_ok=True)  # It describes the old ones.
   for path in written.values():
     place = target / path.name

@@ -1,4 +1,4 @@
-"""What the extras of the wheel bring, looked for before it is needed."""
+"""Checks early that the packages of an extra are installed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from . import about, programs
 
 
 def require(extra: str) -> None:
-  """Checks that what an extra of the wheel brings is there.
+  """Checks that the packages of an extra of the wheel are installed.
 
   Raises:
-    UserError: If a package of it is missing.
+    UserError: If one is missing.
   """
   for package in about.EXTRAS[extra]:
     if importlib.util.find_spec(package) is None:

@@ -1,7 +1,7 @@
-"""Joins steps and data: loops that go through a split, wherever it lies.
+"""Loops of steps over a split, on the devices or on the host.
 
-What fits into the devices' memory is put there, and batches are gathered by
-the loop itself; the rest comes through an iterator of tf.data.
+Data that fit into the devices' memory are copied there, and the loop gathers
+its batches. Other data come from a tf.data iterator.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Feed(Protocol):
       start: int,
       num_steps: int,
   ) -> tuple[training.Sums, tf.Tensor]:
-    """Takes steps from `start` on; returns the sums and the number taken."""
+    """Takes steps from `start` on; returns the sums and the number of steps."""
 
 
 def batch_of(
@@ -37,12 +37,12 @@ def batch_of(
 
   Args:
     data: The training examples.
-    start: The number of steps before it.
+    start: The number of earlier steps.
     seed: The run's seed.
-    global_batch_size: The examples of a step.
+    global_batch_size: The number of examples per step.
 
   Returns:
-    The features, with `index`, the positions in the split.
+    The features, including `index`, the positions in the split.
   """
   [batch] = batches.train_batches(
       data,
@@ -66,14 +66,14 @@ class Resident:
       *,
       is_full: bool = False,
   ):
-    """Copies the data; the loop is traced at its first use only.
+    """Copies the data; the loop is traced at its first use.
 
     Args:
       step: The step.
-      strategy: The strategy that it was made with.
-      extent: What is compiled.
-      arrays: `image` and `label`, ``[num_examples, ...]``.
-      is_full: Whether no batch has padding.
+      strategy: The strategy that the step was made with.
+      extent: Which part of a step XLA compiles.
+      arrays: The features by name, ``[num_examples, ...]``.
+      is_full: Whether all batches are without padding.
     """
     self._loop = resident.make_loop(
         step,
@@ -86,12 +86,12 @@ class Resident:
       decoding.release(array)
 
   def over(self, rows: Callable[[int], tuple[tf.Tensor, int, int]]) -> Feed:
-    """Gives a loop over a split.
+    """Returns a loop over a split.
 
     Args:
-      rows: A function of a step to a matrix of examples, ``[num_steps,
-        global_batch_size]``, the row of the step in it, and the epoch. A call
-        of the loop must stay within one matrix; they must be alike in shape.
+      rows: A function of a step, which returns a matrix of examples,
+        ``[num_steps, global_batch_size]``, the row of the step, and the epoch.
+        All matrices have the same shape, and a call must stay within one.
 
     Returns:
       The loop.
@@ -114,11 +114,11 @@ class Streaming:
   """Loops over batches that tf.data makes on the host."""
 
   def __init__(self, step: training.Step, strategy: tf.distribute.Strategy):
-    """Makes the loop; it is traced at its first use only.
+    """Makes the loop, which is traced at its first use.
 
     Args:
       step: The step.
-      strategy: The strategy that it was made with.
+      strategy: The strategy that the step was made with.
     """
     self._strategy = strategy
     self._loop = loops.make_loop(step)
@@ -128,17 +128,17 @@ class Streaming:
       data: splits.Split,
       dataset: Callable[[int, dict[str, int]], tf.data.Dataset],
   ) -> Feed:
-    """Gives a loop over a split.
+    """Returns a loop over a split.
 
     Args:
       data: The examples of the split.
-      dataset: A function of the first step and of `num_replicas`,
-        `num_workers` and `worker` to batches, as `pipelines.batches` makes
-        them.
+      dataset: A function of the first step and a dict of `num_replicas`,
+        `num_workers` and `worker`, which returns batches as `pipelines.batches`
+        does.
 
     Returns:
-      The loop. It goes on where its last call ended, or begins anew. It
-      raises a DataError where an example is damaged.
+      The loop. A call that does not start where the last one ended creates a
+      new iterator. The loop raises DataError if an example is damaged.
     """
     iterator: Iterator[Any] = iter(())
     position = -1
@@ -185,19 +185,19 @@ def of_training(
     global_batch_size: int,
     num_steps: int,
 ) -> Feed:
-  """Makes the loop over the training examples, wherever they lie.
+  """Makes the loop over the training examples, in memory or streamed.
 
   Args:
     step: The train step.
-    strategy: The strategy that it was made with.
-    extent: What is compiled.
+    strategy: The strategy that the step was made with.
+    extent: Which part of a step XLA compiles.
     data: The examples.
     seed: The run's seed.
-    global_batch_size: The examples of a step.
+    global_batch_size: The number of examples per step.
     num_steps: The number of steps of the whole run.
 
   Returns:
-    The loop. A call on data in memory must stay within an epoch.
+    The loop. For data in memory, a call must stay within an epoch.
   """
   if not isinstance(data, examples.Examples):
 

@@ -1,4 +1,4 @@
-"""A run's model, out of its work directory: to score, predict and export."""
+"""Restores the model of a run, for evaluation, prediction and export."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from . import experiment as experiment_lib
 from . import programs, reading, recorded, tasks, typed_json
 from . import workdir as workdir_lib
 
-# What a run is trained with, and neither scored nor used.
+# Options that only training needs.
 _NOT_NEEDED = ('dataset', 'optimizer', 'schedule', 'augment', 'hooks')
 
 
@@ -29,11 +29,11 @@ class Run:
   """A run that was trained, or is being trained.
 
   Attributes:
-    workdir: Its work directory.
-    experiment: The parts of it; the variables of the model are restored.
-    checkpoint: The path of the checkpoint that was restored.
-    step: The step of it.
-    accept_changes: Whether data may differ from those that the run began with.
+    workdir: The work directory.
+    experiment: The parts of the run, with the restored model.
+    checkpoint: The path of the restored checkpoint.
+    step: The step of the checkpoint.
+    accept_changes: Whether the data may have changed since the run began.
   """
 
   workdir: workdir_lib.Workdir
@@ -49,7 +49,7 @@ class Run:
 
   @property
   def task(self) -> tasks.Task:
-    """What was trained."""
+    """The task."""
     return self.experiment.task
 
   @property
@@ -59,10 +59,10 @@ class Run:
 
   @functools.cached_property
   def dataset(self) -> datasets.Dataset:
-    """The data set that it was trained on, opened when it is first wanted.
+    """The data set the run was trained on, opened at the first use.
 
     Raises:
-      UserError: If it is not there, or another one is.
+      UserError: If it is missing, or its number of examples has changed.
     """
     data = self.experiment.data
     try:
@@ -78,10 +78,10 @@ class Run:
     return dataset
 
   def check_split(self, split: str) -> None:
-    """Checks that the data set has a split, with the examples that it had.
+    """Checks that the data set has a split, with unchanged examples.
 
     Raises:
-      UserError: If it has not.
+      UserError: If it does not.
     """
     if split in self.dataset.num_examples:
       self._check_same(split)
@@ -94,7 +94,7 @@ class Run:
     )
 
   def _check_same(self, split: str) -> None:
-    """Refuses other examples than those that the run began with."""
+    """Raises UserError if examples have changed since the run began."""
     before = self.experiment.data.fingerprint.get(split)
     checksums = self.dataset.checksums(split)
     if before is None or reading.fingerprint(checksums)[split] == before:
@@ -107,7 +107,7 @@ class Run:
     )
     if not self.accept_changes:
       raise programs.UserError(
-          f'{message}; restore it, or take the data as they are now with '
+          f'{message}; restore it, or use the current data with '
           '--accept_changes.'
       )
     programs.note(f'{message}.')
@@ -122,20 +122,17 @@ def load(
   """Rebuilds a run's model and restores its weights.
 
   Args:
-    place: Its work directory, and where data sets and archives are, if they are
-      not where they were in training; with `accept_changes`, files of the
-      user's parts are taken as they are now.
-    checkpoint: `last`, `best`, or the path of a checkpoint or of a folder of
-      them, of which the newest is taken.
-    strategy: The strategy to make the variables under.
-    given: Fields of the config, such as the task, that are objects of the
-      program and cannot be found by name.
-
-  Returns:
-    The run.
+    place: The work directory, and the folders of data sets and archives, if
+      these have moved since training. With `accept_changes`, the user's files
+      may have changed.
+    checkpoint: `last`, `best`, or the path of a checkpoint or of a folder, in
+      which the newest checkpoint is used.
+    strategy: The strategy under which to create the variables.
+    given: Fields of the config, such as the task, that were given as objects
+      in training, and cannot be found by name.
 
   Raises:
-    UserError: If there is no such run or checkpoint, or they do not fit.
+    UserError: If there is no such run or checkpoint, or they do not match.
   """
   directory = workdir_lib.of_run(
       place.workdir, is_chief=distribution.is_chief(strategy)
@@ -178,11 +175,7 @@ def load(
 
 
 def _check_not_given(config: config_lib.Config) -> None:
-  """Refuses a run whose parts no name finds; its data are not needed yet.
-
-  Raises:
-    UserError: If there is such a part.
-  """
+  """Raises UserError if a part that is needed cannot be found by name."""
   for field in dataclasses.fields(config):
     value = getattr(config, field.name)
     values = value if isinstance(value, tuple) else (value,)
@@ -197,15 +190,15 @@ def _check_not_given(config: config_lib.Config) -> None:
 def _reader(
     experiment: experiment_lib.Experiment, step: tf.Variable
 ) -> Callable[[str], object]:
-  """Returns what restores a model and a step from the checkpoint of a path.
+  """Returns a function that restores model and step from a checkpoint's path.
 
-  All at once: each call compares the hashes of all files.
+  One call restores everything, because each call hashes all files.
   """
   parts = {'model': experiment.model}
   wanted, prefixes = variables.named(parts), ['model/', 'step']
   weights: tuple[str, ...] = ()
   if experiment.config.average_decay is not None:
-    # The average is what a run evaluates; it stands in for the weights.
+    # Runs evaluate the average, so it replaces the weights.
     weights = tuple(variables.trainable(parts))
     prefixes.append('average/model/')
     for name in weights:
@@ -223,7 +216,7 @@ def _restore(
     checkpoint: str,
     read: Callable[[str], object],
 ) -> str:
-  """Reads a checkpoint, and says which newer ones of its folder are damaged."""
+  """Reads a checkpoint, and prints which newer ones are damaged."""
   folders = {'last': directory.checkpoints, 'best': directory.best}
   folder = folders.get(checkpoint, checkpoint)
   if not os.path.isdir(folder) and checkpoint not in folders:
@@ -232,8 +225,9 @@ def _restore(
   path, damaged = checkpoints.newest_whole(folder, read)
   if path is None and checkpoint == 'best':
     raise programs.UserError(
-        f'--checkpoint=best: {folder} has none. It is kept, under --keep_best, '
-        'of a run with validations, from its first checkpoint after one on.'
+        f'--checkpoint=best: {folder} has none. Runs with --keep_best and a '
+        'validation split write it with the first checkpoint after a '
+        'validation.'
     )
   if path is None:
     what = 'workdir' if checkpoint == 'last' else 'checkpoint'

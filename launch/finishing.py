@@ -27,17 +27,17 @@ def finish(
   Args:
     training: The run, after its last step.
     dataset: The data set.
-    directory: Its work directory.
+    directory: The work directory.
     say: Prints a message on the chief.
     started: When this start began, on the monotonic clock.
-    compilations: Counts what XLA has compiled in this process.
+    compilations: Counts the programs XLA has compiled in this process.
 
   Returns:
     The fields of result.json.
 
   Raises:
     Failure: If a value is not finite.
-    OSError: If a file cannot be written; the next start writes it.
+    OSError: If a file cannot be written. The next start writes it.
   """
   now = training.now
   now.seconds_in['start'] = (
@@ -57,7 +57,7 @@ def finish(
     say(scored.table())
   result = results.summarize(training, directory, scored, compilations())
   about = report_of(training, dataset, scored, result, started)
-  # A signal waits for the plots: in an import it may be lost.
+  # Signals wait for the plots, since they may be lost during an import.
   with interruption.remembering():
     try:
       # Imported here: it is slow, and only needed at the end of a run.
@@ -66,12 +66,12 @@ def finish(
       [log] = (hook for hook in training.hooks if isinstance(hook, rows.Log))
       writing.write(directory, about, log.board)
       log.board.close()
-    except OSError:  # As on a full disk: made again with the next start.
+    except OSError:  # For example a full disk. The next start tries again.
       raise
-    except Exception as error:  # Plots are no reason to lose a run.
+    except Exception as error:  # A run must not fail because of plots.
       say(f'report/ is not complete: {programs.reason(error)}')
   result.setdefault('seconds', round(time.monotonic() - started, 3))
-  # Last: where it is, the next start finds nothing left to do.
+  # Written last, because it marks the run as complete.
   directory.write_result(result)
   say(f'{results.headline(result)}; {directory.path}/result.json')
   return result
@@ -84,7 +84,7 @@ def report_of(
     result: dict[str, Any],
     started: float,
 ) -> subject.Subject:
-  """Returns the subject of the report of a run in training."""
+  """Returns the subject of the report on a run in training."""
   average = training.state.average
   return subject.Subject(
       training.experiment,

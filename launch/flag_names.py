@@ -1,4 +1,4 @@
-"""What a flag that there is not may have meant."""
+"""Suggestions for unknown flags."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from absl import flags
 
 from . import command_line
 
-# absl's own flags: a mistyped flag is not taken for one of them.
+# absl's own flags, which are never suggested.
 _OF_ABSL = frozenset(flags.FLAGS)
-# Ours, and what else they are called. A sentence says what stands for a flag
-# that has no counterpart.
+# Our flags, and their names in other libraries. Names without a counterpart
+# are explained in `_MEANINGS`.
 _ALSO_CALLED = {
     'average_decay': 'ema ema_decay ema_rate model_ema polyak weight_averaging',
     'checkpoint': 'checkpoint_path ckpt ckpt_path load weights',
@@ -152,14 +152,14 @@ _MEANING_OF = {
 
 
 def hint(name: str, known: Collection[str]) -> str:
-  """Says what to give instead of a flag that there is not.
+  """Suggests what to use instead of an unknown flag.
 
   Args:
     name: The name of the flag.
     known: The names of the program's own flags.
 
   Returns:
-    A sentence with a space before it, or nothing.
+    A sentence that begins with a space, or an empty string.
   """
   name = name.lower().replace('-', '_').partition(' ')[0]
   near = [
@@ -167,7 +167,7 @@ def hint(name: str, known: Collection[str]) -> str:
       for ours, others in _ALSO_CALLED.items()
       if ours in known and name in (ours, *others.split())
   ]
-  # Both of --model_arg and --optimizer_arg would need one of these flags.
+  # Only programs with --optimizer have the flags that these sentences name.
   if not near and name in _MEANING_OF and 'optimizer' in known:
     return f' Did you mean this: {_MEANING_OF[name]}?'
   near = near or difflib.get_close_matches(name, known, n=3, cutoff=0.7)
@@ -176,25 +176,22 @@ def hint(name: str, known: Collection[str]) -> str:
 
 
 def is_of_others(name: str) -> bool:
-  """Returns whether a name is one that others have for a flag of ours."""
+  """Returns whether other libraries use this name for one of our flags."""
   return any(name in others.split() for others in _ALSO_CALLED.values())
 
 
 def check_known(given: Sequence[command_line.Token]) -> None:
-  """Refuses flags that there are not, with what they may have meant.
-
-  Args:
-    given: The flags.
+  """Checks that all given flags exist.
 
   Raises:
-    flags.Error: If there is one.
+    flags.Error: If one does not. The message suggests similar flags.
   """
   ours = {'flagfile', 'help', 'version', *(set(flags.FLAGS) - _OF_ABSL)}
   for token in given:
     name = token.name
     if not name or name == 'undefok' or name in ours:
       continue
-    # absl has a --log_dir as well, which would do nothing here.
+    # For example, absl's --log_dir would have no effect here.
     if name in flags.FLAGS and not is_of_others(name):
       continue
     if name.startswith('no') and name[2:] in flags.FLAGS:

@@ -1,4 +1,4 @@
-"""Flags whose values are checked, and put in order, where they are defined."""
+"""Flags that check and parse their values: paths and lists of numbers."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from typing import Any
 
 from absl import flags
 
-flags.disclaim_key_flags()  # A flag belongs to the program that calls these.
+flags.disclaim_key_flags()  # Flags belong to the program that defines them.
 
 _ADDRESS = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*://')
-# Where TFDS reads prepared sets as well.
+# TFDS also reads prepared data sets from these.
 _REMOTE = ('gs://', 's3://')
-# What Linux and macOS allow.
+# The limits of Linux and macOS.
 _MAX_NAME_BYTES = 255
 _MAX_PATH_BYTES = 4_000
 
 
 def check_path(path: str) -> str:
-  """Checks that a path can be one of this machine; whether it is, is not asked.
+  """Checks that a path is valid on this machine; it need not exist.
 
   Args:
-    path: What the user gave.
+    path: The path.
 
   Returns:
     The path, with the home folder for `~`.
 
   Raises:
-    ValueError: If there is no such user, a name is too long, or the path is
-      empty or that of a remote system.
+    ValueError: If the path is empty, too long, or on a remote system, or if
+      `~USER` names an unknown user.
   """
   if not path.strip():
     raise ValueError('expected a path, got an empty one.')
   if _ADDRESS.match(path):
     raise ValueError(
-        'only folders of the file system are supported; mount it, and give the '
-        'path there.'
+        'only paths of the local file system are supported; mount the remote '
+        'folder and give its local path.'
     )
   expanded = os.path.expanduser(path)
   if expanded.startswith('~'):
@@ -47,10 +47,10 @@ def check_path(path: str) -> str:
   names = [len(os.fsencode(name)) for name in expanded.split('/')]
   if max(names) > _MAX_NAME_BYTES:
     raise ValueError(
-        f'a name of {max(names)} bytes; {_MAX_NAME_BYTES} are allowed.'
+        f'a name has {max(names)} bytes; at most {_MAX_NAME_BYTES} are allowed.'
     )
   if len(os.fsencode(expanded)) > _MAX_PATH_BYTES:
-    raise ValueError(f'a path of more than {_MAX_PATH_BYTES:,} bytes.')
+    raise ValueError(f'the path has more than {_MAX_PATH_BYTES:,} bytes.')
   return expanded
 
 
@@ -60,12 +60,12 @@ class _PathParser(flags.ArgumentParser[str]):
   syntactic_help = 'a path'
 
   def __init__(self, may_be_empty: bool, may_be_remote: bool):
-    """Parses paths, and what else may be given."""
+    """Sets whether empty and remote values are allowed."""
     self._may_be_empty = may_be_empty
     self._may_be_remote = may_be_remote
 
   def parse(self, argument: str) -> str:
-    """Returns the path, see `check_path`."""
+    """Returns the path; see `check_path`."""
     if self._may_be_empty and not argument:
       return argument
     if self._may_be_remote and argument.startswith(_REMOTE):
@@ -78,7 +78,7 @@ class _PathParser(flags.ArgumentParser[str]):
 
 
 class _NumbersParser(flags.ArgumentParser[str]):
-  """Parses numbers with commas between them."""
+  """Parses numbers separated by commas."""
 
   def __init__(
       self,
@@ -88,13 +88,13 @@ class _NumbersParser(flags.ArgumentParser[str]):
       names: Sequence[str],
       words: Sequence[str],
   ):
-    """Parses words, or numbers in a range, as many as there are names."""
+    """See `DEFINE_numbers`."""
     self._kind = kind
     self._low = low
     self._high = high
     self._names = names
     self._words = words
-    self.syntactic_help = ','.join(names) or 'numbers with commas between them'
+    self.syntactic_help = ','.join(names) or 'numbers separated by commas'
 
   def parse(self, argument: str | Sequence[Any]) -> Any:
     """Returns the numbers, or the word."""
@@ -104,14 +104,14 @@ class _NumbersParser(flags.ArgumentParser[str]):
     try:
       numbers = tuple(self._kind(each) for each in given)
     except ValueError:
-      raise ValueError('expected numbers with commas between them.') from None
+      raise ValueError('expected numbers separated by commas.') from None
     if self._names and (
         len(numbers) != len(self._names) or min(numbers) < self._low
     ):
       raise ValueError(f'expected {",".join(self._names)}.')
     if not all(self._low <= number <= self._high for number in numbers):
       raise ValueError(
-          f'expected numbers from {self._low:g} on, up to {self._high:g}.'
+          f'expected numbers from {self._low:g} to {self._high:g}.'
       )
     return numbers
 
@@ -121,7 +121,7 @@ class _NumbersParser(flags.ArgumentParser[str]):
 
 
 class _Serializer(flags.ArgumentSerializer[str]):
-  """Writes numbers as they are given."""
+  """Formats values as they are given on the command line."""
 
   def serialize(self, value: str | Sequence[float]) -> str:
     """Returns the text."""
@@ -137,16 +137,16 @@ def DEFINE_path(  # pylint: disable=invalid-name
     may_be_empty: bool = False,
     may_be_remote: bool = False,
 ) -> flags.FlagHolder[Any]:
-  """Defines a flag of a path; without the flag it is None.
+  """Defines a flag for a path.
 
   Args:
-    name: The name.
-    help: What it is.
-    may_be_empty: Whether an empty value means something.
-    may_be_remote: Whether `gs://...` and `s3://...` are read as well.
+    name: The name of the flag.
+    help: The help text.
+    may_be_empty: Whether an empty value is allowed.
+    may_be_remote: Whether `gs://...` and `s3://...` are allowed.
 
   Returns:
-    Its holder; the value is a path with the home folder for `~`.
+    The flag. Its value has the home folder for `~`. Default: None.
   """
   parser = _PathParser(may_be_empty, may_be_remote)
   return flags.DEFINE(parser, name, None, help)
@@ -162,26 +162,26 @@ def DEFINE_numbers(  # pylint: disable=invalid-name
     names: Sequence[str] = (),
     words: Sequence[str] = (),
 ) -> flags.FlagHolder[Any]:
-  """Defines a flag of numbers with commas; without the flag it is None.
+  """Defines a flag for numbers separated by commas.
 
   Args:
-    name: The name.
-    help: What it is.
+    name: The name of the flag.
+    help: The help text.
     kind: int or float.
-    low: The minimum of each.
-    high: The maximum of each.
-    names: What each is, where their number is fixed.
-    words: What may be given instead of numbers.
+    low: The minimum of each number.
+    high: The maximum of each number.
+    names: The meaning of each number, if their count is fixed.
+    words: Words that are allowed instead of numbers.
 
   Returns:
-    Its holder; the value is a tuple, or one of the words.
+    The flag. Its value is a tuple, or one of the words. Default: None.
   """
   parser = _NumbersParser(kind, low, high, names, words)
   return flags.DEFINE(parser, name, None, help, serializer=_Serializer())
 
 
 def check_finite() -> None:
-  """Checks all flags that are numbers: no bound keeps NaN away.
+  """Checks that all numeric flags are finite; absl's bounds let NaN pass.
 
   Raises:
     flags.IllegalFlagValueError: If one is not finite.

@@ -1,10 +1,10 @@
-"""Python code of the user's own: imported once, and recorded by its hash.
+"""Imports the user's own Python files, and records their hashes.
 
 A file is imported under the name by which Python would import it from its
-folder, or, where another module has that name, under a name of its own. Its
-folder is the last on `sys.path` meanwhile, and stays there if the file imports
-others next to it, which may happen at any time. A file that was edited
-since is read again, so that what is recorded is what runs.
+folder, or under a unique name if another module has that name. Its folder is
+appended to `sys.path` meanwhile, and stays there if the file imports others
+next to it, since it may do so later. Edited files are executed again, so that
+the recorded hash is that of the running code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from . import code_files
 
-# Hashes of files when they were read, and the modules that were read here.
+# Hashes of files when they were read, and the modules that were imported here.
 _hashes: dict[pathlib.Path, str] = {}
 _read: set[str] = set()
 
@@ -39,10 +39,10 @@ def module_of(where: str) -> types.ModuleType:
     where: `package.module`, or `path/file.py`, relative to the current folder.
 
   Returns:
-    The module; the same one each time.
+    The module, which is the same for each call.
 
   Raises:
-    Mistake: If there is none, or it cannot be imported.
+    Mistake: If it does not exist or cannot be imported.
   """
   if where.partition('.')[0] in sys.stdlib_module_names:
     raise Mistake(f'{where} is a module of Python itself')
@@ -65,18 +65,18 @@ def digest(path: pathlib.Path) -> str:
 
 
 def digest_now(path: pathlib.Path) -> str:
-  """Returns the SHA-256 of a file as it is, which may be edited since."""
+  """Returns the SHA-256 of the current contents of a file."""
   return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def near(name: str, known: Iterable[str]) -> str:
-  """Returns `; did you mean ...?` with what is like a name, or nothing."""
+  """Returns `; did you mean ...?` with similar names, or an empty string."""
   alike = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
   return f'; did you mean {" or ".join(alike)}?' if alike else ''
 
 
 def place(error: BaseException, folder: pathlib.Path) -> str:
-  """Returns file and line of an error: the last ones in a folder, if any."""
+  """Returns file and line of an error, if possible in the given folder."""
   if isinstance(error, SyntaxError) and error.filename:
     return f'{error.filename}, line {error.lineno}'
   frames = list(traceback.extract_tb(error.__traceback__))
@@ -95,7 +95,7 @@ def place(error: BaseException, folder: pathlib.Path) -> str:
 def _imported(
     root: pathlib.Path, name: str, path: pathlib.Path | None = None
 ) -> types.ModuleType:
-  """Imports a module by its name, below a folder."""
+  """Imports a module by name, from a folder."""
   importlib.invalidate_caches()
   with _explained(root, name), _on_path(root) as keep:
     spec = importlib.util.find_spec(name)
@@ -107,7 +107,7 @@ def _imported(
     elif spec is None:
       raise ModuleNotFoundError(f'No module named {name!r}', name=name)
     else:
-      # It may be the program itself, whose name is __main__.
+      # It may be the running program, whose name is __main__.
       module = (origin and _loaded(origin)) or importlib.import_module(name)
     files = code_files.sources(module)
     keep(len(files) > 1)
@@ -135,7 +135,7 @@ def _own_name(path: pathlib.Path) -> types.ModuleType:
 
 @contextlib.contextmanager
 def _on_path(root: pathlib.Path) -> Iterator[Callable[[bool], None]]:
-  """Puts a folder last on the path, for a block or for good."""
+  """Appends a folder to `sys.path`, for a block or permanently."""
   entry = str(root)
   is_there = any(pathlib.Path(each).resolve() == root for each in sys.path)
   kept = is_there
@@ -147,7 +147,7 @@ def _on_path(root: pathlib.Path) -> Iterator[Callable[[bool], None]]:
 
   if not is_there:
     sys.path.append(entry)
-  sys.dont_write_bytecode = True  # It would be read for an edited file.
+  sys.dont_write_bytecode = True  # Bytecode could hide a quick edit.
   try:
     yield keep
   finally:
@@ -158,11 +158,7 @@ def _on_path(root: pathlib.Path) -> Iterator[Callable[[bool], None]]:
 
 @contextlib.contextmanager
 def _explained(root: pathlib.Path, name: str) -> Iterator[None]:
-  """Names, in one line, the place where code cannot be imported.
-
-  Raises:
-    Mistake: If the block raises anything of the kind.
-  """
+  """Turns errors of an import into a Mistake, which names the place."""
   try:
     yield
   except (Exception, SystemExit) as error:
@@ -179,7 +175,7 @@ def _explained(root: pathlib.Path, name: str) -> Iterator[None]:
 
 
 def _read_again_if_edited(module: types.ModuleType) -> None:
-  """Reads again the files of a module that were edited since."""
+  """Executes the files of a module again that were edited since."""
   files = code_files.sources(module)
   edited = [
       name
@@ -201,7 +197,7 @@ def _read_again_if_edited(module: types.ModuleType) -> None:
 
 
 def _loaded(path: pathlib.Path) -> types.ModuleType | None:
-  """Finds the module that a file was imported as."""
+  """Finds the module that was imported from a file, or returns None."""
   for module in list(sys.modules.values()):
     name = os.path.basename(getattr(module, '__file__', None) or '')
     if name == path.name and code_files.file(module) == path:

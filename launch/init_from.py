@@ -1,11 +1,11 @@
-"""What a new run begins with, where another one has learned it.
+"""Initializes a new run from a checkpoint of another one.
 
-Each variable of the new model, also one that is not trained, is looked for in
-the checkpoint that `--init_from` names. What is not there, or is of another
-shape, as the head for other classes is, keeps its initial values. The opening
-of the run names these, and so does config.json, with a hash of what was loaded.
+Each variable of the new model, trainable or not, is looked up in the checkpoint
+that `--init_from` names. Variables that are missing there, or have another
+shape (such as the head for other classes), keep their initial values. The first
+lines of the run list them, as does config.json, with a hash of the loaded ones.
 
-A run that goes on has all of it in its own checkpoints and reads no other.
+A resumed run restores its own checkpoint instead.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from . import experiment as experiment_lib
 from . import init_names, paths, programs, starts
 from . import workdir as workdir_lib
 
-# The later one counts: averages are what a run is scored by.
+# The later prefix takes precedence, as runs evaluate the average.
 _PREFIXES = ('model/', 'average/model/')
-# What of the data decides no weight.
+# Fields of the data that do not affect how weights are used.
 _COUNTS = ('num_examples', 'class_counts', 'fingerprint')
 
 
 @dataclasses.dataclass(frozen=True)
 class Initial:
-  """What a run began with.
+  """The variables that a run was initialized with.
 
   Attributes:
     checkpoint: The path of the checkpoint.
-    sha256: The hash of what was loaded: that of all weights, as in result.json,
-      if all were.
-    loaded: The names of the model's variables that were.
-    kept: Those that keep their initial values, and why.
+    sha256: The hash of the loaded variables. If all were loaded, it is the hash
+      of the weights, as in result.json.
+    loaded: The names of the loaded variables of the model.
+    kept: The names that keep their initial values, and the reasons.
     unused: The names in the checkpoint that no variable of the model has.
-    notes: What else there is to say.
+    notes: Further remarks.
   """
 
   checkpoint: str
@@ -54,11 +54,11 @@ class Initial:
   notes: Sequence[str]
 
   def to_json(self) -> dict[str, Any]:
-    """Returns what config.json keeps of it."""
+    """Returns the values for config.json."""
     return dataclasses.asdict(self)
 
   def lines(self) -> list[str]:
-    """Describes it, with a line for each variable that does not fit."""
+    """Describes what was loaded, with a line per variable that was not."""
     number, total = len(self.loaded), len(self.loaded) + len(self.kept)
     lines = [
         f'--init_from: {number} of {total} variables begin with their values '
@@ -74,24 +74,21 @@ class Initial:
 
 
 def find(config: config_lib.Config) -> tuple[str, list[str]]:
-  """Finds the checkpoint that `--init_from` means.
-
-  Args:
-    config: The config.
+  """Finds the checkpoint for `--init_from`.
 
   Returns:
-    Its path, and what there is to say of newer ones that are damaged; no path
-    without `--init_from`.
+    The path, which is empty without `--init_from`, and messages about newer
+    checkpoints that are damaged.
 
   Raises:
-    UserError: If there is no such run or checkpoint, none of it is whole, or
-      other flags miss `--init_from`.
+    UserError: If there is no such run or intact checkpoint, or if other flags
+      need `--init_from`.
   """
   if config.init_from is None:
     for name in ('init_pattern', 'init_map'):
       if getattr(config, name):
         raise programs.UserError(
-            f'--{name} says what is taken of --init_from, which is missing.'
+            f'--{name} chooses variables of --init_from, which is missing.'
         )
     return '', []
   flag = f'--init_from={config.init_from}'
@@ -111,7 +108,7 @@ def find(config: config_lib.Config) -> tuple[str, list[str]]:
     raise programs.UserError(f'{flag}: {error}') from None
   if newest is None:
     raise programs.UserError(f'{flag}: no checkpoint was saved there.')
-  return newest, [f'{error} The one before is taken.' for error in damaged]
+  return newest, [f'{error} An older one is used.' for error in damaged]
 
 
 def load(
@@ -119,19 +116,19 @@ def load(
     state: training.TrainState,
     strategy: tf.distribute.Strategy,
 ) -> Initial | None:
-  """Loads what a new run begins with; every worker loads the same.
+  """Loads the checkpoint of `--init_from` into a new run, on each worker.
 
   Args:
     experiment: The parts of the run.
-    state: Its state before the first step. Of a checkpoint only the model is
-      loaded; averages, and what the optimizer keeps of weights, begin with it.
-    strategy: The strategy that it was made under.
+    state: The state before the first step. Only the model is loaded; the
+      optimizer state and averages are initialized from it.
+    strategy: The strategy that the state was created under.
 
   Returns:
     What was loaded, or None without `--init_from`.
 
   Raises:
-    UserError: If the checkpoint is missing or damaged, nothing of it fits, a
+    UserError: If the checkpoint is missing or damaged, none of it fits, a
       pattern or a name matches nothing, or workers read different values.
   """
   config = experiment.config
@@ -170,19 +167,19 @@ def check(
     *,
     accept_changes: bool,
 ) -> dict[str, list[Any]]:
-  """Refuses other values than those that a run without a checkpoint began with.
+  """Checks that a restarted run without a checkpoint loads the same values.
 
   Args:
     directory: The work directory of the run.
-    before: What config.json says of them.
-    now: What this start loaded; None if the run goes on from a checkpoint.
-    accept_changes: Whether they may differ.
+    before: The values recorded in config.json.
+    now: What this start loaded; None if it restored its own checkpoint.
+    accept_changes: Whether the values may differ.
 
   Returns:
-    What changes, `[before, now]` by name.
+    The changes, `[before, now]` by name.
 
   Raises:
-    UserError: If they differ.
+    UserError: If the values differ and `accept_changes` is False.
   """
   if not before or not now or before['sha256'] == now.sha256:
     return {}
@@ -196,13 +193,10 @@ def check(
 
 
 def _read_names(path: str) -> tuple[dict[str, str], dict[str, str]]:
-  """Reads which weights a checkpoint has.
-
-  Args:
-    path: The path of the checkpoint.
+  """Reads the names of the weights in a checkpoint.
 
   Returns:
-    By the name of each in its model: the one in the checkpoint, and what it is.
+    The name in the checkpoint, and the description, by name in the model.
   """
   held = checkpoints.contents(path)
   names = {
@@ -211,7 +205,7 @@ def _read_names(path: str) -> tuple[dict[str, str], dict[str, str]]:
       for name in sorted(held)
       if name.startswith(prefix)
   }
-  # A program of the user's own may have saved a model alone.
+  # A user's own program may have saved only a model.
   names = names or {name: name for name in sorted(held)}
   return names, {name: _describe(held[key]) for name, key in names.items()}
 
@@ -221,7 +215,7 @@ def _describe(spec: tf.TensorSpec | tf.Variable) -> str:
 
 
 def _restore(path: str, pairs: Sequence[tuple[tf.Variable, str]]) -> None:
-  """Assigns what a checkpoint has by name, which several may share."""
+  """Restores variables by name; several variables may share a name."""
   first: dict[str, tf.Variable] = {}
   for variable, name in pairs:
     first.setdefault(name, variable)
@@ -234,7 +228,7 @@ def _restore(path: str, pairs: Sequence[tuple[tf.Variable, str]]) -> None:
 def _begin(
     experiment: experiment_lib.Experiment, state: training.TrainState
 ) -> None:
-  """Has all that is made of the weights begin with those that were loaded."""
+  """Initializes the optimizer state and the average from the loaded weights."""
   tf.nest.map_structure(
       lambda variable, value: variable.assign(value),
       state.optimizer_state,
@@ -246,11 +240,11 @@ def _begin(
 
 
 def _differing(experiment: experiment_lib.Experiment, path: str) -> list[str]:
-  """Names what differs in the run that a checkpoint is of, if it is of one."""
+  """Returns what differs in the run of a checkpoint, if it belongs to one."""
   run = _run_of(path)
   if run is None:
     return []
-  # As JSON has them: an object by its name.
+  # JSON values, in which objects are replaced by their names.
   flags = config_lib.changes(run.config.to_json(), experiment.config.to_json())
   differing = [f'--{name}' for name in ('model', 'model_arg') if name in flags]
   data = experiment.data.differences(run.data)
@@ -258,7 +252,7 @@ def _differing(experiment: experiment_lib.Experiment, path: str) -> list[str]:
 
 
 def _run_of(path: str) -> starts.Start | None:
-  """Reads the config.json of the work directory that a checkpoint lies in."""
+  """Reads the config.json of the run that a checkpoint belongs to, if any."""
   for folder in pathlib.Path(path).absolute().parents[:2]:
     run = folder.parent
     if folder.name == 'checkpoints' and (run / 'config.json').exists():
@@ -269,13 +263,13 @@ def _run_of(path: str) -> starts.Start | None:
 def _check_same(
     flag: str, sha256: str, strategy: tf.distribute.Strategy
 ) -> None:
-  """Checks that every worker has loaded the same.
+  """Checks that all workers have loaded the same values.
 
   Raises:
-    UserError: If one has not.
+    UserError: If they have not.
   """
   if len(set(workers.texts(strategy, sha256))) > 1:
     raise programs.UserError(
-        f'{flag}: this worker reads other values than others do; all workers '
-        'need one shared directory.'
+        f'{flag}: workers read different values; all workers need one shared '
+        'directory.'
     )

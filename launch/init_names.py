@@ -1,8 +1,8 @@
-"""Which variables of a model are which of a checkpoint: a matter of names.
+"""Matches the variables of a model with those of a checkpoint, by name.
 
-A variable is described by its type and shape, as in `float32 [16, 3]`. One is
-looked for under its own name, or under what `--init_map` makes of it, and fits
-if it is described in the same way.
+A variable is looked up under its own name, or under the name that `--init_map`
+gives it. It fits if its description, dtype and shape such as `float32 [16, 3]`,
+is the same.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from collections.abc import Iterable, Mapping
 from . import config as config_lib
 from . import imports, programs
 
-# How many names an error has room for.
+# The maximum number of names in an error message.
 _MOST_NAMES = 50
 
 
 @dataclasses.dataclass(frozen=True)
 class Matched:
-  """What of a checkpoint goes where.
+  """The result of matching a model with a checkpoint.
 
   Attributes:
-    pairs: The name in the checkpoint of each variable that fits, by its name in
-      the model.
-    kept: Why those that do not fit keep their initial values, by name.
+    pairs: The names in the checkpoint of the variables that fit, by name in the
+      model.
+    kept: The reasons why other variables keep their initial values, by name.
     left_out: The names that `--init_pattern` does not match.
     unused: The names in the checkpoint that no variable of the model has.
   """
@@ -46,13 +46,13 @@ def match(
   """Finds the variables of a model in a checkpoint.
 
   Args:
-    config: The config, whose `init_pattern` says which are taken, and whose
-      `init_map` what they are called in the checkpoint.
+    config: The config. Its `init_pattern` selects variables, and its `init_map`
+      gives their names in the checkpoint.
     model: The descriptions of the model's variables by name.
-    saved: The descriptions of the checkpoint's, likewise.
+    saved: The descriptions of the checkpoint's variables by name.
 
   Returns:
-    What goes where; at least one does.
+    The result, with at least one pair.
 
   Raises:
     UserError: If nothing fits, or a pattern or a name matches nothing.
@@ -69,8 +69,8 @@ def match(
   ]
   if not wanted:
     raise programs.UserError(
-        f'--init_pattern={config.init_pattern}: no variable has a name that it '
-        f'matches as a whole; there are: {_some(model)}.'
+        f'--init_pattern={config.init_pattern}: it matches no whole name of a '
+        f'variable; there are: {_some(model)}.'
     )
   pairs, kept = {}, {}
   for name in wanted:
@@ -100,7 +100,7 @@ def match(
 
 
 def _renamed(name: str, names: Mapping[str, str]) -> str:
-  """Returns what a variable is called in the checkpoint."""
+  """Returns the name of a variable in the checkpoint."""
   rests = {new: _below(name, new) for new in names}
   of_parts = [new for new in names if rests[new] is not None]
   if not of_parts:
@@ -110,7 +110,7 @@ def _renamed(name: str, names: Mapping[str, str]) -> str:
 
 
 def _below(name: str, part: str) -> str | None:
-  """Returns the rest of a name below a part of a model; None if not in it."""
+  """Returns the rest of a name inside a part of a model, or None."""
   part = part.strip('/')
   if name == part:
     return ''
@@ -120,11 +120,7 @@ def _below(name: str, part: str) -> str | None:
 
 
 def _check_part(flag: str, where: str, part: str, names: Iterable[str]) -> None:
-  """Checks that there are variables in a part.
-
-  Raises:
-    UserError: If there are none.
-  """
+  """Raises UserError if a part has no variables."""
   if any(_below(name, part) is not None for name in names):
     return
   parts = dict.fromkeys(
@@ -153,7 +149,7 @@ def _suggestion(
 
 
 def _beginnings(new: str, old: str) -> tuple[str, str]:
-  """Returns two names without the parts at their ends that are equal."""
+  """Returns two names without their common last parts."""
   one, other = new.split('/'), old.split('/')
   while one and other and one[-1] == other[-1]:
     one.pop()

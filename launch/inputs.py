@@ -1,4 +1,4 @@
-"""What `predict` of a run that was loaded in Python takes."""
+"""Encodes the inputs of `predict` of a loaded run."""
 
 from __future__ import annotations
 
@@ -20,25 +20,21 @@ def encoded(
   """Encodes examples by the features of the training data.
 
   Args:
-    inputs: One of
-      a list of records, each a mapping of columns or features to values, or
-      one record;
-      columns, a mapping of the same names to lists of equal length; a table
-      with `columns` and `to_dict`, such as a DataFrame;
-      an array ``[num_examples, ...]`` of each feature by name, as the data set
-      has them;
-      of a run with one input, a list or an array of its values alone: numbers,
+    inputs: One of:
+      a record, which maps columns or features to values, or a list of records;
+      a mapping of the same names to lists of equal length, or a table with
+      `columns` and `to_dict`, such as a DataFrame;
+      an array ``[num_examples, ...]`` of each feature by name, as in the data
+      set;
+      for a run with one input, a list or an array of its values alone: numbers,
       texts, categories, or paths of images.
     spec: The features.
-    may_lack: Whether a number of a raw example may be missing; it then counts
-      as the mean.
-
-  Returns:
-    The array of each feature.
+    may_lack: Whether numbers of raw examples may be missing. The mean replaces
+      them.
 
   Raises:
-    DataError: If something is missing or does not fit.
-    ValueError: If it is none of these.
+    DataError: If a value is missing or invalid.
+    ValueError: If the inputs have another form.
   """
   records = _records(inputs, spec)
   if records is None:
@@ -58,7 +54,7 @@ def encoded(
 def _records(
     inputs: Any, spec: spec_lib.Spec
 ) -> Sequence[Mapping[str, Any]] | None:
-  """Returns raw examples; None if the inputs are arrays of features."""
+  """Returns raw examples, or None if the inputs are arrays of features."""
   if hasattr(inputs, 'to_dict') and hasattr(inputs, 'columns'):
     inputs = inputs.to_dict('list')
   if isinstance(inputs, Mapping):
@@ -85,7 +81,7 @@ def _of_mapping(
       name not in spec.inputs or not _is_numeric(value)
       for name, value in used.items()
   )
-  if not is_raw:  # What is missing is named there.
+  if not is_raw:  # The caller checks for missing features.
     return None
   if not any(map(_is_several, used.values())):
     return [inputs]
@@ -102,7 +98,7 @@ def _of_mapping(
 
 
 def _columns(spec: spec_lib.Spec) -> list[str]:
-  """Returns what a record may have, in the order of the features."""
+  """Returns the names that a record may have, in the order of the features."""
   return [
       column
       for name, feature in spec.inputs.items()
@@ -119,7 +115,7 @@ def _is_numeric(value: Any) -> bool:
   try:
     array = np.asarray(value)
   except ValueError:  # Lists of different lengths.
-    return True  # Which is said of the array.
+    return True  # Converting them to an array reports the error.
   return array.dtype.kind in 'biuf' and array.ndim > 0
 
 

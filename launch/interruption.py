@@ -1,7 +1,7 @@
-"""Signals that ask a program to leave: SIGTERM, Ctrl-C, SIGHUP.
+"""Handles the signals that ask a program to exit: SIGTERM, SIGINT, SIGHUP.
 
-While a run trains they are a request that its loop can look at; at all other
-times they end the program, with one line and 128 + their number.
+During training, the loop checks for them. At all other times they end the
+program, with a one-line message and exit code 128 + their number.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SIGACTION_BYTES = 1024  # More than a `struct sigaction` has anywhere.
 
 
 class Interrupted(KeyboardInterrupt):
-  """A signal came.
+  """A signal was received.
 
   Attributes:
     number: The number of the signal.
@@ -29,27 +29,27 @@ class Interrupted(KeyboardInterrupt):
   def __init__(
       self, number: int, what_next: str = 'give the same command again'
   ):
-    """Names the signal, and what there is to do."""
+    """Sets the message: the signal, and what the user can do next."""
     name = signal.Signals(number).name
     super().__init__(f'interrupted by {name}; {what_next}')
     self.number = number
 
 
 class InEvaluation(Interrupted):
-  """A signal came while a split was scored; all workers left off there."""
+  """A signal was received during an evaluation; all workers stopped there."""
 
 
 class Saved(Interrupted):
-  """A signal came in training, and what was trained is saved."""
+  """A signal was received in training, and the progress is saved."""
 
 
 class Interruption:
   """Remembers a signal, so that the step can be finished and saved first.
 
-  A second signal of the same kind has its usual effect at once.
+  A second signal of the same kind has its usual effect immediately.
 
   Attributes:
-    signal: The number of the signal that came, or 0.
+    signal: The number of the received signal, or 0.
   """
 
   def __init__(self) -> None:
@@ -58,14 +58,14 @@ class Interruption:
     self._previous: dict[int, Any] = {}
 
   def __enter__(self) -> Interruption:
-    """Begins to catch the signals, which the main thread alone can."""
+    """Installs the handlers, if this is the main thread."""
     _active.append(self)
     for number in _caught():
       self._previous[number] = signal.signal(number, self._remember)
     return self
 
   def __exit__(self, *_: Any) -> None:
-    """Gives the signals their former effect back."""
+    """Restores the previous handlers."""
     _active.remove(self)
     for number, handler in self._previous.items():
       signal.signal(number, handler)
@@ -80,9 +80,9 @@ _active: list[Interruption] = []
 
 @contextlib.contextmanager
 def remembering() -> Iterator[Interruption]:
-  """Remembers signals for a block; one inside another joins it.
+  """Remembers signals during a block; nested blocks share one object.
 
-  A signal that did not make the block raise has its usual effect at the end.
+  If the block does not raise, a remembered signal takes effect at its end.
 
   Yields:
     The interruption that remembers them.
@@ -97,9 +97,9 @@ def remembering() -> Iterator[Interruption]:
 
 
 def leave_at_once() -> None:
-  """Has signals end the process from now on, with one line and their code.
+  """Makes signals end the process immediately, with a one-line message.
 
-  For the time before a program is on, when there is nothing to clean up.
+  This is for the start of a program, when there is nothing to clean up.
   """
 
   def leave(number: int, _: FrameType | None) -> None:
@@ -112,11 +112,11 @@ def leave_at_once() -> None:
 
 @contextlib.contextmanager
 def withheld() -> Iterator[None]:
-  """Keeps signals from a block, and from the threads that begin in it.
+  """Blocks signals during a block, also for threads that start in it.
 
-  For calls that would take them: TensorFlow sets a handler of its own for
-  SIGTERM when it joins workers. At the end of the block signals have their
-  former handlers, and those that came meanwhile come.
+  This is for calls that install their own handlers, as TensorFlow does for
+  SIGTERM when it connects workers. At the end of the block, the previous
+  handlers are restored, and pending signals are delivered.
   """
   sigaction = ctypes.CDLL(None).sigaction
   before = {}
@@ -134,12 +134,12 @@ def withheld() -> Iterator[None]:
 
 @contextlib.contextmanager
 def leaving() -> Iterator[None]:
-  """Has signals end a block: the first of each kind raises Interrupted.
+  """Makes the first signal of each kind raise Interrupted in a block.
 
-  A second one of the kind has its usual effect at once.
+  A second signal of the same kind has its usual effect immediately.
 
   Raises:
-    Interrupted: If a signal comes.
+    Interrupted: If a signal is received.
   """
   came = 0
 
@@ -155,7 +155,7 @@ def leaving() -> Iterator[None]:
     except Exception as error:
       if not came:
         raise
-      # A module of C that is being imported makes another error of it.
+      # During the import of a C module, it may become another error.
       raise Interrupted(came) from error
 
 
@@ -163,7 +163,7 @@ def leaving() -> Iterator[None]:
 def handling(
     handler: Callable[[int, FrameType | None], None],
 ) -> Iterator[None]:
-  """Calls a handler for the signals that come in a block.
+  """Installs a handler for signals during a block.
 
   Args:
     handler: The handler, as `signal.signal` takes it.
@@ -179,7 +179,7 @@ def handling(
 
 
 def _caught() -> list[signal.Signals]:
-  """Lists the signals to catch: under nohup, SIGHUP stays ignored."""
+  """Returns the signals to catch; under nohup, SIGHUP stays ignored."""
   if threading.current_thread() is not threading.main_thread():
     return []
   is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN

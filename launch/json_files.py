@@ -1,4 +1,7 @@
-"""JSON files of a work directory: read with care, written as a whole."""
+"""Reads and checks JSON files of a work directory, and writes them atomically.
+
+A function that writes raises OSError if it fails. A previous file then stays.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 from . import programs, whole_files
 
 COPY = 'restore it from a backup, or name another --workdir'
-# What programs compute with, wherever it is in a file.
+# Fields that must be numbers in any file, because programs compute with them.
 _NUMBERS = (
     'step',
     'epoch',
@@ -23,13 +26,7 @@ _NUMBERS = (
 
 
 def read(path: pathlib.Path) -> str | None:
-  """Reads a file.
-
-  Args:
-    path: Its path.
-
-  Returns:
-    The text; None if there is no such file.
+  """Returns the text of a file, or None if it does not exist.
 
   Raises:
     UserError: If it cannot be read.
@@ -41,24 +38,24 @@ def read(path: pathlib.Path) -> str | None:
   except (OSError, ValueError) as error:
     reason = getattr(error, 'strerror', None) or error
     raise programs.UserError(
-        f'{path} cannot be read ({reason}); mend that, or {COPY}.'
+        f'{path} cannot be read ({reason}); fix that, or {COPY}.'
     ) from None
 
 
 def decode(path: pathlib.Path, text: str, **required: type) -> dict[str, Any]:
-  """Decodes an object of a file.
+  """Decodes a JSON object.
 
   Args:
-    path: The path of the file.
-    text: The object.
-    **required: The types of what it must have, by name.
+    path: The path of the file, for messages.
+    text: The text of the object.
+    **required: The types of required fields, by name.
 
   Returns:
     The object.
 
   Raises:
-    UserError: If that is none, or something in it is of another type than the
-      programs expect.
+    UserError: If the text is not a JSON object, or a field is missing or of the
+      wrong type.
   """
   try:
     value = json.loads(text)
@@ -76,28 +73,12 @@ def decode(path: pathlib.Path, text: str, **required: type) -> dict[str, Any]:
 
 
 def write(path: pathlib.Path, value: Any) -> None:
-  """Writes a JSON file as a whole.
-
-  Args:
-    path: Its path.
-    value: What it holds.
-
-  Raises:
-    OSError: If it cannot be written; what was there before stays.
-  """
+  """Writes a value to a JSON file."""
   replace(path, json.dumps(value, indent=2) + '\n')
 
 
 def replace(path: pathlib.Path, text: str) -> None:
-  """Writes a file as a whole.
-
-  Args:
-    path: Its path.
-    text: What it holds.
-
-  Raises:
-    OSError: If it cannot be written; what was there before stays.
-  """
+  """Writes a text to a file."""
   with whole_files.replacing(path) as temporary:
     temporary.write_text(text)
 

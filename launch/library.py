@@ -1,4 +1,4 @@
-"""Runs from a program of one's own.
+"""Trains and loads runs from Python.
 
 config = launch.Config(num_epochs=20, workdir='runs/houses')
 launch.run('regression', {'rooms': rooms, 'area': area, 'label': price}, config)
@@ -36,11 +36,11 @@ from . import inputs as inputs_lib
 Config = config_lib.Config
 Result = results.Result
 Task = tasks.Task | Callable[..., tasks.Task] | str
-"""A task, a function that makes one of a spec, or the name of either."""
+"""A task, a function of a spec that returns one, or the name of either."""
 Dataset = datasets.Dataset | Mapping[str, Any] | Callable[[], Any] | str
 """A data set, arrays by name or by split and name, a function that returns
-either, or a name as --dataset takes it."""
-# What has no name of its own, and what is said of anything else.
+either, or a name as for --dataset."""
+# The types of objects without a name, and the expected types for messages.
 _OBJECTS: dict[str, tuple[Any, str]] = {
     'task': (
         tasks.Task,
@@ -58,14 +58,14 @@ class Loaded:
 
   Attributes:
     model: The model, a `tf.Module`, with the weights of the checkpoint.
-    task: What was trained.
+    task: The task.
     config: The config.
     checkpoint: The path of the checkpoint.
-    step: The step of it.
+    step: The step of the checkpoint.
   """
 
   def __init__(self, run: finished_run.Run, strategy: tf.distribute.Strategy):
-    """Wraps a run whose variables were made under a strategy."""
+    """Wraps a run whose variables were created under a strategy."""
     self._run = run
     self._strategy = strategy
     self.model: Any = run.model
@@ -84,20 +84,19 @@ class Loaded:
     """Predicts.
 
     Args:
-      inputs: A list of records, each a mapping of columns or features to
-        values, as `pipelines.encoding` takes them; a mapping of columns to
-        lists; an array ``[num_examples, ...]`` of each input by name, as the
-        data set has them; or, of a run with one input, a list or an array of
-        its values alone. See `inputs.encoded`.
-      may_lack: Whether a number of a raw example may be missing; it then counts
-        as the mean.
+      inputs: A list of records, each of which maps columns or features to
+        values; a mapping of columns to lists; an array ``[num_examples, ...]``
+        of each input by name; or, for a run with one input, a list or an array
+        of its values. See `inputs.encoded`.
+      may_lack: Whether numbers of raw examples may be missing. The mean
+        replaces them.
 
     Returns:
-      Columns ``[num_examples, ...]``, as the task's `predict` gives them.
+      The columns of the task's `predict`, ``[num_examples, ...]``.
 
     Raises:
-      DataError: If something is missing or does not fit.
-      ValueError: If it is none of these.
+      DataError: If a value is missing or invalid.
+      ValueError: If the inputs have another form.
     """
     spec = self._run.experiment.data.spec
     return self._predictor(inputs_lib.encoded(inputs, spec, may_lack=may_lack))
@@ -105,20 +104,19 @@ class Loaded:
   def evaluate(
       self, dataset: Dataset | None = None, split: str = 'test'
   ) -> evaluation.Scored:
-    """Scores a split of a data set: every example exactly once.
+    """Scores every example of a split exactly once.
 
     Args:
-      dataset: The data set, as `run` takes it. Default: that which the run was
+      dataset: The data set, as for `run`. Default: the data set the run was
         trained on.
-      split: `train`, `validation`, `test`; or `all` of one that the run has not
-        seen.
+      split: `train`, `validation` or `test`; for another data set also `all`.
 
     Returns:
-      What was found.
+      The result.
 
     Raises:
-      UserError: If there is no such split, or features do not fit those that
-        the run was trained on.
+      UserError: If there is no such split, or its features do not match the
+        training data.
     """
     other = None if dataset is None else _of_config('dataset', dataset)
     chosen = unseen.chosen(self._run, other, split)
@@ -132,31 +130,30 @@ def run(
     dataset: Dataset | None = None,
     config: Config | None = None,
 ) -> Result:
-  """Trains, or goes on with, a run, as `launch.train` does.
+  """Trains or resumes a run, and prints its progress, as `launch.train` does.
 
-  What it prints is what the program prints. Every option that names a part,
-  such as `model`, takes the object as well. Of a function config.json has the
-  name and the hash of its file, of other objects only that a program gave them:
-  a function that makes a task is better than a task, whose model would begin
-  with the weights that it happens to have.
+  Options that name a part, such as `model`, also accept the object. config.json
+  records the name of a function and the hash of its file, but for other objects
+  only that a program gave them. Prefer a function that makes a task to a task,
+  whose model would start with its current weights.
 
-  TensorFlow's global seed is set, and its operations are made deterministic.
+  This sets TensorFlow's global seed, and makes its operations deterministic.
 
   Args:
-    task: What is trained. Default: what the config, or else the data, say.
-    dataset: The examples. Default: those of the config.
-    config: The options. Without a work directory, a new temporary one is made.
+    task: The task. Default: the task of the config, or else of the data.
+    dataset: The data set. Default: the data set of the config.
+    config: The options. Without a work directory, a temporary one is created.
 
   Returns:
-    What the run came to; of one that is complete already, what it had come to.
+    The result of the run, also if it was complete already.
 
   Raises:
-    ValueError: If an option, a part or the data are not valid; nothing is
-      written then.
-    TypeError: If an argument is of another type.
-    launch.programs.Failure: If the run cannot go on.
-    KeyboardInterrupt: If a signal interrupts it, once what it has trained is
-      saved.
+    ValueError: If an option, a part or the data are invalid. Nothing is written
+      then.
+    TypeError: If an argument has the wrong type.
+    launch.programs.Failure: If the run cannot continue.
+    KeyboardInterrupt: If a signal interrupts the run, after saving its
+      progress.
 
   Example::
 
@@ -190,18 +187,14 @@ def load(
   """Loads a trained run.
 
   Args:
-    run: Its work directory.
+    run: The work directory.
     checkpoint: `last`, `best`, or the path of a checkpoint. Default: the last.
-    **given: Options, such as `task`, `dataset` (for `evaluate` alone) or
-      `model`, that were objects without a name in the program that trained.
-
-  Returns:
-    The run.
+    **given: Options that were given as objects without a name in training, such
+      as `task`, `model` or `dataset` (only for `evaluate`).
 
   Raises:
     TypeError: If there is no such option.
-    ValueError: If there is no such run or checkpoint, or something does not
-      fit.
+    ValueError: If there is no such run or checkpoint, or they do not match.
   """
   strategy = tf.distribute.get_strategy()
   place = Config(workdir=str(run))
@@ -215,10 +208,10 @@ def load(
 
 
 def _of_config(name: str, part: Any) -> Any:
-  """Returns a task or a data set as an option of a config.
+  """Returns a task or a data set as a value of a config.
 
   Raises:
-    TypeError: If it is none.
+    TypeError: If it has another type.
   """
   objects, expected = _OBJECTS[name]
   if isinstance(part, objects):

@@ -1,11 +1,11 @@
-"""A lock on a directory, which names its owner and does not outlive it.
+"""A lock on a directory, which names its owner and ends with it.
 
-The lock is a file, locked by the kernel for as long as its owner lives. Where
-file systems lock per machine only, or not at all, the file's time tells: the
-owner renews it every few seconds, and a start on another machine watches it for
-half a minute before it takes over. What this cannot tell: an owner that was
-suspended for longer, and two starts on different machines at the same moment
-over a file system without locks. An owner finds out before it writes.
+The lock is a file that the kernel locks while its owner is alive. For file
+systems that lock per machine only, or not at all, the owner also renews the
+file's time every few seconds; a process on another machine watches it for half
+a minute before it takes over. This cannot detect an owner that was suspended
+for longer, nor two simultaneous starts on different machines over a file system
+without locks. In these cases the owner notices before it writes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from . import programs
 
 NAME = 'lock'
 RENEW_SECS = 5.0
-# An owner elsewhere that has not renewed its lock for so long is dead.
+# An owner on another machine counts as dead after this time without renewal.
 PATIENCE_SECS = 30.0
 
 
@@ -43,19 +43,18 @@ class Lock:
     self._renewing.start()
 
   def is_held(self) -> bool:
-    """Returns whether the lock is still there, and still this process's."""
+    """Returns whether the lock still exists and belongs to this process."""
     return _is_file_at(self._file, self._path)
 
   def check_held(self) -> None:
-    """Checks that it is.
+    """Checks that the lock is still held.
 
     Raises:
-      OSError: If it was removed, or the directory was.
+      OSError: If the lock or its directory was removed.
     """
     if not self.is_held():
       raise FileNotFoundError(
-          f'{self._path.parent}, or the lock in it, was removed while the run '
-          'was on'
+          f'{self._path.parent}, or the lock in it, was removed during the run'
       )
 
   def release(self) -> None:
@@ -80,15 +79,15 @@ def held(
   """Locks a directory for a block.
 
   Args:
-    directory: The directory. One that is made for the block goes again, unless
-      files were written.
+    directory: The directory. If it is created here, it is removed at the end,
+      unless it contains files.
     say: As for `acquire`.
 
   Yields:
     The lock.
 
   Raises:
-    UserError, OSError: As `acquire` does.
+    UserError, OSError: As for `acquire`.
   """
   is_new = not directory.exists()
   directory.mkdir(parents=True, exist_ok=True)
@@ -110,15 +109,12 @@ def acquire(
   """Locks a directory for this process.
 
   Args:
-    directory: The directory, which exists.
-    say: Is told if this takes a while.
-
-  Returns:
-    The lock.
+    directory: An existing directory.
+    say: Called with a message before a long wait.
 
   Raises:
-    UserError: If a process that lives holds it; the message names it.
-    OSError: If no file can be made there.
+    UserError: If a live process holds the lock. The message names it.
+    OSError: If no file can be created there.
   """
   path = directory / NAME
   while True:
@@ -129,7 +125,7 @@ def acquire(
         os.close(file)
         continue
       owner = _read(file)
-      # The kernel that gave the lock knows of its own processes alone.
+      # The kernel's lock may cover only the processes of this machine.
       is_elsewhere = is_locked is None or owner.get('boot') != _boot()
       if is_locked is False or (
           owner and is_elsewhere and _is_renewed(path, owner, say)
@@ -148,7 +144,7 @@ def acquire(
 
 
 def _lock(file: int) -> bool | None:
-  """Returns whether the kernel gave the lock; None if it has none here."""
+  """Returns whether the kernel gave the lock; None if locks do not work."""
   try:
     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return True
@@ -168,10 +164,10 @@ def _is_file_at(file: int, path: pathlib.Path) -> bool:
 def _is_renewed(
     path: pathlib.Path, owner: dict[str, Any], say: Callable[[str], None]
 ) -> bool:
-  """Watches whether an owner elsewhere lives; clocks are not compared."""
+  """Returns whether an owner elsewhere renews its lock, ignoring clocks."""
   say(
-      f'{path} is that of {_describe(owner)}; waiting for up to '
-      f'{PATIENCE_SECS:g} s to see whether that is alive ...'
+      f'{path} belongs to {_describe(owner)}; waiting for up to '
+      f'{PATIENCE_SECS:g} s to see whether it is alive ...'
   )
   deadline = time.monotonic() + PATIENCE_SECS
   before = _time_of(path)
@@ -186,9 +182,9 @@ def _is_renewed(
 
 
 def _time_of(path: pathlib.Path) -> int | None:
-  """Returns when a file was renewed; None if it is gone."""
+  """Returns when a file was renewed, or None if it is gone."""
   try:
-    with open(path) as file:  # Which has a network file system look again.
+    with open(path) as file:  # Opening refreshes network file systems.
       return os.fstat(file.fileno()).st_mtime_ns
   except FileNotFoundError:
     return None
@@ -198,7 +194,7 @@ def _owner() -> dict[str, Any]:
   return {
       'host': socket.gethostname(),
       'pid': os.getpid(),
-      # Numbers of processes are used again; the time of their start is not.
+      # Process IDs are reused; start times are not.
       'process_start': _process_start(),
       'boot': _boot(),
       'time': time.strftime('%Y-%m-%d %H:%M:%S %z'),
@@ -223,7 +219,7 @@ def _describe(owner: dict[str, Any]) -> str:
 
 
 def _boot() -> str | None:
-  """Names the running kernel, which all containers of a machine share."""
+  """Returns the ID of this boot, which all containers of a machine share."""
   try:
     path = pathlib.Path('/proc/sys/kernel/random/boot_id')
     return path.read_text().strip()
@@ -232,7 +228,7 @@ def _boot() -> str | None:
 
 
 def _process_start() -> int | None:
-  """Returns when this process started, in the kernel's ticks since the boot."""
+  """Returns when this process started, in kernel ticks since the boot."""
   try:
     text = pathlib.Path('/proc/self/stat').read_text()
   except OSError:

@@ -1,8 +1,8 @@
-"""The loop of a run: steps, and between them what hooks do.
+"""The loop of a run: training steps, and the hooks between them.
 
-A hook says at which step it wants to be called, so that the graph is cut there
-and nowhere else, is called with the step and the values, and may ask for the
-end of the run, with a reason. All that happens in a run but steps is a hook.
+A hook returns the step at which it is to be called next, so that the graph
+returns to Python only there. It is called with the step and the values, and may
+end the run with a reason. Everything but the training steps is a hook.
 """
 
 from __future__ import annotations
@@ -20,46 +20,45 @@ from . import feeds, interruption, periods
 
 
 class Hook:
-  """Something that happens in a run.
+  """Something that happens between the steps of a run.
 
   Attributes:
-    name: What it is called.
+    name: The name of the hook.
   """
 
   name: str
-  # Whether a signal may cut its call short: it is then called again, as are
-  # those after it, before the next step.
+  # Whether a signal may interrupt its call. This hook and those after it are
+  # then called again before the next step.
   listens = False
 
   def next(self, step: int) -> int:
-    """Returns when to be called after a step; the step itself: after a call.
+    """Returns the step at which to call this hook next, given the current one.
 
-    The graph takes steps in calls of half a second, at most. A hook whose next
-    step is the present one is called after each of them, and cuts none short.
+    The graph takes steps in calls of at most half a second. A hook that returns
+    the current step is called after each call, and does not cut it short.
     """
     return step
 
   def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
-    """Does what it does.
+    """Runs the hook.
 
     Args:
       step: The number of steps taken.
-      values: What is known there by name, the same on every worker: the floats
-        of the row of metrics.jsonl that was written last at this step, or else
-        means since the last row.
+      values: Values by name, the same on every worker: those of the last row of
+        metrics.jsonl at this step, or else means since the last row.
 
     Returns:
-      A reason to end the run, or None to go on.
+      A reason to end the run, or None to continue.
     """
 
   def before_save(self) -> None:
-    """Assigns to its variables what a checkpoint is to hold."""
+    """Updates the variables of the hook before a checkpoint is saved."""
 
   def end(self, step: int) -> None:
-    """Does what is left to do after the last step, however the loop ended."""
+    """Finishes after the last step, a signal, or the end by a hook."""
 
   def close(self) -> None:
-    """Releases what it holds, errors included."""
+    """Releases resources, also after an error."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,9 +66,9 @@ class Stopped:
   """The end of a run by a hook.
 
   Attributes:
-    step: The step after which it asked for the end.
+    step: The step after which the hook ended the run.
     hook: The name of the hook.
-    reason: What it said.
+    reason: The reason that the hook returned.
   """
 
   step: int
@@ -79,27 +78,25 @@ class Stopped:
 
 @dataclasses.dataclass
 class Now:
-  """Where a run is; the loop and its hooks share it.
+  """The current state of a loop, which it shares with its hooks.
 
   Attributes:
     sums: The sums of the steps since the last row of metrics.
     at: The length of an epoch and of the run.
-    calls: How many steps the graph takes at a time, and how fast.
-    measure: Makes values of sums.
-    say: Prints a message, on the chief.
-    step: The steps taken so far.
+    calls: The number of steps per call of the graph, and the speed.
+    measure: Computes values from sums.
+    say: Prints a message on the chief.
+    step: The number of steps taken so far.
     values: See `Hook.__call__`.
-    saved_step: The step of the last checkpoint that is on the disk; -1 if there
-      is none.
-    unsaved_secs: How long the steps since the last save took, or since the
-      start.
-    settle: Waits until what was saved is on the disk, so that `saved_step` says
-      so. Every worker must call it, unless with `alone=True`; it raises OSError
-      if a file could not be written.
-    stopped: The end by a hook, if one has asked for it.
-    is_cut_short: Whether a signal came during the validation of this step: it
-      and the hooks after it are yet to be called.
-    seconds_in: Seconds spent so far in steps and in each hook, by name.
+    saved_step: The step of the last checkpoint that is on the disk, or -1.
+    unsaved_secs: The duration of the steps since the last save or the start.
+    settle: Waits until checkpoints are on the disk, and updates `saved_step`.
+      All workers must call it, except with `alone=True`. It raises OSError if a
+      file could not be written.
+    stopped: The end of the run by a hook, if any.
+    is_cut_short: Whether a signal interrupted the validation of this step. It
+      and the hooks after it have not been called yet.
+    seconds_in: The seconds spent so far in steps and in each hook, by name.
   """
 
   sums: training.Sums
@@ -119,8 +116,8 @@ class Now:
   )
 
   def what_is_saved(self) -> str:
-    """Says, for the message of an error, what is on the disk."""
-    with contextlib.suppress(OSError):  # The error that is told came first.
+    """Describes the saved progress, for error messages."""
+    with contextlib.suppress(OSError):  # The caller reports an earlier error.
       self.settle(alone=True)
     if self.saved_step < 0:
       return 'nothing is saved yet'
@@ -133,13 +130,13 @@ def run(
     hooks: Sequence[Hook],
     now: Now,
 ) -> int:
-  """Trains until the end, a signal, or a hook that asks for the end.
+  """Trains until the last step, a signal, or a hook that ends the run.
 
   Args:
     state: The state, which is trained in place.
-    feed: Takes steps; no call goes beyond the end of an epoch.
-    hooks: What else happens, in this order.
-    now: Where the run is, which is kept up to date.
+    feed: Takes steps. No call crosses the end of an epoch.
+    hooks: The hooks, in the order of their calls.
+    now: The state of the loop, which is updated.
 
   Returns:
     The number of the signal that interrupted the run, or 0.
@@ -171,25 +168,26 @@ def run(
           hook for hook, at in zip(hooks, due, strict=True) if at <= now.step
       ]
       number = _call(called, now) or number
-      # A hook may take long. Several workers ask where all have called one.
+      # Hooks may take long, so check for signals again. With several workers,
+      # all must check, so they do it where all have called a hook.
       if not number and (is_cut or now.calls.is_alone):
         number = _anywhere(now, interrupted.signal)
     for hook in hooks:
       started = time.monotonic()
       hook.end(now.step)
       now.seconds_in[hook.name] += time.monotonic() - started
-  # One that came after the last step, in its validation or save, counts too.
+  # Signals after the last step, in its validation or save, count as well.
   return _anywhere(now, interrupted.signal)
 
 
 def _anywhere(now: Now, number: int) -> int:
-  """Returns the signal that came to any worker; every worker must ask."""
+  """Returns a signal that any worker received; all workers must call this."""
   signals = workers.gather(now.calls.strategy, [number])
   return max(each for (each,) in signals)
 
 
 def _call(hooks: Sequence[Hook], now: Now) -> int:
-  """Calls hooks; returns the signal that cut a validation short, or 0."""
+  """Calls hooks; returns the signal that interrupted a validation, or 0."""
   now.is_cut_short = False
   for hook in hooks:
     started = time.monotonic()
@@ -205,6 +203,6 @@ def _call(hooks: Sequence[Hook], now: Now) -> int:
 
 
 def _after_cut(hooks: Sequence[Hook], step: int) -> list[Hook]:
-  """Returns the hooks that a validation which was cut short left uncalled."""
+  """Returns the hooks that were not called after an interrupted validation."""
   first = [hook.listens for hook in hooks].index(True)
   return [hook for hook in hooks[first:] if hook.next(step - 1) <= step]

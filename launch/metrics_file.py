@@ -1,8 +1,8 @@
-"""metrics.jsonl: a row, a JSON object, for each line.
+"""metrics.jsonl: one row per line, as a JSON object.
 
-A run that goes on from a checkpoint takes the steps after it again. Their rows
-are void from then on, and leave the file with the next checkpoint. Where a
-process was killed before they left, those that were written again count.
+A run that resumes from a checkpoint repeats the steps after it. Their old rows
+are void, and are removed with the next checkpoint. If the process is killed
+before that, the rows that were written last count.
 """
 
 from __future__ import annotations
@@ -20,18 +20,15 @@ class MetricsFile:
   """Reads and appends rows."""
 
   def __init__(self, path: pathlib.Path):
-    """Names the file; nothing is read or written yet."""
+    """Sets the path of the file, without reading or writing it."""
     self._path = path
-    # Of as many rows from the first on, those after the step are void.
+    # Among the first `_num_old` rows, those after `_step` are void.
     self._num_old = 0
     self._step = 0
     self._is_validated = True
 
   def read(self) -> list[dict[str, Any]]:
-    """Reads the rows, less void ones and a last one that was cut off.
-
-    Returns:
-      The rows.
+    """Reads the rows, without void rows and an incomplete last row.
 
     Raises:
       UserError: If the file is damaged.
@@ -43,15 +40,12 @@ class MetricsFile:
     ])
 
   def last_step(self) -> int | None:
-    """Returns the step of the last row, a void one included, or None."""
+    """Returns the step of the last row, even if it is void, or None."""
     rows = self._all()
     return rows[-1]['step'] if rows else None
 
   def append(self, row: Mapping[str, Any]) -> None:
     """Appends a row.
-
-    Args:
-      row: The row.
 
     Raises:
       OSError: If it cannot be written.
@@ -60,17 +54,17 @@ class MetricsFile:
       size = file.seek(0, os.SEEK_END)
       file.seek(max(0, size - 1))
       if size and file.read() != b'\n':
-        # A process was killed, or a disk full, in the middle of a row.
+        # The last row is incomplete: the process was killed or the disk full.
         file.seek(0)
         file.truncate(file.read().rfind(b'\n') + 1)
       file.write(json.dumps(row).encode() + b'\n')
 
   def go_on_from(self, step: int, *, is_validated: bool = True) -> None:
-    """Takes rows of later steps for void.
+    """Marks the rows of later steps as void.
 
     Args:
-      step: The step of the checkpoint that was restored, 0 without one.
-      is_validated: Whether a row of a validation of this step is not void.
+      step: The step of the restored checkpoint, or 0 without one.
+      is_validated: Whether the validation row of this step remains valid.
 
     Raises:
       UserError: If the file is damaged.
@@ -87,7 +81,7 @@ class MetricsFile:
     return row['step'] > self._step
 
   def drop_void(self) -> None:
-    """Drops the void rows from the file.
+    """Removes the void rows from the file.
 
     Raises:
       OSError: If it cannot be written.
@@ -107,7 +101,7 @@ class MetricsFile:
 
 
 def _last_written(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-  """Leaves out rows that were written again: the steps go back there."""
+  """Leaves out rows that were written again, where steps decrease."""
   kept: list[dict[str, Any]] = []
   for row in rows:
     step = row['step']

@@ -1,4 +1,4 @@
-"""Whether a model and its batches fit the machine, before they take memory."""
+"""Checks that a model and its batches fit into memory, before allocating it."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import tensorflow as tf
 
 from . import environment, own, parts, programs
 
-# Up to this many times the default, all sizes together, a model is not looked
-# at: that would take the time of tracing it.
+# Models up to this many times the default size are not checked, because the
+# check has to trace the model.
 _USUAL = 16.0
-# Weights, their gradients, and two moments, in float32.
+# Weight, gradient and two moments in float32.
 _BYTES_PER_NUMBER = 16
 _CGROUP_LIMIT = '/sys/fs/cgroup/memory.max'
 
 
 def machine_bytes() -> int:
-  """Returns the memory that this process may take, in bytes."""
+  """Returns the memory available to this process, in bytes."""
   available = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
   try:
     with open(_CGROUP_LIMIT) as file:
       return min(available, int(file.read()))
-  except (OSError, ValueError):  # There is no limit, or another system.
+  except (OSError, ValueError):  # No limit, or not Linux.
     return available
 
 
 def peaks() -> str:
-  """Describes the most memory that this process had in use so far."""
+  """Describes the peak memory of this process so far."""
   host, *devices = environment.peaks().items()
   text = f'{host[1] / 1e9:.2f} of {machine_bytes() / 1e9:.1f} GB of memory'
   return ', '.join(
@@ -39,18 +39,18 @@ def peaks() -> str:
 
 
 def check_batch(batch_size: int, height: int, width: int) -> None:
-  """Refuses batches of images that the memory could not hold.
+  """Checks that a batch of images, with at least one channel, fits into memory.
 
   Args:
-    batch_size: The number of examples of a step.
+    batch_size: The number of examples per step.
     height: The height of an image.
-    width: Its width. There is at least one channel.
+    width: The width of an image.
 
   Raises:
-    UserError: If that takes more memory than there is.
+    UserError: If it does not.
   """
   num_bytes, available = 4 * batch_size * height * width, machine_bytes()
-  # With several workers each has a part of the batch.
+  # Several workers share the batch.
   if num_bytes > available and 'TF_CONFIG' not in os.environ:
     raise programs.UserError(
         f'--image_size={height},{width}: a batch of {batch_size:,} images '
@@ -63,15 +63,15 @@ def check_batch(batch_size: int, height: int, width: int) -> None:
 def check(
     name: Any, arguments: Mapping[str, Any], forward: Callable[[], Any]
 ) -> None:
-  """Refuses a model that the memory of this machine cannot hold.
+  """Checks that a model fits into the memory of this machine.
 
   Args:
     name: The name of the model.
-    arguments: The arguments it is constructed with.
+    arguments: The arguments of its constructor.
     forward: Calls a model that is not built yet.
 
   Raises:
-    UserError: If training it would take more memory than there is.
+    UserError: If training it needs more memory.
   """
   if _times_default(name, arguments) <= _USUAL:
     return
@@ -90,16 +90,16 @@ def check(
       )
     return variable
 
-  # Variables of a graph that is not run take no memory.
+  # Variables of a graph that does not run need no memory.
   with tf.Graph().as_default(), tf.variable_creator_scope(count):
-    tf.random.set_seed(0)  # Of this graph; deterministic operations need one.
+    tf.random.set_seed(0)  # Required by deterministic operations in this graph.
     forward()
 
 
 def _times_default(name: str, arguments: Mapping[str, Any]) -> float:
-  """Multiplies how often each size is the default's."""
+  """Returns the product of the ratios of all sizes to their defaults."""
   if own.is_part(name):
-    return 1.0  # One of somebody's own, whose sizes have any names.
+    return 1.0  # The sizes of a user's own model are unknown.
   known = parts.known_arguments('model', name)
   ratios = [
       _size(value) / max(_size(known[argument].default), 1)
@@ -109,6 +109,6 @@ def _times_default(name: str, arguments: Mapping[str, Any]) -> float:
 
 
 def _size(value: Any) -> int:
-  """Returns the sum of integers, of which there may be several."""
+  """Returns the sum of the integers in a value."""
   numbers = value if isinstance(value, (tuple, list)) else (value,)
   return sum(n for n in numbers if isinstance(n, int))

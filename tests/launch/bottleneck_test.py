@@ -87,10 +87,10 @@ class BottleneckTest(parameterized.TestCase):
     return bound, ' '.join(lines)
 
   @parameterized.parameters(
-      (0.5, {}, '--resident_gb=1 holds the data in memory'),
-      (0.5, dict(data_bytes=9e9), 'do not fit the memory of this machine'),
-      (4.0, {}, 'No flag changes that'),
-      (4.0, dict(is_resident=True), 'shuffling an epoch'),
+      (0.5, {}, '--resident_gb=1 keeps the data in memory'),
+      (0.5, dict(data_bytes=9e9), 'do not fit into the memory of this'),
+      (4.0, {}, 'No flag changes this'),
+      (4.0, dict(is_resident=True), 'shuffling and gathering'),
   )
   def test_input(self, resident_gb, changes, message):
     bound, said = self.explain(
@@ -107,7 +107,7 @@ class BottleneckTest(parameterized.TestCase):
   @parameterized.parameters(
       (dict(half_seconds=0.5e-3), '--precision=bfloat16 a step takes 0.5 ms'),
       (dict(floor_seconds=0.1e-3), 'A larger --global_batch_size may help'),
-      (dict(floor_seconds=0.8e-3), 'near what the device can do'),
+      (dict(floor_seconds=0.8e-3), 'near the peak speed of the device'),
       (dict(load=9.0), 'its load is 9.0, on 2 CPUs'),
       (dict(num_steps=100), 'steps of the run take 0.1 s, and its start 5.0 s'),
       (dict(warnings=['It is emulated.']), 'It is emulated.'),
@@ -126,8 +126,8 @@ class BottleneckTest(parameterized.TestCase):
   @parameterized.parameters(
       (500, {}, None),
       (2, dict(steps_per_loop=2), 'Without --steps_per_loop=2'),
-      (5, dict(log_every_steps=7), '--log_every_steps=70 cuts fewer'),
-      (5, dict(log_every_steps=100), 'takes 5 steps; the ends of epochs'),
+      (5, dict(log_every_steps=7), '--log_every_steps=70 interrupts fewer'),
+      (5, dict(log_every_steps=100), 'takes 5 steps; it stops at the end'),
   )
   def test_host(self, steps_per_call, flags, message):
     bound, said = self.explain(
@@ -155,7 +155,7 @@ class BottleneckTest(parameterized.TestCase):
         runs.config(num_virtual_devices=2),
     )
     self.assertEqual(bound, 'all_reduce')
-    self.assertIn('--num_virtual_devices is for trying', said)
+    self.assertIn('--num_virtual_devices is only for trying', said)
 
   def test_parts_that_explain_nothing(self):
     bound, said = self.explain(dict(other=0.7e-3, forward=0.3e-3))

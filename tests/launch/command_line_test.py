@@ -180,7 +180,7 @@ class DroppedTest(parameterized.TestCase):
           "SELF: Unknown command line flag 'seed 1'. Did you mean --seed",
       ),
       (b'seed=1', "unexpected argument 'seed=1'"),
-      (b'--workdir', 'SELF: --workdir is without its value'),
+      (b'--workdir', 'SELF: --workdir needs a value'),
       (b'--flagfile=/nowhere/at/all', '/nowhere/at/all: No such file'),
       (b'x' * 2**21, 'too long'),
       (b'--seed=1\n' * 20_000, 'more than 10,000 flags'),

@@ -137,7 +137,7 @@ class FailingMachineTest(_TestCase):
     with mock.patch.object(saving.Saving, '_save', remove):
       ended = runs.train(self.workdir)
     self.assertEqual(ended.code, 1)
-    self.assertIn('was removed while the run was on; nothing is', ended.err)
+    self.assertIn('was removed during the run; nothing is', ended.err)
     self.assertEqual(ended.err.count('\n'), 1)
     self.assertFalse(self.workdir.exists())
 

@@ -174,8 +174,8 @@ class FineTuningTest(parameterized.TestCase):
     )
 
   @parameterized.parameters(
-      ({'init_pattern': 'a'}, '--init_pattern says what is taken of --init_fr'),
-      ({'init_map': {'a': 'b'}}, '--init_map says what is taken of --init_fr'),
+      ({'init_pattern': 'a'}, '--init_pattern chooses variables of --init'),
+      ({'init_map': {'a': 'b'}}, '--init_map chooses variables of --init'),
       ({'init_from': '{root}/none'}, 'there is no such run or checkpoint'),
       ({'init_from': '{root}'}, 'no checkpoint was saved there'),
       ({'init_from': '{root}/[x'}, r'read files below a name with \['),
@@ -188,7 +188,7 @@ class FineTuningTest(parameterized.TestCase):
           },
           'nothing of it fits. It has hidden.*has convolutions/0/b float32',
       ),
-      ({'init_from': '{run}', 'init_pattern': 'output'}, 'no variable has a'),
+      ({'init_from': '{run}', 'init_pattern': 'output'}, 'no whole name'),
       ({'init_from': '{run}', 'init_map': {'hidn': 'x'}}, 'you mean hidden'),
   )
   def test_a_mistake_is_one_line_and_nothing_is_written(self, changes, message):

@@ -89,7 +89,7 @@ class NamesTest(parameterized.TestCase):
           'the checkpoint has no hiden, but .*; ' r'did you mean hidden',
       ),
       ({'init_map': {'body': 'qqqqqq'}}, r'has no qqqqqq, but hidden/a, z\.$'),
-      ({'init_pattern': 'a'}, '--init_pattern=a: no variable .* body/a, body'),
+      ({'init_pattern': 'a'}, '--init_pattern=a: it matches .* body/a, body'),
       (
           {},
           r'--init_from=run: nothing of it fits. It has hidden/a \[1\], z '

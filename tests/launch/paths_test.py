@@ -16,9 +16,9 @@ class PathsTest(parameterized.TestCase):
 
   @parameterized.parameters(
       ('~nosuchuser/run', 'no home folder'),
-      ('a' * 300, 'a name of 300 bytes'),
-      ('gs://bucket/run', 'only folders of the file system'),
-      ('s3://bucket', 'only folders of the file system'),
+      ('a' * 300, 'a name has 300 bytes'),
+      ('gs://bucket/run', 'only paths of the local file'),
+      ('s3://bucket', 'only paths of the local file'),
       ('runs/[1]', 'TensorFlow cannot read'),
       ('runs\\1', 'TensorFlow cannot read'),
       ('a\0b', 'null'),

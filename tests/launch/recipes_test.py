@@ -86,14 +86,14 @@ class RecipesTest(parameterized.TestCase):
         f'python -m launch.train --flagfile=launch/recipes/{path.name}', header
     )
     self.assertRegex(header, r'(?i)\b(cores?|CPU|GPU)')
-    if '\n# Not measured yet: ' in header:
-      self.assertNotIn('Seen on', header)
-      self.assertRegex(header, r'Not measured yet: no GPU was at hand\.')
+    if '\n# Not measured yet, ' in header:
+      self.assertNotIn('Measured on', header)
+      self.assertIn('Not measured yet, as no GPU was available.', header)
       self.assertRegex(header, r'for seed in 0( \d)+;')
       self.assertIn(f'recipe={path.stem};', header)
       self.assertRegex(header, r'# Expected: about 0\.\d{3}(.|\n)*https://')
     else:
-      self.assertIn('\n# Seen on ', header)
+      self.assertIn('\n# Measured on ', header)
       self.assertRegex(header, r'(?i)\d (s|seconds|min|minutes|h|hours)\b')
       self.assertRegex(header, r'0\.\d{3}.*seeds|seeds(.|\n)*0\.\d{3}')
     for line in lines:
