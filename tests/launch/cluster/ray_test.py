@@ -155,7 +155,7 @@ class RayTest(parameterized.TestCase):
     with runs.ending(process):
       ended = runs.finish(process)
     self.assertEqual(ended.code, 2, ended)
-    self.assertIn('that is a mistake to mend', ended.out)
+    self.assertIn('that is a usage error', ended.out)
 
   @absltest.skipIf(_HAS_RAY, 'Ray is installed.')
   def test_without_ray_it_says_where_to_get_it(self):
