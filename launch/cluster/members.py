@@ -94,7 +94,7 @@ def of_tf_config(text: str) -> Members:
   try:
     value = json.loads(text)
   except ValueError as error:
-    raise programs.UserError(f'{VARIABLE} is no JSON: {error}.') from None
+    raise programs.UserError(f'{VARIABLE} is not JSON: {error}.') from None
   if not isinstance(value, dict):
     raise _error(f'is {value!r}')
   jobs = _jobs(value.get('cluster'))
@@ -127,7 +127,7 @@ def _jobs(cluster: Any) -> dict[str, list[Any]]:
     raise _error('names no workers')
   if len(jobs.get('chief', ())) > 1:
     raise programs.UserError(
-        f'{VARIABLE} names {len(jobs["chief"])} chiefs: there is one at most.'
+        f'{VARIABLE} names {len(jobs["chief"])} chiefs: expected at most one.'
     )
   return jobs
 

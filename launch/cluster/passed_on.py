@@ -32,8 +32,8 @@ def run(main: Callable[[], int | None]) -> None:
     if argument.startswith('--') and name not in flags.FLAGS:
       sys.exit(
           programs.fail(
-              f'--{name} is no flag of this program; those of the program that'
-              ' it starts go behind --, as in `--num_workers=2 --'
+              f'--{name} is not a flag of this program; those of the'
+              ' program that it starts go after --, as in `--num_workers=2 --'
               ' --workdir=DIR`.',
               programs.UserError.exit_code,
           )
@@ -70,7 +70,7 @@ def parse(program: str) -> list[str]:
     config.Config.from_flags()
   if not flags.FLAGS.workdir:
     raise programs.UserError(
-        '--workdir is missing behind --: name that of the run.'
+        '--workdir is missing after --: name that of the run.'
     )
   return list(_given)
 

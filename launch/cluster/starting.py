@@ -41,7 +41,7 @@ def num_workers() -> int:
     UserError: If --num_workers is missing.
   """
   if _NUM_WORKERS.value is None:
-    raise programs.UserError('--num_workers is missing: how many to start?')
+    raise programs.UserError('--num_workers is missing: how many workers?')
   return _NUM_WORKERS.value
 
 

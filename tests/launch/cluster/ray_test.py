@@ -171,7 +171,7 @@ class RayTest(parameterized.TestCase):
           ('--workdir=run',),
           '--min_workers=3: expected at most --num_workers=2',
       ),
-      ((), (), '--workdir is missing behind --'),
+      ((), (), '--workdir is missing after --'),
       (('--num_workers=0',), ('--workdir=run',), 'num_workers'),
   )
   def test_a_mistake_costs_one_line(self, own, given, message):
