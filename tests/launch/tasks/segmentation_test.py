@@ -93,7 +93,7 @@ class SegmentationTest(parameterized.TestCase):
 
   @parameterized.parameters(
       ({'test_time_augmentation': 'flip'}, '--test_time_augmentation=flip'),
-      ({'loss': 'dice', 'class_weights': (1.0, 2.0)}, 'one for each example'),
+      ({'loss': 'dice', 'class_weights': (1.0, 2.0)}, 'one value per example'),
       ({'loss': 'dice', 'label_smoothing': 0.1}, '--loss=dice has none'),
   )
   def test_what_does_not_fit(self, changes, message):
