@@ -1,4 +1,4 @@
-"""Withholds what libraries print on stderr unless something fails."""
+"""Withholds the stderr output of libraries unless something fails."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from collections.abc import Iterator
 def withheld(but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
   """Withholds what Python or native code prints on stderr in the block.
 
-  After an error, what was withheld is printed.
+  After an error, the withheld output is printed.
 
   Args:
-    but: Errors that need no more explanation: nothing is printed after them.
+    but: Errors that explain themselves: nothing is printed after them.
   """
   with contextlib.ExitStack() as stack:
     kept = os.dup(2)

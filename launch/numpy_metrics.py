@@ -1,7 +1,7 @@
-"""The metrics of the built-in tasks once more, in NumPy alone.
+"""The metrics of the built-in tasks, reimplemented in NumPy.
 
-An implementation of its own, from the definitions and in float64, which shares
-no code with `core.metrics`: `launch.evaluate --verify` compares the two.
+This implementation follows the definitions, in float64, and shares no code with
+`core.metrics`: `launch.evaluate --verify` compares the two.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from . import numpy_predictions
 
-# How curves and the plot of a regression put numbers into bins.
+# The bins of curves and of the plot of a regression.
 _NUM_CURVE_BINS = 4096
 _NUM_PLOT_BINS, _NUM_DEVIATIONS = 26, 3.0
 
@@ -55,7 +55,7 @@ def _accuracy(p: Predictions) -> float:
 
 def _top_5_accuracy(p: Predictions) -> float:
   label, logits, weight = p.flat
-  # A stable sort takes the first of equal ones for the larger.
+  # A stable sort ranks the first of equal values highest.
   best = np.argsort(-logits, axis=1, kind='stable')[:, :5]
   is_among = np.equal(best, label[:, np.newaxis]).any(axis=1)
   return float(_ratio(weight @ is_among, weight.sum()))
@@ -108,7 +108,7 @@ def _exact_match(p: Predictions) -> float:
 
 
 def _average_precision(p: Predictions) -> np.ndarray:
-  """Returns the exact value of each class, from all scores in order."""
+  """Returns the exact value per class, from all scores in order."""
   return np.asarray([
       _area(-p.prediction[:, i].astype(np.float64), p.label[:, i] > 0, p.weight)
       for i in range(p.label.shape[1])
@@ -116,7 +116,7 @@ def _average_precision(p: Predictions) -> np.ndarray:
 
 
 def _area(order: np.ndarray, is_positive: np.ndarray, weight: Any) -> float:
-  """Adds up precision where recall grows; equal places count together."""
+  """Adds up precision where recall increases; ties count together."""
   _, group = np.unique(order, return_inverse=True)
   positives = np.bincount(group, weight * is_positive)
   hits = np.cumsum(positives)
@@ -125,7 +125,7 @@ def _area(order: np.ndarray, is_positive: np.ndarray, weight: Any) -> float:
 
 
 def _curve_bounds(p: Predictions) -> np.ndarray:
-  """Returns the best less the worst order within each bin, ``[C]``."""
+  """Returns the best minus the worst order within each bin, ``[C]``."""
   bounds = []
   for i in range(p.label.shape[1]):
     score, is_positive = p.prediction[:, i], p.label[:, i] > 0
@@ -164,7 +164,7 @@ def _r2(p: Predictions) -> np.ndarray:
 
 
 def _counts(p: Predictions) -> np.ndarray:
-  """Counts labels and predictions by bins, ``[K, bins, bins]``."""
+  """Counts labels and predictions in bins, ``[K, bins, bins]``."""
   label, prediction, weight = p.numbers
   places = [_places(p, each).astype(np.int64) for each in (label, prediction)]
   counts = np.zeros([label.shape[1], _NUM_PLOT_BINS, _NUM_PLOT_BINS])
@@ -176,13 +176,13 @@ def _counts(p: Predictions) -> np.ndarray:
 
 
 def _places(p: Predictions, numbers: np.ndarray) -> np.ndarray:
-  """Returns in which bin each number is, with a fraction."""
+  """Returns the bin of each number, with a fraction."""
   place = (numbers - p.mean) / p.std / _NUM_DEVIATIONS
   return np.clip((place + 1) / 2 * _NUM_PLOT_BINS, 0, _NUM_PLOT_BINS - 1)
 
 
 def _on_edges(p: Predictions) -> float:
-  """Returns the weight of numbers that rounding may put into another bin."""
+  """Returns the weight of numbers that rounding may move to another bin."""
   label, prediction, weight = p.numbers
   largest = np.abs(label).max(initial=0.0) / p.std.min(initial=np.inf)
   width = p.rounding * largest / _NUM_DEVIATIONS / 2 * _NUM_PLOT_BINS
@@ -251,12 +251,12 @@ TASKS: Mapping[str, Mapping[str, Function]] = {
 
 
 def _of_undecided(p: Predictions) -> float:
-  """Returns how much a share may be off by places that rounding decides."""
+  """Returns how far a share may be off because rounding decides places."""
   return float(_ratio(p.undecided, p.weight.sum()))
 
 
 def _of_rarest(p: Predictions) -> float:
-  """Returns the same of the rarest class, which a ratio may be of."""
+  """Returns the same for a ratio over the rarest class."""
   counts = p.of_labels if p.label.shape == p.prediction.shape else p.of_classes
   seen = np.concatenate([counts[0] + counts[1], counts[0] + counts[2]])
   return float(2 * _ratio(p.undecided, seen[seen > 0].min(initial=np.inf)))
@@ -268,7 +268,7 @@ _OF_SCORES = {'cross_entropy', *_OF_CURVES}
 
 
 def tolerance(task: str, name: str, p: Predictions) -> float:
-  """Returns by how much a metric may be off without any mistake.
+  """Returns by how much a correct metric may be off.
 
   Args:
     task: The name of a built-in task.
@@ -276,8 +276,8 @@ def tolerance(task: str, name: str, p: Predictions) -> float:
     p: The predictions.
 
   Returns:
-    What float32 and what rounding may decide: the class of an example whose
-    largest logits are equal but for it, the bin of a number at its edge.
+    The effect of float32 and rounding: they may decide the class of an example
+    with nearly equal largest logits, and the bin of a number at an edge.
   """
   scale = 1.0
   if task == 'regression':
@@ -295,6 +295,6 @@ def tolerance(task: str, name: str, p: Predictions) -> float:
   if name in _SHARES:
     return p.rounding + _of_undecided(p)
   slack = _of_rarest(p)
-  if name.startswith(('macro', 'mean')):  # One place is of three classes.
+  if name.startswith(('macro', 'mean')):  # One place affects three classes.
     slack = min(slack, 3 * p.undecided / p.prediction.shape[-1])
   return p.rounding + slack

@@ -1,4 +1,4 @@
-"""Predictions of a split as they were written, and what is counted of them."""
+"""Written predictions of a split, and counts of them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
-  """What a model predicted of a split, as it was written.
+  """The written predictions of a split.
 
   Attributes:
-    label: ``[N, ...]``: classes, 0 or 1 of each class, or numbers ``[N, K]``.
-    prediction: Logits ``[N, ..., C]``, or numbers ``[N, K]``, or quantiles of
-      them ``[N, K, L]``.
-    weight: ``[N, ...]``, of the labels' leading axes.
-    middle: Which quantile stands for the number.
+    label: ``[N, ...]``: classes, 0 or 1 per class, or numbers ``[N, K]``.
+    prediction: Logits ``[N, ..., C]``, numbers ``[N, K]``, or their quantiles
+      ``[N, K, L]``.
+    weight: ``[N, ...]``, the leading axes of the labels.
+    middle: The index of the quantile that represents the number.
     mean: The mean of each number in training.
     std: The standard deviation of each number in training.
-    rounding: By how much a prediction may be off, as a share of the largest.
+    rounding: The possible error of a prediction, relative to the largest.
   """
 
   label: np.ndarray
@@ -48,7 +48,7 @@ class Predictions:
 
   @functools.cached_property
   def matrix(self) -> np.ndarray:
-    """The confusion matrix, a row for each class."""
+    """The confusion matrix, with a row per class."""
     label, logits, weight = self.flat
     counts = np.zeros([logits.shape[1]] * 2)
     np.add.at(counts, (label, np.argmax(logits, axis=1)), weight)
@@ -66,7 +66,7 @@ class Predictions:
 
   @functools.cached_property
   def of_labels(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The same ``[C]`` where any number of classes apply."""
+    """The same ``[C]`` for any number of classes per example."""
     is_label, is_predicted = self.label > 0, self.prediction > 0
     weight = self.weight.astype(np.float64)
     hits, extra, missed = (
@@ -84,13 +84,13 @@ class Predictions:
     """The weight of places that rounding alone may decide."""
     scores = self.prediction.astype(np.float64)
     limit = self.rounding * max(1.0, np.abs(scores).max(initial=0.0))
-    if self.label.shape == scores.shape:  # Each class by itself.
+    if self.label.shape == scores.shape:  # Each class separately.
       near = (np.abs(scores) <= limit).any(axis=1)
       return float(self.weight @ near)
     _, logits, weight = self.flat
     top = np.sort(logits, axis=1)[:, ::-1]
     near = top[:, 0] - top[:, 1] <= limit
-    if top.shape[1] > 5:  # Which are the five largest.
+    if top.shape[1] > 5:  # The choice of the five largest.
       near |= top[:, 4] - top[:, 5] <= limit
     return float(weight @ near)
 
@@ -108,6 +108,6 @@ class Predictions:
 
   @functools.cached_property
   def errors(self) -> np.ndarray:
-    """Predictions less labels, ``[N, K]``."""
+    """Predictions minus labels, ``[N, K]``."""
     label, prediction, _ = self.numbers
     return prediction - label

@@ -1,4 +1,4 @@
-"""What `launch.train` says first."""
+"""The first messages of `launch.train`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipelines import datasets
 from . import building, tables
 from . import experiment as experiment_lib
 
-# With fewer, what a run comes to says more of its length than of its parts.
+# With fewer steps, results reflect the run's length more than its parts.
 _FEW_STEPS = 200
 
 
@@ -21,17 +21,14 @@ def describe(
     run: building.Training,
     notes: list[str],
 ) -> str:
-  """Describes what is about to be trained, on what, from which step.
+  """Describes what is about to be trained, on what, and from which step.
 
   Args:
     experiment: The parts of the run.
     dataset: The data set.
     strategy: The strategy.
-    run: What is trained.
-    notes: More lines.
-
-  Returns:
-    The text.
+    run: The built run.
+    notes: Additional lines.
   """
   counts = ', '.join(
       f'{number:,} {split}' for split, number in dataset.num_examples.items()
@@ -45,9 +42,9 @@ def describe(
       (
           f'{type(strategy).__name__} over {strategy.num_replicas_in_sync} '
           f'{kind} replica(s) in {experiment.config.precision}, '
-          f'{experiment.config.global_batch_size} examples a step, '
+          f'{experiment.config.global_batch_size} examples per step, '
           f'{experiment.num_steps:,} steps, '
-          f'{experiment.steps_per_epoch:,} an epoch'
+          f'{experiment.steps_per_epoch:,} per epoch'
       ),
   ]
   lines += dataset.notes
@@ -65,7 +62,7 @@ def slow(
     strategy: tf.distribute.Strategy,
     extent: compilation.Extent,
 ) -> list[str]:
-  """Warns of flags that make a run slow on these devices."""
+  """Warns about flags that make a run slow on these devices."""
   return [
       *_emulated(experiment.config.precision, strategy),
       *_slow(experiment, strategy, extent),
@@ -73,7 +70,7 @@ def slow(
 
 
 def _short(experiment: experiment_lib.Experiment) -> list[str]:
-  """Warns of a small data set that defaults hardly train on."""
+  """Warns about a small data set that defaults hardly train on."""
   steps, size = experiment.num_steps, experiment.config.global_batch_size
   if experiment.config.num_steps or steps >= _FEW_STEPS:
     return []
@@ -84,7 +81,7 @@ def _short(experiment: experiment_lib.Experiment) -> list[str]:
 
 
 def _passed(steps: tuple[int, int] | None, step: int) -> list[str]:
-  """Says which steps of a trace were taken by an earlier start."""
+  """Reports which steps of a trace an earlier start has taken."""
   if steps is None or step <= steps[0]:
     return []
   first, last = steps
@@ -96,12 +93,12 @@ def _passed(steps: tuple[int, int] | None, step: int) -> list[str]:
 
 
 def _emulated(dtype: str, strategy: tf.distribute.Strategy) -> list[str]:
-  """Warns of half precision that the devices have no products in."""
+  """Warns about half precision without hardware products."""
   if precision.is_native(dtype, strategy):
     return []
   return [
       f'--precision={dtype}: slow here, where products in it are emulated; '
-      '--precision=auto takes what the devices have.'
+      '--precision=auto chooses what the devices support.'
   ]
 
 
@@ -110,7 +107,7 @@ def _slow(
     strategy: tf.distribute.Strategy,
     extent: compilation.Extent,
 ) -> list[str]:
-  """Warns of what XLA computes slowly, if the flags ask for it."""
+  """Warns about flags that compile what XLA computes slowly."""
   if extent <= compilation.Extent.UPDATE or (
       not experiment.is_slow_on_cpu(strategy)
   ):

@@ -1,4 +1,4 @@
-"""From a config to the optimizer of a run."""
+"""Makes the optimizer of a run from its config."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from . import parts, programs, schedules
 def make(
     config: config_lib.Config, schedule: schedules.Schedule
 ) -> optimizers.GradientTransformation:
-  """Makes the optimizer, with clipping, factors and what is frozen.
+  """Makes the optimizer, with clipping, rate factors and frozen variables.
 
   Args:
     config: The config.
@@ -48,15 +48,15 @@ def make(
 
 
 def freeze_statistics(config: config_lib.Config, model: Any) -> None:
-  """Freezes each batch norm all of whose variables `--freeze` matches.
+  """Freezes batch norms if `--freeze` matches all of their variables.
 
-  It then normalises by its moving statistics in training too: with those of the
-  batch, the layers behind it would see other numbers in training than in
+  They then normalize by their moving statistics in training as well. With batch
+  statistics, later layers would see other values in training than in
   evaluation.
 
   Args:
     config: The config.
-    model: The model; its variables are made.
+    model: The model, with its variables.
   """
   if config.freeze is None:
     return
@@ -72,14 +72,14 @@ def freeze_statistics(config: config_lib.Config, model: Any) -> None:
 
 
 def check_patterns(config: config_lib.Config, names: Sequence[str]) -> None:
-  """Checks that `--freeze` and `--learning_rates` match something.
+  """Checks that `--freeze` and `--learning_rates` match variables.
 
   Args:
     config: The config.
     names: The names of the model's trainable variables.
 
   Raises:
-    UserError: If one matches nothing, or all is frozen.
+    UserError: If a pattern matches nothing, or all variables are frozen.
   """
   frozen = [] if config.freeze is None else [config.freeze]
   for flag, patterns in (

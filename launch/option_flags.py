@@ -1,4 +1,4 @@
-"""Options as flags: defined, and read."""
+"""Defines and reads options as flags."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from absl import flags
 
 from . import arguments, flag_types, options, programs
 
-flags.disclaim_key_flags()  # A flag belongs to the program that asks for it.
+flags.disclaim_key_flags()  # A flag belongs to the program that requests it.
 
 _Options = TypeVar('_Options', bound=options.Options)
 
@@ -21,7 +21,7 @@ def define(cls: type[options.Options], *names: str) -> tuple[str, ...]:
 
   Args:
     cls: The options.
-    *names: Which of them; by default all.
+    *names: The names of the options to define. Default: all.
 
   Returns:
     Their names.
@@ -41,7 +41,7 @@ def define(cls: type[options.Options], *names: str) -> tuple[str, ...]:
 
 
 def _define(name: str, hint: Any, default: Any, spec: options.Option) -> None:
-  """Defines the flag of an option, by its type."""
+  """Defines the flag of an option, according to its type."""
   bounds: Any = {'lower_bound': spec.low, 'upper_bound': spec.high}
   plain, words = options.plain(hint)
   origin, args = typing.get_origin(plain), typing.get_args(plain)
@@ -79,17 +79,17 @@ def _define(name: str, hint: Any, default: Any, spec: options.Option) -> None:
 
 
 def read(cls: type[_Options], *names: str) -> _Options:
-  """Reads flags that `define` defined, once they are parsed.
+  """Reads flags defined by `define`, after they are parsed.
 
   Args:
     cls: The options.
-    *names: Which of them; by default all.
+    *names: The names of the options to read. Default: all.
 
   Returns:
     The options.
 
   Raises:
-    UserError: If a value does not fit.
+    UserError: If a value is not valid.
   """
   hints = typing.get_type_hints(cls)
   values = {
@@ -103,7 +103,7 @@ def read(cls: type[_Options], *names: str) -> _Options:
 
 
 def _of_flag(name: str, hint: Any, value: Any) -> Any:
-  """Reads the value of a flag as that of its option."""
+  """Converts the value of a flag to that of its option."""
   if hint == options.Arguments:
     return arguments.parse(name, value)
   if hint == options.Factors:
@@ -114,7 +114,7 @@ def _of_flag(name: str, hint: Any, value: Any) -> Any:
 
 
 def _factors(name: str, pairs: Sequence[str]) -> options.Factors:
-  """Reads PATTERN=FACTOR pairs; a pattern may have an equals sign in it."""
+  """Reads PATTERN=FACTOR pairs; a pattern may contain an equals sign."""
   result = {}
   for pair in pairs:
     pattern, _, factor = pair.rpartition('=')

@@ -1,8 +1,8 @@
-"""Options that are declared once, as the fields of a dataclass.
+"""Options, each declared once as a field of a dataclass.
 
-A field made by `option` has a type, a default, a help text and bounds. From
-these come its flag, the check of values that a program of the user's own gives,
-and what a JSON file may hold.
+A field made by `option` has a type, a default, a help text and bounds. They
+define its flag, the check of values given in Python, and the values accepted
+from JSON files.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ Arguments = dict[str, Any]
 Factors = dict[str, float]
 """Factors by regular expression."""
 Names = dict[str, str]
-"""Other names of variables, or of parts of a model."""
+"""New names by old names, of variables or of parts of a model."""
 Part = str | Callable[..., Any]
-"""A part of a run: its name, or in a program of the user's own the object."""
+"""A part of a run: its name, or in Python also the object."""
 
 KINDS = ('identity', 'free', 'length', 'place', 'start')
 
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-  """What is declared of an option besides its type; see `option`."""
+  """The declaration of an option, except its type; see `option`."""
 
   help: str
   kind: str
@@ -59,17 +59,18 @@ def option(
 
   Args:
     default: The default value.
-    help: What it is, in a sentence or two.
-    kind: `identity` for what decides a bit of the weights, which a resumed run
-      must not change; `free` for what may change; `length` for what is free
-      unless a schedule stretches over the run; `place` for where a run is,
-      which is kept apart; `start` for what holds for one start and is not kept.
+    help: A description in a sentence or two.
+    kind: `identity` if it affects any bit of the weights, so that a resumed run
+      must not change it; `free` if it may change; `length` if it may change
+      unless a schedule spans the run; `place` for the location of a run, which
+      is stored separately; `start` if it applies to one start and is not
+      stored.
     low: The minimum of a number, or of each of several.
     high: The maximum.
-    choices: The strings there are.
-    names: What each of several numbers is, where their number is fixed.
-    path: For a path: `local`; `remote` if `gs://...` and `s3://...` are read as
-      well; `empty` if an empty one means something.
+    choices: The allowed strings.
+    names: The names of several numbers, if their count is fixed.
+    path: For a path: `local`; `remote` if `gs://...` and `s3://...` are allowed
+      as well; `empty` if an empty path is meaningful.
     is_pattern: Whether it is a regular expression.
 
   Returns:
@@ -98,7 +99,7 @@ def option(
 
 
 def declared(cls: Any) -> dict[str, Option]:
-  """Returns what is declared of each option of a class, by name."""
+  """Returns the declarations of the options of a class, by name."""
   return {
       field.name: field.metadata['option'] for field in dataclasses.fields(cls)
   }
@@ -108,15 +109,15 @@ def declared(cls: Any) -> dict[str, Option]:
 class Options:
   """The base of a dataclass whose fields are options.
 
-  Lists are taken for tuples. Values that do not fit raise a ValueError that
-  names the field.
+  Lists are converted to tuples. Invalid values raise a ValueError that names
+  the field.
   """
 
   def __post_init__(self) -> None:
     """Checks the values.
 
     Raises:
-      ValueError: If one is not of its type or within its bounds.
+      ValueError: If a value has the wrong type or is out of bounds.
     """
     hints = typing.get_type_hints(type(self))
     for name, spec in declared(self).items():
@@ -128,7 +129,7 @@ class Options:
         )
 
   def of_kind(self, *kinds: str) -> dict[str, Any]:
-    """Returns the values of options of these kinds, as JSON has them."""
+    """Returns the values of options of these kinds, in JSON form."""
     return {
         name: typed_json.lists(getattr(self, name))
         for name, spec in declared(self).items()
@@ -137,9 +138,9 @@ class Options:
 
 
 def _several(value: Any, hint: Any) -> Any:
-  """Returns parts in a tuple, for one alone or names with commas between."""
+  """Returns a tuple of parts, from one part or comma-separated names."""
   if hint == tuple[Part, ...]:
-    if isinstance(value, str):  # As a flag has them.
+    if isinstance(value, str):  # The form of flags.
       return tuple(filter(None, map(str.strip, value.split(','))))
     if callable(value):
       return (value,)
@@ -153,7 +154,7 @@ def plain(hint: Any) -> tuple[Any, tuple[str, ...]]:
     hint: The type of a field.
 
   Returns:
-    What of it matters to a flag, and the single words that it takes besides.
+    The type of its flag, and the words that it also accepts.
   """
   if typing.get_origin(hint) not in (typing.Union, types.UnionType):
     return hint, ()
@@ -195,7 +196,7 @@ def _is_pattern(text: str) -> bool:
 
 
 def _expected(hint: Any, spec: Option) -> str:
-  """Describes the values that an option takes."""
+  """Describes the values that an option accepts."""
   kind, words = plain(hint)
   origin, args = typing.get_origin(kind), typing.get_args(kind)
   if spec.choices:

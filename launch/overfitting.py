@@ -1,8 +1,8 @@
 """Trains on one batch until its loss is near the lowest possible.
 
 A model, a loss and labels that fit each other can memorize one batch; if they
-cannot, a run is futile. Steps are those of the run, dropout included, without
-what keeps the loss up: augmentations, penalties and averages of the weights are
+cannot, a run is futile. Steps are those of the run, including dropout, but
+without what keeps the loss up: augmentation, penalties and weight averages are
 off, and the learning rate is constant.
 """
 
@@ -25,7 +25,7 @@ from . import experiment as experiment_lib
 NUM_STEPS = 1_000
 # The steps between evaluations of the loss.
 _CALL = 10
-# The share of the way to the lowest loss that may be left.
+# The fraction of the initial gap to the lowest loss that may remain.
 _LEFT = 0.01
 _OFF: dict[str, Any] = dict(
     flip='none',
@@ -41,7 +41,7 @@ _OFF: dict[str, Any] = dict(
     plateau_patience=None,
 )
 _DESCENT_STEPS = 1_000
-# A descent is at a minimum if its gradient has shrunk to this share.
+# A descent has reached a minimum if its gradient shrank to this fraction.
 _FLAT = 0.01
 
 
@@ -49,11 +49,11 @@ def run(config: config_lib.Config) -> None:
   """Trains on the first batch of a run, and prints the loss.
 
   Args:
-    config: What the run computes; it needs no work directory.
+    config: The config; it needs no work directory.
 
   Raises:
-    UserError: If the run would not begin.
-    Failure: If the loss stays above the lowest possible, or is not finite.
+    UserError: If the run could not begin.
+    Failure: If the loss stays too high, or is not finite.
   """
   plain = dataclasses.replace(config, **_OFF)
   changed = config_lib.changes(config.to_json(), plain.to_json())
@@ -102,7 +102,7 @@ def run(config: config_lib.Config) -> None:
           '--learning_rate may help.'
       )
     scored = evaluator.run(state, 'train').values
-    # Evaluation has averages of batch norm that lag, training has dropout.
+    # Evaluation uses lagging averages of batch norm, training has dropout.
     loss = min(trained, scored['loss'])
     if step >= 2 * told or loss <= enough or step == most:
       told = step
@@ -123,17 +123,17 @@ def run(config: config_lib.Config) -> None:
 def _lowest(
     experiment: experiment_lib.Experiment, batch: objectives.Batch
 ) -> float:
-  """Finds the lowest loss of any outputs, which label smoothing raises above 0.
+  """Finds the lowest loss of any outputs; label smoothing raises it above 0.
 
-  Gradient descent moves the outputs of the model as if they were variables.
+  Gradient descent treats the outputs of the model as variables.
 
   Args:
     experiment: The parts of the run, built.
     batch: The batch.
 
   Returns:
-    The loss; 0 if the descent finds no minimum, or the objective needs more of
-    the model than its outputs.
+    The loss, or 0 if the descent finds no minimum, or the objective needs more
+    of the model than its outputs.
   """
   model = experiment.model
   optimizer = optimizers.adam(
@@ -156,7 +156,7 @@ def _lowest(
     with tf.GradientTape() as tape:
       tape.watch(free)
       outputs = free
-      if fixed:  # Losses inside the model are 0 at the lowest.
+      if fixed:  # The minimum of losses inside the model is 0.
         outputs = {**free, 'losses': fixed}
       found = experiment.task.objective(
           Free(outputs), batch, None, is_training=False
@@ -195,7 +195,7 @@ def _lowest(
     if fixed:
       free = {name: free[name] for name in free if name != 'losses'}
     loss, first, last = map(float, descend(free))
-  except Exception:  # An objective of the user's own may need more.
+  except Exception:  # A custom objective may need more.
     return 0.0
   return max(loss, 0.0) if last <= _FLAT * first else 0.0
 

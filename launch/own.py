@@ -1,4 +1,4 @@
-"""A user's own parts: how they are named, and what is said where they fail."""
+"""Custom parts: their names, and messages about their errors."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import tensorflow as tf
 
 from . import imports, programs
 
-# The flags of kinds of which there may be several.
+# Flags of kinds that allow several parts.
 _FLAGS = {'metric': 'metrics', 'hook': 'hooks'}
 _MISTAKES = (ValueError, TypeError, tf.errors.InvalidArgumentError)
 
 
 def flag_of(kind: str) -> str:
-  """Returns the flag of a kind, such as `metrics` of `metric`."""
+  """Returns the flag of a kind, such as `metrics` for `metric`."""
   return _FLAGS.get(kind, kind)
 
 
 def is_part(part: Any) -> bool:
-  """Returns whether the value of a flag is a user's part, not a name of ours.
+  """Returns whether the value of a flag is a custom part, not a built-in name.
 
-  That of --dataset may also begin with a prefix, such as `npz:`.
+  The value of --dataset may also start with a prefix, such as `npz:`.
   """
   if not isinstance(part, str):
     return callable(part)
@@ -41,7 +41,7 @@ def is_part(part: Any) -> bool:
 
 
 def name_of(function: Any) -> str:
-  """Returns what a function is called, as values of it are."""
+  """Returns the name of a function, which its values also have."""
   if isinstance(function, functools.partial):
     return name_of(function.func)
   return getattr(function, '__name__', type(function).__name__)
@@ -56,7 +56,7 @@ def shown(part: Any) -> str:
 def mistakes_in(
     kind: str, part: Any, given: Mapping[str, Any], function: Any
 ) -> Iterator[None]:
-  """Names the flags of what raises in the block, in one line.
+  """Converts errors in the block to one line that names the flags.
 
   Args:
     kind: The kind of a part.
@@ -65,8 +65,8 @@ def mistakes_in(
     function: The part.
 
   Raises:
-    UserError: For errors of the values that are given; and whatever a user's
-      part raises, with file and line.
+    UserError: For invalid arguments, and for any error in a custom part, with
+      file and line.
   """
   try:
     yield
@@ -89,13 +89,13 @@ def mistakes_in(
 
 
 def _place(error: Exception, function: Any) -> str:
-  """Returns file and line: the last ones beside the file of a function."""
+  """Returns file and line, preferably in the folder of a function's file."""
   while isinstance(function, functools.partial):
     function = function.func
   if not isinstance(function, type) and not inspect.isroutine(function):
     function = type(function)
   try:
     folder = pathlib.Path(inspect.getfile(function)).parent
-  except (TypeError, OSError):  # Made in a notebook.
+  except (TypeError, OSError):  # Defined in a notebook.
     folder = pathlib.Path.cwd()
   return imports.place(error, folder)

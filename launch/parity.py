@@ -1,4 +1,4 @@
-"""How far an export is from its model, on all examples of a split."""
+"""The difference between an export and its model, over a split."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from .hooks import monitor as monitor_lib
 _BATCH_SIZE = 250
 _TIMED_SIZES = (1, 32)
 _NUM_RUNS = 15
-# How far the metric of an int8 file may be off: half a point for a score, half
-# a per cent for an error.
+# The allowed error of the metric of an int8 file: half a point for a score,
+# half a percent for an error.
 POINTS = 0.005
 Columns = dict[str, np.ndarray]
 Runner = Callable[[Columns], Columns]
@@ -33,10 +33,10 @@ class Reference:
     inputs: The inputs of each batch, without padding.
     columns: The model's outputs for them, without strings.
     metric: The name of the metric that the run is judged by, or of the first
-      other one, if that is the loss; None if it cannot be computed from the
-      outputs.
-    value: The model's own value of the metric.
-    limit: How far the value of an int8 export may be off.
+      other one if that is the loss. None if the outputs do not suffice to
+      compute it.
+    value: The model's value of the metric.
+    limit: The allowed error of an int8 export.
   """
 
   def __init__(self, run: finished_run.Run, split: str, names: Sequence[str]):
@@ -85,7 +85,7 @@ class Reference:
       convert: Converts the inputs to those of the export.
 
     Returns:
-      How far it is off, its metric, and its speed.
+      Its differences, its metric, and its speed.
     """
     found = [_numeric(runner(convert(given))) for given in self.inputs]
     value = None
@@ -100,17 +100,17 @@ class Reference:
   def milliseconds(
       self, runner: Runner, convert: Callable[[Columns], Columns] = dict
   ) -> dict[str, float]:
-    """Returns the median time of a call, by the size of the batch."""
+    """Returns the median time of a call, by batch size."""
     found = {}
     for size in _TIMED_SIZES:
       inputs = convert(self.some(size))
-      # A page measures itself: what is sent to a browser is not counted.
+      # A web page measures itself, so that data transfer is not counted.
       timed = getattr(runner, 'milliseconds', None) or _timed(runner)
       found[str(size)] = round(timed(inputs, _NUM_RUNS), 3)
     return found
 
   def some(self, size: int) -> Columns:
-    """Returns inputs of some examples, repeated if there are too few."""
+    """Returns the inputs of some examples, repeated if there are too few."""
     known = self.inputs[0]
     rows = np.arange(size) % len(next(iter(known.values())))
     return {name: value[rows] for name, value in known.items()}
@@ -188,7 +188,7 @@ def _timed(runner: Runner) -> Callable[[Columns, int], float]:
 
 
 def _padded(columns: Columns, is_real: np.ndarray) -> dict[str, tf.Tensor]:
-  """Puts zeros where a batch has padding."""
+  """Replaces padding by zeros."""
   padded = {}
   for name, value in columns.items():
     array = np.zeros([len(is_real), *value.shape[1:]], value.dtype)
@@ -198,7 +198,7 @@ def _padded(columns: Columns, is_real: np.ndarray) -> dict[str, tf.Tensor]:
 
 
 def _numeric(columns: Columns) -> Columns:
-  """Leaves out the columns of strings."""
+  """Removes columns of strings."""
   return {
       name: value
       for name, value in columns.items()
@@ -223,7 +223,7 @@ def _parity(reference: Columns, candidate: Columns) -> dict[str, Any]:
   floats = [n for n in shared if np.issubdtype(reference[n].dtype, np.floating)]
   if not shared:
     raise programs.UserError(
-        'export: no output has numbers, so that nothing can be compared.'
+        'export: no output has numbers, so nothing can be compared.'
     )
   size = len(reference[shared[0]])
   differences = []
@@ -241,7 +241,7 @@ def _parity(reference: Columns, candidate: Columns) -> dict[str, Any]:
       differences.append(np.ravel(apart / scale))
     else:
       differs |= (one != other).reshape([size, -1]).any(axis=1)
-  if not floats:  # Whole numbers are the same, or not.
+  if not floats:  # Integers are either equal or not.
     differences.append(differs.astype(np.float64))
   apart = np.concatenate(differences)
   return {

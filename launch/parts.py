@@ -1,9 +1,9 @@
-"""The parts of a run by name: ours, and a user's own.
+"""The parts of a run by name, built-in or custom.
 
-The value of a flag such as --model is the name of one of ours, or
-`package.module:name` or `path/file.py:name`, relative to the current folder. A
-program of the user's own may give the object itself. A part is called with what
-of the given its signature names, and the user's --KIND_arg are checked by it.
+The value of a flag such as --model is a built-in name, or `package.module:name`
+or `path/file.py:name`, relative to the current folder. In Python it may also be
+the object itself. A part is called with those of the program's arguments that
+its signature names; the user's --KIND_arg are checked against the signature.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import tensorflow as tf
 from . import arguments, built_in, imports, programs, trials
 from . import own as own_parts
 
-# What is called with a batch's tensors, and not to make something: the program
-# gives the first two.
+# Kinds that are called on tensors of a batch rather than to make an object; the
+# program passes the first two arguments.
 _APPLIED = ('loss', 'augment', 'hook')
-# Arguments that other flags give, or that no flag gives.
+# Arguments that other flags set, or that no flag sets.
 _NOT_THE_USERS = {
     'model': ('num_classes', 'name'),
     'loss': (
@@ -43,7 +43,7 @@ _Known = Mapping[str, Callable[..., Any]]
 
 
 def names(kind: str) -> list[str]:
-  """Lists the names of our own parts of a kind, such as `optimizer`."""
+  """Lists the built-in parts of a kind, such as `optimizer`."""
   return sorted(built_in.of_kind(kind))
 
 
@@ -54,13 +54,13 @@ def find(kind: str, part: Any, known: _Known | None = None) -> Any:
     kind: `model`, `loss`, `metric`, `optimizer`, `schedule`, `augment`,
       `dataset`, `hook` or `task`.
     part: The value of its flag, or an object.
-    known: Parts of ours, by name, besides those that are known by themselves.
+    known: Additional built-in parts by name.
 
   Returns:
-    What can be called.
+    A callable.
 
   Raises:
-    UserError: If there is none, or it cannot be imported or called.
+    UserError: If there is no such part, or it cannot be imported or called.
   """
   flag = f'--{own_parts.flag_of(kind)}={own_parts.shown(part)}'
   part = built_in.current(kind, part)
@@ -113,14 +113,14 @@ def _member(module: types.ModuleType, where: str, name: str) -> Any:
 
 
 def parameters(function: Any) -> dict[str, inspect.Parameter]:
-  """Returns what a function or a class takes, by name."""
-  # Sonnet's metaclass hides what a module is constructed with.
+  """Returns the parameters of a function or a class, by name."""
+  # Sonnet's metaclass hides the signature of a module's constructor.
   is_class = isinstance(function, type)
   has_own = is_class and function.__init__ is not object.__init__
   source = function.__init__ if has_own else function
   try:
     found = list(inspect.signature(source).parameters.values())
-  except ValueError:  # Some of those that are not written in Python.
+  except ValueError:  # Raised for some callables not written in Python.
     return {}
   return {p.name: p for p in (found[1:] if has_own else found)}
 
@@ -131,19 +131,19 @@ def known_arguments(
     given: Sequence[str] = (),
     known: _Known | None = None,
 ) -> dict[str, inspect.Parameter]:
-  """Lists what a part takes as --KIND_arg.
+  """Lists the arguments that a part takes as --KIND_arg.
 
   Args:
     kind: As for `find`.
     part: As for `find`.
-    given: What the program gives.
+    given: The names of the program's arguments.
     known: As for `find`.
 
   Returns:
     Parameters by name.
 
   Raises:
-    UserError: As `find` does.
+    UserError: As for `find`.
   """
   function = find(kind, part, known)
   found = parameters(function)
@@ -166,13 +166,13 @@ def check(
     given: Sequence[str] = (),
     known: _Known | None = None,
 ) -> dict[str, Any]:
-  """Checks a user's arguments by the signature of a part.
+  """Checks a user's arguments against the signature of a part.
 
   Args:
     kind: As for `find`.
     part: As for `find`.
     own: The user's arguments.
-    given: What the program gives.
+    given: The names of the program's arguments.
     known: As for `find`.
 
   Returns:
@@ -192,20 +192,20 @@ def call(
     known: _Known | None = None,
     **given: Any,
 ) -> Any:
-  """Calls a part that makes something.
+  """Calls a part that makes an object.
 
   Args:
     kind: As for `find`.
     part: As for `find`.
     own: The user's arguments.
     known: As for `find`.
-    **given: What the program gives to a signature that names it.
+    **given: The program's arguments, passed if the signature names them.
 
   Returns:
-    What the part makes.
+    The object.
 
   Raises:
-    UserError: If an argument is not valid, or something else fails in it.
+    UserError: If an argument is not valid, or the call fails.
   """
   function = find(kind, part, known)
   keywords = _keywords(kind, part, own, known, given)
@@ -224,7 +224,7 @@ def bind(
     known: _Known | None = None,
     **given: Any,
 ) -> Callable[..., Any]:
-  """Gives a part that is called with a batch's tensors its other arguments.
+  """Binds the other arguments of a part that is called on tensors.
 
   Args:
     kind: As for `find`.
@@ -234,7 +234,7 @@ def bind(
     **given: As for `call`.
 
   Returns:
-    A function of the first two.
+    A function of the first two arguments.
 
   Raises:
     UserError: If an argument is not valid.
@@ -259,7 +259,7 @@ def _keywords(
     known: _Known | None,
     given: Mapping[str, Any],
 ) -> dict[str, Any]:
-  """Returns what a part gets, and checks that it needs nothing else."""
+  """Returns the arguments of a part, and checks that none is missing."""
   checked = check(kind, part, own, list(given), known)
   signature = parameters(find(kind, part, known))
   taken = {name: value for name, value in given.items() if name in signature}
@@ -276,7 +276,7 @@ def _keywords(
     offered = f'; it is offered {", ".join(given)}' if given else ''
     raise programs.UserError(
         f'--{own_parts.flag_of(kind)}={own_parts.shown(part)}: it needs '
-        f'{missing[0]}, which nobody gives{offered}. Give it a default, or '
+        f'{missing[0]}, which is not provided{offered}. Give it a default, or '
         f'--{kind}_arg={missing[0]}=VALUE.'
     )
   return keywords
@@ -284,7 +284,7 @@ def _keywords(
 
 @contextlib.contextmanager
 def mistakes_in_own(kind: str, part: Any) -> Iterator[None]:
-  """Does what `mistakes_in` does, for a part of the user's own only."""
+  """Applies `mistakes_in` to custom parts only."""
   if not own_parts.is_part(part):
     yield
     return
@@ -293,4 +293,4 @@ def mistakes_in_own(kind: str, part: Any) -> Iterator[None]:
 
 
 def _accept(made: Any, **given: Any) -> None:
-  """Tries nothing."""
+  """Accepts anything."""

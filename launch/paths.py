@@ -1,4 +1,4 @@
-"""Paths that a user names: what they may be, before anything is written."""
+"""Checks of paths given by users, before anything is written."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from . import flag_types, programs
 
 
 def local(flag: str, value: str) -> pathlib.Path:
-  """Reads the path of a flag whose directory a program writes.
+  """Reads the path of a flag for a directory that a program writes.
 
   Args:
     flag: The name of the flag.
     value: Its value.
 
   Returns:
-    The path, with `~` replaced.
+    The path, with `~` expanded.
 
   Raises:
-    UserError: If that is no place on a file system of this machine, or not one
-      that TensorFlow reads checkpoints from.
+    UserError: If it is not a path on a local file system, or one from which
+      TensorFlow cannot read checkpoints.
   """
   try:
     path = pathlib.Path(flag_types.check_path(value))
     os.stat(path)
   except (FileNotFoundError, NotADirectoryError, PermissionError):
-    pass  # That is for `check_writable` to say.
+    pass  # `check_writable` reports it.
   except (OSError, ValueError) as error:
     reason = getattr(error, 'strerror', None) or str(error).rstrip('.')
     raise programs.UserError(
@@ -41,14 +41,14 @@ def local(flag: str, value: str) -> pathlib.Path:
 
 
 def check_writable(flag: str, path: pathlib.Path) -> None:
-  """Checks that files can be made in a directory, without making any.
+  """Checks that a directory is writable, without writing.
 
   Args:
-    flag: The name of the flag that names it.
+    flag: The name of its flag.
     path: The directory, which need not exist.
 
   Raises:
-    UserError: If they cannot.
+    UserError: If it is not writable.
   """
   nearest = path.absolute()
   while not os.path.lexists(nearest) and nearest != nearest.parent:
@@ -67,13 +67,13 @@ def output(value: str, *suffixes: str) -> pathlib.Path:
 
   Args:
     value: Its value.
-    *suffixes: The suffixes that it may have, such as `.png`.
+    *suffixes: The allowed suffixes, such as `.png`.
 
   Returns:
-    The path, with `~` replaced.
+    The path, with `~` expanded.
 
   Raises:
-    UserError: If it ends in something else, or no file can be made there.
+    UserError: If it has another suffix, or is not writable.
   """
   path = local('output', value)
   if path.suffix not in suffixes:
@@ -88,17 +88,17 @@ def output(value: str, *suffixes: str) -> pathlib.Path:
 
 
 def check_folder(flag: str, path: pathlib.Path, remedy: str) -> None:
-  """Checks that a folder of a directory can be written to, if it is there.
+  """Checks that a folder in a directory is writable, if it exists.
 
   Args:
-    flag: The flag that names the directory.
+    flag: The flag of the directory.
     path: The folder in it.
-    remedy: What to do if it is something else.
+    remedy: The advice if it is not a folder.
 
   Raises:
-    UserError: If it cannot.
+    UserError: If it is not writable.
   """
-  # A link to what is not mounted is there, and does not exist.
+  # Also true for a link to a folder that is not mounted.
   if os.path.lexists(path):
     if not path.is_dir():
       raise programs.UserError(f'{path} is not a directory; {remedy}.')

@@ -1,4 +1,4 @@
-"""Penalties on weights, which any objective takes."""
+"""Penalties on weights, for any objective."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core import losses, objectives
 def penalised(
     objective: objectives.Objective, l1: float, l2: float
 ) -> objectives.Objective:
-  """Penalises weights; biases and scales, which have one axis, stay free.
+  """Penalizes weights, but not biases and scales, which have one axis.
 
   Args:
     objective: Any objective.
@@ -20,7 +20,7 @@ def penalised(
     l2: The factor of the sum of squared weights.
 
   Returns:
-    An objective with these in its penalty.
+    An objective with these penalties.
   """
   if not l1 and not l2:
     return objective

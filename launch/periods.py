@@ -7,10 +7,10 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Periods:
-  """The steps at which something happens. The last one of a run is always one.
+  """Steps that are multiples of a period, and the last step of a run.
 
   Attributes:
-    steps_per_epoch: The number of steps of an epoch.
+    steps_per_epoch: The number of steps per epoch.
     num_steps: The number of steps of the run.
   """
 
@@ -18,11 +18,11 @@ class Periods:
   num_steps: int
 
   def next(self, step: int, period: int) -> int:
-    """Returns the next step that is a multiple of a period of steps."""
+    """Returns the next multiple of a number of steps."""
     return min(step - step % period + period, self.num_steps)
 
   def next_epochs(self, step: int, num_epochs: int = 1) -> int:
-    """Returns the next end of so many epochs."""
+    """Returns the end of the next multiple of a number of epochs."""
     return self.next(step, num_epochs * self.steps_per_epoch)
 
   def is_epoch_end(self, step: int) -> bool:
@@ -30,5 +30,5 @@ class Periods:
     return not step % self.steps_per_epoch or step == self.num_steps
 
   def epochs(self, step: int) -> float:
-    """Returns a number of steps in epochs."""
+    """Converts a number of steps to epochs."""
     return round(step / self.steps_per_epoch, 4)

@@ -5,11 +5,10 @@
   python -m launch.predict --workdir=RUN --split=test --output=test.jsonl
   python -m launch.predict --workdir=RUN --dataset=folder:photos --output=masks
 
-Predicts every example of a split, or of the files that are given: images,
-tables (.csv), records (.jsonl) or texts (.txt). Each has its index, its label
-where that is known, and the prediction. The suffix of --output chooses the
-format; without --output a table is printed. Images that cannot be read are
-named and skipped.
+Predicts every example of a split, or of the given files: images, tables (.csv),
+records (.jsonl) or texts (.txt). Each row has the example's index, its label if
+known, and the prediction. The suffix of --output selects the format; without
+--output a table is printed. Unreadable images are listed and skipped.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from . import workdir as workdir_lib
 if TYPE_CHECKING:
   from . import finished_run, prediction_files
 
-# Whether there are arguments besides flags.
+# Whether the program takes positional arguments.
 POSITIONAL = True
 
 _PLACE = config_lib.define_flags(
@@ -36,18 +35,18 @@ _SPLIT = flags.DEFINE_enum(
     'split',
     'test',
     ['train', 'validation', 'test', 'all'],
-    'The split to predict, if no files are given; all is for --dataset.',
+    'The split to predict, if no files are given. "all" requires --dataset.',
 )
 _DATASET = flags.DEFINE_string(
     'dataset',
     None,
-    'A data set that the run has not seen, as launch.train takes it. Default: '
-    'that which the run was trained on.',
+    'A data set that the run has not seen, as for launch.train. Default: the '
+    'data set that the run was trained on.',
 )
 _OUTPUT = flag_types.DEFINE_path(
     'output',
-    'The file to write: .jsonl, a JSON object per line, .csv, .parquet or '
-    '.npz; or a new folder, for masks as .png. Default: a table is printed.',
+    'The file to write: .jsonl, with a JSON object per line, .csv, .parquet or '
+    '.npz; or a new folder for masks as .png. Default: prints a table.',
 )
 _CHECKPOINT = flag_types.DEFINE_path(
     'checkpoint',
@@ -56,12 +55,12 @@ _CHECKPOINT = flag_types.DEFINE_path(
 _RESIZE = flags.DEFINE_bool(
     'resize',
     False,
-    'Whether to resize images that have another size than those of training.',
+    'Whether to resize images that differ in size from those in training.',
 )
 _MAY_LACK = flags.DEFINE_bool(
     'may_lack',
     False,
-    'Whether a number of a table may be missing; it then counts as the mean.',
+    'Whether to replace missing numbers of a table by the mean.',
 )
 
 
@@ -129,7 +128,7 @@ def _of_files(
 
 
 def _of_split(run: finished_run.Run) -> prediction_files.Parts:
-  """Predicts the examples of a split, a batch at a time."""
+  """Predicts the examples of a split in batches."""
   from . import predicting, unseen
 
   chosen = unseen.chosen(run, _DATASET.value, _SPLIT.value, needs_targets=False)
@@ -139,7 +138,7 @@ def _of_split(run: finished_run.Run) -> prediction_files.Parts:
 
 
 def program() -> None:
-  """Runs the program as a command: it ends the process."""
+  """Runs the program as a command, which exits the process."""
   programs.run(main, takes_arguments=POSITIONAL)
 
 

@@ -14,21 +14,16 @@ from pipelines import spec as spec_lib
 from . import tasks
 
 _BATCH_SIZE = 250
-# By how much pixels in [0, 1] may lie beyond, such as after a resize.
+# How far pixels may exceed [0, 1], such as after a resize.
 _ROUNDING = 1e-3
 Columns = dict[str, np.ndarray]
 
 
 class Predictor:
-  """Predicts examples in batches of one size, so that it is traced once."""
+  """Predicts examples in batches of one size, to be traced only once."""
 
   def __init__(self, task: tasks.Task, spec: spec_lib.Spec):
-    """Takes a task whose model is restored.
-
-    Args:
-      task: The task.
-      spec: The features that it was trained on.
-    """
+    """Takes a task with a restored model, and the features of its data."""
     self._names = list(spec.inputs)
     self._predict = tf.function(task.predict, autograph=False)
 
@@ -36,11 +31,11 @@ class Predictor:
     """Predicts.
 
     Args:
-      inputs: An array ``[num_examples, ...]`` of each input; what else is in
-        the mapping is passed over.
+      inputs: An array ``[num_examples, ...]`` per input; other entries are
+        ignored.
 
     Returns:
-      Columns ``[num_examples, ...]``, strings as Python's.
+      Columns ``[num_examples, ...]``, with Python strings.
     """
     arrays = {name: np.asarray(inputs[name]) for name in self._names}
     size = len(next(iter(arrays.values())))
@@ -67,14 +62,14 @@ class Predictor:
 def of_split(
     predictor: Predictor, data: splits.Split
 ) -> Iterator[tuple[Columns, Columns]]:
-  """Predicts every example of a split once, in its order.
+  """Predicts every example of a split once, in order.
 
   Args:
-    predictor: Predicts.
+    predictor: The predictor.
     data: The split.
 
   Yields:
-    What is known of some examples, `index` and targets, and their predictions.
+    For some examples at a time, their `index` and targets, and predictions.
   """
   targets = data.spec.targets
   for batch in batches.eval_batches(data, global_batch_size=_BATCH_SIZE):
@@ -89,15 +84,15 @@ def of_split(
 
 
 def decoded(feature: spec_lib.Feature, values: np.ndarray) -> np.ndarray:
-  """Returns values as people read them: classes by name.
+  """Returns values in human-readable form.
 
   Args:
     feature: The feature.
     values: ``[num_examples, ...]``.
 
   Returns:
-    The names of classes, with commas between several, empty of one that is
-    none, such as -1; other values as they are.
+    The names of classes, separated by commas if there are several, and empty
+    for values that are not classes, such as -1. Other values are unchanged.
   """
   names = np.asarray(feature.class_names, object)
   if feature.kind == spec_lib.CLASS and len(names):
@@ -114,15 +109,15 @@ def checked(
   """Checks arrays of a caller against the features of the training data.
 
   Args:
-    inputs: An array ``[num_examples, ...]`` of each input. Images are bytes, or
+    inputs: An array ``[num_examples, ...]`` per input. Images are uint8, or
       floats in [0, 1].
     spec: The features.
 
   Returns:
-    The arrays, in the types of the features.
+    The arrays, in the dtypes of the features.
 
   Raises:
-    DataError: If one is missing, or does not fit.
+    DataError: If an array is missing or does not fit.
   """
   arrays = {}
   for name, feature in spec.inputs.items():
@@ -139,7 +134,7 @@ def checked(
           'of every example.'
       ) from None
     if array.ndim == 1 and feature.shape == (1,):
-      array = array[:, np.newaxis]  # As a data set may have given it.
+      array = array[:, np.newaxis]  # Data sets may have this shape as well.
     if array.shape[1:] != feature.shape or not array.ndim or not len(array):
       raise errors.DataError(
           f'inputs: {name} is {list(array.shape)}; expected [num_examples'
@@ -170,7 +165,7 @@ def checked(
 
 
 def named(names: Sequence[str]) -> Columns:
-  """Returns what is known of examples of files: where they come from."""
+  """Returns the known columns of examples from files: the file names."""
   return {
       'index': np.arange(len(names)),
       'source': np.asarray(names, object),
@@ -178,7 +173,7 @@ def named(names: Sequence[str]) -> Columns:
 
 
 def _strings(values: np.ndarray) -> np.ndarray:
-  """Returns Python's strings for TensorFlow's."""
+  """Converts TensorFlow's strings to Python strings."""
   if values.dtype != object:
     return values
   decode = np.vectorize(lambda text: text.decode(errors='replace'), [object])

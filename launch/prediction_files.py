@@ -17,21 +17,21 @@ from core import scratch
 
 from . import array_files, programs, whole_files
 
-_MAX_CELLS = 1_000  # The columns of a CSV file for one value.
+_MAX_CELLS = 1_000  # Maximum columns of a CSV file per value.
 _MAX_SHOWN = 20
 Columns = dict[str, np.ndarray]
 Parts = Iterable[tuple[Columns, Columns]]
-"""For some examples at a time: known columns, and predicted ones."""
+"""Known columns and predicted columns, for some examples at a time."""
 
 
 def check(path: pathlib.Path) -> None:
   """Checks that predictions can be written to a path.
 
   Args:
-    path: A file, whose suffix chooses the format, or a folder.
+    path: A file, whose suffix selects the format, or a folder.
 
   Raises:
-    UserError: If the suffix is not one of `FORMS`, or there is such a folder.
+    UserError: If the suffix is not one of `FORMS`, or the folder exists.
   """
   if path.suffix not in FORMS:
     raise programs.UserError(
@@ -43,7 +43,7 @@ def check(path: pathlib.Path) -> None:
 
 
 def write(path: pathlib.Path, parts: Parts) -> int:
-  """Writes predictions; the file or folder is there as a whole or not at all.
+  """Writes predictions; the file or folder appears only when complete.
 
   Args:
     path: The file or folder, see `check`.
@@ -72,9 +72,6 @@ def write(path: pathlib.Path, parts: Parts) -> int:
 def shown(parts: Parts) -> tuple[str, int]:
   """Formats the first examples as a table, without vectors and masks.
 
-  Args:
-    parts: The examples.
-
   Returns:
     The table, and the number of all examples.
   """
@@ -98,7 +95,7 @@ def shown(parts: Parts) -> tuple[str, int]:
 
 
 def _joined(part: tuple[Columns, Columns]) -> Columns:
-  """Returns known columns, then predicted ones that have other names."""
+  """Returns known columns, then predicted ones with different names."""
   known, predicted = part
   return {**known, **predicted, **known}
 
@@ -136,7 +133,7 @@ def _write_csv(path: pathlib.Path, parts: Iterator[Columns]) -> None:
 
 
 def _flat(columns: Columns) -> Columns:
-  """Returns columns of one number each."""
+  """Splits columns into columns of one number per example."""
   flat = {}
   for name, column in columns.items():
     if column.ndim == 1:
@@ -153,7 +150,7 @@ def _flat(columns: Columns) -> Columns:
 
 
 def _write_parquet(path: pathlib.Path, parts: Iterator[Columns]) -> None:
-  # A dependency of TensorFlow Datasets.
+  # TensorFlow Datasets depends on it.
   import pyarrow
   from pyarrow import parquet
 
@@ -178,7 +175,7 @@ def _write_npz(path: pathlib.Path, parts: Iterator[Columns]) -> None:
   joined = {name: np.concatenate([p[name] for p in found]) for name in found[0]}
   array_files.write(
       path,
-      {  # Strings of one width: objects need pickle.
+      {  # Fixed-width strings: objects would need pickle.
           name: column.astype(str) if column.dtype == object else column
           for name, column in joined.items()
       },
@@ -186,13 +183,13 @@ def _write_npz(path: pathlib.Path, parts: Iterator[Columns]) -> None:
 
 
 def _write_masks(path: pathlib.Path, parts: Iterator[Columns]) -> None:
-  """Writes each mask as a PNG whose pixels are classes, with a palette."""
+  """Writes each mask as a PNG of class numbers, with a palette."""
   import matplotlib
   from PIL import Image
 
   colors = matplotlib.colormaps['tab20'](np.arange(256) % 20)[:, :3]
   palette = (255 * colors).astype(np.uint8)
-  palette[0] = 0  # Mostly the background.
+  palette[0] = 0  # Usually the background.
   with scratch.folder('.masks_', path.parent) as parent:
     folder = parent / path.name
     folder.mkdir()
@@ -217,7 +214,7 @@ def _mask(path: pathlib.Path, columns: Columns) -> np.ndarray:
 
 
 def _stems(columns: Columns) -> list[str]:
-  """Returns file names: the index, and the stem of the image's own file."""
+  """Returns file names from the index, and the name of the image's file."""
   names = [f'{index:05d}' for index in columns['index'].tolist()]
   if 'source' not in columns:
     return names

@@ -1,16 +1,15 @@
-"""Prefixes of a train step, to find out by differences what takes the time.
+"""Prefixes of a train step, whose time differences show what takes the time.
 
   input       gathers the batch and reads it once
-  all_reduce  and sums what has the shapes of the gradients, over replicas
+  all_reduce  and sums values of the gradients' shapes over replicas
   forward     and evaluates the objective, with its metrics
   backward    and computes the gradients
   update      and updates the state: the whole step
 
-Each is timed in a loop in the graph over batches in the memory of the devices,
-compiled as the run is. So is the whole step in another precision, `half`. The
-differences are estimates: XLA may fuse an operation with one of the next
-prefix, and what the forward pass stores for the backward pass counts as
-backward.
+Each is timed in a loop in the graph over batches in device memory, compiled
+like the run. So is the whole step in another precision, `half`. The differences
+are estimates: XLA may fuse operations of successive prefixes, and what the
+forward pass stores for the backward pass counts as backward.
 """
 
 from __future__ import annotations
@@ -39,17 +38,17 @@ from . import building, programs
 
 NAMES = ('input', 'all_reduce', 'forward', 'backward', 'update')
 HALF = 'bfloat16'
-# The most steps of a call, if their batches are small.
+# Maximum steps per call, for small batches.
 _MAX_STEPS = 1_000
 _MAX_POSITIONS = 2**24
-# The most bytes, or batches of what is streamed, that calls are over.
+# Maximum bytes, or batches of streamed data, that calls use.
 _POOL_BYTES = 2**26
 _STREAMED_BATCHES = 8
-# How many sums at least are computed at once.
+# Minimum number of sums computed at once.
 _WIDTH = 64
 
 Timed = Callable[[int], float]
-"""From a number of steps to the seconds that one call takes for them."""
+"""A function from a number of steps to the seconds of a call."""
 
 
 def timers(
@@ -57,7 +56,7 @@ def timers(
     data: splits.Split,
     strategy: tf.distribute.Strategy,
 ) -> tuple[dict[str, Timed], int]:
-  """Returns what times each prefix.
+  """Returns a timer for each prefix.
 
   Args:
     run: The run, whose state the last prefix trains.
@@ -65,9 +64,9 @@ def timers(
     strategy: The strategy.
 
   Returns:
-    The timers by the names of `NAMES`, `all_reduce` only with several replicas,
-    and `half` only where that is another precision, which the devices multiply
-    in; and the most steps that they may be called with.
+    The timers by the names in `NAMES`: `all_reduce` only with several replicas,
+    and `half` only if it is another precision, with hardware products; and the
+    maximum number of steps to call them with.
   """
   experiment, state = run.experiment, run.state
   config = experiment.config
@@ -84,7 +83,7 @@ def timers(
 
   def timer(step: training.Step, of: training.TrainState) -> Timed:
     inputs = of, placed, rows, zero, zero, zeros
-    # TensorFlow warns of functions that are made anew and called as such.
+    # TensorFlow warns about functions that are created and called repeatedly.
     make: Any = resident.make_loop(
         step, strategy, jit_compile=is_compiled, is_full=True
     )
@@ -104,12 +103,12 @@ def timers(
 
     return timed
 
-  # What belongs to the update is left out of the other prefixes.
+  # Exclude what belongs to the update from the other prefixes.
   bare = copy.copy(state)
   bare.average = bare.loss_scale = bare.skipped = None
   found = {}
   for name, step in _steps(run, zeros, strategy):
-    # A model of the user's own need not compute in another precision.
+    # A custom model may not support other precisions.
     ignored = [Exception] if name == 'half' else []
     with contextlib.suppress(*ignored):
       found[name] = timer(step, state if name in ('update', 'half') else bare)
@@ -155,12 +154,9 @@ def input_step(
   """Makes a step that only reads its batch.
 
   Args:
-    zeros: The sums of no step.
+    zeros: Sums of zero.
     strategy: The strategy.
-    reduces: Whether it also sums what has the shapes of the gradients.
-
-  Returns:
-    The step.
+    reduces: Whether it also sums values of the gradients' shapes.
   """
 
   def replica_step(
@@ -177,7 +173,7 @@ def input_step(
           zeros,
       ))
       read += map(_first, tf.nest.flatten(summed))
-    # Not in the loss, which has to be finite for the loop to go on.
+    # Not added to the loss, which must be finite for the loop to continue.
     weight = zeros['weight']
     weight += tf.cast(_unknown_zero(read), weight.dtype)
     return {**zeros, 'weight': weight}
@@ -193,9 +189,9 @@ def input_step(
 
 
 def _sum(x: tf.Tensor) -> tf.Tensor:
-  """Returns a sum, at the price of reading a tensor once.
+  """Returns a sum, at the cost of reading a tensor once.
 
-  XLA vectorizes sums over leading axes on CPUs, but not those to a scalar.
+  On CPUs, XLA vectorizes sums over leading axes, but not full reductions.
   """
   width = 1
   for size in reversed(x.shape.as_list() if x.shape.rank else []):
@@ -213,14 +209,14 @@ def _first(x: tf.Tensor) -> tf.Tensor:
 
 
 def _unknown_zero(values: list[tf.Tensor]) -> tf.Tensor:
-  """Returns 0 for finite numbers, which no compiler can know beforehand."""
+  """Returns 0 for finite numbers, in a form that compilers cannot fold."""
   return tf.cast(tf.math.is_nan(tf.add_n(values)), tf.float32)
 
 
 def _without_gradient(
     objective: objectives.Objective,
 ) -> objectives.Objective:
-  """Returns an objective whose gradient is known without a backward pass."""
+  """Returns an objective whose gradient needs no backward pass."""
 
   def forward(
       model: Any, batch: objectives.Batch, seed: Any, is_training: bool
@@ -229,7 +225,7 @@ def _without_gradient(
     smallest = min(model.trainable_variables, key=_size)
     return found._replace(
         values=tf.stop_gradient(found.values),
-        # The step refuses a loss that depends on no parameter.
+        # The step rejects a loss that depends on no parameter.
         penalty=tf.stop_gradient(found.penalty)
         + 0.0 * tf.reduce_sum(tf.cast(smallest, tf.float32)),
     )
@@ -240,12 +236,12 @@ def _without_gradient(
 def _idle(
     optimizer: optimizers.GradientTransformation,
 ) -> optimizers.GradientTransformation:
-  """Returns an optimizer of the same state that needs the gradients alone."""
+  """Returns an optimizer with the same state that only reads gradients."""
 
   def update(
       gradients: Mapping[str, tf.Tensor], state: Any, parameters: Any
   ) -> tuple[Any, Any]:
-    # A product or a convolution is computed as a whole.
+    # Products and convolutions are computed in full for one element.
     firsts = [_first(g) for g in gradients.values()]
     updates = {
         path: tf.zeros(value.shape) for path, value in parameters.items()
@@ -264,7 +260,7 @@ def _size(variable: Any) -> int:
 def _pool(
     data: splits.Split, seed: int, batch_size: int
 ) -> dict[str, np.ndarray]:
-  """Returns examples that prefixes are timed on, at least a batch."""
+  """Returns at least a batch of examples for timing prefixes."""
   if isinstance(data, examples.Examples):
     bytes_each = sum(a[:1].nbytes for a in data.arrays.values())
     size = max(_POOL_BYTES // max(bytes_each, 1), batch_size)

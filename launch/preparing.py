@@ -1,6 +1,6 @@
 """The start of a run: devices, data, parts and variables.
 
-Mistakes of the user show up here, before anything is written.
+User errors surface here, before anything is written.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def begin(config: config_lib.Config) -> tf.distribute.Strategy:
   """Checks the names of a config, seeds TensorFlow and sets up the devices.
 
   Args:
-    config: What the run computes, and where.
+    config: The config.
 
   Returns:
     The strategy of the run.
@@ -47,7 +47,7 @@ def begin(config: config_lib.Config) -> tf.distribute.Strategy:
   except ValueError as error:
     raise programs.UserError(str(error)) from error
   programs.say_what_was_dropped()
-  # The same bits from the same seed, on GPUs too.
+  # The same seed gives the same bits, also on GPUs.
   tf.random.set_seed(config.seed)
   tf.config.experimental.enable_op_determinism()
   return devices.strategy(
@@ -63,7 +63,7 @@ def on_devices(
 ) -> config_lib.Config:
   """Returns a config with the precision chosen for these devices.
 
-  The config keeps it: a run must not change it on another machine.
+  The config stores it: a run must not change precision on another machine.
   """
   chosen = precision.choose(config.precision, strategy)
   return dataclasses.replace(config, precision=chosen)
@@ -75,7 +75,7 @@ def alone(
   """Sets up a program of one process that trains without a work directory.
 
   Args:
-    config: What a run would compute.
+    config: The config of a run.
     program: The flag or subject, for messages.
 
   Returns:
@@ -127,27 +127,20 @@ def prepare(
         data.num_examples['train'], config.global_batch_size
     )
     experiment = experiment_lib.Experiment(config, data, steps_per_epoch)
-    _ = experiment.optimizer  # Made here, so that its mistakes show up.
+    _ = experiment.optimizer  # Created here so that its errors surface.
     return experiment, dataset
   except ValueError as error:
     raise programs.UserError(str(error)) from error
 
 
 def build(*args: Any, **options: Any) -> building.Training:
-  """Builds the model and restores the last checkpoint.
-
-  Args:
-    *args: As for `building.build`.
-    **options: As for `building.build`.
-
-  Returns:
-    The run.
+  """Builds the model and restores the last checkpoint; see `building.build`.
 
   Raises:
     UserError: If a part or a checkpoint does not fit.
   """
   try:
-    with waits.waiting():  # Each variable is the first worker's.
+    with waits.waiting():  # The first worker sets each variable.
       return building.build(*args, **options)
   except (TypeError, ValueError) as error:
     raise programs.UserError(str(error)) from error

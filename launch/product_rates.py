@@ -1,4 +1,4 @@
-"""How fast the devices compute large matrix products and convolutions."""
+"""The speed of large matrix products and convolutions on the devices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 from core import distribution
 
 # The side of a matrix, and the size of a batch of images.
-_SIDES = {False: 1_024, True: 8_192}  # On GPUs.
+_SIDES = {False: 1_024, True: 8_192}  # By whether there are GPUs.
 _BATCHES = {False: 16, True: 1_024}
 _IMAGE, _CHANNELS, _KERNEL = 32, 64, 3
 
@@ -18,14 +18,14 @@ _IMAGE, _CHANNELS, _KERNEL = 32, 64, 3
 def product(
     strategy: tf.distribute.Strategy, dtype: str
 ) -> Callable[[], float]:
-  """Returns what measures the rate of square matrix products.
+  """Returns a function that measures the rate of square matrix products.
 
   Args:
     strategy: The strategy. Replicas on CPUs share the cores of one product.
-    dtype: What they are computed in.
+    dtype: The dtype of the products.
 
   Returns:
-    A function to the FLOP per second of all devices of the strategy.
+    A function that returns the FLOP per second of all devices.
   """
   side = _SIDES[distribution.on_gpu(strategy)]
   one = tf.ones([side, side], dtype)
@@ -35,7 +35,7 @@ def product(
 def convolution(
     strategy: tf.distribute.Strategy, dtype: str
 ) -> Callable[[], float]:
-  """Returns what measures the rate of 3x3 convolutions; see `product`."""
+  """Returns a function that measures 3x3 convolutions; see `product`."""
   size = _BATCHES[distribution.on_gpu(strategy)]
   images = tf.ones([size, _IMAGE, _IMAGE, _CHANNELS], dtype)
   kernel = tf.ones([_KERNEL, _KERNEL, _CHANNELS, _CHANNELS], dtype)
@@ -52,7 +52,7 @@ def _timer(
     other: tf.Tensor,
     flop: int,
 ) -> Callable[[], float]:
-  """Returns what measures a rate, the first call of which is made here."""
+  """Returns a function that measures a rate, after a first call here."""
   graph = tf.function(function, autograph=False)
   flop *= strategy.num_replicas_in_sync if distribution.on_gpu(strategy) else 1
 

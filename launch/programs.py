@@ -1,8 +1,8 @@
 """How every program starts and ends: flags, help, errors, exit codes.
 
-A mistake of the user costs one line on stderr and exit code 2, a run that can
-not go on one line and exit code 1. An interrupted program ends with 128 + the
-signal's number, as a shell reports it.
+A user error is reported in one line on stderr with exit code 2, a failed run in
+one line with exit code 1. An interrupted program ends with 128 + the signal's
+number, as shells report it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from . import (
     notes,
 )
 
-# What TensorFlow imports, if it is there, for uses that are not ours.
+# Modules that TensorFlow imports if present, for uses that we do not need.
 _NEEDLESS = ('keras.src.optimizers', 'jax')
 
 _MAX_WORD = 500
@@ -48,7 +48,7 @@ class Failure(Exception):
 
 
 class UserError(Failure, ValueError):
-  """A mistake that the user can mend."""
+  """An error that the user can fix."""
 
   exit_code = 2
 
@@ -60,8 +60,8 @@ def run(
 
   Args:
     main: The program, see `call`.
-    takes_arguments: Whether there may be arguments besides flags, which are
-      what `positional` returns.
+    takes_arguments: Whether the program takes positional arguments, which
+      `positional` returns.
   """
 
   def program(_: Sequence[str]) -> None:
@@ -74,7 +74,7 @@ def run(
     sys.stderr.flush()
     sys.exit(code)
 
-  # The names of classes may be in letters that a terminal has not.
+  # The terminal may not be able to encode the names of classes.
   for stream in (sys.stdout, sys.stderr):
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')
@@ -86,7 +86,7 @@ def run(
             args, takes_arguments=takes_arguments, module=main.__module__
         ),
     )
-  except BrokenPipeError:  # As of `--help | head`.
+  except BrokenPipeError:  # As in `--help | head`.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(128 + signal.SIGPIPE)
 
@@ -98,9 +98,8 @@ def call(main: Callable[[], int | None]) -> int:
     main: The program. It returns an exit code, or None for 0.
 
   Returns:
-    The exit code. A Failure that the program raises, data that cannot be used,
-    what the machine refuses, or a signal where none is expected, is one line on
-    stderr.
+    The exit code. Failures, unusable data, errors of the operating system, and
+    unexpected signals are reported in one line on stderr.
   """
   try:
     with interruption.leaving(), _not_world_writable():
@@ -113,13 +112,13 @@ def call(main: Callable[[], int | None]) -> int:
     return fail(f'{error}.', 128 + error.number)
   except KeyboardInterrupt:
     return fail('interrupted.', 128 + signal.SIGINT)
-  except BrokenPipeError:  # `run` ends as other programs do.
+  except BrokenPipeError:  # Handled by `run`.
     raise
   except ModuleNotFoundError as error:
     if not (remedy := about.how_to_get(error.name)):
       raise
     return fail(f'{error}{remedy}.', UserError.exit_code)
-  except OSError as error:  # As on a full disk.
+  except OSError as error:  # Such as a full disk.
     return fail(f'{reason(error)}.', Failure.exit_code)
   except Exception as error:
     # By name, since TensorFlow need not be imported.
@@ -134,7 +133,7 @@ def call(main: Callable[[], int | None]) -> int:
 
 @contextlib.contextmanager
 def _not_world_writable() -> Iterator[None]:
-  """Makes no file that every user may write, whatever the umask is."""
+  """Creates no file that every user may write, whatever the umask."""
   before = os.umask(0o077)
   os.umask(before | stat.S_IWOTH)
   try:
@@ -144,8 +143,8 @@ def _not_world_writable() -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-  """Returns what an error says, in one line, with the file that it is about."""
-  # TensorFlow's errors begin with the operation's name, and end with notes.
+  """Returns the message of an error in one line, with its file."""
+  # TensorFlow's errors start with the operation's name, and end with notes.
   text = re.sub(r'^\{\{.*?\}\} |\n(.|\n)*| \[Op:.*', '', str(error).strip())
   text = text.rstrip('.') or type(error).__name__
   if not isinstance(error, OSError) or not error.strerror:
@@ -156,10 +155,10 @@ def reason(error: BaseException) -> str:
 
 
 def import_tensorflow() -> Any:
-  """Imports TensorFlow without the notes that its libraries print meanwhile.
+  """Imports TensorFlow without the messages that its libraries print.
 
-  They are printed before its own log level counts. If the import fails, all
-  that was printed is shown.
+  They print before TensorFlow's log level takes effect. If the import fails,
+  everything is shown.
 
   Returns:
     The module.
@@ -167,7 +166,7 @@ def import_tensorflow() -> Any:
   with notes.withheld(), contextlib.ExitStack() as stack:
     if 'tensorflow' not in sys.modules:
       stack.enter_context(_quick_import())
-      # Its threads are to leave signals to the main one for good.
+      # Its threads must leave signals to the main thread.
       stack.enter_context(interruption.withheld())
     import tensorflow as tf
   return tf
@@ -175,13 +174,12 @@ def import_tensorflow() -> Any:
 
 @contextlib.contextmanager
 def _quick_import() -> Iterator[None]:
-  """Halves the time that TensorFlow's import takes, and saves 0.2 GB.
+  """Halves the time of TensorFlow's import, and saves 0.2 GB of memory.
 
-  It would import Keras, and that matplotlib and more, for the case that a
-  SavedModel names one of Keras' optimizers, and JAX, to convert its functions
-  to TF Lite. A module that is None counts as not installed; `tf.keras` is still
-  imported by the first who asks for it. And since next to nothing of what is
-  imported is garbage, none is looked for.
+  TensorFlow would import Keras (and with it matplotlib) for SavedModels with
+  Keras optimizers, and JAX for conversion to TF Lite. A module set to None
+  counts as not installed; `tf.keras` is still imported on first use. Garbage
+  collection is off, since imports leave almost no garbage.
   """
   modules: dict[str, Any] = sys.modules
   needless = [name for name in _NEEDLESS if name not in modules]
@@ -192,24 +190,24 @@ def _quick_import() -> Iterator[None]:
   finally:
     for name in needless:
       del modules[name]
-    gc.freeze()  # Later collections leave out what has been imported.
+    gc.freeze()  # Exempts the imported objects from later collections.
     gc.enable()
 
 
 def note(message: str) -> None:
-  """Prints one line about how a program goes on."""
+  """Prints one line about the progress of a program."""
   print(f'{about.name()}: {" ".join(message.split())}', flush=True)
 
 
 def fail(message: str, exit_code: int) -> int:
-  """Prints why a program ends, as one line, and returns the exit code."""
+  """Prints why a program ends, in one line, and returns the exit code."""
   line = ' '.join(map(_shortened, message.split()))
   print(f'{about.name()}: {line}', file=sys.stderr)
   return exit_code
 
 
 def warn(message: str) -> None:
-  """Prints what a user should know, as one line on stderr."""
+  """Prints a warning in one line on stderr."""
   fail(message, 0)
 
 
@@ -224,13 +222,13 @@ def parse(
     takes_arguments: bool = False,
     module: str = '__main__',
 ) -> list[str]:
-  """Parses the flags, or exits: for --help, and for what is no flag.
+  """Parses the flags, or exits: for --help, and for invalid flags.
 
-  Arguments of another model, loss, optimizer or schedule than the one that
-  counts are dropped; `say_what_was_dropped` says which.
+  Arguments of a replaced model, loss, optimizer or schedule are dropped;
+  `say_what_was_dropped` reports them.
 
   Args:
-    args: The command line, with the program first.
+    args: The command line, starting with the program.
     takes_arguments: As for `run`.
     module: The name of the program's module.
 
@@ -264,16 +262,16 @@ def read_flags(
     takes_arguments: As for `run`.
 
   Returns:
-    What is no flag, the program included.
+    The program and its positional arguments.
 
   Raises:
-    flags.Error, ValueError: If a flag is unknown, or a value does not fit.
+    flags.Error, ValueError: If a flag is unknown, or a value is not valid.
   """
   given = command_line.tokens(args[1:])
   defaults = {kind: flags.FLAGS[kind].default for kind in command_line.kinds()}
   given, replaced = command_line.drop_replaced(given, defaults)
   flag_names.check_known(given)
-  flags.FLAGS.set_gnu_getopt(takes_arguments)  # In any order.
+  flags.FLAGS.set_gnu_getopt(takes_arguments)  # Allows any order.
   rest = flags.FLAGS([args[0], *(token.text for token in given)])
   flag_types.check_finite()
   _given[:] = given
@@ -283,16 +281,16 @@ def read_flags(
 
 
 def given() -> list[command_line.Token]:
-  """Returns the flags that were given, with those of flag files in place."""
+  """Returns the given flags, with flag files expanded in place."""
   return list(_given)
 
 
 def positional() -> list[str]:
-  """Returns the arguments besides flags that `parse` was given."""
+  """Returns the positional arguments given to `parse`."""
   return list(_positional)
 
 
 def say_what_was_dropped() -> None:
-  """Says what `parse` dropped, once it is known that the rest is right."""
+  """Reports what `parse` dropped, after the other flags were checked."""
   for line in _dropped:
     note(line)

@@ -19,7 +19,7 @@ from absl import flags
 from . import flag_types, paths, programs, publishing, trackers
 from . import workdir as workdir_lib
 
-# Whether there are arguments besides flags.
+# Whether the program takes positional arguments.
 POSITIONAL = True
 
 _TO = flags.DEFINE_enum('to', None, sorted(trackers.TRACKERS), 'The tracker.')
@@ -34,13 +34,13 @@ _OUTPUT = flag_types.DEFINE_path(
 _FOLLOW = flags.DEFINE_bool(
     'follow',
     False,
-    'Whether to continue until all runs are complete, instead of sending what '
-    'there is now.',
+    'Whether to continue until all runs are complete, instead of sending only '
+    'what exists now.',
 )
 _POLL_SECS = flags.DEFINE_float(
     'poll_secs',
     10.0,
-    'Seconds between two looks of --follow for new rows.',
+    'The seconds between checks of --follow for new rows.',
     lower_bound=0.1,
 )
 
@@ -78,7 +78,7 @@ def main() -> int:
 
 
 def program() -> None:
-  """Runs the program as a command: it ends the process."""
+  """Runs the program as a command, which exits the process."""
   programs.run(main, takes_arguments=POSITIONAL)
 
 

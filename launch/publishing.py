@@ -1,4 +1,4 @@
-"""Sends what is new of runs to an experiment tracker."""
+"""Sends new data of runs to an experiment tracker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import json_files, programs, trackers
 from . import workdir as workdir_lib
 
 _STATE = 'published.json'
-# Fields of a row that say where it belongs.
+# Fields of a row that locate it.
 _PLACE = ('step', 'split', 'wall_time')
 
 
@@ -20,7 +20,7 @@ class Run:
   """A run to publish."""
 
   def __init__(self, directory: workdir_lib.Workdir):
-    """Reads how the run began.
+    """Reads config.json.
 
     Raises:
       UserError: If it is not a run.
@@ -45,7 +45,7 @@ class Run:
   def rows_after(
       self, last: Sequence[Any] | None
   ) -> tuple[list[trackers.Row], Sequence[Any] | None]:
-    """Returns the rows of metrics that follow one.
+    """Returns the rows of metrics after a given one.
 
     Args:
       last: The step and the split of that row. If None, all rows are returned.
@@ -57,7 +57,7 @@ class Run:
     places = [[row['step'], row['split']] for row in rows]
     first = 0
     if last is not None:
-      # A resumed run repeats steps after its checkpoint; they are sent already.
+      # A resumed run repeats steps after its checkpoint; they were sent before.
       first = sum(place[0] <= last[0] for place in places)
       if list(last) in places:
         first = places.index(list(last)) + 1
@@ -75,7 +75,7 @@ class Run:
     ], (places[-1] if first < len(rows) else last)
 
   def result(self) -> dict[str, Any] | None:
-    """Returns numbers and texts of result.json; None before the run's end."""
+    """Returns numbers and texts of result.json, or None before it exists."""
     found = self._directory.read_result()
     return (
         None
@@ -105,14 +105,14 @@ class Run:
 def publish(
     runs: Sequence[Run], to: str, place: str, *, poll_secs: float | None
 ) -> int:
-  """Sends what is new of runs to a tracker.
+  """Sends new data of runs to a tracker.
 
   Args:
     runs: The runs.
     to: The name of the tracker.
     place: The project, or the directory of TensorBoard.
-    poll_secs: Seconds between two looks for new rows, until all runs are
-      complete. If None, there is one look.
+    poll_secs: The seconds between checks for new rows, until all runs are
+      complete. If None, there is one check.
 
   Returns:
     The exit code.
@@ -131,7 +131,7 @@ def publish(
 
 
 def _send(run: Run, to: str, place: str) -> bool:
-  """Sends what is new of a run; returns whether it is complete."""
+  """Sends new data of a run; returns whether the run is complete."""
   key = f'{to}: {trackers.address(to, place)}'
   state = run.state()
   before = state.get(key, {})

@@ -1,4 +1,4 @@
-"""The values of the features of a data set: ranges, means, what is frequent."""
+"""Summaries of the values of features: ranges, means, frequent values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def show(
     arrays: The examples of each split.
 
   Returns:
-    HTML, with a row for each column of each split.
+    HTML, with a row per column of each split.
   """
   rows: list[list[Any]] = []
   for name, feature in spec.items():
@@ -56,7 +56,7 @@ def show(
 def _columns(
     name: str, feature: spec_lib.Feature, values: np.ndarray
 ) -> Iterator[tuple[str, spec_lib.Feature, np.ndarray]]:
-  """Yields the columns of a feature, if it has several, or all of it."""
+  """Yields the columns of a feature, or the feature if it is a single one."""
   kinds = (spec_lib.NUMBERS, spec_lib.CATEGORIES)
   if feature.kind not in kinds or feature.shape != (len(feature.columns),):
     yield name, feature, values
@@ -90,7 +90,7 @@ def _summary(feature: spec_lib.Feature, values: np.ndarray) -> list[str]:
     values = lengths
   if not len(values) or values.dtype.kind not in 'biuf':
     return [''] * 6
-  # In blocks: all values as float64 could exceed the memory.
+  # In blocks: float64 copies of all values could exceed the memory.
   blocks = [
       values[start : start + _BLOCK].astype(np.float64)
       for start in range(0, len(values), _BLOCK)

@@ -1,4 +1,4 @@
-"""Opens the data set of a config, and reads off it what a run keeps."""
+"""Opens the data set of a config, and describes its data."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from . import own, parts, programs, typed_json
 def open_dataset(
     config: config_lib.Config, like: spec_lib.Spec | None = None
 ) -> datasets.Dataset:
-  """Opens the data set of a config, preparing it where that is needed.
+  """Opens the data set of a config, and prepares it if necessary.
 
   Args:
     config: The config; its data set is a name, or a function that returns one.
-    like: The features of a run that the data are to be read for.
+    like: The features of a run, to read the data in the same form.
 
   Returns:
     The data set.
 
   Raises:
-    DataError: If the set cannot be had or used.
+    DataError: If the data set is unavailable or unusable.
     UserError: If it was an object of the program that trained the run.
   """
   name: Any = config.dataset
@@ -69,10 +69,10 @@ def open_dataset(
 def describe_data(
     config: config_lib.Config, dataset: datasets.Dataset
 ) -> data_lib.DataSpec:
-  """Checks a data set and reads off it what the model must know.
+  """Checks a data set and extracts what the model needs to know.
 
   Raises:
-    DataError: If an example is damaged, of whatever split.
+    DataError: If an example of any split is damaged.
   """
   _check_inputs(config, dataset)
   dataset.check()
@@ -117,7 +117,7 @@ def fingerprint(checksums: Mapping[str, np.ndarray]) -> dict[str, str]:
 
 
 def _check_inputs(config: config_lib.Config, dataset: datasets.Dataset) -> None:
-  """Refuses options of inputs that there are none of.
+  """Rejects options for inputs that the data set does not have.
 
   Raises:
     UserError: If there is such an option.
@@ -155,7 +155,7 @@ def _labels(data: splits.Split) -> np.ndarray:
 def _class_counts(
     labels: np.ndarray, target: spec_lib.Feature
 ) -> tuple[int, ...]:
-  """Returns how many examples, or pixels of them, are of each class."""
+  """Returns how many examples, or pixels of them, belong to each class."""
   if target.kind == spec_lib.CLASSES:
     return tuple(labels.astype(np.int64).sum(axis=0).tolist())
   counts = np.bincount(labels.ravel(), minlength=target.num_classes)

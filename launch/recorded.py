@@ -1,8 +1,8 @@
-"""The files of a user's parts, as a run records them.
+"""The files of custom parts, as recorded by a run.
 
-config.json has, for each part that is a user's own and for each file beside it
-that it imports, where it lies and its hash: so a run is not gone on with, nor
-evaluated, by other code unless its user says so.
+config.json has the path and hash of each custom part and of each neighboring
+file that it imports. So a run is neither resumed nor evaluated with other code
+unless its user agrees.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def sources(config: config_lib.Config) -> dict[str, dict[str, str]]:
 
 
 def _own(config: config_lib.Config) -> Iterator[tuple[str, Any]]:
-  """Yields kind and value of the parts that are a user's own."""
+  """Yields the kind and value of each custom part."""
   for kind in _ONE:
     part = getattr(config, kind)
     if own.is_part(part) and not isinstance(part, typed_json.Given):
@@ -72,19 +72,19 @@ def located(
     *,
     accept_changes: bool,
 ) -> config_lib.Config:
-  """Names a run's parts by where their files are recorded to lie.
+  """Replaces the names of a run's parts by their recorded locations.
 
   Args:
     config: The config of a run.
-    code: What it records.
-    workdir: Its work directory; no code is read from there.
-    accept_changes: Whether files are taken as they are now.
+    code: Its recorded code.
+    workdir: Its work directory, from which no code is loaded.
+    accept_changes: Whether to accept changed files.
 
   Returns:
-    The config, which can be used from any folder.
+    The config, which is independent of the current folder.
 
   Raises:
-    UserError: If a file is missing, or is not what it was.
+    UserError: If a file is missing or has changed.
   """
   if not list(_own(config)):
     return config
@@ -93,8 +93,9 @@ def located(
     path = pathlib.Path(file['path']).resolve()
     if workdir.resolve() in path.parents:
       raise programs.UserError(
-          f'--workdir={workdir}: its {name} is in the work directory itself, '
-          'from where no code is taken; it was trained with a file elsewhere.'
+          f'--workdir={workdir}: its {name} is in the work directory itself,'
+          ' from which code is never loaded; it was trained with a file'
+          ' elsewhere.'
       )
     whose = code_files.origin(path)
     is_package = whose == 'an installed package'
@@ -107,10 +108,10 @@ def located(
       )
       raise programs.UserError(
           f'--workdir={workdir}: {name} is {path}, a file of {whose}, which a '
-          f'run could name to call whatever it likes; {remedy}.'
+          f'run could use to call arbitrary functions; {remedy}.'
       )
     is_there = path.is_file()
-    # An edited file is read again: what it was when it was read is no matter.
+    # An edited file is read again, so compare its present contents.
     is_unchanged = is_there and imports.digest_now(path) == file['sha256']
     if is_there and (is_unchanged or accept_changes):
       known[name] = path
@@ -118,8 +119,7 @@ def located(
       what = 'is not what it was' if is_there else 'is missing'
       raise programs.UserError(
           f'--workdir={workdir}: {path} {what}, of which the run has {name}. '
-          'Bring it back, or take the code as it is now with '
-          '--accept_changes.'
+          'Restore it, or accept the present code with --accept_changes.'
       )
 
   def renamed(part: Any) -> Any:
@@ -128,8 +128,8 @@ def located(
     where, _, name = part.rpartition(':')
     if where not in code and not accept_changes:
       raise programs.UserError(
-          f'--workdir={workdir}: the file of {part} is not recorded; take what '
-          'is found by that name with --accept_changes.'
+          f'--workdir={workdir}: the file of {part} is not recorded; accept '
+          'the present file with --accept_changes.'
       )
     return f'{known[where]}:{name}' if where in known else part
 

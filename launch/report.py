@@ -1,12 +1,12 @@
-"""Writes the report of a run again, or compares several runs on one page.
+"""Rewrites the report of a run, or compares several runs on one page.
 
   python -m launch.report runs/first
   python -m launch.report --output=compare.html runs/*
 
-For one run it writes report/ as the run itself does at its end: the figures,
-index.html and model_card.md. A run that is not complete is scored with its last
-checkpoint. For several runs it writes one page: curves over each other, flags
-that differ, final values with the best marked.
+For one run, it writes report/ as at the end of the run: the figures, index.html
+and model_card.md. An incomplete run is scored with its last checkpoint. For
+several runs, it writes one page with their curves, differing flags, and final
+values, of which the best are marked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from . import config as config_lib
 from . import extras, flag_types, json_files, paths, programs
 from . import workdir as workdir_lib
 
-# Whether there are arguments besides flags.
+# Whether the program takes positional arguments.
 POSITIONAL = True
 
 _PLACE = config_lib.define_flags('data_dir', 'archives_dir', 'accept_changes')
@@ -80,7 +80,7 @@ def _write(directory: workdir_lib.Workdir) -> int:
 
 
 def program() -> None:
-  """Runs the program as a command: it ends the process."""
+  """Runs the program as a command, which exits the process."""
   programs.run(main, takes_arguments=POSITIONAL)
 
 

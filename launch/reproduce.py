@@ -1,10 +1,10 @@
-"""Trains a recorded run again elsewhere, and compares the two to the bit.
+"""Trains a recorded run again elsewhere, and compares the results bit by bit.
 
   python -m launch.reproduce runs/first
 
-Takes flags, files of code and data as the run recorded them, and trains in
-another work directory. Exits with 0 if the weights and all metrics are equal to
-the bit; else with 1, and says what differs as launch.diff does.
+Uses the flags, code files and data recorded by the run, and trains in another
+work directory. Exits with 0 if the weights and all metrics are bitwise equal;
+else with 1, and lists the differences like launch.diff.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from . import workdir as workdir_lib
 from .cluster import members as members_lib
 from .cluster import resolving
 
-# Whether there are arguments besides flags.
+# Whether the program takes positional arguments.
 POSITIONAL = True
-# The hook that ends a run by the clock, which no second run can follow.
+# The hook that stops a run by the clock, which is not reproducible.
 _BY_THE_CLOCK = 'MaxMinutes'
-# These may change on resuming, but round differently.
+# These may change when a run is resumed, but affect rounding.
 _ROUNDING = ('jit', 'strategy', 'num_virtual_devices')
 
 _PLACE = config_lib.define_flags(
@@ -51,10 +51,10 @@ _PLACE = config_lib.define_flags(
 
 
 class Until:
-  """A hook that ends a run at the step at which the clock ended another."""
+  """A hook that stops at the step at which the clock stopped another run."""
 
   def __init__(self, step: int, reason: str):
-    """Takes the step, and why the run ended there."""
+    """Sets the step, and the reason why the run ended there."""
     self._step = step
     self._reason = reason
 
@@ -63,7 +63,7 @@ class Until:
     return max(step, self._step)
 
   def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
-    """Asks for the end."""
+    """Returns the reason to stop."""
     return self._reason if step >= self._step else None
 
 
@@ -79,7 +79,7 @@ def main() -> int:
   before = workdir_lib.Workdir(given[0])
   start = before.read_start()
   _check(before, start)
-  # XLA is told how to compile before TensorFlow is imported.
+  # XLA reads its settings when TensorFlow is imported.
   cache = compilation_cache.prepare(
       start.config.global_batch_size, place.compilation_cache_dir
   )
@@ -99,7 +99,7 @@ def main() -> int:
     training_program.run(
         _ending(config, start), needs_state=False, compilations=cache.count
     )
-  except interruption.Saved as error:  # It has been said.
+  except interruption.Saved as error:  # Already reported.
     return 128 + error.number
   finally:
     with contextlib.suppress(OSError):
@@ -110,7 +110,7 @@ def main() -> int:
   computed = [
       each
       for each in comparison.computed
-      if not each.name.startswith('stopped.')  # Perhaps by another hook.
+      if not each.name.startswith('stopped.')  # Another hook may have stopped.
   ]
   comparison = dataclasses.replace(comparison, computed=computed)
   print(diff.table(comparison, str(before.path), str(again.path)))
@@ -122,10 +122,10 @@ def main() -> int:
 
 
 def _check(before: workdir_lib.Workdir, start: starts.Start) -> None:
-  """Refuses a run that cannot be run again, or not compared.
+  """Rejects runs that cannot be repeated or compared.
 
   Raises:
-    UserError: If it is one.
+    UserError: If the run is one.
   """
   if before.read_result() is None:
     raise programs.UserError(
@@ -162,9 +162,9 @@ def _check(before: workdir_lib.Workdir, start: starts.Start) -> None:
 
 
 def _changes(start: starts.Start) -> Iterator[tuple[int, str]]:
-  """Yields what changed after the first step, and when."""
+  """Yields what changed after the first step, and the step."""
   for event in start.history:
-    if event['step'] > 0:  # Else the run began anew.
+    if event['step'] > 0:  # Else the run started over.
       for name in event['changes']:
         yield event['step'], name
 
@@ -172,7 +172,7 @@ def _changes(start: starts.Start) -> Iterator[tuple[int, str]]:
 def _placed(
     config: config_lib.Config, place: config_lib.Config
 ) -> config_lib.Config:
-  """Returns a config with the flags of this program, if they were given."""
+  """Returns a config with the flags given to this program."""
   given = {
       name: getattr(place, name) for name in _PLACE if flags.FLAGS[name].present
   }
@@ -182,13 +182,14 @@ def _placed(
 def _elsewhere(
     config: config_lib.Config, members: members_lib.Members | None
 ) -> tuple[config_lib.Config, workdir_lib.Workdir, bool]:
-  """Chooses where to run again.
+  """Chooses where to train again.
 
   Returns:
-    The config; the work directory that it has; whether that is temporary.
+    The config, its work directory, and whether that is temporary.
 
   Raises:
-    UserError: If a run is complete there, or several workers have none.
+    UserError: If the directory has a complete run, or is missing for several
+      workers.
   """
   is_temporary = not config.workdir
   if is_temporary:
@@ -210,7 +211,7 @@ def _elsewhere(
 def _ending(
     config: config_lib.Config, start: starts.Start
 ) -> config_lib.Config:
-  """Returns a config that ends where the clock ended the run before."""
+  """Returns a config that stops where the clock stopped the first run."""
   if config.max_minutes is None:
     return config
   hooks = config.hooks
@@ -220,7 +221,7 @@ def _ending(
 
 
 def program() -> None:
-  """Runs the program as a command: it ends the process."""
+  """Runs the program as a command, which exits the process."""
   programs.run(main, takes_arguments=POSITIONAL)
 
 

@@ -1,4 +1,4 @@
-"""What a run came to: result.json."""
+"""The result of a run: result.json."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _LEAST_SECS = 0.01
 
 
 class Result(NamedTuple):
-  """What a run came to.
+  """The result of a run.
 
   Attributes:
-    state: The train state, with the model; None if a program had no use for it.
+    state: The train state, with the model. None if it was not requested.
     values: The fields of result.json, such as `test_accuracy`.
     workdir: The work directory.
-    stopped: The end by a hook, if one asked for it.
+    stopped: The hook's reason to stop, if a hook ended the run.
   """
 
   state: training.TrainState | None
@@ -33,7 +33,7 @@ class Result(NamedTuple):
   stopped: loop.Stopped | None
 
   def _repr_html_(self) -> str:
-    """Shows in a notebook what the run came to, with the plots of report/."""
+    """Shows the result in a notebook, with the plots of report/."""
     plots = ''.join(
         '<img src="data:image/png;base64,'
         f'{base64.b64encode(path.read_bytes()).decode()}">'
@@ -48,13 +48,13 @@ def summarize(
     scored: evaluation.Scored | None,
     num_compilations: int,
 ) -> dict[str, Any]:
-  """Sums up a run that has ended.
+  """Summarizes a run that has ended.
 
   Args:
     run: The run.
     directory: Its work directory.
     scored: The score of the test split, if there is one.
-    num_compilations: How many programs XLA has compiled in this process.
+    num_compilations: The number of programs that XLA compiled in this process.
 
   Returns:
     The fields of result.json.
@@ -75,7 +75,7 @@ def summarize(
       'num_compilations': num_compilations,
       'train_seconds': round(clock.timed_seconds, 3),
       'examples_per_second': speed,
-      'images_per_second': speed,  # Its older name.
+      'images_per_second': speed,  # Its former name.
       'num_train_examples': experiment.data.num_examples['train'],
       'monitor': run.monitor.metric,
       'direction': run.monitor.direction,
@@ -124,14 +124,14 @@ def _validation(
 
 
 def headline(result: Mapping[str, Any]) -> str:
-  """Sums up a result in a few words.
+  """Summarizes a result in a few words.
 
   Args:
     result: The result.
 
   Returns:
-    The metric that the run is judged by, of the test split, of the validation
-    without one; or the steps.
+    The metric that the run is judged by, on the test split or else on the
+    validation split; without either, the number of steps.
   """
   metric = monitor_lib.of_result(result).metric
   for name in (f'test_{metric}', f'validation_{metric}'):
@@ -141,7 +141,7 @@ def headline(result: Mapping[str, Any]) -> str:
 
 
 def complete(directory: workdir.Workdir) -> str:
-  """Says that there is nothing left to do, and what was found."""
+  """Reports that the run is complete, and its result."""
   result = directory.read_result() or {}
   text = f'The run in {directory.path} is complete: {headline(result)}.'
   if stopped := result.get('stopped'):

@@ -24,7 +24,7 @@ from . import config as config_lib
 from . import data as data_lib
 from . import workdir as workdir_lib
 
-# Of the hooks that are not a user's, by name.
+# The flags of built-in hooks, by name.
 _FLAGS = {
     'EarlyStopping': ('early_stopping_patience', 'monitor'),
     'MaxMinutes': ('max_minutes',),
@@ -33,13 +33,13 @@ _FLAGS = {
 
 @dataclasses.dataclass(frozen=True)
 class Resumed:
-  """A run that is gone on with, under flags that may differ from those before.
+  """A resumed run, whose flags may have changed.
 
   Attributes:
-    before: What config.json says.
+    before: The content of config.json.
     is_complete: Whether nothing is left to do.
-    stopped: The end by a hook, as config.json has it, if its flags are those
-      of before: the checkpoint of its step is the last one.
+    stopped: The end by a hook, as recorded in config.json, if its flags are
+      unchanged: the checkpoint of its step is the last one.
   """
 
   before: starts.Start
@@ -55,14 +55,14 @@ def check(
 
   Args:
     directory: The work directory of the run.
-    config: The flags of this start; its `accept_changes` says whether what
-      decides the weights may change as well.
+    config: The flags of this start; `accept_changes` allows changes that affect
+      the weights.
 
   Returns:
     The run.
 
   Raises:
-    UserError: If the flags are refused.
+    UserError: If the flags are rejected.
   """
   before = directory.read_start()
   spec, code = before.data.spec, recorded.sources(config)
@@ -94,7 +94,7 @@ def check(
 
 
 def _flags(hook: str) -> set[str]:
-  """Returns the flags that a hook obeys: with others the run goes on."""
+  """Returns the flags of a hook: if they change, the run continues."""
   return set(_FLAGS.get(hook, ('hooks', 'hook_arg')))
 
 
@@ -104,14 +104,14 @@ def changed(
     data: data_lib.DataSpec,
     code: code_files.Code | None = None,
 ) -> dict[str, Any]:
-  """Returns all that a second start changes, `[before, now]` by name."""
+  """Returns all changes of a second start, `[before, now]` by name."""
   changes = {
       **config_lib.changes(before.config.to_json(), config.to_json()),
       **data.differences(before.data),
       **config_lib.changes(before.config.place(), config.place()),
       **code_files.differences(before.code, code or {}),
   }
-  changes.pop('workdir', None)  # It may be moved, or named in another way.
+  changes.pop('workdir', None)  # It may be moved or written differently.
   return changes
 
 
@@ -122,11 +122,11 @@ def check_data(
     *,
     accept_changes: bool,
 ) -> None:
-  """Refuses to go on with a run on data that is not what it began with.
+  """Checks that a resumed run has the data that it started with.
 
   Args:
     directory: The work directory of the run.
-    before: The data that it began with.
+    before: The data that it started with.
     data: The data of this start.
     accept_changes: Whether they may differ.
 
@@ -151,15 +151,15 @@ def check_data(
 def check_length(
     directory: workdir_lib.Workdir, step: int, num_steps: int
 ) -> None:
-  """Refuses a length that the run is beyond.
+  """Checks that a run is not longer than its flags allow.
 
   Args:
     directory: The work directory of the run.
-    step: The step that it goes on from.
-    num_steps: The steps that the flags ask for.
+    step: The step that it resumes from.
+    num_steps: The number of steps set by the flags.
 
   Raises:
-    UserError: If these are fewer.
+    UserError: If the run is beyond them.
   """
   if step > num_steps:
     raise programs.UserError(
@@ -174,18 +174,18 @@ def go_on(
     resumed: Resumed,
     training: building.Training,
 ) -> list[str]:
-  """Begins to go on with a run: its state, and the record of what changes.
+  """Prepares resuming a run: its state, and the record of changes.
 
   Args:
     directory: The work directory of the run.
     resumed: The run.
-    training: The run as it is gone on with.
+    training: The run, built with the new flags.
 
   Returns:
-    What there is to say of it.
+    Messages about it.
 
   Raises:
-    UserError: If it is longer already, or its checkpoints are gone.
+    UserError: If it is longer already, or its checkpoints are missing.
   """
   experiment, now = training.experiment, training.now
   check_length(directory, now.step, experiment.num_steps)

@@ -1,7 +1,7 @@
-"""Schedules that are stretched over a run: fractions of it, not steps.
+"""Schedules over a whole run, in fractions of its length rather than steps.
 
-Each is a function of the highest learning rate and the number of steps to one
-of the step. A new one is a function here: --schedule knows it by its name.
+Each function takes the peak learning rate and the number of steps, and returns
+a function from the step to the rate. --schedule finds functions here by name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Schedule = Callable[[Any], tf.Tensor]
 
 
 def constant(learning_rate: float, num_steps: int) -> Schedule:
-  """The learning rate throughout."""
+  """Keeps the learning rate constant."""
   del num_steps
   return schedules.constant(learning_rate)
 
@@ -25,7 +25,7 @@ def constant(learning_rate: float, num_steps: int) -> Schedule:
 def linear(
     learning_rate: float, num_steps: int, end_factor: float = 0.0
 ) -> Schedule:
-  """Down a line, to a factor of the learning rate."""
+  """Decays linearly to a factor of the learning rate."""
   return schedules.linear(learning_rate, learning_rate * end_factor, num_steps)
 
 
@@ -35,7 +35,7 @@ def polynomial(
     power: float = 2.0,
     end_factor: float = 0.0,
 ) -> Schedule:
-  """Down a polynomial, to a factor of the learning rate."""
+  """Decays along a polynomial to a factor of the learning rate."""
   return schedules.polynomial(
       learning_rate, learning_rate * end_factor, power, num_steps
   )
@@ -44,7 +44,7 @@ def polynomial(
 def exponential(
     learning_rate: float, num_steps: int, end_factor: float = 0.01
 ) -> Schedule:
-  """By the same ratio at each step, to a factor of the learning rate."""
+  """Decays exponentially to a factor of the learning rate."""
   return schedules.exponential_decay(learning_rate, num_steps, end_factor)
 
 
@@ -54,10 +54,10 @@ def piecewise(
     boundaries: Sequence[float] = (0.5, 0.75),
     factor: float = 0.1,
 ) -> Schedule:
-  """Times a factor at each boundary, a fraction of the run."""
+  """Multiplies the rate by a factor at each boundary, a fraction of the run."""
   _check_fractions('boundaries', *boundaries)
   steps = [round(boundary * num_steps) for boundary in boundaries]
-  # Boundaries that fall on one step all count.
+  # Boundaries that fall on the same step all count.
   return schedules.piecewise_constant(
       learning_rate, {step: factor ** steps.count(step) for step in steps}
   )
@@ -66,7 +66,7 @@ def piecewise(
 def cosine(
     learning_rate: float, num_steps: int, end_factor: float = 0.0
 ) -> Schedule:
-  """Down half a cosine wave, to a factor of the learning rate."""
+  """Decays along half a cosine wave to a factor of the learning rate."""
   return schedules.cosine_decay(learning_rate, num_steps, alpha=end_factor)
 
 
@@ -76,7 +76,7 @@ def warmup_cosine(
     warmup_fraction: float = 0.1,
     end_factor: float = 0.0,
 ) -> Schedule:
-  """Up a line in a fraction of the run, then down half a cosine wave."""
+  """Warms up linearly, then decays along half a cosine wave."""
   _check_fractions('warmup_fraction', warmup_fraction)
   return schedules.warmup_cosine_decay(
       init_value=0.0,
@@ -90,7 +90,7 @@ def warmup_cosine(
 def onecycle(
     learning_rate: float, num_steps: int, peak_fraction: float = 0.3
 ) -> Schedule:
-  """Up and down half cosine waves, the peak at a fraction of the run."""
+  """Rises and falls along half cosine waves, peaking at a fraction."""
   _check_fractions('peak_fraction', peak_fraction)
   return schedules.cosine_onecycle(num_steps, learning_rate, peak_fraction)
 
@@ -98,7 +98,7 @@ def onecycle(
 def inverse_sqrt(
     learning_rate: float, num_steps: int, warmup_fraction: float = 0.1
 ) -> Schedule:
-  """Up a line in a fraction of the run, then by the inverse square root."""
+  """Warms up linearly, then decays by the inverse square root of the step."""
   _check_fractions('warmup_fraction', warmup_fraction)
   return schedules.inverse_sqrt(
       learning_rate, max(1, round(num_steps * warmup_fraction))
@@ -106,7 +106,7 @@ def inverse_sqrt(
 
 
 def _check_fractions(argument: str, *values: float) -> None:
-  """Checks fractions of a run: one beyond its end would change nothing."""
+  """Checks fractions of a run: boundaries after its end would do nothing."""
   for value in values:
     if not 0 <= value <= 1:
       raise ValueError(

@@ -1,4 +1,4 @@
-"""Several parts of one flag, and which argument is whose."""
+"""Several parts in one flag, and their arguments."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from . import built_in, imports, own, parts, programs
 
 
 class Named(NamedTuple):
-  """One of several parts of a flag.
+  """One of several parts in a flag.
 
   Attributes:
-    name: What values of it are called: the name of the function, or its former
-      one if that is given.
+    name: The name of the function, or its former name if that was given; its
+      values have the same name.
     part: The value of the flag.
     arguments: The user's arguments for it.
   """
@@ -26,7 +26,7 @@ class Named(NamedTuple):
 def named(
     kind: str, wanted: Sequence[Any], given: Mapping[str, Any]
 ) -> list[Named]:
-  """Splits the arguments NAME.ARGUMENT of several parts.
+  """Assigns arguments NAME.ARGUMENT to several parts.
 
   Args:
     kind: `metric` or `hook`.
@@ -37,7 +37,7 @@ def named(
     The parts, with their own arguments.
 
   Raises:
-    UserError: If two have one name, or an argument is of none of them.
+    UserError: If two parts have the same name, or an argument belongs to none.
   """
   called = [_name(kind, each) for each in wanted]
   for name in called:
@@ -76,17 +76,17 @@ def _name(kind: str, part: Any) -> str:
 def hooks(
     wanted: Sequence[Any], given: Mapping[str, Any]
 ) -> list[Callable[..., Any]]:
-  """Finds the hooks of a config, and gives them their arguments.
+  """Finds the hooks of a config, and binds their arguments.
 
   Args:
     wanted: The value of --hooks.
     given: The value of --hook_arg.
 
   Returns:
-    Functions of (step, values), and objects that can be called like them.
+    Functions of (step, values), or objects that can be called like them.
 
   Raises:
-    UserError: If one is not valid.
+    UserError: If a hook is not valid.
   """
   found = []
   for each in named('hook', wanted, given):

@@ -1,10 +1,10 @@
-"""Shows a data set as a model gets it, on one page of HTML.
+"""Shows a data set as the model receives it, on one HTML page.
 
   python -m launch.show --dataset=folder:photos --flip=random --output=show.html
 
 The page has examples of each split, raw and augmented, with their labels; the
-number of examples per class; shapes, ranges and missing labels; and examples
-that the data repeat. Takes the flags of launch.train.
+number of examples per class; shapes, ranges and missing labels; and duplicate
+examples. Takes the flags of launch.train.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def program() -> None:
-  """Runs the program as a command: it ends the process."""
+  """Runs the program as a command, which exits the process."""
   programs.run(main)
 
 

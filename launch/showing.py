@@ -1,4 +1,4 @@
-"""A page about a data set: contents, flaws, examples as a model gets them."""
+"""A page about a data set: contents, flaws, and examples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from . import augmenting, copies, preparing, ranges
 from . import config as config_lib
 from .reporting import page, pictures
 
-# The number of examples shown of a split, and of augmented forms of each.
+# The number of examples shown per split, and of augmented forms of each.
 _SHOWN = 24
 _FORMS = 2
 # The number of examples inspected of a split that is not in memory.
@@ -33,7 +33,7 @@ class _Seen:
   Attributes:
     num_examples: The number of examples of the split.
     arrays: The inspected examples: all, or a sample.
-    is_all: Whether these are all.
+    is_all: Whether these are all examples.
   """
 
   num_examples: int
@@ -45,10 +45,10 @@ def of(config: config_lib.Config) -> tuple[str, str]:
   """Makes a page about the data of a config.
 
   Args:
-    config: The config; its model and its optimizer do not matter.
+    config: The config; its model and optimizer do not matter.
 
   Returns:
-    The page, and a line that summarizes it.
+    The page, and a one-line summary.
 
   Raises:
     UserError, DataError: If the flags or the data are not valid.
@@ -75,7 +75,7 @@ def of(config: config_lib.Config) -> tuple[str, str]:
   if data.mean:
     sections['Features'] += page.hint(
         f'Pixels in [0, 1] are normalized by the mean {data.mean} and the '
-        f'deviation {data.std}; the page shows them as they are.'
+        f'deviation {data.std}; the page shows raw values.'
     )
   for name in seen:
     data_of = dataset.split(name)
@@ -85,7 +85,7 @@ def of(config: config_lib.Config) -> tuple[str, str]:
       forms = [_augmented(augment, raw, form) for form in range(_FORMS)]
     note = f'{len(raw["index"])} at random, ordered by index'
     if forms:
-      note += '; as they are, then augmented as in training'
+      note += '; raw, then augmented as in training'
     sections[f'Examples of {name}'] = page.hint(f'{note}.') + _examples(
         spec, raw, forms
     )
@@ -99,7 +99,7 @@ def of(config: config_lib.Config) -> tuple[str, str]:
 def _augment(
     config: config_lib.Config, spec: spec_lib.Spec
 ) -> augmentation.Augmenter | None:
-  """Returns the augmentations of a run as one, or None without any."""
+  """Returns the augmentations of a run as one function, or None."""
   steps = [
       step
       for step in (augmenting.built_in(config, spec), augmenting.own(config))
@@ -117,7 +117,7 @@ def _augment(
 def _augmented(
     augment: augmentation.Augmenter, raw: copies.Arrays, form: int
 ) -> copies.Arrays:
-  """Augments examples as in an epoch of that number."""
+  """Augments examples as in the epoch of that number."""
   count = len(raw['index'])
   batch = {name: tf.constant(array) for name, array in raw.items()}
   batch['epoch'] = tf.fill([count], form)
@@ -129,7 +129,7 @@ def _augmented(
 def _examples(
     spec: spec_lib.Spec, raw: copies.Arrays, augmented: Sequence[copies.Arrays]
 ) -> str:
-  """Shows examples, each as it is and then augmented."""
+  """Shows examples, each raw and then augmented."""
   features, targets = dict(spec), list(spec.targets)
   columns = {name: _seen(feature, raw[name]) for name, feature in spec.items()}
   for form, arrays in enumerate(augmented, 2):
@@ -152,7 +152,7 @@ def _seen(feature: spec_lib.Feature, values: np.ndarray) -> np.ndarray:
 
 
 def _sample(data: splits.Split, seed: int, count: int) -> copies.Arrays:
-  """Loads some examples at random, in the order of their index."""
+  """Loads some random examples, in the order of their index."""
   [keys] = data.epochs(seed, 0, count).take(1)
   with streams.explained(data):
     raw = {name: each.numpy() for name, each in data.load(keys).items()}

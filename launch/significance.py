@@ -1,9 +1,9 @@
-"""Tests whether a difference between two groups of numbers is chance.
+"""Tests whether the difference between two groups of numbers is significant.
 
-The tests are Student's t, which allows for a spread that is estimated from few
-seeds. A permutation test does not depend on the numbers' distribution, but the
-exact one over five pairs cannot go below p = 2 / 32. It is used only where t is
-undefined, because there is no spread, as of an accuracy over a few examples.
+The tests are Student's t, which accounts for a spread estimated from few seeds.
+A permutation test is independent of the distribution, but the exact test over
+five pairs cannot go below p = 2 / 32. It is used only if t is undefined for
+lack of spread, as for an accuracy over few examples.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Test(NamedTuple):
   """A two-sided test of the difference of two means.
 
   Attributes:
-    difference: The first mean less the second, with its interval.
+    difference: The first mean minus the second, with its interval.
     p: The p-value: the probability of a difference at least as large, if the
       means are equal.
     detectable: The difference that would be shown with a power of 80 %.
@@ -57,7 +57,7 @@ class Test(NamedTuple):
 
   @property
   def is_shown(self) -> bool:
-    """Whether the difference is shown, at the level of the interval."""
+    """Whether the difference is significant at the level of the interval."""
     return self.p < 1 - LEVEL
 
 
@@ -160,7 +160,7 @@ def two_sided_p(t: float, freedom: float) -> float:
   if point <= 0.5:
     p = tf.math.betainc(*map(_float64, (half, 0.5, point)))
     return float(p)
-  # By symmetry, since a point near 1 has lost its digits.
+  # By symmetry, since numbers near 1 have lost digits.
   rest = t * t / (freedom + t * t)
   return 1 - float(tf.math.betainc(*map(_float64, (0.5, half, rest))))
 

@@ -1,4 +1,4 @@
-"""How a run started: what its config.json says."""
+"""The start of a run, as recorded in config.json."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _STOPPED = {'step', 'hook', 'reason'}
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-  """What config.json says of a run.
+  """The content of a run's config.json.
 
   Attributes:
-    config: The flags that it was last started with.
-    data: What the run's models know of the data.
-    first_checkpoint: The step of the first checkpoint; None if there was none
-      yet; True if a version that did not keep it wrote the file.
+    config: The flags of the last start.
+    data: What the run's models know about the data.
+    first_checkpoint: The step of the first checkpoint. None before it; True if
+      an older version, which did not record it, wrote the file.
     stopped: The `step`, `hook` and `reason` of the end by a hook, if the
       checkpoint of that step is the end of the run.
-    code: The files of the user's parts.
-    initial: What `--init_from` gave it, see `init_from.Initial`; None without.
+    code: The files of custom parts.
+    initial: The source of `--init_from`, see `init_from.Initial`, or None.
     environment: Versions and variables, see `environment.describe`.
-    history: What later starts changed: `step`, `wall_time` and `changes`.
-    shapes: On how many workers and replicas it was trained, from which step on.
-    files: What `data_files.stamp` was of its data.
+    history: The changes of later starts: `step`, `wall_time` and `changes`.
+    shapes: The numbers of workers and replicas, and the first step of each.
+    files: The value of `data_files.stamp` for its data.
   """
 
   config: config_lib.Config
@@ -45,7 +45,7 @@ class Start:
 
   @classmethod
   def from_json(cls, values: Mapping[str, Any]) -> Start:
-    """Reads what config.json holds, as any version wrote it.
+    """Reads the content of config.json, as written by any version.
 
     Args:
       values: The object of the file.
@@ -96,7 +96,7 @@ class Start:
 
 
 def _is_event(value: Any) -> bool:
-  """Returns whether a value is what a later start changed."""
+  """Returns whether a value describes the changes of a later start."""
   return (
       isinstance(value, dict)
       and isinstance(value.get('step'), int)
@@ -109,7 +109,7 @@ def _is_event(value: Any) -> bool:
 
 
 def _is_shape(value: Any) -> bool:
-  """Returns whether a value tells on how many replicas a run was trained."""
+  """Returns whether a value describes the number of replicas of a run."""
   names = ('step', 'num_workers', 'num_replicas')
   return isinstance(value, dict) and all(
       isinstance(value.get(name), int) for name in names

@@ -1,4 +1,4 @@
-"""Times what a step of a run is made of, by itself."""
+"""Times the components of a run's step separately."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipelines import examples
 from . import building, feeds, prefixes, product_rates
 from . import config as config_lib
 
-# Calls in a loop are slower than one repeated by itself, by no more than this.
+# Maximum ratio between calls in a loop and one call repeated alone.
 _MOST_HOST = 3
 
 
@@ -26,18 +26,19 @@ def measuring(
     strategy: tf.distribute.Strategy,
     seconds: float,
 ) -> Callable[[], dict[str, float]]:
-  """Makes ready to measure.
+  """Prepares measurements.
 
   Args:
     run: The run, which takes steps meanwhile.
     data: The training examples.
     strategy: The strategy.
-    seconds: About how long a measurement is to take.
+    seconds: The approximate duration of a measurement.
 
   Returns:
-    A function that makes one of each kind: the seconds of an `empty_call` of
-    the run's loop; the seconds per step of each of `prefixes.timers` and of
-    the `pipeline` of the data; and the rates of `product_rates` by name.
+    A function that makes one measurement of each kind: the seconds of an
+    `empty_call` of the run's loop; the seconds per step of each of
+    `prefixes.timers` and of the data `pipeline`; and the rates of
+    `product_rates` by name.
   """
   experiment = run.experiment
   config = experiment.config
@@ -70,8 +71,8 @@ def measuring(
 def _per_step(
     timed: prefixes.Timed, most: int, seconds: float, is_buffered: bool = False
 ) -> Callable[[], float]:
-  """Returns what measures the seconds per step, without those per call."""
-  timed(1)  # It is traced and compiled.
+  """Returns a function that measures seconds per step, without call costs."""
+  timed(1)  # Traces and compiles.
   size, taken = 1, timed(1)
   while taken < seconds / 2 and size < most:
     size = min(most, 2 * size)
@@ -81,7 +82,7 @@ def _per_step(
   def measure() -> float:
     spent = 0.0
     while is_buffered and spent < 2 * seconds:
-      spent += timed(-(-size // 4))  # Takes no time if it was made meanwhile.
+      spent += timed(-(-size // 4))  # Takes no time if already prepared.
     return max(timed(size) - timed(0), 0.0) / size
 
   return measure
@@ -90,7 +91,7 @@ def _per_step(
 def _drain(
     run: building.Training, data: Any, strategy: tf.distribute.Strategy
 ) -> prefixes.Timed:
-  """Returns what times a pipeline whose batches are only read."""
+  """Returns a timer of a pipeline whose batches are only read."""
   config = run.experiment.config
   zeros = run.experiment.zero_sums(run.experiment.train_metric)
   feed = feeds.of_training(
@@ -115,7 +116,7 @@ def _drain(
 
 
 def _order_seconds(data: examples.Examples, config: config_lib.Config) -> float:
-  """Measures, per step, how long the host shuffles an epoch."""
+  """Measures how long the host shuffles an epoch, per step."""
   started = time.monotonic()
   order = data.train_rows(config.seed, 0, config.global_batch_size)
   return (time.monotonic() - started) / len(order)
@@ -123,7 +124,7 @@ def _order_seconds(data: examples.Examples, config: config_lib.Config) -> float:
 
 def _empty_call(run: building.Training, is_resident: bool) -> float:
   """Measures a call of the graph that takes no step."""
-  # In the epoch whose order is known.
+  # Within the epoch whose order is known.
   start = run.now.step - is_resident
   for _ in range(2):  # The second one counts.
     started = time.monotonic()
@@ -140,17 +141,17 @@ def split(
   """Splits the time of a step by differences.
 
   Args:
-    columns: Seconds per step ``[num_rounds]``: of `step`, `pipeline`, `host`
-      and the prefixes.
-    is_resident: Whether the data are. If so, the host has what is left of the
-      loop, as far as that can be. If not, the pipeline works next to the steps:
-      the host has what was measured of it, and the input what the steps wait
-      for the pipeline.
+    columns: Seconds per step ``[num_rounds]`` of `step`, `pipeline`, `host` and
+      the prefixes.
+    is_resident: Whether the data are in device memory. If so, the host's share
+      is limited to the rest of the loop. If not, the pipeline runs in parallel
+      to the steps: the host's share is the measured one, and that of the input
+      is the time that steps wait for the pipeline.
 
   Returns:
     The seconds of each part, whose sum is the median of `step`. `other`, which
-    may be negative, is what the differences do not explain; `all_reduce` is
-    None without that prefix.
+    may be negative, is unexplained by the differences. `all_reduce` is None
+    without that prefix.
   """
   step = columns['step']
   names = [name for name in prefixes.NAMES if name in columns]
@@ -168,7 +169,7 @@ def split(
     found['host'] = columns['host']
     found['input'] = np.minimum(columns['pipeline'], left - columns['host'])
   total = float(np.median(step))
-  # In each round by itself: the machine may have been slow in some.
+  # Per round, since the machine may have been slow in some.
   seconds: dict[str, float | None] = {
       name: (
           max(float(np.median(found[name] / step)), 0.0) * total

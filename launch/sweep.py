@@ -1,18 +1,18 @@
-"""Trains a recipe with many values of its flags, and ranks them.
+"""Trains a recipe with many values of its flags, and ranks the results.
 
   python -m launch.sweep --workdir=sweeps/first --space=space.toml --seeds=3
 
-space.toml gives flags of launch.train a list of values or a range each:
+space.toml gives each flag of launch.train a list of values or a range:
 
   model = ["mlp", "convnet"]
   learning_rate = {min = 1e-4, max = 1e-1, log = true}
   model_arg.dropout_rate = {min = 0.0, max = 0.5, step = 0.1}
 
-All other flags are those of launch.train, for each trial. A trial is a run for
-each seed, in trials/NUMBER/seed_SEED. A second start trains what is missing, or
-more trials. At the end the program prints a table of means, intervals and
-p-values, and writes sweep.json, sweep.csv, parallel_coordinates.png and
-report.html.
+All other flags are those of launch.train, and apply to each trial. A trial has
+a run per seed, in trials/NUMBER/seed_SEED. A second start trains what is
+missing, or more trials. At the end, the program prints a table of means,
+intervals and p-values, and writes sweep.json, sweep.csv,
+parallel_coordinates.png and report.html.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ _NUM_TRIALS = flags.DEFINE_integer(
 _SEEDS = flags.DEFINE_integer(
     'seeds',
     1,
-    'The number of seeds, from 0 on, to train each trial with.',
+    'The number of seeds per trial, starting from 0.',
     lower_bound=1,
     upper_bound=1000,
 )
 _PARALLEL = flags.DEFINE_integer(
     'parallel',
     1,
-    'The number of runs at a time; they share the GPUs.',
+    'The number of concurrent runs; they share the GPUs.',
     lower_bound=1,
     upper_bound=1000,
 )
@@ -86,9 +86,9 @@ _SEARCH_SEED = flags.DEFINE_integer(
 _PRUNE = flags.DEFINE_integer(
     'prune',
     None,
-    'End a run after a validation if its best value is worse than the median '
+    'Stop a run after a validation if its best value is worse than the median '
     'that complete runs of other trials with its seed had at that step, once '
-    'there are at least this many of them. Default: no run is ended.',
+    'there are at least this many of them. Default: no pruning.',
     lower_bound=1,
     upper_bound=10**5,
 )
@@ -107,7 +107,7 @@ _FLAGS = {
 }
 _MODULE = f'{__package__}.train'
 _RULE = pruning.worse_than_median.__name__
-# The number of trials that are checked before the first begins.
+# The number of trials to check before the first one starts.
 _MOST_CHECKED = 1000
 
 
@@ -153,7 +153,7 @@ def _folder(base: config_lib.Config) -> pathlib.Path:
         '--seed: the seeds of a trial are 0, 1, ...; --seeds sets their '
         'number, --search_seed the seed of random proposals.'
     )
-  if _PRUNE.value and ',' in base.workdir:  # A hook gets it as an argument.
+  if _PRUNE.value and ',' in base.workdir:  # It is an argument of a hook.
     raise programs.UserError(
         f'--workdir={base.workdir}: --prune takes a name without a comma.'
     )
@@ -177,7 +177,7 @@ def _check_values(
   programs.import_tensorflow()
   from . import devices, experiment
 
-  devices.leave_gpus()  # They are for the runs.
+  devices.leave_gpus()  # They are reserved for the runs.
   number = 0 if search.learns else min(search.num_trials, _MOST_CHECKED)
   for values in itertools.chain(
       space.samples(), map(search.ask, range(number))
@@ -270,7 +270,7 @@ def _run(
 
 
 def program() -> None:
-  """Runs the program as a command: it ends the process."""
+  """Runs the program as a command, which exits the process."""
   programs.run(main)
 
 

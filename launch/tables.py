@@ -1,4 +1,4 @@
-"""Tables that the programs print."""
+"""Tables printed by programs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tabulate
 
 from . import costs
 
-# What a line has room for.
+# Maximum values in a line.
 _MAX_VALUES = 6
 
 
@@ -18,15 +18,12 @@ def validation(
     rows: Mapping[str, Mapping[str, float]],
     headline: Sequence[str] = (),
 ) -> str:
-  """Formats the values after an epoch, a line for each split.
+  """Formats the values after an epoch, with a line per split.
 
   Args:
     epoch: The number of epochs so far.
     rows: Values by name, by split.
-    headline: The names of those to show; by default the first six.
-
-  Returns:
-    The table.
+    headline: The names of those to show. Default: the first six.
   """
   columns = _shown({n: 0.0 for row in rows.values() for n in row}, headline)
   return tabulate.tabulate(
@@ -46,17 +43,14 @@ def evaluation(
     table: str,
     headline: Sequence[str] = (),
 ) -> str:
-  """Formats an evaluation: the table of its task, and a line that sums it up.
+  """Formats an evaluation: the table of its task, and a summary line.
 
   Args:
-    split: What was evaluated.
+    split: The name of the split.
     values: Values by name.
-    num_examples: How many examples were scored.
+    num_examples: The number of examples scored.
     table: The table of the report.
-    headline: The names of values to show; by default the first six.
-
-  Returns:
-    The table and the line.
+    headline: The names of values to show. Default: the first six.
   """
   shown = _shown(values, headline)
   line = '  '.join(f'{name} {values[name]:.4f}' for name in shown)
@@ -64,7 +58,7 @@ def evaluation(
 
 
 def _shown(values: Mapping[str, float], headline: Sequence[str]) -> list[str]:
-  """Returns the names to show, as many as a line has room for."""
+  """Returns the names of the values to show in a line."""
   return [name for name in headline or values if name in values][:_MAX_VALUES]
 
 
@@ -75,7 +69,7 @@ def layers(found: Mapping[str, costs.Layer]) -> str:
     found: The layers by path.
 
   Returns:
-    The table, with a last row for all of them, and a legend.
+    The table, with a last row for the total, and a legend.
   """
   rows: list[list[str]] = []
   total = [0] * 5
@@ -114,13 +108,13 @@ def layers(found: Mapping[str, costs.Layer]) -> str:
 
 
 def benchmark(found: Mapping[str, Any]) -> str:
-  """Formats what a run's speed was measured to be.
+  """Formats the measured speed of a run.
 
   Args:
-    found: What `benchmarking.run` returns.
+    found: The result of `benchmarking.run`.
 
   Returns:
-    A table of the parts of a step, and one of all else.
+    A table of the parts of a step, and one of everything else.
   """
   step = found['seconds_per_step']
   rows = [

@@ -1,6 +1,6 @@
-"""What several workers do together: begin, agree, and end.
+"""What several workers do together: start, agree, and end.
 
-A process that runs alone passes through all of this untouched.
+A process that runs alone is not affected.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from .cluster import agreement, meeting, peers, stalls
 from .cluster import members as members_lib
 
 _begun: dict[members_lib.Members, tf.distribute.Strategy] = {}
-# What the operations of a worker raise when another one is gone. They also
-# raise it for causes of their own, so it is checked whether the others answer.
+# Errors of a worker's operations if another worker is lost. They also have
+# other causes, so it is checked whether the others answer.
 _LOST_WORKER = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -32,9 +32,9 @@ _LOST_WORKER = (
     tf.errors.UnavailableError,
     tf.errors.UnknownError,
 )
-# How long one that met the others a moment ago may take to join them.
+# How long a worker that has met the others may take to join them.
 _JOIN_SECS = 60.0
-# Others that ask later would take a worker that leaves at once for a lost one.
+# Wait before exiting, or others would take this worker for a lost one.
 _LINGER_SECS = 1.0
 
 
@@ -45,15 +45,15 @@ def begin(
 
   Args:
     members: The workers.
-    told: What of this worker the others must have too.
+    told: The values that must be the same on all workers.
     timeout_s: How long to wait for the others.
 
   Returns:
-    The strategy; of a process that has joined them before, the same one.
+    The strategy; a process that has joined before gets the same one.
 
   Raises:
     UserError: If the workers differ, or the port is in use.
-    Failure: If others are missing when time is up.
+    Failure: If workers are missing when time is up.
   """
   told = {
       **agreement.of_program(),
@@ -68,7 +68,7 @@ def begin(
     everything = meeting.meet(members, told, timeout_s=timeout_s)
     agreement.check(members, everything)
   try:
-    # Not heard meanwhile: it is one call, in which no other code runs.
+    # Signals are withheld during this one call, in which no other code runs.
     with interruption.withheld():
       _begun[members] = distribution.multi_worker(min(timeout_s, _JOIN_SECS))
   except tf.errors.OpError as error:
@@ -85,7 +85,7 @@ def begin(
 def members_of(
     strategy: tf.distribute.Strategy,
 ) -> members_lib.Members | None:
-  """Returns the workers of a strategy; None where there is but one."""
+  """Returns the workers of a strategy, or None if there is only one."""
   if distribution.num_workers(strategy) == 1:
     return None
   resolver = strategy.cluster_resolver
@@ -99,20 +99,19 @@ def members_of(
 
 @contextlib.contextmanager
 def agreeing(strategy: tf.distribute.Strategy) -> Iterator[meeting.Told]:
-  """Compares, at the end of a block, what each worker has found in it.
+  """Compares the workers' findings at the end of a block.
 
-  If the block fails on one worker, all fail, each with that worker's message.
+  If the block fails on one worker, all workers fail with that worker's message.
   The block itself must not depend on other workers.
 
   Args:
     strategy: The strategy.
 
   Yields:
-    A dictionary to put into what must be the same on all: values, as JSON has
-    them, by name.
+    A dictionary for JSON values that must be the same on all workers, by name.
 
   Raises:
-    UserError: If something differs.
+    UserError: If a value differs.
     Failure: If the block failed on another worker.
   """
   told: meeting.Told = {}
@@ -121,7 +120,7 @@ def agreeing(strategy: tf.distribute.Strategy) -> Iterator[meeting.Told]:
     yield told
   except BaseException as error:
     if members is not None:
-      # Where they are gone as well, this error is still the one to show.
+      # If the others are lost as well, this error is still the one to show.
       with contextlib.suppress(tf.errors.OpError):
         workers.texts(strategy, json.dumps({'error': _told_of(error)}))
     raise
@@ -158,16 +157,16 @@ def _raise(name: str, text: str, code: int, signal: int) -> None:
 def lost_workers(
     strategy: tf.distribute.Strategy, collective_timeout: float = 0.0
 ) -> Iterator[None]:
-  """Says in one line what to do when another worker is gone, or hangs.
+  """Reports lost or stalled workers in one line, with the remedy.
 
   Args:
-    strategy: The strategy; where it has no other workers, errors pass, as they
-      do where all others still answer: they are this worker's own.
-    collective_timeout: How many seconds to wait for others that answer; 0 waits
-      for ever.
+    strategy: The strategy. Errors pass unchanged if it has no other workers, or
+      if all others still answer.
+    collective_timeout: The seconds to wait for workers that answer; 0 waits
+      forever.
 
   Raises:
-    Failure: If the block raised what a lost worker causes, or one hangs.
+    Failure: If a worker is lost or stalled.
   """
   members = members_of(strategy)
   if members is None or not collective_timeout:
@@ -186,10 +185,10 @@ def lost_workers(
 
 @contextlib.contextmanager
 def _named(members: members_lib.Members | None) -> Iterator[None]:
-  """Names the workers that are gone, if that is why a block fails.
+  """Names the lost workers if a block fails because of them.
 
   Raises:
-    Failure: If they are.
+    Failure: If there are lost workers.
   """
   try:
     yield

@@ -35,7 +35,7 @@ class Tracker(Protocol):
   """A tracker that is open for one run.
 
   Attributes:
-    id: The tracker's name of the run.
+    id: The tracker's identifier of the run.
   """
 
   id: str
@@ -49,7 +49,7 @@ class Tracker(Protocol):
       error: BaseException | None,
       trace: TracebackType | None,
   ) -> None:
-    """Sends what is left, and closes it."""
+    """Sends what remains, and closes it."""
 
   def log(self, row: Row) -> None:
     """Sends a row."""
@@ -61,7 +61,7 @@ class Tracker(Protocol):
 
 
 def require(to: str) -> None:
-  """Checks that the package of a tracker, which has its name, is installed.
+  """Checks that the package of a tracker is installed.
 
   Raises:
     UserError: If it is not.
@@ -73,7 +73,7 @@ def require(to: str) -> None:
 
 
 def address(to: str, place: str) -> str:
-  """Returns where a tracker keeps runs; each place is sent a whole run."""
+  """Returns where a tracker stores runs; each place gets the whole run."""
   if to == 'mlflow':
     import mlflow
 
@@ -206,7 +206,7 @@ class WandB(_Open):
 
 
 class TensorBoard(_Open):
-  """TensorBoard: event files, with hyperparameters to compare runs by."""
+  """TensorBoard event files, with hyperparameters for comparing runs."""
 
   def __init__(
       self,

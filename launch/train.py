@@ -1,13 +1,13 @@
-"""Trains a model on a data set: of images, a table, texts, or your own.
+"""Trains a model on images, tables, texts, or your own data.
 
   python -m launch.train --flagfile=launch/recipes/fashion_mnist_convnet.flags
 
-Trains under a distribution strategy, validates, checkpoints, tests at the end.
-A second start in the same work directory goes on where the first one stopped.
-Models, optimizers, schedules and losses take arguments of their own, as in
+Trains under a distribution strategy, validates, saves checkpoints, and tests at
+the end. A second start in the same work directory resumes the run. Models,
+optimizers, schedules and losses take their own arguments, as in
 --model_arg=hidden_sizes=512,256 (the flag may be repeated). Later flags
-win over earlier ones, as those of a flag file before them: another --optimizer
-drops each --optimizer_arg of the one that it replaces, and so with the others.
+override earlier ones, such as those of a flag file: another --optimizer drops
+the --optimizer_arg of the one that it replaces; the same holds for other parts.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def main() -> int:
   cache = compilation_cache.prepare(
       config.global_batch_size, config.compilation_cache_dir
   )
-  # Imported here, so that --help and mistyped flags need not wait for it.
+  # Imported late: --help and mistyped flags need not wait for it.
   programs.import_tensorflow()
   from . import training_program
 
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def program() -> None:
-  """Runs the program as a command: it ends the process."""
+  """Runs the program as a command, which exits the process."""
   programs.run(main)
 
 

@@ -1,6 +1,6 @@
-"""The options that say what is trained on the examples, and how."""
+"""The options for the model, its training and its metrics."""
 
-# An option is a field, not a value that objects would share.
+# Each option is a separate field, so a call as its default is safe.
 # ruff: noqa: RUF009
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Literal
 
 from . import data_options, options
 
-# What float32 holds; no more can be computed with.
+# Near the maximum of float32.
 _LARGEST = 1e38
 _MAX_INT = 2**31 - 1
 _option = options.option
@@ -18,7 +18,7 @@ _option = options.option
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingOptions(data_options.DataOptions):
-  """What decides the weights, besides the examples, and what is measured."""
+  """Options that affect the weights, besides the examples, and metrics."""
 
   model: options.Part | None = _option(
       None,
@@ -47,8 +47,8 @@ class TrainingOptions(data_options.DataOptions):
   )
   class_weights: tuple[float, ...] | Literal['balanced'] | None = _option(
       None,
-      'A factor for the loss of each class, such as 1,1,2; or balanced: in '
-      'inverse proportion to the training examples of each class.',
+      'A factor for the loss of each class, such as 1,1,2; or balanced: '
+      'inversely proportional to the training examples of each class.',
       low=0,
       high=1e30,
   )
@@ -79,7 +79,7 @@ class TrainingOptions(data_options.DataOptions):
       {}, 'NAME=VALUE, an argument of the optimizer, such as momentum=0.9.'
   )
   learning_rate: float = _option(
-      1e-3, 'The learning rate, at its highest.', low=0, high=_LARGEST
+      1e-3, 'The peak learning rate.', low=0, high=_LARGEST
   )
   schedule: options.Part = _option(
       'constant',
@@ -99,8 +99,7 @@ class TrainingOptions(data_options.DataOptions):
   )
   metrics: tuple[options.Part, ...] = _option(
       (),
-      'What is measured, with commas between the names. Default: what the task '
-      'measures.',
+      'The metrics, separated by commas. Default: those of the task.',
       kind='free',
   )
   metric_arg: options.Arguments = _option(
@@ -110,8 +109,8 @@ class TrainingOptions(data_options.DataOptions):
   )
   hooks: tuple[options.Part, ...] = _option(
       (),
-      'What else happens in the run, with commas between the names: functions '
-      'of your own, called with the step and the values after each validation.',
+      'Hooks, separated by commas: functions of your own, called with the step '
+      'and the values after each validation.',
       kind='free',
   )
   hook_arg: options.Arguments = _option(
@@ -121,15 +120,15 @@ class TrainingOptions(data_options.DataOptions):
   )
   precision: str = _option(
       'float32',
-      'What the model computes in. Weights, their updates and the loss are '
-      'float32 in any case; float16 has a dynamic loss scale. auto: bfloat16 '
-      'on devices that multiply in it, else float32.',
+      'The dtype in which the model computes. Weights, their updates and the '
+      'loss are always float32; float16 has a dynamic loss scale. auto: '
+      'bfloat16 on devices with hardware products in it, else float32.',
       choices=('auto', 'float32', 'bfloat16', 'float16'),
   )
   average_decay: float | None = _option(
       None,
-      'The rate of an average of the weights over the steps, such as 0.999. '
-      'The average is what gets evaluated and exported. Default: no average.',
+      'The decay rate of an average of the weights, such as 0.999. The average '
+      'is what gets evaluated and exported. Default: no averaging.',
       low=0,
       high=1,
   )
@@ -141,27 +140,27 @@ class TrainingOptions(data_options.DataOptions):
   )
   max_shift: int = _option(
       0,
-      'By how many pixels, at most, to move training images in each direction.',
+      'The maximum shift of training images in each direction, in pixels.',
       low=0,
       high=4096,
   )
   random_erasing: float = _option(
       0.0,
-      'How often to replace a rectangle of a training image by noise.',
+      'The probability of replacing a rectangle of a training image by noise.',
       low=0,
       high=1,
   )
   test_time_augmentation: str = _option(
       'none',
-      'What logits are averages over in validation, test and launch.evaluate: '
-      'an image and its mirror image, or these also moved by a pixel, six '
-      'views in all. Exports, and what launch.predict writes, are without.',
+      'The views over which logits are averaged in validation, test and '
+      'launch.evaluate: an image and its mirror image, or these also shifted '
+      'by a pixel, six in all. Exports and launch.predict use a single view.',
       kind='free',
       choices=('none', 'flip', 'flip_shift'),
   )
   augment: options.Part | None = _option(
       None,
-      'A function of your own from a batch and a seed to a batch, which comes '
+      'A function of your own from a batch and a seed to a batch, applied '
       'after the other augmentations of training examples.',
   )
   augment_arg: options.Arguments = _option(
@@ -169,92 +168,90 @@ class TrainingOptions(data_options.DataOptions):
   )
   resident_gb: float = _option(
       4.0,
-      'A data set whose decoded images take up to this many 10^9 bytes lies in '
-      'the memory of every device; a larger one is streamed from disk, and '
+      'A data set whose decoded images take up to this many 10^9 bytes is kept '
+      'in the memory of every device. A larger one is streamed from disk and '
       'shuffled in a buffer of 10,000 examples.',
       low=0,
       high=1e6,
   )
   jit: str = _option(
       'auto',
-      'What XLA compiles. auto: what gains, the whole loop on one GPU and for '
-      "dense networks on a CPU, else the optimizer's update. on: more than "
-      'that, but no loop around convolutions on a CPU. force: all that can be.',
+      'What XLA compiles. auto: what benefits, which is the whole loop on one '
+      "GPU and for dense networks on a CPU, else the optimizer's update. on: "
+      'more, but no loop around convolutions on a CPU. force: everything.',
       kind='free',
       choices=('auto', 'on', 'off', 'force'),
   )
   max_skipped_steps: int = _option(
       100,
-      'End the run, with exit code 1, after so many steps in a row whose '
-      'gradients were not finite and which were skipped. float16 alone skips '
-      'steps, some of them to find its loss scale.',
+      'Stop the run, with exit code 1, after this many consecutive steps that '
+      'were skipped because of non-finite gradients. Only float16 skips steps, '
+      'some of them to find its loss scale.',
       kind='free',
       low=1,
       high=_MAX_INT,
   )
   freeze: str | None = _option(
       None,
-      'A regular expression: variables whose whole name matches it stay as '
-      'they are. Default: all are trained.',
+      'A regular expression: variables whose full name matches it are not '
+      'trained. Default: all are trained.',
       is_pattern=True,
   )
   learning_rates: options.Factors = _option(
       {},
-      'PATTERN=FACTOR, with commas between them: what the learning rate is '
-      'multiplied by for variables whose whole name matches; the first pattern '
-      'counts.',
+      'PATTERN=FACTOR, separated by commas: factors of the learning rate for '
+      'variables whose full name matches; the first match counts.',
       low=0,
       high=1e30,
       is_pattern=True,
   )
   init_from: str | None = _option(
       None,
-      'A run, by its work directory, whose last weights a new run begins with; '
-      'or a checkpoint, or a folder of them, such as RUN/checkpoints/best. '
-      'Variables that are not there, or of another shape, keep their initial '
-      'values, which is said. Default: all begin with initial values.',
+      'The initial weights of a new run: the work directory of a run, whose '
+      'last weights are used; a checkpoint; or a folder of checkpoints, such '
+      'as RUN/checkpoints/best. Variables that it lacks, or has in another '
+      'shape, keep their initial values and are reported.',
       path='local',
   )
   init_pattern: str | None = _option(
       None,
-      'A regular expression: of --init_from, only variables whose whole name '
-      'matches it are taken. Default: all.',
+      'A regular expression: only variables whose full name matches it are '
+      'read from --init_from. Default: all.',
       is_pattern=True,
   )
   init_map: options.Names = _option(
       {},
-      'NEW=OLD, with commas between them: variables of the part NEW of the '
-      'model are those of the part OLD of --init_from, such as '
-      'backbone=encoder; the most specific NEW counts, and an empty one is the '
-      'whole model.',
+      'NEW=OLD, separated by commas: variables of the part NEW of the model '
+      'are read from the part OLD of --init_from, such as backbone=encoder. '
+      'The most specific NEW counts; an empty one is the whole model.',
   )
   micro_batch_size: int | None = _option(
       None,
-      'How many examples of its part of a batch a replica takes at a time, to '
-      'spare memory; batch norm sees these alone. Default: all.',
+      'The number of examples that a replica processes at a time, to save '
+      'memory; batch norm sees only these. Default: its part of the batch.',
       low=1,
       high=10**9,
   )
   global_batch_size: int = _option(
-      128, 'The examples of one step, over all replicas.', low=1, high=10**9
+      128, 'The examples per step, over all replicas.', low=1, high=10**9
   )
   num_epochs: int = _option(
       10,
-      'How often to go through the training examples.',
+      'The number of passes over the training examples.',
       kind='length',
       low=1,
       high=10**6,
   )
   num_steps: int | None = _option(
       None,
-      'How many steps to take, whatever --num_epochs says.',
+      'The number of steps; overrides --num_epochs.',
       kind='length',
       low=1,
       high=_MAX_INT,
   )
   seed: int = _option(
       0,
-      'Decides initial weights, data order, augmentation and dropout.',
+      'The seed of initial weights, data order, augmentation and dropout.',
       low=0,
       high=_MAX_INT,
   )

@@ -1,4 +1,4 @@
-"""A run, from start to end: what `launch.train` and `launch.run` do."""
+"""A run from start to end, for `launch.train` and `launch.run`."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def run(
     needs_state: bool = True,
     compilations: Callable[[], int] = lambda: 0,
 ) -> results.Result:
-  """Trains, or goes on with, the run of a work directory.
+  """Trains, or resumes, the run of a work directory.
 
   Args:
-    config: What the run computes, and where; it has a work directory.
-    needs_state: Whether the state of a run that is complete is wanted.
-    compilations: Counts what XLA has compiled in this process.
+    config: The config, with a work directory.
+    needs_state: Whether to return the state of a complete run.
+    compilations: Returns how many programs XLA has compiled in this process.
 
   Returns:
-    What it came to.
+    The result.
 
   Raises:
     UserError: If the flags or the data are not valid; nothing is written then.
-    Failure: If the run cannot go on.
-    Saved: If a signal interrupts it, once what it has trained is saved.
+    Failure: If the run cannot continue.
+    Saved: If a signal interrupts it, after its progress is saved.
   """
   started = time.monotonic()
   scope = preparing.begin(config)
@@ -62,21 +62,17 @@ def run(
 def exit_code(
     config: config_lib.Config, compilations: Callable[[], int] = lambda: 0
 ) -> int:
-  """Does the same for a program.
-
-  Args:
-    config: As for `run`.
-    compilations: As for `run`.
+  """Calls `run` and returns an exit code.
 
   Returns:
-    0, or 128 and the number of the signal that interrupted the run.
+    0, or 128 plus the number of the signal that interrupted the run.
 
   Raises:
-    UserError, Failure: As `run` does.
+    UserError, Failure: As for `run`.
   """
   try:
     run(config, needs_state=False, compilations=compilations)
-  except interruption.Saved as error:  # It has been said.
+  except interruption.Saved as error:  # Already reported.
     return 128 + error.number
   return 0
 
@@ -183,7 +179,7 @@ def _run(
 
 
 def _result(directory: workdir_lib.Workdir, state: Any) -> results.Result:
-  """Returns what a run that is complete came to."""
+  """Returns the result of a complete run."""
   values = directory.read_result() or {}
   stopped = values.get('stopped')
   return results.Result(
@@ -195,7 +191,7 @@ def _result(directory: workdir_lib.Workdir, state: Any) -> results.Result:
 
 
 def _seen(resumed: resuming.Resumed | None) -> str:
-  """Returns what workers that share a work directory see alike of its run."""
+  """Returns what workers with the same work directory must agree on."""
   if resumed is None:
     return 'none'
   digest = hashlib.sha256(repr(resumed.before).encode()).hexdigest()
@@ -210,6 +206,6 @@ def _full_disk(directory: workdir_lib.Workdir, now: loop.Now) -> Iterator[None]:
   except OSError as error:
     raise programs.Failure(
         f'--workdir={directory.path}: {programs.reason(error)}; '
-        f'{now.what_is_saved()}. Once that is mended, the same command goes on '
+        f'{now.what_is_saved()}. Once that is fixed, the same command goes on '
         'from there.'
     ) from error

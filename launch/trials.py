@@ -1,4 +1,4 @@
-"""Tries what a part makes, so that its mistakes show up before a run begins."""
+"""Tries the products of parts, so that errors surface before a run starts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MAX_LEARNING_RATE = 1e20
 def of_schedule(
     schedule: Callable[[Any], Any], *, learning_rate: float, num_steps: int
 ) -> None:
-  """Looks at a schedule here and there: it must be a rate everywhere.
+  """Checks a schedule at some steps.
 
   Raises:
-    ValueError: If it is not.
+    ValueError: If it does not return a valid rate.
   """
   del learning_rate
   for step in sorted({num_steps * i // 16 for i in range(17)}):
@@ -38,11 +38,11 @@ def of_optimizer(
   """Takes two steps with two parameters, which must stay finite.
 
   Raises:
-    TypeError: If it is no optimizer.
+    TypeError: If it is not an optimizer.
     ValueError: If an update is not finite.
   """
   del learning_rate
-  optimizers.chain(optimizer)  # Refuses what is none of ours.
+  optimizers.chain(optimizer)  # Rejects other objects.
   parameters = {'layer/w': tf.ones([2, 3]), 'layer/b': tf.ones([3])}
   gradients = {
       'layer/w': tf.constant([[0.1, -0.2, 0.3], [-0.4, 0.5, 0.6]]),
@@ -71,7 +71,7 @@ def of_model(model: Any, **given: Any) -> None:
 
 
 def of_metric(metric: Any, **given: Any) -> None:
-  """Checks that a metric is one.
+  """Checks that a metric is a `Metric`.
 
   Raises:
     TypeError: If it is not.

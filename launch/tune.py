@@ -14,10 +14,10 @@ from __future__ import annotations
 from . import compilation_cache, flag_types, paths, programs
 from . import config as config_lib
 
-# Whether there are arguments besides flags.
+# Whether the program takes positional arguments.
 POSITIONAL = True
 _SUBJECTS = ('learning_rate', 'batch_size', 'steps_per_loop')
-# The most rows that the text of a curve has.
+# Maximum rows in the text of a curve.
 _ROWS = 25
 
 config_lib.define_flags()
@@ -78,10 +78,10 @@ def main() -> int:
 
 
 def _check(subject: str, values: tuple[float, ...]) -> None:
-  """Refuses values that do not fit the subject.
+  """Rejects values that do not fit the subject.
 
   Raises:
-    UserError: If they do not.
+    UserError: If they do not fit.
   """
   flag = f'--values={",".join(f"{value:g}" for value in values)}'
   if subject == 'learning_rate':
@@ -96,7 +96,7 @@ def _check(subject: str, values: tuple[float, ...]) -> None:
 
 
 def program() -> None:
-  """Runs the program as a command: it ends the process."""
+  """Runs the program as a command, which exits the process."""
   programs.run(main, takes_arguments=POSITIONAL)
 
 

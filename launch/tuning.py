@@ -1,6 +1,6 @@
 """Measures the effect of a learning rate, a batch size or steps per loop.
 
-Each measurement trains a state of its own, which is then dropped.
+Each measurement trains a separate state, which is then dropped.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LOOPS = tuple(2**power for power in range(11))
 # The seconds of one measurement of a speed; the best of several counts.
 _SECS = 0.4
 _TIMES = 3
-# This share of the best speed is as good.
+# This fraction of the best speed counts as equally good.
 _NEAR = 0.9
 
 
@@ -38,12 +38,12 @@ class Curve(NamedTuple):
   """A measurement and what it suggests.
 
   Attributes:
-    axes: The names of the places and of the values.
+    axes: The names of the settings and of the values.
     places: The settings that were tried.
-    values: The measurement at each.
-    smooth: The smoothed measurements; None for speeds.
-    suggestion: The value to give the flag.
-    reason: The reason for it, and what else was seen.
+    values: The measurement for each.
+    smooth: The smoothed measurements. None for speeds.
+    suggestion: The suggested value of the flag.
+    reason: The reason for it, and other observations.
   """
 
   axes: tuple[str, str]
@@ -55,7 +55,7 @@ class Curve(NamedTuple):
 
 
 class _Bench:
-  """Takes steps as a run of a config would."""
+  """Takes steps as in a run of a config."""
 
   def __init__(
       self,
@@ -99,10 +99,10 @@ class _Bench:
     return float(sums['loss'] / sums['weight'])
 
   def rate(self, size: int = 0) -> float:
-    """Returns steps per second, for `size` steps per call or ever more.
+    """Returns steps per second, for `size` steps per call, or growing calls.
 
     Raises:
-      Failure: If the loss is not finite, where calls end early.
+      Failure: If the loss is not finite, which ends calls early.
     """
     started, taken = time.monotonic(), 0
     while not taken or time.monotonic() - started < _SECS:
@@ -118,20 +118,21 @@ class _Bench:
 def learning_rate(
     config: config_lib.Config, values: Sequence[float] | None
 ) -> Curve:
-  """Runs a range test: the learning rate grows at each step.
-
-  Reference: Smith 2015, https://arxiv.org/abs/1506.01186.
+  """Runs a range test, in which the learning rate increases at each step.
 
   Args:
-    config: What a run would compute.
+    config: The config of a run.
     values: The lowest and the highest rate.
 
   Returns:
-    The loss over the rate.
+    The loss as a function of the rate.
 
   Raises:
     UserError: If flags, data or values do not fit.
-    Failure: If the loss falls at no rate.
+    Failure: If the loss does not fall at any rate.
+
+  Reference:
+    Smith 2015, https://arxiv.org/abs/1506.01186.
   """
   low, high = values or _RATES
   rates = np.geomspace(low, high, _NUM_RATES)
@@ -186,7 +187,7 @@ def learning_rate(
 
 
 def smoothed(values: Sequence[float]) -> np.ndarray:
-  """Averages values by a Gaussian as wide as a fiftieth of their number."""
+  """Averages values by a Gaussian, whose width is 1/50 of their number."""
   places = np.arange(len(values))
   width = max(1.0, len(values) / 50)
   weights = np.exp(-0.5 * ((places - places[:, None]) / width) ** 2)
@@ -196,10 +197,10 @@ def smoothed(values: Sequence[float]) -> np.ndarray:
 def batch_size(
     config: config_lib.Config, values: Sequence[float] | None
 ) -> Curve:
-  """Measures examples per second over sizes of the global batch.
+  """Measures examples per second for sizes of the global batch.
 
   Args:
-    config: What a run would compute.
+    config: The config of a run.
     values: The sizes.
 
   Returns:
@@ -207,7 +208,7 @@ def batch_size(
 
   Raises:
     UserError: If flags, data or values do not fit.
-    Failure: If the loss is not finite, or no size fits the memory.
+    Failure: If the loss is not finite, or no size fits into memory.
   """
   sizes = [int(value) for value in values or _SIZES]
   config, scope = preparing.alone(
@@ -221,8 +222,8 @@ def batch_size(
     if size > dataset.num_examples['train']:
       why = f'there are {dataset.num_examples["train"]:,} examples'
       break
-    # The next size will add twice what the last one added. TensorFlow itself
-    # refuses what a GPU does not hold.
+    # The next size adds about twice what the last one added. On a GPU,
+    # TensorFlow itself raises an error if it does not fit.
     ahead = used[-1] + 2 * (used[-1] - used[-2]) if len(used) > 2 else 0
     if ahead > model_size.machine_bytes():
       why = f'{size} examples would not fit the memory'
@@ -262,10 +263,10 @@ def batch_size(
 def steps_per_loop(
     config: config_lib.Config, values: Sequence[float] | None
 ) -> Curve:
-  """Measures steps per second over the steps per call of the graph.
+  """Measures steps per second for numbers of steps per call of the graph.
 
   Args:
-    config: What a run would compute.
+    config: The config of a run.
     values: The numbers of steps.
 
   Returns:
@@ -285,7 +286,7 @@ def steps_per_loop(
       if values or value <= bench.steps_per_epoch
   ]
   found = dict.fromkeys(sizes, 0.0)
-  for _ in range(_TIMES):  # In turns, since the machine may slow down.
+  for _ in range(_TIMES):  # Alternating, since the machine may slow down.
     for size in sizes:
       found[size] = max(found[size], bench.rate(size))
   suggestion = _smallest(found)

@@ -1,7 +1,7 @@
-"""Dataclasses and their values as JSON: what is written, and what is read.
+"""Conversion of dataclasses and their values to and from JSON.
 
-JSON has lists for tuples and names for objects; what is read is checked against
-the types of the fields.
+JSON has lists for tuples and names for objects; values that are read are
+checked against the types of the fields.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 GIVEN = 'given by a program'
-"""The name of a part that is an object, and no function that makes one."""
+"""The name of a part that is an object rather than a function."""
 
 
 class Given:
-  """A part that is there already, as what makes it."""
+  """Wraps an existing part as a function that returns it."""
 
   def __init__(self, part: Any):
     """Keeps the part."""
@@ -34,7 +34,7 @@ class Given:
 
 
 def lists(value: Any) -> Any:
-  """Returns a value as JSON has it: lists, not tuples; names, not objects."""
+  """Converts a value to JSON: lists for tuples, names for objects."""
   if isinstance(value, Mapping):
     return {name: lists(item) for name, item in value.items()}
   if isinstance(value, (list, tuple)):
@@ -55,11 +55,11 @@ def name_of(part: Any) -> str:
   """Names a part as a flag does.
 
   Args:
-    part: A name, which is returned as it is, or an object.
+    part: A name, which is returned unchanged, or an object.
 
   Returns:
-    `package.module:name`, or `path/file.py:name` for what the program that is
-    run defines itself; `GIVEN` of what has no name.
+    `package.module:name`, or `path/file.py:name` for objects of the main
+    program; `GIVEN` for objects without a name.
   """
   if isinstance(part, str):
     return part
@@ -79,8 +79,8 @@ def from_json(cls: Any, values: Any, required: Sequence[str] = ()) -> Any:
 
   Args:
     cls: The dataclass.
-    values: What the file holds.
-    required: Fields that must be there, besides those without a default.
+    values: The content of the file.
+    required: Required fields, in addition to those without a default.
 
   Returns:
     An object of the class.
@@ -142,5 +142,5 @@ def fits(value: Any, hint: Any) -> bool:
   if isinstance(value, bool) or hint is bool:
     return isinstance(value, bool) and hint is bool
   if isinstance(value, float) and not math.isfinite(value):
-    return False  # JSON has no such numbers, Python reads them all the same.
+    return False  # JSON has no such numbers, but Python reads them.
   return isinstance(value, (int, float) if hint is float else hint)

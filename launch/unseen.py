@@ -1,4 +1,4 @@
-"""Data that a run has not seen, in the features that it has."""
+"""Data that a run has not seen, converted to its features."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Chosen:
   """A split to score.
 
   Attributes:
-    dataset: The data set, in the features of the run.
+    dataset: The data set, with the features of the run.
     split: The name of the split.
-    name: What to call it in the name of a file.
+    name: Its name in file names.
   """
 
   dataset: datasets.Dataset
@@ -38,14 +38,14 @@ def chosen(
     *,
     needs_targets: bool = True,
 ) -> Chosen:
-  """Opens a split to score, or to predict.
+  """Opens a split to score or to predict.
 
   Args:
     run: The run.
-    dataset: A name, or a function that returns the set. Default: the run's
-      own.
-    split: The name of a split, or `all` of another data set.
-    needs_targets: Whether another data set must have the targets, too.
+    dataset: A name, or a function that returns the data set. Default: that of
+      the run.
+    split: The name of a split, or `all` for another data set.
+    needs_targets: Whether another data set must have the targets as well.
 
   Returns:
     The split.
@@ -90,7 +90,7 @@ def _adapted(
     dataset: datasets.Dataset,
     splits: Sequence[str],
 ) -> datasets.Dataset:
-  """Returns splits as one, with integers that mean what they did in training.
+  """Returns splits as one, with integers encoded as in training.
 
   Raises:
     UserError: If a feature does not fit.
@@ -122,7 +122,7 @@ def _adapted(
 def _translation(
     name: str, before: spec_lib.Feature, now: spec_lib.Feature
 ) -> Callable[[np.ndarray], np.ndarray]:
-  """Returns a function of values to what they were in training.
+  """Returns a function from values to their encoding in training.
 
   Raises:
     UserError: If there is none.
@@ -157,7 +157,7 @@ def _translation(
 def _by_column(
     before: Sequence[Sequence[str]], now: Sequence[Sequence[str]]
 ) -> Callable[[np.ndarray], np.ndarray]:
-  """Translates the integers of categories; those not in training are 0."""
+  """Translates integers of categories; those unseen in training become 0."""
   known: list[Mapping[str, int]] = [
       {value: index for index, value in enumerate(each)} for each in before
   ]

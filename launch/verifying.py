@@ -1,8 +1,8 @@
-"""Proves an evaluation: from written predictions, in NumPy, example by example.
+"""Verifies an evaluation in NumPy, from written predictions per example.
 
-The model is applied once more, in batches on one device. What it predicts of
-each example is written; from that file alone every metric is computed again,
-and compared with what the evaluation found.
+The model is applied again, in batches on one device, and its prediction for
+each example is written to a file. From that file alone, every metric is
+recomputed and compared with the evaluation.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from . import (
 )
 from .tasks import quantiles, regression
 
-# By how much the predictions of two programs with the same weights may differ.
+# How far predictions of two programs with the same weights may differ.
 _ROUNDING = {'float32': 2e-5, 'float16': 0.01, 'bfloat16': 0.05}
 _PREDICTION = 'prediction'
 
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-  """What is known of predictions besides the file.
+  """What is known about predictions besides the file.
 
   Attributes:
-    task: The name of a built-in task. If None, the task or the metrics are the
-      user's own, and NumPy knows no metric.
-    num_examples: How many examples the split has.
-    middle: Which of several quantiles stands for the number.
+    task: The name of a built-in task. None if the task or the metrics are
+      custom, so that NumPy knows no metric.
+    num_examples: The number of examples of the split.
+    middle: The index of the quantile that represents the number.
     mean: The means of the numbers in training.
     std: Their standard deviations.
-    rounding: By how much predictions may be off.
+    rounding: The possible error of predictions.
   """
 
   task: str | None
@@ -72,14 +72,14 @@ def verify(
     path: The file to write.
     run: The run.
     chosen: The split.
-    scored: What the evaluation found.
+    scored: The evaluation.
     is_chief: Whether this process writes; all workers predict.
 
   Returns:
-    A line that says what was verified, and what could not be.
+    A line that lists what was verified, and what could not be.
 
   Raises:
-    Failure: If anything differs by more than rounding.
+    Failure: If any value differs by more than rounding.
     OSError: If the file cannot be written.
   """
   data = chosen.dataset.split(chosen.split)
@@ -91,14 +91,11 @@ def verify(
 
 
 def facts(run: finished_run.Run, num_examples: int) -> Facts:
-  """Returns what is known of a run's predictions.
+  """Returns the facts about a run's predictions.
 
   Args:
     run: The run.
-    num_examples: How many examples the split has that is verified.
-
-  Returns:
-    The facts.
+    num_examples: The number of examples of the verified split.
   """
   config, data = run.config, run.experiment.data
   name: Any = config.task or tasks.of(data.spec)
@@ -121,16 +118,16 @@ def facts(run: finished_run.Run, num_examples: int) -> Facts:
 def predictions(
     run: finished_run.Run, data: splits.Split
 ) -> dict[str, np.ndarray]:
-  """Predicts every example of a split, one by one.
+  """Predicts each example of a split.
 
   Args:
     run: The run.
     data: The split.
 
   Returns:
-    ``[num_examples, ...]``: `index`, `label`, `prediction`, what the objective
-    gave; `loss`, `weight`, and `penalty`, that of the batch. Of nests, each
-    part by its path, such as `prediction.logits`.
+    ``[num_examples, ...]``: `index`, `label`, `prediction` of the objective,
+    `loss`, `weight`, and `penalty` of the batch. Parts of nests have their
+    paths, such as `prediction.logits`.
   """
 
   def measured(
@@ -163,7 +160,7 @@ def predictions(
 
 
 def _flat(name: str, nest: Any) -> dict[str, tf.Tensor]:
-  """Returns the dense tensors of a nest of numbers, by their paths."""
+  """Returns the dense tensors of a nest of numbers, by path."""
   if isinstance(nest, Mapping):
     found: dict[str, tf.Tensor] = {}
     for key, value in nest.items():
@@ -181,13 +178,13 @@ def check(path: pathlib.Path, scored: evaluation.Scored, known: Facts) -> str:
   Args:
     path: The file.
     scored: The evaluation.
-    known: What else is known.
+    known: The facts about the predictions.
 
   Returns:
-    A line that says what was verified, and what could not be.
+    A line that lists what was verified, and what could not be.
 
   Raises:
-    Failure: If anything differs by more than rounding; all of it is named.
+    Failure: If values differ by more than rounding; it lists all of them.
   """
   written = array_files.read(path)
   if written is None:
@@ -208,7 +205,7 @@ def check(path: pathlib.Path, scored: evaluation.Scored, known: Facts) -> str:
 
 
 def is_known(name: str, known: Facts) -> bool:
-  """Returns whether NumPy computes a metric here as well."""
+  """Returns whether NumPy can compute a metric."""
   return name == 'loss' or name in numpy_metrics.TASKS.get(known.task or '', {})
 
 
@@ -218,16 +215,16 @@ def differences(
     num_scored: int,
     known: Facts,
 ) -> list[str]:
-  """Returns what of an evaluation does not follow from predictions.
+  """Returns how an evaluation deviates from predictions.
 
   Args:
-    written: What `predictions` returned.
+    written: The result of `predictions`.
     values: The loss and the metrics, numbers or arrays, by name.
-    num_scored: How many examples the evaluation says it scored.
-    known: What else is known.
+    num_scored: The number of examples that the evaluation scored.
+    known: The facts about the predictions.
 
   Returns:
-    A line for each, with both values.
+    A line per deviation, with both values.
   """
   wrong = _counted(written['index'], num_scored, known.num_examples)
   weight = written['weight'].astype(np.float64)
@@ -238,7 +235,7 @@ def differences(
   functions = numpy_metrics.TASKS.get(known.task or '', {})
   if not functions:
     return wrong
-  named = f'{_PREDICTION}.logits'  # Of models that return several outputs.
+  named = f'{_PREDICTION}.logits'  # For models that return several outputs.
   predicted = numpy_metrics.Predictions(
       written['label'],
       written[named if named in written else _PREDICTION],
@@ -259,7 +256,7 @@ def differences(
 def _counted(
     index: np.ndarray, num_scored: int, num_examples: int
 ) -> list[str]:
-  """Compares which examples were scored with those of the split."""
+  """Compares the scored examples with those of the split."""
   wrong = []
   if num_scored != num_examples:
     wrong.append(
@@ -275,7 +272,7 @@ def _counted(
 
 
 def _compared(name: str, value: Any, again: Any, limit: float) -> list[str]:
-  """Compares a value with the same of NumPy."""
+  """Compares a value with that computed by NumPy."""
   one, other = np.asarray(value, np.float64), np.asarray(again, np.float64)
   if one.shape != other.shape:
     return [f'{name} is of shape {one.shape}, of {other.shape} by NumPy']

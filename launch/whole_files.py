@@ -1,4 +1,4 @@
-"""Files that are there as a whole, or as they were before."""
+"""Atomic replacement of files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-  """Puts what a block writes in the place of a file, at the block's end.
+  """Replaces a file by what a block writes, at the end of the block.
 
   Args:
     path: The path of the file.
 
   Yields:
-    The path to write to. If the block raises, what was there before stays.
+    The path to write to. If the block raises, the old file is unchanged.
   """
   temporary = path.with_name(f'{path.name}.tmp')
   try:

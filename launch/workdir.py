@@ -1,8 +1,8 @@
 """The work directory of a run: config, metrics, result, lock.
 
-Every file is written as a whole or appended line by line, so that a process
-killed at any moment leaves a directory that the next start can use. Nothing in
-it is deleted or emptied before the first new checkpoint is saved.
+Every file is replaced atomically or appended line by line, so that a process
+killed at any time leaves a directory that the next start can use. Nothing in it
+is deleted before the first new checkpoint is saved.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _APPEAR_SECS = 60.0
 
 
 def of_run(path: str | None, *, is_chief: bool = True) -> Workdir:
-  """Names the work directory of a run that was started.
+  """Returns the work directory of an existing run.
 
   Args:
-    path: What was given for it.
+    path: The given path.
     is_chief: Whether this process writes.
 
   Returns:
     The directory; nothing is read yet.
 
   Raises:
-    UserError: If none was given.
+    UserError: If the path is missing.
   """
   if not path:
     raise programs.UserError('--workdir is missing: name that of a run.')
@@ -63,7 +63,7 @@ class Workdir:
     """Names a work directory; nothing is read or written yet.
 
     Raises:
-      UserError: If it cannot be the name of one.
+      UserError: If the path is not valid.
     """
     self.path = paths.local('workdir', path)
     self.checkpoints = str(self.path / 'checkpoints')
@@ -76,10 +76,10 @@ class Workdir:
     self._has_saved = False
 
   def check_writable(self) -> None:
-    """Checks that files can be made in the directory, without making any.
+    """Checks that the directory is writable, without writing.
 
     Raises:
-      UserError: If they cannot.
+      UserError: If it is not.
     """
     paths.check_writable('workdir', self.path)
     for folder in (self.checkpoints, self.summaries):
@@ -89,7 +89,7 @@ class Workdir:
     """Returns whether a run was started here.
 
     Raises:
-      UserError: If one was, and its config.json is gone.
+      UserError: If so, but its config.json is missing.
     """
     if self.config_file.exists():
       return True
@@ -105,14 +105,14 @@ class Workdir:
     return False
 
   def appears(self) -> bool:
-    """Returns whether a run that the chief has begun can be seen from here.
+    """Returns whether a run started by the chief is visible here.
 
-    File systems of a network may show it to other workers after a while.
+    Network file systems may show it to other workers after a delay.
     """
     deadline = time.monotonic() + _APPEAR_SECS
     while not self.config_file.exists() and time.monotonic() < deadline:
       time.sleep(0.1)
-      # So that what was not there is looked for anew.
+      # Refreshes the listing, so that new files are found.
       with contextlib.suppress(OSError):
         os.listdir(self.path.parent)
         os.listdir(self.path)
@@ -122,13 +122,13 @@ class Workdir:
   def locked(
       self, say: Callable[[str], None] = lambda message: None
   ) -> Iterator[None]:
-    """Keeps other processes from training in the directory, for a block.
+    """Prevents other processes from training in the directory.
 
     Args:
-      say: Is told if another machine's lock has to be watched.
+      say: Called if the lock of another machine must be watched.
 
     Raises:
-      UserError: If another process trains here.
+      UserError: If another process is training here.
     """
     if not self.is_chief:
       yield
@@ -140,10 +140,10 @@ class Workdir:
       self._lock = None
 
   def check_held(self) -> None:
-    """Checks that the directory is still this process's.
+    """Checks that this process still holds the directory.
 
     Raises:
-      OSError: If it was removed, or its lock was.
+      OSError: If the directory or its lock was removed.
     """
     if self._lock:
       self._lock.check_held()
@@ -152,18 +152,18 @@ class Workdir:
     """Reads config.json.
 
     Raises:
-      UserError: If there is none, or it is not that of a run.
+      UserError: If it is missing, or not that of a run.
     """
-    self.exists()  # Says so if only config.json is gone.
+    self.exists()  # Raises if only config.json is missing.
     return self.config_file.start()
 
   def check_progress(self, start: starts.Start) -> None:
-    """Checks that a run without a checkpoint has lost none.
+    """Checks that a run without a checkpoint has not lost any.
 
-    A run may be killed before its first checkpoint; it then begins again.
+    A run killed before its first checkpoint starts over.
 
     Args:
-      start: What config.json says of the run.
+      start: The content of config.json.
 
     Raises:
       UserError: If there was a checkpoint.
@@ -194,7 +194,7 @@ class Workdir:
       self._metrics.append(row)
 
   def read_metrics(self) -> list[dict[str, Any]]:
-    """Reads the rows of metrics.jsonl, less those that were lost.
+    """Reads the rows of metrics.jsonl, without lost rows.
 
     Raises:
       UserError: If the file is damaged.
@@ -202,19 +202,19 @@ class Workdir:
     return self._metrics.read()
 
   def go_on_from(self, step: int, *, is_validated: bool = True) -> None:
-    """Takes rows of later steps for lost; `saved` drops them from the file.
+    """Marks rows of later steps as lost; `saved` removes them from the file.
 
     Args:
       step: The step.
-      is_validated: Whether a validation of this step is not done again.
+      is_validated: Whether the validation of this step is not repeated.
     """
     self._metrics.go_on_from(step, is_validated=is_validated)
 
   def saving(self, stopped: Mapping[str, Any] | None) -> None:
-    """Takes note, before a checkpoint, of the end by a hook that it is.
+    """Records, before a checkpoint, whether a hook ends the run with it.
 
     Args:
-      stopped: The `step`, `hook` and `reason`; None if the run is to go on.
+      stopped: The `step`, `hook` and `reason`. None if the run continues.
 
     Raises:
       OSError: If a file cannot be written.
@@ -223,7 +223,7 @@ class Workdir:
       self.config_file.put('stopped', stopped)
 
   def saved(self, step: int) -> None:
-    """Takes note of a checkpoint that was saved: lost rows can go.
+    """Removes lost rows, now that a checkpoint was saved.
 
     Raises:
       OSError: If a file cannot be written.
@@ -251,7 +251,7 @@ class Workdir:
     self.write_json('result.json', result)
 
   def write_json(self, name: str, value: Any) -> None:
-    """Writes a file of the directory as a whole.
+    """Writes a file of the directory atomically.
 
     Raises:
       OSError: If it cannot be written.

@@ -1,5 +1,5 @@
-"""Several workers: who they are, and how they are started.
+"""Clusters of workers: their description, and launchers that start them.
 
 Nothing here imports TensorFlow: workers find each other, and agree on what they
-are about to do, before TensorFlow hears of them.
+are about to do, before TensorFlow is configured for several workers.
 """

@@ -1,4 +1,4 @@
-"""What workers have to agree on before they take a step together."""
+"""What workers must agree on before they train together."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .. import about, programs
 from . import meeting
 from . import members as members_lib
 
-# Of these, other versions may compute or save something else.
+# Other versions of these may compute or save something else.
 _PACKAGES = ('tensorflow', 'dm-sonnet', 'numpy')
 _OURS = ('core', 'pipelines', 'launch')
 _MAX_VALUE = 60
@@ -21,7 +21,7 @@ _MAX_NAMES = 8
 
 
 def of_program() -> meeting.Told:
-  """Returns what a worker tells of its program: versions and code."""
+  """Returns what a worker reports about its program: versions and code."""
   return {
       'program': about.name(),
       'quatrain': about.version(),
@@ -44,15 +44,15 @@ def _digest(root: pathlib.Path) -> str:
 def check(
     members: members_lib.Members, everything: Sequence[Mapping[str, Any]]
 ) -> None:
-  """Checks that all workers have told the same.
+  """Checks that all workers have reported the same values.
 
   Args:
     members: The workers.
-    everything: What each has told, in their order.
+    everything: What each has reported, in their order.
 
   Raises:
-    UserError: If something differs; each worker raises the same, and names what
-      differs, with the values.
+    UserError: If a value differs; every worker raises the same message, which
+      names the values.
   """
   names = dict.fromkeys(name for told in everything for name in told)
   differing = [
@@ -77,7 +77,7 @@ def check(
 def _describe(
     name: str, members: members_lib.Members, values: Sequence[Any]
 ) -> str:
-  """Says which workers have which value."""
+  """Describes which workers have which value."""
   groups: list[tuple[Any, list[int]]] = []
   for place, value in enumerate(values):
     for each, places in groups:

@@ -1,6 +1,6 @@
-"""The GPUs of this machine, and which worker gets which.
+"""The GPUs of this machine, and their assignment to workers.
 
-They are counted without TensorFlow, which would take all of them.
+They are counted without TensorFlow, which would reserve all of them.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _VARIABLE = 'CUDA_VISIBLE_DEVICES'
 
 
 def visible(environment: Mapping[str, str], root: str = '/') -> list[str]:
-  """Lists the GPUs that programs started from here would see.
+  """Lists the GPUs visible to programs started from here.
 
   Args:
     environment: The environment variables.
-    root: Where the file system begins.
+    root: The root of the file system.
 
   Returns:
-    Their names, as CUDA_VISIBLE_DEVICES has them.
+    Their names in the format of CUDA_VISIBLE_DEVICES.
   """
   given = environment.get(_VARIABLE)
   if given is None:
@@ -50,15 +50,15 @@ def _count(root: str) -> int:
 def split(
     names: list[str], num_workers: int, flag: str = 'num_workers'
 ) -> list[dict[str, str]]:
-  """Splits GPUs into equal parts, by the local rank of the workers.
+  """Splits GPUs equally among workers, by local rank.
 
   Args:
     names: The GPUs.
-    num_workers: How many workers share them.
-    flag: The flag that says so.
+    num_workers: The number of workers that share them.
+    flag: The name of the flag with that number.
 
   Returns:
-    The environment variables of each worker; none where there is no GPU.
+    The environment variables of each worker; empty if there are no GPUs.
 
   Raises:
     UserError: If there are fewer GPUs than workers.

@@ -1,4 +1,4 @@
-"""Workers as processes of this machine, started together."""
+"""Workers as processes of this machine."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ class Here:
       own: Sequence[Mapping[str, str]],
       leave_secs: float,
   ):
-    """Starts nothing yet.
+    """Configures the job without starting it.
 
     Args:
       command: The command of each worker.
-      own: The environment variables of each that others have not.
-      leave_secs: How long those who are left after a loss may take to end.
+      own: The environment variables specific to each worker.
+      leave_secs: How long the remaining workers may take to exit after a loss.
     """
     self._command = command
     self._own = list(own)
     self._leave_secs = leave_secs
 
   def leave_out(self, worker: int) -> None:
-    """Leaves a worker out of the next starts, by its place."""
+    """Excludes the worker at this place from later starts."""
     del self._own[worker]
 
   def start(self, signals: supervising.Signals) -> supervising.Ended:
     """Starts all workers, and waits until the last one has ended.
 
     Args:
-      signals: Are passed on while they run.
+      signals: The signals to pass on while they run.
 
     Returns:
       How they ended.
@@ -61,7 +61,7 @@ class Here:
         timeout_s: float | None = self._leave_secs
         if codes[worker] == programs.UserError.exit_code:
           workers.send(signal.SIGTERM)  # There is nothing to save.
-        if signals.number:  # A long step, and its checkpoint, are waited for.
+        if signals.number:  # Allow for a long step and its checkpoint.
           timeout_s = None
         workers.wait(lambda codes: until(codes, False), timeout_s)
     finally:
@@ -76,7 +76,7 @@ class Here:
     return supervising.Ended(ended, worker, what or describe(ended[worker]))
 
   def _environments(self) -> list[dict[str, str]]:
-    """Returns the environment of each worker, with its cluster."""
+    """Returns the environment of each worker, including its TF_CONFIG."""
     clusters = members.on_this_machine(ports.free(len(self._own)))
     return [
         {**os.environ, **each, members.VARIABLE: cluster.to_tf_config()}
@@ -85,7 +85,7 @@ class Here:
 
 
 def describe(code: int) -> str:
-  """Returns how a worker ended, by its exit code, as a sentence goes on."""
+  """Describes, as a verb phrase, how a worker ended, given its exit code."""
   if code > 128:
     with contextlib.suppress(ValueError):
       return f'was ended by {signal.Signals(code - 128).name}'

@@ -1,4 +1,4 @@
-"""Lines of JSON over TCP, by which workers agree before TensorFlow loads."""
+"""JSON lines over TCP, by which workers agree before TensorFlow loads."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from typing import Any
 from .. import programs
 from . import members as members_lib
 
-MAX_BYTES = 2**24  # Of a line.
+MAX_BYTES = 2**24  # Maximum length of a line.
 _PROTOCOL = 'quatrain 1'
-# Whoever is silent for so long is gone.
+# A connection that is silent for this long is lost.
 PATIENCE_SECS = 20.0
-# What just ended may still hold the port.
+# A process that has just ended may still hold the port.
 PORT_SECS = 5.0
 
 
 def heard(
     address: str, hello: bytes, check: Callable[[], None]
 ) -> Iterator[dict[str, Any]]:
-  """Yields what the worker at an address tells, until the connection ends.
+  """Yields the messages of the worker at an address, until it disconnects.
 
   Args:
     address: Its address.
-    hello: What it is told first, a line.
-    check: Is called while nothing comes; what it raises ends this.
+    hello: The first line to send.
+    check: Called while no message arrives; may raise to stop.
 
   Yields:
     The values of each line.
 
   Raises:
-    OSError: If there is none, or nothing comes.
+    OSError: If the connection fails or stays silent.
   """
   with socket.create_connection(split(address), timeout=2.0) as connection:
-    # A port may be connected to itself while nobody listens there.
+    # TCP can connect a port to itself while no program listens there.
     if connection.getsockname() == connection.getpeername():
       return
     connection.sendall(hello)
@@ -63,16 +63,16 @@ def heard(
 
 
 def listen(members: members_lib.Members) -> socket.socket:
-  """Takes the port that TensorFlow is going to listen at.
+  """Listens at the port that TensorFlow is going to use.
 
   Args:
-    members: The workers, of which this process is one.
+    members: The workers.
 
   Returns:
-    A socket that listens there.
+    The listening socket.
 
   Raises:
-    UserError: If the port cannot be taken.
+    UserError: If the port is not available.
   """
   own = members.name(members.index)
   _, port = split(members.addresses[members.index])
@@ -98,18 +98,18 @@ def listen(members: members_lib.Members) -> socket.socket:
 
 
 def split(address: str) -> tuple[str, int]:
-  """Splits HOST:PORT; an IPv6 address is in brackets."""
+  """Splits HOST:PORT; IPv6 addresses are in brackets."""
   host, _, port = address.rpartition(':')
   return host.strip('[]'), int(port)
 
 
 def encode(values: Mapping[str, Any]) -> bytes:
-  """Returns values as a line."""
+  """Encodes values as a line."""
   return json.dumps({'protocol': _PROTOCOL, **values}).encode() + b'\n'
 
 
 def decode(line: bytes) -> dict[str, Any]:
-  """Returns what a line says; nothing if no program of ours wrote it."""
+  """Decodes a line; returns an empty dict if it is not one of ours."""
   try:
     values = json.loads(line)
   except (ValueError, RecursionError):

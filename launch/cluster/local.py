@@ -2,11 +2,11 @@
 
   python -m launch.cluster.local --num_workers=2 -- --workdir=runs/first
 
-What follows -- are the flags of launch.train. Each worker is a process with an
-equal part of the GPUs; its lines begin with [0], [1] and so on. After a loss
-all are started again and go on from the last checkpoint; not after exit code 2,
-which is a mistake, nor after two failures at the same step. A signal is passed
-on: all save the same step and leave. A second one kills them.
+The flags after -- are those of launch.train. Each worker is a process with an
+equal share of the GPUs; its lines start with [0], [1] and so on. After a loss,
+all workers are restarted and resume from the last checkpoint, except after exit
+code 2, a usage error, or a second failure at the same step. A signal is passed
+on: all workers save the same step and exit. A second signal kills them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def program() -> None:
-  """Runs the launcher as a command: it ends the process."""
+  """Runs the launcher as a command, which exits the process."""
   passed_on.run(main)
 
 

@@ -1,8 +1,8 @@
-"""What Kubernetes is told to run workers: as a JobSet, a TrainJob, or a Job.
+"""Kubernetes manifests of workers: a JobSet, a TrainJob, or a Job.
 
 All three run an Indexed Job, whose pods find each other by a headless service.
-A lost worker ends the others, so that all have to start again: a JobSet, which
-a TrainJob becomes, recreates all of them; a Job alone replaces pod after pod.
+If a worker is lost, the others exit and all must start again: a JobSet, which a
+TrainJob becomes, recreates all of them; a Job replaces its pods one by one.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from .. import programs
 Manifest = dict[str, Any]
 
 PORT = 2222
-# How long a worker may take to finish its step and save it.
+# How long a worker may take to finish and save its step.
 _GRACE_SECS = 120
-# Of the variables only the number of this pod is Kubernetes' own.
+# Kubernetes sets only the index of the pod.
 _SCRIPT = """\
 export TF_CONFIG="{\\"cluster\\": {\\"worker\\": [$WORKERS]},
   \\"task\\": {\\"type\\": \\"worker\\", \\"index\\": $JOB_COMPLETION_INDEX}}"
@@ -29,18 +29,18 @@ exec python -m "$0" "$@"
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-  """What is to be run.
+  """A job to run.
 
   Attributes:
     name: The name of the job.
     image: The image of the containers.
     module: The module of the program.
     arguments: Its flags.
-    num_workers: How many workers, a pod each.
-    gpus_per_worker: How many GPUs each of them gets.
-    max_restarts: How often all are started again after a loss.
-    claim: The claim of the volume that all of them share.
-    mount_path: Where they find it.
+    num_workers: The number of workers, one per pod.
+    gpus_per_worker: The number of GPUs per worker.
+    max_restarts: How often all workers are restarted after a loss.
+    claim: The claim of the volume that all workers share.
+    mount_path: Its mount path.
   """
 
   name: str
@@ -55,7 +55,7 @@ class Job:
 
 
 def jobset(job: Job) -> Manifest:
-  """Returns a JobSet: all workers are recreated after a loss."""
+  """Returns a JobSet, which recreates all workers after a loss."""
   return {
       'apiVersion': 'jobset.x-k8s.io/v1alpha2',
       'kind': 'JobSet',
@@ -67,7 +67,7 @@ def jobset(job: Job) -> Manifest:
 
 
 def trainjob(job: Job) -> Manifest:
-  """Returns a TrainJob of Kubeflow Trainer 2, and its plain runtime."""
+  """Returns a TrainJob of Kubeflow Trainer 2, and its training runtime."""
   host = f'{job.name}-node'
   full = _container(job, 'node', f'{host}-0')
   own = ('image', 'command', 'args', 'env')
@@ -108,9 +108,9 @@ def trainjob(job: Job) -> Manifest:
 
 
 def indexed_job(job: Job) -> Manifest:
-  """Returns a Job of Kubernetes itself, and the service of its pods."""
+  """Returns a plain Kubernetes Job, and the service of its pods."""
   labels = {'job-name': job.name}
-  # All leave after a loss, and each of them counts.
+  # After a loss all workers fail, and each failure counts.
   spec = _job(
       job,
       'worker',
@@ -118,7 +118,7 @@ def indexed_job(job: Job) -> Manifest:
       backoff_limit=job.max_restarts * job.num_workers,
   )
   spec['podFailurePolicy']['rules'].append({
-      'action': 'Ignore',  # Evicted, preempted: no fault of the run.
+      'action': 'Ignore',  # Evictions and preemptions are not failures.
       'onPodConditions': [{'type': 'DisruptionTarget', 'status': 'True'}],
   })
   spec['template']['spec']['subdomain'] = job.name
@@ -147,7 +147,7 @@ KINDS = {'jobset': jobset, 'trainjob': trainjob, 'indexed_job': indexed_job}
 
 
 def _list(*manifests: Manifest) -> Manifest:
-  """Returns several manifests as one."""
+  """Combines manifests into one list."""
   return {'apiVersion': 'v1', 'kind': 'List', 'items': list(manifests)}
 
 
@@ -156,13 +156,13 @@ def _set(job: Job, name: str, container: Manifest) -> Manifest:
   template: Manifest = {
       'spec': _job(job, name, container, backoff_limit=0),
   }
-  if name == 'node':  # By which Trainer knows whose pods are workers.
+  if name == 'node':  # Trainer's label of the pods that are workers.
     step = {'trainer.kubeflow.org/trainjob-ancestor-step': 'trainer'}
     template = {'metadata': {'labels': step}, **template}
   return {
       'failurePolicy': {
           'maxRestarts': job.max_restarts,
-          # The lock on the work directory goes with the last of them.
+          # The last worker to exit releases the lock of the work directory.
           'restartStrategy': 'BlockingRecreate',
           'rules': [{
               'name': 'mistakes',
@@ -186,7 +186,7 @@ def _job(
       'name': 'runs',
       'persistentVolumeClaim': {'claimName': job.claim},
   }]
-  if job.gpus_per_worker:  # NCCL's, for which 64 MB are too few.
+  if job.gpus_per_worker:  # For NCCL; the default of 64 MB is too small.
     volumes.append({'name': 'memory', 'emptyDir': {'medium': 'Memory'}})
   return {
       'completionMode': 'Indexed',
@@ -215,12 +215,12 @@ def _job(
 
 
 def _container(job: Job, name: str, host: str) -> Manifest:
-  """Returns the container of a worker, which tells it who the others are.
+  """Returns the container of a worker, with the addresses of all workers.
 
   Args:
     job: The job.
     name: The name of the container.
-    host: What the pods are called, before the number of each.
+    host: The common prefix of the pods' host names.
   """
   workers = ', '.join(
       json.dumps(f'{host}-{index}.{job.name}:{PORT}')
@@ -231,7 +231,7 @@ def _container(job: Job, name: str, host: str) -> Manifest:
       'name': name,
       'image': job.image,
       'command': ['/bin/sh', '-euc', _SCRIPT, job.module],
-      # Kubernetes reads $(NAME), and $$ for a dollar sign.
+      # Kubernetes expands $(NAME), and reads $$ as a dollar sign.
       'args': [each.replace('$', '$$') for each in job.arguments],
       'env': [{'name': 'WORKERS', 'value': workers}],
       'ports': [{'name': 'workers', 'containerPort': PORT}],

@@ -1,9 +1,9 @@
-"""Where workers meet before TensorFlow is told of them.
+"""Lets workers meet before TensorFlow connects them.
 
-TensorFlow waits for an hour, without a word, for a worker that does not come,
-and hangs or computes something wrong if workers differ. So before that each
-tells the first one, at the very address where TensorFlow will listen, who it is
-and what it is about to do; once all are there, it is told the same of others.
+TensorFlow waits silently for an hour for a missing worker, and hangs or
+computes wrong results if workers differ. So each worker first reports to worker
+0, at the address that TensorFlow will use, who it is and what it is about to
+do. Once all have arrived, worker 0 sends everyone all reports.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from . import lines
 from . import members as members_lib
 
 Told = dict[str, Any]
-"""What a worker tells of itself: values, as JSON has them, by name."""
+"""What a worker reports about itself: JSON values by name."""
 
-# How long nothing is said, and how often the first worker tells who is missing.
+# Delay of the first message, and the period at which worker 0 names absentees.
 SAY_AFTER_SECS = 5.0
 _TELL_EVERY_SECS = 1.0
-# Anybody can connect. A worker that is taken for a stranger connects again.
+# Any program can connect. A worker dropped as a stranger connects again.
 _MAX_STRANGERS = 64
 _MAX_HELLO_BYTES = 2**20
 
@@ -37,20 +37,20 @@ def meet(
     timeout_s: float,
     say: Callable[[str], None] = programs.note,
 ) -> list[Told]:
-  """Waits until all workers are there.
+  """Waits until all workers have arrived.
 
   Args:
     members: The workers.
-    told: What this one tells of itself.
+    told: The report of this worker.
     timeout_s: How long to wait for the others.
-    say: Prints for whom this worker waits, if that takes a while.
+    say: Prints which workers are missing, if that takes a while.
 
   Returns:
-    What each has told, in their order.
+    The report of each worker, in their order.
 
   Raises:
     UserError: If the port is in use, or another process is the same worker.
-    Failure: If others are missing when time is up.
+    Failure: If workers are missing when time is up.
   """
   waiting = _Waiting(members, timeout_s, say)
   with contextlib.closing(lines.listen(members)) as listener:
@@ -60,7 +60,7 @@ def meet(
 
 
 class _Waiting:
-  """Says for whom a worker waits, and for how long at most."""
+  """Reports which workers are missing, and enforces the time limit."""
 
   def __init__(
       self,
@@ -76,7 +76,7 @@ class _Waiting:
     self.missing: list[int] = members.others if not members.index else [0]
 
   def check(self) -> None:
-    """Says who is missing, if that has changed, and ends if time is up.
+    """Reports missing workers, if they have changed.
 
     Raises:
       Failure: If time is up.
@@ -86,7 +86,7 @@ class _Waiting:
     if passed > self._timeout_s:
       raise programs.Failure(
           f'{own} has waited {self._timeout_s:g} s for {names}: start all '
-          'workers together, or give them longer by --start_timeout.'
+          'workers together, or increase --start_timeout.'
       )
     if passed > SAY_AFTER_SECS and self._said != self.missing:
       self._said = list(self.missing)
@@ -94,7 +94,7 @@ class _Waiting:
 
 
 class _Host:
-  """The first worker, which the others visit."""
+  """Worker 0, to which the others connect."""
 
   def __init__(
       self, members: members_lib.Members, told: Told, waiting: _Waiting
@@ -103,11 +103,11 @@ class _Host:
     self._waiting = waiting
     self._told: dict[int, Told] = {0: told}
     self._visitors: dict[int, socket.socket] = {}
-    self._received: dict[socket.socket, bytes] = {}  # The oldest come first.
+    self._received: dict[socket.socket, bytes] = {}  # Oldest first.
     self._selector = selectors.DefaultSelector()
 
   def run(self, listener: socket.socket) -> list[Told]:
-    """Receives all, and tells all of them of each other."""
+    """Receives the reports of all workers, and sends them to each."""
     listener.setblocking(False)
     self._selector.register(listener, selectors.EVENT_READ)
     next_tell = 0.0
@@ -138,21 +138,21 @@ class _Host:
         visitor.close()
 
   def _accept(self, listener: socket.socket) -> None:
-    """Accepts a visitor; the oldest stranger leaves if there are too many."""
+    """Accepts a visitor; drops the oldest stranger if there are too many."""
     known = self._visitors.values()
     strangers = [each for each in self._received if each not in known]
     if len(strangers) >= _MAX_STRANGERS:
       self._forget(strangers[0])
     try:
       visitor, _ = listener.accept()
-    except OSError:  # It is gone already.
+    except OSError:  # It has already disconnected.
       return
     visitor.setblocking(False)
     self._received[visitor] = b''
     self._selector.register(visitor, selectors.EVENT_READ)
 
   def _receive(self, visitor: socket.socket) -> None:
-    """Reads on; forgets a visitor that is gone or not one of ours."""
+    """Reads more; drops visitors that disconnect or are not workers."""
     try:
       data = visitor.recv(2**16)
     except BlockingIOError:
@@ -167,7 +167,7 @@ class _Host:
       self._enter(visitor, lines.decode(received))
 
   def _enter(self, visitor: socket.socket, line: Mapping[str, Any]) -> None:
-    """Takes a visitor for the worker that it claims to be."""
+    """Registers a visitor as the worker that it claims to be."""
     ours = list(self._members.addresses)
     theirs, place, told = map(line.get, ('addresses', 'place', 'told'))
     if (
@@ -207,7 +207,7 @@ class _Host:
         self._forget(visitor)
 
   def _send(self, visitor: socket.socket, **values: Any) -> bool:
-    """Returns whether all could be sent."""
+    """Sends values; returns whether that succeeded."""
     try:
       visitor.settimeout(lines.PATIENCE_SECS)
       visitor.sendall(lines.encode(values))
@@ -220,7 +220,7 @@ class _Host:
 def _visit(
     members: members_lib.Members, told: Told, waiting: _Waiting
 ) -> list[Told]:
-  """Tells the first worker, and waits until it tells of all."""
+  """Reports to worker 0, and waits for the reports of all."""
   hello = lines.encode({
       'addresses': list(members.addresses),
       'place': members.index,

@@ -1,4 +1,4 @@
-"""Who the workers of a run are: what TF_CONFIG says, checked."""
+"""The workers of a run, read from TF_CONFIG and checked."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 from .. import programs
 
 VARIABLE = 'TF_CONFIG'
-# The jobs whose tasks train, in the order in which TensorFlow counts them.
+# The jobs whose tasks train, in the order in which TensorFlow numbers them.
 _JOBS = ('chief', 'worker')
-_HOST = r'[^\s:/]+|\[[0-9A-Fa-f:.]+\]'  # IPv6 is in brackets.
+_HOST = r'[^\s:/]+|\[[0-9A-Fa-f:.]+\]'  # IPv6 addresses are in brackets.
 _EXPECTED = (
     '{"cluster": {"worker": ["HOST:PORT", ...]}, '
     '"task": {"type": "worker", "index": 0}}'
@@ -25,10 +25,10 @@ class Members:
   """The workers of a run, and which of them this process is.
 
   Attributes:
-    addresses: HOST:PORT of each; the first one writes the run's files.
+    addresses: HOST:PORT of each worker; the first one writes the run's files.
     index: The place of this process among them.
-    has_chief: Whether the first one is called chief, the others being workers
-      from 0 on.
+    has_chief: Whether the first one is the chief, with workers numbered from 0
+      after it.
   """
 
   addresses: tuple[str, ...]
@@ -42,21 +42,21 @@ class Members:
 
   @property
   def others(self) -> list[int]:
-    """The places of all but this process."""
+    """The places of all workers but this one."""
     return [place for place in range(self.size) if place != self.index]
 
   def name(self, place: int) -> str:
-    """Returns what a worker is called, with its address."""
+    """Returns the name of a worker, with its address."""
     job, index = self._task(place)
     title = job if job == 'chief' else f'{job} {index}'
     return f'{title} ({self.addresses[place]})'
 
   def names(self, places: list[int]) -> str:
-    """Returns what several are called."""
+    """Returns the names of several workers."""
     return ', '.join(map(self.name, places))
 
   def to_tf_config(self) -> str:
-    """Returns this as the value of TF_CONFIG."""
+    """Returns the value of TF_CONFIG for this worker."""
     first = self.has_chief
     cluster = {'worker': list(self.addresses[first:])}
     if first:
@@ -74,13 +74,13 @@ class Members:
 
 
 def on_this_machine(ports: Sequence[int]) -> list[Members]:
-  """Returns what each worker of this machine is among those at some ports."""
+  """Returns the members, as seen by each worker, at ports of this machine."""
   addresses = tuple(f'localhost:{port}' for port in ports)
   return [Members(addresses, index) for index in range(len(addresses))]
 
 
 def of_tf_config(text: str) -> Members:
-  """Reads TF_CONFIG, and checks what TensorFlow would fail at or wait for.
+  """Parses TF_CONFIG; rejects values that TensorFlow fails or hangs on.
 
   Args:
     text: The value of the environment variable.
@@ -89,12 +89,12 @@ def of_tf_config(text: str) -> Members:
     The workers.
 
   Raises:
-    UserError: If it does not name workers, and which of them this is.
+    UserError: If it does not describe the workers and the task of this process.
   """
   try:
     value = json.loads(text)
   except ValueError as error:
-    raise programs.UserError(f'{VARIABLE} is no JSON: {error}.') from None
+    raise programs.UserError(f'{VARIABLE} is not JSON: {error}.') from None
   if not isinstance(value, dict):
     raise _error(f'is {value!r}')
   jobs = _jobs(value.get('cluster'))
@@ -127,7 +127,7 @@ def _jobs(cluster: Any) -> dict[str, list[Any]]:
     raise _error('names no workers')
   if len(jobs.get('chief', ())) > 1:
     raise programs.UserError(
-        f'{VARIABLE} names {len(jobs["chief"])} chiefs: there is one at most.'
+        f'{VARIABLE} names {len(jobs["chief"])} chiefs: expected at most one.'
     )
   return jobs
 
@@ -151,7 +151,7 @@ def _index(task: Any, jobs: dict[str, list[Any]]) -> int:
         'worker.'
     )
   if isinstance(index, str) and index.isdecimal():
-    index = int(index)  # As of a variable of the shell.
+    index = int(index)  # As set from a shell variable.
   if not isinstance(index, int) or isinstance(index, bool):
     raise programs.UserError(
         f'{VARIABLE} has the index {index!r}: expected an integer.'

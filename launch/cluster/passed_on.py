@@ -1,7 +1,7 @@
-"""The flags behind `--`, which a launcher passes on to a program.
+"""The flags after `--`, which a launcher passes on to a program.
 
-They are parsed before anything is started with them: a mistake costs one line,
-once, and exit code 2.
+They are parsed before anything is started, so that a mistake is reported once,
+in one line, with exit code 2.
 """
 
 from __future__ import annotations
@@ -18,15 +18,11 @@ from .. import about, programs
 PROGRAMS = ('train', 'evaluate')
 _PACKAGE = __name__.rpartition('.cluster.')[0]
 _given: list[str] = []
-_own: list[flags.Flag[Any]] = []  # Those of the launcher.
+_own: list[flags.Flag[Any]] = []  # The flags of the launcher.
 
 
 def run(main: Callable[[], int | None]) -> None:
-  """Runs a launcher, as `programs.run` does, with the flags before `--`.
-
-  Args:
-    main: The launcher.
-  """
+  """Runs a launcher, as `programs.run` does, with the flags before `--`."""
   at = sys.argv.index('--') if '--' in sys.argv else len(sys.argv)
   _given[:] = sys.argv[at + 1 :]
   del sys.argv[at:]
@@ -36,8 +32,8 @@ def run(main: Callable[[], int | None]) -> None:
     if argument.startswith('--') and name not in flags.FLAGS:
       sys.exit(
           programs.fail(
-              f'--{name} is no flag of this program; those of the program that'
-              ' it starts go behind --, as in `--num_workers=2 --'
+              f'--{name} is not a flag of this program; those of the'
+              ' program that it starts go after --, as in `--num_workers=2 --'
               ' --workdir=DIR`.',
               programs.UserError.exit_code,
           )
@@ -46,7 +42,7 @@ def run(main: Callable[[], int | None]) -> None:
 
 
 def module_of(program: str) -> str:
-  """Returns the module of a program: of the checkout, or of the wheel."""
+  """Returns the module of a program, in a checkout or a wheel."""
   return f'{_PACKAGE}.{program}'
 
 
@@ -57,12 +53,12 @@ def parse(program: str) -> list[str]:
     program: One of `PROGRAMS`.
 
   Returns:
-    The flags, as they were given.
+    The flags, unchanged.
 
   Raises:
-    UserError: If a value does not fit.
+    UserError: If a value is invalid.
   """
-  for flag in _own:  # The program does not have them.
+  for flag in _own:  # The program does not define them.
     delattr(flags.FLAGS, flag.name)
   importlib.import_module(module_of(program))  # Defines its flags.
   programs.parse([program, *_given], module=module_of(program))
@@ -74,11 +70,11 @@ def parse(program: str) -> list[str]:
     config.Config.from_flags()
   if not flags.FLAGS.workdir:
     raise programs.UserError(
-        '--workdir is missing behind --: name that of the run.'
+        '--workdir is missing after --: name that of the run.'
     )
   return list(_given)
 
 
 def workdir() -> str:
-  """Returns the value of --workdir, once `parse` has read it."""
+  """Returns the value of --workdir, after `parse` has read it."""
   return flags.FLAGS.workdir

@@ -1,4 +1,4 @@
-"""Which of the other workers still answer."""
+"""Checks which of the other workers still answer."""
 
 from __future__ import annotations
 
@@ -10,20 +10,16 @@ import time
 from . import lines
 from . import members as members_lib
 
-# What begins a connection of HTTP/2, which TensorFlow's servers speak: they
-# answer it with their settings. A process that is stopped still accepts
-# connections, for the kernel does it, but answers nothing.
+# The preface of an HTTP/2 connection, which TensorFlow's servers answer with
+# their settings. For a stopped process the kernel still accepts connections,
+# but no answer comes.
 _HELLO = b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0'
 _SETTINGS = 4
 ANSWER_SECS = 3.0
 
 
 def gone(members: members_lib.Members) -> list[int]:
-  """Returns the places of the other workers that do not answer.
-
-  Args:
-    members: The workers, at whose addresses TensorFlow's servers listen.
-  """
+  """Returns the places of the other workers that do not answer."""
   if not members.others:
     return []
   with concurrent.futures.ThreadPoolExecutor(len(members.others)) as pool:
@@ -38,12 +34,7 @@ def gone(members: members_lib.Members) -> list[int]:
 
 
 def answers_at(address: str, within_s: float = ANSWER_SECS) -> bool:
-  """Returns whether a server of TensorFlow answers at HOST:PORT.
-
-  Args:
-    address: The address.
-    within_s: How long to wait.
-  """
+  """Returns whether a TensorFlow server answers at HOST:PORT."""
   deadline = time.monotonic() + within_s
   with (
       contextlib.suppress(OSError),

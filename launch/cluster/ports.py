@@ -1,4 +1,4 @@
-"""Ports of this machine for workers to listen at."""
+"""Free ports of this machine for workers."""
 
 from __future__ import annotations
 
@@ -6,19 +6,12 @@ import contextlib
 import random
 import socket
 
-# Outgoing connections of this machine take theirs from 32768 on.
+# Outgoing connections use ports from 32768 on.
 _PORTS = range(20000, 32768)
 
 
 def free(number: int) -> list[int]:
-  """Chooses ports of this machine that nothing listens at.
-
-  Args:
-    number: How many.
-
-  Returns:
-    The ports, each of them another one.
-  """
+  """Returns `number` different ports at which no program listens."""
   found: list[int] = []
   with contextlib.ExitStack() as stack:
     for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):

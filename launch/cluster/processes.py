@@ -1,4 +1,4 @@
-"""Workers as processes of this machine: started, heard, ended together."""
+"""Workers as processes of this machine, started and ended together."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Target(Protocol):
-  """What lines are written to."""
+  """A stream for the lines of workers."""
 
   def write(self, text: str, /) -> Any:
-    """Writes a line, with its end."""
+    """Writes a line, including its newline."""
 
   def flush(self) -> None:
-    """Makes it seen."""
+    """Flushes the stream."""
 
 
 class Workers:
-  """The processes of one start, which print each line behind their place in it.
+  """The processes of one start, whose lines are prefixed by their place.
 
-  Each has a process group of its own: Ctrl-C in a terminal reaches the
-  launcher alone, which passes it on once.
+  Each has its own process group: Ctrl-C in a terminal reaches only the
+  launcher, which passes it on once.
   """
 
   def __init__(
@@ -44,15 +44,15 @@ class Workers:
       targets: tuple[Target, Target] | None = None,
       dies_by: int = signal.SIGTERM,
   ):
-    """Starts them.
+    """Starts the processes.
 
     Args:
       command: The command of each.
       environments: The environment of each.
       first: The place of the first one.
-      directory: Where they are started. Default: here.
-      targets: What their lines of stdout and of stderr are written to.
-        Default: those of this process.
+      directory: Their working directory. Default: the current one.
+      targets: The streams for their stdout and stderr. Default: those of this
+        process.
       dies_by: The signal that they get when this process ends, on Linux.
     """
     self._directory = directory
@@ -62,8 +62,8 @@ class Workers:
     self._readers: list[threading.Thread] = []
     self._killed: set[int] = set()
     try:
-      # All before the first thread: what a child does before its program is on
-      # might wait for a lock that another thread held.
+      # Start all before the first thread: between fork and exec, a child could
+      # wait for a lock held by another thread.
       for environment in environments:
         self._start(command, environment)
       for index, process in enumerate(self._processes, first):
@@ -108,7 +108,7 @@ class Workers:
 
   @property
   def killed(self) -> set[int]:
-    """The places of those that `kill` had to end."""
+    """The places of those that had to be killed."""
     return set(self._killed)
 
   def wait(
@@ -116,11 +116,11 @@ class Workers:
       until: Callable[[list[int | None]], bool],
       timeout_s: float | None = None,
   ) -> list[int | None]:
-    """Waits for something to happen to them.
+    """Waits for a condition on the exit codes.
 
     Args:
-      until: Returns, given the exit codes, whether it has.
-      timeout_s: How long to wait at most.
+      until: Returns whether the exit codes meet the condition.
+      timeout_s: The maximum time to wait.
 
     Returns:
       The exit codes.
@@ -133,12 +133,12 @@ class Workers:
     return codes
 
   def send(self, number: int) -> None:
-    """Sends a signal to all that are on."""
+    """Sends a signal to all that are running."""
     for process in self._processes:
-      process.send_signal(number)  # Nothing is sent to one that has ended.
+      process.send_signal(number)  # Does nothing if the process has ended.
 
   def kill(self) -> None:
-    """Kills all that are on, with what they have started, and waits."""
+    """Kills all that are running, with their children, and waits."""
     for index, process in enumerate(self._processes):
       if process.poll() is None:
         self._killed.add(index)
@@ -146,23 +146,23 @@ class Workers:
           os.killpg(process.pid, signal.SIGKILL)
     for process in self._processes:
       process.wait()
-    for reader in self._readers:  # A process of theirs may hold a pipe open.
+    for reader in self._readers:  # A child of theirs may hold a pipe open.
       reader.join(timeout=5.0)
 
 
 def _copy(source: IO[bytes], target: Target, mark: bytes) -> None:
-  """Copies lines, each with a mark, until their end."""
+  """Copies lines, each with a prefix, until the end of the stream."""
   for line in source:
     end = b'' if line.endswith(b'\n') else b'\n'
     text = (mark + line + end).decode('utf-8', 'backslashreplace')
-    # If nobody reads them any more, the workers still go on.
+    # Workers continue even if the reader of their output is gone.
     with contextlib.suppress(OSError, ValueError):
       target.write(text)
       target.flush()
 
 
 def _die_with_parent(number: int) -> Callable[[], None] | None:
-  """Returns what sends a child a signal when its parent ends, on Linux."""
+  """Returns a function that has a child die with its parent, on Linux."""
   prctl = getattr(ctypes.CDLL(None), 'prctl', None)
   if prctl is None:
     return None

@@ -2,13 +2,13 @@
 
   python -m launch.cluster.ray --num_workers=2 -- --workdir=/shared/runs/first
 
-What follows -- are the flags of launch.train. Without --address or RAY_ADDRESS
-it starts a Ray on this machine. All nodes share the file system of the work
-directory, and have Quatrain in the same place. After a loss all workers are
-started again, on whatever nodes there are, and go on from the last checkpoint;
-not after exit code 2, which is a mistake, nor after two failures at the same
-step. A signal is passed on: all save the same step and leave. A second one
-kills them.
+The flags after -- are those of launch.train. Without --address or RAY_ADDRESS,
+a local Ray is started. All nodes must share the file system of the work
+directory, and have Quatrain installed at the same path. After a loss, all
+workers are restarted on the nodes available and resume from the last
+checkpoint, except after exit code 2, a usage error, or a second failure at the
+same step. A signal is passed on: all workers save the same step and exit. A
+second signal kills them.
 """
 
 from __future__ import annotations
@@ -32,39 +32,39 @@ flags.adopt_module_key_flags(starting)
 _CPUS = flags.DEFINE_float(
     'cpus_per_worker',
     1.0,
-    'CPUs that Ray keeps for each worker.',
+    'CPUs that Ray reserves per worker.',
     lower_bound=0,
     upper_bound=10_000,
 )
 _GPUS = flags.DEFINE_integer(
     'gpus_per_worker',
     0,
-    'GPUs that Ray gives to each worker.',
+    'GPUs that Ray reserves per worker.',
     lower_bound=0,
     upper_bound=1000,
 )
 _ADDRESS = flags.DEFINE_string(
-    'address', None, 'The Ray to run on, as ray.init takes it.'
+    'address', None, 'The address of the Ray cluster, as for ray.init.'
 )
 
 _POLL_SECS = 0.2
 
 
 class OnRay:
-  """A job whose workers are those of a `TensorflowTrainer`, one a start."""
+  """A job whose workers are those of a `TensorflowTrainer` per start."""
 
   def __init__(self, settings: dict[str, Any], num_workers: int):
-    """Starts nothing yet.
+    """Configures the job without starting it.
 
     Args:
-      settings: What `ray_workers.run` takes, less the desk.
-      num_workers: How many workers there are.
+      settings: The settings of `ray_workers.run`, without the desk.
+      num_workers: The number of workers.
     """
     self._settings = settings
     self._num_workers = num_workers
 
   def leave_out(self, worker: int) -> None:
-    """Has one worker less from now on; Ray says on which nodes they are."""
+    """Uses one worker less from now on; Ray chooses the nodes."""
     del worker
     self._num_workers -= 1
 
@@ -72,7 +72,7 @@ class OnRay:
     """Starts all workers, and waits until the last one has ended.
 
     Args:
-      signals: Are passed on while they run.
+      signals: The signals to pass on while they run.
 
     Returns:
       How they ended.
@@ -94,7 +94,7 @@ class OnRay:
     _print(ray.get(desk.lines.remote()))
     codes, first = ray.get(desk.codes.remote())
     if kills:
-      ray.shutdown()  # With all that was started on it.
+      ray.shutdown()  # Also ends everything started on it.
       return supervising.Ended(
           [128 + signals.number] * self._num_workers, 0, 'was killed'
       )
@@ -106,7 +106,7 @@ class OnRay:
   def _lost(
       self, codes: list[int | None], error: BaseException | None
   ) -> supervising.Ended:
-    """Returns how a start ended of whose workers some never said how."""
+    """Describes the end of a start in which some workers never reported."""
     failures = getattr(error, 'worker_failures', {})
     silent = [index for index, code in enumerate(codes) if code is None]
     worker = min(set(silent) & set(failures), default=silent[0])
@@ -147,10 +147,10 @@ def _print(lines: list[tuple[str, str]]) -> None:
 
 
 class _Fitting:
-  """A trainer that fits in a thread: the main one hears signals.
+  """Runs a trainer in a thread, since the main thread handles signals.
 
   Attributes:
-    error: What it raised, if anything.
+    error: The exception it raised, if any.
   """
 
   def __init__(self, trainer: Any):
@@ -160,7 +160,7 @@ class _Fitting:
     self._thread.start()
 
   def is_on(self) -> bool:
-    """Returns whether it has not ended."""
+    """Returns whether it is still running."""
     return self._thread.is_alive()
 
   def _fit(self) -> None:
@@ -171,12 +171,12 @@ class _Fitting:
 
 
 def _connect() -> None:
-  """Connects to Ray, or starts one here, whose processes find our modules."""
+  """Connects to Ray, or starts it here, with our modules on its path."""
   os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
   import ray
 
-  programs.import_tensorflow()  # Silently; Ray's trainer imports it too.
-  # What imports this module in a checkout; a wheel is found anyway.
+  programs.import_tensorflow()  # Quietly; Ray's trainer imports it as well.
+  # The import path of a checkout; a wheel needs none.
   root = str(pathlib.Path(__file__).parents[2])
   paths = [os.environ.get('PYTHONPATH', '')]
   if not __name__.startswith('quatrain.'):
@@ -185,7 +185,7 @@ def _connect() -> None:
   programs.note('connecting to Ray; the first lines take up to a minute.')
   try:
     _init(paths)
-  except SystemExit as error:  # Ray ends a program so, with the number alone.
+  except SystemExit as error:  # Ray exits with the bare number of a signal.
     if error.code in interruption.SIGNALS:
       raise interruption.Interrupted(int(error.code)) from error
     raise
@@ -207,7 +207,7 @@ def _init(paths: list[str]) -> None:
 
   ray.init(
       address=_ADDRESS.value,
-      log_to_driver=False,  # The lines of the workers come by the desk.
+      log_to_driver=False,  # The desk delivers the lines of the workers.
       logging_level='warning',
       include_dashboard=False if _ADDRESS.value is None else None,
       runtime_env={
@@ -228,8 +228,8 @@ def main() -> int:
   module, given = starting.given()
   workdir = passed_on.workdir()
   _connect()
-  # Ray wants a folder that all nodes share, as they do that of the work
-  # directory. Nothing stays in it.
+  # Ray needs a folder shared by all nodes, as that of the work directory is.
+  # No files remain in it.
   beside = pathlib.Path(workdir).expanduser().absolute().parent
   beside.mkdir(parents=True, exist_ok=True)
   storage = tempfile.mkdtemp(prefix='.ray-', dir=beside)
@@ -249,7 +249,7 @@ def main() -> int:
 
 
 def program() -> None:
-  """Runs the launcher as a command: it ends the process."""
+  """Runs the launcher as a command, which exits the process."""
   passed_on.run(main)
 
 

@@ -1,7 +1,7 @@
-"""A worker of Ray Train: it runs a program of ours as a process of its own.
+"""A worker of Ray Train, which runs a program as a separate process.
 
-So the program has a main thread, which hears signals, and a loss ends no
-process of Ray. What it ended with is told to a desk, an actor of Ray.
+That gives the program a main thread, which receives signals, and its failure
+ends no process of Ray. Its exit code is reported to a desk, a Ray actor.
 """
 
 from __future__ import annotations
@@ -16,19 +16,15 @@ from typing import Any
 from . import processes
 
 _POLL_SECS = 0.5
-# Set by Ray Train, and read by no program of ours.
+# Set by Ray Train, and not used by our programs.
 _NOT_OURS = ('TF_USE_LEGACY_KERAS',)
 
 
 class Desk:
-  """What the workers of one start and their launcher tell each other."""
+  """Exchanges messages between the launcher and the workers of a start."""
 
   def __init__(self, num_workers: int):
-    """Knows of nothing yet.
-
-    Args:
-      num_workers: How many workers there are.
-    """
+    """Starts without messages, for `num_workers` workers."""
     self._codes: list[int | None] = [None] * num_workers
     self._first: list[int | None] | None = None
     self._lines: list[tuple[str, str]] = []
@@ -39,35 +35,35 @@ class Desk:
     """Takes lines of a worker; returns the signal to send to it, or 0.
 
     Args:
-      lines: Each with its stream, 'stdout' or 'stderr'.
+      lines: Pairs of a stream, 'stdout' or 'stderr', and a line.
     """
     self._is_on = True
     self._lines += lines
     return self._number
 
   def ended(self, worker: int, code: int) -> None:
-    """Notes the exit code of a worker, by its place."""
+    """Records the exit code of the worker at a place."""
     self._codes[worker] = code
     if code and self._first is None:
       self._first = list(self._codes)
 
   def send(self, number: int) -> bool:
-    """Asks for a signal to be sent to all; returns whether any still runs."""
+    """Requests a signal for all workers; returns whether any still runs."""
     self._number = number
     return self._is_on
 
   def lines(self) -> list[tuple[str, str]]:
-    """Returns the lines that were not returned yet."""
+    """Returns the lines that were not returned before."""
     lines, self._lines = self._lines, []
     return lines
 
   def codes(self) -> tuple[list[int | None], list[int | None]]:
-    """Returns the exit codes, and those when the first failure was told."""
+    """Returns the exit codes, now and at the time of the first failure."""
     return self._codes, self._first or self._codes
 
 
 class _Lines:
-  """Keeps the lines of a stream, for the desk."""
+  """Collects the lines of a stream for the desk."""
 
   def __init__(self, kept: list[tuple[str, str]], stream: str):
     self._kept = kept
@@ -77,15 +73,15 @@ class _Lines:
     self._kept.append((self._stream, text))
 
   def flush(self) -> None:
-    """They go with the next call."""
+    """Does nothing: lines are sent with the next call."""
 
 
 def run(settings: Mapping[str, Any]) -> None:
   """Runs the program in a worker of a `TensorflowTrainer`.
 
   Args:
-    settings: `module`: its module; `flags`: its flags; `directory`: where it
-      is started; `desk`: an actor of `Desk`.
+    settings: `module`: its module; `flags`: its flags; `directory`: its working
+      directory; `desk`: a `Desk` actor.
   """
   import ray
   from ray import train
@@ -111,7 +107,7 @@ def run_command(
 
   Args:
     command: The command.
-    directory: Where it is started.
+    directory: Its working directory.
     worker: Its place.
     tell: Takes its lines, and returns a signal to send to it, or 0.
 
@@ -122,7 +118,7 @@ def run_command(
       name: value for name, value in os.environ.items() if name not in _NOT_OURS
   }
   kept: list[tuple[str, str]] = []
-  # Killed with this process, which Ray kills: the next start is not to meet it.
+  # Ray kills this process; its child must not outlive it into the next start.
   workers = processes.Workers(
       command,
       [environment],
@@ -133,7 +129,7 @@ def run_command(
   )
 
   def told() -> int:
-    number = len(kept)  # Others may come meanwhile.
+    number = len(kept)  # More lines may arrive meanwhile.
     lines, kept[:number] = kept[:number], []
     return tell(lines)
 

@@ -1,12 +1,12 @@
-r"""Writes what Kubernetes needs to run workers, or a Dockerfile for them.
+r"""Writes Kubernetes manifests of workers, or a Dockerfile for them.
 
   python -m launch.cluster.render --kind=jobset --num_workers=4 \
     --image=registry.example/quatrain -- --workdir=/runs/first > first.json
 
-What follows -- are the flags of launch.train. The work directory has to be on
-the volume that all workers share, that of --claim, below --mount_path. After a
-loss all are started again and go on from the last checkpoint, but not after
-exit code 2, a mistake.
+The flags after -- are those of launch.train. The work directory must be on the
+volume of --claim, which all workers share, below --mount_path. After a loss,
+all workers are restarted and resume from the last checkpoint, except after exit
+code 2, a usage error.
 """
 
 from __future__ import annotations
@@ -26,49 +26,49 @@ _KIND = flags.DEFINE_enum(
     None,
     [*manifests.KINDS, 'dockerfile'],
     'What to write. A jobset needs the JobSet controller, a trainjob Kubeflow '
-    'Trainer 2, an indexed_job nothing but Kubernetes. A dockerfile is written '
-    'without flags behind --.',
+    'Trainer 2, an indexed_job nothing but Kubernetes. A dockerfile takes no '
+    'flags after --.',
 )
 _NAME = flags.DEFINE_string('name', 'quatrain', 'The name of the job.')
 _IMAGE = flags.DEFINE_string('image', None, 'The image of the containers.')
 _NUM_WORKERS = flags.DEFINE_integer(
     'num_workers',
     None,
-    'How many workers, a pod each.',
+    'The number of workers, one per pod.',
     lower_bound=1,
     upper_bound=1000,
 )
 _GPUS = flags.DEFINE_integer(
     'gpus_per_worker',
     0,
-    'How many GPUs each worker gets.',
+    'The number of GPUs per worker.',
     lower_bound=0,
     upper_bound=64,
 )
 _MAX_RESTARTS = flags.DEFINE_integer(
     'max_restarts',
     3,
-    'How often all are started again after a loss.',
+    'How often all workers are restarted after a loss.',
     lower_bound=0,
     upper_bound=10**4,
 )
 _CLAIM = flags.DEFINE_string(
     'claim',
     'quatrain-runs',
-    'The claim of a volume that all workers may write (ReadWriteMany).',
+    'The claim of a volume that all workers can write (ReadWriteMany).',
 )
 _MOUNT_PATH = flags.DEFINE_string(
-    'mount_path', '/runs', 'Where the workers find that volume.'
+    'mount_path', '/runs', 'The mount path of that volume in the workers.'
 )
 
-# A pod's name ends with -worker-0-999, and has 63 characters at most.
+# A pod's name ends with -worker-0-999 and is limited to 63 characters.
 _MAX_NAME = 50
 _CUDA = (
     "RUN sed -i 's/^tensorflow\\([<>=]\\)/tensorflow[and-cuda]\\1/' "
     'requirements.txt\n'
 )
 _DOCKERFILE = """\
-# The image of the workers: build it where the repository is.
+# The image of the workers: build it in the folder of the repository.
 FROM python:3.12-slim
 WORKDIR /quatrain
 COPY requirements.txt pyproject.toml .
@@ -79,7 +79,7 @@ COPY launch launch
 ENV PYTHONUNBUFFERED=1
 """
 _DOCKERFILE_OF_WHEEL = """\
-# The image of the workers: build it where the wheel is.
+# The image of the workers: build it in the folder of the wheel.
 FROM python:3.12-slim
 COPY {wheel} /tmp/
 RUN pip install --no-cache-dir {cuda}'/tmp/{wheel}[launch]'
@@ -138,7 +138,7 @@ def main() -> int:
 
 
 def _dockerfile() -> str:
-  """Returns a Dockerfile: of the checkout, or of the wheel if this is one."""
+  """Returns a Dockerfile that installs this checkout or this wheel."""
   has_gpus = _GPUS.value > 0
   if passed_on.module_of('train') == 'launch.train':
     return _DOCKERFILE.format(cuda=_CUDA if has_gpus else '')
@@ -149,7 +149,7 @@ def _dockerfile() -> str:
 
 
 def program() -> None:
-  """Runs the program as a command: it ends the process."""
+  """Runs the program as a command, which exits the process."""
   passed_on.run(main)
 
 

@@ -1,4 +1,4 @@
-"""The one place that decides whether there are several workers, and who."""
+"""Finds the workers of a run, if there are several."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .. import programs
 from . import members as members_lib
 from . import slurm
 
-# The values of --strategy that take the workers there are.
+# The values of --strategy that use all workers found.
 _OF_SEVERAL = ('auto', 'multi_worker')
 
 
@@ -18,22 +18,22 @@ def resolve(
     num_virtual_devices: int | None = None,
     environment: MutableMapping[str, str] | None = None,
 ) -> members_lib.Members | None:
-  """Finds the workers of a run: in TF_CONFIG, or else by Slurm's variables.
+  """Finds the workers of a run in TF_CONFIG, or else in Slurm's variables.
 
-  What Slurm says is written into TF_CONFIG, where TensorFlow looks.
+  Workers found in Slurm's variables are written to TF_CONFIG for TensorFlow.
 
   Args:
     strategy: The value of --strategy.
-    num_virtual_devices: That of --num_virtual_devices.
+    num_virtual_devices: The value of --num_virtual_devices.
     environment: The environment variables. Default: those of this process.
 
   Returns:
-    The workers; None if this process runs alone, as one of a cluster of one
-    does unless --strategy=multi_worker.
+    The workers, or None if this process runs alone. A cluster of one counts as
+    alone unless --strategy=multi_worker.
 
   Raises:
-    UserError: If they are not, or wrongly, described, or the flags do not go
-      with them.
+    UserError: If the description is missing or wrong, or does not match the
+      flags.
   """
   if environment is None:
     environment = os.environ

@@ -1,9 +1,8 @@
-"""When a launcher starts all workers again after a failure.
+"""Decides when a launcher restarts all workers after a failure.
 
-Exit codes decide: 1 and 128 + n are tried again, 0 and 2 are not. A second
-failure at the same step would only repeat itself, so it ends the job. If the
-job may go on with fewer workers, the one that was the first to go both times is
-left out instead.
+Exit codes 1 and 128 + n are retried, 0 and 2 are not. A second failure at the
+same step would only repeat itself, so it ends the job. If the job may continue
+with fewer workers, the worker that failed first both times is left out instead.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from .. import metrics_file, programs
 
 @dataclasses.dataclass(frozen=True)
 class Failure:
-  """The end of a start that was not the end of the run.
+  """The failure of a start.
 
   Attributes:
-    code: The exit code of the worker that was the first to go, 128 + n if
-      signal n ended it.
-    worker: That worker, by the place that it was started at.
-    step: The last known step of the run; None before the first.
+    code: The exit code of the worker that ended first, 128 + n if signal n
+      ended it.
+    worker: The place of that worker in this start.
+    step: The last known step of the run. None before the first.
   """
 
   code: int
@@ -34,12 +33,12 @@ class Failure:
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-  """What is done about a failure.
+  """The response to a failure.
 
   Attributes:
-    again: Whether to start all again.
+    again: Whether to restart all workers.
     without: The worker to leave out from now on, if any.
-    reason: Why, as the end of a sentence.
+    reason: The reason, as the end of a sentence.
   """
 
   again: bool
@@ -48,15 +47,15 @@ class Decision:
 
 
 class Policy:
-  """Decides what is done about the failures of one job, one after another."""
+  """Decides on the successive failures of one job."""
 
   def __init__(self, num_workers: int, min_workers: int, max_restarts: int):
-    """Starts without a failure.
+    """Starts without failures.
 
     Args:
-      num_workers: How many workers the job is started with.
-      min_workers: How many it may go on with.
-      max_restarts: How often all may be started again.
+      num_workers: The number of workers that the job starts with.
+      min_workers: The minimum number of workers to continue with.
+      max_restarts: The maximum number of restarts.
     """
     self._num_workers = num_workers
     self._min_workers = min_workers
@@ -65,17 +64,10 @@ class Policy:
     self._last: Failure | None = None
 
   def decide(self, failure: Failure) -> Decision:
-    """Decides whether to start again.
-
-    Args:
-      failure: What has happened.
-
-    Returns:
-      What is to be done about it.
-    """
+    """Decides whether to restart after a failure."""
     last, self._last = self._last, failure
     if failure.code == programs.UserError.exit_code:
-      return Decision(False, None, 'that is a mistake to mend')
+      return Decision(False, None, 'that is a usage error')
     if self._num_restarts >= self._max_restarts:
       return Decision(False, None, f'--max_restarts={self._max_restarts}')
     without = None
@@ -85,7 +77,7 @@ class Policy:
         return Decision(False, None, 'the second time at this step')
       without = failure.worker
       self._num_workers -= 1
-      self._last = None  # Of another shape.
+      self._last = None  # The next start has fewer workers.
     self._num_restarts += 1
     count = f'{self._num_restarts} of {self._max_restarts}'
     if without is None:
@@ -99,14 +91,14 @@ class Policy:
 
 
 def last_step(workdir: str | None) -> int | None:
-  """Returns the last step of a run that its files name.
+  """Returns the last step of a run, according to its files.
 
   Args:
     workdir: Its work directory, which need not exist.
 
   Returns:
-    The step of the last row of metrics, or of the newest checkpoint if that is
-    later; None without either.
+    The step of the last row of metrics or of the newest checkpoint, whichever
+    is later. None without either.
 
   Raises:
     UserError: If metrics.jsonl is damaged.

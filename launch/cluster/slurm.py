@@ -1,8 +1,7 @@
-"""Who the workers are by what Slurm says of a step: one per task of `srun`.
+"""Finds workers in Slurm's variables: one per task of `srun`.
 
 TensorFlow's own resolver is not used: it sorts hosts as text, and counts GPUs
-by a program that CPU nodes do not have. Neither is `scontrol`, which containers
-do not have.
+with a program that CPU nodes lack. Nor is `scontrol`, which containers lack.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from .. import programs
 from . import members as members_lib
 
-# Below the ports that Linux gives to connections by itself.
+# Below the ports that Linux assigns to outgoing connections.
 _FIRST_PORT, _NUM_PORTS = 20000, 10000
-# How far apart the ports of successive jobs are.
+# The distance between the ports of successive jobs.
 _STRIDE = 128
 _NEEDED = (
     'SLURM_PROCID',
@@ -27,17 +26,17 @@ _NEEDED = (
 
 
 def find(environment: Mapping[str, str]) -> members_lib.Members | None:
-  """Finds the workers of this step of Slurm.
+  """Finds the workers of this Slurm step.
 
   Args:
     environment: The environment variables.
 
   Returns:
-    The workers, in the order of Slurm's ranks; None in a step of one task, and
-    where `srun` did not start this process, as in a batch script.
+    The workers, in the order of Slurm's ranks. None in a step of one task, and
+    in processes not started by `srun`, such as a batch script.
 
   Raises:
-    UserError: If a variable that is needed is missing or not understood.
+    UserError: If a required variable is missing or malformed.
   """
   size = _number(environment, 'SLURM_STEP_NUM_TASKS', '1')
   if size < 2:
@@ -71,8 +70,8 @@ def first_port(job: int, step: int, size: int) -> int:
   """Returns the port of the first task; those of the others follow.
 
   Args:
-    job: Slurm's number of the job.
-    step: Its number of the step.
+    job: The number of the Slurm job.
+    step: The number of the step.
     size: The number of tasks.
   """
   room = max(_NUM_PORTS - size, 1)
@@ -80,16 +79,16 @@ def first_port(job: int, step: int, size: int) -> int:
 
 
 def expand(text: str) -> list[str]:
-  """Returns the hosts of a list as Slurm writes it, in its order.
+  """Expands a host list in Slurm's notation, in its order.
 
   Args:
     text: The list, such as `n[9-10,12],login`.
 
   Raises:
-    UserError: If it is not such a list.
+    UserError: If it is malformed.
   """
   hosts = []
-  # At the commas that are not in brackets.
+  # Split at commas outside brackets.
   for part in re.split(r',(?![^\[]*\])', text):
     hosts += _expand_one(part, text)
   return hosts
@@ -139,17 +138,17 @@ def _layout(
 ) -> list[int]:
   """Returns the node of each rank, as far as this task can tell.
 
-  Slurm fills node after node, or deals ranks out to the nodes in turn. The node
-  of this task shows which it was; should another task come to a different
-  conclusion, the workers find out when they meet, and end.
+  Slurm either fills node after node or assigns ranks to nodes in turn. The node
+  of this task shows which; if another task concludes otherwise, the workers
+  notice when they meet, and stop.
 
   Args:
-    counts: The tasks of each node.
-    rank: That of this task.
+    counts: The number of tasks per node.
+    rank: The rank of this task.
     environment: The environment variables.
 
   Raises:
-    UserError: If it did neither.
+    UserError: If Slurm did neither.
   """
   node = _number(environment, 'SLURM_NODEID')
   block = [node for node, count in enumerate(counts) for _ in range(count)]

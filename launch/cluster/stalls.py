@@ -1,10 +1,10 @@
-"""Ends workers that wait too long for one that lives and does not come.
+"""Stops workers that wait too long for one that is alive but does not arrive.
 
-TensorFlow notices a worker that is dead or stopped, but not one that sleeps in
-a hook or reads data that never arrive: its heartbeats go on, and a collective
-has no time-out. So a thread of each worker looks at how long it has been
-waiting. Once that is too long, it tells the others by TensorFlow's coordination
-service, and learns which of them wait as well: the run waits for the rest.
+TensorFlow notices workers that are dead or stopped, but not one that sleeps in
+a hook or waits for data: its heartbeats continue, and collectives have no
+timeout. So a thread of each worker measures how long the main thread has been
+waiting. If that is too long, it tells the others by TensorFlow's coordination
+service, and learns which of them wait as well: the rest hold up the run.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from . import members as members_lib
 
 _KEY = 'quatrain/waits'
 _ENDS = f'{_KEY}/ends'
-# How long the others may take to find out that they have waited as long.
+# How long the others may take to find that they have waited as long.
 _SETTLE_SECS = 5.0
-# How long an aborted collective may take to raise.
+# How long an aborted collective may take to raise an error.
 _RAISE_SECS = 10.0
 _MAX_TICK_SECS = 1.0
 _TENSORFLOW = os.path.join(os.path.dirname(tf.__file__), '')
-# Where TensorFlow calls Python from a graph, such as from that of the data.
+# Where TensorFlow calls Python from a graph, such as that of a data pipeline.
 _CALLS = os.path.join(_TENSORFLOW, 'python', 'ops', 'script_ops.py')
 _OF_OTHERS = tuple(
     os.path.join(sysconfig.get_path(name), '')
@@ -43,10 +43,10 @@ _OF_OTHERS = tuple(
 
 
 class Watch:
-  """Watches how long the main thread of a worker waits.
+  """Measures how long the main thread of a worker waits.
 
   Attributes:
-    message: Why the run cannot go on; empty as long as it can.
+    message: Why the run cannot continue; empty while it can.
   """
 
   def __init__(self, members: members_lib.Members, timeout_s: float):
@@ -54,7 +54,7 @@ class Watch:
 
     Args:
       members: The workers.
-      timeout_s: How long one may wait for the others.
+      timeout_s: How long a worker may wait for the others.
     """
     self.message = ''
     self._members = members
@@ -64,7 +64,7 @@ class Watch:
 
   @contextlib.contextmanager
   def watching(self) -> Iterator[None]:
-    """Watches for a block; aborts its collectives, or else ends the process."""
+    """Watches a block; aborts its collectives, or else ends the process."""
     thread = threading.Thread(target=self._run, daemon=True)
     thread.start()
     try:
@@ -82,7 +82,7 @@ class Watch:
       place = where(self._watched, tick)
       is_waiting &= not place
       is_over = is_waiting and seconds >= self._timeout_s
-      # Where all are at work, nobody waits: what is slow is slow on all.
+      # If no worker waits, all are equally slow.
       if not is_over and not self._told(_ENDS, tick):
         continue
       if is_waiting:
@@ -92,15 +92,15 @@ class Watch:
         message = f'keeps others waiting, after {seconds:.0f} s at {at}'
       own = self._members.name(self._members.index)
       self.message = (
-          f'{own} {message}; mend that, or give it longer by '
-          '--collective_timeout, and start all of them again.'
+          f'{own} {message}; fix that, or increase '
+          '--collective_timeout, and start all workers again.'
       )
-      # Who keeps others waiting is the first to go: a launcher looks at that.
+      # The stalled worker ends first: launchers blame the first to go.
       self._end(_RAISE_SECS if is_waiting else 0.0)
       return
 
   def _awaited(self) -> str:
-    """Tells the others, and describes for what this worker waits."""
+    """Tells the others, and describes what this worker waits for."""
     members = self._members
     for key in (f'{_KEY}/{members.index}', _ENDS):
       with contextlib.suppress(tf.errors.OpError):  # Another was faster.
@@ -121,14 +121,14 @@ class Watch:
     )
 
   def _told(self, key: str, within_s: float) -> bool:
-    """Returns whether a worker has told something."""
+    """Returns whether a worker has set a key."""
     with contextlib.suppress(tf.errors.OpError):
       eager_context.context().get_config_key_value(key, int(1000 * within_s))
       return True
     return False
 
   def _end(self, raise_secs: float) -> None:
-    """Makes collectives raise; ends the process if they have not in time."""
+    """Makes collectives raise; ends the process if they do not in time."""
     eager_context.context().abort_collective_ops(
         tf.errors.DEADLINE_EXCEEDED, self.message
     )
@@ -143,12 +143,12 @@ def where(watched: int, for_s: float) -> str:
   """Returns where a process is at work, as FILE:LINE (FUNCTION).
 
   Args:
-    watched: The thread that trains.
-    for_s: How long to look at it.
+    watched: The training thread.
+    for_s: How long to observe it.
 
   Returns:
-    Where that thread is, or Python that TensorFlow has called from a graph;
-    nothing if the thread stays in one operation of TensorFlow, and waits.
+    The location of that thread, or of Python code called from a graph; empty
+    if the thread stays in one TensorFlow operation, and waits.
   """
   before = sys._current_frames()[watched]
   instruction = before.f_lasti
@@ -160,14 +160,14 @@ def where(watched: int, for_s: float) -> str:
     if True in calls and calls.index(True):
       return _place(stack[: calls.index(True)])
   now = frames[watched]
-  is_still = now is before and now.f_lasti == instruction  # It does not trace.
+  is_still = now is before and now.f_lasti == instruction  # Not tracing.
   if is_still and now.f_code.co_filename.startswith(_TENSORFLOW):
     return ''
   return _place(_stack(now))
 
 
 def _stack(frame: FrameType | None) -> list[FrameType]:
-  """Returns a frame and those that called it, the innermost first."""
+  """Returns a frame and its callers, innermost first."""
   stack = []
   while frame is not None:
     stack.append(frame)
@@ -176,7 +176,7 @@ def _stack(frame: FrameType | None) -> list[FrameType]:
 
 
 def _place(stack: list[FrameType]) -> str:
-  """Describes the innermost frame that is of no library, if there is one."""
+  """Describes the innermost frame outside libraries, if there is one."""
   own = [
       frame
       for frame in stack

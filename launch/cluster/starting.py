@@ -1,4 +1,4 @@
-"""The flags of launchers that start workers, and start them again."""
+"""The flags of launchers that start and restart workers."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from . import passed_on, restarts
 _NUM_WORKERS = flags.DEFINE_integer(
     'num_workers',
     None,
-    'How many workers to start.',
+    'The number of workers.',
     lower_bound=1,
     upper_bound=1000,
 )
 _MAX_RESTARTS = flags.DEFINE_integer(
     'max_restarts',
     3,
-    'How often all workers are started again after a loss.',
+    'How often all workers are restarted after a loss.',
     lower_bound=0,
     upper_bound=10**6,
 )
 _MIN_WORKERS = flags.DEFINE_integer(
     'min_workers',
     None,
-    'Go on with fewer workers, as few as that: one that was the first to go '
+    'The minimum number of workers to continue with: a worker that fails first '
     'twice at the same step is left out. Default: --num_workers.',
     lower_bound=1,
     upper_bound=1000,
@@ -35,21 +35,21 @@ _PROGRAM = flags.DEFINE_enum(
 
 
 def num_workers() -> int:
-  """Returns how many workers to start.
+  """Returns the number of workers to start.
 
   Raises:
-    UserError: If no flag says so.
+    UserError: If --num_workers is missing.
   """
   if _NUM_WORKERS.value is None:
-    raise programs.UserError('--num_workers is missing: how many to start?')
+    raise programs.UserError('--num_workers is missing: how many workers?')
   return _NUM_WORKERS.value
 
 
 def policy() -> restarts.Policy:
-  """Returns when to start again.
+  """Returns the restart policy.
 
   Raises:
-    UserError: If the flags do not go together.
+    UserError: If the flags contradict each other.
   """
   number = num_workers()
   least = _MIN_WORKERS.value or number
@@ -61,6 +61,6 @@ def policy() -> restarts.Policy:
 
 
 def given() -> tuple[str, list[str]]:
-  """Returns the module of the program, and its flags, which are checked."""
+  """Returns the module of the program, and its checked flags."""
   program = _PROGRAM.value
   return passed_on.module_of(program), passed_on.parse(program)

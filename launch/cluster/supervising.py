@@ -1,4 +1,4 @@
-"""Starts all workers, starts them again after a loss, passes signals on."""
+"""Starts all workers, restarts them after a loss, and passes signals on."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Ended(NamedTuple):
 
   Attributes:
     codes: The exit codes, 128 + n after signal n.
-    worker: The worker that was the first to go, by its place; one that hung
-      while all others left.
-    what: What became of it, as in 'was ended by SIGKILL'.
+    worker: The place of the worker that ended first, or that hung while all
+      others exited.
+    what: What happened to it, such as 'was ended by SIGKILL'.
   """
 
   codes: list[int]
@@ -27,15 +27,15 @@ class Ended(NamedTuple):
 
 
 class Signals:
-  """The signals that the launcher got, for the workers.
+  """The signals that the launcher received.
 
   Attributes:
-    number: The signal that came first, or 0.
-    kills: Whether it came a second time, which kills.
+    number: The first signal, or 0.
+    kills: Whether it was repeated, which kills the workers.
   """
 
   def __init__(self) -> None:
-    """Starts with no signal."""
+    """Starts without a signal."""
     self.number = 0
     self.kills = False
 
@@ -46,31 +46,31 @@ class Signals:
 
 
 class Job(Protocol):
-  """Workers that can be started again and again."""
+  """Workers that can be started repeatedly."""
 
   def start(self, signals: Signals) -> Ended:
     """Starts all workers, and waits until the last one has ended.
 
     Args:
-      signals: Are passed on while they run; kill them once `kills` is true.
+      signals: Passed on while they run; kills them once `kills` is true.
 
     Returns:
       How they ended.
     """
 
   def leave_out(self, worker: int) -> None:
-    """Leaves a worker out of the next starts, by its place."""
+    """Excludes the worker at this place from later starts."""
 
 
 def first_to_go(codes: Sequence[int | None]) -> int:
-  """Returns the worker whose end was the cause of that of the others.
+  """Returns the worker that caused the end of the others.
 
   Args:
-    codes: The exit codes when the first was seen; None if still running.
+    codes: The exit codes when the first was seen. None for running workers.
 
   Returns:
-    Its place. What was seen at the same time: a signal, then an exit code of
-    its own, then 1, with which those leave who have lost another.
+    Its place. Among simultaneous ends, signals come first, then other exit
+    codes, then 1, the code of workers that have lost another.
   """
   failed = [index for index, code in enumerate(codes) if code]
   return min(
@@ -81,23 +81,23 @@ def first_to_go(codes: Sequence[int | None]) -> int:
 
 
 def _exit_code(ended: Ended) -> int:
-  """Returns the exit code of a start that is not followed by another."""
+  """Returns the exit code of a final start."""
   code = ended.codes[ended.worker]
   known = (programs.UserError.exit_code, programs.Failure.exit_code)
   return code if code in known else programs.Failure.exit_code
 
 
 def run(job: Job, policy: restarts.Policy, *, workdir: str | None) -> int:
-  """Runs a program as several workers, until there is nothing left to do.
+  """Runs a program as several workers, with restarts.
 
   Args:
-    job: Starts them.
-    policy: Decides whether to start again.
-    workdir: The work directory of the run that they train.
+    job: Starts the workers.
+    policy: Decides whether to restart.
+    workdir: The work directory of the run.
 
   Returns:
-    One exit code: 0 if all ended with it; 128 + n after signal n; 2 if that of
-    the first to go was 2; else 1.
+    One exit code: 0 if all workers returned 0; 128 + n after signal n; 2 if the
+    first to end returned 2; else 1.
   """
   signals = Signals()
   with interruption.handling(signals.hear):
@@ -124,4 +124,4 @@ def run(job: Job, policy: restarts.Policy, *, workdir: str | None) -> int:
         return _exit_code(ended)
       if decision.without is not None:
         job.leave_out(decision.without)
-  return 128 + signals.number  # It came between two starts.
+  return 128 + signals.number  # It arrived between two starts.

@@ -1,7 +1,7 @@
-"""What happens in a run between its steps.
+"""Hooks: what a run does between calls of the training graph.
 
-Those of every run: `health`, `progress`, `rows`, `compilations`, `validation`,
-`saving`, and, idle without their flags, `histograms` and `profile`; those that
-a flag turns on, which are written as a user's are: `stopping`, `plateau`,
-`best`; and `attached`, which makes a hook of the loop of any callable.
+Every run has `health`, `progress`, `rows`, `compilations`, `validation` and
+`saving`, as well as `histograms` and `profile`, which do nothing without their
+flags. Flags turn on `stopping`, `plateau` and `best`, which are written like a
+user's hooks. `attached` turns any callable into a hook.
 """

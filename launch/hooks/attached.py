@@ -1,10 +1,10 @@
-"""Makes a hook of the loop of any callable: a user's, or one that a flag names.
+"""Turns any callable into a hook: a user's, or one that a flag names.
 
     def stop(step, values):  # After each validation.
       return 'good enough' if values['accuracy'] > 0.9 else None
 
-A class may say when it is called, `next(step)`, and what it remembers,
-`init()`.
+A class may define `next(step)`, which returns when to call it, and `init()`,
+which returns the state to save in checkpoints.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .. import loop, own, programs
 
 
 class Attached(loop.Hook):
-  """A callable as a hook; what it wants is the same on every worker."""
+  """A callable as a hook, which decides the same on every worker."""
 
   def __init__(
       self,
@@ -35,17 +35,17 @@ class Attached(loop.Hook):
       now: loop.Now,
       next_validation: Callable[[int], int],
   ):
-    """Attaches it.
+    """Attaches the callable.
 
     Args:
-      hook: The callable; of a class, with arguments bound or not, an instance
-        is made.
-      now: Where the run is.
-      next_validation: A function of a step to that of the next validation,
-        after which it is called unless it has a `next` of its own.
+      hook: The callable. A class, with or without bound arguments, is
+        instantiated.
+      now: The progress of the run.
+      next_validation: A function from a step to that of the next validation,
+        used if the callable has no `next` of its own.
 
     Raises:
-      UserError: If it cannot be called.
+      UserError: If it is not callable.
     """
     self.name = own.name_of(hook)
     self._now = now
@@ -60,11 +60,7 @@ class Attached(loop.Hook):
     self._next = getattr(self._hook, 'next', None) or next_validation
 
   def join(self, state: training.TrainState) -> None:
-    """Puts what the callable remembers, if it has an `init`, into the state.
-
-    Args:
-      state: The train state.
-    """
+    """Adds the state of a callable that has `init` to the train state."""
     init = getattr(self._hook, 'init', None)
     if init is None:
       return
@@ -73,7 +69,7 @@ class Attached(loop.Hook):
       state.hooks[self.name] = self._hook.state
 
   def next(self, step: int) -> int:
-    """Returns when the callable wants to be called."""
+    """Returns the step at which to call it next."""
     with self._explained(f'at step {step}'):
       return operator.index(self._next(step))
 
@@ -83,22 +79,18 @@ class Attached(loop.Hook):
       reason = self._hook(step, dict(values))
       if reason is not None and not (isinstance(reason, str) and reason):
         raise TypeError(
-            f'it returned {reason!r}; expected None, or in words why the run '
-            'is to end'
+            f'it returned {reason!r}; expected None, or a string that says '
+            'why the run ends'
         )
     return reason
 
   def before_save(self) -> None:
-    """Calls the method of that name, if there is one."""
+    """Calls the method of that name, if the callable has one."""
     getattr(self._hook, 'before_save', lambda: None)()
 
   @contextlib.contextmanager
   def _explained(self, when: str) -> Iterator[None]:
-    """Names, in one line, the place where a callable failed.
-
-    Raises:
-      Failure: If the block raised anything.
-    """
+    """Raises a one-line `Failure` that names the place of any error."""
     try:
       yield
     except programs.Failure:
@@ -107,46 +99,46 @@ class Attached(loop.Hook):
       raise programs.Failure(
           f'hook {self.name} failed {when}: {type(error).__name__}: '
           f'{programs.reason(error)} ({self._place(error)}); '
-          f'{self._now.what_is_saved()}. Once that is mended, the same command '
+          f'{self._now.what_is_saved()}. Once that is fixed, the same command '
           'goes on from there.'
       ) from error
 
   def _place(self, error: Exception) -> str:
-    """Returns file and line: the last one in the hook's own file, if any."""
+    """Returns file and line, preferably of the hook's own file."""
     frames = traceback.extract_tb(error.__traceback__)
     code = _code(self._callable)
     if code is not None:
       inside = [each for each in frames if each.filename == code.co_filename]
       if inside:
         return f'{inside[-1].filename}, line {inside[-1].lineno}'
-      if frames[-1].filename == __file__:  # What it returned is wrong.
+      if frames[-1].filename == __file__:  # Its return value is wrong.
         return f'{code.co_filename}, line {code.co_firstlineno}'
     return f'{frames[-1].filename}, line {frames[-1].lineno}'
 
 
 class OfUser(Attached):
-  """A user's callable as a hook: it may print, and workers may disagree."""
+  """A user's hook, which may print, and may differ between workers."""
 
   def __init__(self, *args: Any, clear: Callable[[], None]):
-    """Attaches it.
+    """Attaches the callable.
 
     Args:
-      *args: As for `Attached`.
-      clear: Wipes a line where the callable may print.
+      *args: Those of `Attached`.
+      clear: Clears the progress line before the callable may print.
     """
     super().__init__(*args)
     self._clear = clear
     self._is_frequent = False
 
   def next(self, step: int) -> int:
-    """Returns when the callable wants to be called."""
+    """Returns the step at which to call it next."""
     at = super().next(step)
     self._is_frequent = at <= step
     return at
 
   def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
-    """Calls it; all workers end if one of them wants to."""
-    if not self._is_frequent:  # A line that is wiped each time is never seen.
+    """Calls it; all workers stop if one of them asks to."""
+    if not self._is_frequent:  # Else the progress line would never be seen.
       self._clear()
     reason = super().__call__(step, values)
     wanted = workers.gather(self._now.calls.strategy, [int(reason is not None)])
@@ -156,13 +148,10 @@ class OfUser(Attached):
 
 
 def check_names(hooks: Sequence[loop.Hook]) -> None:
-  """Checks that hooks can be told apart, in a checkpoint and in messages.
-
-  Args:
-    hooks: The hooks.
+  """Checks that no two hooks share a name, also used in checkpoints.
 
   Raises:
-    UserError: If two have one name.
+    UserError: If two hooks have the same name.
   """
   names = [hook.name for hook in hooks]
   for name in names:
@@ -173,16 +162,15 @@ def check_names(hooks: Sequence[loop.Hook]) -> None:
 
 
 def variables_of(nest: Any) -> Any:
-  """Makes variables of what a hook begins with.
+  """Makes variables of the initial state of a hook.
 
   Args:
-    nest: A nest of numbers, arrays or tensors; a variable stays the one that it
-      is. Floats are float64 and integers int64, unless they say otherwise. An
-      infinity becomes the largest number there is: checkpoints hold finite
-      numbers only.
+    nest: A nest of numbers, arrays or tensors. Variables are kept. Python
+      floats become float64 and integers int64. Infinities become the largest
+      finite number, since checkpoints hold finite numbers only.
 
   Returns:
-    The nest, of variables.
+    A nest of variables.
 
   Raises:
     ValueError: If a number is NaN.
@@ -210,7 +198,7 @@ def _is_class(hook: Any) -> bool:
 
 
 def _code(hook: Any) -> types.CodeType | None:
-  """Returns the code of a callable, if it is written in Python."""
+  """Returns the code object of a callable written in Python, else None."""
   if isinstance(hook, functools.partial):
     return _code(hook.func)
   if isinstance(hook, type):

@@ -1,4 +1,4 @@
-"""Keeps the best weights, apart from the last checkpoints."""
+"""Keeps the best weights, separately from the latest checkpoints."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from . import monitor as monitor_lib
 
 
 class KeepBest:
-  """Keeps the weights of the best validation in a folder of its own.
+  """Keeps the weights of the best validation in a separate folder.
 
   They are copied when they are scored, and written with the next checkpoint of
-  the run: that one remembers which they are.
+  the run, which records their step.
   """
 
   state: dict[str, tf.Variable]
@@ -31,16 +31,16 @@ class KeepBest:
       strategy: tf.distribute.Strategy,
       background: background_lib.Background | None = None,
   ):
-    """Names what is kept where.
+    """Makes the checkpointer of the best weights.
 
     Args:
       folder: The folder of the best checkpoint.
-      monitor: What it is the best by.
-      state: The train state. Its weights are kept, their average, and the step:
-        all that evaluation and export read.
-      strategy: The strategy that it was made under.
-      background: Writes the files, before those of the checkpoint that it is
-        written with. Default: they are written at once.
+      monitor: The metric that decides which weights are best.
+      state: The train state. Its weights, their average and the step are kept,
+        which is all that evaluation and export read.
+      strategy: The strategy under which the state was created.
+      background: Writes the files, before those of the checkpoint that follows.
+        Default: files are written synchronously.
     """
     self._monitor = monitor
     weights = {
@@ -58,7 +58,7 @@ class KeepBest:
     self._copies: dict[str, np.ndarray] = {}
 
   def init(self) -> dict[str, Any]:
-    """Begins with no validation."""
+    """Returns the state before any validation."""
     return {'best': self._monitor.worst(), 'step': -1}
 
   def __call__(self, step: int, values: Mapping[str, float]) -> None:
@@ -70,11 +70,11 @@ class KeepBest:
       self._copies = self._checkpointer.copy()
 
   def close(self) -> None:
-    """Waits for what is being written."""
+    """Waits for pending writes."""
     self._checkpointer.close()
 
   def before_save(self) -> None:
-    """Writes what was copied; a reader sees the best before or this one."""
+    """Writes the copy; a reader sees either the previous best or this one."""
     if self._copies:
       self._checkpointer.save(int(self.state['step']), self._copies)
       self._copies = {}

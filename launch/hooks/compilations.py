@@ -1,4 +1,4 @@
-"""Warns of a run that compiles over and over."""
+"""Warns about repeated compilation."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .. import compilation_cache, feeds, loop
 
 
 class Compilations(loop.Hook):
-  """Warns, at the end of an epoch, of steps that had to be compiled anew."""
+  """Warns, at the end of an epoch, about steps that were compiled again."""
 
   name = 'compilations'
 
   def __init__(self, now: loop.Now, count: Callable[[], int]):
-    """Starts with no step compiled.
+    """Starts counting.
 
     Args:
-      now: Where the run is.
-      count: Counts what XLA has compiled in this process.
+      now: The progress of the run.
+      count: Returns how many programs XLA has compiled in this process.
     """
     self._now = now
     self._count = count
@@ -29,7 +29,7 @@ class Compilations(loop.Hook):
     self._is_warm = False
 
   def watched(self, feed: feeds.Feed) -> feeds.Feed:
-    """Returns a feed that is watched: its first call may compile."""
+    """Wraps a feed; only its first call is expected to compile."""
 
     def watched(
         state: training.TrainState,
@@ -52,7 +52,7 @@ class Compilations(loop.Hook):
     return self._now.at.next_epochs(step)
 
   def __call__(self, step: int, values: Mapping[str, float]) -> None:
-    """Warns of programs that were compiled since the last epoch."""
+    """Warns about programs that were compiled since the last epoch."""
     if self._late:
       self._now.say(
           f'XLA compiled {self._late} more program(s) after the first step, '

@@ -1,4 +1,4 @@
-"""The hooks that a flag turns on."""
+"""The hooks that flags turn on."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ def make(
     started: float,
     background: background_lib.Background | None,
 ) -> list[Callable[..., Any]]:
-  """Makes the hooks of a config, to be attached in this order.
+  """Makes the hooks of a config, in the order in which to attach them.
 
   Args:
     config: The config.
-    monitor: What validations are judged by; None if there are none.
+    monitor: The metric that judges validations. If None, there are none.
     state: The train state.
-    rate_factor: What the optimizer multiplies its learning rate by, if it does.
+    rate_factor: The variable that scales the learning rate, if there is one.
     directory: The work directory.
-    now: Where the run is.
+    now: The progress of the run.
     started: When this start began, on the monotonic clock.
-    background: Writes checkpoints; None if they are written at once.
+    background: Writes checkpoints. If None, they are written synchronously.
 
   Returns:
     The hooks.
 
   Raises:
-    UserError: If one needs a validation split, and there is none.
+    UserError: If a hook needs a validation split and there is none.
   """
   strategy = now.calls.strategy
   hooks: list[Callable[..., Any]] = []
@@ -58,7 +58,7 @@ def make(
         )
     )
   if config.plateau_patience is not None:
-    assert rate_factor is not None  # Made with the optimizer.
+    assert rate_factor is not None  # Created with the optimizer.
     hooks.append(
         plateau.Plateau(
             config.plateau_patience,

@@ -1,8 +1,8 @@
-"""Whether a run may go on: its losses, its variables, its skipped steps.
+"""Stops runs with non-finite values or too many skipped steps.
 
-What is not finite ends a run, with the step and the examples at which it broke.
-Nothing is added to the training loop for it: only if it ended are the steps
-since the last checkpoint repeated, to find out which of them did it.
+The error names the step and the examples that caused it. The training loop
+does no extra work: only after a failure are the steps since the last checkpoint
+repeated to find the one responsible.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from core import variables as variables_lib
 
 from .. import loop, programs
 
-# Steps that took longer than this are not repeated.
+# Do not repeat steps that took longer than this.
 REPEAT_SECS = 60.0
 _BLAME_SECS = 20.0
 _NUM_NAMED = 8
@@ -33,24 +33,23 @@ class NonFiniteError(programs.Failure):
 
 
 class SkippedStepsError(programs.Failure):
-  """Too many steps were skipped."""
+  """Too many consecutive steps were skipped."""
 
 
 @dataclasses.dataclass
 class Health(loop.Hook):
-  """Ends a run that cannot go on, and says where it broke.
+  """Stops a run that cannot go on, and reports where it broke.
 
   Attributes:
     train_state: The train state.
-    now: Where the run is.
-    batch: A function of a step, from 1, to its batch, with the `index` of each
-      example in the training split.
-    blame: A function of a batch to the `index` of the examples whose own loss
-      is not finite; it spoils the model.
+    now: The progress of the run.
+    batch: A function from a step, counted from 1, to its batch, with the
+      `index` of each example in the training split.
+    blame: A function from a batch to the `index` of each example whose own loss
+      is not finite. It overwrites the model's state.
     go_back: Restores the last checkpoint.
-    repeat: A function of a number of steps, which takes them from where the
-      state is.
-    max_skipped_steps: The run ends once so many steps in a row were skipped.
+    repeat: Takes a given number of steps from the current state.
+    max_skipped_steps: The run stops after this many consecutive skipped steps.
   """
 
   train_state: training.TrainState
@@ -63,24 +62,24 @@ class Health(loop.Hook):
   name = 'health'
 
   def __post_init__(self) -> None:
-    """Makes the count of skipped steps that rows have told of."""
+    """Creates the count of skipped steps that rows have reported."""
     self._told = tf.Variable(0, dtype=tf.int64, trainable=False)
 
   def counts(self) -> dict[str, tf.Variable]:
-    """Returns what is saved of a run that can skip steps, by name."""
+    """Returns the saved variables, by name, of a run that can skip steps."""
     if self.train_state.skipped is None:
       return {}
     counts = {**self.train_state.skipped._asdict(), 'told': self._told}
     return variables_lib.named({'skipped': counts})
 
   def check_restored(self, path: str | None) -> None:
-    """Checks what was restored: an older version may have saved anything.
+    """Checks restored variables: older versions may have saved any value.
 
     Args:
-      path: The path of the checkpoint, if one was restored.
+      path: The path of the restored checkpoint, if any.
 
     Raises:
-      UserError: If no training can go on from it.
+      UserError: If a variable is not finite.
     """
     names = self._non_finite() if path else ()
     if names:
@@ -90,18 +89,17 @@ class Health(loop.Hook):
       )
 
   def __call__(self, step: int, values: Mapping[str, float]) -> None:
-    """Checks the losses of the steps up to one, and how many were skipped.
+    """Checks the losses of the steps up to this one, and the skipped steps.
 
-    A call of the graph ends right after the step that made the sum of losses
-    infinite or not a number.
+    A call of the graph ends right after the step whose loss is not finite.
 
     Args:
       step: The last of the steps.
-      values: Not looked at.
+      values: Unused.
 
     Raises:
-      NonFiniteError: If their loss is not finite.
-      SkippedStepsError: If too many steps in a row were skipped.
+      NonFiniteError: If a loss is not finite.
+      SkippedStepsError: If too many consecutive steps were skipped.
     """
     if not bool(tf.math.is_finite(self.now.sums['loss'])):
       names = self._non_finite()
@@ -128,11 +126,11 @@ class Health(loop.Hook):
   def check_variables(
       self, step: int, names: Sequence[str] | None = None
   ) -> None:
-    """Checks the variables after a step, all losses up to which were finite.
+    """Checks the variables after a step; all losses so far were finite.
 
     Args:
       step: The step.
-      names: Those that are not finite. If None, they are looked for.
+      names: The names of non-finite variables. Default: they are searched for.
 
     Raises:
       NonFiniteError: If a variable is not finite, on any worker.
@@ -149,13 +147,10 @@ class Health(loop.Hook):
     )
 
   def check_trained(self, step: int) -> None:
-    """Checks, at the end of a run, that it has taken a step.
-
-    Args:
-      step: The last step of the run.
+    """Checks, at the end of a run, that it has taken at least one step.
 
     Raises:
-      SkippedStepsError: If all of its steps were skipped.
+      SkippedStepsError: If all steps were skipped.
     """
     if step and self.num_skipped() == step:
       raise SkippedStepsError(
@@ -165,17 +160,13 @@ class Health(loop.Hook):
       )
 
   def num_skipped(self) -> int:
-    """Returns how many steps were skipped so far."""
+    """Returns how many steps have been skipped so far."""
     if self.train_state.skipped is None:
       return 0
     return int(self.train_state.skipped.total.numpy())
 
   def count_row(self) -> dict[str, int]:
-    """Counts the steps skipped since the last call, for a row of metrics.
-
-    Returns:
-      `skipped_steps`; nothing for a run that cannot skip steps.
-    """
+    """Returns the `skipped_steps` since the last call, if steps may skip."""
     if self.train_state.skipped is None:
       return {}
     total = self.num_skipped()
@@ -184,14 +175,10 @@ class Health(loop.Hook):
     return {'skipped_steps': number}
 
   def _origin(self, step: int) -> str:
-    """Says in which step variables broke, and on which examples.
-
-    Args:
-      step: A step after which they are not finite.
-    """
+    """Describes the step in which variables broke, and its examples."""
     self.now.settle()
     saved = self.now.saved_step
-    first = max(saved, 0) + 1  # A new run begins with finite variables.
+    first = max(saved, 0) + 1  # A new run starts with finite variables.
     if first == step:
       broke = step
     elif saved >= 0 and self.now.unsaved_secs <= REPEAT_SECS:
@@ -211,14 +198,14 @@ class Health(loop.Hook):
     )
 
   def _find(self, step: int, saved: int) -> int:
-    """Repeats steps, to find the one in which variables broke.
+    """Repeats steps to find the one in which variables broke.
 
     Args:
       step: A step after which they are not finite.
-      saved: The step of the last checkpoint, at least 2 before.
+      saved: The step of the last checkpoint, at least 2 earlier.
 
     Returns:
-      The step if it is this one or the one before, and else 0.
+      This step or the one before if it is the one, else 0.
     """
     self.go_back()
     self.repeat(step - 2 - saved)
@@ -235,11 +222,9 @@ class Health(loop.Hook):
     return f'the training examples {_listed(indices)}'
 
   def _culprits_and_way_on(self, step: int) -> str:
-    """Names the examples that break the loss by themselves, or says what helps.
+    """Names examples whose own loss is not finite, or else gives advice.
 
-    Args:
-      step: The last step; the newest batches since the last checkpoint are
-        looked at first.
+    The newest batches since the last checkpoint are searched first.
     """
     found: dict[str, None] = {}
     started = time.monotonic()
@@ -251,7 +236,7 @@ class Health(loop.Hook):
       return self._way_on()
     return (
         'The loss is not finite for these training examples alone: '
-        f'{_listed(list(found))}. {self._way_on("mend or remove them.")}'
+        f'{_listed(list(found))}. {self._way_on("fix or remove them.")}'
     )
 
   def _way_on(self, advice: str = _ADVICE) -> str:
@@ -270,7 +255,7 @@ class Health(loop.Hook):
 
 
 def _listed(names: Sequence[str]) -> str:
-  """Joins names, of many the first."""
+  """Joins names, and shortens long lists."""
   more = len(names) - _NUM_NAMED
   listed = ', '.join(names[:_NUM_NAMED])
   return f'{listed} and {more} more' if more > 0 else listed

@@ -27,10 +27,10 @@ Batches = Callable[[int], objectives.Batch]
 
 
 class Histograms(loop.Hook):
-  """Writes the weights, and the gradients of the batch that comes next.
+  """Writes histograms of the weights and of the next batch's gradients.
 
-  The gradients are computed once more, outside the training loop: its graph,
-  and with it every bit of the run, stays the same.
+  The gradients are computed separately, outside the training loop, so that the
+  graph and the results of the run do not change.
   """
 
   name = 'histograms'
@@ -46,16 +46,16 @@ class Histograms(loop.Hook):
       micro_batch_size: int,
       every_steps: int,
   ):
-    """Names what is written, and when.
+    """Prepares the gradient function.
 
     Args:
-      now: Where the run is.
+      now: The progress of the run.
       board: TensorBoard's files.
       state: The train state.
-      objective: What is minimised.
-      batch_of: A function of the number of steps before it to a batch.
-      micro_batch_size: How many examples of it fit into memory.
-      every_steps: The steps between histograms; 0 for none.
+      objective: The objective that is minimized.
+      batch_of: A function from a number of steps taken to the next batch.
+      micro_batch_size: How many of its examples fit into memory.
+      every_steps: The steps between histograms; 0 disables them.
     """
     self._now = now
     self._board = board
@@ -65,7 +65,7 @@ class Histograms(loop.Hook):
     self._gradients = gradients(state, objective, micro_batch_size)
 
   def next(self, step: int) -> int:
-    """Returns the next step of histograms."""
+    """Returns the step of the next histograms."""
     return self._now.at.next(step, self._every_steps or self._now.at.num_steps)
 
   def __call__(self, step: int, values: Mapping[str, float]) -> None:
@@ -93,9 +93,9 @@ def gradients(
     objective: objectives.Objective,
     micro_batch_size: int,
 ) -> Callable[[objectives.Batch], dict[str, tf.Tensor]]:
-  """Returns a function of a global batch to the gradients of a train step.
+  """Returns a function from a global batch to its unclipped gradients.
 
-  They are those before clipping, on one device.
+  They are computed on one device.
   """
 
   def of_part(

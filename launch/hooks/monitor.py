@@ -1,4 +1,4 @@
-"""Which value a run is judged by, and which of two is better."""
+"""The metric that a run is judged by, and its direction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import programs
 
-# What is better the smaller it is, by its name.
+# Metrics for which smaller is better, by name.
 _SMALL = re.compile(
     r'loss|error|entropy|perplexity|deviance|brier|divergence|distance|nll|cost'
     r'|(^|_)(mae|mape|mse|rmse|width)(_|$)'
@@ -23,7 +23,7 @@ class Monitor:
   """A metric of the validation rows, and its direction.
 
   Attributes:
-    metric: Its key.
+    metric: Its key in a row.
     direction: 'max' if larger is better, or 'min'.
   """
 
@@ -31,12 +31,12 @@ class Monitor:
   direction: str
 
   def worst(self) -> float:
-    """Returns a number that is worse than any other, and finite."""
+    """Returns a finite number that is worse than any other."""
     largest = sys.float_info.max
     return -largest if self.direction == 'max' else largest
 
   def best(self, rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Returns the first of the best rows of validations, if there are any."""
+    """Returns the first of the best validation rows, if there are any."""
     best: Mapping[str, Any] | None = None
     for row in rows:
       value = row.get(self.metric)
@@ -50,7 +50,7 @@ class Monitor:
     return best
 
   def is_better(self, value: float, best: float) -> bool:
-    """Returns whether a value is better; not if it is equal, or not finite."""
+    """Returns whether a value is finite and strictly better."""
     if not math.isfinite(value):
       return False
     return value > best if self.direction == 'max' else value < best
@@ -59,16 +59,16 @@ class Monitor:
 def choose(
     metric: str | None, task: Monitor, known: Collection[str]
 ) -> Monitor:
-  """Chooses what a run is judged by.
+  """Chooses the metric that a run is judged by.
 
   Args:
-    metric: The value of --monitor; None for the task's own metric.
-    task: What the task is judged by.
+    metric: The value of --monitor. If None, the task's own metric.
+    task: The task's own metric.
     known: The metrics of the validation rows.
 
   Returns:
-    The metric. One that is not the task's is better the smaller it is if its
-    name says so, as that of a loss or an error does.
+    The metric. For one that is not the task's own, smaller is better if its
+    name ends like that of a loss or an error.
 
   Raises:
     UserError: If there is no such metric.
@@ -85,11 +85,11 @@ def choose(
 
 
 def by_name(metric: str) -> Monitor:
-  """Returns a metric with the direction that its name suggests."""
+  """Returns a metric with the direction implied by its name."""
   return Monitor(metric, 'min' if _SMALL.search(metric) else 'max')
 
 
 def of_result(result: Mapping[str, Any]) -> Monitor:
-  """Returns what a run was judged by, given its result.json."""
+  """Returns the metric of a run, given its result.json."""
   named = by_name(result.get('monitor', 'accuracy'))  # Older results.
   return Monitor(named.metric, result.get('direction', named.direction))

@@ -1,4 +1,4 @@
-"""Lowers the learning rate where nothing gets better."""
+"""Lowers the learning rate when validations stop improving."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import monitor as monitor_lib
 
 
 class Plateau:
-  """Lowers the learning rate after validations without a better value."""
+  """Lowers the learning rate after validations without improvement."""
 
   state: dict[str, tf.Variable]
 
@@ -23,13 +23,14 @@ class Plateau:
       rate_factor: tf.Variable,
       say: Callable[[str], None],
   ):
-    """Takes what the optimizer multiplies its learning rate by.
+    """Configures the hook.
 
     Args:
-      patience: After how many validations in a row without a better value.
-      factor: What to multiply the learning rate by then, in (0, 1).
-      monitor: What is to get better.
-      rate_factor: What the optimizer reads in each step, ``[]``.
+      patience: The number of consecutive validations without a better value
+        after which the learning rate is lowered.
+      factor: The factor by which to multiply it then, in (0, 1).
+      monitor: The metric to improve.
+      rate_factor: The variable by which the optimizer scales its rate, ``[]``.
       say: Prints a message.
     """
     self._patience = patience
@@ -39,7 +40,7 @@ class Plateau:
     self._say = say
 
   def init(self) -> dict[str, Any]:
-    """Begins with no validation, and the optimizer's variable as it is."""
+    """Returns the state before any validation, with the optimizer's factor."""
     best = self._monitor.worst()
     return {'best': best, 'validations': 0, 'rate_factor': self._rate_factor}
 

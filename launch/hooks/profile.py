@@ -1,4 +1,4 @@
-"""Traces some steps with TensorFlow's profiler."""
+"""Traces steps with TensorFlow's profiler."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import tensorflow as tf
 from .. import loop, programs
 
 _NUM_OPERATIONS = 5
-_OF_XLA = '__inference_'  # Prefix of the names of what XLA compiled.
+_OF_XLA = '__inference_'  # Prefix of the names of programs compiled by XLA.
 
 
 class Profile(loop.Hook):
@@ -30,15 +30,15 @@ class Profile(loop.Hook):
       *,
       is_chief: bool,
   ):
-    """Names the steps.
+    """Sets the range of steps.
 
     Args:
-      steps: The number of steps before the trace, and at its end. If None,
+      steps: The numbers of steps before the trace and at its end. If None,
         nothing is traced.
       directory: Where TensorBoard looks for traces.
-      now: Where the run is.
-      is_chief: Whether this worker traces. Others only cut their calls of the
-        graph at the same steps.
+      now: The progress of the run.
+      is_chief: Whether this worker traces. The others only end their calls of
+        the graph at the same steps.
 
     Raises:
       UserError: If the run is shorter.
@@ -55,10 +55,9 @@ class Profile(loop.Hook):
     self._first: int | None = None  # The step before a running trace.
 
   def next(self, step: int) -> int:
-    """Returns where to cut the graph's calls; the trace starts here.
+    """Returns where to end the next call of the graph; starts the trace.
 
-    It is called right before the graph is, when other hooks have done their
-    work.
+    It is called right before the graph, after the work of other hooks.
     """
     first, last = self._steps
     if step < first:
@@ -75,7 +74,7 @@ class Profile(loop.Hook):
       self.end(step)
 
   def end(self, step: int) -> None:
-    """Writes the running trace, if there is one, and says where it is."""
+    """Writes the running trace, if there is one, and reports its path."""
     if self._first is None:
       return
     first, self._first = self._first, None
@@ -103,7 +102,7 @@ class Profile(loop.Hook):
     self._now.say('\n'.join(lines) + '\n')
 
   def close(self) -> None:
-    """Drops a trace that an error has cut short."""
+    """Drops a trace that was interrupted by an error."""
     if self._first is not None:
       self._first = None
       tf.profiler.experimental.stop(save=False)
@@ -119,14 +118,14 @@ class Profile(loop.Hook):
 
 
 def operations(paths: Sequence[str]) -> list[tuple[str, str, str, str]]:
-  """Returns the kinds of operations that took the most time of a trace.
+  """Returns the kinds of operations that took most time in a trace.
 
   Args:
     paths: The files of the trace.
 
   Returns:
-    The kind of each, where it ran, its milliseconds and its share of all. The
-    list is empty if this TensorFlow cannot read traces.
+    The kind of each operation, its device, its milliseconds and its share of
+    the total; empty if this version of TensorFlow cannot read traces.
   """
   try:
     from tensorflow.python.profiler.internal import _pywrap_profiler_plugin
@@ -134,10 +133,10 @@ def operations(paths: Sequence[str]) -> list[tuple[str, str, str, str]]:
     text, is_whole = _pywrap_profiler_plugin.xspace_to_tools_data(
         list(paths), 'framework_op_stats'
     )
-    # The first table has idle time as well.
+    # The first table includes idle time.
     table = json.loads(text)[-1] if is_whole else {'cols': [], 'rows': []}
   except (ImportError, AttributeError, ValueError, tf.errors.OpError):
-    return []  # No public module reads them.
+    return []  # No public module reads traces.
   names = [column['id'] for column in table['cols']]
   spent: collections.Counter[tuple[str, str]] = collections.Counter()
   for each in table['rows']:

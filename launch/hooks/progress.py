@@ -1,6 +1,6 @@
-"""The line that tells how far a run is, live in a terminal or a notebook.
+"""The progress line, live in a terminal or a notebook.
 
-The epoch is that of the step taken last: its last step is still in it.
+The epoch shown is that of the last step taken.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import TextIO
 from .. import loop, periods
 
 PLAIN_EVERY_SECS = 5.0
-# The package of what is the standard output there.
+# The package that provides standard output in notebooks.
 _NOTEBOOK = 'ipykernel'
-# Names of parts that no metric has.
+# Names of the parts of the line; they differ from those of metrics.
 _BEST, _RATE, _ETA = ' best', ' rate', ' eta'
 
 
 class Progress(loop.Hook):
-  """Shows epoch, step, loss, metrics, speed, and the time that is left."""
+  """Shows epoch, step, loss, metrics, speed, and the remaining time."""
 
   name = 'progress'
 
@@ -39,12 +39,12 @@ class Progress(loop.Hook):
 
     Args:
       at: The length of an epoch and of the run.
-      global_batch_size: The number of examples of a step.
-      speed: Returns the current steps per second, 0 until it is known.
-      hook_seconds: Returns how long validations and other hooks took so far.
+      global_batch_size: The number of examples per step.
+      speed: Returns the current steps per second, 0 while unknown.
+      hook_seconds: Returns the time spent in validations and other hooks.
       best: Returns the name and the best value of the validations so far.
       silent: Whether to show nothing, as on all workers but the chief.
-      stream: Where to write, by default the standard output.
+      stream: Where to write. Default: standard output.
     """
     self._stream = stream or sys.stdout
     kind = type(self._stream).__module__.partition('.')[0]
@@ -55,15 +55,15 @@ class Progress(loop.Hook):
     self._speed = speed
     self._hook_seconds = hook_seconds
     self._epoch = 0
-    # After the first epoch of this start, in which evaluation was traced.
+    # Taken after the first epoch of this start, which traces evaluation.
     self._first: tuple[int, float] | None = None
-    self._seconds_between = 0.0  # Of hooks, per step.
+    self._seconds_between = 0.0  # Time in hooks, per step.
     self._best = best
     self._shown_at = time.monotonic()
     self._width = 0
 
   def __call__(self, step: int, values: Mapping[str, float]) -> None:
-    """Shows it, when it is time.
+    """Updates the line, if it is time.
 
     Args:
       step: The number of steps taken so far.
@@ -95,7 +95,7 @@ class Progress(loop.Hook):
     self._write(parts)
 
   def _time_hooks(self, step: int, epoch: int) -> None:
-    """Takes the mean time of hooks in whole epochs; the first is slower."""
+    """Averages the time of hooks over whole epochs, without the slow first."""
     if epoch == self._epoch:
       return
     seconds = self._hook_seconds()
@@ -107,11 +107,11 @@ class Progress(loop.Hook):
     self._epoch = epoch
 
   def close(self) -> None:
-    """Wipes a live line."""
+    """Clears a live line."""
     self.clear()
 
   def above(self, say: Callable[[str], None]) -> Callable[[str], None]:
-    """Returns a function that prints something where a live line was."""
+    """Returns a function that prints a message above a live line."""
 
     def say_above(message: str) -> None:
       self.clear()
@@ -120,17 +120,17 @@ class Progress(loop.Hook):
     return say_above
 
   def clear(self) -> None:
-    """Wipes a live line, before something else is printed."""
+    """Clears a live line before something else is printed."""
     if self._is_live and self._width:
       self._stream.write('\r' + ' ' * self._width + '\r')
       self._stream.flush()
       self._width = 0
 
   def _columns(self) -> int:
-    """Returns the width of the line."""
+    """Returns the width of the terminal."""
     if not self._stream.isatty():
       return 80
-    # A terminal may not know its width, and says 0.
+    # A terminal that does not know its width reports 0.
     return os.get_terminal_size(self._stream.fileno()).columns or 80
 
   def _write(self, parts: dict[str, str]) -> None:
@@ -146,7 +146,7 @@ class Progress(loop.Hook):
 
 
 def _fitting(parts: dict[str, str], width: int) -> str:
-  """Joins what a line has room for; the step and the time left stay."""
+  """Joins the parts that fit; the step and the remaining time always stay."""
   metrics = [n for n in parts if n not in ('epoch', 'step', _BEST, _RATE, _ETA)]
   line = '  '.join(parts.values())
   for name in ('', 'epoch', _RATE, *metrics[:0:-1], _BEST, *metrics[:1]):

@@ -14,9 +14,9 @@ from . import monitor as monitor_lib
 def worse_than_median(
     step: int, values: Mapping[str, float], *, workdir: str, least: int
 ) -> str | None:
-  """Ends a run that is worse than the median of others at the same step.
+  """Stops a run that is worse than the median of others at the same step.
 
-  Optuna's MedianPruner has the same rule.
+  This is the rule of Optuna's MedianPruner.
 
   Args:
     step: The step of a validation.
@@ -26,7 +26,7 @@ def worse_than_median(
     least: The minimum number of other runs.
 
   Returns:
-    A reason to end the run if its best value is worse than the median of the
+    A reason to stop if the run's best value is worse than the median of the
     others' values at this step, else None.
 
   Reference:
@@ -63,7 +63,7 @@ def worse_than_median(
 
 
 def was_pruned(result: Mapping[str, object]) -> bool:
-  """Returns whether `worse_than_median` ended a run, given its result.json."""
+  """Returns whether a result.json is that of a run stopped here."""
   stopped = result.get('stopped')
   return (
       isinstance(stopped, dict)

@@ -1,4 +1,4 @@
-"""Rows of metrics: in metrics.jsonl, in TensorBoard, and for other hooks."""
+"""Rows of metrics for metrics.jsonl, TensorBoard and other hooks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from . import health as health_lib
 from . import monitor as monitor_lib
 from . import summaries
 
-_LEAST_SHARE = 0.01  # Of the time, to be shown where it goes.
+_LEAST_SHARE = 0.01  # The minimum share of the time worth reporting.
 
 
 class Rows:
-  """Writes rows, and remembers the floats of the last one for other hooks.
+  """Writes rows, and keeps the floats of the last one for other hooks.
 
   Attributes:
     board: TensorBoard's files.
@@ -32,13 +32,13 @@ class Rows:
       now: loop.Now,
       monitor: monitor_lib.Monitor | None,
   ):
-    """Names where rows go.
+    """Sets where rows go.
 
     Args:
       directory: The work directory.
       board: TensorBoard's files.
-      now: Where the run is; its `values` become those of each row.
-      monitor: What validations are judged by; None if there are none.
+      now: The progress of the run; each row replaces its `values`.
+      monitor: The metric that judges validations. If None, there are none.
     """
     self._directory = directory
     self.board = board
@@ -52,12 +52,12 @@ class Rows:
       values: Mapping[str, float],
       weights_sha256: str | None = None,
   ) -> None:
-    """Writes a row of the present step.
+    """Writes a row for the current step.
 
     Args:
-      split: What was measured.
+      split: The split that was measured.
       values: Values by name, the same on every worker.
-      weights_sha256: A hash of the weights, if it is known.
+      weights_sha256: A hash of the weights, if known.
     """
     step = self._now.step
     row = {
@@ -87,13 +87,13 @@ class Rows:
     }
 
   def go_on(self) -> None:
-    """Takes note of the step that the run goes on from, and of its rows."""
+    """Records the step that the run resumes from, and its rows."""
     self.board.start = self._now.step
     if self._monitor:
       self._best = self._monitor.best(self._directory.read_metrics())
 
   def best(self) -> tuple[str, float] | None:
-    """Returns the best value of the validations so far, and its name."""
+    """Returns the name and the best value of the validations so far."""
     if self._best is None or self._monitor is None:
       return None
     return self._monitor.metric, self._best[self._monitor.metric]
@@ -104,7 +104,7 @@ class Rows:
 
 
 class Log(loop.Hook):
-  """Writes a row every so many steps and at the end of an epoch."""
+  """Writes a row at a period of steps and at the end of each epoch."""
 
   name = 'log'
 
@@ -120,19 +120,19 @@ class Log(loop.Hook):
       digest: Callable[[], str],
       hash_every_steps: int = 0,
   ):
-    """Makes the variables that hold sums in a checkpoint.
+    """Creates the variables that hold sums in a checkpoint.
 
     Args:
-      now: Where the run is, with the sums of no step.
+      now: The progress of the run, with sums of zero.
       rows: Writes rows.
       health: Counts skipped steps.
-      learning_rate: A function of a number of updates to the learning rate of
+      learning_rate: A function from a number of updates to the learning rate of
         the last of them.
-      global_batch_size: The examples of a step.
+      global_batch_size: The number of examples per step.
       every_steps: The steps between rows.
       digest: Hashes the weights.
       hash_every_steps: The steps between rows with such a hash, which may be
-        additional rows; 0 for no hashes.
+        additional rows; 0 disables hashes.
     """
     self._rows = rows
     self._now = now
@@ -147,15 +147,15 @@ class Log(loop.Hook):
         name: tf.nest.map_structure(_variable, zeros)
         for name in ('row', 'epoch')
     }
-    self._epoch = zeros  # The sums of the rows of the epoch so far.
+    self._epoch = zeros  # The sums of the rows so far in this epoch.
     self._is_epoch_over = False
 
   def named_variables(self) -> dict[str, tf.Variable]:
-    """Returns what is saved, so that a resumed run logs the same, by name."""
+    """Returns the saved variables: a resumed run logs the same values."""
     return variables.named({'sums': self._saved})
 
   def go_on(self) -> None:
-    """Takes the sums that were restored for those so far."""
+    """Continues with the restored sums."""
     self._now.sums, self._epoch = tf.nest.map_structure(
         tf.convert_to_tensor, (self._saved['row'], self._saved['epoch'])
     )
@@ -163,7 +163,7 @@ class Log(loop.Hook):
     self._rows.go_on()
 
   def next(self, step: int) -> int:
-    """Returns the next step of a row."""
+    """Returns the step of the next row."""
     at = self._now.at
     due = [at.next(step, self._every_steps), at.next_epochs(step)]
     if self._hash_every_steps:
@@ -171,14 +171,14 @@ class Log(loop.Hook):
     return min(due)
 
   def __call__(self, step: int, values: Mapping[str, float]) -> None:
-    """Writes the row of the steps since the one before."""
+    """Writes the row of the steps since the previous one."""
     speed = self._now.calls.speed() * self._global_batch_size
-    taken = step - self._health.num_skipped()  # A skipped step moves no rate.
+    taken = step - self._health.num_skipped()  # The schedule ignores the rest.
     row = {
         **values,
         'learning_rate': self._learning_rate(taken),
         'examples_per_second': round(speed, 1),
-        'images_per_second': round(speed, 1),  # Its older name.
+        'images_per_second': round(speed, 1),  # Its former name.
         **self._count_skipped(step),
     }
     is_hashed = self._hash_every_steps and (
@@ -196,11 +196,11 @@ class Log(loop.Hook):
     return self._rows.board
 
   def epoch_sums(self) -> training.Sums:
-    """Returns the sums of the rows of the epoch so far."""
+    """Returns the sums of the rows so far in this epoch."""
     return self._epoch
 
   def before_save(self) -> None:
-    """Assigns the sums so far."""
+    """Assigns the sums so far to the saved variables."""
     is_over = self._is_epoch_over and not self._now.is_cut_short
     epoch = self._zeros if is_over else self._epoch
     tf.nest.map_structure(
@@ -210,11 +210,11 @@ class Log(loop.Hook):
     )
 
   def close(self) -> None:
-    """Closes the files of rows."""
+    """Closes the files."""
     self._rows.close()
 
   def _count_skipped(self, step: int) -> dict[str, int]:
-    """Counts the steps skipped since the last row, and says so."""
+    """Counts, and reports, the steps skipped since the last row."""
     counts = self._health.count_row()
     if any(counts.values()):
       self._now.say(

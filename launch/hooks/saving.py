@@ -1,9 +1,9 @@
-"""Saves what a run needs to go on.
+"""Saves checkpoints.
 
-Files are written while training goes on, unless `--noasync_checkpoints` is
-given: a step waits for a copy of the state, and for the writing of the
-checkpoint before if that is not over. What is on the disk is noted after the
-next call of the graph.
+Unless `--noasync_checkpoints` is given, files are written while training goes
+on: a step waits only for a copy of the state, and for the previous checkpoint
+if that is still being written. Completed writes are noticed after the next call
+of the graph.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from core import checkpoints
 from .. import loop, workdir
 from . import health as health_lib
 
-# Without a period of steps, checkpoints are this long apart: an epoch of a
-# small network is over before a checkpoint is written.
+# Minimum time between checkpoints without a period of steps: an epoch of a
+# small network takes less time than writing a checkpoint.
 CHECKPOINT_SECS = 10.0
 
 
 class Saving(loop.Hook):
-  """Saves every so many steps, or at the ends of epochs; and at the end."""
+  """Saves at a period of steps or at ends of epochs, and at the end."""
 
   name = 'saving'
 
@@ -37,16 +37,16 @@ class Saving(loop.Hook):
       *,
       every_steps: int | None,
   ):
-    """Names what is saved.
+    """Sets what is saved, and when.
 
     Args:
-      now: Where the run is.
+      now: The progress of the run.
       checkpointer: Saves the variables.
       directory: The work directory.
-      hooks: All others: they are told before it saves.
+      hooks: All other hooks, which are notified before it saves.
       health: Explains variables that are not finite.
       every_steps: The steps between checkpoints. If None, it saves at the end
-        of an epoch, if the steps since the last time took long enough.
+        of an epoch, if enough time has passed since the last checkpoint.
     """
     self._now = now
     self._checkpointer = checkpointer
@@ -55,7 +55,7 @@ class Saving(loop.Hook):
     self._health = health
     self._every_steps = every_steps
     self._begun = now.saved_step, now.is_cut_short
-    # Of the checkpoints of this process: the one restored may be saved again.
+    # Of this process only: the restored checkpoint may be saved again.
     self._noted: int | None = None
 
   def next(self, step: int) -> int:
@@ -70,25 +70,25 @@ class Saving(loop.Hook):
       self._save(step)
 
   def end(self, step: int) -> None:
-    """Saves the last step, and waits until that is on the disk."""
+    """Saves the last step, and waits until it is on disk."""
     self._save(step)
     self.settle()
 
   def close(self) -> None:
-    """Waits for what is being written; of errors, the first one counts."""
+    """Waits for pending writes; raises the first of several errors."""
     self._checkpointer.close()
     with contextlib.suppress(OSError):
       self.look()
 
   def settle(self, *, alone: bool = False) -> None:
-    """Waits until what was saved is on the disk; see `loop.Now.settle`."""
+    """Waits until pending checkpoints are on disk; see `loop.Now.settle`."""
     self._note(self._checkpointer.wait(alone=alone))
 
   def look(self) -> None:
-    """Takes note of what has come to be on the disk.
+    """Notices completed writes.
 
     Raises:
-      OSError: If it could not be written.
+      OSError: If a write failed.
     """
     self._note(self._checkpointer.poll())
 
@@ -116,14 +116,14 @@ class Saving(loop.Hook):
 
 
 class Looking(loop.Hook):
-  """Takes note of checkpoints after each call of the graph."""
+  """Notices completed checkpoints after each call of the graph."""
 
   name = 'looking'
 
   def __init__(self, saving: Saving):
-    """Names what saves."""
+    """Sets the hook that saves."""
     self._saving = saving
 
   def __call__(self, step: int, values: Mapping[str, float]) -> None:
-    """Looks what is on the disk."""
+    """Notices completed writes."""
     self._saving.look()

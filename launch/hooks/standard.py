@@ -1,4 +1,4 @@
-"""The hooks of every run, but for the last, which saves."""
+"""The hooks of every run, except the last, which saves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from . import monitor as monitor_lib
 
 
 class Standard(NamedTuple):
-  """The hooks, in their order."""
+  """The hooks, in the order in which they are called."""
 
   profile: profile.Profile
   health: health.Health
@@ -58,10 +58,10 @@ def make(
     feed: Takes train steps.
     score: Scores the validation split, if there is one.
     directory: The work directory.
-    now: Where the run is; what it says comes above the line of progress.
-    monitor: What validations are judged by; None if there are none.
+    now: The progress of the run; its messages go above the progress line.
+    monitor: The metric that judges validations. If None, there are none.
     go_back: Restores the last checkpoint.
-    count_compilations: Counts what XLA has compiled in this process.
+    count_compilations: Returns how many programs XLA has compiled.
 
   Returns:
     The hooks.
@@ -139,7 +139,7 @@ def make(
 
 
 def _hook_seconds(now: loop.Now) -> float:
-  """Returns how long hooks took in this start."""
+  """Returns the time spent in hooks since this start."""
   steps = ('steps', 'first_call')
   return sum(s for name, s in now.seconds_in.items() if name not in steps)
 
@@ -151,7 +151,7 @@ def _repeat(
     now: loop.Now,
     num_steps: int,
 ) -> None:
-  """Takes steps from where the state is, and keeps nothing but the state."""
+  """Takes steps from the current state, without keeping their sums."""
   step = int(state.step.numpy())
   end = step + num_steps
   while step < end:  # No call goes beyond the end of an epoch.

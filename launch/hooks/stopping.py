@@ -1,4 +1,4 @@
-"""Ends a run early: where nothing gets better, or time is over."""
+"""Stops a run early: when it no longer improves, or when time is over."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from . import monitor as monitor_lib
 
 
 class EarlyStopping:
-  """Ends a run after so many validations in a row without a better value."""
+  """Stops a run after `patience` validations in a row without improvement."""
 
   state: dict[str, tf.Variable]
 
   def __init__(self, patience: int, monitor: monitor_lib.Monitor):
-    """Takes the number of validations, and what is to get better."""
+    """Sets the number of validations, and the metric to improve."""
     self._patience = patience
     self._monitor = monitor
 
   def init(self) -> dict[str, Any]:
-    """Begins with no validation."""
+    """Returns the state before any validation."""
     return {'best': self._monitor.worst(), 'best_step': -1, 'validations': 0}
 
   def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
@@ -47,28 +47,28 @@ class EarlyStopping:
 
 
 class MaxMinutes:
-  """Ends a run once it has taken so long, all its starts together."""
+  """Stops a run after a total time, summed over all its starts."""
 
   state: dict[str, tf.Variable]
 
   def __init__(
       self, minutes: float, strategy: tf.distribute.Strategy, started: float
   ):
-    """Takes the minutes, and when this start began on the monotonic clock."""
+    """Sets the limit, and when this start began on the monotonic clock."""
     self._minutes = minutes
     self._strategy = strategy
     self._last = started
 
   def init(self) -> dict[str, Any]:
-    """Begins with no second."""
+    """Returns the state before the first start."""
     return {'seconds': 0.0}
 
   def next(self, step: int) -> int:
-    """Returns the step itself: the clock is looked at after each call."""
+    """Returns the step itself: the clock is checked after each call."""
     return step
 
   def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
-    """Looks at the clock, alike on all workers."""
+    """Checks the clock; all workers agree on the time."""
     now = time.monotonic()
     passed = workers.gather(self._strategy, [round((now - self._last) * 1e9)])
     self._last = now

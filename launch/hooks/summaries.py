@@ -16,14 +16,14 @@ from .. import own, programs
 
 
 class Summaries:
-  """Writes summaries under a directory for each split.
+  """Writes summaries under a directory per split.
 
-  What cannot be written, as on a full disk, is said once and ends no run: the
-  numbers are in metrics.jsonl as well.
+  A failed write, as on a full disk, is reported once and does not stop the
+  run: metrics.jsonl has the same numbers.
 
   Attributes:
-    start: The step that the run goes on from. Later points, of steps that are
-      taken again, leave TensorBoard once a split is written again.
+    start: The step that the run resumes from. TensorBoard drops later points,
+      whose steps are repeated, when a split is next written.
   """
 
   def __init__(
@@ -32,13 +32,13 @@ class Summaries:
       strategy: tf.distribute.Strategy,
       parameters: Mapping[str, bool | int | float | str] | None = None,
   ):
-    """Names the directory; files are made by the first summary.
+    """Sets the directory; the first summary creates files.
 
     Args:
       directory: The directory.
-      strategy: The strategy, which says whether this is the chief.
-      parameters: The hyper-parameters of the run, by which TensorBoard compares
-        it with others; by default they are left as they are.
+      strategy: The strategy, which determines whether this is the chief.
+      parameters: The hyper-parameters of the run, for TensorBoard's comparison
+        of runs. Default: those in the directory are kept.
     """
     self.start = 0
     self._directory = directory
@@ -48,13 +48,13 @@ class Summaries:
     self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
   def close(self) -> None:
-    """Closes the files; the next summary of a split makes another one."""
+    """Closes the files; the next summary of a split opens a new one."""
     with self._tolerant():
       while self._writers:
         self._writers.popitem()[1].close()
 
   def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
-    """Writes values by name, at a step, under a split."""
+    """Writes values by name for a step of a split."""
     self.call(
         step,
         split,
@@ -62,7 +62,7 @@ class Summaries:
     )
 
   def call(self, step: int, split: str, write: Callable[[], None]) -> None:
-    """Calls, on the chief, what writes by `tf.summary` at a step of a split."""
+    """Calls, on the chief, a function that uses `tf.summary`, at a step."""
     if not self._is_chief or self._has_failed:
       return
     with self._tolerant():
@@ -76,9 +76,9 @@ class Summaries:
       self._writers[split].flush()
 
   def _opened(self, step: int, split: str) -> tf.summary.SummaryWriter:
-    """Opens the file of a split: TensorBoard drops points from a step on."""
+    """Opens a split's file, and has TensorBoard drop points from a step on."""
     writer = tf.summary.create_file_writer(os.path.join(self._directory, split))
-    # As torch.utils.tensorboard does for `purge_step`.
+    # torch.utils.tensorboard does the same for `purge_step`.
     event = tf.compat.v1.Event(
         wall_time=time.time(),
         step=min(step, self.start + 1),
@@ -90,14 +90,14 @@ class Summaries:
     return writer
 
   def _write_parameters(self, parameters: Mapping[str, Any]) -> None:
-    """Writes the hyper-parameters; of several files the first would count."""
+    """Writes the hyper-parameters, and removes older files of them."""
     from tensorboard.plugins.hparams import summary_v2
 
     for path in tf.io.gfile.glob(os.path.join(self._directory, 'events.*')):
       os.remove(path)
     writer = tf.summary.create_file_writer(self._directory)
     with writer.as_default(0):
-      # Runs of one name would share a row, which cuts long names.
+      # Runs of the same name would share a row; TensorBoard cuts long names.
       run = os.path.dirname(self._directory)
       summary_v2.hparams(parameters, min(run, os.path.relpath(run), key=len))
     writer.close()
@@ -127,7 +127,7 @@ def add(
     values: The values.
     wall_time: When they were logged, in seconds since 1970.
   """
-  # Imported here: it is slow, and most programs write no summaries.
+  # Imported late: it is slow, and most programs write no summaries.
   from tensorboard.compat.proto import event_pb2
   from tensorboard.plugins.scalar import summary_v2
 
@@ -138,7 +138,7 @@ def add(
 
 
 def _import(writer: tf.summary.SummaryWriter, event: Any) -> None:
-  """Writes an event, of TensorFlow or of TensorBoard, as it is."""
+  """Writes an event of TensorFlow or TensorBoard unchanged."""
   tf.raw_ops.ImportEvent(
       writer=writer._resource,  # pylint: disable=protected-access
       event=event.SerializeToString(),
@@ -148,7 +148,7 @@ def _import(writer: tf.summary.SummaryWriter, event: Any) -> None:
 def parameters_of(
     options: Mapping[str, Any],
 ) -> dict[str, bool | int | float | str]:
-  """Returns options as hyper-parameters, less those without a value."""
+  """Returns options as hyper-parameters, without those that have no value."""
   return {
       name: (
           value

@@ -1,4 +1,4 @@
-"""Scores the validation split while a run trains."""
+"""Scores the validation split during training."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from . import rows as rows_lib
 
 
 class Validation(loop.Hook):
-  """Scores the validation split at the end of every so many epochs.
+  """Scores the validation split every `every_epochs` epochs.
 
-  Without such a split it only shows the values of training.
+  Without such a split, it only shows the training values.
   """
 
   name = 'validation'
@@ -33,16 +33,16 @@ class Validation(loop.Hook):
       every_epochs: int,
       headline: Sequence[str] = (),
   ):
-    """Names what is scored, and where the values go.
+    """Sets what is scored, and where the values go.
 
     Args:
-      now: Where the run is.
-      score: Scores the validation split; None if there is none.
+      now: The progress of the run.
+      score: Scores the validation split. If None, there is none.
       rows: Writes rows.
-      log: Knows the sums of the epoch.
+      log: Has the sums of the epoch.
       health: Checks the weights before they are scored.
-      every_epochs: The epochs between validations.
-      headline: The values to show; by default the first few.
+      every_epochs: The number of epochs between validations.
+      headline: The values to show. Default: the first few.
     """
     self._headline = headline
     self._now = now
@@ -54,15 +54,15 @@ class Validation(loop.Hook):
     self._is_cut_short = tf.Variable(0, dtype=tf.int64, trainable=False)
 
   def named_variables(self) -> dict[str, tf.Variable]:
-    """Returns what is saved of a validation that a signal cut short."""
+    """Returns the saved state of a validation that a signal interrupted."""
     return variables.named({'validation': {'is_cut_short': self._is_cut_short}})
 
   def go_on(self) -> None:
-    """Takes note of what was restored."""
+    """Takes over the restored state."""
     self._now.is_cut_short = bool(self._is_cut_short.numpy())
 
   def before_save(self) -> None:
-    """Assigns whether it was cut short at this step."""
+    """Records whether the validation of this step was interrupted."""
     self._is_cut_short.assign(int(self._now.is_cut_short))
 
   def next(self, step: int) -> int:

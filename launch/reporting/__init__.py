@@ -1,1 +1,1 @@
-"""What is written at the end of a run, for people: report/ and comparisons."""
+"""Human-readable results of runs: report/ and comparisons."""

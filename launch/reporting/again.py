@@ -1,4 +1,4 @@
-"""The report of a run that was trained before, or is being trained."""
+"""The report of a run that was trained before, or is still training."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ def write(
 
   Args:
     directory: The work directory of the run.
-    place: Where its data are, if they were moved.
+    place: The location of its data, if they were moved.
 
   Returns:
     The run.
 
   Raises:
-    UserError: If there is no run, checkpoint or data set, or they do not fit.
+    UserError: If the run, its checkpoint or its data set is missing, or they do
+      not match.
     OSError: If a file cannot be written.
   """
   strategy = devices.strategy('one_device')

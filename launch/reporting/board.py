@@ -1,4 +1,4 @@
-"""What a report shows, in TensorBoard: figures, examples, times."""
+"""Writes the figures, examples and times of a report to TensorBoard."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import tensorflow as tf
 from ..hooks import summaries
 from . import page, pictures, run_page
 
-# Of a run, not of its end.
+# This figure is not specific to the end of a run.
 _CURVES = 'curves.png'
 _PER_ROW = 6
 _MAX_ROWS = 6
-_CELL = 240  # Pixels of a picture's side.
+_CELL = 240  # Side of a picture, in pixels.
 _LINE = 14  # Pixels.
 _POINTS, _DPI = 7, 120
-_LETTERS = 34  # What fits above a picture.
+_LETTERS = 34  # Characters that fit above a picture.
 _LETTERS_OF_LEGEND = 140
 
 
 def write(board: summaries.Summaries, facts: run_page.Facts) -> None:
-  """Writes the values of the test split, and the parts of a page.
+  """Writes the values of the test split, and the sections of a page.
 
   Args:
     board: TensorBoard's files.
@@ -64,7 +64,7 @@ def _sheet(
 ) -> np.ndarray:
   """Draws examples with their values in a grid, uint8 ``[H, W, 3]``.
 
-  Matplotlib draws the text alone: a panel per picture would take a second.
+  Matplotlib only draws the text: a panel per picture would take a second.
   """
   from matplotlib import figure, patches
   from matplotlib.backends import backend_agg
@@ -117,7 +117,7 @@ def _sheet(
 
 
 def _scaled(pixels: np.ndarray) -> np.ndarray:
-  """Scales a picture to the size of a cell, less a margin."""
+  """Scales a picture to the size of a cell, minus a margin."""
   size = np.array(pixels.shape[:2])
   rows, columns = (
       np.arange(to) * each // to
@@ -129,7 +129,7 @@ def _scaled(pixels: np.ndarray) -> np.ndarray:
 
 
 def _text(lines: Sequence[tuple[str, str]], num_letters: int) -> str:
-  """Returns values by name, of long ones the beginning."""
+  """Returns values by name; long ones are shortened."""
   return '\n'.join(
       textwrap.fill(
           f'{name} {value}', num_letters, max_lines=2, placeholder=' …'
@@ -139,7 +139,7 @@ def _text(lines: Sequence[tuple[str, str]], num_letters: int) -> str:
 
 
 def _table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-  """Returns a table in Markdown."""
+  """Returns a Markdown table."""
   cells = [
       [
           f'{cell:.4g}'

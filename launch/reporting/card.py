@@ -1,4 +1,4 @@
-"""A model card, in Markdown: what was trained, and its results."""
+"""A model card in Markdown: what was trained, and its results."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipelines import spec as spec_lib
 from .. import starts
 from . import page
 
-# A longer list is only in result.json.
+# Longer lists are only in result.json.
 _MAX_LETTERS = 20_000
 # Hugging Face's names of tasks, by the kinds of input and target.
 _TASKS = {
@@ -41,10 +41,10 @@ def text(
     start: The content of its config.json.
     result: The content of its result.json.
     task: The name of its task.
-    command: The command that trains it again.
+    command: The command that repeats the training.
 
   Returns:
-    Markdown, with the front matter that Hugging Face reads.
+    Markdown with front matter for Hugging Face.
   """
   config, data = start.config, start.data
   kinds = [feature.kind for feature in data.spec.inputs.values()]
@@ -109,7 +109,7 @@ def text(
 def _front(
     name: str, dataset: str, task: str | None, result: Mapping[str, Any]
 ) -> Iterator[str]:
-  """Yields the lines of the front matter, in which JSON is YAML."""
+  """Yields the lines of the front matter; JSON values are valid YAML."""
   values = result.get('test', {}).get('values', {})
   yield 'library_name: quatrain'
   yield f'tags: {json.dumps(["tensorflow", "sonnet"])}'
@@ -132,12 +132,12 @@ def _front(
 
 
 def _string(text: str) -> str:
-  """Returns a string of YAML, which knows no surrogate pairs of JSON."""
+  """Returns a YAML string, in which JSON's surrogate pairs are invalid."""
   return json.dumps(text, ensure_ascii=False)
 
 
 def _leaves(values: Any, name: str = '') -> Iterator[tuple[str, Any]]:
-  """Yields numbers, texts and lists, by their paths."""
+  """Yields numbers, texts and lists by path."""
   if not isinstance(values, Mapping):
     yield name, values
     return
@@ -159,5 +159,5 @@ def _cell(value: Any) -> str:
 
 
 def _code(text: str, language: str) -> list[str]:
-  """Returns a block of code; fences inside become quotes."""
+  """Returns a code block; fences in the text become quotes."""
   return [f'```{language}', text.replace('```', "'''"), '```']

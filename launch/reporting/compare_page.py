@@ -1,4 +1,4 @@
-"""A page that compares runs: curves, flags that differ, results."""
+"""A page that compares runs: curves, differing flags, results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .. import workdir as workdir_lib
 from ..hooks import monitor as monitor_lib
 from . import curves, page
 
-# With more runs, each is a row instead of a column.
+# With more runs, each is a row rather than a column.
 _MAX_COLUMNS = 5
 _MAX_MONITORED = 2
 _COSTS = {
@@ -25,7 +25,7 @@ _COSTS = {
 
 
 def text(directories: Sequence[workdir_lib.Workdir]) -> str:
-  """Compares runs, by their files alone.
+  """Compares runs, using only their files.
 
   Args:
     directories: Their work directories.
@@ -34,7 +34,7 @@ def text(directories: Sequence[workdir_lib.Workdir]) -> str:
     The page.
 
   Raises:
-    UserError: If one is no run, or damaged.
+    UserError: If one is not a run, or is damaged.
   """
   names = _names([str(each.path) for each in directories])
   runs = dict(zip(names, directories, strict=True))
@@ -71,14 +71,14 @@ def text(directories: Sequence[workdir_lib.Workdir]) -> str:
 def _names(paths: Sequence[str]) -> list[str]:
   """Names runs by the parts of their paths that differ."""
   whole = [os.path.abspath(path) for path in paths]
-  if len(set(whole)) < len(whole):  # One is named twice.
+  if len(set(whole)) < len(whole):  # A path is given twice.
     return [f'{i + 1}: {path}' for i, path in enumerate(paths)]
   above = os.path.commonpath([os.path.dirname(path) for path in whole])
   return [os.path.relpath(path, above) for path in whole]
 
 
 def _flags(begun: Mapping[str, starts.Start]) -> str:
-  """Returns a table of the flags that are not the same in all runs."""
+  """Returns a table of the flags that differ between runs."""
   values = {
       name: {**start.config.to_json(), **start.config.place()}
       for name, start in begun.items()
@@ -112,7 +112,7 @@ def _shown(value: Any) -> str | None:
 
 
 def _values(results: Mapping[str, Mapping[str, Any]]) -> str:
-  """Returns a table of test and validation values, the best marked."""
+  """Returns a table of test and validation values, with the best marked."""
   values: dict[str, dict[str, Any]] = {}
   directions = {}
   for run, result in results.items():
@@ -181,16 +181,13 @@ def _table(
     runs: Sequence[str],
     best: Mapping[str, set[str]] | None = None,
 ) -> str:
-  """Returns a table, with a column per run if there are few.
+  """Returns an HTML table, with a column per run if there are few.
 
   Args:
     what: The header of the names.
     values: Values by run, by name.
     runs: The runs.
     best: The runs to mark, by name.
-
-  Returns:
-    HTML.
   """
   names = list(values)
   cells = [[values[name].get(run) for run in runs] for name in names]

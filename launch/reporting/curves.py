@@ -1,4 +1,4 @@
-"""Curves of one run, or of several over each other."""
+"""Curves of one or several runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib
 from matplotlib import figure
 
-# Files only: no window, and no guess at a display.
+# The file-only backend: it needs no display.
 matplotlib.use('agg')
 
 Rows = Sequence[Mapping[str, Any]]
@@ -16,15 +16,15 @@ _MAX_IN_LEGEND = 20
 
 
 def draw(runs: Mapping[str, Rows], monitored: Iterable[str]) -> figure.Figure:
-  """Plots the loss, metrics and the learning rate, of both splits.
+  """Plots the loss, metrics and the learning rate of both splits.
 
   Args:
     runs: The rows of metrics.jsonl, by the name of the run.
     monitored: The metrics to plot besides the loss.
 
   Returns:
-    The figure. For one run, train and validation have a color each; for
-    several, each run has one.
+    The figure. For one run, each split has its own color; for several, each
+    run has.
   """
   names = dict.fromkeys(('loss', *monitored, 'learning_rate'))
   is_one = len(runs) == 1

@@ -1,4 +1,4 @@
-"""Finds the worst examples of a split, and keeps a few numbers of all."""
+"""Finds the worst examples of a split, and keeps some numbers of all."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from ..tasks import inspection as inspection_lib
 Example = dict[str, Any]
 
 _MAX_EXAMPLES = 24
-# Small examples take larger batches than in training.
+# Small examples allow larger batches than in training.
 _MAX_BATCH_SIZE = 250
 _SMALL = 1_000_000 // _MAX_BATCH_SIZE
-# The most numbers to keep of a column; they suffice to fit a temperature.
+# Maximum numbers to keep of a column; enough to fit a temperature.
 _MAX_NUMBERS = 4_000_000
 _MAX_VALIDATION = 5_000
-# A split that takes longer is left when a signal comes.
+# After a signal, a split that has taken longer than this is abandoned.
 _PATIENCE_SECS = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Inspected:
-  """What was seen of a split.
+  """The result of inspecting a split.
 
   Attributes:
     split: Its name.
     num_examples: The number of its examples.
-    worst: The examples with the largest scores, the largest first: the features
-      of each, its `index`, and the columns of the inspection.
+    worst: The examples with the largest scores, largest first: the features of
+      each, its `index`, and the columns of the inspection.
     kept: The columns kept of all examples, by split: see `Inspection.sections`.
-    inspection: What chose the examples.
+    inspection: The inspection that chose the examples.
     shown: The columns to show of them.
   """
 
@@ -56,7 +56,7 @@ class Inspected:
 def inspect(
     experiment: experiment_lib.Experiment, model: Any, dataset: datasets.Dataset
 ) -> Inspected | None:
-  """Looks at the test split; without one, at the validation split.
+  """Inspects the test split or, without one, the validation split.
 
   Args:
     experiment: The parts of the run.
@@ -64,10 +64,10 @@ def inspect(
     dataset: The data set.
 
   Returns:
-    What was seen; None if the set has neither split.
+    The result. None if the data set has neither split.
 
   Raises:
-    Interrupted: If a signal comes, and a split takes more than some seconds.
+    Interrupted: If a signal arrives, and a split takes several seconds.
   """
   there = [n for n in ('test', 'validation') if n in dataset.num_examples]
   if not there:
@@ -98,7 +98,7 @@ def inspect(
 
 
 class _Look:
-  """Looks at splits."""
+  """Inspects splits."""
 
   def __init__(
       self,
@@ -118,7 +118,7 @@ class _Look:
   def at(
       self, data: splits.Split, most: int | None = None
   ) -> tuple[dict[str, np.ndarray], list[Example]]:
-    """Returns the columns that are kept, and the worst examples."""
+    """Returns the kept columns, and the worst examples."""
     kept: dict[str, list[np.ndarray]] = {n: [] for n in self._inspection.kept}
     worst: list[Example] = []
     seen, started = 0, time.monotonic()
@@ -138,7 +138,7 @@ class _Look:
 
 
 def _largest(worst: list[Example], arrays: by_example.Arrays) -> list[Example]:
-  """Returns the examples with the largest scores; NaN is the largest."""
+  """Returns the examples with the largest scores; NaN counts as largest."""
   scores = arrays[inspection_lib.SCORE].astype(np.float64)
   scores[np.isnan(scores)] = np.inf
   arrays = arrays | {inspection_lib.SCORE: scores}
@@ -148,7 +148,7 @@ def _largest(worst: list[Example], arrays: by_example.Arrays) -> list[Example]:
       for i in order
       if scores[i] > -np.inf
   ]
-  # Ties stay in the order of the split.
+  # Ties keep the order of the split.
   return sorted([*worst, *found], key=lambda each: -each[inspection_lib.SCORE])[
       :_MAX_EXAMPLES
   ]
@@ -157,7 +157,7 @@ def _largest(worst: list[Example], arrays: by_example.Arrays) -> list[Example]:
 def _add_predictions(
     task: Any, model: Any, worst: list[Example], inputs: Iterable[str]
 ) -> list[str]:
-  """Adds what a task predicts; returns the names of columns to show."""
+  """Adds the predictions of a task; returns the names of columns to show."""
   task = copy.copy(task)
   task.model = model
   batch = {n: tf.constant(np.stack([e[n] for e in worst])) for n in inputs}

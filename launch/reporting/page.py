@@ -1,4 +1,4 @@
-"""A page of HTML in one file: its parts, each escaped where it is made.
+"""A self-contained HTML page. Each part escapes its own text.
 
 Nothing is loaded from elsewhere: the style is inline, pictures are data URIs.
 """
@@ -17,10 +17,10 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-# The most rows of a table, and characters of a cell.
+# Maximum rows of a table, and characters of a cell.
 MAX_ROWS = 50
 MAX_LETTERS = 300
-# The least width of a plot, in pixels; a narrower screen scrolls.
+# Minimum width of a plot, in pixels; a narrower screen scrolls.
 _MIN_PLOT = 640
 _DPI = 120
 _TYPES = {'png': 'image/png', 'svg': 'image/svg+xml', 'jpg': 'image/jpeg'}
@@ -80,7 +80,7 @@ $body
 
 
 class Markup(str):
-  """Text that is HTML already."""
+  """Text that is already HTML."""
 
 
 def whole(title: str, sections: Mapping[str, str]) -> str:
@@ -88,7 +88,7 @@ def whole(title: str, sections: Mapping[str, str]) -> str:
 
   Args:
     title: Its title.
-    sections: The HTML of each part, by its heading; an empty one is left out.
+    sections: The HTML of each section, by heading; empty ones are omitted.
 
   Returns:
     The file, in ASCII.
@@ -106,24 +106,24 @@ def whole(title: str, sections: Mapping[str, str]) -> str:
 
 
 def escape(value: Any) -> str:
-  """Escapes text for HTML; markup stays as it is."""
+  """Escapes text for HTML; markup is unchanged."""
   return value if isinstance(value, Markup) else html.escape(str(value))
 
 
 def part(value: Any) -> str:
-  """Returns the name of a part of a run, which its task may choose."""
+  """Returns the name of a part of a run; None is the task's own."""
   return "the task's own" if value is None else str(value)
 
 
 def cut(text: str, most: int = MAX_LETTERS) -> str:
-  """Shortens a long text, and notes how much is left out."""
+  """Shortens a long text, and notes how much is omitted."""
   if len(text) <= most:
     return text
   return f'{text[:most]}… ({len(text) - most:,} more letters)'
 
 
 def paragraphs(text: str) -> str:
-  """Returns the paragraphs of a text; an empty line ends one."""
+  """Converts text to HTML paragraphs, separated by empty lines."""
   return ''.join(
       f'<p>{escape(part)}</p>\n' for part in text.split('\n\n') if part
   )
@@ -143,7 +143,7 @@ def number(value: Any) -> str:
     return f'{value:g}'
   if not 1e-3 <= abs(value) < 1e15:
     return f'{value:.4g}'
-  # Five digits; below ten, four of them after the point.
+  # Five significant digits, at most four after the decimal point.
   return f'{value:,.{min(max(4 - int(math.log10(abs(value))), 0), 4)}f}'
 
 
@@ -152,15 +152,12 @@ def table(
     rows: Sequence[Sequence[Any]],
     best: Mapping[int, set[int]] | None = None,
 ) -> str:
-  """Returns a table of the first rows, and how many are left out.
+  """Returns an HTML table of the first rows, and the number of omitted ones.
 
   Args:
     headers: The headers; if all are empty, the table has none.
     rows: The rows.
     best: The columns to mark, by the position of the row.
-
-  Returns:
-    HTML.
   """
   if not rows:
     return ''
@@ -192,21 +189,21 @@ def table(
 
 
 def data_uri(name: str, data: bytes) -> str:
-  """Returns a file as a data URI, of the type that its name ends with."""
+  """Returns a file as a data URI, with the type of its name's extension."""
   kind = _TYPES[name.rpartition('.')[2].lower()]
   return f'data:{kind};base64,{base64.b64encode(data).decode()}'
 
 
 @contextlib.contextmanager
 def any_glyphs() -> Iterator[None]:
-  """Draws a character that no font of this machine has as a box."""
+  """Draws characters that no installed font has as boxes, quietly."""
   with warnings.catch_warnings():
     warnings.filterwarnings('ignore', r'Glyph .* missing from')
     yield
 
 
 def render(figure: Any, name: str = 'plot.png') -> bytes:
-  """Returns the file of a Figure of matplotlib, of the type that its name has.
+  """Renders a matplotlib Figure in the format of a file name.
 
   Args:
     figure: The figure, or a function that draws it.
@@ -221,11 +218,11 @@ def render(figure: Any, name: str = 'plot.png') -> bytes:
 
 
 def plot(name: str, data: bytes) -> str:
-  """Shows the file of a figure, or names it if no browser can show it."""
+  """Shows the file of a figure, or links to it if browsers cannot show it."""
   if name.rpartition('.')[2].lower() not in _TYPES:
     return f'<p>{escape(name)} is in the same folder.</p>'
   width = ''
-  if data[:4] == b'\x89PNG':  # A page has 96 dots per inch.
+  if data[:4] == b'\x89PNG':  # CSS has 96 pixels per inch.
     size = int.from_bytes(data[16:20], 'big') * 96 // _DPI
     width = f'width="{size}" style="min-width:{min(size, _MIN_PLOT)}px" '
   return (
@@ -240,7 +237,7 @@ def heading(name: str) -> str:
 
 
 def hint(text: str) -> str:
-  """Returns a paragraph in a fainter colour."""
+  """Returns a paragraph in a fainter color."""
   return f'<p class="hint">{escape(text)}</p>\n'
 
 

@@ -1,4 +1,4 @@
-"""Examples as a page shows them: cards with pictures and text, or rows."""
+"""Examples on a page: cards with pictures and text, or rows of a table."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def shown(
   Args:
     examples: The features, the `index` and other columns of each, by name.
     spec: The features.
-    columns: Which of the others are shown, if they are there.
+    columns: The other columns to show, if present.
 
   Returns:
     HTML.
@@ -40,7 +40,7 @@ def shown(
   found = [parts(each, spec, columns) for each in examples]
   if all(feature.kind in _OF_TABLES for feature in spec.inputs.values()):
     return page.table(*as_table(found, spec))
-  # Pictures of an example stand side by side.
+  # The pictures of an example are shown side by side.
   width = max(15, 6 * max((len(figures) for figures, _ in found), default=0))
   cards = ''.join(_card(*each) for each in found)
   return (
@@ -53,7 +53,7 @@ def as_table(
     found: Sequence[Parts], spec: spec_lib.Spec
 ) -> tuple[list[str], list[list[str]]]:
   """Returns headers and rows of the text of `parts`."""
-  # What was predicted comes first: the rest may be wide.
+  # Predictions come first: the rest may be wide.
   names = dict.fromkeys(n for _, lines in found for n, _ in lines)
   inputs = {n for f in spec.inputs for n in (f, *spec[f].columns)}
   headers = sorted(names, key=inputs.__contains__)
@@ -64,19 +64,14 @@ def as_table(
 def parts(
     example: Example, spec: spec_lib.Spec, columns: Sequence[str]
 ) -> Parts:
-  """Returns what is shown of an example.
-
-  Args:
-    example: As for `shown`.
-    spec: As for `shown`.
-    columns: As for `shown`.
+  """Returns the displayed parts of an example; see `shown`.
 
   Returns:
     Its pictures, uint8 ``[H, W, C]``, and its other values as text, by name.
   """
   figures: dict[str, np.ndarray] = {}
   lines = [('index', str(int(example['index'])))]
-  # Inputs first, then what is to be predicted, then what was.
+  # Inputs come first, then targets, then predictions.
   for name in (*spec.inputs, *spec.targets, *columns):
     if name not in example:
       continue
@@ -107,7 +102,7 @@ def _card(
 
 
 def legend(spec: spec_lib.Spec) -> list[tuple[str, tuple[int, int, int]]]:
-  """Returns the classes of masks and their colours, if a target is one."""
+  """Returns the classes of masks and their colors, if a target is a mask."""
   names = [
       name
       for target in spec.targets
@@ -119,7 +114,7 @@ def legend(spec: spec_lib.Spec) -> list[tuple[str, tuple[int, int, int]]]:
 
 
 def _swatches(spec: spec_lib.Spec) -> str:
-  """Names the colours of masks."""
+  """Names the colors of masks."""
   names = legend(spec)
   found = [
       f'<span><i class="swatch" style="background:rgb({r},{g},{b})"></i>'
@@ -132,12 +127,12 @@ def _swatches(spec: spec_lib.Spec) -> str:
 
 
 def _like(value: np.ndarray, spec: spec_lib.Spec) -> spec_lib.Feature | None:
-  """Returns the target that a column looks like, such as a mask."""
+  """Returns the target that a column resembles, such as a mask."""
   for name in spec.targets:
     feature = spec.get(name)
     if not feature or not value.ndim or value.shape != feature.shape:
       continue
-    # Probabilities of classes are numbers, and no classes.
+    # Probabilities are floats; classes and masks are not.
     is_classes = feature.kind in (spec_lib.MASK, spec_lib.CLASSES)
     if not is_classes or value.dtype.kind in 'iub':
       return feature
@@ -147,7 +142,7 @@ def _like(value: np.ndarray, spec: spec_lib.Spec) -> spec_lib.Feature | None:
 def _pixels(
     value: np.ndarray, feature: spec_lib.Feature | None
 ) -> np.ndarray | None:
-  """Returns a picture uint8 ``[H, W, C]`` of a value, if it is one."""
+  """Returns a value as a picture, uint8 ``[H, W, C]``, if it is one."""
   kind = feature.kind if feature else None
   if feature and kind == spec_lib.MASK:
     colors = _colors(feature.num_classes)
@@ -183,7 +178,7 @@ def pixels(images: np.ndarray) -> np.ndarray:
 def uri(pixels: np.ndarray) -> str:
   """Returns a picture, uint8 ``[H, W, C]``, as a data URI.
 
-  Of a large picture it takes every n-th pixel.
+  Large pictures are subsampled.
   """
   step = -(-max(pixels.shape[:2]) // _MAX_PIXELS)
   return page.data_uri(
@@ -192,7 +187,7 @@ def uri(pixels: np.ndarray) -> str:
 
 
 def _colors(number: int) -> np.ndarray:
-  """Returns a colour for each class, uint8 ``[number, 3]``; first black."""
+  """Returns a color per class, uint8 ``[number, 3]``; the first is black."""
   palette = [
       color
       for name in ('tab20', 'tab20b')
@@ -203,7 +198,7 @@ def _colors(number: int) -> np.ndarray:
 
 
 def text(value: np.ndarray, feature: spec_lib.Feature) -> str:
-  """Returns a value of a feature in words, without the names of columns."""
+  """Returns a value of a feature as text, without the names of columns."""
   return ', '.join(words for _, words in _lines('', value, feature, True))
 
 
@@ -249,7 +244,7 @@ def _columns(
   """Yields the first of several values, by the names of their columns."""
   some = values[:_MAX_NUMBERS]
   more = ', …' * (len(values) > len(some))
-  # A target of one number keeps the name of its feature.
+  # The only column of a target has the name of its feature.
   if len(columns) >= len(values) > bool(prefix):
     for column, value in zip(columns, some, strict=False):
       yield f'{prefix}{column}', value

@@ -1,4 +1,4 @@
-"""report/index.html: one page that explains a run."""
+"""report/index.html: a page about one run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..tasks import inspection as inspection_lib
 from ..tasks import task as task_lib
 from . import inspecting, page, pictures
 
-# The fields of a row that are no values.
+# The fields of a row that are not values.
 _NO_VALUES = ('step', 'epoch', 'split', 'wall_time', 'num_examples')
 _NAMES = {
     'start': 'start: data, model, its graph',
@@ -33,11 +33,11 @@ class Facts:
     result: The content of result.json.
     task: The name of the task.
     num_steps: The number of steps of the whole run.
-    report: The report of the task on the test split, if there is one.
-    inspected: What was seen of examples, if there are any.
+    report: The task's report on the test split, if there is one.
+    inspected: The inspected examples, if any.
     more: The sections of the inspection.
     drawn: The file of each figure.
-    command: The command that trains the run again.
+    command: The command that repeats the training.
   """
 
   name: str
@@ -61,7 +61,7 @@ def text(facts: Facts) -> str:
   }
 
   def add(title: str, part: str) -> None:
-    parts[title] = parts.get(title, '') + part  # Two may have one title.
+    parts[title] = parts.get(title, '') + part  # Titles may be repeated.
 
   if facts.report:
     sections = facts.report.sections
@@ -166,11 +166,7 @@ def _worst(facts: Facts) -> str:
 
 
 def times(result: Mapping[str, Any]) -> list[list[Any]]:
-  """Returns where the time of the last start went, given a result.json.
-
-  Returns:
-    Rows of what took it, its seconds, and their share.
-  """
+  """Returns rows of the activities of the last start, seconds, and shares."""
   rows: list[list[Any]] = [
       [_NAMES.get(name, name), seconds]
       for name, seconds in result.get('seconds_in', {}).items()

@@ -1,4 +1,4 @@
-"""What the report of a run is about."""
+"""The subject of a report."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .. import experiment as experiment_lib
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-  """What a report is about.
+  """The subject of a report.
 
   Attributes:
     experiment: The parts of the run.
-    model: Its model, or the average of it, which is what is scored.
+    model: The model that is scored: that of the run, or its average.
     dataset: The data set.
     scored: The score of the test split, if there is one.
     result: The content of result.json.
     monitor: The metric that the run is judged by.
-    started: When the process began, on the monotonic clock: writing the report
-      sets `seconds` of the result. If None, they stay as they are.
+    started: When the process began, on the monotonic clock; writing the report
+      sets `seconds` of the result. If None, `seconds` is unchanged.
   """
 
   experiment: experiment_lib.Experiment

@@ -14,7 +14,7 @@ from . import board as board_lib
 from . import card, curves, inspecting, page, run_page
 from . import subject as subject_lib
 
-# In its own work directory the run is complete, and would not train again.
+# In the run's own work directory, the command would find a complete run.
 _ELSEWHERE = 'runs/again'
 
 
@@ -25,12 +25,12 @@ def write(
 ) -> None:
   """Applies the model to examples, and writes the report.
 
-  Every worker calls it: variables that are kept per replica are read together.
+  All workers must call it, since they read per-replica variables together.
 
   Args:
     directory: The work directory of the run.
-    subject: What the report is about.
-    board: TensorBoard's files, which are to show it as well.
+    subject: The subject of the report.
+    board: TensorBoard's files, which receive the report as well.
 
   Raises:
     OSError: If a file cannot be written.
@@ -59,8 +59,8 @@ def _write(
 
   Args:
     workdir: Its work directory.
-    subject: What it is about.
-    seen: What was seen of its examples, if there is a split to look at.
+    subject: The subject of the report.
+    seen: The inspected examples, if there is a split to inspect.
     start: The content of its config.json.
     rows: The rows of its metrics.jsonl.
 
@@ -109,6 +109,6 @@ def _write(
 
 
 def _replace(path: pathlib.Path, data: bytes) -> None:
-  """Writes a file as a whole."""
+  """Replaces a file atomically."""
   with whole_files.replacing(path) as temporary:
     temporary.write_bytes(data)

@@ -1,4 +1,4 @@
-"""Ranks the trials of a sweep, and tests how sure the order is."""
+"""Ranks the trials of a sweep, and tests the significance of the ranking."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..hooks import monitor as monitor_lib
 from ..hooks import pruning
 from . import training
 
-# Of more trials, only the best is compared with each; p is adjusted for all.
+# With more trials, only the best is compared with each; p is adjusted for all.
 _MOST_IN_PAIRS = 200
 
 
@@ -24,10 +24,10 @@ class Row:
 
   Attributes:
     trial: The trial.
-    validation: The monitor at the last validation, over seeds; None if no run
-      has a finite one.
-    test: The same of the test split; None without one.
-    to_best: The test of its difference to the best trial; None with fewer than
+    validation: The monitored metric at the last validation, over seeds. None if
+      no run has a finite value.
+    test: The same for the test split. None without one.
+    to_best: The test of its difference to the best trial. None with fewer than
       two common seeds.
     p: The p-value of that test, adjusted for all pairs of trials.
     note: Remarks, such as why runs failed.
@@ -42,13 +42,13 @@ class Row:
 
   @property
   def verdict(self) -> str:
-    """Whether the best trial is shown to be better, in words."""
+    """Whether the best trial is significantly better, in words."""
     if self.p is None:
       return ''
     return 'shown' if self.p < 1 - significance.LEVEL else 'not shown'
 
   def to_json(self) -> dict[str, Any]:
-    """Returns the row as an object of JSON."""
+    """Returns the row as a JSON object."""
     return {
         'trial': self.trial.number,
         'values': self.trial.values,
@@ -72,7 +72,7 @@ def value(trial: training.Trial) -> float | None:
     trial: A trial that has ended.
 
   Returns:
-    The mean, negated if larger is better; None if no run has a finite value.
+    The mean, negated if larger is better. None if no run has a finite value.
 
   Raises:
     UserError: If nothing was validated.
@@ -86,16 +86,16 @@ def value(trial: training.Trial) -> float | None:
 
 
 def rank(trials: Sequence[training.Trial]) -> list[Row]:
-  """Ranks trials, and compares the best with each other one.
+  """Ranks trials, and compares the best with each other trial.
 
-  Trials with a pruned run come after those whose runs are all complete, and
-  trials with a run that failed, or whose value is not finite, come last.
+  Trials with a pruned run come after those whose runs are all complete. Trials
+  with a failed run or a non-finite value come last.
 
   Args:
     trials: The trials, which have ended.
 
   Returns:
-    The rows of the table, the best first. Differences are paired over the seeds
+    The rows of the table, best first. Differences are paired over the seeds
     that both trials have. Their p-values are adjusted (Holm) for all pairs of
     trials, since the best was chosen by the same numbers.
   """
@@ -134,7 +134,7 @@ def rank(trials: Sequence[training.Trial]) -> list[Row]:
 
 
 def _numbers(trial: training.Trial, split: str) -> dict[int, float]:
-  """Returns the finite values of the monitor on a split, by seed."""
+  """Returns the finite values of the monitored metric on a split, by seed."""
   numbers = {}
   for seed, result in sorted(trial.results.items()):
     name = f'{split}_{monitor_lib.of_result(result).metric}'
@@ -159,7 +159,7 @@ def _over_seeds(
 def _test(
     best: training.Trial, other: training.Trial
 ) -> significance.Test | None:
-  """Tests how much better the first is; None with too few common seeds."""
+  """Tests how much better the first is. None with too few common seeds."""
   ones, others = (_numbers(each, 'validation') for each in (best, other))
   seeds = sorted(ones.keys() & others.keys())
   if len(seeds) < 2:
@@ -198,7 +198,7 @@ def _note(trial: training.Trial) -> str:
 def _interval(
     value: significance.Interval | None,
 ) -> list[float | None] | None:
-  """Returns mean, low and high; None for each that is not known."""
+  """Returns mean, low and high, with None for unknown values."""
   if value is None:
     return None
   return [None if math.isnan(each) else each for each in value]

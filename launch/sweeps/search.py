@@ -1,8 +1,7 @@
 """Proposes the values of trials: by a grid, at random, or by Optuna.
 
 The values of a trial depend on its number, the space, the seed and, for Optuna,
-on the results that were told before, so a sweep that is started again proposes
-the same values.
+on the results reported before. So a restarted sweep proposes the same values.
 """
 
 from __future__ import annotations
@@ -24,27 +23,27 @@ class Search(Protocol):
   """Proposes values.
 
   Attributes:
-    num_trials: How many trials there are.
-    learns: Whether what it proposes depends on what it is told.
+    num_trials: The number of trials.
+    learns: Whether its proposals depend on results.
   """
 
   num_trials: int
   learns: bool
 
   def ask(self, number: int) -> space_lib.Values:
-    """Returns the values of a trial; numbers rise one by one."""
+    """Returns the values of a trial; trials are numbered consecutively."""
 
   def tell(self, number: int, value: float | None) -> None:
     """Records a trial's result; smaller is better. If None, it failed."""
 
 
 class Listed:
-  """Proposes what does not depend on results: a grid, or random values."""
+  """Proposes values independently of results: a grid, or random values."""
 
   learns = False
 
   def __init__(self, trials: list[space_lib.Values]):
-    """Takes the values of each trial."""
+    """Sets the values of each trial."""
     self._trials = trials
     self.num_trials = len(trials)
 
@@ -80,15 +79,15 @@ class Optuna:
     self._study: Any = None
 
   def ask(self, number: int) -> space_lib.Values:
-    """Returns the values of a trial, the same ones if asked again."""
+    """Returns the values of a trial; repeated calls return the same ones."""
     study = self._opened()
-    # A sampler per trial: its draws do not depend on restarts of the sweep.
+    # One sampler per trial, so that draws do not depend on restarts.
     seed = np.random.SeedSequence([self._seed, number]).generate_state(1)
     study.sampler = self._optuna.samplers.TPESampler(
         seed=int(seed[0]), constant_liar=True
     )
     if number < len(study.trials):
-      # A kill may have left it with some of its values: the rest is drawn.
+      # The sweep was killed after some of the values: draw the rest.
       trial = self._optuna.trial.Trial(study, study.trials[number]._trial_id)
     else:
       trial = study.ask()
@@ -107,7 +106,7 @@ class Optuna:
     return suggest(parameter.name, low, high, log=parameter.log, **step)
 
   def tell(self, number: int, value: float | None) -> None:
-    """Records a result, unless it is recorded already."""
+    """Records a result, unless it is already recorded."""
     study = self._opened()
     states = self._optuna.trial.TrialState
     if not study.trials[number].state.is_finished():
@@ -140,12 +139,12 @@ def make(
   Args:
     method: One of `METHODS`.
     space: The space.
-    num_trials: The number of trials. If None, a grid is used as a whole.
+    num_trials: The number of trials. If None, the whole grid.
     seed: The seed of random values.
     folder: The directory of the sweep.
 
   Returns:
-    The search; nothing is written yet.
+    The search, which has not written anything yet.
 
   Raises:
     UserError: If the number of trials does not fit the method.

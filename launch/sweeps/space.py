@@ -1,4 +1,4 @@
-"""The space of a sweep: flags of launch.train, and values to try.
+"""The space of a sweep: flags of launch.train, and the values to try.
 
 model = ["mlp", "convnet"]
 learning_rate = {min = 1e-4, max = 1e-1, log = true}
@@ -24,7 +24,7 @@ Values = dict[str, Any]
 _RANGE = {'min', 'max', 'log', 'step'}
 # The sweep sets these itself.
 _OWN = ('workdir', 'seed', 'accept_changes')
-# Trials that differ in these cannot be compared.
+# Trials with different values of these cannot be compared.
 _JUDGES = (
     'dataset',
     'monitor',
@@ -41,16 +41,16 @@ class Mistake(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
-  """A flag, and its values: some choices, or a range.
+  """A flag, and its values: a list of choices, or a range.
 
   Attributes:
     name: The name of the flag, or `FLAG.ARGUMENT`.
     choices: The values; empty for a range.
     low: The minimum of a range.
-    high: Its maximum.
-    log: Whether the logarithm is uniform.
-    step: The distance between values. If None, any value may be drawn.
-    is_int: Whether they are integers.
+    high: The maximum of a range.
+    log: Whether to draw values uniformly in the logarithm.
+    step: The distance between values. If None, the range is continuous.
+    is_int: Whether values are integers.
   """
 
   name: str
@@ -75,11 +75,11 @@ class Parameter:
     return math.floor((self.high - self.low) / self.step + 1e-9) + 1
 
   def at(self, index: int) -> Any:
-    """Returns the value of an index below `num_values`."""
+    """Returns the value at an index below `num_values`."""
     if self.choices:
       return self.choices[index]
     assert self.step is not None
-    # Rounded, so that 3 steps of 0.1 are 0.3, not 0.30000000000000004.
+    # Rounded: 3 steps of 0.1 are 0.3, not 0.30000000000000004.
     return self._number(float(f'{self.low + index * self.step:.12g}'))
 
   def ends(self) -> Sequence[Any]:
@@ -92,7 +92,7 @@ class Parameter:
       return self.at(int(generator.integers(self.num_values)))
     ends = self.low, self.high
     if self.log:
-      # Each integer has the share of the line around it.
+      # Each integer has an interval of the same length around it.
       ends = (self.low - self.is_int / 2, self.high + self.is_int / 2)
       ends = (math.log(ends[0]), math.log(ends[1]))
     drawn = generator.uniform(*ends)
@@ -132,12 +132,12 @@ class Space:
     return {each.name: values[each.name] for each in self.parameters}
 
   def draw(self, seed: int, number: int) -> Values:
-    """Draws the values of a trial, which depend on its number and the seed."""
+    """Draws the values of a trial, given its number and the seed."""
     generator = np.random.default_rng([seed, number])
     return {each.name: each.draw(generator) for each in self.parameters}
 
   def samples(self) -> Iterator[Values]:
-    """Yields combinations that together have every choice and end."""
+    """Yields combinations that together include every choice and end."""
     first = {each.name: each.ends()[0] for each in self.parameters}
     yield first
     for each in self.parameters:
@@ -146,7 +146,7 @@ class Space:
 
 
 def flags_of(values: Mapping[str, Any]) -> list[str]:
-  """Writes values as flags of `launch.train`; arguments come last."""
+  """Formats values as flags of `launch.train`; arguments come last."""
   texts = []
   for name, value in sorted(values.items(), key=lambda item: '.' in item[0]):
     flag, _, argument = name.partition('.')
@@ -156,16 +156,16 @@ def flags_of(values: Mapping[str, Any]) -> list[str]:
 
 
 def read(path: str) -> Space:
-  """Reads a space.
+  """Reads a space from a TOML file.
 
   Args:
-    path: A file of TOML.
+    path: The path of the file.
 
   Returns:
     The space.
 
   Raises:
-    UserError: If the file cannot be read, or is not a space.
+    UserError: If the file cannot be read, or does not describe a space.
   """
   text = json_files.read(pathlib.Path(path))
   if text is None:
@@ -206,7 +206,7 @@ def _parameters(source: Mapping[str, Any]) -> Iterator[Parameter]:
 
 
 def _arguments(prefix: str, source: Mapping[str, Any]) -> Iterator[Parameter]:
-  """Yields the arguments of a table; hooks and metrics have one more level."""
+  """Yields the arguments in a table; hooks and metrics have one more level."""
   for name, value in source.items():
     if isinstance(value, Mapping) and not _RANGE & value.keys():
       yield from _arguments(f'{prefix}.{name}', value)

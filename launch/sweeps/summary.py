@@ -22,11 +22,12 @@ from . import ranking
 from . import space as space_lib
 
 matplotlib.use('agg')
-_MAX_CELL = 70  # Characters of a printed cell.
+_MAX_CELL = 70  # Maximum characters of a printed cell.
 _NEXT_LINE = ' \\\n  '
 _CHOSEN = (
-    'The order is that of the validation split, with the final weights of each '
-    "run. Intervals are 95 % confidence intervals over seeds, by Student's t. "
+    'Trials are ordered by the validation split, with the final weights of '
+    'each run. Intervals are 95 % confidence intervals over seeds, by '
+    "Student's t. "
     '"The best is better" is tested in pairs of equal seeds; p is adjusted '
     '(Holm) for all pairs of trials, since the best was chosen by the same '
     'numbers.'
@@ -44,7 +45,7 @@ def write(
 
   Args:
     folder: The directory of the sweep.
-    rows: The rows, the best first, which has a complete run.
+    rows: The rows, best first. The best trial has a complete run.
     space: The space.
     program: The command that trains a run.
     flags: The flags of the best trial, without --workdir and --seed.
@@ -166,7 +167,7 @@ def _plot(
     monitor: monitor_lib.Monitor,
     space: space_lib.Space,
 ) -> figure.Figure:
-  """Draws a line for each trial over an axis for each parameter."""
+  """Draws a line per trial across an axis per parameter."""
   rows = [row for row in rows if row.validation]
   axes = [
       _axis(parameter, [row.trial.values[parameter.name] for row in rows])
@@ -221,7 +222,7 @@ _Axis = tuple[str, list[float], list[tuple[float, str]]]
 
 
 def _axis(parameter: space_lib.Parameter, values: Sequence[Any]) -> _Axis:
-  """Returns the name of an axis, places from 0 to 1, and ticks."""
+  """Returns the name of an axis, positions from 0 to 1, and ticks."""
   label = parameter.name.replace('.', '\n')
   if not parameter.choices:
     return _linear(label, values, parameter.log)
@@ -259,7 +260,7 @@ def _page(
     picture: bytes,
     command: str,
 ) -> str:
-  """Makes a page that needs no other file."""
+  """Makes a self-contained page."""
   table = page.table(header, cells, {0: set(range(len(header)))})
   return page.whole(
       f'Sweep {name}',

@@ -27,14 +27,14 @@ _IN_FRONT = re.compile(r'^\[\d+\] (\S*\btrain: )?')
 
 @dataclasses.dataclass
 class Trial:
-  """A trial: the same values under several seeds.
+  """A trial: the same values with several seeds.
 
   Attributes:
     number: Its number.
     values: The values of the flags.
     workdirs: The work directory of each seed.
     results: The result.json of each seed whose run is complete.
-    failures: The reason of each seed whose run failed.
+    failures: The reason for each seed whose run failed.
   """
 
   number: int
@@ -56,7 +56,7 @@ def workdirs(folder: pathlib.Path, number: int, seeds: int) -> list[Any]:
 
 
 class Training:
-  """Trains the runs of a sweep that are not complete."""
+  """Trains the incomplete runs of a sweep."""
 
   def __init__(
       self,
@@ -67,17 +67,17 @@ class Training:
       judge: Callable[[Trial], float | None],
       slots: Sequence[Mapping[str, str]],
   ):
-    """Starts nothing yet.
+    """Configures training without starting it.
 
     Args:
       search: Proposes the values of trials.
       folder: The directory of the sweep.
-      seeds: How many seeds each trial has.
+      seeds: The number of seeds per trial.
       command: Returns the command of a run, given its values and work
         directory; --workdir and --seed are appended.
-      judge: Returns the value of a trial that has ended, None if it has none;
+      judge: Returns the value of a trial that has ended, or None without one;
         smaller is better.
-      slots: The environment variables of each run that may be on at a time.
+      slots: The environment variables of each concurrent run.
     """
     self.trials: list[Trial] = []
     self._search = search
@@ -86,8 +86,8 @@ class Training:
     self._command = command
     self._judge = judge
     self._free = deque(slots)
-    # With several runs at a time, a proposal depends on fewer results, but on
-    # the same ones however long each run takes.
+    # With concurrent runs, a proposal depends on fewer results, but always on
+    # the same ones, however long each run takes.
     self._lag = -(-(len(slots) - 1) // seeds)
     self._num_told = 0
     self._running: list[_Run] = []
@@ -117,7 +117,7 @@ class Training:
     return signals.number
 
   def _missing(self) -> Iterator[tuple[Trial, int] | None]:
-    """Yields the runs to start; None while results are waited for."""
+    """Yields the runs to start, and None while waiting for results."""
     for number in range(self._search.num_trials):
       if self._search.learns:
         yield from self._tell(number - self._lag)
@@ -136,7 +136,7 @@ class Training:
     yield from self._tell(self._search.num_trials)
 
   def _tell(self, until: int) -> Iterator[None]:
-    """Tells the search results in the order of trials, and awaits them."""
+    """Reports results to the search in the order of trials, and awaits them."""
     while self._num_told < until:
       trial = self.trials[self._num_told]
       while not trial.has_ended:
@@ -166,7 +166,7 @@ class Training:
       why = f'; {stopped["hook"]} ended it' if stopped else ''
       name = f'validation_{result["monitor"]}'
       text = f'{name} {result.get(name, math.nan):.4f}{why}'
-      self._judge(trial)  # Raises at once if nothing was validated.
+      self._judge(trial)  # Raises early if nothing was validated.
     elif is_leaving and code >= 128:
       return
     else:
@@ -198,7 +198,7 @@ class _Run:
         [{**os.environ, **own}],
         first=trial.number,
         targets=(self._file, self._errors),
-        dies_by=signal.SIGKILL,  # The next sweep must not meet it.
+        dies_by=signal.SIGKILL,  # It must not outlive this sweep.
     )
 
   def has_ended(self) -> bool:
@@ -207,7 +207,7 @@ class _Run:
   def end(self) -> tuple[int, str]:
     """Returns the exit code, and the text of an error."""
     [code] = self.workers.codes()
-    self.workers.kill()  # Waits for what it printed.
+    self.workers.kill()  # Waits for the rest of its output.
     self._file.close()
     assert code is not None
     return code, self._errors.last or f'ended with exit code {code}'

@@ -1,6 +1,6 @@
-"""Tasks: what can be trained, one file each, chosen by the data's targets.
+"""Tasks: what can be trained, in one file each, chosen by the data's targets.
 
-A task of one's own is a function that returns a `Task`.
+A custom task is a function that returns a `Task`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Export = task_lib.Export
 Inspection = inspection.Inspection
 Section = inspection.Section
 
-# By the kind of the target that they are for.
+# By the kind of target that each is for.
 TASKS: dict[str, ModuleType] = {
     'classification': classification,
     'multi_label': multi_label,
@@ -59,7 +59,7 @@ def losses() -> dict[str, Callable[..., Any]]:
 
 
 def of(spec: spec_lib.Spec) -> str:
-  """Returns the name of the task that the main target of data is for.
+  """Returns the name of the task for the main target of a data set.
 
   Raises:
     UserError: If there is none.
@@ -87,14 +87,14 @@ def of(spec: spec_lib.Spec) -> str:
 def with_defaults(
     config: config_lib.Config, spec: spec_lib.Spec
 ) -> config_lib.Config:
-  """Returns a config with the names that it leaves to the task.
+  """Fills in the parts that a config leaves to the task.
 
   Args:
     config: The config.
     spec: The features of its data.
 
   Returns:
-    The config; for a task of somebody's own as it is.
+    The config; unchanged for a custom task.
 
   Raises:
     UserError: If there is no task or model for such data.
@@ -113,7 +113,7 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Task:
   """Makes the task of a config.
 
   Args:
-    data: What the data set is.
+    data: The description of the data set.
     config: The config.
 
   Returns:
@@ -143,10 +143,10 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Task:
 
 
 def _check_loss(name: Any, known: Mapping[str, Any]) -> None:
-  """Refuses the loss of another task; one of no task may fit.
+  """Rejects the loss of another task; unknown losses may fit.
 
   Raises:
-    UserError: If the task does not have it, and another one has.
+    UserError: If only another task has the loss.
   """
   if isinstance(name, str) and name not in known and name in losses():
     raise programs.UserError(
@@ -156,7 +156,7 @@ def _check_loss(name: Any, known: Mapping[str, Any]) -> None:
 
 
 def _own(data: data_lib.DataSpec, config: config_lib.Config) -> Task:
-  """Makes a task of somebody's own."""
+  """Makes a custom task."""
   made = parts.call('task', config.task, config.task_arg, spec=data.spec)
   missing = [
       name

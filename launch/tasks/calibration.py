@@ -1,4 +1,4 @@
-"""Mistakes of a classifier, and how reliable its probabilities are."""
+"""Mistakes of a classifier, and the calibration of its probabilities."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from core import objectives
 from . import inspection
 
 _NUM_BINS = 15
-# Beyond these limits probabilities hardly change any more.
+# Beyond these limits, probabilities hardly change.
 _MAX_TEMPERATURE = 100.0
-_NUM_HALVINGS = 26  # To 3e-7 of a temperature.
+_NUM_HALVINGS = 26  # To a precision of 3e-7 of a temperature.
 
 
 class OfClasses(inspection.Inspection):
-  """Shows the most confident mistakes, and how reliable probabilities are."""
+  """Shows the most confident mistakes, and the calibration."""
 
   title = 'Most confident mistakes'
   shown = ('prediction', 'probability')
@@ -27,7 +27,7 @@ class OfClasses(inspection.Inspection):
   needs_validation = True
 
   def __init__(self, names: Sequence[str]):
-    """Takes the names of the classes."""
+    """Sets the names of the classes."""
     self._names = list(names)
 
   def columns(
@@ -50,7 +50,7 @@ class OfClasses(inspection.Inspection):
   def sections(
       self, kept: Mapping[str, inspection.Kept]
   ) -> Sequence[inspection.Section]:
-    """Compares probabilities with how often predictions are right."""
+    """Compares probabilities with the accuracy of predictions."""
     (split, first), *_ = kept.items()
     labels, logits = _finite(first)
     if not len(labels):
@@ -82,16 +82,16 @@ class OfClasses(inspection.Inspection):
       ])
       text += (
           f'\n\nThe temperature {value:.4f}, by which logits are divided, '
-          'minimises the negative log-likelihood (NLL) of '
+          'minimizes the negative log-likelihood (NLL) of '
           f'{len(fitted[0]):,} examples of the validation split, by bisection '
-          'of its derivative. It changes probabilities and no prediction.'
+          'of its derivative. It changes probabilities but no predictions.'
       )
       if not 1.001 / _MAX_TEMPERATURE < value < _MAX_TEMPERATURE / 1.001:
         text += ' It is at the limit of its range: no minimum was found.'
     else:
       text += (
-          '\n\nNo temperature is fitted: there is no other split with labels, '
-          'such as validation, to fit it on.'
+          '\n\nNo temperature is fitted: that takes another split with labels, '
+          'such as validation.'
       )
     return [
         inspection.Section(
@@ -105,11 +105,11 @@ class OfClasses(inspection.Inspection):
 
 
 def temperature(labels: np.ndarray, logits: np.ndarray) -> float:
-  """Fits the divisor of logits that maximises their likelihood.
+  """Fits the divisor of logits that maximizes their likelihood.
 
-  With b = 1 / temperature the derivative of the negative log-likelihood is
-  mean(sum(softmax(b z) z) - z[label]), which grows with b: its zero is found by
-  bisection.
+  With b = 1 / temperature, the derivative of the negative log-likelihood is
+  mean(sum(softmax(b z) z) - z[label]), which increases with b; bisection finds
+  its zero.
 
   Args:
     labels: Integers ``[num_examples]``.
@@ -135,8 +135,8 @@ def error(confidence: np.ndarray, is_right: np.ndarray) -> float:
   """Returns the expected calibration error, over 15 bins of equal width.
 
   Args:
-    confidence: The probability of what is predicted, ``[num_examples]``.
-    is_right: Whether that is the label, ``[num_examples]``.
+    confidence: The probability of the predicted class, ``[num_examples]``.
+    is_right: Whether the prediction is right, ``[num_examples]``.
   """
   count, sure, right = _bins(confidence, is_right)
   return float(np.sum(count * np.abs(sure - right)) / len(confidence))
@@ -175,7 +175,7 @@ def _confidence(
 def _bins(
     confidence: np.ndarray, is_right: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Returns count, mean confidence and share of right ones, by bin."""
+  """Returns the count, mean confidence and accuracy of each bin."""
   place = np.minimum((confidence * _NUM_BINS).astype(int), _NUM_BINS - 1)
   count = np.bincount(place, minlength=_NUM_BINS)
   sure, right = (
@@ -186,8 +186,8 @@ def _bins(
 
 
 def _draw(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Any:
-  """Plots reliability diagrams, and how often each confidence occurs."""
-  from matplotlib import figure as figure_lib  # Slow, and needed at the end.
+  """Plots reliability diagrams, and a histogram of confidences."""
+  from matplotlib import figure as figure_lib  # Imported late: it is slow.
 
   plot = figure_lib.Figure(figsize=(9, 4), layout='constrained')
   diagram, histogram = plot.subplots(1, 2)

@@ -18,11 +18,11 @@ def of(
 ) -> Sequence[float] | None:
   """Returns the factor of the loss of each class.
 
-  `balanced` is in inverse proportion to the training examples of each class,
-  1 on average over them.
+  `balanced` factors are inversely proportional to the training examples per
+  class, with mean 1 over the examples.
 
   Raises:
-    UserError: If there is not one for each class, or none counts.
+    UserError: If there is not one factor per class, or all are 0.
   """
   weights, num_classes = config.class_weights, data.target.num_classes
   if weights is None:
@@ -33,9 +33,9 @@ def of(
   if len(weights) != num_classes:
     raise programs.UserError(
         f'--class_weights: {len(weights)} weights for {num_classes} classes; '
-        'give one for each class.'
+        'give one per class.'
     )
-  # float32 would take what is nearer to 0 for 0, and what is larger for inf.
+  # In float32, smaller numbers would round to 0, and larger ones to infinity.
   if not all(w == 0 or 1e-30 <= w <= 1e30 for w in weights) or not any(weights):
     raise programs.UserError(
         f'--class_weights: {",".join(map(str, weights))}: expected 0 or '
@@ -50,11 +50,11 @@ def weighted(
   """Multiplies the loss of each label by the factor of its class.
 
   Args:
-    loss: A function of labels, integers, and logits to losses of their shape.
-    weights: The factor of each class; None leaves the loss as it is.
+    loss: A function of integer labels and logits to losses, one per label.
+    weights: The factor of each class. If None, the loss is unchanged.
 
   Returns:
-    The loss. It raises UserError if the losses have another shape.
+    The loss, which raises UserError if the losses have another shape.
   """
   if weights is None:
     return loss
@@ -63,8 +63,8 @@ def weighted(
     values = loss(labels, logits)
     if len(values.shape) != len(labels.shape):
       raise programs.UserError(
-          '--class_weights: the loss is one for each example, not for each of '
-          'its labels.'
+          '--class_weights: the loss returns one value per example, not one '
+          'per label.'
       )
     factors = tf.constant(weights, values.dtype)
     return values * tf.gather(factors, labels)

@@ -1,4 +1,4 @@
-"""One class for each example: of an image, of a row of a table, of a text."""
+"""One class per example: for images, rows of tables, or texts."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def on_probabilities(
     targets = one_hot * (1 - label_smoothing) + label_smoothing / num_classes
     return loss(targets, tf.nn.softmax(logits), **kwargs)
 
-  # What it takes is what the loss takes, and the smoothing.
+  # The signature is that of the loss, plus label smoothing.
   own = inspect.signature(loss_on_probabilities).parameters
   named = [p for p in own.values() if p.kind != p.VAR_KEYWORD]
   others = list(inspect.signature(loss).parameters.values())[2:]
@@ -88,7 +88,7 @@ class Classification(task_lib.Task):
   """Assigns one of several classes to each example."""
 
   def __init__(self, data: data_lib.DataSpec, **parts: Any):
-    """Takes the features of the data, and the parts of a task."""
+    """Takes the description of the data, and the parts of a task."""
     super().__init__(
         train_metric=metrics.collection({'accuracy': metrics.accuracy()}),
         eval_metric=eval_metric(data.target.num_classes),
@@ -105,7 +105,7 @@ class Classification(task_lib.Task):
   def report(self, values: Mapping[str, Any]) -> task_lib.Report:
     """Reports precision, recall and F1 per class, and confusions."""
     if not {'confusion_matrix', *_PER_CLASS} <= values.keys():
-      return super().report(values)  # Other metrics were asked for.
+      return super().report(values)  # The user chose other metrics.
     vectors = {name: v for name, v in values.items() if np.ndim(v) == 1}
     per_class = {
         label: {name: float(vector[i]) for name, vector in vectors.items()}
@@ -120,10 +120,10 @@ class Classification(task_lib.Task):
     )
 
   def predict(self, batch: objectives.Batch) -> dict[str, tf.Tensor]:
-    """Predicts the name of a class, its number, and probabilities.
+    """Predicts the name and number of a class, and probabilities.
 
     Args:
-      batch: A batch; targets and weights may be left out.
+      batch: A batch; targets and weights are optional.
 
     Returns:
       `prediction`, strings, `class`, int64, and `probability`, float32, each
@@ -142,7 +142,7 @@ class Classification(task_lib.Task):
   def predictions(
       self, columns: Mapping[str, tf.Tensor], like: Any
   ) -> Any | None:
-    """Returns the logits, from the probabilities if there are none."""
+    """Returns the logits, computed from the probabilities if necessary."""
     del like
     if 'logits' in columns:
       return columns['logits']
@@ -164,18 +164,7 @@ class Classification(task_lib.Task):
 
 
 def make(data: data_lib.DataSpec, config: config_lib.Config) -> Classification:
-  """Makes the task of a config.
-
-  Args:
-    data: What the data set is.
-    config: The config.
-
-  Returns:
-    The task.
-
-  Raises:
-    UserError: If a name or an argument in the config is not valid.
-  """
+  """Makes the task of a config; see `tasks.make`."""
   if data.target.num_classes < 2:
     raise programs.UserError(
         'label: expected at least 2 classes, and every example is of '
@@ -210,11 +199,7 @@ def make_loss(
 
 
 def _try(loss: objectives.Loss, config: config_lib.Config) -> None:
-  """Computes a loss of plain logits, which must be finite.
-
-  Raises:
-    UserError: If it is not.
-  """
+  """Raises UserError unless the loss of simple logits is finite."""
   logits = tf.constant([[0.5, -1.0], [0.25, -0.5]])
   shown = ' '.join(f'--loss_arg={k}={v}' for k, v in config.loss_arg.items())
   try:
@@ -227,14 +212,14 @@ def _try(loss: objectives.Loss, config: config_lib.Config) -> None:
     ):
       if not bool(tf.reduce_all(tf.math.is_finite(tensor))):
         raise ValueError(f'{what} is not finite with these arguments.')
-  except programs.Failure:  # Of a part of the user's own: it has all that.
+  except programs.Failure:  # From a custom part; the message is complete.
     raise
   except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
     raise programs.UserError(f'--loss={config.loss} {shown}: {error}') from None
 
 
 def eval_metric(num_classes: int) -> metrics.Metric:
-  """Makes what an evaluation measures of a number of classes."""
+  """Makes the evaluation metric for a number of classes."""
   members = {
       'accuracy': metrics.accuracy(),
       'cross_entropy': metrics.cross_entropy(),
@@ -260,9 +245,6 @@ def table(
   Args:
     per_class: Values by name, by class.
     values: The averages, `macro_precision` and so on.
-
-  Returns:
-    The table.
   """
   rows: list[Any] = [
       [confusion.shortened(label), *(row[name] for name in _PER_CLASS)]

@@ -1,4 +1,4 @@
-"""Metrics of each column of several outputs, and counts of yes and no."""
+"""Metrics per column of several outputs, and counts of binary decisions."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import tensorflow as tf
 from core import metrics
 from core.metrics import rates
 
-# How far bins reach, and how many there are.
+# The range of the bins, in standard deviations, and their number.
 NUM_DEVIATIONS = 3.0
 _NUM_BINS = 26
 
 
 def each(metric: metrics.Metric, num_columns: int) -> metrics.Metric:
-  """Measures each column by itself.
+  """Measures each column separately.
 
   Args:
     metric: A metric of labels and predictions ``[batch_size]``.
     num_columns: The number of columns.
 
   Returns:
-    A metric of labels and predictions ``[batch_size, num_columns]``; its value
-    is ``[num_columns]``.
+    A metric of labels and predictions ``[batch_size, num_columns]`` with value
+    ``[num_columns]``.
   """
   measure = _Each(metric.measure, num_columns)
   return metrics.Metric(
@@ -36,7 +36,7 @@ def each(metric: metrics.Metric, num_columns: int) -> metrics.Metric:
 
 @dataclasses.dataclass(frozen=True)
 class _Each:
-  """The measure of each column; equal ones are measured once."""
+  """The measure of each column; equal ones are computed once."""
 
   measure: Callable[..., Any]
   num_columns: int
@@ -53,7 +53,8 @@ def at(metric: metrics.Metric, index: int | None) -> metrics.Metric:
 
   Args:
     metric: A metric of numbers.
-    index: Which of the last axis of the predictions; None leaves them.
+    index: The index in the last axis of the predictions. If None, they are
+      unchanged.
 
   Returns:
     The metric.
@@ -91,7 +92,7 @@ def of_constant(
 
 @dataclasses.dataclass(frozen=True)
 class _Constant:
-  """The measure of a prediction that is no model's."""
+  """The measure of a constant prediction."""
 
   measure: Callable[..., Any]
   prediction: tuple[float, ...]
@@ -102,16 +103,16 @@ class _Constant:
 
 
 def histogram(mean: Sequence[float], std: Sequence[float]) -> metrics.Metric:
-  """Counts labels and predictions by bins, which a plot is made of.
+  """Counts pairs of labels and predictions in bins, for a plot.
 
   Args:
-    mean: The middle of the bins of each column.
-    std: The standard deviations: the bins go to 3 of them on either side; what
-      is beyond is in the first and the last.
+    mean: The center of the bins of each column.
+    std: The standard deviations. Bins extend to 3 of them on either side; the
+      outermost bins include everything beyond.
 
   Returns:
     A metric of numbers ``[batch_size, num_columns]``. Its value is
-    ``[num_columns, num_bins, num_bins]``, a row for each bin of labels.
+    ``[num_columns, num_bins, num_bins]``, with a row per bin of labels.
   """
   shift, scale = tf.constant(mean, tf.float32), tf.constant(std, tf.float32)
 
@@ -133,11 +134,11 @@ def histogram(mean: Sequence[float], std: Sequence[float]) -> metrics.Metric:
 
 
 def coverage() -> metrics.Metric:
-  """Returns the share of numbers between the first and the last quantile.
+  """Returns the share of labels between the first and the last quantile.
 
   Returns:
     A metric of labels ``[batch_size, num_columns]`` and predictions
-    ``[batch_size, num_columns, num_levels]``; its value is [].
+    ``[batch_size, num_columns, num_levels]``, with a scalar value.
   """
 
   def inside(labels: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
@@ -150,10 +151,10 @@ def coverage() -> metrics.Metric:
 
 
 def interval_width() -> metrics.Metric:
-  """Returns how far the last quantile is from the first, on average.
+  """Returns the mean distance between the first and the last quantile.
 
   Returns:
-    A metric as for `coverage`.
+    A metric like `coverage`.
   """
   return _mean_of(
       lambda _, predictions: predictions[..., -1] - predictions[..., 0]
@@ -173,16 +174,16 @@ def _mean_of(values: Callable[..., tf.Tensor]) -> metrics.Metric:
 def counted(
     formula: Callable[[rates.Counts], tf.Tensor], average: str | None
 ) -> metrics.Metric:
-  """Makes a ratio of true and false positives and negatives of each class.
+  """Makes a metric of the true and false positives and negatives per class.
 
   Args:
     formula: A function of the counts, such as `rates.precision`.
-    average: 'macro' is the mean over classes, 'micro' counts all classes
-      together. If None, there is one value per class.
+    average: 'macro' averages over classes, 'micro' pools the counts of all
+      classes. If None, there is one value per class.
 
   Returns:
     A metric of labels, 0 or 1, and logits ``[batch_size, num_classes]``; a
-    class applies where its probability is above 0.5.
+    class is predicted if its probability is above 0.5.
   """
 
   def compute(sums: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -201,7 +202,7 @@ def counted(
 
 
 def exact_match() -> metrics.Metric:
-  """Returns the share of examples of which every class is right."""
+  """Returns the share of examples for which every class is right."""
   return metrics.Metric(
       _measure_exact,
       lambda sums: tf.math.divide_no_nan(sums['right'], sums['weight']),

@@ -10,25 +10,25 @@ import numpy as np
 
 from . import inspection
 
-# With more classes nearly all cells are 0: of 10,000 there would be 10^8. Nor
-# has a plot pixels for more.
+# With more classes, nearly all of the cells are 0 (10,000 classes have 10^8
+# cells), and a plot has too few pixels.
 _MAX_DENSE_CLASSES = 1_000
 _MAX_NAMED_CLASSES = 30
 _MAX_LETTERS = 40
-# With more classes, a table begins with those of the lowest value.
+# With more classes, a table starts with those of the lowest value.
 _MAX_IN_ORDER = 50
 _MAX_PAIRS = 20
 
 
 def to_json(counts: Any) -> list[list[int]]:
-  """Returns a matrix as JSON has it.
+  """Returns a matrix in JSON form.
 
   Args:
-    counts: Integers, ``[num_classes, num_classes]``, a row per true class.
+    counts: Integers ``[num_classes, num_classes]``, with a row per true class.
 
   Returns:
-    The rows; with more than 1,000 classes ``[true, predicted, count]`` of each
-    cell that is not 0.
+    The rows; with more than 1,000 classes, ``[true, predicted, count]`` for
+    each cell that is not 0.
   """
   matrix = np.asarray(counts)
   if len(matrix) <= _MAX_DENSE_CLASSES:
@@ -39,15 +39,15 @@ def to_json(counts: Any) -> list[list[int]]:
 
 
 def from_json(rows: Sequence[Sequence[int]], num_classes: int) -> np.ndarray:
-  """Undoes `to_json`, with at most 1,000 rows and columns.
+  """Inverts `to_json`, with at most 1,000 rows and columns.
 
   Args:
-    rows: What it returned.
+    rows: The result of `to_json`.
     num_classes: The number of classes.
 
   Returns:
-    The counts, float64. With more than 1,000 classes each row and column is the
-    sum of as many neighbours as it takes, the last of fewer.
+    The counts, float64. With more than 1,000 classes, neighboring rows and
+    columns are summed in groups of equal size, except for the last.
   """
   if num_classes <= _MAX_DENSE_CLASSES:
     return np.asarray(rows, np.float64)
@@ -62,7 +62,7 @@ def from_json(rows: Sequence[Sequence[int]], num_classes: int) -> np.ndarray:
 def figures(
     counts: Sequence[Sequence[int]], names: Sequence[str]
 ) -> dict[str, Any]:
-  """Returns the figure of a report, by its file, drawn when it is wanted."""
+  """Returns the figure of a report, drawn lazily, by file name."""
   return {'confusion.png': functools.partial(figure, counts, list(names))}
 
 
@@ -74,12 +74,12 @@ def sections(
   """Returns the tables of a report: by class, and the most confused pairs.
 
   Args:
-    counts: What `to_json` returned.
-    per_class: Values by name, the decisive one last, by class.
-    what: What is counted.
+    counts: The result of `to_json`.
+    per_class: Values by name, the most important one last, by class.
+    what: The name of the items counted.
 
   Returns:
-    The parts of the page.
+    The sections of the page.
   """
   names = list(per_class)
   true, predicted, count = _cells(counts, len(names))
@@ -91,7 +91,7 @@ def sections(
   ]
   text = ''
   if len(rows) > _MAX_IN_ORDER:
-    text = f'The classes of the lowest {measures[-1]} come first.'
+    text = f'Classes with the lowest {measures[-1]} come first.'
     rows.sort(key=lambda row: row[-2])
   is_wrong = true != predicted
   true, predicted, count = true[is_wrong], predicted[is_wrong], count[is_wrong]
@@ -124,7 +124,7 @@ def sections(
 def _cells(
     rows: Sequence[Sequence[int]], num_classes: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Returns the cells that are not 0: true, predicted, and count."""
+  """Returns the nonzero cells: true class, predicted class, and count."""
   if num_classes > _MAX_DENSE_CLASSES:
     true, predicted, counts = np.reshape(np.asarray(rows, int), [-1, 3]).T
     return true, predicted, counts
@@ -134,16 +134,16 @@ def _cells(
 
 
 def figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Any:
-  """Plots the share of each true class that was taken for each class.
+  """Plots, for each true class, the share predicted as each class.
 
   Args:
-    counts: What `to_json` returned.
+    counts: The result of `to_json`.
     names: The name of each class.
 
   Returns:
-    A Figure of matplotlib.
+    A matplotlib Figure.
   """
-  from matplotlib import figure as figure_lib  # Slow, and needed at the end.
+  from matplotlib import figure as figure_lib  # Imported late: it is slow.
 
   matrix = from_json(counts, len(names))
   shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
@@ -159,7 +159,7 @@ def figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Any:
   if len(names) <= _MAX_NAMED_CLASSES:
     ticks = range(len(names))
     shown = [shortened(name, '…') for name in names]
-    # A dollar sign in a name does not begin mathematics.
+    # Do not parse a dollar sign in a name as math.
     panel.set_xticks(ticks, shown, rotation=60, ha='right', parse_math=False)
     panel.set_yticks(ticks, shown, parse_math=False)
     for i, j in np.argwhere(matrix):
@@ -177,7 +177,7 @@ def figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Any:
 
 
 def shortened(name: str, dots: str = '...') -> str:
-  """Shortens a name that would leave no room for anything else."""
+  """Shortens a name that would take up too much space."""
   line = ' '.join(name.split())
   if len(line) > _MAX_LETTERS:
     line = f'{line[: _MAX_LETTERS - len(dots)]}{dots}'

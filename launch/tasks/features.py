@@ -1,4 +1,4 @@
-"""From the features of a batch to the inputs of a model."""
+"""Converts the features of a batch to the inputs of a model."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ def of(
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
 ) -> Callable[[objectives.Batch], Any]:
-  """Makes a function of a batch to what a model takes.
+  """Makes a function from a batch to the inputs of a model.
 
-  Images become float32 in [0, 1], and are normalised where there are
-  statistics; all else is as it is. Of an image there is also what
-  `preprocessing.FEATURES` derives.
+  Images become float32 in [0, 1], normalized if there are statistics; other
+  features are unchanged. Models may also take the features that
+  `preprocessing.FEATURES` derives from an image.
 
   Args:
-    model: The model. What it takes is in its `input_names`, if it has them; one
-      without takes all that is given.
-    given: The names of the inputs that a batch has.
+    model: The model. Its `input_names` are its inputs. A model without them
+      takes everything given.
+    given: The names of the inputs in a batch.
     mean: The mean of each channel of scaled images.
-    std: Their standard deviations.
+    std: The standard deviation of each channel.
 
   Returns:
-    The function. It returns a tensor for a model of one input, and a mapping
-    for one of several.
+    The function. It returns a tensor for a model with one input, and else a
+    mapping.
 
   Raises:
-    UserError: If the model takes something that is not given, or not all that
-      is given.
+    UserError: If the model takes an input that is not given, or ignores one
+      that is.
   """
   wanted = tuple(getattr(model, 'input_names', ())) or tuple(given)
   sources = _sources(model, wanted, given)
@@ -56,7 +56,7 @@ def of(
         is_image = value.dtype == tf.uint8 and len(value.shape) == 4
         found[name] = preprocessing.scale(value) if is_image else value
         continue
-      if images is None:  # One for all that is derived of it.
+      if images is None:  # Shared by all features derived from the image.
         images = _scaled(batch[IMAGE], mean, std)
       found[name] = preprocessing.FEATURES.get(name, tf.identity)(images)
     return found if len(wanted) > 1 else found[wanted[0]]
@@ -67,14 +67,14 @@ def of(
 def of_data(
     model: Any, data: data_lib.DataSpec
 ) -> Callable[[objectives.Batch], Any]:
-  """Does the same for all inputs of the data of a run, see `of`."""
+  """Calls `of` with all inputs of the data of a run."""
   return of(model, list(data.spec.inputs), mean=data.mean, std=data.std)
 
 
 def _sources(
     model: Any, wanted: Sequence[str], given: Collection[str]
 ) -> dict[str, str]:
-  """Returns the feature that each input of a model is made of."""
+  """Returns the feature that each model input is computed from."""
   derived = preprocessing.FEATURES if IMAGE in given else {}
   sources = {
       name: name if name in given else IMAGE
@@ -83,9 +83,9 @@ def _sources(
   }
   missing = [name for name in wanted if name not in sources]
   if missing and len(wanted) == len(given) == 1:
-    return {wanted[0]: next(iter(given))}  # There is no doubt what is meant.
+    return {wanted[0]: next(iter(given))}  # Unambiguous, whatever the names.
   what = type(model).__name__
-  # A table may have numbers or categories alone; its model knows both.
+  # A table may have only numbers or only categories; its model handles both.
   if missing and (derived or not sources):
     known = sorted({*given, *derived})
     raise programs.UserError(
@@ -105,7 +105,7 @@ def _sources(
 def _scaled(
     images: Any, mean: Sequence[float], std: Sequence[float]
 ) -> tf.Tensor:
-  """Scales bytes; those who use an export may have done so already."""
+  """Scales uint8 images; users of an export may pass scaled ones."""
   images = tf.convert_to_tensor(images)
   if not images.dtype.is_floating:
     images = preprocessing.scale(images)

@@ -1,4 +1,4 @@
-"""The examples that a report shows, and the parts of its page."""
+"""The examples that a report shows, and the sections of its page."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from core import objectives
 
 SCORE = 'score'
 Kept = Mapping[str, np.ndarray]
-"""A column ``[num_examples, ...]`` for each name of `Inspection.kept`."""
+"""A column ``[num_examples, ...]`` per name in `Inspection.kept`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-  """A part of a report's page: text, a table, figures; any may be left out.
+  """A section of a report's page: any of text, a table, and figures.
 
   Attributes:
     title: Its heading.
-    text: What it says; an empty line ends a paragraph.
+    text: Its text; an empty line ends a paragraph.
     headers: The headers of a table.
-    rows: Its rows: text and numbers. The page shows the first ones.
-    figures: A Figure of matplotlib for each file of report/, or a function that
-      draws it.
+    rows: Its rows of text and numbers. The page shows the first ones.
+    figures: A matplotlib Figure, or a function that draws one, for each file of
+      report/.
   """
 
   title: str
@@ -39,12 +39,12 @@ class Section:
 class Inspection:
   """Chooses the examples that a report shows, and describes all of them.
 
-  This one is for any task: it shows the examples with the largest loss, and
+  This class suits any task: it shows the examples with the largest loss, and
   the predictions of the task.
 
   Attributes:
     title: The heading of the examples that are shown.
-    shown: The columns to show of each, besides its features.
+    shown: The columns to show of each, in addition to its features.
     kept: The columns to keep of every example, for `sections`.
     needs_validation: Whether to keep those of the validation split as well.
   """
@@ -64,9 +64,9 @@ class Inspection:
       evaluation: Its evaluation by the objective.
 
     Returns:
-      Columns ``[batch_size, ...]``. One is `score`, a float: the examples with
-      the largest are shown, those with minus infinity never. Without a column
-      `prediction`, the columns of `Task.predict` are shown.
+      Columns ``[batch_size, ...]``. One is `score`, a float: examples with the
+      largest scores are shown, those with minus infinity never. Without a
+      column `prediction`, the columns of `Task.predict` are shown.
     """
     del batch
     values = tf.cast(evaluation.values, tf.float32)
@@ -77,18 +77,18 @@ class Inspection:
     """Describes all examples.
 
     Args:
-      kept: The columns that are kept, by split, beginning with the split whose
-        examples are shown. Of very large splits only the first are there.
+      kept: The kept columns by split, starting with the split whose examples
+        are shown. Of very large splits, only the first examples are kept.
 
     Returns:
-      Parts of the page.
+      Sections of the page.
     """
     del kept
     return ()
 
 
 def logits_of(outputs: Any) -> tf.Tensor:
-  """Takes the logits out of a model's outputs, in float32."""
+  """Returns the logits of a model's outputs in float32."""
   logits = outputs['logits'] if isinstance(outputs, Mapping) else outputs
   return tf.cast(logits, tf.float32)
 
@@ -96,5 +96,5 @@ def logits_of(outputs: Any) -> tf.Tensor:
 def labels_of(
     batch: objectives.Batch, evaluation: objectives.Evaluation
 ) -> tf.Tensor:
-  """Returns what predictions are compared with."""
+  """Returns the labels that predictions are compared with."""
   return batch['label'] if evaluation.labels is None else evaluation.labels

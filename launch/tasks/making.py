@@ -1,4 +1,4 @@
-"""Models and losses of a task, from the names and arguments of a config."""
+"""Makes models and losses of a task from a config."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Losses = Mapping[str, Callable[..., tf.Tensor]]
 
 
 def default_model(spec: spec_lib.Spec) -> str:
-  """Returns the name of the model that a data set of these inputs gets.
+  """Returns the name of the default model for a data set with these inputs.
 
   Raises:
-    UserError: If none of ours takes them.
+    UserError: If no built-in model takes them.
   """
   kinds = {feature.kind for feature in spec.inputs.values()}
   is_mask = any(spec[n].kind == spec_lib.MASK for n in spec.targets)
@@ -49,7 +49,7 @@ def default_model(spec: spec_lib.Spec) -> str:
 
 
 def given(data: data_lib.DataSpec, num_outputs: int) -> dict[str, Any]:
-  """Returns what a model may ask of its data, by the argument's name."""
+  """Returns the arguments that a model may take from its data, by name."""
   spec = data.spec
   inputs = list(spec.inputs.values())
   texts = [f for f in inputs if f.kind == spec_lib.TEXT]
@@ -71,12 +71,12 @@ def given(data: data_lib.DataSpec, num_outputs: int) -> dict[str, Any]:
 def model(
     config: config_lib.Config, data: data_lib.DataSpec, num_outputs: int
 ) -> Any:
-  """Makes the model of a config; its variables are made later.
+  """Makes the model of a config, without its variables.
 
   Args:
-    config: The config; without a `model` the data decide.
-    data: What the data set is.
-    num_outputs: The number of outputs of an example, or of a place of it.
+    config: The config. Without a `model`, the data decide.
+    data: The description of the data set.
+    num_outputs: The number of outputs per example, or per position in it.
 
   Returns:
     The model.
@@ -94,11 +94,7 @@ def model(
 
 
 def _check_model(name: Any, spec: spec_lib.Spec) -> None:
-  """Refuses a model of ours that is for other data.
-
-  Raises:
-    UserError: If it is.
-  """
+  """Raises UserError for a built-in model that is for other data."""
   if not isinstance(name, str) or name not in models.REGISTRY:
     return
   wanted = models.REGISTRY[default_model(spec)].task
@@ -122,8 +118,8 @@ def loss(
   Args:
     config: The config.
     known: The losses of the task by name.
-    default: The name of the one that it has without a `loss` in the config.
-    **options: What a loss is given if its signature has it.
+    default: The name of the loss if the config has none.
+    **options: Arguments that are passed if the loss's signature has them.
 
   Returns:
     A function of labels and predictions.
@@ -137,14 +133,14 @@ def loss(
 
 
 def for_classes(loss: objectives.Loss, num_classes: int) -> objectives.Loss:
-  """Checks that a loss of classes is handed an output for each of them.
+  """Checks that a loss of classes receives one output per class.
 
   Args:
     loss: A function of labels and logits.
     num_classes: The number of classes.
 
   Returns:
-    The loss. It raises UserError for other outputs.
+    The loss, which raises UserError for other outputs.
   """
 
   def checked(labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
@@ -167,7 +163,7 @@ def smoothing(
   """Returns the label smoothing of a config, as an option of its loss.
 
   Raises:
-    UserError: If the loss has none.
+    UserError: If the loss has no label smoothing.
   """
   name = config.loss or default
   if 'label_smoothing' in parts.parameters(parts.find('loss', name, known)):
@@ -180,7 +176,7 @@ def smoothing(
 
 
 def refuse_class_flags(config: config_lib.Config) -> None:
-  """Refuses flags of classes, for a task that has none.
+  """Rejects flags about classes, for a task without classes.
 
   Raises:
     UserError: If one is used.
@@ -193,7 +189,7 @@ def refuse_class_flags(config: config_lib.Config) -> None:
 
 
 def refuse_views(config: config_lib.Config, why: str) -> None:
-  """Refuses test-time augmentation, for a task whose outputs would move.
+  """Rejects test-time augmentation, for a task whose outputs would move.
 
   Raises:
     UserError: If it is used.

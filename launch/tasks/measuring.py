@@ -1,4 +1,4 @@
-"""Metrics that a user asks for, instead of those of the task."""
+"""Metrics that a user chooses instead of those of the task."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def replaced(
     given: Mapping[str, Any],
     data: data_lib.DataSpec,
 ) -> task_lib.Task:
-  """Measures other metrics than those of a task.
+  """Replaces the metrics of a task.
 
   Args:
-    task: The task; it is not changed.
-    wanted: Functions that make a metric, or names of `core.metrics`.
-    given: Arguments, by the metric's name and theirs: `NAME.ARGUMENT`.
-    data: What the data set is.
+    task: The task, which is not changed.
+    wanted: Functions that make a metric, or names in `core.metrics`.
+    given: Arguments by the names of metric and argument, `NAME.ARGUMENT`.
+    data: The description of the data set.
 
   Returns:
-    The task with these. It watches the loss if what it watched is not among
-    them.
+    A task with these metrics. It monitors the loss if they do not include the
+    metric that it monitored.
 
   Raises:
-    UserError: If a name or an argument is not valid, or two are alike.
+    UserError: If a name or an argument is not valid, or two metrics are alike.
   """
   offered: dict[str, Any] = {}
   if (target := data.spec.get('label')) and target.num_classes:

@@ -1,4 +1,4 @@
-"""Any number of classes for each example."""
+"""Any number of classes per example."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _PER_CLASS = {
     'recall': rates.recall,
     'f1': rates.f_beta,
 }
-# The area under the curve of each class takes as many histograms.
+# Limits the histograms, one per class, for areas under curves.
 _MAX_CURVES = 50
 
 
@@ -45,7 +45,7 @@ class MultiLabel(task_lib.Task):
   """Predicts which of several classes apply to each example."""
 
   def __init__(self, data: data_lib.DataSpec, **parts: Any):
-    """Takes the features of the data, and the parts of a task."""
+    """Takes the description of the data, and the parts of a task."""
     super().__init__(
         train_metric=metrics.collection(
             {'micro_f1': columns.counted(rates.f_beta, 'micro')}
@@ -69,7 +69,7 @@ class MultiLabel(task_lib.Task):
   def report(self, values: Mapping[str, Any]) -> task_lib.Report:
     """Reports precision, recall and F1 per class, and averages."""
     if not {*_PER_CLASS, 'macro_f1', 'micro_f1'} <= values.keys():
-      return super().report(values)  # Other metrics were asked for.
+      return super().report(values)  # The user chose other metrics.
     vectors = [n for n in values if np.ndim(values[n]) == 1]
     per_class = {
         label: {name: float(values[name][i]) for name in vectors}
@@ -105,11 +105,11 @@ class MultiLabel(task_lib.Task):
     """Predicts the names of the classes that apply, and probabilities.
 
     Args:
-      batch: A batch; targets and weights may be left out.
+      batch: A batch; targets and weights are optional.
 
     Returns:
-      `prediction`, strings ``[batch_size]``, the names with commas between
-      them; `classes`, 0 or 1, and `probabilities`, both ``[batch_size,
+      `prediction`, strings ``[batch_size]`` of names separated by commas;
+      `classes`, 0 or 1, and `probabilities`, both ``[batch_size,
       num_classes]``.
     """
     logits = inspection.logits_of(self.outputs(batch))
@@ -125,7 +125,7 @@ class MultiLabel(task_lib.Task):
   def predictions(
       self, columns: Mapping[str, tf.Tensor], like: Any
   ) -> Any | None:
-    """Returns the logits, from the probabilities."""
+    """Returns the logits, computed from the probabilities."""
     del like
     shares = columns['probabilities']
     tiny = np.finfo(np.float32).tiny
@@ -142,10 +142,10 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> MultiLabel:
   """Makes the task of a config.
 
   Args:
-    data: What the data set is.
-    config: The config. Its class weights are how much an example that a class
-      applies to counts, for each that it does not; `balanced` makes both count
-      the same.
+    data: The description of the data set.
+    config: The config. Its class weights are the weights of positive examples
+      of each class, relative to negative ones; `balanced` makes both count the
+      same in total.
 
   Returns:
     The task.
@@ -181,7 +181,7 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> MultiLabel:
 
 
 def _support(counts: rates.Counts) -> tf.Tensor:
-  """Returns to how many examples each class applies."""
+  """Returns the number of examples to which each class applies."""
   return counts.true_positives + counts.false_negatives
 
 
@@ -196,13 +196,13 @@ def _positive_weights(
   if weights is not None and len(weights) != num_classes:
     raise programs.UserError(
         f'--class_weights: {len(weights)} weights for {num_classes} classes; '
-        'give one for each class.'
+        'give one per class.'
     )
   return weights
 
 
 def _smoothed(loss: objectives.Loss, smoothing: float) -> objectives.Loss:
-  """Moves labels towards 1/2, by a share of the way."""
+  """Moves labels towards 1/2 by a fraction of the distance."""
 
   def smoothed(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     labels = tf.cast(labels, tf.float32)
@@ -214,7 +214,7 @@ def _smoothed(loss: objectives.Loss, smoothing: float) -> objectives.Loss:
 
 
 def eval_metric(num_classes: int) -> metrics.Metric:
-  """Makes what an evaluation measures of a number of classes."""
+  """Makes the evaluation metric for a number of classes."""
   members = {
       f'{average}_{name}': columns.counted(formula, average)
       for average in ('macro', 'micro')

@@ -1,4 +1,4 @@
-"""Overlap of predicted masks with true ones, example by example."""
+"""Overlap of predicted and true masks, per example."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from . import inspection
 
 
 class OfMasks(inspection.Inspection):
-  """Shows the predicted masks that overlap the true ones the least."""
+  """Shows the predicted masks that overlap least with the true ones."""
 
   title = 'Worst masks by intersection over union'
   shown = ('prediction', 'iou')
 
   def __init__(self, num_classes: int):
-    """Takes the number of classes."""
+    """Sets the number of classes."""
     self._num_classes = num_classes
 
   def columns(

@@ -22,7 +22,7 @@ def loss(
   Args:
     labels: ``[batch_size, num_numbers]``.
     predictions: ``[batch_size, num_numbers, num_levels]``.
-    levels: Which quantiles are predicted, in (0, 1), ascending.
+    levels: The levels of the predicted quantiles, in (0, 1), ascending.
 
   Returns:
     ``[batch_size]``.

@@ -1,4 +1,4 @@
-"""One or several numbers for each example, or intervals that they lie in."""
+"""One or several numbers per example, or intervals that contain them."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ LOSSES: dict[str, Callable[..., tf.Tensor]] = {
 class Regression(task_lib.Task):
   """Predicts numbers.
 
-  The objective compares numbers that are shifted and scaled by the mean and the
-  standard deviation of the training split, so that it trains whatever their
-  unit is: a squared error of 1 is that of the mean. Metrics and predictions are
-  in the unit of the data.
+  The objective compares numbers standardized by the mean and the standard
+  deviation of the training split, so that training does not depend on their
+  unit: predicting the mean has a mean squared error of 1. Metrics and
+  predictions are in the unit of the data.
   """
 
   def __init__(
@@ -51,15 +51,16 @@ class Regression(task_lib.Task):
     """Takes the parts of the task.
 
     Args:
-      data: What the data set is.
+      data: The description of the data set.
       model: The model, with `len(levels) or 1` outputs per number.
       loss: The loss of numbers ``[batch_size, num_numbers]``.
-      inputs: A function of a batch to the model's inputs.
-      levels: The quantiles that are predicted; none for the numbers themselves.
+      inputs: A function from a batch to the model's inputs.
+      levels: The levels of the predicted quantiles. Default: predicts the
+        numbers themselves.
     """
     self._mean = np.asarray(data.target_mean, np.float32)
     std = np.asarray(data.target_std, np.float32)
-    self._std = np.where(std > 0, std, np.float32(1))  # One that is constant.
+    self._std = np.where(std > 0, std, np.float32(1))  # 1 for constants.
     self._loss = loss
     self._levels = levels
     self._names = data.target.columns or tuple(
@@ -110,11 +111,11 @@ class Regression(task_lib.Task):
     )
 
   def _outputs(self, outputs: Any) -> tf.Tensor:
-    """Returns what a model predicts, in standard deviations.
+    """Returns the predictions of a model, standardized.
 
     Returns:
       ``[batch_size, num_numbers]``, or ``[batch_size, num_numbers,
-      num_levels]`` with quantiles, none below the one before.
+      num_levels]`` with non-decreasing quantiles.
     """
     if isinstance(outputs, Mapping):
       outputs = outputs['logits']
@@ -125,13 +126,13 @@ class Regression(task_lib.Task):
     if outputs.shape.rank != 2 or outputs.shape[1] != size * self._depth:
       raise programs.UserError(
           f'--model: it predicts {outputs.shape.as_list()}; expected '
-          f'[batch_size, {size * self._depth}], one output for each number'
+          f'[batch_size, {size * self._depth}], one output per number'
           f'{" and quantile" if self._levels else ""}.'
       )
     if not self._levels:
       return outputs
     outputs = tf.reshape(outputs, [-1, size, self._depth])
-    # The first, and how much each is above the one before.
+    # The first quantile, and the differences of successive ones.
     steps = tf.concat(
         [outputs[..., :1], tf.nn.softplus(outputs[..., 1:])], axis=-1
     )
@@ -148,7 +149,7 @@ class Regression(task_lib.Task):
     return outputs * self._std[:, np.newaxis] + self._mean[:, np.newaxis]
 
   def _central(self, metric: metrics.Metric) -> metrics.Metric:
-    """Measures the number itself: of quantiles, the one nearest the median."""
+    """Measures the number itself, or the quantile nearest the median."""
     return columns.at(metric, self._middle)
 
   @property
@@ -158,7 +159,7 @@ class Regression(task_lib.Task):
     return int(np.argmin(np.abs(np.asarray(self._levels) - 0.5)))
 
   def _members(self) -> dict[str, metrics.Metric]:
-    """Returns what an evaluation measures, by name."""
+    """Returns the evaluation metrics by name."""
     mae, rmse = metrics.mean_absolute_error(), metrics.root_mean_squared_error()
     r2 = metrics.r2_score()
     members = {'mae': mae, 'rmse': rmse, 'r2': r2}
@@ -183,9 +184,9 @@ class Regression(task_lib.Task):
     return members
 
   def report(self, values: Mapping[str, Any]) -> task_lib.Report:
-    """Reports the errors next to those of the training split's mean."""
+    """Reports the errors, next to those of predicting the training mean."""
     if not {'mae', 'rmse', 'r2', 'counts', 'baseline_mae'} <= values.keys():
-      return super().report(values)  # Other metrics were asked for.
+      return super().report(values)  # The user chose other metrics.
     counts = np.asarray(values['counts'])
     rows: list[Any] = [
         ['the model', *(values[name] for name in ('mae', 'rmse', 'r2'))],
@@ -235,11 +236,11 @@ class Regression(task_lib.Task):
     """Predicts numbers in the unit of the data.
 
     Args:
-      batch: A batch; targets and weights may be left out.
+      batch: A batch; targets and weights are optional.
 
     Returns:
-      `prediction`, or with several targets a column for each by its name,
-      ``[batch_size]``; with quantiles, one for each level as well, such as
+      `prediction`, or with several targets a column per target, by name,
+      ``[batch_size]``; with quantiles, also one per level, such as
       `prediction_0.9`.
     """
     outputs = self._scaled(self._outputs(self.outputs(batch)))
@@ -275,18 +276,7 @@ class Regression(task_lib.Task):
 
 
 def make(data: data_lib.DataSpec, config: config_lib.Config) -> Regression:
-  """Makes the task of a config.
-
-  Args:
-    data: What the data set is.
-    config: The config.
-
-  Returns:
-    The task.
-
-  Raises:
-    UserError: If a name or an argument in the config is not valid.
-  """
+  """Makes the task of a config; see `tasks.make`."""
   making.refuse_class_flags(config)
   name = config.loss or DEFAULT_LOSS
   levels: tuple[float, ...] = ()

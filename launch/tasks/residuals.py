@@ -1,4 +1,4 @@
-"""Errors of predicted numbers, example by example."""
+"""Errors of predicted numbers, per example."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 class OfNumbers(inspection.Inspection):
-  """Shows the largest errors, and how errors are distributed."""
+  """Shows the largest errors, and the distribution of errors."""
 
   title = 'Largest errors'
   shown = ('prediction', 'error')
   kept = ('error',)
 
   def __init__(self, names: Sequence[str], std: np.ndarray, middle: int | None):
-    """Takes the names of the numbers, and their scales.
+    """Sets the names and scales of the numbers.
 
     Args:
       names: The name of each number.
-      std: Their standard deviations in training.
-      middle: Which of several predicted quantiles stands for the number.
+      std: The standard deviation of each in training.
+      middle: The index of the predicted quantile that represents the number.
     """
     self._names = names
     self._std = std
@@ -39,7 +39,7 @@ class OfNumbers(inspection.Inspection):
   def columns(
       self, batch: objectives.Batch, evaluation: objectives.Evaluation
   ) -> dict[str, tf.Tensor]:
-    """Computes predictions less labels, scored in standard deviations."""
+    """Computes predictions minus labels, scored in standard deviations."""
     predictions = evaluation.predictions
     if self._middle is not None:
       predictions = predictions[..., self._middle]
@@ -75,7 +75,7 @@ class OfNumbers(inspection.Inspection):
     return [
         inspection.Section(
             'Residuals',
-            'The prediction less the label, of '
+            'The prediction minus the label, for '
             f'{len(columns["error"]):,} examples of {split}.',
             ('target', 'mean', 'standard deviation', *heads),
             rows,
@@ -86,7 +86,7 @@ class OfNumbers(inspection.Inspection):
 
 def _draw(errors: Mapping[str, np.ndarray]) -> Any:
   """Plots a histogram of the errors of each target."""
-  from matplotlib import figure as figure_lib  # Slow, and needed at the end.
+  from matplotlib import figure as figure_lib  # Imported late: it is slow.
 
   shown = list(errors.items())[:_MAX_PANELS]
   plot = figure_lib.Figure(
@@ -96,7 +96,7 @@ def _draw(errors: Mapping[str, np.ndarray]) -> Any:
   for panel, (name, column) in zip(panels, shown, strict=True):
     panel.hist(column, _NUM_BINS)
     panel.axvline(0, color='gray', linewidth=0.8)
-    panel.set(xlabel='prediction less label', ylabel='examples')
+    panel.set(xlabel='prediction minus label', ylabel='examples')
     panel.set_title(name, parse_math=False)
     panel.grid(alpha=0.3)
   return plot

@@ -1,4 +1,4 @@
-"""Predictions against labels, as a picture."""
+"""A plot of predictions against labels."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ def draw(
     mean: np.ndarray,
     std: np.ndarray,
 ) -> Any:
-  """Plots predictions against labels, a panel for each target.
+  """Plots predictions against labels, in a panel per target.
 
   Args:
-    counts: How many examples lie in each bin, ``[num_targets, num_bins,
-      num_bins]``, a row for each bin of labels.
+    counts: The number of examples in each bin, ``[num_targets, num_bins,
+      num_bins]``, with a row per bin of labels.
     names: The name of each target.
-    mean: The mean of each in training.
-    std: Their standard deviations.
+    mean: The mean of each target in training.
+    std: The standard deviation of each target in training.
 
   Returns:
-    A Figure of matplotlib.
+    A matplotlib Figure.
   """
-  from matplotlib import figure as figure_lib  # Slow, and needed at the end.
+  from matplotlib import figure as figure_lib  # Imported late: it is slow.
 
   shown = min(len(counts), 4)
   plot = figure_lib.Figure(figsize=(4.5 * shown, 4), layout='constrained')

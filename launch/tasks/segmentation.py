@@ -1,4 +1,4 @@
-"""One class for each pixel of an image."""
+"""One class per pixel of an image."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Segmentation(task_lib.Task):
   """Assigns a class to each pixel of an image."""
 
   def __init__(self, data: data_lib.DataSpec, **parts: Any):
-    """Takes the features of the data, and the parts of a task."""
+    """Takes the description of the data, and the parts of a task."""
     num_classes = data.target.num_classes
     matrix = metrics.confusion_matrix(num_classes)
     super().__init__(
@@ -62,7 +62,7 @@ class Segmentation(task_lib.Task):
   def report(self, values: Mapping[str, Any]) -> task_lib.Report:
     """Reports intersection over union per class."""
     if not {'iou', 'mean_iou', 'confusion_matrix'} <= values.keys():
-      return super().report(values)  # Other metrics were asked for.
+      return super().report(values)  # The user chose other metrics.
     per_class = {
         label: {'iou': float(values['iou'][i])}
         for i, label in enumerate(self._names)
@@ -89,7 +89,7 @@ class Segmentation(task_lib.Task):
     """Predicts the class of each pixel.
 
     Args:
-      batch: A batch; targets and weights may be left out.
+      batch: A batch; targets and weights are optional.
 
     Returns:
       `mask`, int32 ``[batch_size, height, width]``.
@@ -100,17 +100,13 @@ class Segmentation(task_lib.Task):
   def predictions(
       self, columns: Mapping[str, tf.Tensor], like: Any
   ) -> Any | None:
-    """Returns logits whose largest are those of the mask's classes."""
+    """Returns logits whose maximum is at the class of the mask."""
     del like
     return tf.one_hot(columns['mask'], len(self._names))
 
 
 def _check_size(data: data_lib.DataSpec) -> None:
-  """Refuses masks of another size than the images.
-
-  Raises:
-    UserError: If there are such.
-  """
+  """Raises UserError if masks and images differ in size."""
   for name, feature in data.spec.of_kind(spec_lib.IMAGE).items():
     if feature.shape[:2] != data.target.shape:
       raise programs.UserError(
@@ -121,18 +117,7 @@ def _check_size(data: data_lib.DataSpec) -> None:
 
 
 def make(data: data_lib.DataSpec, config: config_lib.Config) -> Segmentation:
-  """Makes the task of a config.
-
-  Args:
-    data: What the data set is.
-    config: The config.
-
-  Returns:
-    The task.
-
-  Raises:
-    UserError: If a name or an argument in the config is not valid.
-  """
+  """Makes the task of a config; see `tasks.make`."""
   making.refuse_views(config, 'the mask of a view would be moved as well')
   _check_size(data)
   num_classes = data.target.num_classes
@@ -158,7 +143,7 @@ def make(data: data_lib.DataSpec, config: config_lib.Config) -> Segmentation:
 
 
 def _over_pixels(loss: objectives.Loss) -> objectives.Loss:
-  """Averages a loss of pixels, so that it is one of each example."""
+  """Averages a loss of pixels over each example."""
 
   def averaged(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     values = loss(labels, logits)
@@ -168,5 +153,5 @@ def _over_pixels(loss: objectives.Loss) -> objectives.Loss:
 
 
 def _iou(matrix: tf.Tensor) -> tf.Tensor:
-  """Returns intersection over union of each class, 0 where there is none."""
+  """Returns intersection over union per class, 0 for absent classes."""
   return rates.intersection_over_union(counting.counts(matrix))

@@ -12,8 +12,8 @@
           direction='min',
       )
 
-What a report, a prediction and an export of it look like are methods, with
-defaults for any task; a subclass has its own.
+Methods define its reports, predictions and exports. Their defaults work for any
+task; subclasses override them.
 """
 
 from __future__ import annotations
@@ -32,20 +32,21 @@ from . import features
 from . import inspection as inspection_lib
 
 PREDICTION = 'prediction'
-# What of a batch is no input, besides the targets.
+# Features of a batch, apart from targets, that are not inputs.
 _NO_INPUTS = ('weight', 'index', 'epoch')
 
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-  """An evaluation as people read it.
+  """An evaluation in human-readable form.
 
   Attributes:
     table: Text to print.
-    values: More than numbers by name, as JSON has it: for result.json.
-    figures: A Figure of matplotlib for each file of report/, or a function that
-      draws it when it is wanted.
-    sections: More parts of report/index.html; without any it shows the table.
+    values: Numbers and other JSON values by name, for result.json.
+    figures: A matplotlib Figure, or a function that draws one, for each file of
+      report/.
+    sections: Further sections of report/index.html. If empty, the page shows
+      the table.
   """
 
   table: str = ''
@@ -56,12 +57,12 @@ class Report:
 
 @dataclasses.dataclass(frozen=True)
 class Export:
-  """What a file that is exported computes.
+  """The computation of an exported file.
 
   Attributes:
     signature: The inputs by name; the size of the first axis is None.
     function: A function from a mapping of the inputs to one of the outputs.
-    module: What `core.export` saves instead, if the task has an own form.
+    module: What `core.export` saves instead, if the task has its own format.
     label_names: The name of each class, if there are classes.
   """
 
@@ -75,21 +76,19 @@ class Task:
   """What is trained, apart from how and where.
 
   Attributes:
-    model: The model, a `tf.Module`; its variables may be made by its first
-      call.
+    model: The model, a `tf.Module`; its first call may create its variables.
     objective: The objective, in float32 and without augmentation.
-    train_metric: What every training step measures besides the loss, a
-      collection, or None.
-    eval_metric: What an evaluation measures, likewise.
-    example_batch: A batch of any values; only names, types and sizes beyond the
-      first axis matter. A run gives one of zeros to a task that has None.
-    monitor: The name of the value that tells which weights are the best: the
-      loss, or a metric of an evaluation.
-    direction: 'max' if more of it is better, 'min' if less is.
-    headline: The names of values that a line has room for; by default the first
-      few.
-    inspection: Which examples a report shows; by default those with the largest
-      loss.
+    train_metric: A collection measured in every training step in addition to
+      the loss, or None.
+    eval_metric: The same for evaluations.
+    example_batch: A batch with any values; only names, dtypes and sizes beyond
+      the first axis matter. If None, a run sets a batch of zeros.
+    monitor: The name of the value that decides which weights are best: the
+      loss, or an evaluation metric.
+    direction: 'max' if larger is better, 'min' if smaller is.
+    headline: The names of values to show in one line. Default: the first few.
+    inspection: Chooses the examples that a report shows. Default: those with
+      the largest loss.
   """
 
   inspection = inspection_lib.Inspection()
@@ -114,17 +113,17 @@ class Task:
       model: See the class.
       objective: See the class.
       train_metric: See the class.
-      eval_metric: See the class; by default the `train_metric`.
+      eval_metric: See the class. Default: the `train_metric`.
       example_batch: See the class.
       monitor: See the class.
-      direction: See the class. It may be left out for the loss alone.
-      inputs: A function of a batch to the inputs of the model, for models that
-        are initialised from data. By default what `features.of` finds.
-      targets: The names of what is predicted, which an export does not take.
+      direction: See the class. Optional for the loss.
+      inputs: A function from a batch to the inputs of the model, for models
+        that are initialized from data. Default: the result of `features.of`.
+      targets: The names of the targets, which an export does not take.
       headline: See the class.
 
     Raises:
-      ValueError: If there is no direction, or it is an unknown one.
+      ValueError: If the direction is missing or unknown.
     """
     if direction is None and monitor == 'loss':
       direction = 'min'
@@ -145,13 +144,13 @@ class Task:
     self._inputs = inputs
 
   def inputs(self, batch: objectives.Batch) -> Any:
-    """Returns the inputs of the model, of what a batch has."""
+    """Returns the inputs of the model for a batch."""
     if self._inputs is not None:
       return self._inputs(batch)
     return features.of(self.model, list(self._given(batch)))(batch)
 
   def outputs(self, batch: objectives.Batch) -> Any:
-    """Returns what the model makes of a batch, as after training."""
+    """Returns the outputs of the model for a batch, in inference mode."""
     return objectives.call(
         self.model, self.inputs(batch), is_training=False, seed=None
     )
@@ -164,7 +163,7 @@ class Task:
         `eval_metric`.
 
     Returns:
-      The report: a table of the numbers, and all else for JSON.
+      The report: a table of the numbers, and the other values for JSON.
     """
     numbers = {n: v for n, v in values.items() if isinstance(v, float)}
     table = tabulate.tabulate(
@@ -174,17 +173,17 @@ class Task:
     return Report(table, to_json(others))
 
   def predict(self, batch: objectives.Batch) -> dict[str, tf.Tensor]:
-    """Predicts, as after training.
+    """Predicts, in inference mode.
 
     Args:
-      batch: A batch; targets and weights may be left out.
+      batch: A batch; targets and weights are optional.
 
     Returns:
-      Columns by name, ``[batch_size, ...]``: by default the predictions of the
+      Columns by name, ``[batch_size, ...]``. Default: the predictions of the
       objective, by their names or as `prediction`.
 
     Raises:
-      ValueError: If the objective gives no predictions.
+      ValueError: If the objective returns no predictions.
     """
     evaluation = self.objective(
         self.model, self._completed(batch), None, is_training=False
@@ -199,17 +198,17 @@ class Task:
   def predictions(
       self, columns: Mapping[str, tf.Tensor], like: Any
   ) -> Any | None:
-    """Converts the columns of `predict` to what the metrics take.
+    """Converts the columns of `predict` to the form that metrics take.
 
-    With it the metrics of an export are computed from the export's outputs.
+    This allows computing metrics from the outputs of an export.
 
     Args:
       columns: Columns ``[batch_size, ...]``, without those of strings.
       like: The predictions of the objective for the same examples.
 
     Returns:
-      A nest like `like`. Default: the columns of the default `predict`; None,
-      for unknown, if `predict` is overridden.
+      A nest like `like`. Default: the columns of the default `predict`, or None
+      (unknown) if `predict` is overridden.
     """
     if type(self).predict is not Task.predict:
       return None
@@ -223,7 +222,7 @@ class Task:
     """Describes the inputs and outputs of an export.
 
     Returns:
-      By default a function of the inputs of `example_batch` that predicts.
+      Default: a function from the inputs of `example_batch` to predictions.
 
     Raises:
       ValueError: If the task has no example batch, or one that is a nest.
@@ -244,7 +243,7 @@ class Task:
     return Export(signature, self.predict)
 
   def _given(self, batch: objectives.Batch) -> dict[str, Any]:
-    """Returns what of a batch is an input."""
+    """Returns the features of a batch that are inputs."""
     return {
         name: value
         for name, value in batch.items()
@@ -252,7 +251,7 @@ class Task:
     }
 
   def _completed(self, batch: objectives.Batch) -> dict[str, Any]:
-    """Returns a batch with zeros for what is missing, such as targets."""
+    """Returns a batch with zeros for missing features, such as targets."""
     missing = {
         name: value
         for name, value in (self.example_batch or {}).items()
@@ -273,7 +272,7 @@ class Task:
 
 
 def wants_data(model: Any) -> bool:
-  """Returns whether a model is to be initialised from training examples."""
+  """Returns whether a model is to be initialized from training examples."""
   own = getattr(type(model), 'initialize', None)
   return own is not None and own is not models.Model.initialize
 
@@ -295,7 +294,7 @@ def _columns(predictions: Any, name: str = '') -> dict[str, tf.Tensor]:
 
 
 def to_json(value: Any) -> Any:
-  """Returns a nest of numbers, arrays and tensors as JSON has it."""
+  """Converts a nest of numbers, arrays and tensors to JSON values."""
   if isinstance(value, Mapping):
     return {str(name): to_json(item) for name, item in value.items()}
   if hasattr(value, '_asdict'):

@@ -1,4 +1,4 @@
-"""One class for each text: classification, of another kind of input."""
+"""One class per text: classification with another kind of input."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A page that runs a model in a browser, and a browser to verify it."""
+"""A page that runs a model in a browser, and a browser for verifying it."""

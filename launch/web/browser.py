@@ -1,7 +1,7 @@
-"""A page in a headless Chromium, which is controlled over two pipes.
+"""A page in a headless Chromium, controlled over two pipes.
 
-No socket is opened, and the browser resolves no host names: it only shows files
-of this machine.
+No socket is opened, and the browser resolves no host names: it only shows local
+files.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Page:
   def milliseconds(
       self, inputs: Mapping[str, np.ndarray], num_runs: int
   ) -> float:
-    """Returns the median time of a run, as the page measures it."""
+    """Returns the median time of a run, measured by the page."""
     return self.evaluate(
         f'milliseconds({json.dumps(encoded(inputs))}, {num_runs})'
     )
@@ -149,11 +149,8 @@ class Page:
   def evaluate(self, expression: str) -> Any:
     """Evaluates JavaScript in the page.
 
-    Args:
-      expression: The expression.
-
     Returns:
-      Its value; if that is a promise, what it resolves to.
+      Its value; that of a promise once it is resolved.
 
     Raises:
       Failure: If it throws.
@@ -171,16 +168,16 @@ class Page:
     return found['result'].get('value')
 
   def close(self) -> None:
-    """Ends the browser."""
+    """Closes the browser."""
     self._kill()
     self._process.wait()
     for file in (self._requests, self._answers):
-      with contextlib.suppress(OSError):  # Closing sends what is buffered.
+      with contextlib.suppress(OSError):  # Closing flushes the buffer.
         file.close()
     self._scratch.__exit__(None, None, None)
 
   def _kill(self) -> None:
-    """Kills the browser's processes, which are a group of their own."""
+    """Kills the browser's process group."""
     with contextlib.suppress(ProcessLookupError):
       os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -194,7 +191,7 @@ class Page:
       time.sleep(0.05)
 
   def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
-    """Sends a command of the DevTools protocol and waits for its answer."""
+    """Sends a command of the DevTools protocol and returns its result."""
     self._number += 1
     message = {'id': self._number, 'method': method, 'params': parameters}
     if self._session:

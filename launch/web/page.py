@@ -1,4 +1,4 @@
-"""Writes the page: the model, the runtime and examples to compare."""
+"""Writes the page: the model, the runtime and examples for comparison."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def write(
 
   Args:
     directory: A folder that does not exist yet.
-    model: An ONNX file.
-    runtime_files: What `runtime.files` returned.
-    examples: What `examples_of` returned.
+    model: The contents of an ONNX file.
+    runtime_files: The result of `runtime.files`.
+    examples: The result of `examples_of`.
   """
   os.makedirs(directory)
   script, wasm = (_base64(runtime_files[name]) for name in runtime.FILES)
@@ -58,10 +58,10 @@ def examples_of(
 
   Args:
     title: The title of the page.
-    inputs: ``[num_examples, ...]`` by name; the page takes the first 20.
+    inputs: ``[num_examples, ...]`` by name; the page uses the first 20.
     outputs: The model's outputs for them in Python.
-    classes: The names of the classes, if there are classes.
-    limit: The largest difference that counts as rounding.
+    classes: The names of the classes, if any.
+    limit: The maximum difference attributed to rounding.
 
   Returns:
     The contents of the page's constant EXAMPLES.
@@ -84,19 +84,19 @@ def examples_of(
 
 
 def model_of(directory: str) -> bytes:
-  """Reads the ONNX file out of a page."""
+  """Extracts the ONNX file from a page."""
   text = (pathlib.Path(directory) / 'model.js').read_text()
   return base64.b64decode(text.removeprefix(_MODEL).rstrip("';\n"))
 
 
 def function(directory: str) -> export_lib.FunctionRunner:
-  """Loads a page's model in a browser; without one, by onnxruntime in Python.
+  """Loads a page's model in a browser, or else with onnxruntime in Python.
 
   Args:
     directory: The folder of the page.
 
   Returns:
-    A `browser.Page`, or what `core.export.onnx_function` returns.
+    A `browser.Page`, or the result of `core.export.onnx_function`.
   """
   if browser.installed():
     return browser.Page(directory)

@@ -1,4 +1,4 @@
-"""onnxruntime's build for browsers, from its npm package, in a cache."""
+"""The browser build of onnxruntime, cached from its npm package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .. import compilation_cache, programs, whole_files
 
 PACKAGE = 'onnxruntime-web'
 VERSION = '1.30.0'
-# The files that the page needs, and their SHA-256.
+# The files used by the page, and their SHA-256.
 FILES = {
     'ort.wasm.bundle.min.mjs': (
         '11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90'
@@ -30,17 +30,17 @@ _TIMEOUT_S = 300
 
 
 def default_folder() -> pathlib.Path:
-  """Returns the folder of the files, inside the user's cache folder."""
+  """Returns the folder of the files in the user's cache folder."""
   caches = pathlib.Path(compilation_cache.default_folder()).parent
   return caches / f'{PACKAGE}-{VERSION}'
 
 
 def files(directory: str | None = None) -> Mapping[str, bytes]:
-  """Reads the files; npm downloads them if they are not in the cache yet.
+  """Reads the files; npm downloads them if they are not cached.
 
   Args:
     directory: A folder with the files, in any version that the user trusts.
-      If None, those in the cache, whose hashes are in `FILES`.
+      Default: the cache, whose files must match the hashes in `FILES`.
 
   Returns:
     The contents by name.
@@ -59,7 +59,7 @@ def files(directory: str | None = None) -> Mapping[str, bytes]:
     return found
   if not _are_right(found):
     found = _downloaded()
-    with contextlib.suppress(OSError):  # A read-only cache is not used.
+    with contextlib.suppress(OSError):  # A read-only cache is skipped.
       os.makedirs(folder, exist_ok=True)
       for name, contents in found.items():
         with whole_files.replacing(folder / name) as temporary:
@@ -78,10 +78,10 @@ def _are_right(found: Mapping[str, bytes]) -> bool:
 
 
 def _downloaded() -> dict[str, bytes]:
-  """Downloads the package; returns its files.
+  """Downloads the package and returns its files.
 
   Raises:
-    UserError: If there is no npm, or it cannot download the package.
+    UserError: If npm is missing or cannot download the package.
   """
   remedy = (
       f'download {PACKAGE} {VERSION} yourself and name its folder `dist` with '

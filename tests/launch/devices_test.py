@@ -41,7 +41,7 @@ class StrategyTest(parameterized.TestCase):
 
   @parameterized.parameters(
       ('multi_worker', {}, 'TF_CONFIG is to name the workers'),
-      ('auto', {'TF_CONFIG': '{"cluster":'}, 'TF_CONFIG is no JSON'),
+      ('auto', {'TF_CONFIG': '{"cluster":'}, 'TF_CONFIG is not JSON'),
       ('auto', {'TF_CONFIG': '{"cluster": {}}'}, 'names no workers'),
   )
   def test_workers_that_are_not_named(self, name, environment, message):

@@ -58,7 +58,7 @@ class FailingMachineTest(_TestCase):
     self.assertRegex(
         ended.err,
         f'^.*: --workdir={self.workdir}: No space left on device; step 20 of '
-        '40 is saved. Once that is mended, the same command goes on from '
+        '40 is saved. Once that is fixed, the same command goes on from '
         'there.\n$',
     )
     ended = runs.train(self.workdir)

@@ -265,7 +265,7 @@ class OwnTest(_TestCase):
       (
           'model',
           'my_parts:Asks',
-          'it needs width, which nobody gives; it is offered num_classes',
+          'it needs width, which is not provided; it is offered num_classes',
       ),
       ('model', 'my_parts:no_module', 'TypeError: expected a tf.Module'),
       ('model', 'my_parts:fails', r'KeyError: .*missing.*my_parts.py, line 30'),
@@ -273,7 +273,11 @@ class OwnTest(_TestCase):
       ('optimizer', 'my_parts:none', 'optimizer|NoneType'),
       ('schedule', 'my_parts:negative', 'learning rate of step'),
       ('metric', 'my_parts:no_metric', 'makes a Metric, got a int'),
-      ('metric', 'my_parts:asymmetric', 'it needs labels, which nobody gives'),
+      (
+          'metric',
+          'my_parts:asymmetric',
+          'it needs labels, which is not provided',
+      ),
   )
   def test_a_mistake_is_one_line(self, kind, name, message):
     given = {

@@ -126,7 +126,7 @@ class LocalTest(parameterized.TestCase):
 
   @parameterized.parameters(
       ((), ('--workdir=run',), '--num_workers is missing'),
-      (('--num_workers=2',), (), '--workdir is missing behind --'),
+      (('--num_workers=2',), (), '--workdir is missing after --'),
       (
           ('--num_workers=2', '--min_workers=3'),
           ('--workdir=run',),
@@ -161,7 +161,8 @@ class LocalTest(parameterized.TestCase):
   def test_flags_before_the_dashes(self, flag):
     name = flag.partition('=')[0]
     self._check_mistake(
-        ('--num_workers=2', flag), f'{name} is no flag of this program; those'
+        ('--num_workers=2', flag),
+        f'{name} is not a flag of this program; those',
     )
 
   def _check_mistake(self, arguments, message):

@@ -67,7 +67,7 @@ class MembersTest(parameterized.TestCase):
     self.assertEqual(found.names(found.others), 'worker 0 (a:1)')
 
   @parameterized.parameters(
-      ('{"cluster":', 'is no JSON'),
+      ('{"cluster":', 'is not JSON'),
       ('[]', r'is \[\]: expected .*HOST:PORT'),
       ('{}', 'names no cluster'),
       ('null', 'is None'),

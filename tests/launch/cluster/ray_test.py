@@ -155,7 +155,7 @@ class RayTest(parameterized.TestCase):
     with runs.ending(process):
       ended = runs.finish(process)
     self.assertEqual(ended.code, 2, ended)
-    self.assertIn('that is a mistake to mend', ended.out)
+    self.assertIn('that is a usage error', ended.out)
 
   @absltest.skipIf(_HAS_RAY, 'Ray is installed.')
   def test_without_ray_it_says_where_to_get_it(self):
@@ -171,7 +171,7 @@ class RayTest(parameterized.TestCase):
           ('--workdir=run',),
           '--min_workers=3: expected at most --num_workers=2',
       ),
-      ((), (), '--workdir is missing behind --'),
+      ((), (), '--workdir is missing after --'),
       (('--num_workers=0',), ('--workdir=run',), 'num_workers'),
   )
   def test_a_mistake_costs_one_line(self, own, given, message):

@@ -69,7 +69,7 @@ class RenderTest(parameterized.TestCase):
       ((), ('--workdir=/runs/first',), '--kind is missing: one of jobset'),
       (('--kind=jobset',), (), '--num_workers is missing'),
       (('--kind=jobset', '--num_workers=2'), (), '--image is missing'),
-      (('--kind=jobset', *_GIVEN), (), '--workdir is missing behind --'),
+      (('--kind=jobset', *_GIVEN), (), '--workdir is missing after --'),
       (
           ('--kind=jobset', *_GIVEN),
           ('--workdir=runs/first',),

@@ -72,7 +72,7 @@ class ResolveTest(parameterized.TestCase):
       ('auto', 2, _TWO, '--num_virtual_devices=2: with several workers'),
       ('multi_worker', 2, _TWO, '--num_virtual_devices=2'),
       ('auto', None, {'TF_CONFIG': '{}'}, 'names no cluster'),
-      ('mirrored', None, {'TF_CONFIG': '{'}, 'is no JSON'),
+      ('mirrored', None, {'TF_CONFIG': '{'}, 'is not JSON'),
   )
   def test_what_is_refused(self, strategy, virtual, environment, message):
     with self.assertRaisesRegex(programs.UserError, message):

@@ -227,7 +227,7 @@ class AttachedTest(parameterized.TestCase):
       return value
 
     line = inspect.getsourcelines(hook)[1]
-    self.assert_fails(hook, f'returned {value!r}; expected None, or in', line)
+    self.assert_fails(hook, f'returned {value!r}; expected None, or', line)
 
   def test_a_class_that_fails(self):
 

@@ -186,7 +186,7 @@ class NonFiniteTest(parameterized.TestCase):
     )
     self.assert_ends(
         r'these variables are not finite.* The loss is not finite for these '
-        r'training examples alone: 23\. There is no checkpoint yet; mend or ',
+        r'training examples alone: 23\. There is no checkpoint yet; fix or ',
         **changes,
     )
 

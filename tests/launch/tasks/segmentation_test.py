@@ -97,7 +97,7 @@ class SegmentationTest(parameterized.TestCase):
       ({'test_time_augmentation': 'flip'}, '--test_time_augmentation=flip'),
       (
           {'loss': 'dice_loss', 'class_weights': (1.0, 2.0)},
-          'one for each example',
+          'one value per example',
       ),
       (
           {'loss': 'dice_loss', 'label_smoothing': 0.1},
