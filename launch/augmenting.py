@@ -65,7 +65,7 @@ def _check_size(flag: str, name: str, before: Any, now: Any) -> None:
 def built_in(
     config: config_lib.Config, spec: spec_lib.Spec
 ) -> augmentation.Augmenter | None:
-  """Returns what `--flip`, `--max_shift` and `--random_erasing` ask for.
+  """Returns what `--random_flip`, `--max_shift` and `--random_erasing` ask for.
 
   Args:
     config: The config.
@@ -79,7 +79,7 @@ def built_in(
       is too small.
   """
   wanted = {
-      '--flip': config.flip != 'none',
+      '--random_flip': config.random_flip != 'none',
       '--max_shift': config.max_shift > 0,
       '--random_erasing': config.random_erasing > 0,
   }
@@ -104,7 +104,7 @@ def built_in(
         'pixels of an image.'
     )
   return augmentation.augment(
-      flip=config.flip,
+      flip=config.random_flip,
       max_shift=config.max_shift,
       erasing_probability=config.random_erasing,
       salt=config.seed,

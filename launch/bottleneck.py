@@ -83,8 +83,8 @@ def _model(
         f'With --precision=bfloat16 a step takes {1e3 * half:.3g} ms here, of '
         'similar accuracy as a rule.'
     )
-  if config.jit == 'off':
-    yield '--jit=auto lets XLA compile the parts that benefit.'
+  if config.jit_compile == 'off':
+    yield '--jit_compile=auto lets XLA compile the parts that benefit.'
   if found['floor_seconds'] is None:
     return
   floor = found['floor_seconds'] / found['seconds_per_step']
@@ -105,8 +105,8 @@ def _update(
       'A larger --global_batch_size updates less often; another --optimizer, '
       'or --optimizer_arg, may compute less.'
   )
-  if config.jit == 'off':
-    yield '--jit=auto compiles the update.'
+  if config.jit_compile == 'off':
+    yield '--jit_compile=auto compiles the update.'
 
 
 def _all_reduce(

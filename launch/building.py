@@ -118,7 +118,7 @@ def build(
       experiment,
       dataset,
       strategy,
-      use_average=config.average_decay is not None,
+      use_average=config.ema_decay is not None,
   )
   now = loop.Now(
       experiment.zero_sums(experiment.train_metric),

@@ -176,11 +176,11 @@ class Experiment:
           self.model,
           self.optimizer,
           self.config.seed,
-          average_decay=self.config.average_decay,
+          average_decay=self.config.ema_decay,
           loss_scale=loss_scale,
       )
     except ValueError as error:
-      raise programs.UserError(f'--average_decay: {error}') from None
+      raise programs.UserError(f'--ema_decay: {error}') from None
 
   def build(self) -> None:
     """Makes the model's variables; call it under the strategy's scope."""
@@ -249,7 +249,7 @@ class Experiment:
         self.model,
         forward,
         strategy,
-        self.config.jit,
+        self.config.jit_compile,
         is_resident=is_resident,
         is_deterministic=True,
     )

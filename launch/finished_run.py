@@ -204,7 +204,7 @@ def _reader(
   parts = {'model': experiment.model}
   wanted, prefixes = variables.named(parts), ['model/', 'step']
   weights: tuple[str, ...] = ()
-  if experiment.config.average_decay is not None:
+  if experiment.config.ema_decay is not None:
     # The average is what a run evaluates; it stands in for the weights.
     weights = tuple(variables.trainable(parts))
     prefixes.append('average/model/')

@@ -28,14 +28,14 @@ _CALL = 10
 # The share of the way to the lowest loss that may be left.
 _LEFT = 0.01
 _OFF: dict[str, Any] = dict(
-    flip='none',
+    random_flip='none',
     max_shift=0,
     random_erasing=0.0,
     augment=None,
     augment_arg={},
     l1_penalty=0.0,
     l2_penalty=0.0,
-    average_decay=None,
+    ema_decay=None,
     schedule='constant',
     schedule_arg={},
     plateau_patience=None,

@@ -37,7 +37,7 @@ POSITIONAL = True
 # The hook that ends a run by the clock, which no second run can follow.
 _BY_THE_CLOCK = 'MaxMinutes'
 # These may change on resuming, but round differently.
-_ROUNDING = ('jit', 'strategy', 'num_virtual_devices')
+_ROUNDING = ('jit_compile', 'strategy', 'num_virtual_devices')
 
 _PLACE = config_lib.define_flags(
     'workdir',

@@ -57,6 +57,6 @@ class Compilations(loop.Hook):
       self._now.say(
           f'XLA compiled {self._late} more program(s) after the first step, '
           'seconds each: an operation has a shape that changes from step to '
-          'step. --jit=off avoids it.\n'
+          'step. --jit_compile=off avoids it.\n'
       )
     self._late = 0

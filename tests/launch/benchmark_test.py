@@ -178,7 +178,9 @@ class BenchmarkTest(parameterized.TestCase):
             '--num_seconds=0.3',
             f'--output={output}',
             # Other flags than those of the run that is there.
-            *runs.arguments(runs.config(workdir=str(workdir), jit='off')),
+            *runs.arguments(
+                runs.config(workdir=str(workdir), jit_compile='off')
+            ),
             environment={
                 'TMPDIR': str(self.folder / 'tmp'),
                 'XDG_CACHE_HOME': str(self.folder / 'cache'),
@@ -209,7 +211,7 @@ class BenchmarkTest(parameterized.TestCase):
     workdir = self.folder / 'run'
     config = runs.config(
         workdir=str(workdir),
-        jit='off',
+        jit_compile='off',
         optimizer='sgd',
         model_arg={'hidden_sizes': (1024, 1024)},  # Much to sum.
     )
@@ -226,7 +228,7 @@ class BenchmarkTest(parameterized.TestCase):
     data.write_text(_SLOW_INPUT)
     self.addCleanup(runs.forget, data.stem)
     found, out = self.measure(
-        f'--dataset={data}:load', '--global_batch_size=8', '--jit=off'
+        f'--dataset={data}:load', '--global_batch_size=8', '--jit_compile=off'
     )
     self.assertEqual(found['bound'], 'input')
     self.assertGreater(found['parts']['input'] / found['seconds_per_step'], 0.6)
@@ -242,16 +244,16 @@ class BenchmarkTest(parameterized.TestCase):
     self.addCleanup(runs.forget, code.stem)
     found, out = self.measure(
         *runs.arguments(
-            runs.config(optimizer=f'{code}:wasteful', average_decay=0.99)
+            runs.config(optimizer=f'{code}:wasteful', ema_decay=0.99)
         ),
-        '--jit=off',
+        '--jit_compile=off',
         '--num_seconds=0.6',
     )
     parts = found['parts']
     self.assertEqual(found['bound'], 'update')
     self.assertGreater(parts['update'], parts['forward'] + parts['backward'])
     self.assertIn('Update-bound: ', out)
-    self.assertIn('--jit=auto compiles the update.', out)
+    self.assertIn('--jit_compile=auto compiles the update.', out)
 
   def test_short_calls(self):
     found, out = self.measure(
@@ -272,7 +274,7 @@ class BenchmarkTest(parameterized.TestCase):
     found, _ = self.measure(
         f'--dataset={small_sets.__file__}:{name}',
         '--global_batch_size=8',
-        '--jit=off',
+        '--jit_compile=off',
         *arguments,
     )
     is_convolved = 'convolution' in found['flop_per_second']
@@ -316,7 +318,7 @@ class BenchmarkTest(parameterized.TestCase):
     with mock.patch.object(precision, 'is_native', return_value=True):
       found, _ = self.measure(
           f'--dataset={small_sets.__file__}:classification',
-          '--jit=off',
+          '--jit_compile=off',
           '--global_batch_size=8',
           f'--task={code}:task',
       )

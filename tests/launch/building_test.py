@@ -249,7 +249,7 @@ class ResumeTest(_TestCase):
   def test_interrupted_twice_with_all_the_parts(self):
     changes = dict(
         precision='float16',
-        average_decay=0.9,
+        ema_decay=0.9,
         model='convnet',
         model_arg={'channels': (4,), 'hidden_size': 8},
         optimizer='adamw',

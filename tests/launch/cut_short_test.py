@@ -37,9 +37,7 @@ evaluation.Evaluator._score = scored
 evaluation.Evaluator.run = signalled
 train.program()
 """
-_CHANGES = dict(
-    early_stopping_patience=9, plateau_patience=1, average_decay=0.9
-)
+_CHANGES = dict(early_stopping_patience=9, plateau_patience=1, ema_decay=0.9)
 
 
 class CutShortTest(parameterized.TestCase):

@@ -70,11 +70,11 @@ class LeaksTest(parameterized.TestCase):
     self.assertLessEqual(min(open_files[-5:]), max(open_files[1:3]), held[-1])
 
   def test_resident(self):
-    self.check('--model=mlp', '--jit=off')
+    self.check('--model=mlp', '--jit_compile=off')
 
   @parameterized.parameters(
       (('--model=mlp', '--resident_gb=0'),),
-      (('--model=convnet', '--jit=on', '--average_decay=0.99'),),
+      (('--model=convnet', '--jit_compile=on', '--ema_decay=0.99'),),
       (
           (
               '--model=convnet',

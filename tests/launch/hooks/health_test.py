@@ -166,7 +166,7 @@ class NonFiniteTest(parameterized.TestCase):
         **changes,
     )
 
-  @parameterized.parameters({'num_replicas': 2}, {'jit': 'off'})
+  @parameterized.parameters({'num_replicas': 2}, {'jit_compile': 'off'})
   def test_names_the_example_that_breaks_the_loss_by_itself(self, **changes):
     generator = np.random.default_rng(0)
     image = generator.integers(0, 256, [60, 4, 4, 1], np.uint8)
