@@ -267,8 +267,8 @@ class Experiment:
 
   def layers(self) -> dict[str, costs.Layer]:
     """Returns the cost of each layer of the model; see `costs`."""
-    calls, forward = self._traced
-    return calls.layers(forward, variables.trainable(self.model))
+    recorder, forward = self._traced
+    return recorder.layers(forward, variables.trainable(self.model))
 
   def digest(self) -> str:
     """Hashes the model's variables as they are now."""
@@ -285,8 +285,10 @@ class Experiment:
   @functools.cached_property
   def _traced(
       self,
-  ) -> tuple[costs.Calls, tf.types.experimental.ConcreteFunction]:
+  ) -> tuple[costs.CallRecorder, tf.types.experimental.ConcreteFunction]:
     # Traced once for all that is read off it.
-    calls = costs.Calls(self.model)
-    with calls.recorded():
-      return calls, training.trace(self._plain, self.model, self._example_batch)
+    recorder = costs.CallRecorder(self.model)
+    with recorder.recorded():
+      return recorder, training.trace(
+          self._plain, self.model, self._example_batch
+      )

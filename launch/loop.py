@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from core import training, waits, workers
 
-from . import calls as calls_lib
-from . import feeds, interruption, periods
+from . import call_length as call_length_lib
+from . import data_loops, interruption, periods
 
 
 class Hook:
@@ -84,7 +84,7 @@ class Now:
   Attributes:
     sums: The sums of the steps since the last row of metrics.
     at: The length of an epoch and of the run.
-    calls: How many steps the graph takes at a time, and how fast.
+    call_length: How many steps the graph takes at a time, and how fast.
     measure: Makes values of sums.
     say: Prints a message, on the chief.
     step: The steps taken so far.
@@ -104,7 +104,7 @@ class Now:
 
   sums: training.Sums
   at: periods.Periods
-  calls: calls_lib.Calls
+  call_length: call_length_lib.CallLength
   measure: Callable[[training.Sums], dict[str, float]]
   say: Callable[[str], None]
   step: int = 0
@@ -129,7 +129,7 @@ class Now:
 
 def run(
     state: training.TrainState,
-    feed: feeds.Feed,
+    data_loop: data_loops.DataLoop,
     hooks: Sequence[Hook],
     now: Now,
 ) -> int:
@@ -137,7 +137,7 @@ def run(
 
   Args:
     state: The state, which is trained in place.
-    feed: Takes steps; no call goes beyond the end of an epoch.
+    data_loop: Takes steps; no call goes beyond the end of an epoch.
     hooks: What else happens, in this order.
     now: Where the run is, which is kept up to date.
 
@@ -155,24 +155,24 @@ def run(
       due = [hook.next(now.step) for hook in hooks]
       ahead = [at for at in due if at > now.step]
       end = min([now.at.next_epochs(now.step), *ahead])
-      size = min(now.calls.size, end - now.step)
+      size = min(now.call_length.size, end - now.step)
       started = time.monotonic()
       with waits.waiting():
-        now.sums, taken = feed(state, now.sums, now.step, size)
+        now.sums, taken = data_loop(state, now.sums, now.step, size)
         now.step += int(taken)
         now.values = now.measure(now.sums)
       seconds = time.monotonic() - started
-      what = 'steps' if now.calls.is_warm else 'first_call'
+      what = 'steps' if now.call_length.is_warm else 'first_call'
       now.seconds_in[what] += seconds
-      number = now.calls.agree(seconds, size, interrupted.signal)
-      now.unsaved_secs += now.calls.last_seconds
+      number = now.call_length.agree(seconds, size, interrupted.signal)
+      now.unsaved_secs += now.call_length.last_seconds
       is_cut = now.step in ahead
       called = [
           hook for hook, at in zip(hooks, due, strict=True) if at <= now.step
       ]
       number = _call(called, now) or number
       # A hook may take long. Several workers ask where all have called one.
-      if not number and (is_cut or now.calls.is_alone):
+      if not number and (is_cut or now.call_length.is_alone):
         number = _anywhere(now, interrupted.signal)
     for hook in hooks:
       started = time.monotonic()
@@ -184,7 +184,7 @@ def run(
 
 def _anywhere(now: Now, number: int) -> int:
   """Returns the signal that came to any worker; every worker must ask."""
-  signals = workers.gather(now.calls.strategy, [number])
+  signals = workers.gather(now.call_length.strategy, [number])
   return max(each for (each,) in signals)
 
 

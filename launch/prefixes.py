@@ -33,7 +33,7 @@ from core import (
     resident,
     training,
 )
-from pipelines import batches, examples, splits
+from pipelines import batches, in_memory, splits
 
 from . import building, programs
 
@@ -265,7 +265,7 @@ def _pool(
     data: splits.Split, seed: int, batch_size: int
 ) -> dict[str, np.ndarray]:
   """Returns examples that prefixes are timed on, at least a batch."""
-  if isinstance(data, examples.Examples):
+  if isinstance(data, in_memory.InMemorySplit):
     bytes_each = sum(a[:1].nbytes for a in data.arrays.values())
     size = max(_POOL_BYTES // max(bytes_each, 1), batch_size)
     return {name: array[:size] for name, array in data.arrays.items()}

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from core import training
 
-from .. import compilation_cache, feeds, loop
+from .. import compilation_cache, data_loops, loop
 
 
 class Compilations(loop.Hook):
@@ -28,8 +28,8 @@ class Compilations(loop.Hook):
     self._late = 0
     self._is_warm = False
 
-  def watched(self, feed: feeds.Feed) -> feeds.Feed:
-    """Returns a feed that is watched: its first call may compile."""
+  def watched(self, data_loop: data_loops.DataLoop) -> data_loops.DataLoop:
+    """Returns a loop that is watched: its first call may compile."""
 
     def watched(
         state: training.TrainState,
@@ -40,7 +40,7 @@ class Compilations(loop.Hook):
       if not self._is_warm:
         compilation_cache.align_names()
       before = self._count()
-      result = feed(state, sums, start, num_steps)
+      result = data_loop(state, sums, start, num_steps)
       self._late += (self._count() - before) * self._is_warm
       self._is_warm = True
       return result

@@ -28,7 +28,7 @@ _SLOW_INPUT = """
 import time
 import numpy as np
 import tensorflow as tf
-from pipelines import datasets, examples, spec
+from pipelines import datasets, in_memory, spec
 
 SECONDS = 0.02
 
@@ -58,7 +58,7 @@ def load():
       'label': spec.Feature('numbers', (), 'float32', columns=('y',)),
   })
   x = np.random.default_rng(0).normal(size=[64, 2]).astype('float32')
-  split = examples.Examples({'numbers': x, 'label': x[:, 0]}, features)
+  split = in_memory.InMemorySplit({'numbers': x, 'label': x[:, 0]}, features)
   return datasets.Dataset(
       'slow', features, {'train': Slow(split), 'test': split},
       is_resident=False,

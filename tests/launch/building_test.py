@@ -15,7 +15,7 @@ import pytest
 from absl.testing import absltest, parameterized
 
 from core.models import speednet
-from launch import calls, interruption
+from launch import call_length, interruption
 from launch.hooks import saving
 from tests.launch import runs
 
@@ -312,7 +312,7 @@ class CheckpointTest(_TestCase):
       calls.last_seconds = 8.0 / runs.STEPS_PER_EPOCH  # A call takes one step.
       return False
 
-    with mock.patch.object(calls.Calls, 'agree', agree):
+    with mock.patch.object(call_length.CallLength, 'agree', agree):
       workdir = self.train(num_epochs=5, checkpoint_every_steps=None)
     epochs = [step / runs.STEPS_PER_EPOCH for step in self.checkpoints(workdir)]
     self.assertEqual(epochs, [2, 4, 5])

@@ -1,6 +1,6 @@
 """Hooks in whole runs: what ends them, what they keep, and over a resume.
 
-Covers: compilations, rows, saving, standard, validation.
+Covers: compilations, metrics_writer, saving, standard, validation.
 """
 
 from __future__ import annotations

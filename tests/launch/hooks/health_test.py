@@ -143,7 +143,7 @@ class NonFiniteTest(parameterized.TestCase):
     epoch, row = divmod(broken - 1, runs.STEPS_PER_EPOCH)
     rows = small_datasets.in_memory(
         np.zeros([runs.NUM_TRAIN, 1, 1, 1], np.uint8)
-    ).train_rows(0, epoch, runs.BATCH_SIZE)
+    ).train_keys(0, epoch, runs.BATCH_SIZE)
     self.assertEqual(
         [int(each) for each in listed.split(', ')],
         rows[row].numpy()[:8].tolist(),

@@ -14,7 +14,7 @@ CALL_SECS = 0.5
 WINDOW_SECS = 20.0
 
 
-class Calls:
+class CallLength:
   """Chooses how many steps a call of the loop takes, alike on all workers.
 
   Attributes:

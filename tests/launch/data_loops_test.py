@@ -1,4 +1,4 @@
-"""Tests of launch.feeds: however the data come, a run is the same."""
+"""Tests of launch.data_loops: however the data come, a run is the same."""
 
 from __future__ import annotations
 

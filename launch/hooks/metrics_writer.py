@@ -18,7 +18,7 @@ from . import summaries
 _LEAST_SHARE = 0.01  # Of the time, to be shown where it goes.
 
 
-class Rows:
+class MetricsWriter:
   """Writes rows, and remembers the floats of the last one for other hooks.
 
   Attributes:
@@ -111,7 +111,7 @@ class Log(loop.Hook):
   def __init__(
       self,
       now: loop.Now,
-      rows: Rows,
+      writer: MetricsWriter,
       health: health_lib.Health,
       *,
       learning_rate: Callable[[int], float],
@@ -124,7 +124,7 @@ class Log(loop.Hook):
 
     Args:
       now: Where the run is, with the sums of no step.
-      rows: Writes rows.
+      writer: Writes rows.
       health: Counts skipped steps.
       learning_rate: A function of a number of updates to the learning rate of
         the last of them.
@@ -134,7 +134,7 @@ class Log(loop.Hook):
       hash_every_steps: The steps between rows with such a hash, which may be
         additional rows; 0 for no hashes.
     """
-    self._rows = rows
+    self._writer = writer
     self._now = now
     self._health = health
     self._zeros = zeros = now.sums
@@ -160,7 +160,7 @@ class Log(loop.Hook):
         tf.convert_to_tensor, (self._saved['row'], self._saved['epoch'])
     )
     self._is_epoch_over = self._now.is_cut_short
-    self._rows.go_on()
+    self._writer.go_on()
 
   def next(self, step: int) -> int:
     """Returns the next step of a row."""
@@ -172,7 +172,7 @@ class Log(loop.Hook):
 
   def __call__(self, step: int, values: Mapping[str, float]) -> None:
     """Writes the row of the steps since the one before."""
-    speed = self._now.calls.speed() * self._global_batch_size
+    speed = self._now.call_length.speed() * self._global_batch_size
     taken = step - self._health.num_skipped()  # A skipped step moves no rate.
     row = {
         **values,
@@ -184,7 +184,7 @@ class Log(loop.Hook):
     is_hashed = self._hash_every_steps and (
         not step % self._hash_every_steps or step == self._now.at.num_steps
     )
-    self._rows.write('train', row, self._digest() if is_hashed else None)
+    self._writer.write('train', row, self._digest() if is_hashed else None)
     before = self._zeros if self._is_epoch_over else self._epoch
     self._epoch = tf.nest.map_structure(tf.add, before, self._now.sums)
     self._is_epoch_over = self._now.at.is_epoch_end(step)
@@ -193,7 +193,7 @@ class Log(loop.Hook):
   @property
   def board(self) -> summaries.Summaries:
     """TensorBoard's files."""
-    return self._rows.board
+    return self._writer.board
 
   def epoch_sums(self) -> training.Sums:
     """Returns the sums of the rows of the epoch so far."""
@@ -211,7 +211,7 @@ class Log(loop.Hook):
 
   def close(self) -> None:
     """Closes the files of rows."""
-    self._rows.close()
+    self._writer.close()
 
   def _count_skipped(self, step: int) -> dict[str, int]:
     """Counts the steps skipped since the last row, and says so."""
