@@ -73,7 +73,7 @@ def built_in(
       augmented with it), or the images are too small.
   """
   wanted = {
-      '--flip': config.flip != 'none',
+      '--random_flip': config.random_flip != 'none',
       '--max_shift': config.max_shift > 0,
       '--random_erasing': config.random_erasing > 0,
   }
@@ -98,7 +98,7 @@ def built_in(
         'pixels of an image.'
     )
   return augmentation.augment(
-      flip=config.flip,
+      flip=config.random_flip,
       max_shift=config.max_shift,
       erasing_probability=config.random_erasing,
       salt=config.seed,

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from core import scratch
-from pipelines import examples
+from pipelines import in_memory
 
 from . import (
     building,
@@ -34,7 +34,7 @@ from . import (
 )
 from . import config as config_lib
 from . import workdir as workdir_lib
-from .hooks import health, rows
+from .hooks import health, metrics_writer
 
 _PREFIX = 'quatrain-benchmark-'
 # The maximum seconds of the loop, and of each other measurement, per round.
@@ -84,9 +84,9 @@ class _Rounds(loop.Hook):
     loop_secs = min(_LOOP_SECS, self.num_seconds / 20)
     size, seconds = 0, 0.0
     while seconds < loop_secs or (
-        now.calls.size > 1.5 * size and seconds < _MAX_WARM_SECS
+        now.call_length.size > 1.5 * size and seconds < _MAX_WARM_SECS
     ):
-      size = now.calls.size
+      size = now.call_length.size
       yield
       seconds = time.monotonic() - self.first_at
     self.peaks = environment.peaks()
@@ -160,10 +160,10 @@ def run(
         step_times.measuring, training, dataset.split('train'), scope
     )
     clock = _Rounds(training.now, make, num_seconds, count_compilations)
-    kept = health.Health | rows.Log
+    kept = health.Health | metrics_writer.Log
     hooks = [hook for hook in training.hooks if isinstance(hook, kept)]
     if number := loop.run(
-        training.state, training.feed, [*hooks, clock], training.now
+        training.state, training.data_loop, [*hooks, clock], training.now
     ):
       raise interruption.Interrupted(number)
   return {
@@ -195,7 +195,7 @@ def _summary(
   median = {name: float(np.median(c)) for name, c in columns.items()}
   step = median['step']
   low, high = np.quantile(columns['step'], [0.25, 0.75])
-  is_resident = isinstance(data, examples.Examples)
+  is_resident = isinstance(data, in_memory.InMemorySplit)
   parts = step_times.split(columns, is_resident)
   layers = experiment.layers().values()
   convolved = size * sum(layer.convolved for layer in layers)

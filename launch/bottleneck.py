@@ -84,8 +84,8 @@ def _model(
         f'With --precision=bfloat16 a step takes {1e3 * half:.3g} ms here, '
         'usually with similar accuracy.'
     )
-  if config.jit == 'off':
-    yield '--jit=auto lets XLA compile the parts that benefit.'
+  if config.jit_compile == 'off':
+    yield '--jit_compile=auto lets XLA compile the parts that benefit.'
   if found['floor_seconds'] is None:
     return
   floor = found['floor_seconds'] / found['seconds_per_step']
@@ -109,8 +109,8 @@ def _update(
       'A larger --global_batch_size updates less often; another --optimizer '
       'or --optimizer_arg may be cheaper.'
   )
-  if config.jit == 'off':
-    yield '--jit=auto compiles the update.'
+  if config.jit_compile == 'off':
+    yield '--jit_compile=auto compiles the update.'
 
 
 def _all_reduce(

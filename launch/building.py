@@ -19,7 +19,15 @@ from core import (
 )
 from pipelines import datasets, splits
 
-from . import calls, evaluation, feeds, init_from, loop, periods, programs
+from . import (
+    call_length,
+    data_loops,
+    evaluation,
+    init_from,
+    loop,
+    periods,
+    programs,
+)
 from . import experiment as experiment_lib
 from . import workdir as workdir_lib
 from .hooks import attached, flagged, health, saving, standard
@@ -37,7 +45,7 @@ class Training:
     state: The train state, restored if there was a checkpoint.
     extent: Which part of a step XLA compiles.
     train_step: The train step.
-    feed: Takes train steps.
+    data_loop: Takes train steps.
     evaluator: Scores a split.
     health: Ends a run that cannot continue.
     monitor: The metric by which validations are compared.
@@ -52,7 +60,7 @@ class Training:
   state: training.TrainState
   extent: compilation.Extent
   train_step: training.Step
-  feed: feeds.Feed
+  data_loop: data_loops.DataLoop
   evaluator: evaluation.Evaluator
   health: health.Health
   monitor: monitor_lib.Monitor
@@ -64,7 +72,7 @@ class Training:
 
   def run(self) -> int:
     """Trains; see `loop.run`."""
-    return loop.run(self.state, self.feed, self.hooks, self.now)
+    return loop.run(self.state, self.data_loop, self.hooks, self.now)
 
 
 def build(
@@ -102,7 +110,7 @@ def build(
     state = experiment.make_state()
   extent = experiment.extent(strategy, data.is_resident)
   train_step = make_step(experiment, strategy, extent)
-  feed = feeds.of_training(
+  data_loop = data_loops.of_training(
       train_step,
       strategy,
       extent,
@@ -115,12 +123,12 @@ def build(
       experiment,
       dataset,
       strategy,
-      use_average=config.average_decay is not None,
+      use_average=config.ema_decay is not None,
   )
   now = loop.Now(
       experiment.zero_sums(experiment.train_metric),
       periods.Periods(experiment.steps_per_epoch, experiment.num_steps),
-      calls.Calls(strategy, steps_per_loop),
+      call_length.CallLength(strategy, steps_per_loop),
       functools.partial(_measure, experiment, state),
       say,
   )
@@ -129,7 +137,7 @@ def build(
       experiment,
       dataset,
       state,
-      feed,
+      data_loop,
       functools.partial(evaluator.run, state, 'validation'),
       directory,
       now,
@@ -200,7 +208,7 @@ def build(
       state=state,
       extent=extent,
       train_step=train_step,
-      feed=first.compilations.watched(feed),
+      data_loop=first.compilations.watched(data_loop),
       evaluator=evaluator,
       health=first.health,
       monitor=monitor or _own_monitor(experiment),

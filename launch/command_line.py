@@ -19,6 +19,8 @@ from absl import flags
 _MAX_FILE_BYTES = 2**20
 _MAX_TOKENS = 10_000
 _RECIPES = 'launch/recipes/'
+# Former names of flags, with their names now: they are read as those.
+FORMER: dict[str, str] = {}
 
 
 class Mistake(flags.Error):
@@ -95,6 +97,9 @@ class _Reader:
       if not argument.startswith('-') or not name:
         yield Token(argument, '', argument, source, place)
         continue
+      if name in FORMER and name not in flags.FLAGS:
+        name = FORMER[name]
+        argument = f'--{name}{equals}{value}'
       if not equals and _takes_value(name):
         following = next(rest, None)
         if following is None:

@@ -55,6 +55,7 @@ _REQUIRED = (
 _option = options.option
 
 
+@options.takes_former_names
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config(training_options.TrainingOptions):
   """The options of a run, which are the flags of `launch.train`.
@@ -280,6 +281,8 @@ class Config(training_options.TrainingOptions):
       ValueError: If a field is unknown, of another type, or missing although
         all versions write it.
     """
+    if isinstance(values, dict):
+      values = options.renamed(cls, values)
     return typed_json.from_json(cls, values, _REQUIRED)
 
   def at(self, place: Any) -> Config:

@@ -32,7 +32,7 @@ from . import (
 )
 from . import config as config_lib
 from . import workdir as workdir_lib
-from .hooks import health, progress, rows, saving
+from .hooks import health, metrics_writer, progress, saving
 
 # How long steps and evaluations are timed (at least two of each).
 STEP_SECS = 3.0
@@ -145,9 +145,11 @@ def _rehearse(
 ) -> list[Part]:
   """Times the parts of a run after its start."""
   now, config, clock = training.now, training.experiment.config, _Clock()
-  kept = (health.Health, progress.Progress, rows.Log)
+  kept = (health.Health, progress.Progress, metrics_writer.Log)
   hooks = [hook for hook in training.hooks if isinstance(hook, kept)]
-  if number := loop.run(training.state, training.feed, [*hooks, clock], now):
+  if number := loop.run(
+      training.state, training.data_loop, [*hooks, clock], now
+  ):
     raise interruption.Interrupted(number)
   now.stopped = None
   training.health.check_variables(now.step)

@@ -12,13 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from core import metrics, objectives, training, waits
-from pipelines import batches, datasets, examples, splits
+from pipelines import batches, datasets, in_memory, splits
 
 from . import (
-    calls,
+    call_length,
     compilation_cache,
     culprits,
-    feeds,
+    data_loops,
     interruption,
     programs,
     tables,
@@ -111,8 +111,8 @@ class Evaluator:
     )
     self._extent = extent
     self._zeros: training.Sums | None = None
-    self._calls = calls.Calls(strategy)
-    self._feeds: dict[str, feeds.Feed] = {}
+    self._call_length = call_length.CallLength(strategy)
+    self._data_loops: dict[str, data_loops.DataLoop] = {}
 
   @property
   def num_traces(self) -> int:
@@ -136,14 +136,14 @@ class Evaluator:
     experiment = self._experiment
     if self._zeros is None:
       self._zeros = experiment.zero_sums(self._metric)
-    if split not in self._feeds:
-      self._feeds.update(self._make_feeds(split))
+    if split not in self._data_loops:
+      self._data_loops.update(self._make_data_loops(split))
       compilation_cache.align_names()  # Its first call traces the loop.
     num_steps = batches.num_eval_steps(
         self._dataset.num_examples[split], self._batch_size
     )
     num_steps = min(num_steps, most_steps or num_steps)
-    sums, taken = self._score(state, self._feeds[split], num_steps)
+    sums, taken = self._score(state, self._data_loops[split], num_steps)
     values = training.summarize(self._metric, sums)
     num_examples = values.pop(_NUM_EXAMPLES, sums['weight'])
     if not bool(tf.math.is_finite(values['loss'])):
@@ -171,30 +171,30 @@ class Evaluator:
     return next(iter(data.skip(start)))
 
   def _score(
-      self, state: Any, feed: feeds.Feed, num_steps: int
+      self, state: Any, data_loop: data_loops.DataLoop, num_steps: int
   ) -> tuple[training.Sums, int]:
     """Takes the steps, and checks for signals every half second."""
     assert self._zeros is not None
     sums, taken = self._zeros, 0
     with interruption.remembering() as interrupted:
       while taken < num_steps:
-        size = min(self._calls.size, num_steps - taken)
+        size = min(self._call_length.size, num_steps - taken)
         started = time.monotonic()
         with waits.waiting():
-          sums, some = feed(state, sums, taken, size)
+          sums, some = data_loop(state, sums, taken, size)
           taken += int(some)
         seconds = time.monotonic() - started
-        number = self._calls.agree(seconds, size, interrupted.signal)
+        number = self._call_length.agree(seconds, size, interrupted.signal)
         if int(some) < size:  # A loss is not finite.
           break
         if number:  # Even after the last call: all workers must agree.
           raise interruption.InEvaluation(number)
     return sums, taken
 
-  def _make_feeds(self, split: str) -> dict[str, feeds.Feed]:
+  def _make_data_loops(self, split: str) -> dict[str, data_loops.DataLoop]:
     if not self._is_resident:
       data = self._dataset.split(split)
-      feed = feeds.Streaming(self._step, self._strategy).over(
+      data_loop = data_loops.StreamingLoops(self._step, self._strategy).over(
           data,
           lambda start, place: batches.eval_batches(
               data, global_batch_size=self._batch_size, **place
@@ -205,7 +205,7 @@ class Evaluator:
     splits = [name for name in self._dataset.num_examples if name != 'train']
     splits = splits if split in splits else [split]
     arrays = [_arrays(self._dataset.split(name)) for name in splits]
-    resident = feeds.Resident(
+    resident = data_loops.ResidentLoops(
         self._step,
         self._strategy,
         self._extent,
@@ -218,7 +218,7 @@ class Evaluator:
         name: resident.over(
             functools.partial(
                 _place,
-                examples.eval_rows(
+                in_memory.eval_keys(
                     stop - size, stop, self._batch_size, num_steps
                 ),
             )

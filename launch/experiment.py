@@ -175,11 +175,11 @@ class Experiment:
           self.model,
           self.optimizer,
           self.config.seed,
-          average_decay=self.config.average_decay,
+          average_decay=self.config.ema_decay,
           loss_scale=loss_scale,
       )
     except ValueError as error:
-      raise programs.UserError(f'--average_decay: {error}') from None
+      raise programs.UserError(f'--ema_decay: {error}') from None
 
   def build(self) -> None:
     """Creates the model's variables; call it under the strategy's scope."""
@@ -248,7 +248,7 @@ class Experiment:
         self.model,
         forward,
         strategy,
-        self.config.jit,
+        self.config.jit_compile,
         is_resident=is_resident,
         is_deterministic=True,
     )
@@ -266,8 +266,8 @@ class Experiment:
 
   def layers(self) -> dict[str, costs.Layer]:
     """Returns the cost of each layer of the model; see `costs`."""
-    calls, forward = self._traced
-    return calls.layers(forward, variables.trainable(self.model))
+    recorder, forward = self._traced
+    return recorder.layers(forward, variables.trainable(self.model))
 
   def digest(self) -> str:
     """Returns a hash of the model's current variables."""

@@ -10,7 +10,7 @@ from pipelines import datasets
 
 from . import building, evaluation, interruption, programs, results
 from . import workdir as workdir_lib
-from .hooks import rows
+from .hooks import metrics_writer
 from .reporting import subject
 
 
@@ -63,7 +63,11 @@ def finish(
       # Imported here: it is slow, and only needed at the end of a run.
       from .reporting import writing
 
-      [log] = (hook for hook in training.hooks if isinstance(hook, rows.Log))
+      [log] = (
+          hook
+          for hook in training.hooks
+          if isinstance(hook, metrics_writer.Log)
+      )
       writing.write(directory, about, log.board)
       log.board.close()
     except OSError:  # For example a full disk. The next start tries again.

@@ -14,7 +14,6 @@ _OF_ABSL = frozenset(flags.FLAGS)
 # Our flags, and their names in other libraries. Names without a counterpart
 # are explained in `_MEANINGS`.
 _ALSO_CALLED = {
-    'average_decay': 'ema ema_decay ema_rate model_ema polyak weight_averaging',
     'checkpoint': 'checkpoint_path ckpt ckpt_path load weights',
     'checkpoint_every_steps': (
         'checkpoint_every checkpoint_freq checkpoint_interval save_every '
@@ -32,12 +31,12 @@ _ALSO_CALLED = {
         'tfds_data_dir train_dir'
     ),
     'dataset': 'data_set dataset_name ds task_name',
+    'ema_decay': 'ema ema_rate model_ema polyak weight_averaging',
     'eval_every_epochs': (
         'eval_every eval_freq eval_interval eval_steps evaluate_every '
         'val_every val_freq validate_every validation_freq'
     ),
     'flagfile': 'cfg conf config config_file recipe',
-    'flip': 'hflip horizontal_flip mirror random_flip',
     'formats': 'format',
     'global_batch_size': (
         'batch batch_size batchsize bs bsz per_device_train_batch_size '
@@ -52,7 +51,7 @@ _ALSO_CALLED = {
         'pretrained pretrained_model pretrained_path pretrained_weights '
         'restore restore_from warm_start weights'
     ),
-    'jit': 'compile jit_compile torch_compile use_xla xla',
+    'jit_compile': 'compile torch_compile use_xla xla',
     'keep_checkpoints': (
         'checkpoints_total_limit keep keep_checkpoint_max max_to_keep '
         'save_total_limit'
@@ -82,6 +81,7 @@ _ALSO_CALLED = {
         'amp bf16 dtype fp16 half half_precision mixed_precision use_amp'
     ),
     'random_erasing': 'cutout erasing re_prob reprob',
+    'random_flip': 'hflip horizontal_flip mirror',
     'resident_gb': 'cache_dataset cache_gb in_memory memory_budget',
     'schedule': (
         'decay_schedule lr_decay lr_policy lr_schedule lr_scheduler '

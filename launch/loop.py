@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from core import training, waits, workers
 
-from . import calls as calls_lib
-from . import feeds, interruption, periods
+from . import call_length as call_length_lib
+from . import data_loops, interruption, periods
 
 
 class Hook:
@@ -101,7 +101,7 @@ class Now:
 
   sums: training.Sums
   at: periods.Periods
-  calls: calls_lib.Calls
+  call_length: call_length_lib.CallLength
   measure: Callable[[training.Sums], dict[str, float]]
   say: Callable[[str], None]
   step: int = 0
@@ -126,7 +126,7 @@ class Now:
 
 def run(
     state: training.TrainState,
-    feed: feeds.Feed,
+    data_loop: data_loops.DataLoop,
     hooks: Sequence[Hook],
     now: Now,
 ) -> int:
@@ -152,17 +152,17 @@ def run(
       due = [hook.next(now.step) for hook in hooks]
       ahead = [at for at in due if at > now.step]
       end = min([now.at.next_epochs(now.step), *ahead])
-      size = min(now.calls.size, end - now.step)
+      size = min(now.call_length.size, end - now.step)
       started = time.monotonic()
       with waits.waiting():
-        now.sums, taken = feed(state, now.sums, now.step, size)
+        now.sums, taken = data_loop(state, now.sums, now.step, size)
         now.step += int(taken)
         now.values = now.measure(now.sums)
       seconds = time.monotonic() - started
-      what = 'steps' if now.calls.is_warm else 'first_call'
+      what = 'steps' if now.call_length.is_warm else 'first_call'
       now.seconds_in[what] += seconds
-      number = now.calls.agree(seconds, size, interrupted.signal)
-      now.unsaved_secs += now.calls.last_seconds
+      number = now.call_length.agree(seconds, size, interrupted.signal)
+      now.unsaved_secs += now.call_length.last_seconds
       is_cut = now.step in ahead
       called = [
           hook for hook, at in zip(hooks, due, strict=True) if at <= now.step

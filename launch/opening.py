@@ -112,13 +112,13 @@ def _slow(
       not experiment.is_slow_on_cpu(strategy)
   ):
     return []
-  flag = f'--jit={experiment.config.jit}'
+  flag = f'--jit_compile={experiment.config.jit_compile}'
   if extent == compilation.Extent.LOOP:
     return [
         f'{flag}: a compiled loop around this model is slow on a CPU, with '
-        'convolutions very slow; --jit=auto leaves it to TensorFlow.'
+        'convolutions very slow; --jit_compile=auto leaves it to TensorFlow.'
     ]
   return [
       f'{flag}: XLA computes this model more slowly on a CPU than TensorFlow '
-      'does; --jit=auto leaves it to that.'
+      'does; --jit_compile=auto leaves it to that.'
   ]

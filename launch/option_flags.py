@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from absl import flags
 
-from . import arguments, flag_types, options, programs
+from . import arguments, command_line, flag_types, options, programs
 
 flags.disclaim_key_flags()  # A flag belongs to the program that requests it.
 
@@ -34,6 +34,7 @@ def define(cls: type[options.Options], *names: str) -> tuple[str, ...]:
   unknown = set(names) - set(fields)
   if unknown:
     raise ValueError(f'names: there is no option {min(unknown)!r}.')
+  command_line.FORMER.update(options.former(cls))
   for name, field in fields.items():
     if not names or name in names:
       _define(name, hints[name], field.default, field.metadata['option'])

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import functools
 import re
 import types
 import typing
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import typed_json
@@ -41,6 +43,7 @@ class Option:
   names: tuple[str, ...]
   path: str
   is_pattern: bool
+  was: str
 
 
 def option(
@@ -54,6 +57,7 @@ def option(
     names: Sequence[str] = (),
     path: str = '',
     is_pattern: bool = False,
+    was: str = '',
 ) -> Any:
   """Declares an option.
 
@@ -72,6 +76,7 @@ def option(
     path: For a path: `local`; `remote` if `gs://...` and `s3://...` are allowed
       as well; `empty` if an empty path is meaningful.
     is_pattern: Whether it is a regular expression.
+    was: Its name in the release before, which works for one more.
 
   Returns:
     A field of a dataclass.
@@ -88,7 +93,15 @@ def option(
     ValueError: rate: expected a number from 0 to 1, got 2.0.
   """
   spec = Option(
-      help, kind, low, high, tuple(choices), tuple(names), path, is_pattern
+      help,
+      kind,
+      low,
+      high,
+      tuple(choices),
+      tuple(names),
+      path,
+      is_pattern,
+      was,
   )
   metadata = {'option': spec}
   if isinstance(default, dict):
@@ -103,6 +116,46 @@ def declared(cls: Any) -> dict[str, Option]:
   return {
       field.name: field.metadata['option'] for field in dataclasses.fields(cls)
   }
+
+
+def former(cls: Any) -> dict[str, str]:
+  """Returns the former names of options, with their names now."""
+  return {spec.was: name for name, spec in declared(cls).items() if spec.was}
+
+
+def renamed(cls: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns values by the names that options have now."""
+  now = former(cls)
+  result: dict[str, Any] = {}
+  for name, value in values.items():
+    if name in now or name not in result:
+      result[now.get(name, name)] = value
+  return result
+
+
+def takes_former_names(cls: Any) -> Any:
+  """Decorates a dataclass of options, which then takes former names as well.
+
+  They warn. `dataclasses.replace` gives both names: the former one counts.
+  """
+  init = cls.__init__
+
+  @functools.wraps(init)
+  def with_former(self: Any, **values: Any) -> None:
+    for name in former(cls).keys() & values.keys():
+      _warn(cls, name)
+    init(self, **renamed(cls, values))
+
+  cls.__init__ = with_former
+  return cls
+
+
+def _warn(cls: Any, name: str) -> None:
+  warnings.warn(
+      f'{cls.__name__}.{name} is deprecated; use {former(cls)[name]}.',
+      DeprecationWarning,
+      stacklevel=3,
+  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +180,14 @@ class Options:
         raise ValueError(
             f'{name}: expected {_expected(hints[name], spec)}, got {value!r}.'
         )
+
+  def __getattr__(self, name: str) -> Any:
+    """Returns the value of an option by its former name, with a warning."""
+    now = former(type(self)).get(name)
+    if now is None:
+      raise AttributeError(f'{type(self).__name__} has no option {name!r}')
+    _warn(type(self), name)
+    return getattr(self, now)
 
   def of_kind(self, *kinds: str) -> dict[str, Any]:
     """Returns the values of options of these kinds, in JSON form."""

@@ -18,7 +18,7 @@ import tensorflow as tf
 from core import objectives, optimizers, schedules
 from pipelines import batches, datasets
 
-from . import building, evaluation, feeds, preparing, programs
+from . import building, data_loops, evaluation, preparing, programs
 from . import config as config_lib
 from . import experiment as experiment_lib
 
@@ -28,14 +28,14 @@ _CALL = 10
 # The fraction of the initial gap to the lowest loss that may remain.
 _LEFT = 0.01
 _OFF: dict[str, Any] = dict(
-    flip='none',
+    random_flip='none',
     max_shift=0,
     random_erasing=0.0,
     augment=None,
     augment_arg={},
     l1_penalty=0.0,
     l2_penalty=0.0,
-    average_decay=None,
+    ema_decay=None,
     schedule='constant',
     schedule_arg={},
     plateau_patience=None,
@@ -73,7 +73,7 @@ def run(config: config_lib.Config) -> None:
   state = building.fresh(experiment, data, scope)
   extent = experiment.extent(scope, is_resident=True)
   rows = tf.tile(tf.range(config.global_batch_size)[tf.newaxis], [_CALL, 1])
-  feed = feeds.Resident(
+  data_loop = data_loops.ResidentLoops(
       building.make_step(experiment, scope, extent),
       scope,
       extent,
@@ -93,7 +93,7 @@ def run(config: config_lib.Config) -> None:
   step, most, told = 0, config.num_steps or NUM_STEPS, 1
   while loss > enough and step < most:
     size = min(_CALL, most - step)
-    sums, taken = feed(state, zeros, 0, size)
+    sums, taken = data_loop(state, zeros, 0, size)
     step += int(taken)
     trained = float(sums['loss'] / sums['weight'])
     if int(taken) < size or not math.isfinite(trained):

@@ -32,7 +32,7 @@ from core import (
     resident,
     training,
 )
-from pipelines import batches, examples, splits
+from pipelines import batches, in_memory, splits
 
 from . import building, programs
 

@@ -59,7 +59,7 @@ def summarize(
   Returns:
     The fields of result.json.
   """
-  experiment, now, clock = run.experiment, run.now, run.now.calls
+  experiment, now, clock = run.experiment, run.now, run.now.call_length
   examples = clock.timed_steps * experiment.config.global_batch_size
   speed = (
       round(examples / clock.timed_seconds, 1) if clock.timed_seconds else None

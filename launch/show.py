@@ -1,6 +1,6 @@
 """Shows a data set as the model receives it, on one HTML page.
 
-  python -m launch.show --dataset=folder:photos --flip=random --output=show.html
+  python -m launch.show --dataset=folder:photos --max_shift=2 --output=show.html
 
 The page has examples of each split, raw and augmented, with their labels; the
 number of examples per class; shapes, ranges and missing labels; and duplicate

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipelines import examples
+from pipelines import in_memory
 
-from . import building, feeds, prefixes, product_rates
+from . import building, data_loops, prefixes, product_rates
 from . import config as config_lib
 
 # Maximum ratio between calls in a loop and one call repeated alone.
@@ -50,7 +50,7 @@ def measuring(
   if any(layer.convolved for layer in experiment.layers().values()):
     rates['convolution'] = product_rates.convolution(strategy, config.precision)
   pipeline: Callable[[], float]
-  if isinstance(data, examples.Examples):
+  if isinstance(data, in_memory.InMemorySplit):
     pipeline = functools.partial(_order_seconds, data, config)
   else:
     pipeline = _per_step(
@@ -59,7 +59,9 @@ def measuring(
 
   def measure() -> dict[str, float]:
     return {
-        'empty_call': _empty_call(run, isinstance(data, examples.Examples)),
+        'empty_call': _empty_call(
+            run, isinstance(data, in_memory.InMemorySplit)
+        ),
         **{name: timed() for name, timed in per_step.items()},
         'pipeline': pipeline(),
         **{name: rate() for name, rate in rates.items()},
@@ -94,7 +96,7 @@ def _drain(
   """Returns a timer of a pipeline whose batches are only read."""
   config = run.experiment.config
   zeros = run.experiment.zero_sums(run.experiment.train_metric)
-  feed = feeds.of_training(
+  data_loop = data_loops.of_training(
       prefixes.input_step(zeros, strategy),
       strategy,
       run.extent,
@@ -108,7 +110,7 @@ def _drain(
   def timed(num_steps: int) -> float:
     nonlocal position
     started = time.monotonic()
-    int(feed(run.state, zeros, position, num_steps)[1])
+    int(data_loop(run.state, zeros, position, num_steps)[1])
     position += num_steps
     return time.monotonic() - started
 
@@ -118,7 +120,7 @@ def _drain(
 def _order_seconds(data: examples.Examples, config: config_lib.Config) -> float:
   """Measures how long the host shuffles an epoch, per step."""
   started = time.monotonic()
-  order = data.train_rows(config.seed, 0, config.global_batch_size)
+  order = data.train_keys(config.seed, 0, config.global_batch_size)
   return (time.monotonic() - started) / len(order)
 
 
@@ -128,7 +130,7 @@ def _empty_call(run: building.Training, is_resident: bool) -> float:
   start = run.now.step - is_resident
   for _ in range(2):  # The second one counts.
     started = time.monotonic()
-    sums, taken = run.feed(run.state, run.now.sums, start, 0)
+    sums, taken = run.data_loop(run.state, run.now.sums, start, 0)
     int(taken)
     run.now.measure(sums)
     seconds = time.monotonic() - started

@@ -125,18 +125,20 @@ class TrainingOptions(data_options.DataOptions):
       'bfloat16 on devices with hardware products in it, else float32.',
       choices=('auto', 'float32', 'bfloat16', 'float16'),
   )
-  average_decay: float | None = _option(
+  ema_decay: float | None = _option(
       None,
       'The decay rate of an average of the weights, such as 0.999. The average '
       'is what gets evaluated and exported. Default: no averaging.',
       low=0,
       high=1,
+      was='average_decay',
   )
-  flip: str = _option(
+  random_flip: str = _option(
       'none',
       'How to mirror training images left to right: half of them at random, or '
       'a random half in the first epoch and then each in every other epoch.',
       choices=('none', 'random', 'alternating'),
+      was='flip',
   )
   max_shift: int = _option(
       0,
@@ -174,13 +176,14 @@ class TrainingOptions(data_options.DataOptions):
       low=0,
       high=1e6,
   )
-  jit: str = _option(
+  jit_compile: str = _option(
       'auto',
       'What XLA compiles. auto: what benefits, which is the whole loop on one '
       "GPU and for dense networks on a CPU, else the optimizer's update. on: "
       'more, but no loop around convolutions on a CPU. force: everything.',
       kind='free',
       choices=('auto', 'on', 'off', 'force'),
+      was='jit',
   )
   max_skipped_steps: int = _option(
       100,

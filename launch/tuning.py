@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from pipelines import batches, datasets
 
-from . import building, environment, feeds, model_size, preparing, programs
+from . import building, data_loops, environment, model_size, preparing, programs
 from . import config as config_lib
 from . import experiment as experiment_lib
 
@@ -75,7 +75,7 @@ class _Bench:
     tf.random.set_seed(config.seed)
     self._state = building.fresh(experiment, data, strategy)
     extent = experiment.extent(strategy, data.is_resident)
-    self._feed = feeds.of_training(
+    self._data_loop = data_loops.of_training(
         building.make_step(experiment, strategy, extent),
         strategy,
         extent,
@@ -93,7 +93,7 @@ class _Bench:
     while num_steps:  # No call goes beyond the end of an epoch.
       left = self.steps_per_epoch - self._step % self.steps_per_epoch
       size = min(num_steps, left)
-      sums, _ = self._feed(self._state, sums, self._step, size)
+      sums, _ = self._data_loop(self._state, sums, self._step, size)
       self._step += size
       num_steps -= size
     return float(sums['loss'] / sums['weight'])

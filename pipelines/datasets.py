@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from . import errors, examples, splits
+from . import errors, splits
+from . import in_memory as in_memory_lib
 from . import spec as spec_lib
 
 NAMES = ('train', 'validation', 'test')
@@ -112,7 +113,7 @@ class Dataset:
 
 def in_memory(
     arrays: Mapping[str, np.ndarray], spec: spec_lib.Spec
-) -> examples.Examples:
+) -> in_memory_lib.InMemorySplit:
   """Creates a split from arrays.
 
   Args:
@@ -125,7 +126,7 @@ def in_memory(
   Raises:
     DataError: If arrays and features do not match.
   """
-  return examples.Examples(arrays, spec)
+  return in_memory_lib.InMemorySplit(arrays, spec)
 
 
 def of_arrays(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import errors, images, raw_examples, spec, texts
-from .sources import rows, table
+from .sources import csv_files, table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ def encode(
   for an image, a string for a text, and otherwise numbers, nested in the
   feature's shape. If there is none, a feature with columns is read from their
   values. Values are parsed like the cells of a table: surrounding spaces are
-  ignored, and `rows.is_missing` determines which values are missing.
+  ignored, and `csv_files.is_missing` determines which values are missing.
 
   Args:
     records: The examples; values that no input uses are ignored.
@@ -134,7 +134,7 @@ class _Encoder:
     if column not in record.values:
       raise errors.DataError(
           f'{record.name}: there is no column {column!r}'
-          f'{rows.nearest(column, list(record.values))}'
+          f'{csv_files.nearest(column, list(record.values))}'
       )
     return _cell(record.values[column])
 
@@ -159,7 +159,7 @@ class _Encoder:
       for place, (column, value) in enumerate(cells):
         text = '' if value is None else str(value)
         # A category of this name in training takes precedence.
-        is_missing = rows.is_missing(text) and text not in known[place]
+        is_missing = csv_files.is_missing(text) and text not in known[place]
         if is_missing and table.MISSING not in known[place]:
           raise _wrong(
               record,

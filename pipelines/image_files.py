@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from . import errors, examples, images, spec
+from . import errors, images, in_memory, spec
 
 
 @dataclasses.dataclass(eq=False)
 class ImageFiles:
   """The examples of a split whose images do not fit in memory.
 
-  Keys and epoch orders are those of `examples.Examples`, so the batches are
+  Keys and epoch orders are those of `in_memory.InMemorySplit`, so batches are
   identical to those of the same images in memory.
 
   Attributes:
@@ -50,7 +50,7 @@ class ImageFiles:
   def epochs(
       self, seed: int, first_epoch: int, global_batch_size: int
   ) -> tf.data.Dataset:
-    """Returns the same keys as `examples.Examples.epochs`."""
+    """Returns the same keys as `in_memory.InMemorySplit.epochs`."""
     return self._order.epochs(seed, first_epoch, global_batch_size)
 
   def load(self, keys: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -104,10 +104,10 @@ class ImageFiles:
     )
 
   @functools.cached_property
-  def _order(self) -> examples.Examples:
+  def _order(self) -> in_memory.InMemorySplit:
     """The features in memory, whose order is also that of the images."""
     features = {n: self.spec[n] for n in self.spec if n != spec.IMAGE}
-    return examples.Examples(self.arrays, spec.Spec(features))
+    return in_memory.InMemorySplit(self.arrays, spec.Spec(features))
 
   @functools.cached_property
   def _path_tensor(self) -> tf.Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from . import errors, images, spec
-from .sources import rows
+from .sources import csv_files
 
 _TABLES = ('.csv', '.tsv')
 _RECORDS = ('.json', '.jsonl')
@@ -69,7 +69,7 @@ def _records(path: str, data_spec: spec.Spec) -> Iterator[Record]:
     yield Record(path, {name: str(file)})
   elif suffix in _TABLES:
     with errors.prefixed(path):
-      read_rows = rows.read(file)
+      read_rows = csv_files.read(file)
     for line, cells in zip(read_rows.lines, read_rows.cells, strict=True):
       values = dict(zip(read_rows.columns, cells, strict=True))
       yield Record(f'{path}, line {line}', values, str(file.parent))

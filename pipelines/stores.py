@@ -17,8 +17,8 @@ from . import (
     decoding,
     diagnosis,
     errors,
-    examples,
     files,
+    in_memory,
     labels,
     parts,
     records,
@@ -90,7 +90,7 @@ class Store:
       labels.check(self.builder, part, self.labels(part), num_classes)
     if self.is_resident:
       images = self._whole(part.split).images[part.start : part.stop]
-      return examples.Examples(
+      return in_memory.InMemorySplit(
           {spec_lib.IMAGE: images, spec_lib.LABEL: self.labels(part)}, spec
       )
     if folder := self._folder(part.split):

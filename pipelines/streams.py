@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from . import autograph, diagnosis, examples
+from . import autograph, diagnosis, in_memory
 from . import spec as spec_lib
 
 
@@ -18,9 +18,9 @@ from . import spec as spec_lib
 class Streamed:
   """The examples of a split, read in a fixed order and shuffled in a buffer.
 
-  Batch functions use it like `examples.Examples`. A key is an example that is
-  still encoded, so skipped steps and parts of other workers are read, not
-  decoded.
+  Batch functions use it like `in_memory.InMemorySplit`. A key is an example
+  that is still encoded, so skipped steps and parts of other workers are read,
+  not decoded.
 
   Attributes:
     read: A function that returns a dataset of the split in order: one dict per
@@ -63,18 +63,20 @@ class Streamed:
     buffer = min(self.shuffle_buffer, self.num_examples)
 
     @autograph.off
-    def rows(epoch: int) -> Any:
+    def shuffled_batches(epoch: int) -> Any:
       # Dataset.shuffle mixes in the global seed; fixing it for this graph makes
       # the order a function of (seed, epoch) only.
       tf.random.set_seed(1)
       shuffled = keys.shuffle(
           buffer,
-          seed=examples.epoch_numbers([], seed, epoch),
+          seed=in_memory.epoch_numbers([], seed, epoch),
           reshuffle_each_iteration=False,
       )
       return shuffled.batch(global_batch_size, drop_remainder=True)
 
-    return tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(rows)
+    return tf.data.Dataset.range(first_epoch, tf.int64.max).flat_map(
+        shuffled_batches
+    )
 
   def load(self, keys: dict[str, Any]) -> dict[str, tf.Tensor]:
     """Decodes the examples for keys, see `splits.Split`."""

@@ -35,6 +35,7 @@ _INTERNAL = {
     'pipelines.decoding',
     'pipelines.diagnosis',
     'pipelines.errors',
+    'pipelines.examples',  # Former names.
     'pipelines.files',
     'pipelines.image_files',
     'pipelines.images',

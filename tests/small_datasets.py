@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from pipelines import archives, examples, sources
+from pipelines import archives, sources
+from pipelines import in_memory as in_memory_lib
 from pipelines import spec as spec_lib
 
 
@@ -60,7 +61,7 @@ def arrays(
 
 def in_memory(
     images: np.ndarray, labels: np.ndarray | None = None
-) -> examples.Examples:
+) -> in_memory_lib.InMemorySplit:
   """Returns a split of images and their classes.
 
   Args:
@@ -73,7 +74,7 @@ def in_memory(
   if labels is None:
     labels = np.zeros(len(images), np.int64)
   names = [str(index) for index in range(max(labels, default=0) + 1)]
-  return examples.Examples(
+  return in_memory_lib.InMemorySplit(
       {'image': images, 'label': labels},
       spec_lib.of_images(images.shape[1:], names),
   )

@@ -141,7 +141,9 @@ class OfUser(Attached):
     if not self._is_frequent:  # Else the progress line would never be seen.
       self._clear()
     reason = super().__call__(step, values)
-    wanted = workers.gather(self._now.calls.strategy, [int(reason is not None)])
+    wanted = workers.gather(
+        self._now.call_length.strategy, [int(reason is not None)]
+    )
     if reason is None and any(each for (each,) in wanted):
       return 'another worker asked for it'
     return reason

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from core import training
 
-from .. import compilation_cache, feeds, loop
+from .. import compilation_cache, data_loops, loop
 
 
 class Compilations(loop.Hook):
@@ -40,7 +40,7 @@ class Compilations(loop.Hook):
       if not self._is_warm:
         compilation_cache.align_names()
       before = self._count()
-      result = feed(state, sums, start, num_steps)
+      result = data_loop(state, sums, start, num_steps)
       self._late += (self._count() - before) * self._is_warm
       self._is_warm = True
       return result
@@ -57,6 +57,6 @@ class Compilations(loop.Hook):
       self._now.say(
           f'XLA compiled {self._late} more program(s) after the first step, '
           'seconds each: an operation has a shape that changes from step to '
-          'step. --jit=off avoids it.\n'
+          'step. --jit_compile=off avoids it.\n'
       )
     self._late = 0

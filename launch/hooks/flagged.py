@@ -44,7 +44,7 @@ def make(
   Raises:
     UserError: If a hook needs a validation split and there is none.
   """
-  strategy = now.calls.strategy
+  strategy = now.call_length.strategy
   hooks: list[Callable[..., Any]] = []
   if config.keep_best and monitor:
     hooks.append(

@@ -94,7 +94,7 @@ class Profile(loop.Hook):
     if rows and rows[0][0].startswith(_OF_XLA):
       lines.append(
           'XLA compiled these steps into one program, which a trace on a CPU '
-          'does not take apart; --jit=off shows operations.'
+          'does not take apart; --jit_compile=off shows operations.'
       )
     elif rows:
       headers = (f'of {step - first} steps, longest', 'on', 'ms', 'share')

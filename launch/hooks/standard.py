@@ -9,15 +9,15 @@ from typing import NamedTuple
 from core import distribution, training
 from pipelines import datasets
 
-from .. import culprits, evaluation, feeds, loop, workdir
+from .. import culprits, data_loops, evaluation, loop, workdir
 from .. import experiment as experiment_lib
 from . import (
     compilations,
     health,
     histograms,
+    metrics_writer,
     profile,
     progress,
-    rows,
     summaries,
     validation,
 )
@@ -30,7 +30,7 @@ class Standard(NamedTuple):
   profile: profile.Profile
   health: health.Health
   progress: progress.Progress
-  log: rows.Log
+  log: metrics_writer.Log
   histograms: histograms.Histograms
   compilations: compilations.Compilations
   validation: validation.Validation
@@ -40,7 +40,7 @@ def make(
     experiment: experiment_lib.Experiment,
     dataset: datasets.Dataset,
     state: training.TrainState,
-    feed: feeds.Feed,
+    data_loop: data_loops.DataLoop,
     score: Callable[[], evaluation.Scored],
     directory: workdir.Workdir,
     now: loop.Now,
@@ -55,7 +55,7 @@ def make(
     experiment: The parts of the run.
     dataset: The data set.
     state: The train state.
-    feed: Takes train steps.
+    data_loop: Takes train steps.
     score: Scores the validation split, if there is one.
     directory: The work directory.
     now: The progress of the run; its messages go above the progress line.
@@ -66,24 +66,24 @@ def make(
   Returns:
     The hooks.
   """
-  config, strategy = experiment.config, now.calls.strategy
+  config, strategy = experiment.config, now.call_length.strategy
   board = summaries.Summaries(
       directory.summaries,
       strategy,
       summaries.parameters_of(config.of_kind('identity', 'length')),
   )
-  table = rows.Rows(directory, board, now, monitor)
+  writer = metrics_writer.MetricsWriter(directory, board, now, monitor)
   line = progress.Progress(
       now.at,
       config.global_batch_size,
-      now.calls.speed,
+      now.call_length.speed,
       hook_seconds=lambda: _hook_seconds(now),
-      best=table.best,
+      best=writer.best,
       silent=not distribution.is_chief(strategy),
   )
   now.say = line.above(now.say)
   batch_of = functools.partial(
-      feeds.batch_of,
+      data_loops.batch_of,
       dataset.split('train'),
       seed=config.seed,
       global_batch_size=config.global_batch_size,
@@ -94,12 +94,12 @@ def make(
       batch=lambda step: batch_of(step - 1),
       blame=functools.partial(culprits.find_without_weights, experiment),
       go_back=go_back,
-      repeat=functools.partial(_repeat, state, feed, now.sums, now),
+      repeat=functools.partial(_repeat, state, data_loop, now.sums, now),
       max_skipped_steps=config.max_skipped_steps,
   )
-  log = rows.Log(
+  log = metrics_writer.Log(
       now,
-      table,
+      writer,
       checker,
       learning_rate=lambda number: float(
           experiment.schedule(max(number - 1, 0))
@@ -112,7 +112,7 @@ def make(
   validate = validation.Validation(
       now,
       score if 'validation' in dataset.num_examples else None,
-      table,
+      writer,
       log,
       checker,
       every_epochs=config.eval_every_epochs,
@@ -146,7 +146,7 @@ def _hook_seconds(now: loop.Now) -> float:
 
 def _repeat(
     state: training.TrainState,
-    feed: feeds.Feed,
+    data_loop: data_loops.DataLoop,
     zeros: training.Sums,
     now: loop.Now,
     num_steps: int,
@@ -156,5 +156,5 @@ def _repeat(
   end = step + num_steps
   while step < end:  # No call goes beyond the end of an epoch.
     size = min(end, now.at.next_epochs(step)) - step
-    feed(state, zeros, step, size)
+    data_loop(state, zeros, step, size)
     step += size

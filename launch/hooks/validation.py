@@ -10,7 +10,7 @@ from core import variables
 
 from .. import evaluation, loop, tables
 from . import health as health_lib
-from . import rows as rows_lib
+from . import metrics_writer
 
 
 class Validation(loop.Hook):
@@ -26,8 +26,8 @@ class Validation(loop.Hook):
       self,
       now: loop.Now,
       score: Callable[[], evaluation.Scored] | None,
-      rows: rows_lib.Rows,
-      log: rows_lib.Log,
+      writer: metrics_writer.MetricsWriter,
+      log: metrics_writer.Log,
       health: health_lib.Health,
       *,
       every_epochs: int,
@@ -47,7 +47,7 @@ class Validation(loop.Hook):
     self._headline = headline
     self._now = now
     self._score = score
-    self._rows = rows
+    self._writer = writer
     self._log = log
     self._health = health
     self._every_epochs = every_epochs
@@ -76,7 +76,7 @@ class Validation(loop.Hook):
     if self._score:
       scored = self._score()
       table['validation'] = scored.values
-      self._rows.write(
+      self._writer.write(
           'validation', {**scored.values, 'num_examples': scored.num_examples}
       )
     text = tables.validation(self._now.at.epochs(step), table, self._headline)

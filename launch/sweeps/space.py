@@ -188,7 +188,7 @@ def _toml() -> Any:
 
 def _parameters(source: Mapping[str, Any]) -> Iterator[Parameter]:
   declared = options.declared(config_lib.Config)
-  for name, value in source.items():
+  for name, value in options.renamed(config_lib.Config, source).items():
     if name in _OWN:
       raise Mistake(f'{name}: the sweep sets it')
     if name in _JUDGES:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from .. import errors, spec
-from . import rows
+from . import csv_files
 
 # The keys of a query that name columns.
 KEYS = ('label', 'classes', 'numbers', 'categories', 'text', 'ignore', 'split')
@@ -41,7 +41,7 @@ class Columns:
 
 
 def decide(
-    table: rows.Rows, query: Query, like: spec.Spec | None = None
+    table: csv_files.CsvFile, query: Query, like: spec.Spec | None = None
 ) -> Columns:
   """Decides the kind of each column.
 
@@ -105,7 +105,7 @@ def _check(columns: Sequence[str], query: Query) -> None:
       if column not in columns:
         raise errors.DataError(
             f'{key}: there is no column {column!r}'
-            f'{rows.nearest(column, columns)}'
+            f'{csv_files.nearest(column, columns)}'
         )
       before = given.setdefault(column, key)
       if before != key and (before, key) not in _LABEL_TOO:
@@ -120,7 +120,7 @@ def _check(columns: Sequence[str], query: Query) -> None:
   if 'label' not in query and 'classes' not in query:
     raise errors.DataError(
         'label: which column should be predicted? Give it as csv:FILE?label='
-        f'COLUMN{rows.nearest("", columns)}'
+        f'COLUMN{csv_files.nearest("", columns)}'
     )
   if len(query.get('classes', ())) > 1:
     raise errors.DataError(
@@ -141,7 +141,7 @@ def _like(
       if name not in columns:
         raise errors.DataError(
             f'{key}: there is no column {name!r}, which was trained on'
-            f'{rows.nearest(name, columns)}'
+            f'{csv_files.nearest(name, columns)}'
         )
   used = {name for names in wanted.values() for name in names}
   rest = [name for name in columns if name not in used]
@@ -150,11 +150,11 @@ def _like(
 
 
 def _kind(column: str, cells: Sequence[str]) -> str:
-  found = [rows.number(cell) for cell in cells]
+  found = [csv_files.number(cell) for cell in cells]
   read = [each for each in found if each is not None]
   if len(read) == len(cells) and not all(map(math.isnan, read)):
     return 'numbers'
-  present = [cell for cell in cells if not rows.is_missing(cell)]
+  present = [cell for cell in cells if not csv_files.is_missing(cell)]
   different = set(present)
   if 0 < 2 * len(different) <= len(present):
     return 'categories'
@@ -168,7 +168,9 @@ def _kind(column: str, cells: Sequence[str]) -> str:
   )
 
 
-def _label_kind(table: rows.Rows, query: Query, label: tuple[str, ...]) -> str:
+def _label_kind(
+    table: csv_files.CsvFile, query: Query, label: tuple[str, ...]
+) -> str:
   if 'classes' in query:
     return spec.CLASSES
   said = {
@@ -186,8 +188,10 @@ def _label_kind(table: rows.Rows, query: Query, label: tuple[str, ...]) -> str:
     return spec.NUMBERS
   if said:
     return said.pop()
-  cells = [cell for cell in table.column(label[0]) if not rows.is_missing(cell)]
-  if any(rows.number(cell) is None for cell in cells):
+  cells = [
+      cell for cell in table.column(label[0]) if not csv_files.is_missing(cell)
+  ]
+  if any(csv_files.number(cell) is None for cell in cells):
     return spec.CLASS
   is_whole = all(cell.lstrip('+-').isdecimal() for cell in cells)
   return (

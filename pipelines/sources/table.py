@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import datasets, errors, options, spec, texts
-from . import checks, classes, columns, hashing, kinds, queries, rows
+from . import checks, classes, columns, csv_files, hashing, kinds, queries
 
 MEAN, CATEGORY = 'mean', 'category'
 # The category of missing values, where allowed.
@@ -37,7 +37,7 @@ def of_csv(name: str, chosen: options.Options) -> datasets.Dataset:
       validation and test. `missing` is mean (a missing number is NaN, which
       counts as the mean), category (missing values are a category of their own)
       or both. `separator` and `tokenizer` are further keys. Commas join names;
-      see `queries.parse` and `rows.is_missing`.
+      see `queries.parse` and `csv_files.is_missing`.
     chosen: Options of splits and the tokenization of texts.
 
   Returns:
@@ -50,7 +50,7 @@ def of_csv(name: str, chosen: options.Options) -> datasets.Dataset:
   path, query = queries.parse(name, KEYS, _SINGLE)
   file = pathlib.Path(path).expanduser()
   with errors.prefixed(f'dataset: {file}'):
-    table = rows.read(file, ''.join(query.get('separator', ())))
+    table = csv_files.read(file, ''.join(query.get('separator', ())))
     decided = columns.decide(table, query, chosen.like)
     tokenizer = ''.join(query.get('tokenizer', ())) or chosen.tokenizer
     made = _Table(table, query, tokenizer, chosen)
@@ -75,7 +75,7 @@ class _Table:
 
   def __init__(
       self,
-      table: rows.Rows,
+      table: csv_files.CsvFile,
       query: columns.Query,
       tokenizer: str,
       chosen: options.Options,
@@ -154,7 +154,7 @@ class _Table:
     if decided.label_kind == spec.CLASSES:
       return self._classes(column, cells)
     for row, cell in enumerate(cells):
-      if rows.is_missing(cell):
+      if csv_files.is_missing(cell):
         raise self._wrong(row, column, _LACKS_CLASS)
     names = sorted(set(cells), key=_by_value)
     return classes.of_names(spec.LABEL, self._cut(np.array(cells)), names)
@@ -165,7 +165,7 @@ class _Table:
         for cell in cells
     ]
     for row, some in enumerate(lists):
-      if any(map(rows.is_missing, some)):
+      if any(map(csv_files.is_missing, some)):
         raise self._wrong(row, column, _LACKS_CLASSES)
     names = tuple(sorted(set().union(*lists)))
     if not names:
@@ -179,7 +179,7 @@ class _Table:
     found = np.empty([len(self._rows.cells), len(names)], np.float32)
     for place, column in enumerate(names):
       cells = self._rows.column(column)
-      read = np.array([rows.number(cell) for cell in cells], np.float64)
+      read = np.array([csv_files.number(cell) for cell in cells], np.float64)
       for row in np.flatnonzero(~(np.abs(read) <= _LARGEST)).tolist():
         try:
           number(cells[row], lacks)
@@ -194,7 +194,7 @@ class _Table:
     found = []
     for column in names:
       cells = [
-          '' if rows.is_missing(cell) else cell
+          '' if csv_files.is_missing(cell) else cell
           for cell in self._rows.column(column)
       ]
       if '' in cells and CATEGORY not in self._may_lack:
@@ -265,7 +265,7 @@ def number(cell: str, lacks: str) -> float:
   Raises:
     ValueError: If it is invalid, with a remedy.
   """
-  found = rows.number(cell)
+  found = csv_files.number(cell)
   if found is None:
     raise ValueError('expected a number')
   if math.isnan(found) and lacks:
@@ -277,6 +277,6 @@ def number(cell: str, lacks: str) -> float:
 
 def _by_value(name: str) -> tuple[bool, float, str]:
   """Sort key: numbers by value, then words in alphabetical order."""
-  found = rows.number(name)
+  found = csv_files.number(name)
   is_word = found is None or math.isnan(found)
   return is_word, 0.0 if is_word else found or 0.0, name

@@ -47,7 +47,7 @@ _COMMON: Flags = {
     'global_batch_size': '13',
     'log_every_steps': '1',
     'learning_rate': '0.01',
-    'jit': 'off',
+    'jit_compile': 'off',
 }
 _IMAGES: Flags = {
     **_COMMON,
@@ -109,7 +109,7 @@ CASES: Mapping[str, Case] = {
             'dropout, mirrored, moved and erased images',
             {
                 **_MLP,
-                'flip': 'random',
+                'random_flip': 'random',
                 'max_shift': '2',
                 'random_erasing': '0.5',
             },
@@ -139,13 +139,13 @@ CASES: Mapping[str, Case] = {
         _case(
             'averages',
             'an average of the weights, which is evaluated',
-            {**_MLP, 'average_decay': '0.9'},
+            {**_MLP, 'ema_decay': '0.9'},
             _by(3),
         ),
         _case(
             'streaming',
             'examples that are not resident, mirrored',
-            {**_MLP, 'resident_gb': '0', 'flip': 'random'},
+            {**_MLP, 'resident_gb': '0', 'random_flip': 'random'},
             _by(4),
         ),
         _case(

@@ -21,7 +21,7 @@ _COMMON: Flags = {
     'checkpoint_every_steps': '4',
     'learning_rate': '0.02',
     'schedule': 'cosine',
-    'jit': 'off',
+    'jit_compile': 'off',
 }
 _TASKS: Mapping[str, Flags] = {
     'classification': {
@@ -42,11 +42,11 @@ _TASKS: Mapping[str, Flags] = {
 _FEATURES: Mapping[str, Flags] = {
     'plain': {},
     'augmentation': {
-        'flip': 'random',
+        'random_flip': 'random',
         'max_shift': '2',
         'random_erasing': '0.5',
     },
-    'averages': {'average_decay': '0.9'},
+    'averages': {'ema_decay': '0.9'},
     'accumulation': {'micro_batch_size': '5'},
     # The best checkpoint is kept in every run; here it is an early one.
     'early_stopping': {
@@ -58,7 +58,7 @@ _FEATURES: Mapping[str, Flags] = {
     'float16': {'precision': 'float16'},
     'streaming': {'resident_gb': '0'},
     'replicas': {'num_virtual_devices': '3'},
-    'compiled': {'jit': 'auto'},
+    'compiled': {'jit_compile': 'auto'},
     '2_workers': {'strategy': 'multi_worker'},
     '3_workers': {'strategy': 'multi_worker'},
 }

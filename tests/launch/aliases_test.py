@@ -17,7 +17,7 @@ _CODE = """
 import quatrain.core.losses.regression
 from quatrain import launch
 from quatrain.core import losses, metrics
-from quatrain.pipelines.sources import rows
+from quatrain.pipelines.sources import csv_files
 
 
 def mine(labels, predictions):
@@ -32,7 +32,7 @@ class AliasesTest(parameterized.TestCase):
       'core.losses',
       'core.losses.regression',
       'core.metrics',
-      'pipelines.sources.rows',
+      'pipelines.sources.csv_files',
       'launch',
       'launch.tasks',
       'launch.config',

@@ -71,7 +71,7 @@ def _programs(folder: pathlib.Path, data: str) -> dict[str, tuple[str, ...]]:
       '--model=mlp',
       '--model_arg=hidden_sizes=4,',
       '--global_batch_size=12',
-      '--jit=off',
+      '--jit_compile=off',
       '--checkpoint_every_steps=4',
       '--hash_every_steps=4',
   )

@@ -12,7 +12,7 @@ from absl.testing import absltest, parameterized
 
 from tests.launch import runs
 
-_TRAINING = dict(flip='alternating', max_shift=1, random_erasing=0.5)
+_TRAINING = dict(random_flip='alternating', max_shift=1, random_erasing=0.5)
 
 
 class AugmentationTest(parameterized.TestCase):
@@ -33,7 +33,7 @@ class AugmentationTest(parameterized.TestCase):
         _TRAINING,
         test_time_augmentation='flip_shift',
         precision='bfloat16',
-        average_decay=0.9,
+        ema_decay=0.9,
         checkpoint_every_steps=9,
     )
     whole = self.train('whole', **changes)

@@ -29,7 +29,7 @@ _SLOW_INPUT = """
 import time
 import numpy as np
 import tensorflow as tf
-from pipelines import datasets, examples, spec
+from pipelines import datasets, in_memory, spec
 
 SECONDS = 0.02
 
@@ -59,7 +59,7 @@ def load():
       'label': spec.Feature('numbers', (), 'float32', columns=('y',)),
   })
   x = np.random.default_rng(0).normal(size=[64, 2]).astype('float32')
-  split = examples.Examples({'numbers': x, 'label': x[:, 0]}, features)
+  split = in_memory.InMemorySplit({'numbers': x, 'label': x[:, 0]}, features)
   return datasets.Dataset(
       'slow', features, {'train': Slow(split), 'test': split},
       is_resident=False,
@@ -179,7 +179,9 @@ class BenchmarkTest(parameterized.TestCase):
             '--num_seconds=0.3',
             f'--output={output}',
             # Other flags than those of the run that is there.
-            *runs.arguments(runs.config(workdir=str(workdir), jit='off')),
+            *runs.arguments(
+                runs.config(workdir=str(workdir), jit_compile='off')
+            ),
             environment={
                 'TMPDIR': str(self.folder / 'tmp'),
                 'XDG_CACHE_HOME': str(self.folder / 'cache'),
@@ -211,7 +213,7 @@ class BenchmarkTest(parameterized.TestCase):
     workdir = self.folder / 'run'
     config = runs.config(
         workdir=str(workdir),
-        jit='off',
+        jit_compile='off',
         optimizer='sgd',
         model_arg={'hidden_sizes': (1024, 1024)},  # Much to sum.
     )
@@ -228,7 +230,7 @@ class BenchmarkTest(parameterized.TestCase):
     data.write_text(_SLOW_INPUT)
     self.addCleanup(runs.forget, data.stem)
     found, out = self.measure(
-        f'--dataset={data}:load', '--global_batch_size=8', '--jit=off'
+        f'--dataset={data}:load', '--global_batch_size=8', '--jit_compile=off'
     )
     self.assertEqual(found['bound'], 'input')
     self.assertGreater(found['parts']['input'] / found['seconds_per_step'], 0.6)
@@ -244,16 +246,16 @@ class BenchmarkTest(parameterized.TestCase):
     self.addCleanup(runs.forget, code.stem)
     found, out = self.measure(
         *runs.arguments(
-            runs.config(optimizer=f'{code}:wasteful', average_decay=0.99)
+            runs.config(optimizer=f'{code}:wasteful', ema_decay=0.99)
         ),
-        '--jit=off',
+        '--jit_compile=off',
         '--num_seconds=0.6',
     )
     parts = found['parts']
     self.assertEqual(found['bound'], 'update')
     self.assertGreater(parts['update'], parts['forward'] + parts['backward'])
     self.assertIn('Update-bound: ', out)
-    self.assertIn('--jit=auto compiles the update.', out)
+    self.assertIn('--jit_compile=auto compiles the update.', out)
 
   def test_short_calls(self):
     found, out = self.measure(
@@ -275,7 +277,7 @@ class BenchmarkTest(parameterized.TestCase):
     found, _ = self.measure(
         f'--dataset={small_sets.__file__}:{name}',
         '--global_batch_size=8',
-        '--jit=off',
+        '--jit_compile=off',
         *arguments,
     )
     is_convolved = 'convolution' in found['flop_per_second']
@@ -320,7 +322,7 @@ class BenchmarkTest(parameterized.TestCase):
     with mock.patch.object(precision, 'is_native', return_value=True):
       found, _ = self.measure(
           f'--dataset={small_sets.__file__}:classification',
-          '--jit=off',
+          '--jit_compile=off',
           '--global_batch_size=8',
           f'--task={code}:task',
       )

@@ -15,7 +15,7 @@ import pytest
 from absl.testing import absltest, parameterized
 
 from core.models import speednet
-from launch import calls, interruption
+from launch import call_length, interruption
 from launch.hooks import saving
 from tests.launch import runs
 
@@ -251,7 +251,7 @@ class ResumeTest(_TestCase):
   def test_interrupted_twice_with_all_the_parts(self):
     changes = dict(
         precision='float16',
-        average_decay=0.9,
+        ema_decay=0.9,
         model='convnet',
         model_arg={'channels': (4,), 'hidden_size': 8},
         optimizer='adamw',
@@ -315,7 +315,7 @@ class CheckpointTest(_TestCase):
       calls.last_seconds = 8.0 / runs.STEPS_PER_EPOCH  # A call takes one step.
       return False
 
-    with mock.patch.object(calls.Calls, 'agree', agree):
+    with mock.patch.object(call_length.CallLength, 'agree', agree):
       workdir = self.train(num_epochs=5, checkpoint_every_steps=None)
     epochs = [step / runs.STEPS_PER_EPOCH for step in self.checkpoints(workdir)]
     self.assertEqual(epochs, [2, 4, 5])

@@ -202,6 +202,27 @@ class DroppedTest(parameterized.TestCase):
     self.assertIn('/dev/zero: not a file', ended.err)
 
 
+class FormerNamesTest(absltest.TestCase):
+
+  def test_are_read_in_silence_as_those_of_now(self):
+    path = self.create_tempfile(content='--flip=random\n--average_decay=0.5')
+    ended, config = _parse(
+        '--workdir=x', f'--flagfile={path.full_path}', '--jit', 'off'
+    )
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertEqual(
+        (config.random_flip, config.ema_decay, config.jit_compile),
+        ('random', 0.5, 'off'),
+    )
+
+  def test_a_mistake_is_one_line(self):
+    ended, _ = _parse('--workdir=x', '--flip=twice')
+    self.assertEqual((ended.code, ended.err.count('\n')), (2, 1))
+    self.assertIn('flip=twice: value should be one of', ended.err)
+    ended, _ = _parse('--workdir=x', '--jit')
+    self.assertEqual((ended.code, ended.err.count('\n')), (2, 1))
+
+
 class HintTest(parameterized.TestCase):
 
   @parameterized.parameters(
@@ -221,11 +242,11 @@ class HintTest(parameterized.TestCase):
       ('dropout', '--model_arg'),
       ('warmup_steps', '--schedule_arg'),
       ('learning_rat', '--learning_rate'),
-      ('nflip', '--flip'),
+      ('randomflip', '--random_flip'),
       ('random_seed', '--seed'),
       ('fp16', '--precision'),
       ('grad_clip', '--clip_global_norm'),
-      ('ema', '--average_decay'),
+      ('ema', '--ema_decay'),
   )
   def test_of_training(self, name, expected):
     for argument in ((f'--{name}=1',), (f'--{name}', '1')):

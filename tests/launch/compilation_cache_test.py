@@ -37,14 +37,14 @@ raise SystemExit(programs.call(train.main))
 _CHANGING = """
 import tensorflow as tf
 from launch import train, programs
-from pipelines import examples
-steady = examples.Examples.train_rows
+from pipelines import in_memory
+steady = in_memory.InMemorySplit.train_keys
 
 def changing(self, seed, epoch, global_batch_size):
   rows = steady(self, seed, epoch, global_batch_size)
   return tf.pad(rows, [[0, epoch // 2], [0, 0]])
 
-examples.Examples.train_rows = changing
+in_memory.InMemorySplit.train_keys = changing
 programs.parse(['train', *{}])
 raise SystemExit(programs.call(train.main))
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import warnings
 
 from absl.testing import absltest, parameterized
 
@@ -105,7 +106,7 @@ class ConfigTest(absltest.TestCase):
             'checkpoint_every_steps',
             'keep_checkpoints',
             'async_checkpoints',
-            'jit',
+            'jit_compile',
             'test_time_augmentation',
             'metrics',
             'metric_arg',
@@ -137,8 +138,8 @@ class ConfigTest(absltest.TestCase):
         'global_batch_size',
         'seed',
         'precision',
-        'average_decay',
-        'flip',
+        'ema_decay',
+        'random_flip',
         'max_shift',
         'random_erasing',
         'resident_gb',
@@ -180,6 +181,29 @@ class ConfigTest(absltest.TestCase):
         values[name] = value
     golden = runs.ROOT / 'tests/launch/golden/0.1.0/finished/config.json'
     self.assertContainsSubset(values, json.loads(golden.read_text())['config'])
+
+  def test_former_names(self):
+    given = {'average_decay': 0.9, 'flip': 'random', 'jit': 'off'}
+    self.assertCountEqual(options.former(config_lib.Config), given)
+    with self.assertWarns(DeprecationWarning):
+      config = config_lib.Config(**given)
+    for name, value in given.items():
+      now = options.former(config_lib.Config)[name]
+      self.assertEqual(getattr(config, now), value)
+      with self.assertWarnsRegex(DeprecationWarning, f'Config.{name} .* {now}'):
+        self.assertEqual(getattr(config, name), value)
+      with self.assertWarnsRegex(DeprecationWarning, f'Config.{name} .* {now}'):
+        config_lib.Config(**{name: value})
+      with self.assertWarns(DeprecationWarning):
+        plain = dataclasses.replace(config_lib.Config(), **{name: value})
+      self.assertEqual(getattr(plain, now), value)
+    former = {v: k for k, v in options.former(config_lib.Config).items()}
+    values = {former.get(k, k): v for k, v in _through_json(config).items()}
+    with warnings.catch_warnings():
+      warnings.simplefilter('error')
+      self.assertEqual(config_lib.Config.from_json(values), config)
+    with self.assertRaises(AttributeError):
+      _ = config.jits
 
   def test_what_is_not_a_config(self):
     whole = _through_json(runs.config())
@@ -225,7 +249,10 @@ class ValueTest(parameterized.TestCase):
       ({'num_epochs': 1.5}, 'num_epochs: .* got 1.5'),
       ({'num_steps': True}, 'num_steps: .* or None, got True'),
       ({'seed': 2**31}, 'seed: expected an integer from 0 to 2147483647'),
-      ({'flip': 'twice'}, 'flip: expected one of none, random, alternating'),
+      (
+          {'random_flip': 'twice'},
+          'random_flip: expected one of none, random, alternating',
+      ),
       ({'strategy': 'tpu'}, 'strategy: expected one of auto, mirrored'),
       ({'normalize': 'yes'}, "normalize: expected True or False, got 'yes'"),
       ({'image_size': (8,)}, 'image_size: expected HEIGHT,WIDTH from 1'),

@@ -67,10 +67,10 @@ def _layers(model, inputs):
   )
   batch = {'inputs': tf.zeros([1, *inputs]), 'label': tf.zeros([1], tf.int64)}
   objective(model, batch, None, is_training=False)
-  calls = costs.Calls(model)
-  with calls.recorded():
+  recorder = costs.CallRecorder(model)
+  with recorder.recorded():
     forward = training.trace(objective, model, batch)
-  return calls.layers(forward, variables.trainable(model))
+  return recorder.layers(forward, variables.trainable(model))
 
 
 class LayersTest(parameterized.TestCase):

@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 from absl.testing import absltest, parameterized
 
-from launch import calls, evaluation, programs, training_program
+from launch import call_length, evaluation, programs, training_program
 from launch.reporting import inspecting, writing
 from tests.launch import runs, workers
 
@@ -27,19 +27,17 @@ def signalled(self, state, split):
       split == {split!r} and '"index": 1' in os.environ['TF_CONFIG']
   )
   return run(self, state, split)
-def scored(self, state, feed, num_steps):
+def scored(self, state, data_loop, num_steps):
   def with_signal(*args):
     if self.is_signalled:
       signal.raise_signal(signal.SIGTERM)
-    return feed(*args)
+    return data_loop(*args)
   return score(self, state, with_signal, num_steps)
 evaluation.Evaluator._score = scored
 evaluation.Evaluator.run = signalled
 train.program()
 """
-_CHANGES = dict(
-    early_stopping_patience=9, plateau_patience=1, average_decay=0.9
-)
+_CHANGES = dict(early_stopping_patience=9, plateau_patience=1, ema_decay=0.9)
 
 
 class CutShortTest(parameterized.TestCase):
@@ -48,7 +46,7 @@ class CutShortTest(parameterized.TestCase):
     super().setUp()
     self.root = pathlib.Path(runs.scratch(self))
     # Each step is a call, between which signals are heard.
-    self.enter_context(mock.patch.object(calls, 'CALL_SECS', 0.0))
+    self.enter_context(mock.patch.object(call_length, 'CALL_SECS', 0.0))
 
   def signalled(self, split, nth=1):
     """Sends a signal while a split is scored for the nth time."""
@@ -60,10 +58,10 @@ class CutShortTest(parameterized.TestCase):
         return run(evaluator, state, name)
       score = evaluator._score
 
-      def scored(state, feed, num_steps):
+      def scored(state, data_loop, num_steps):
         def with_signal(*args):
           signal.raise_signal(signal.SIGTERM)
-          return feed(*args)
+          return data_loop(*args)
 
         return score(state, with_signal, num_steps)
 

@@ -12,7 +12,7 @@ from tests import small_datasets
 from tests.launch import runs
 from tests.pipelines import damages
 
-_SHORT = dict(num_steps=3, jit='off', model_arg={'hidden_sizes': (4,)})
+_SHORT = dict(num_steps=3, jit_compile='off', model_arg={'hidden_sizes': (4,)})
 
 
 class DamagedDataTest(parameterized.TestCase):

@@ -16,7 +16,7 @@ from absl.testing import absltest, parameterized
 from launch import comparing, workdir
 from tests.launch import runs
 
-_HASHED = dict(hash_every_steps=5, jit='off')
+_HASHED = dict(hash_every_steps=5, jit_compile='off')
 
 
 class _TestCase(parameterized.TestCase):

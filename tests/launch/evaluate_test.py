@@ -47,7 +47,7 @@ class EvaluateTest(parameterized.TestCase):
   @pytest.mark.medium
   def test_the_average_is_what_a_run_evaluates(self):
     self.workdir = self.workdir.parent / 'averaged'
-    ended = runs.train(self.workdir, num_steps=9, average_decay=0.9)
+    ended = runs.train(self.workdir, num_steps=9, ema_decay=0.9)
     self.assertEqual(ended.code, 0, ended.err)
     with mock.patch.object(
         checkpoint_manifests, '_describe', wraps=checkpoint_manifests._describe

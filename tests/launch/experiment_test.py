@@ -225,8 +225,8 @@ class AugmentationTest(parameterized.TestCase):
     ]
 
   @parameterized.parameters(
-      {'flip': 'random'},
-      {'flip': 'alternating'},
+      {'random_flip': 'random'},
+      {'random_flip': 'alternating'},
       {'max_shift': 3},
       {'random_erasing': 1.0},
   )
@@ -246,7 +246,9 @@ class AugmentationTest(parameterized.TestCase):
   def test_the_seed_chooses_the_half_that_is_flipped_first(self):
     flipped = []
     for seed in range(4):
-      augmented, plain = self._predictions(True, seed=seed, flip='alternating')
+      augmented, plain = self._predictions(
+          True, seed=seed, random_flip='alternating'
+      )
       is_flipped = np.any(np.abs(augmented - plain) > 1e-3, axis=1)
       flipped.append(tuple(is_flipped.tolist()))
     self.assertGreater(len(set(flipped)), 2)
@@ -311,7 +313,7 @@ class ModelTest(parameterized.TestCase):
       {'model': 'perceptron'},
       {'model_arg': {'depth': 3}},
       {'loss_arg': {'delta': 3}},
-      {'jit': 'yes'},
+      {'jit_compile': 'yes'},
       {'test_time_augmentation': 'rotate'},
   )
   def test_what_is_not_valid_is_the_users_mistake(self, **changes):

@@ -24,7 +24,7 @@ CONFIG = dict(
     validation_examples=None,
     model_arg={'hidden_sizes': (8,)},
     num_steps=4,
-    jit='off',
+    jit_compile='off',
 )
 # Names of the variables of such a model.
 HEAD = {f'output/linear/{name}' for name in 'bw'}

@@ -80,7 +80,7 @@ class GoldenTest(parameterized.TestCase):
             'schedule': 'warmup_cosine',
             'schedule_arg': {'warmup_fraction': 0.6},
             'normalize': True,
-            'average_decay': 0.9,
+            'ema_decay': 0.9,
             'checkpoint_every_steps': 3,
             'keep_checkpoints': 2,
         },
@@ -91,7 +91,7 @@ class GoldenTest(parameterized.TestCase):
   @parameterized.parameters(*_RELEASES)
   def test_is_resumed(self, release):
     workdir = self.copy(release, 'stopped')
-    ended = runs.train(workdir, data=_data(), jit='off', **_COMMON)
+    ended = runs.train(workdir, data=_data(), jit_compile='off', **_COMMON)
     self.assertEqual((ended.code, ended.err), (0, ''))
     self.assertIn('checkpoints/ckpt-5\n', ended.out)
     expected = runs.rows(_GOLDEN / release / 'whole')
@@ -100,7 +100,9 @@ class GoldenTest(parameterized.TestCase):
     for row, same in zip(rows, expected):
       self.assert_close(row, same)
     values = json.loads((workdir / 'config.json').read_text())
-    self.assertEqual(values['history'][0]['changes']['jit'], ['auto', 'off'])
+    self.assertEqual(
+        values['history'][0]['changes']['jit_compile'], ['auto', 'off']
+    )
 
   @parameterized.parameters(*_RELEASES)
   def test_one_whose_checkpoints_are_gone_is_refused(self, release):

@@ -1,6 +1,6 @@
 """Hooks in whole runs: what ends them, what they keep, and over a resume.
 
-Covers: compilations, rows, saving, standard, validation.
+Covers: compilations, metrics_writer, saving, standard, validation.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _TestCase(absltest.TestCase):
     self.addCleanup(patch.stop)
 
   def train(self, name='run', code=0, **changes):
-    ended = runs.train(self.root / name, **{'jit': 'off', **changes})
+    ended = runs.train(self.root / name, **{'jit_compile': 'off', **changes})
     self.assertEqual(ended.code, code, ended.err)
     return ended
 
@@ -79,7 +79,7 @@ class ResumeTest(_TestCase):
         num_epochs=6,
         optimizer='sgd',
         learning_rate=2.0,
-        average_decay=0.5,
+        ema_decay=0.5,
         plateau_patience=1,
         plateau_factor=0.25,
         monitor='macro_f1',

@@ -47,7 +47,7 @@ class Normalized(snt.Module):
 _NORMALIZED = {'model': f'{__name__}:Normalized', 'model_arg': {}}
 _SOURCES = {
     'plain': {},
-    'averaged': {'average_decay': 0.5, 'precision': 'float16'},
+    'averaged': {'ema_decay': 0.5, 'precision': 'float16'},
     'normalized': _NORMALIZED,
 }
 
@@ -212,7 +212,7 @@ class InitFromTest(parameterized.TestCase):
         5,
         num_replicas,
         init_from=str(_source()),
-        average_decay=0.9,
+        ema_decay=0.9,
         optimizer=f'{__name__}:_slow',
     )
     self.assertEqual(before.keys(), after.keys())

@@ -71,11 +71,11 @@ class LeaksTest(parameterized.TestCase):
 
   @pytest.mark.medium
   def test_resident(self):
-    self.check('--model=mlp', '--jit=off')
+    self.check('--model=mlp', '--jit_compile=off')
 
   @parameterized.parameters(
       (('--model=mlp', '--resident_gb=0'),),
-      (('--model=convnet', '--jit=on', '--average_decay=0.99'),),
+      (('--model=convnet', '--jit_compile=on', '--ema_decay=0.99'),),
       (
           (
               '--model=convnet',

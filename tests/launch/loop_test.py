@@ -8,7 +8,7 @@ import signal
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from launch import calls, loop, periods
+from launch import call_length, loop, periods
 from tests import virtual_devices
 
 
@@ -51,20 +51,22 @@ class LoopTest(parameterized.TestCase):
     self.now = loop.Now(
         sums=tf.constant(0),
         at=periods.Periods(steps_per_epoch=10, num_steps=25),
-        calls=calls.Calls(virtual_devices.mirrored(1), largest=4),
+        call_length=call_length.CallLength(
+            virtual_devices.mirrored(1), largest=4
+        ),
         measure=lambda sums: {'step': int(sums)},
         say=self.seen.append,
     )
 
   def run_loop(self, *hooks, after_call=lambda step: None):
-    def feed(state, sums, start, num_steps):
+    def data_loop(state, sums, start, num_steps):
       self.assertEqual(state, 'state')
       self.assertEqual(start, int(sums))
       self.calls.append((start, num_steps))
       after_call(start + num_steps)
       return sums + num_steps, tf.constant(num_steps)
 
-    return loop.run('state', feed, hooks, self.now)
+    return loop.run('state', data_loop, hooks, self.now)
 
   def test_the_graph_is_cut_where_a_hook_wants_it(self):
     one = _Hook('one', 3, 12, 25, seen=self.seen)
@@ -94,7 +96,9 @@ class LoopTest(parameterized.TestCase):
     self.calls.clear()
     self.seen.clear()
     self.now.step, self.now.sums = 0, tf.constant(0)
-    self.now.calls = calls.Calls(virtual_devices.mirrored(1), largest=4)
+    self.now.call_length = call_length.CallLength(
+        virtual_devices.mirrored(1), largest=4
+    )
     self.run_loop(_Hook('one', 3, seen=[]), _Each('each', seen=self.seen))
     self.assertEqual(self.calls, expected)
     self.assertEqual(
@@ -184,7 +188,9 @@ class LoopTest(parameterized.TestCase):
 
   def test_unsaved_seconds_add_up(self):
     self.run_loop()
-    self.assertGreater(self.now.unsaved_secs, self.now.calls.timed_seconds)
+    self.assertGreater(
+        self.now.unsaved_secs, self.now.call_length.timed_seconds
+    )
 
 
 if __name__ == '__main__':

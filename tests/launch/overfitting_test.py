@@ -58,9 +58,9 @@ class OverfittingTest(parameterized.TestCase):
     folder = pathlib.Path(runs.scratch(self))
     config = runs.config(
         label_smoothing=0.1,
-        flip='random',
+        random_flip='random',
         l2_penalty=0.1,
-        average_decay=0.99,
+        ema_decay=0.99,
         schedule='cosine',
         workdir=str(folder / 'run'),
         learning_rate=0.01,
@@ -76,7 +76,7 @@ class OverfittingTest(parameterized.TestCase):
     entropy = -np.sum(probabilities * np.log(probabilities))
     self.assertAlmostEqual(lowest, entropy, places=3)
     [note] = [each for each in ended.out.splitlines() if 'ignores' in each]
-    for flag in ('flip', 'l2_penalty', 'average_decay', 'schedule'):
+    for flag in ('random_flip', 'l2_penalty', 'ema_decay', 'schedule'):
       self.assertIn(f'--{flag}', note)
     self.assertNotIn('dropout', note)
 

@@ -90,7 +90,7 @@ class CommandsTest(absltest.TestCase):
         learning_rates={'=b': 0.5, 'c': 2.0},
         class_weights=(1.0, 2.0),
         freeze='x y|.*',
-        jit='off',
+        jit_compile='off',
         normalize=True,
         num_steps=3,
         init_from='some where',

@@ -28,7 +28,7 @@ def load():
   return {'train': {'points': points[:48], 'label': label[:48]},
           'test': {'points': points[48:], 'label': label[48:]}}
 """
-_SHORT = dict(num_steps=8, hash_every_steps=4, jit='off')
+_SHORT = dict(num_steps=8, hash_every_steps=4, jit_compile='off')
 
 
 class ReproduceTest(parameterized.TestCase):

@@ -79,7 +79,7 @@ def _config(workdir, **changes):
       'global_batch_size': 25,
       'num_steps': _NUM_STEPS,
       'learning_rate': 0.01,
-      'jit': 'off',  # Spares the time that XLA takes.
+      'jit_compile': 'off',  # Spares the time that XLA takes.
       'strategy': 'one_device',
       **changes,
   })
@@ -334,7 +334,7 @@ def data():
 if __name__ == '__main__':
   result = launch.run(None, data, launch.Config(
       model=Net, loss=margin, learning_rate=0.03, num_epochs=20, workdir='run',
-      jit='off'))
+      jit_compile='off'))
   print('good:', result.values['test_accuracy'] > 0.9)
 """
 

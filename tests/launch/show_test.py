@@ -71,7 +71,7 @@ class ShowTest(parameterized.TestCase):
 
   def test_images(self):
     page, out = self.show(
-        self.write_images(), '--flip=random', '--random_erasing=1'
+        self.write_images(), '--random_flip=random', '--random_erasing=1'
     )
     self.assertEqual(
         out,
@@ -212,7 +212,7 @@ class ShowTest(parameterized.TestCase):
       ('--output=page.txt', '--output='),
       ('--output=/dev/null/b.html', '/dev/null'),
       ('--dataset=npz:/nowhere.npz', '/nowhere.npz'),
-      ('--flip=twice', '--flip=twice'),
+      ('--random_flip=twice', '--random_flip=twice'),
       ('--dataset=tiny_shapes', 'tiny_shapes'),
   )
   def test_mistakes(self, argument, message):

@@ -65,7 +65,7 @@ class MistakesTest(parameterized.TestCase):
       ('--label_smoothing=2', '--label_smoothing=2'),
       ('--seed=-1', '--seed=-1'),
       ('--num_epochs=0', '--num_epochs=0'),
-      ('--flip=twice', '--flip=twice: value should be one of'),
+      ('--random_flip=twice', '--random_flip=twice: value should be one of'),
       ('--max_shift=-1', '--max_shift=-1'),
       ('--max_shift=8', '--max_shift=8: expected less than the 8 pixels'),
       ('--random_erasing=1.5', '--random_erasing=1.5'),

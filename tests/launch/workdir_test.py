@@ -109,16 +109,16 @@ class WorkdirTest(parameterized.TestCase):
 
   def test_what_changes_is_kept_in_the_history(self):
     self.workdir.config_file.write(runs.config(data_dir='/d'), _DATA)
-    config = runs.config(num_epochs=7, jit='off', data_dir='/e')
+    config = runs.config(num_epochs=7, jit_compile='off', data_dir='/e')
     for step in (30, 40):
       self.workdir.config_file.record(
-          step, {'jit': ['auto', 'off']}, config, _DATA
+          step, {'jit_compile': ['auto', 'off']}, config, _DATA
       )
     self.workdir.config_file.record(50, {}, runs.config(), _DATA)
     values = json.loads((self.path / 'config.json').read_text())
     self.assertEqual(
         [(each['step'], each['changes']) for each in values['history']],
-        [(step, {'jit': ['auto', 'off']}) for step in (30, 40)],
+        [(step, {'jit_compile': ['auto', 'off']}) for step in (30, 40)],
     )
     start = self.workdir.read_start()
     self.assertEqual(start.config, config)

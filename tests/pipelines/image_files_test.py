@@ -12,9 +12,9 @@ from absl.testing import absltest, parameterized
 from pipelines import (
     datasets,
     errors,
-    examples,
     image_files,
     images,
+    in_memory,
     spec,
     streams,
 )
@@ -42,7 +42,9 @@ class ImageFilesTest(parameterized.TestCase):
     )
     loaded, _ = images.load(self.paths, shape, resizes=bool(size))
     return (
-        examples.Examples({'image': loaded, 'label': self.labels}, features),
+        in_memory.InMemorySplit(
+            {'image': loaded, 'label': self.labels}, features
+        ),
         image_files.ImageFiles(
             self.paths, {'label': self.labels}, features, resizes=bool(size)
         ),

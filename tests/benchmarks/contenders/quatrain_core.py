@@ -36,7 +36,7 @@ from core import (
     training,
     xla_flags,
 )
-from pipelines import batches, examples, preprocessing, spec
+from pipelines import batches, in_memory, preprocessing, spec
 from tests.benchmarks import cases, protocol
 from tests.benchmarks.contenders import tensorflow_device
 
@@ -127,7 +127,7 @@ def main() -> None:
 
     @functools.lru_cache(maxsize=1)
     def rows(epoch: int) -> tf.Tensor:
-      order = examples.epoch_order(num_train, run.seed, epoch)
+      order = in_memory.epoch_order(num_train, run.seed, epoch)
       return tf.reshape(order, [run.num_steps, case.batch_size])
 
     def train(epoch: int, start: int, num_steps: int, sums: Any) -> Any:
@@ -151,7 +151,9 @@ def main() -> None:
     images, labels = run.train
     arrays = {'image': images, 'label': labels.astype('int64')}
     names = [str(name) for name in range(cases.NUM_CLASSES)]
-    data = examples.Examples(arrays, spec.of_images(cases.IMAGE_SHAPE, names))
+    data = in_memory.InMemorySplit(
+        arrays, spec.of_images(cases.IMAGE_SHAPE, names)
+    )
     dataset = strategy.distribute_datasets_from_function(
         lambda context: batches.train_batches(
             data,

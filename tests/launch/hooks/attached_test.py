@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import layers, optimizers, training, variables, workers
-from launch import calls, loop, periods, programs
+from launch import call_length, loop, periods, programs
 from launch.hooks import attached
 from tests import virtual_devices
 
@@ -33,7 +33,7 @@ class AttachedTest(parameterized.TestCase):
     self.now = loop.Now(
         sums={},
         at=periods.Periods(steps_per_epoch=4, num_steps=10),
-        calls=calls.Calls(strategy),
+        call_length=call_length.CallLength(strategy),
         measure=dict,
         say=lambda message: None,
     )

@@ -144,7 +144,7 @@ class NonFiniteTest(parameterized.TestCase):
     epoch, row = divmod(broken - 1, runs.STEPS_PER_EPOCH)
     rows = small_datasets.in_memory(
         np.zeros([runs.NUM_TRAIN, 1, 1, 1], np.uint8)
-    ).train_rows(0, epoch, runs.BATCH_SIZE)
+    ).train_keys(0, epoch, runs.BATCH_SIZE)
     self.assertEqual(
         [int(each) for each in listed.split(', ')],
         rows[row].numpy()[:8].tolist(),
@@ -167,7 +167,7 @@ class NonFiniteTest(parameterized.TestCase):
         **changes,
     )
 
-  @parameterized.parameters({'num_replicas': 2}, {'jit': 'off'})
+  @parameterized.parameters({'num_replicas': 2}, {'jit_compile': 'off'})
   def test_names_the_example_that_breaks_the_loss_by_itself(self, **changes):
     generator = np.random.default_rng(0)
     image = generator.integers(0, 256, [60, 4, 4, 1], np.uint8)

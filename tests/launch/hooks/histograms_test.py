@@ -84,7 +84,7 @@ class RunTest(absltest.TestCase):
           num_replicas=2,
           num_steps=6,
           resident_gb=0.0,
-          jit='off',
+          jit_compile='off',
           histogram_every_steps=every_steps,
       )
       self.assertEqual(ended.code, 0, ended)

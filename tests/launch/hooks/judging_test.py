@@ -14,7 +14,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import checkpoints, layers, optimizers, training
-from launch import calls, loop, periods, programs
+from launch import call_length, loop, periods, programs
 from launch.hooks import attached, best, monitor, plateau, stopping
 from tests import virtual_devices
 from tests.launch import runs
@@ -133,7 +133,7 @@ class _HookTest(parameterized.TestCase):
     now = loop.Now(
         sums={},
         at=periods.Periods(steps_per_epoch=1, num_steps=99),
-        calls=calls.Calls(self.strategy),
+        call_length=call_length.CallLength(self.strategy),
         measure=dict,
         say=self.said.append,
     )

@@ -10,7 +10,7 @@ from absl.testing import absltest
 from sklearn import linear_model, pipeline
 from sklearn.feature_extraction import text
 
-from pipelines.sources import hashing, rows
+from pipelines.sources import csv_files, hashing
 from tests.launch.real import cycle, sets, words
 
 _ROW = 'language of a word'
@@ -25,7 +25,7 @@ class WordsTest(absltest.TestCase):
     except words.UnavailableError as error:
       self.skipTest(str(error))
     ran = cycle.run(self, cycle.told(_ROW).flags, killed_at=400)
-    table = rows.read(pathlib.Path(sets.folder()) / 'words.csv')
+    table = csv_files.read(pathlib.Path(sets.folder()) / 'words.csv')
     split = np.array([hashing.split_of(key) for key in table.keys])
     word, language = (
         np.array(table.column(name)) for name in ('word', 'language')

@@ -133,7 +133,7 @@ def _run(directory, **changes):
           'workdir': directory,
           'global_batch_size': 20,
           'num_epochs': 1,
-          'jit': 'off',
+          'jit_compile': 'off',
           'strategy': 'one_device',
           'validation_split': 'none',
           **changes,
@@ -191,7 +191,7 @@ class PageTest(parameterized.TestCase):
     run = f'{runs.scratch(self)}/run'
     output = f'{run}/test.jsonl'
     for ended in (
-        runs.train(run, num_steps=3, average_decay=0.9),
+        runs.train(run, num_steps=3, ema_decay=0.9),
         runs.call('predict', f'--workdir={run}', f'--output={output}'),
     ):
       self.assertEqual(ended.code, 0, ended)

@@ -43,7 +43,7 @@ def _changes(task, **changes):
       'checkpoint_every_steps': 4,
       'optimizer': 'sgd',
       'learning_rate': 0.05,
-      'jit': 'off',
+      'jit_compile': 'off',
       **_TASKS[task],
       **changes,
   }

@@ -1,6 +1,6 @@
 """Data sets of CSV files.
 
-Covers: columns, queries, rows.
+Covers: columns, csv_files, queries.
 """
 
 from __future__ import annotations

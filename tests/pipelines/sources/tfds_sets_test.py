@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from absl.testing import absltest, parameterized
 
-from pipelines import datasets, examples, sources, streams
+from pipelines import datasets, in_memory, sources, streams
 from tests import small_datasets
 
 
@@ -75,7 +75,10 @@ class OpenDatasetTest(parameterized.TestCase):
 
   def test_budget_decides_on_streaming(self):
     small_datasets.write(self.folder)  # 300 images of 192 bytes.
-    for budget, kind in ((58e-6, examples.Examples), (57e-6, streams.Streamed)):
+    for budget, kind in (
+        (58e-6, in_memory.InMemorySplit),
+        (57e-6, streams.Streamed),
+    ):
       data = self.open(memory_budget_gb=budget).split('train')
       self.assertIsInstance(data, kind)
 

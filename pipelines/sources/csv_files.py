@@ -21,7 +21,7 @@ _NOTHING = frozenset(('', 'na', 'n/a', 'nan', 'null', 'none', '?', '-'))
 
 
 @dataclasses.dataclass(frozen=True)
-class Rows:
+class CsvFile:
   """The rows of a file.
 
   Attributes:
@@ -44,7 +44,7 @@ class Rows:
     return [row[index] for row in self.cells]
 
 
-def read(path: pathlib.Path, separator: str = '') -> Rows:
+def read(path: pathlib.Path, separator: str = '') -> CsvFile:
   """Reads a file in UTF-8, with or without a byte-order mark.
 
   Args:
@@ -71,7 +71,7 @@ def read(path: pathlib.Path, separator: str = '') -> Rows:
   found = _parsed(text, separator)
   line, _, header = next(found, (1, '', []))
   columns = _names(line, header)
-  rows = Rows(columns, [], [], [], separator)
+  rows = CsvFile(columns, [], [], [], separator)
   for line, raw, cells in found:
     if len(cells) != len(columns):
       raise errors.DataError(
@@ -101,8 +101,8 @@ def is_missing(text: str) -> bool:
     Whether it does.
 
   Example:
-    >>> from pipelines.sources import rows
-    >>> [rows.is_missing(cell) for cell in ('', ' NA ', 'none', '0')]
+    >>> from pipelines.sources import csv_files
+    >>> [csv_files.is_missing(cell) for cell in ('', ' NA ', 'none', '0')]
     [True, True, True, False]
   """
   return text.strip().lower() in _NOTHING
@@ -118,8 +118,8 @@ def number(text: str) -> float | None:
     The number, NaN if it is missing by `is_missing`, or None for other texts.
 
   Example:
-    >>> from pipelines.sources import rows
-    >>> rows.number('1e3'), rows.number('NA'), rows.number('red')
+    >>> from pipelines.sources import csv_files
+    >>> csv_files.number('1e3'), csv_files.number('NA'), csv_files.number('red')
     (1000.0, nan, None)
   """
   try:

@@ -1,4 +1,7 @@
-"""The order of an epoch is one pure function, whatever runs it."""
+"""The order of an epoch is one pure function, whatever runs it.
+
+Covers: examples.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from pipelines import examples
+from pipelines import examples, in_memory
 from tests import small_datasets
 
 
@@ -15,7 +18,7 @@ class EpochOrderTest(parameterized.TestCase):
   @parameterized.parameters(1, 2, 1000)
   def test_eager_graph_and_xla_agree(self, num_examples):
     def order(epoch):
-      return examples.epoch_order(num_examples, 5, epoch)
+      return in_memory.epoch_order(num_examples, 5, epoch)
 
     epoch = tf.constant(3, tf.int64)
     eager = order(epoch).numpy()
@@ -27,7 +30,7 @@ class EpochOrderTest(parameterized.TestCase):
   def test_places_are_uniform(self):
     num_examples, num_epochs = 5, 2000
     orders = tf.vectorized_map(
-        lambda epoch: examples.epoch_order(num_examples, 0, epoch),
+        lambda epoch: in_memory.epoch_order(num_examples, 0, epoch),
         tf.range(num_epochs, dtype=tf.int64),
     ).numpy()
     for place in range(num_examples):
@@ -37,7 +40,7 @@ class EpochOrderTest(parameterized.TestCase):
 
   def test_depends_on_seed_and_epoch(self):
     orders = {
-        tuple(examples.epoch_order(50, seed, epoch).numpy())
+        tuple(in_memory.epoch_order(50, seed, epoch).numpy())
         for seed in (0, 1, 2**40)
         for epoch in (0, 1, 2)
     }
@@ -54,6 +57,23 @@ class ExamplesTest(absltest.TestCase):
     np.testing.assert_array_equal(loaded['label'], [4, 0])
     np.testing.assert_array_equal(loaded['index'], [4, 0])
     self.assertEqual(data.num_examples, 6)
+
+
+class FormerNamesTest(absltest.TestCase):
+
+  def test_are_those_of_now_with_a_warning(self):
+    for name, now in (
+        ('Examples', 'InMemorySplit'),
+        ('eval_rows', 'eval_keys'),
+        ('epoch_order', 'epoch_order'),
+    ):
+      with self.assertWarnsRegex(
+          DeprecationWarning, f'{name} .*in_memory.{now}'
+      ):
+        member = getattr(examples, name)
+      self.assertIs(member, getattr(in_memory, now))
+    with self.assertRaises(AttributeError):
+      _ = examples.nothing
 
 
 if __name__ == '__main__':

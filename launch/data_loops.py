@@ -14,10 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from core import compilation, loops, objectives, resident, training
-from pipelines import batches, decoding, examples, splits, streams
+from pipelines import batches, decoding, in_memory, splits, streams
 
 
-class Feed(Protocol):
+class DataLoop(Protocol):
   """A loop over the batches of a split."""
 
   def __call__(
@@ -54,7 +54,7 @@ def batch_of(
   return batch
 
 
-class Resident:
+class ResidentLoops:
   """Loops over data on the devices."""
 
   def __init__(
@@ -97,20 +97,20 @@ class Resident:
       The loop.
     """
 
-    def feed(
+    def data_loop(
         state: training.TrainState,
         sums: training.Sums,
         start: int,
         num_steps: int,
     ) -> tuple[training.Sums, tf.Tensor]:
-      matrix, row, epoch = rows(start)
+      matrix, row, epoch = keys_at(start)
       row, epoch, count = map(tf.constant, (row, epoch, num_steps))
       return self._loop(state, self._data, matrix, row, epoch, sums, count)
 
-    return feed
+    return data_loop
 
 
-class Streaming:
+class StreamingLoops:
   """Loops over batches that tf.data makes on the host."""
 
   def __init__(self, step: training.Step, strategy: tf.distribute.Strategy):
@@ -143,7 +143,7 @@ class Streaming:
     iterator: Iterator[Any] = iter(())
     position = -1
 
-    def feed(
+    def data_loop(
         state: training.TrainState,
         sums: training.Sums,
         start: int,
@@ -156,7 +156,7 @@ class Streaming:
         position = start + num_steps
         return self._loop(state, iterator, sums, tf.constant(num_steps))
 
-    return feed
+    return data_loop
 
   def _distributed(
       self,
@@ -199,7 +199,7 @@ def of_training(
   Returns:
     The loop. For data in memory, a call must stay within an epoch.
   """
-  if not isinstance(data, examples.Examples):
+  if not isinstance(data, in_memory.InMemorySplit):
 
     def stream(start: int, place: dict[str, int]) -> tf.data.Dataset:
       return batches.train_batches(
@@ -211,18 +211,18 @@ def of_training(
           **place,
       )
 
-    return Streaming(step, strategy).over(data, stream)
+    return StreamingLoops(step, strategy).over(data, stream)
   steps_per_epoch = batches.num_train_steps_per_epoch(
       data.num_examples, global_batch_size
   )
 
   @functools.lru_cache(maxsize=1)
   def order(epoch: int) -> tf.Tensor:
-    return data.train_rows(seed, epoch, global_batch_size)
+    return data.train_keys(seed, epoch, global_batch_size)
 
-  def rows(step: int) -> tuple[tf.Tensor, int, int]:
+  def keys_at(step: int) -> tuple[tf.Tensor, int, int]:
     epoch, row = divmod(step, steps_per_epoch)
     return order(epoch), row, epoch
 
-  loop = Resident(step, strategy, extent, data.arrays, is_full=True)
-  return loop.over(rows)
+  loop = ResidentLoops(step, strategy, extent, data.arrays, is_full=True)
+  return loop.over(keys_at)

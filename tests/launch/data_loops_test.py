@@ -1,4 +1,4 @@
-"""Tests of launch.feeds: however the data come, a run is the same."""
+"""Tests of launch.data_loops: however the data come, a run is the same."""
 
 from __future__ import annotations
 
@@ -88,24 +88,33 @@ class JitTest(_TestCase):
     workdirs = {}
     for jit, compiled in expected.items():
       workdirs[jit], out = self.train(
-          jit, num_replicas=num_replicas, jit=jit, num_steps=22, **changes
+          jit,
+          num_replicas=num_replicas,
+          jit_compile=jit,
+          num_steps=22,
+          **changes,
       )
       result = runs.result(workdirs[jit])
       self.assertEqual(result['compiled'], compiled)
       self.assertEqual(result['num_train_step_traces'], 1)
-      warning = '--jit=on: XLA computes this model more slowly on a CPU'
+      warning = '--jit_compile=on: XLA computes this model more slowly on a CPU'
       self.assertEqual(out.count(warning), compiled == 'step' and jit == 'on')
     for workdir in workdirs.values():
       self.assert_alike(workdir, workdirs['off'])
 
   @pytest.mark.medium
   def test_convolutions_in_a_compiled_loop_are_warned_of(self):
-    workdir, out = self.train('run', jit='force', num_steps=3, **_RESNET)
+    workdir, out = self.train(
+        'run', jit_compile='force', num_steps=3, **_RESNET
+    )
     self.assertEqual(runs.result(workdir)['compiled'], 'loop')
-    warning = '--jit=force: a compiled loop around this model is slow on a CPU'
+    warning = (
+        '--jit_compile=force: a compiled loop around this model is slow on'
+        ' a CPU'
+    )
     self.assertEqual(out.count(warning), 1)
     expected, out = self.train('auto', num_steps=3, **_RESNET)
-    self.assertNotIn('--jit', out)
+    self.assertNotIn('--jit_compile', out)
     self.assert_alike(workdir, expected)
 
 
@@ -149,7 +158,7 @@ class StreamTest(_TestCase):
   def test_scores_are_the_same(self, num_replicas, jit):
     scores = {}
     for resident_gb in (4.0, 0.0):
-      config = runs.config(resident_gb=resident_gb, jit=jit)
+      config = runs.config(resident_gb=resident_gb, jit_compile=jit)
       dataset = runs.dataset(config)
       data = reading.describe_data(config, dataset)
       experiment = experiment_lib.Experiment(config, data, 20)

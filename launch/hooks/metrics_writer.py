@@ -111,7 +111,7 @@ class Log(loop.Hook):
   def __init__(
       self,
       now: loop.Now,
-      rows: Rows,
+      writer: MetricsWriter,
       health: health_lib.Health,
       *,
       learning_rate: Callable[[int], float],
@@ -134,7 +134,7 @@ class Log(loop.Hook):
       hash_every_steps: The steps between rows with such a hash, which may be
         additional rows; 0 disables hashes.
     """
-    self._rows = rows
+    self._writer = writer
     self._now = now
     self._health = health
     self._zeros = zeros = now.sums
@@ -160,7 +160,7 @@ class Log(loop.Hook):
         tf.convert_to_tensor, (self._saved['row'], self._saved['epoch'])
     )
     self._is_epoch_over = self._now.is_cut_short
-    self._rows.go_on()
+    self._writer.go_on()
 
   def next(self, step: int) -> int:
     """Returns the step of the next row."""
@@ -184,7 +184,7 @@ class Log(loop.Hook):
     is_hashed = self._hash_every_steps and (
         not step % self._hash_every_steps or step == self._now.at.num_steps
     )
-    self._rows.write('train', row, self._digest() if is_hashed else None)
+    self._writer.write('train', row, self._digest() if is_hashed else None)
     before = self._zeros if self._is_epoch_over else self._epoch
     self._epoch = tf.nest.map_structure(tf.add, before, self._now.sums)
     self._is_epoch_over = self._now.at.is_epoch_end(step)
@@ -193,7 +193,7 @@ class Log(loop.Hook):
   @property
   def board(self) -> summaries.Summaries:
     """TensorBoard's files."""
-    return self._rows.board
+    return self._writer.board
 
   def epoch_sums(self) -> training.Sums:
     """Returns the sums of the rows so far in this epoch."""
