@@ -59,7 +59,7 @@ def _check_size(flag: str, name: str, before: Any, now: Any) -> None:
 def built_in(
     config: config_lib.Config, spec: spec_lib.Spec
 ) -> augmentation.Augmenter | None:
-  """Returns the augmentation by `--flip`, `--max_shift` and `--random_erasing`.
+  """Returns the augmentation of the flags, such as `--random_flip`.
 
   Args:
     config: The config.

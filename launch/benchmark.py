@@ -27,9 +27,7 @@ _NUM_SECONDS = flags.DEFINE_float(
     lower_bound=0.1,
     upper_bound=1e6,
 )
-_OUTPUT = flag_types.DEFINE_path(
-    'output', 'A .json file for all measurements.'
-)
+_OUTPUT = flag_types.DEFINE_path('output', 'A .json file for all measurements.')
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""Builds the state of a run, its feed, and the hooks of its loop."""
+"""Builds the state of a run, its data_loop, and the hooks of its loop."""
 
 from __future__ import annotations
 

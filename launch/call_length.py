@@ -14,7 +14,7 @@ CALL_SECS = 0.5
 WINDOW_SECS = 20.0
 
 
-class Calls:
+class CallLength:
   """Chooses the number of steps per call, which is the same on all workers.
 
   Attributes:

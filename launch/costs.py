@@ -47,7 +47,7 @@ class Layer:
   variables: dict[str, tf.Variable] = dataclasses.field(default_factory=dict)
 
 
-class Calls:
+class CallRecorder:
   """Records which module of a model creates which operations of a graph."""
 
   def __init__(self, model: tf.Module):

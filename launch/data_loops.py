@@ -85,11 +85,13 @@ class ResidentLoops:
     for array in arrays.values():
       decoding.release(array)
 
-  def over(self, rows: Callable[[int], tuple[tf.Tensor, int, int]]) -> Feed:
+  def over(
+      self, keys_at: Callable[[int], tuple[tf.Tensor, int, int]]
+  ) -> DataLoop:
     """Returns a loop over a split.
 
     Args:
-      rows: A function of a step, which returns a matrix of examples,
+      keys_at: A function of a step, which returns a matrix of examples,
         ``[num_steps, global_batch_size]``, the row of the step, and the epoch.
         All matrices have the same shape, and a call must stay within one.
 
@@ -127,7 +129,7 @@ class StreamingLoops:
       self,
       data: splits.Split,
       dataset: Callable[[int, dict[str, int]], tf.data.Dataset],
-  ) -> Feed:
+  ) -> DataLoop:
     """Returns a loop over a split.
 
     Args:
@@ -184,7 +186,7 @@ def of_training(
     seed: int,
     global_batch_size: int,
     num_steps: int,
-) -> Feed:
+) -> DataLoop:
   """Makes the loop over the training examples, in memory or streamed.
 
   Args:

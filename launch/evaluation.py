@@ -200,7 +200,7 @@ class Evaluator:
               data, global_batch_size=self._batch_size, **place
           ),
       )
-      return {split: feed}
+      return {split: data_loop}
     # All scored splits are in one array, so that one program serves them all.
     splits = [name for name in self._dataset.num_examples if name != 'train']
     splits = splits if split in splits else [split]
@@ -228,7 +228,8 @@ class Evaluator:
 
 
 def _arrays(data: splits.Split) -> dict[str, np.ndarray]:
-  assert isinstance(data, examples.Examples)  # All splits share one budget.
+  # All splits share one budget.
+  assert isinstance(data, in_memory.InMemorySplit)
   return data.arrays
 
 

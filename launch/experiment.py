@@ -284,8 +284,10 @@ class Experiment:
   @functools.cached_property
   def _traced(
       self,
-  ) -> tuple[costs.Calls, tf.types.experimental.ConcreteFunction]:
+  ) -> tuple[costs.CallRecorder, tf.types.experimental.ConcreteFunction]:
     # Several properties share this trace.
-    calls = costs.Calls(self.model)
-    with calls.recorded():
-      return calls, training.trace(self._plain, self.model, self._example_batch)
+    recorder = costs.CallRecorder(self.model)
+    with recorder.recorded():
+      return recorder, training.trace(
+          self._plain, self.model, self._example_batch
+      )

@@ -197,7 +197,7 @@ def _reader(
   parts = {'model': experiment.model}
   wanted, prefixes = variables.named(parts), ['model/', 'step']
   weights: tuple[str, ...] = ()
-  if experiment.config.average_decay is not None:
+  if experiment.config.ema_decay is not None:
     # Runs evaluate the average, so it replaces the weights.
     weights = tuple(variables.trainable(parts))
     prefixes.append('average/model/')

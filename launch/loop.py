@@ -83,7 +83,7 @@ class Now:
   Attributes:
     sums: The sums of the steps since the last row of metrics.
     at: The length of an epoch and of the run.
-    calls: The number of steps per call of the graph, and the speed.
+    call_length: The number of steps per call of the graph, and the speed.
     measure: Computes values from sums.
     say: Prints a message on the chief.
     step: The number of steps taken so far.
@@ -134,7 +134,7 @@ def run(
 
   Args:
     state: The state, which is trained in place.
-    feed: Takes steps. No call crosses the end of an epoch.
+    data_loop: Takes steps. No call crosses the end of an epoch.
     hooks: The hooks, in the order of their calls.
     now: The state of the loop, which is updated.
 
@@ -170,7 +170,7 @@ def run(
       number = _call(called, now) or number
       # Hooks may take long, so check for signals again. With several workers,
       # all must check, so they do it where all have called a hook.
-      if not number and (is_cut or now.calls.is_alone):
+      if not number and (is_cut or now.call_length.is_alone):
         number = _anywhere(now, interrupted.signal)
     for hook in hooks:
       started = time.monotonic()
@@ -182,7 +182,7 @@ def run(
 
 def _anywhere(now: Now, number: int) -> int:
   """Returns a signal that any worker received; all workers must call this."""
-  signals = workers.gather(now.calls.strategy, [number])
+  signals = workers.gather(now.call_length.strategy, [number])
   return max(each for (each,) in signals)
 
 

@@ -261,7 +261,7 @@ def _pool(
     data: splits.Split, seed: int, batch_size: int
 ) -> dict[str, np.ndarray]:
   """Returns at least a batch of examples for timing prefixes."""
-  if isinstance(data, examples.Examples):
+  if isinstance(data, in_memory.InMemorySplit):
     bytes_each = sum(a[:1].nbytes for a in data.arrays.values())
     size = max(_POOL_BYTES // max(bytes_each, 1), batch_size)
     return {name: array[:size] for name, array in data.arrays.items()}

@@ -37,7 +37,7 @@ POSITIONAL = True
 # The hook that stops a run by the clock, which is not reproducible.
 _BY_THE_CLOCK = 'MaxMinutes'
 # These may change when a run is resumed, but affect rounding.
-_ROUNDING = ('jit', 'strategy', 'num_virtual_devices')
+_ROUNDING = ('jit_compile', 'strategy', 'num_virtual_devices')
 
 _PLACE = config_lib.define_flags(
     'workdir',

@@ -117,7 +117,9 @@ def _drain(
   return timed
 
 
-def _order_seconds(data: examples.Examples, config: config_lib.Config) -> float:
+def _order_seconds(
+    data: in_memory.InMemorySplit, config: config_lib.Config
+) -> float:
   """Measures how long the host shuffles an epoch, per step."""
   started = time.monotonic()
   order = data.train_keys(config.seed, 0, config.global_batch_size)

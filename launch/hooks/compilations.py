@@ -28,8 +28,8 @@ class Compilations(loop.Hook):
     self._late = 0
     self._is_warm = False
 
-  def watched(self, feed: feeds.Feed) -> feeds.Feed:
-    """Wraps a feed; only its first call is expected to compile."""
+  def watched(self, data_loop: data_loops.DataLoop) -> data_loops.DataLoop:
+    """Wraps a data_loop; only its first call is expected to compile."""
 
     def watched(
         state: training.TrainState,

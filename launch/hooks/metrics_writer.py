@@ -18,7 +18,7 @@ from . import summaries
 _LEAST_SHARE = 0.01  # The minimum share of the time worth reporting.
 
 
-class Rows:
+class MetricsWriter:
   """Writes rows, and keeps the floats of the last one for other hooks.
 
   Attributes:
@@ -124,7 +124,7 @@ class Log(loop.Hook):
 
     Args:
       now: The progress of the run, with sums of zero.
-      rows: Writes rows.
+      writer: Writes rows.
       health: Counts skipped steps.
       learning_rate: A function from a number of updates to the learning rate of
         the last of them.
@@ -172,7 +172,7 @@ class Log(loop.Hook):
 
   def __call__(self, step: int, values: Mapping[str, float]) -> None:
     """Writes the row of the steps since the previous one."""
-    speed = self._now.calls.speed() * self._global_batch_size
+    speed = self._now.call_length.speed() * self._global_batch_size
     taken = step - self._health.num_skipped()  # The schedule ignores the rest.
     row = {
         **values,
@@ -211,7 +211,7 @@ class Log(loop.Hook):
 
   def close(self) -> None:
     """Closes the files."""
-    self._rows.close()
+    self._writer.close()
 
   def _count_skipped(self, step: int) -> dict[str, int]:
     """Counts, and reports, the steps skipped since the last row."""

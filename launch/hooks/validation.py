@@ -38,7 +38,7 @@ class Validation(loop.Hook):
     Args:
       now: The progress of the run.
       score: Scores the validation split. If None, there is none.
-      rows: Writes rows.
+      writer: Writes rows.
       log: Has the sums of the epoch.
       health: Checks the weights before they are scored.
       every_epochs: The number of epochs between validations.
