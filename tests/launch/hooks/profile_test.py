@@ -102,7 +102,7 @@ class ProfileTest(parameterized.TestCase):
     self.assertEqual((ended.code, config), (2, None))
     self.assertRegex(
         ended.err,
-        rf'^\S+: --profile_steps: expected FIRST:LAST, .*{steps}.*\n$',
+        rf'^\S+: --profile_steps: expected FIRST:LAST .*{steps}.*\n$',
     )
 
   def test_a_run_that_is_shorter(self):
