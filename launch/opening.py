@@ -42,8 +42,8 @@ def describe(
       (
           f'{type(strategy).__name__} over {strategy.num_replicas_in_sync} '
           f'{kind} replica(s) in {experiment.config.precision}, '
-          f'{experiment.config.global_batch_size} examples per step, '
-          f'{experiment.num_steps:,} steps, '
+          f'{experiment.num_steps:,} steps of '
+          f'{experiment.config.global_batch_size} examples, '
           f'{experiment.steps_per_epoch:,} per epoch'
       ),
   ]

@@ -16,6 +16,7 @@ _LANGUAGES = ('python', 'sh', 'text')
 # What programs other than those of launch are given.
 _OTHER_FLAGS = (
     'all',
+    'medium',
     'file',
     'filename',
     'gpus',

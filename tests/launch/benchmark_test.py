@@ -238,7 +238,7 @@ class BenchmarkTest(parameterized.TestCase):
     self.assertFalse(found['is_resident'])
     self.assertEqual(found['memory_bytes']['training_data'], 0)
     self.assertIn('Input-bound: ', out)
-    self.assertIn('No flag changes that', out)
+    self.assertIn('No flag changes this', out)
 
   def test_slow_optimizer(self):
     code = self.folder / 'wasteful.py'

@@ -59,7 +59,7 @@ class MistakesTest(parameterized.TestCase):
       ('--global_batch_size=242', '242 is more than the 240 training examples'),
       ('--class_weights=1,2', '2 weights for 4 classes'),
       ('--class_weights=1,2,x,4', '--class_weights=1,2,x,4: expected numbers'),
-      ('--class_weights=1,2,nan,4', 'expected numbers from 0 on'),
+      ('--class_weights=1,2,nan,4', 'expected numbers from 0 to'),
       ('--class_weights=', '--class_weights'),
       ('--learning_rate=-1', '--learning_rate=-1'),
       ('--label_smoothing=2', '--label_smoothing=2'),

@@ -289,8 +289,8 @@ class PartsTest(_TestCase):
         lines,
     )
     self.assertIn(
-        'MirroredStrategy over 2 CPU replica(s) in float32, 12 examples '
-        f'per step, 1 steps, {runs.STEPS_PER_EPOCH} per epoch',
+        'MirroredStrategy over 2 CPU replica(s) in float32, 1 steps of 12 '
+        f'examples, {runs.STEPS_PER_EPOCH} per epoch',
         lines,
     )
 
