@@ -343,7 +343,7 @@ class PoisonTest(parameterized.TestCase):
     self.assertEqual(code_files.origin(path), whose)
     for part in (str(path), 'poison', path.stem):
       self.name(path, 'model', name, part)
-      self.refused(f'{path}, a file of {whose}, which a run could name')
+      self.refused(f'{path}, a file of {whose}, which a run could use')
 
   def test_objects_in_files_of_arrays(self):
     for name in ('examples.npz', 'predictions_test.npz'):

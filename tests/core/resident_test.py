@@ -71,7 +71,7 @@ class _Run:
       variable.assign(self.initial[name])
 
   def rows(self, epoch=0):
-    return self.data.train_rows(_SEED, epoch, _BATCH_SIZE)
+    return self.data.train_keys(_SEED, epoch, _BATCH_SIZE)
 
   def take(self, num_steps, start=0, epoch=0, rows=None, sums=None):
     rows = self.rows(epoch) if rows is None else rows
@@ -329,7 +329,7 @@ class TrainLoopTest(parameterized.TestCase):
       )
 
   def test_goes_on_in_the_middle_of_an_epoch(self):
-    rows = _data().train_rows(_SEED, 0, _BATCH_SIZE)
+    rows = _data().train_keys(_SEED, 0, _BATCH_SIZE)
     run, train = self._make(activation='tanh')
     expected, _ = train(rows, 0)
     digest = variables.digest(run.state.named_variables())
