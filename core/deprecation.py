@@ -27,7 +27,7 @@ def rename(package: str, names: Mapping[str, str]) -> None:
   def get(name: str) -> Any:
     if name not in names:
       raise AttributeError(f'module {package!r} has no attribute {name!r}')
-    _warn(f'{package}.{name}', f'{package}.{names[name]}')
+    warn(f'{package}.{name}', f'{package}.{names[name]}')
     return members[names[name]]
 
   for module in {package, *(members[new].__module__ for new in names.values())}:
@@ -68,7 +68,7 @@ def renamed_arguments(**names: str) -> Callable[[_Part], _Part]:
     @functools.wraps(part)
     def renamed(*args: Any, **kwargs: Any) -> Any:
       for old in names.keys() & kwargs.keys():
-        _warn(f'{old}=', f'{names[old]}=')
+        warn(f'{old}=', f'{names[old]}=')
         if names[old] in kwargs:
           raise TypeError(f'{old}: it is the former name of {names[old]}.')
         kwargs[names[old]] = kwargs.pop(old)
@@ -81,13 +81,14 @@ def renamed_arguments(**names: str) -> Callable[[_Part], _Part]:
 
 def _attribute(old: str, new: str) -> property:
   def get(self: Any) -> Any:
-    _warn(f'{type(self).__name__}.{old}', new)
+    warn(f'{type(self).__name__}.{old}', new)
     return getattr(self, new)
 
   return property(get)
 
 
-def _warn(old: str, new: str) -> None:
+def warn(old: str, new: str) -> None:
+  """Warns the caller's caller that a name is deprecated."""
   warnings.warn(
       f'{old} is deprecated; use {new}.', DeprecationWarning, stacklevel=3
   )

@@ -13,9 +13,10 @@ import functools
 import re
 import types
 import typing
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from core import deprecation
 
 from . import typed_json
 
@@ -143,19 +144,11 @@ def takes_former_names(cls: Any) -> Any:
   @functools.wraps(init)
   def with_former(self: Any, **values: Any) -> None:
     for name in former(cls).keys() & values.keys():
-      _warn(cls, name)
+      deprecation.warn(f'{cls.__name__}.{name}', former(cls)[name])
     init(self, **renamed(cls, values))
 
   cls.__init__ = with_former
   return cls
-
-
-def _warn(cls: Any, name: str) -> None:
-  warnings.warn(
-      f'{cls.__name__}.{name} is deprecated; use {former(cls)[name]}.',
-      DeprecationWarning,
-      stacklevel=3,
-  )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,7 +179,7 @@ class Options:
     now = former(type(self)).get(name)
     if now is None:
       raise AttributeError(f'{type(self).__name__} has no option {name!r}')
-    _warn(type(self), name)
+    deprecation.warn(f'{type(self).__name__}.{name}', now)
     return getattr(self, now)
 
   def of_kind(self, *kinds: str) -> dict[str, Any]:

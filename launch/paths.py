@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 
@@ -24,9 +25,11 @@ def local(flag: str, value: str) -> pathlib.Path:
   """
   try:
     path = pathlib.Path(flag_types.check_path(value))
-    os.stat(path)
-  except (FileNotFoundError, NotADirectoryError, PermissionError):
-    pass  # `check_writable` reports it.
+    # `check_writable` reports these.
+    with contextlib.suppress(
+        FileNotFoundError, NotADirectoryError, PermissionError
+    ):
+      os.stat(path)
   except (OSError, ValueError) as error:
     reason = getattr(error, 'strerror', None) or str(error).rstrip('.')
     raise programs.UserError(

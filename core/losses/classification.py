@@ -64,6 +64,7 @@ def softmax_cross_entropy(
     >>> round(float(values[0]), 4)
     0.6931
   """
+  checks.in_range('label_smoothing', label_smoothing, 0, 1)
   labels, logits = tf.convert_to_tensor(labels), tf.convert_to_tensor(logits)
   ranks = (None, logits.shape.rank)
   has_probabilities = labels.dtype.is_floating and labels.shape.rank in ranks
@@ -160,7 +161,6 @@ def of_integers(
     class_mask: arguments.ClassMask | None = None,
 ) -> tf.Tensor:
   """Computes `softmax_cross_entropy` of integer labels only."""
-  checks.in_range('label_smoothing', label_smoothing, 0, 1)
   arguments.class_axis('logits', logits)
   labels, logits, valid = arguments.classes(labels, logits, class_mask)
   values = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
@@ -180,11 +180,10 @@ def of_integers(
 def _of_probabilities(
     labels: tf.Tensor,
     logits: tf.Tensor,
-    class_weights: Sequence[float] | tf.Tensor | None = None,
-    label_smoothing: float = 0.0,
-    class_mask: arguments.ClassMask | None = None,
+    class_weights: Sequence[float] | tf.Tensor | None,
+    label_smoothing: float,
+    class_mask: arguments.ClassMask | None,
 ) -> tf.Tensor:
-  checks.in_range('label_smoothing', label_smoothing, 0, 1)
   labels, logits, valid = arguments.distributions(labels, logits, class_mask)
   smooth = labels
   if label_smoothing:

@@ -111,7 +111,7 @@ def escape(value: Any) -> str:
 
 
 def part(value: Any) -> str:
-  """Returns the name of a part of a run; None is the task's own."""
+  """Returns the name of a part of a run. None stands for the task's part."""
   return "the task's own" if value is None else str(value)
 
 
