@@ -249,7 +249,7 @@ class _Encoder:
     if not self._resizes and header[:2] != (height, width):
       raise errors.DataError(
           f'{record.name}: the image is {header.height} x {header.width}, but '
-          f'the model takes {height} x {width}. Resize it, or enable resizing.'
+          f'the model takes {height} x {width}. Resize it, or set resize.'
       )
     if channels == 1 and header.channels >= 3:
       self.notes.append(f'{record.name}: colors are converted to gray.')
@@ -274,7 +274,9 @@ class _Encoder:
     )
 
 
-_LACKS_NUMBER = 'a number is missing; set may_lack to count it as the mean'
+_LACKS_NUMBER = (
+    'a number is missing; may_lack replaces missing numbers by the mean'
+)
 
 
 def _is_cell(value: Any) -> bool:

@@ -12,7 +12,7 @@ import time
 import numpy as np
 import sonnet as snt
 import tensorflow as tf
-from absl import app, flags
+from absl import app, flags, logging
 from quatrain.core import augmentation, checkpoints, distribution, layers
 from quatrain.core import losses, metrics, objectives, optimizers, random
 from quatrain.core import resident, schedules, training, xla_flags
@@ -67,6 +67,7 @@ def shuffled(num_examples, epoch):
 
 
 def main(_):
+  logging.set_verbosity(logging.WARNING)
   xla_flags.tune_for_cpu(_BATCH_SIZE.value)
   strategy = distribution.create('mirrored')
   dataset = sources.open_dataset('fashion_mnist')

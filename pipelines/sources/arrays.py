@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -129,6 +130,10 @@ def _read(file: pathlib.Path) -> dict[str, np.ndarray]:
   ) as error:
     if isinstance(error, errors.DataError):
       raise
+    if name is None and 'pickle' in str(error):  # What it takes text for.
+      raise errors.DataError(
+          'the file is not an .npz file; write one with np.savez.'
+      ) from None
     what = f'array {name!r}' if name else 'the file'
     remedy = (
         'write one with np.savez from arrays of numbers or strings'
@@ -152,7 +157,10 @@ def _by_split(
       splits.setdefault(split, {})[feature] = _array(name, array)
     else:
       without.append(name)
-  if not splits and without:
+  is_reversed = any(
+      re.fullmatch(rf'.+_({"|".join(_SPLIT_NAMES)})', name) for name in without
+  )
+  if not splits and without and not is_reversed:
     return {
         hashing.TRAIN: {name: _array(name, found[name]) for name in without}
     }

@@ -75,7 +75,11 @@ def decide(
   if like:
     kinds = {key: list(query[key]) for key in _INPUTS}
   if not any(kinds.values()):
-    raise errors.DataError('no columns are left to predict the label from.')
+    raise errors.DataError(
+        f'the run takes {", ".join(like)}, which is not made of columns.'
+        if like
+        else 'no columns are left to predict the label from.'
+    )
   label_kind = (
       like[spec.LABEL].kind if like else _label_kind(table, query, label)
   )

@@ -81,7 +81,8 @@ class Parts(NamedTuple):
   def place(self, split: str, index: int) -> str:
     """Describes where an example of a split is in the data."""
     part = self.parts[split]
-    return f'example {part.indices[index]} of {part.own}'
+    example = f'example {part.indices[index]} of {part.own}'
+    return example if split == part.own else f'{example}, by hash in {split}'
 
 
 def choose(

@@ -147,7 +147,7 @@ class EncodingTest(_FilesTest):
     np.testing.assert_array_equal(found['numbers'], [[np.nan, 2.5]])
     self.assertEqual(found['categories'].tolist(), [[1]])
     for change, words in (
-        ({'a': value}, "column 'a': .*; a number is missing; set may_lack"),
+        ({'a': value}, "column 'a': .*; a number is missing; may_lack"),
         ({'c': value}, "column 'c': .*; a category is missing, but none was"),
     ):
       with self.assertRaisesRegex(errors.DataError, words):

@@ -98,6 +98,10 @@ class ArraysTest(parameterized.TestCase):
       ({'train_x': np.ones(3), 'test_y': np.ones(3)}, 'test has y, train x'),
       ({'test_x': np.ones(3)}, 'the arrays are test_x; expected train_image'),
       ({'train_x': np.ones(3), 'y': np.ones(3)}, 'are train_x, y; expected'),
+      (
+          {'x_train': np.ones(3), 'x_test': np.ones(2)},
+          'are x_train, x_test; expected train_image',
+      ),
       ({'x': np.array(3.0)}, "'x' has no axis for examples"),
       ({'x': np.array([None])}, "array 'x' cannot be read: Object arrays"),
       ({'x': np.array(['2020'], 'M8')}, "'x' has dtype datetime64"),
@@ -121,7 +125,7 @@ class ArraysTest(parameterized.TestCase):
     damages = {
         'the file cannot be read': whole[:1000],
         "array 'x' cannot be read: Bad CRC-32": flipped,
-        'allow_pickle': b'no array',
+        'the file is not an .npz file': b'no array',
     }
     for words, content in damages.items():
       self.path.write_bytes(content)

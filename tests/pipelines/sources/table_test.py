@@ -13,7 +13,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 from sklearn import datasets as sklearn_datasets
 
-from pipelines import errors, options
+from pipelines import errors, options, spec
 from pipelines.sources import hashing, table
 
 _ROWS = (
@@ -261,6 +261,12 @@ class TableTest(_TableTest):
     words = [trained['tokens'].vocabularies[0][t] for t in found['tokens'][0]]
     self.assertEqual(words, ['snow', ',', 'and', '?', '', ''])
     self.assertEqual(dataset.spec['categories'].columns, ('town',))
+    image = spec.Spec({
+        'image': spec.Feature('image', (2, 2, 1), 'uint8'),
+        'label': spec.Feature('class', (), 'int64', ('1', '2')),
+    })
+    with self.assertRaisesRegex(errors.DataError, 'the run takes image, which'):
+      self.open(['a,b', '3,1'], 'label=b', options.Options(like=image))
     with self.assertRaisesRegex(errors.DataError, "no column 'town', which w"):
       self.open(['age,note', '1,a'], 'label=age', options.Options(like=trained))
 
