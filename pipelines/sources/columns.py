@@ -76,7 +76,7 @@ def decide(
     kinds = {key: list(query[key]) for key in _INPUTS}
   if not any(kinds.values()):
     raise errors.DataError(
-        f'the run takes {", ".join(like)}, which is not made of columns.'
+        f'the run takes {", ".join(like.inputs)}, which no columns give.'
         if like
         else 'no columns are left to predict the label from.'
     )
