@@ -1,4 +1,4 @@
-"""Names of the release before: they work for one more, with a warning."""
+"""Deprecated names, which warn and work for one more release."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _NAMES: dict[str, Mapping[str, str]] = {}
 
 
 def rename(package: str, names: Mapping[str, str]) -> None:
-  """Gives members of a package their former names as well.
+  """Makes the members of a package available by their former names too.
 
   Args:
     package: The `__name__` of the package, which has the new names. The modules
-      that define them get the former names, too.
+      that define its members get the former names too.
     names: From former names to new ones.
   """
   _NAMES[package] = names
@@ -47,14 +47,14 @@ def former(package: types.ModuleType) -> Mapping[str, str]:
 
 
 def renamed_arguments(**names: str) -> Callable[[_Part], _Part]:
-  """Returns a decorator of what takes keywords by their former names as well.
+  """Returns a decorator that also accepts former names of keyword arguments.
 
   Args:
     **names: From former keywords to new ones.
 
   Returns:
-    The decorator, of functions and of classes: it changes their constructor,
-    and gives instances the attributes of the former names.
+    A decorator of functions and classes. It changes the constructor of a class,
+    and its instances get attributes of the former names.
   """
 
   def decorate(part: _Part) -> _Part:

@@ -48,14 +48,14 @@ def of_kind(kind: str) -> Mapping[str, Callable[..., Any]]:
 
 
 def current(kind: str, part: Any) -> Any:
-  """Gives a part of ours by a former name its present one.
+  """Returns the current name of a built-in part.
 
   Args:
     kind: As for `of_kind`.
     part: The value of its flag, or an object.
 
   Returns:
-    The present name, or the part as it is.
+    The current name if the part is a former one, else the part itself.
   """
   package = {'loss': losses, 'metric': metrics}.get(kind)
   if package is None or not isinstance(part, str):

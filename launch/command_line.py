@@ -19,7 +19,7 @@ from absl import flags
 _MAX_FILE_BYTES = 2**20
 _MAX_TOKENS = 10_000
 _RECIPES = 'launch/recipes/'
-# Former names of flags, with their names now: they are read as those.
+# The current names of flags by former name.
 FORMER: dict[str, str] = {}
 
 

@@ -77,7 +77,7 @@ def option(
     path: For a path: `local`; `remote` if `gs://...` and `s3://...` are allowed
       as well; `empty` if an empty path is meaningful.
     is_pattern: Whether it is a regular expression.
-    was: Its name in the release before, which works for one more.
+    was: Its former name, which still works in this release.
 
   Returns:
     A field of a dataclass.
@@ -120,12 +120,12 @@ def declared(cls: Any) -> dict[str, Option]:
 
 
 def former(cls: Any) -> dict[str, str]:
-  """Returns the former names of options, with their names now."""
+  """Returns the current names of options by former name."""
   return {spec.was: name for name, spec in declared(cls).items() if spec.was}
 
 
 def renamed(cls: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns values by the names that options have now."""
+  """Returns values by the current names of the options."""
   now = former(cls)
   result: dict[str, Any] = {}
   for name, value in values.items():
@@ -135,9 +135,9 @@ def renamed(cls: Any, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def takes_former_names(cls: Any) -> Any:
-  """Decorates a dataclass of options, which then takes former names as well.
+  """Decorates a dataclass of options so that it accepts former names too.
 
-  They warn. `dataclasses.replace` gives both names: the former one counts.
+  They warn. `dataclasses.replace` passes both names; the former one wins.
   """
   init = cls.__init__
 

@@ -67,7 +67,7 @@ def named(
 
 
 def _name(kind: str, part: Any) -> str:
-  """Returns what a part is called: a former name of ours stays its key."""
+  """Returns the name of a part; a former name that was given stays."""
   name = own.name_of(parts.find(kind, part))
   given = own.shown(part).rpartition(':')[2]
   return given if built_in.current(kind, given) == name else name

@@ -1,4 +1,4 @@
-"""The name that `pipelines.in_memory` had in the release before."""
+"""The deprecated name of `pipelines.in_memory`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FORMER = {'Examples': 'InMemorySplit', 'eval_rows': 'eval_keys'}
 
 
 def __getattr__(name: str) -> Any:
-  """Returns a member of `in_memory`, by its former name or that of now."""
+  """Returns a member of `in_memory` by its current or former name."""
   now = _FORMER.get(name, name)
   value = getattr(in_memory, now)
   if not name.startswith('__'):

@@ -20,7 +20,7 @@ from .. import checks
 # Which classes are possible: ``[num_classes]`` or the logits' shape, booleans.
 ClassMask: TypeAlias = Sequence[bool] | tf.Tensor
 
-# What half-precision probabilities may add up to beside 1.
+# By how much sums of half-precision probabilities may differ from 1.
 _ROUNDING = 0.01
 
 
