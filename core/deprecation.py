@@ -88,7 +88,12 @@ def _attribute(old: str, new: str) -> property:
 
 
 def warn(old: str, new: str) -> None:
-  """Warns the caller's caller that a name is deprecated."""
+  """Warns that a name is deprecated, at the line that called the caller.
+
+  Args:
+    old: The deprecated name.
+    new: The name to use.
+  """
   warnings.warn(
       f'{old} is deprecated; use {new}.', DeprecationWarning, stacklevel=3
   )
