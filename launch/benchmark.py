@@ -15,8 +15,11 @@ import time
 
 from absl import flags
 
-from . import compilation_cache, flag_types, json_files, paths, programs
 from . import config as config_lib
+from . import programs
+from .files import json_files, paths
+from .machine import compilation_cache
+from .settings import flag_types
 
 config_lib.define_flags()
 _NUM_SECONDS = flags.DEFINE_float(
@@ -39,7 +42,9 @@ def main() -> int:
       config.global_batch_size, config.compilation_cache_dir, is_read_only=True
   )
   programs.import_tensorflow()
-  from . import benchmarking, bottleneck, tables
+  from . import tables
+  from .benchmarking import bottleneck
+  from .benchmarking import measuring as benchmarking
 
   found = benchmarking.run(config, _NUM_SECONDS.value, started, cache.count)
   bound, lines = bottleneck.explain(found, config)

@@ -19,19 +19,13 @@ from core import (
 )
 from pipelines import datasets, splits
 
-from . import (
-    call_length,
-    data_loops,
-    evaluation,
-    init_from,
-    loop,
-    periods,
-    programs,
-)
 from . import experiment as experiment_lib
+from . import loop, programs
 from . import workdir as workdir_lib
+from .evaluating import evaluation
 from .hooks import attached, flagged, health, saving, standard
 from .hooks import monitor as monitor_lib
+from .training import call_length, data_loops, init_from, periods
 
 Hooks = Sequence[Callable[..., Any]]
 

@@ -7,7 +7,7 @@ import typing
 from typing import Any
 
 from . import config as config_lib
-from . import options, typed_json
+from .settings import options, typed_json
 
 
 def flags(config: config_lib.Config) -> list[str]:

@@ -19,8 +19,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from absl import flags
 
-from . import comparing, diff, differences, programs, starts
+from . import diff, programs
 from . import workdir as workdir_lib
+from .comparing import differences
+from .comparing import runs as comparing
+from .files import starts
 from .hooks import monitor as monitor_lib
 
 _RUNS = flags.DEFINE_list(
@@ -141,7 +144,8 @@ def _is_number(value: Any) -> bool:
 
 def _check_alike(runs: Sequence[_Run], metric: str) -> None:
   """Raises UserError if the tasks, targets or examples of runs differ."""
-  from . import devices, tasks
+  from . import tasks
+  from .machine import devices
 
   devices.leave_gpus()
   split = metric.partition('_')[0]
@@ -193,7 +197,7 @@ def _verdict(
     groups: Sequence[_Group], metric: str, direction: str
 ) -> Iterator[str]:
   """Yields lines on means, the test and its power."""
-  from . import significance
+  from .comparing import significance
 
   found = {}
   for name, runs in groups:

@@ -13,7 +13,7 @@ from typing import Any
 
 from absl import flags
 
-from . import option_flags, options, training_options, typed_json
+from .settings import option_flags, options, training_options, typed_json
 
 flags.disclaim_key_flags()
 

@@ -12,7 +12,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from . import comparing, differences, programs, workdir
+from . import programs, workdir
+from .comparing import differences
+from .comparing import runs as comparing
 
 # Whether the program takes arguments besides flags.
 POSITIONAL = True

@@ -14,9 +14,11 @@ import re
 
 from absl import flags
 
-from . import compilation_cache, flag_types, programs
 from . import config as config_lib
+from . import programs
 from . import workdir as workdir_lib
+from .machine import compilation_cache
+from .settings import flag_types
 
 _PLACE = config_lib.define_flags(
     'workdir',
@@ -68,14 +70,9 @@ def main() -> int:
   programs.import_tensorflow()
   from core import distribution, waits
 
-  from . import (
-      devices,
-      evaluation,
-      finished_run,
-      reading,
-      together,
-      unseen,
-  )
+  from . import finished_run, reading
+  from .evaluating import evaluation, unseen
+  from .machine import devices, together
 
   strategy = devices.strategy(
       place.strategy,
@@ -114,7 +111,7 @@ def main() -> int:
       print(scored.table())
     of = f'{_file_name(_DATASET.value)}{_SPLIT.value}'
     if _VERIFY.value:
-      from . import verifying
+      from .evaluating import verifying
 
       path = run.workdir.path / f'predictions_{of}.npz'
       line = verifying.verify(path, run, chosen, scored, is_chief=is_chief)

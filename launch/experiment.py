@@ -23,22 +23,13 @@ from core import (
 from pipelines import spec as spec_lib
 from pipelines import splits, streams
 
-from . import (
-    augmenting,
-    costs,
-    model_size,
-    optimizing,
-    parts,
-    penalties,
-    programs,
-    schedules,
-    several,
-    tasks,
-)
 from . import config as config_lib
 from . import data as data_lib
+from . import parts, programs, several, tasks
+from .machine import costs, model_size
 from .tasks import measuring
 from .tasks import task as task_lib
+from .training import augmenting, optimizing, penalties, schedules
 
 # The maximum number of examples for data-dependent initialization.
 _NUM_INITIAL_IMAGES = 5_000

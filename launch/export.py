@@ -19,8 +19,10 @@ from collections.abc import Mapping
 from absl import flags
 
 from . import config as config_lib
-from . import extras, flag_types, paths, programs
+from . import extras, programs
 from . import workdir as workdir_lib
+from .files import paths
+from .settings import flag_types
 
 _FORMATS = ('saved_model', 'tflite', 'tflite_int8', 'onnx', 'web')
 _DEFAULTS = ['saved_model', 'tflite']
@@ -105,7 +107,9 @@ def main() -> int:
 
     runtime = runtime_lib.files(_WEB_RUNTIME.value)
   programs.import_tensorflow()
-  from . import devices, exporting, finished_run
+  from . import finished_run
+  from .exporting import writing as exporting
+  from .machine import devices
 
   run = finished_run.load(
       place, _CHECKPOINT.value, devices.strategy('one_device')

@@ -14,11 +14,13 @@ import tensorflow as tf
 from core import checkpoints, distribution, variables
 from pipelines import batches, datasets
 
-from . import checksums as checksums_lib
 from . import config as config_lib
 from . import experiment as experiment_lib
-from . import programs, reading, recorded, tasks, typed_json
+from . import programs, reading, tasks
 from . import workdir as workdir_lib
+from .files import checksums as checksums_lib
+from .lookup import recorded
+from .settings import typed_json
 
 # Options that only training needs.
 _NOT_NEEDED = ('dataset', 'optimizer', 'schedule', 'augment', 'hooks')

@@ -11,7 +11,8 @@ import numpy as np
 from pipelines import encoding, raw_examples
 from pipelines import spec as spec_lib
 
-from . import predicting, programs
+from . import programs
+from .evaluating import predicting
 
 
 def encoded(

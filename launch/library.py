@@ -21,17 +21,11 @@ import tensorflow as tf
 from pipelines import datasets
 
 from . import config as config_lib
-from . import (
-    evaluation,
-    finished_run,
-    predicting,
-    results,
-    tasks,
-    training_program,
-    typed_json,
-    unseen,
-)
+from . import finished_run, tasks, training_program
 from . import inputs as inputs_lib
+from .evaluating import evaluation, predicting, unseen
+from .settings import typed_json
+from .training import results
 
 Config = config_lib.Config
 Result = results.Result

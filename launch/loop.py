@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from core import training, waits, workers
 
-from . import call_length as call_length_lib
-from . import data_loops, interruption, periods
+from . import interruption
+from .training import call_length as call_length_lib
+from .training import data_loops, periods
 
 
 class Hook:

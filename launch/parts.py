@@ -17,8 +17,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import arguments, built_in, imports, programs, trials
-from . import own as own_parts
+from . import programs
+from .lookup import built_in, imports
+from .lookup import own as own_parts
+from .settings import arguments
+from .sweeps import trials
 
 # Kinds that are called on tensors of a batch rather than to make an object; the
 # program passes the first two arguments.

@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING
 from absl import flags
 
 from . import config as config_lib
-from . import flag_types, paths, programs
+from . import programs
 from . import workdir as workdir_lib
+from .files import paths
+from .settings import flag_types
 
 if TYPE_CHECKING:
-  from . import finished_run, prediction_files
+  from . import finished_run
+  from .evaluating import prediction_files
 
 # Whether the program takes positional arguments.
 POSITIONAL = True
@@ -80,12 +83,13 @@ def main() -> int:
           f'--{name}={flags.FLAGS[name].value}: files are given as well; leave '
           'one out.'
       )
-  from . import prediction_files
+  from .evaluating import prediction_files
 
   if output:
     prediction_files.check(output)
   programs.import_tensorflow()
-  from . import devices, finished_run
+  from . import finished_run
+  from .machine import devices
 
   run = finished_run.load(
       place, _CHECKPOINT.value, devices.strategy('one_device')
@@ -111,7 +115,7 @@ def _of_files(
   """Predicts the examples of files."""
   from pipelines import encoding, raw_examples
 
-  from . import predicting
+  from .evaluating import predicting
 
   spec = run.experiment.data.spec
   encoded = encoding.encode(
@@ -129,7 +133,7 @@ def _of_files(
 
 def _of_split(run: finished_run.Run) -> prediction_files.Parts:
   """Predicts the examples of a split in batches."""
-  from . import predicting, unseen
+  from .evaluating import predicting, unseen
 
   chosen = unseen.chosen(run, _DATASET.value, _SPLIT.value, needs_targets=False)
   data = chosen.dataset.split(chosen.split)

@@ -23,14 +23,8 @@ from absl import app, flags, logging
 
 from pipelines import errors
 
-from . import (
-    about,
-    command_line,
-    flag_names,
-    flag_types,
-    interruption,
-    notes,
-)
+from . import about, interruption, notes
+from .settings import command_line, flag_names, flag_types
 
 # Modules that TensorFlow imports if present, for uses that we do not need.
 _NEEDLESS = ('keras.src.optimizers', 'jax')

@@ -16,8 +16,12 @@ from __future__ import annotations
 
 from absl import flags
 
-from . import flag_types, paths, programs, publishing, trackers
+from . import programs
 from . import workdir as workdir_lib
+from .files import paths
+from .publishing import sending as publishing
+from .publishing import trackers
+from .settings import flag_types
 
 # Whether the program takes positional arguments.
 POSITIONAL = True

@@ -21,7 +21,9 @@ from pipelines import spec as spec_lib
 
 from . import config as config_lib
 from . import data as data_lib
-from . import own, parts, programs, typed_json
+from . import parts, programs
+from .lookup import own
+from .settings import typed_json
 
 
 def open_dataset(

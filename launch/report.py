@@ -14,8 +14,10 @@ from __future__ import annotations
 from absl import flags
 
 from . import config as config_lib
-from . import extras, flag_types, json_files, paths, programs
+from . import extras, programs
 from . import workdir as workdir_lib
+from .files import json_files, paths
+from .settings import flag_types
 
 # Whether the program takes positional arguments.
 POSITIONAL = True

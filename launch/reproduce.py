@@ -17,20 +17,15 @@ from collections.abc import Iterator, Mapping
 
 from absl import flags
 
-from . import (
-    comparing,
-    compilation_cache,
-    diff,
-    interruption,
-    options,
-    programs,
-    starts,
-    typed_json,
-)
 from . import config as config_lib
+from . import diff, interruption, programs
 from . import workdir as workdir_lib
 from .cluster import members as members_lib
 from .cluster import resolving
+from .comparing import runs as comparing
+from .files import starts
+from .machine import compilation_cache
+from .settings import options, typed_json
 
 # Whether the program takes positional arguments.
 POSITIONAL = True
@@ -84,7 +79,8 @@ def main() -> int:
       start.config.global_batch_size, place.compilation_cache_dir
   )
   programs.import_tensorflow()
-  from . import recorded, training_program
+  from . import training_program
+  from .lookup import recorded
 
   config = recorded.located(
       start.config,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from . import built_in, imports, own, parts, programs
+from . import parts, programs
+from .lookup import built_in, imports, own
 
 
 class Named(NamedTuple):

@@ -9,8 +9,11 @@ examples. Takes the flags of launch.train.
 
 from __future__ import annotations
 
-from . import compilation_cache, flag_types, json_files, paths, programs
 from . import config as config_lib
+from . import programs
+from .files import json_files, paths
+from .machine import compilation_cache
+from .settings import flag_types
 
 config_lib.define_flags()
 _OUTPUT = flag_types.DEFINE_path(
@@ -24,7 +27,7 @@ def main() -> int:
   config = config_lib.Config.from_flags()
   compilation_cache.prepare(config.global_batch_size, '')
   programs.import_tensorflow()
-  from . import showing
+  from .showing import page as showing
 
   page, summary = showing.of(config)
   output.parent.mkdir(parents=True, exist_ok=True)

@@ -29,18 +29,13 @@ from typing import Any
 from absl import flags
 
 from . import config as config_lib
-from . import (
-    differences,
-    extras,
-    json_files,
-    locks,
-    options,
-    programs,
-    typed_json,
-)
+from . import extras, programs
 from . import workdir as workdir_lib
 from .cluster import gpus
+from .comparing import differences
+from .files import json_files, locks
 from .hooks import pruning
+from .settings import options, typed_json
 from .sweeps import search as search_lib
 from .sweeps import space as space_lib
 
@@ -175,7 +170,8 @@ def _check_values(
     UserError: If launch.train would refuse them.
   """
   programs.import_tensorflow()
-  from . import devices, experiment
+  from . import experiment
+  from .machine import devices
 
   devices.leave_gpus()  # They are reserved for the runs.
   number = 0 if search.learns else min(search.num_trials, _MOST_CHECKED)

@@ -7,7 +7,7 @@ from typing import Any
 
 import tabulate
 
-from . import costs
+from .machine import costs
 
 # Maximum values in a line.
 _MAX_VALUES = 6

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from absl import flags
 
-from . import compilation_cache, programs
 from . import config as config_lib
+from . import programs
+from .machine import compilation_cache
 
 config_lib.define_flags()
 _DRY_RUN = flags.DEFINE_bool(
@@ -46,7 +47,7 @@ def main() -> int:
         is_read_only=True,
     )
     programs.import_tensorflow()
-    from . import dry_run, overfitting
+    from .training import dry_run, overfitting
 
     program = dry_run if _DRY_RUN.value else overfitting
     program.run(config)

@@ -13,22 +13,19 @@ import tensorflow as tf
 from core import distribution, workers
 
 from . import config as config_lib
-from . import (
-    data_files,
+from . import interruption, loop, programs, several
+from . import workdir as workdir_lib
+from .files import data_files
+from .lookup import recorded
+from .machine import together
+from .training import (
     finishing,
     init_from,
-    interruption,
-    loop,
     opening,
     preparing,
-    programs,
-    recorded,
     results,
     resuming,
-    several,
-    together,
 )
-from . import workdir as workdir_lib
 
 
 def run(

@@ -11,8 +11,11 @@ nothing else: a later run has the same weights as without it.
 
 from __future__ import annotations
 
-from . import compilation_cache, flag_types, paths, programs
 from . import config as config_lib
+from . import programs
+from .files import paths
+from .machine import compilation_cache
+from .settings import flag_types
 
 # Whether the program takes positional arguments.
 POSITIONAL = True
@@ -51,7 +54,8 @@ def main() -> int:
   config = config_lib.Config.from_flags()
   compilation_cache.prepare(config.global_batch_size, '')
   programs.import_tensorflow()
-  from . import tuning, tuning_curve
+  from .tuning import curve as tuning_curve
+  from .tuning import search as tuning
 
   curve = getattr(tuning, subject)(config, values)
   bars = curve.values if curve.smooth is None else curve.smooth

@@ -16,15 +16,8 @@ from typing import Any
 
 from core import checkpoint_files
 
-from . import (
-    config_file,
-    json_files,
-    locks,
-    metrics_file,
-    paths,
-    programs,
-    starts,
-)
+from . import programs
+from .files import config_file, json_files, locks, metrics_file, paths, starts
 
 _APPEAR_SECS = 60.0
 

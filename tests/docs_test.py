@@ -7,7 +7,8 @@ import re
 
 from absl.testing import absltest, parameterized
 
-from launch import config, options
+from launch import config
+from launch.settings import options
 from tests import docs_files
 
 # Links to what the reference describes begin so.

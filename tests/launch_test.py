@@ -35,7 +35,7 @@ class LaunchTest(absltest.TestCase):
     for name in ('load', 'run', 'Loaded'):
       self.assertEqual(getattr(launch, name).__module__, 'launch.library')
     self.assertEqual(launch.Config.__module__, 'launch.config')
-    self.assertEqual(launch.Result.__module__, 'launch.results')
+    self.assertEqual(launch.Result.__module__, 'launch.training.results')
     with self.assertRaisesRegex(AttributeError, "no attribute 'lode'"):
       _ = launch.lode
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import pathlib
 import re
@@ -85,9 +86,16 @@ def _covered(directory: pathlib.Path) -> set[str]:
     if not test.exists():
       continue
     docstring = ast.get_docstring(ast.parse(test.read_text())) or ''
-    match = re.search(r'Covers: ([^.]+)\.', docstring)
+    match = re.search(r'(?s)Covers: (.+?)\.(?=\s|$)', docstring)
     names |= set(re.split(r',\s+', match[1])) if match else set()
   return names
+
+
+@functools.cache
+def _covered_by(library: str) -> set[str]:
+  """Collects what all tests of a library say they cover."""
+  folders = {path.parent for path in (_ROOT / 'tests' / library).rglob('*.py')}
+  return set().union(*map(_covered, folders))
 
 
 def _module_of(name: str) -> str | None:
@@ -168,7 +176,8 @@ class TreeTest(parameterized.TestCase):
     """`core/x.py` has `tests/core/x_test.py`; so has a package with code.
 
     A test of several modules of a package names them in its docstring, as in
-    "Covers: accumulation, finiteness."
+    "Covers: accumulation, finiteness."; a test in another folder of the same
+    library names it by the package as well, as in "Covers: files.locks."
     """
     path = pathlib.Path(source)
     if path.name == '__init__.py':
@@ -177,7 +186,9 @@ class TreeTest(parameterized.TestCase):
       path = path.parent
     test = _ROOT / 'tests' / path.parent / f'{path.stem}_test.py'
     self.assertTrue(
-        test.exists() or path.stem in _covered(test.parent),
+        test.exists()
+        or path.stem in _covered(test.parent)
+        or f'{path.parent.name}.{path.stem}' in _covered_by(path.parts[0]),
         f'{source}: there is no {test.name}, and no test beside it covers it',
     )
 

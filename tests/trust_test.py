@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from absl.testing import absltest, parameterized
 
-from launch import code_files, imports
+from launch.lookup import code_files, imports
 from tests.launch import runs
 
 _PACKAGES = ('core', 'pipelines', 'launch')
@@ -215,7 +215,7 @@ class SourceTest(absltest.TestCase):
           self.assertNotIn(node.module.split('.')[0], _DANGEROUS, where)
         elif isinstance(node, ast.Call):
           called = ast.unparse(node.func)
-          if name != 'launch/imports.py':
+          if name != 'launch/lookup/imports.py':
             self.assertNotIn(called, ('exec', 'eval', '__import__'), where)
           self.assertNotIn(called, ('os.system', 'os.popen'), where)
           given = {k.arg: ast.unparse(k.value) for k in node.keywords}

@@ -12,7 +12,8 @@ import pathlib
 
 from core import checkpoint_files
 
-from .. import metrics_file, programs
+from .. import programs
+from ..files import metrics_file
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,8 @@ import tensorflow as tf
 
 from core import training, workers
 
-from .. import loop, own, programs
+from .. import loop, programs
+from ..lookup import own
 
 
 class Attached(loop.Hook):

@@ -8,7 +8,9 @@ import tensorflow as tf
 
 from core import training
 
-from .. import compilation_cache, data_loops, loop
+from .. import loop
+from ..machine import compilation_cache
+from ..training import data_loops
 
 
 class Compilations(loop.Hook):

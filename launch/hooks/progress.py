@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
-from .. import loop, periods
+from .. import loop
+from ..training import periods
 
 PLAIN_EVERY_SECS = 5.0
 # The package that provides standard output in notebooks.

@@ -9,8 +9,10 @@ from typing import NamedTuple
 from core import distribution, training
 from pipelines import datasets
 
-from .. import culprits, data_loops, evaluation, loop, workdir
 from .. import experiment as experiment_lib
+from .. import loop, workdir
+from ..evaluating import culprits, evaluation
+from ..training import data_loops
 from . import (
     compilations,
     health,

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from core import distribution
 
-from .. import own, programs
+from .. import programs
+from ..lookup import own
 
 
 class Summaries:

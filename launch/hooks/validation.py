@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from core import variables
 
-from .. import evaluation, loop, tables
+from .. import loop, tables
+from ..evaluating import evaluation
 from . import health as health_lib
 from . import metrics_writer
 

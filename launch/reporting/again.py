@@ -6,8 +6,10 @@ import dataclasses
 from typing import Any
 
 from .. import config as config_lib
-from .. import devices, evaluation, finished_run, programs
+from .. import finished_run, programs
 from .. import workdir as workdir_lib
+from ..evaluating import evaluation
+from ..machine import devices
 from . import subject, writing
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines import spec as spec_lib
 
-from .. import starts
+from ..files import starts
 from . import page
 
 # Longer lists are only in result.json.

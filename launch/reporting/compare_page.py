@@ -6,10 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import code_files, options, starts, typed_json
 from .. import config as config_lib
 from .. import workdir as workdir_lib
+from ..files import starts
 from ..hooks import monitor as monitor_lib
+from ..lookup import code_files
+from ..settings import options, typed_json
 from . import curves, page
 
 # With more runs, each is a row rather than a column.

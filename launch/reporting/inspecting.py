@@ -14,8 +14,9 @@ import tensorflow as tf
 
 from pipelines import datasets, splits
 
-from .. import by_example, interruption
 from .. import experiment as experiment_lib
+from .. import interruption
+from ..evaluating import by_example
 from ..tasks import inspection as inspection_lib
 
 Example = dict[str, Any]

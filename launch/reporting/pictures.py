@@ -12,7 +12,7 @@ import tensorflow as tf
 from pipelines import spec as spec_lib
 from pipelines import texts
 
-from .. import predicting
+from ..evaluating import predicting
 from . import page
 
 _MAX_PIXELS = 256

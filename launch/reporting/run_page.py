@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import commands, starts
+from .. import commands
+from ..files import starts
 from ..tasks import inspection as inspection_lib
 from ..tasks import task as task_lib
 from . import inspecting, page, pictures

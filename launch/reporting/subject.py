@@ -7,8 +7,8 @@ from typing import Any
 
 from pipelines import datasets
 
-from .. import evaluation
 from .. import experiment as experiment_lib
+from ..evaluating import evaluation
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,8 +7,9 @@ import pathlib
 import time
 from typing import Any
 
-from .. import commands, starts, tasks, whole_files
+from .. import commands, tasks
 from .. import workdir as workdir_lib
+from ..files import starts, whole_files
 from ..hooks import summaries
 from . import board as board_lib
 from . import card, curves, inspecting, page, run_page

@@ -9,7 +9,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from .. import programs, significance
+from .. import programs
+from ..comparing import significance
 from ..hooks import monitor as monitor_lib
 from ..hooks import pruning
 from . import training

@@ -18,7 +18,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from .. import config as config_lib
-from .. import imports, json_files, options, programs
+from .. import programs
+from ..files import json_files
+from ..lookup import imports
+from ..settings import options
 
 Values = dict[str, Any]
 _RANGE = {'min', 'max', 'log', 'step'}

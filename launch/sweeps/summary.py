@@ -15,7 +15,8 @@ import numpy as np
 import tabulate
 from matplotlib import figure
 
-from .. import json_files, significance, whole_files
+from ..comparing import significance
+from ..files import json_files, whole_files
 from ..hooks import monitor as monitor_lib
 from ..reporting import page
 from . import ranking

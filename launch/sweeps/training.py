@@ -15,9 +15,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
-from .. import interruption, json_files, programs
+from .. import interruption, programs
 from .. import workdir as workdir_lib
 from ..cluster import processes, supervising
+from ..files import json_files
 from . import search as search_lib
 from . import space as space_lib
 

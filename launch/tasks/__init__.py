@@ -12,9 +12,10 @@ from typing import Any
 
 from pipelines import spec as spec_lib
 
-from .. import built_in, own, parts, programs
 from .. import config as config_lib
 from .. import data as data_lib
+from .. import parts, programs
+from ..lookup import built_in, own
 from . import (
     classification,
     inspection,

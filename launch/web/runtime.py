@@ -13,7 +13,9 @@ from collections.abc import Mapping
 
 from core import scratch
 
-from .. import compilation_cache, programs, whole_files
+from .. import programs
+from ..files import whole_files
+from ..machine import compilation_cache
 
 PACKAGE = 'onnxruntime-web'
 VERSION = '1.30.0'

@@ -9,7 +9,8 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import deprecation, layers, losses, metrics, variables
-from launch import built_in, parts, several, tasks
+from launch import parts, several, tasks
+from launch.lookup import built_in
 
 _PACKAGES = {'loss': losses, 'metric': metrics}
 _FORMER = [

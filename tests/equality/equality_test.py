@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from absl.testing import absltest, parameterized
 
-from launch import differences
+from launch.comparing import differences
 from tests.equality import cases, measuring, table
 from tests.faults import processes
 

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from core import checkpoint_files
-from launch import comparing, differences, programs, workdir
+from launch import programs, workdir
+from launch.comparing import differences
+from launch.comparing import runs as comparing
 
 # What a result says that is no number of the run.
 _PLACES = ('checkpoint', 'path', comparing.WEIGHTS)

@@ -12,13 +12,10 @@ from typing import Any, NamedTuple
 
 import launch
 from launch import config as config_lib
-from launch import (
-    export_formats,
-    exporting,
-    finished_run,
-    programs,
-    typed_json,
-)
+from launch import finished_run, programs
+from launch.exporting import formats as export_formats
+from launch.exporting import writing as exporting
+from launch.settings import typed_json
 from launch.web import runtime
 from tests import virtual_devices
 from tests.exports import cases

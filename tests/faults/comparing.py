@@ -10,7 +10,7 @@ from collections.abc import Set
 from typing import Any
 
 from core import checkpoint_files
-from launch import differences
+from launch.comparing import differences
 from tests.faults import watching
 
 # Names of values that are paths.

@@ -1,6 +1,7 @@
 """Tests of launch.benchmark.
 
-Covers: benchmarking, prefixes, product_rates.
+Covers: benchmarking.measuring, benchmarking.prefixes,
+benchmarking.product_rates.
 """
 
 from __future__ import annotations

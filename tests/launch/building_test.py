@@ -1,6 +1,6 @@
 """Tests of launch.building: what a run logs, saves and goes on with.
 
-Covers: opening, results.
+Covers: training.opening, training.results.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import pytest
 from absl.testing import absltest, parameterized
 
 from core.models import speednet
-from launch import call_length, interruption
+from launch import interruption
 from launch.hooks import saving
+from launch.training import call_length
 from tests.launch import runs
 
 _ROW = {'step', 'epoch', 'split', 'wall_time', 'loss', 'accuracy'}

@@ -1,6 +1,7 @@
 """Tests of launch.config.
 
-Covers: data_options, option_flags, options, training_options, typed_json.
+Covers: settings.data_options, settings.option_flags, settings.options,
+settings.training_options, settings.typed_json.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import warnings
 from absl.testing import absltest, parameterized
 
 from launch import config as config_lib
-from launch import options, parts
+from launch import parts
+from launch.settings import options
 from tests.launch import runs
 
 

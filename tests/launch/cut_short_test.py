@@ -13,13 +13,16 @@ from unittest import mock
 import pytest
 from absl.testing import absltest, parameterized
 
-from launch import call_length, evaluation, programs, training_program
+from launch import programs, training_program
+from launch.evaluating import evaluation
 from launch.reporting import inspecting, writing
+from launch.training import call_length
 from tests.launch import runs, workers
 
 _WORKER = """
 import os, signal, sys
-from launch import evaluation, train, programs
+from launch.evaluating import evaluation
+from launch import train, programs
 run = evaluation.Evaluator.run
 score = evaluation.Evaluator._score
 def signalled(self, state, split):

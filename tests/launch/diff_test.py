@@ -1,6 +1,6 @@
 """Tests of launch.diff and of what it is made of.
 
-Covers: comparing, differences.
+Covers: comparing.runs, comparing.differences.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from absl.testing import absltest, parameterized
 
-from launch import comparing, workdir
+from launch import workdir
+from launch.comparing import runs as comparing
 from tests.launch import runs
 
 _HASHED = dict(hash_every_steps=5, jit_compile='off')

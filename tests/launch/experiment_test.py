@@ -1,6 +1,6 @@
 """Tests of launch.experiment: what the flags of a config change.
 
-Covers: augmenting, optimizing, penalties.
+Covers: training.augmenting, training.optimizing, training.penalties.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import distribution, layers, training, variables
-from launch import augmenting, optimizing, programs, reading
 from launch import data as data_lib
 from launch import experiment as experiment_lib
+from launch import programs, reading
 from launch.tasks import classification
+from launch.training import augmenting, optimizing
 from pipelines import spec as spec_lib
 from tests import small_datasets, virtual_devices
 from tests.launch import runs

@@ -1,6 +1,6 @@
 """What ends a run from outside: full disks, lost directories, signals.
 
-Covers: extras, finishing.
+Covers: extras, training.finishing.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from unittest import mock
 
 from absl.testing import absltest, parameterized
 
-from launch import finishing, preparing, workdir
+from launch import workdir
 from launch.hooks import saving
 from launch.reporting import writing
+from launch.training import finishing, preparing
 from tests.launch import runs
 
 

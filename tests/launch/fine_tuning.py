@@ -11,8 +11,8 @@ import numpy as np
 from core import checkpoints, training
 from launch import data as data_lib
 from launch import experiment as experiment_lib
-from launch import recorded
 from launch import workdir as workdir_lib
+from launch.lookup import recorded
 from launch.reporting import writing
 from pipelines import spec as spec_lib
 from tests import virtual_devices

@@ -1,6 +1,6 @@
 """Tests of runs that begin with what an earlier one has learned.
 
-Covers: init_from.
+Covers: training.init_from.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Each ends the program with exit code 2 and one line before anything is made, or
 is a value that means something. The flags are read from absl: a new one is
 tested by itself, and has to have bounds.
 
-Covers: flag_types, model_size.
+Covers: settings.flag_types, machine.model_size.
 """
 
 from __future__ import annotations
@@ -21,16 +21,11 @@ import pytest
 from absl import flags
 from absl.testing import absltest, parameterized
 
-from launch import (
-    arguments,
-    flag_types,
-    model_size,
-    parts,
-    programs,
-    training_program,
-)
 from launch import data as data_lib
 from launch import experiment as experiment_lib
+from launch import parts, programs, training_program
+from launch.machine import model_size
+from launch.settings import arguments, flag_types
 from pipelines import spec as spec_lib
 from tests.launch import runs
 

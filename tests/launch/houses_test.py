@@ -1,6 +1,6 @@
 """Runs of a task that is not of images: a regression of a table.
 
-Covers: checksums, data_files.
+Covers: files.checksums, files.data_files.
 """
 
 from __future__ import annotations

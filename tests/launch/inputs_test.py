@@ -8,7 +8,8 @@ import tempfile
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from launch import inputs, predicting
+from launch import inputs
+from launch.evaluating import predicting
 from pipelines import spec as spec_lib
 from pipelines import texts
 from tests.pipelines import image_folders

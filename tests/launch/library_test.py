@@ -1,6 +1,6 @@
 """Tests of launch.library, and of data that a run has not seen.
 
-Covers: unseen.
+Covers: evaluating.unseen.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ import signal
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from launch import call_length, loop, periods
+from launch import loop
+from launch.training import call_length, periods
 from tests import virtual_devices
 
 

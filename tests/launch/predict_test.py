@@ -1,6 +1,6 @@
 """Tests of launch.predict.
 
-Covers: predicting, prediction_files.
+Covers: evaluating.predicting, evaluating.prediction_files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from absl.testing import absltest, parameterized
 from PIL import Image
 from pyarrow import parquet
 
-from launch import predicting, prediction_files, programs
+from launch import programs
+from launch.evaluating import predicting, prediction_files
 from pipelines import spec as spec_lib
 from tests.launch import houses, runs
 

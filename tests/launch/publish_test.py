@@ -1,6 +1,6 @@
 """Tests of launch.publish.
 
-Covers: publishing, trackers.
+Covers: publishing.sending, publishing.trackers.
 """
 
 from __future__ import annotations

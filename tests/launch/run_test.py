@@ -24,7 +24,8 @@ from absl.testing import absltest, parameterized
 
 import launch
 from core import losses, metrics, objectives
-from launch import tasks, typed_json
+from launch import tasks
+from launch.settings import typed_json
 from pipelines import sources
 from pipelines import spec as spec_lib
 from tests.launch import runs

@@ -25,17 +25,11 @@ from unittest import mock
 from absl import flags
 
 from core import distribution, models
-from launch import (
-    building,
-    commands,
-    compilation_cache,
-    options,
-    programs,
-    reading,
-    training_program,
-)
+from launch import building, commands, programs, reading, training_program
 from launch import config as config_lib
 from launch import workdir as workdir_lib
+from launch.machine import compilation_cache
+from launch.settings import options
 from pipelines import datasets
 from tests import small_datasets, virtual_devices
 

@@ -1,6 +1,6 @@
 """Tests of launch.show.
 
-Covers: copies, ranges, showing.
+Covers: showing.copies, showing.ranges, showing.page.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from unittest import mock
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from launch import copies, showing
+from launch.showing import copies
+from launch.showing import page as showing
 from pipelines import spec as spec_lib
 from tests.launch import runs
 from tests.launch.reporting import reading

@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 from absl.testing import absltest, parameterized
 
-from launch import locks
+from launch.files import locks
 from tests.launch import runs
 
 _FLAGS = (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 from absl.testing import absltest
 
-from launch import costs, tables
+from launch import tables
+from launch.machine import costs
 
 
 def _cells(table):

@@ -15,9 +15,11 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import processor
-from launch import building, locks, together
+from launch import building
 from launch.cluster import members, peers
+from launch.files import locks
 from launch.hooks import saving
+from launch.machine import together
 from tests import small_datasets
 from tests.launch import runs
 

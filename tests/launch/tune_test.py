@@ -1,6 +1,6 @@
 """Tests of launch.tune.
 
-Covers: tuning, tuning_curve.
+Covers: tuning.search, tuning.curve.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from launch import tuning
+from launch.tuning import search as tuning
 from tests.launch import runs
 from tests.launch.tasks import small_sets
 

@@ -1,6 +1,7 @@
 """Tests of a work directory.
 
-Covers: config_file, environment, json_files, metrics_file, starts.
+Covers: files.config_file, machine.environment, files.json_files,
+files.metrics_file, files.starts.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from unittest import mock
 from absl.testing import absltest, parameterized
 
 from launch import data as data_lib
-from launch import programs, starts, workdir
+from launch import programs, workdir
+from launch.files import starts
 from launch.reporting import inspecting, writing
 from pipelines import spec as spec_lib
 from tests.launch import runs

@@ -23,8 +23,8 @@ def main() -> int:
   import tensorflow as tf
 
   from core import waits, workers
-  from launch import together
   from launch.cluster import members as members_lib
+  from launch.machine import together
 
   who, place = int(sys.argv[1]), sys.argv[2]
   members = members_lib.of_tf_config(os.environ[members_lib.VARIABLE])

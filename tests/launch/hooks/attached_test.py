@@ -12,8 +12,9 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import layers, optimizers, training, variables, workers
-from launch import call_length, loop, periods, programs
+from launch import loop, programs
 from launch.hooks import attached
+from launch.training import call_length, periods
 from tests import virtual_devices
 
 _MAX = np.finfo(np.float64).max

@@ -15,8 +15,9 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import training, variables
-from launch import arguments, trials
 from launch.hooks import health
+from launch.settings import arguments
+from launch.sweeps import trials
 from tests import small_datasets
 from tests.launch import runs
 

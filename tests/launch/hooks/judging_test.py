@@ -14,8 +14,9 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import checkpoints, layers, optimizers, training
-from launch import call_length, loop, periods, programs
+from launch import loop, programs
 from launch.hooks import attached, best, monitor, plateau, stopping
+from launch.training import call_length, periods
 from tests import virtual_devices
 from tests.launch import runs
 

@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from launch import periods, programs
+from launch import programs
 from launch.hooks import profile
+from launch.training import periods
 from tests.launch import runs
 
 

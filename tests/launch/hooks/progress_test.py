@@ -16,8 +16,8 @@ from unittest import mock
 import pytest
 from absl.testing import absltest, parameterized
 
-from launch import periods
 from launch.hooks import progress
+from launch.training import periods
 from tests.launch import runs
 
 

@@ -15,7 +15,8 @@ import tensorflow as tf
 from absl.testing import absltest
 
 from core import export as export_lib
-from launch import exporting, programs
+from launch import programs
+from launch.exporting import writing as exporting
 from launch.web import browser, page, runtime
 from tests.launch import exporting_test, runs
 

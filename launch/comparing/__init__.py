@@ -1,0 +1,1 @@
+"""Runs beside each other: what differs, and whether by chance."""

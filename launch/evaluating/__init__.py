@@ -1,0 +1,1 @@
+"""Scores, predictions, and a second computation of both."""

@@ -1,0 +1,1 @@
+"""Exports: their formats, their comparison with the model, their report."""

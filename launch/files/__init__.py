@@ -1,0 +1,1 @@
+"""The files of a run: written whole, locked, and read again."""

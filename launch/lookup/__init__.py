@@ -1,0 +1,1 @@
+"""Names of parts: found, imported, recorded and described."""

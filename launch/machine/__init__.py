@@ -1,0 +1,1 @@
+"""The machine: devices, versions, caches, memory and cost."""

@@ -1,0 +1,1 @@
+"""Options and flags: declared, read, checked, and named."""

@@ -1,0 +1,1 @@
+"""The pieces of a run: from its start to its end."""

@@ -1,0 +1,1 @@
+"""Trials of learning rates, batch sizes and steps per loop."""
