@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import json_files, programs, trackers
+from . import json_files, options, programs, trackers
 from . import workdir as workdir_lib
 
 _STATE = 'published.json'
@@ -38,8 +38,8 @@ class Run:
     """Returns its flags, without those that have no value."""
     return {
         name: str(value)
-        for name, value in self._start.config.to_json().items()
-        if value not in (None, {}, [])
+        for name, value in options.flat(self._start.config.to_json()).items()
+        if value not in (None, [])
     }
 
   def rows_after(
@@ -140,7 +140,7 @@ def _send(run: Run, to: str, place: str) -> bool:
   rows, last = run.rows_after(before.get('last'))
   # A complete run may have been extended since.
   is_new = result is not None and (bool(rows) or not before.get('is_complete'))
-  if rows or is_new or not before:
+  if rows or is_new:
     try:
       with trackers.TRACKERS[to](
           place, run.name, before.get('id'), run.parameters()
@@ -162,5 +162,6 @@ def _send(run: Run, to: str, place: str) -> bool:
     what = f'{rows_sent}, and its result' if is_new else rows_sent
     programs.note(f'{os.fspath(run.path)}: {what} sent to {key}.')
   else:
-    programs.note(f'{os.fspath(run.path)}: nothing new for {key}.')
+    what = 'nothing new' if before else 'it has no rows yet, so nothing'
+    programs.note(f'{os.fspath(run.path)}: {what} for {key}.')
   return result is not None

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from core import distribution
 
+from .. import options as options_lib
 from .. import own, programs
 
 
@@ -148,7 +149,10 @@ def _import(writer: tf.summary.SummaryWriter, event: Any) -> None:
 def parameters_of(
     options: Mapping[str, Any],
 ) -> dict[str, bool | int | float | str]:
-  """Returns options as hyper-parameters, without those that have no value."""
+  """Returns options as hyper-parameters, without those that have no value.
+
+  Arguments have one each, such as `model_arg.dropout_rate`.
+  """
   return {
       name: (
           value
@@ -157,6 +161,6 @@ def parameters_of(
           if callable(value)
           else str(value)
       )
-      for name, value in options.items()
-      if value not in (None, {}, [])
+      for name, value in options_lib.flat(options).items()
+      if value not in (None, [])
   }
