@@ -32,6 +32,7 @@ from . import (
     unseen,
 )
 from . import inputs as inputs_lib
+from . import workdir as workdir_lib
 
 Config = config_lib.Config
 Result = results.Result
@@ -196,6 +197,7 @@ def load(
     TypeError: If there is no such option.
     ValueError: If there is no such run or checkpoint, or they do not match.
   """
+  workdir_lib.of_run(str(run), '')
   strategy = tf.distribute.get_strategy()
   place = Config(workdir=str(run))
   known = {field.name for field in dataclasses.fields(Config)}
