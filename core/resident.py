@@ -132,7 +132,6 @@ def make_loop(
   strategy = strategy or tf.distribute.get_strategy()
   batch = functools.partial(resident_data.batch, is_full=is_full)
 
-  @tf.function(autograph=False, jit_compile=jit_compile or None)
   def loop(
       state: training.TrainState,
       data: Data,
@@ -148,7 +147,11 @@ def make_loop(
 
     return loops.add_up(next_step, sums, num_steps)
 
-  return loop
+  # TensorFlow counts tracings by the code of a function, and would warn of
+  # retracing once a program makes five loops. A partial has no code.
+  own: Any = functools.partial(loop)
+  own.__name__ = loop.__name__
+  return tf.function(own, autograph=False, jit_compile=jit_compile or None)
 
 
 def make_train_loop(

@@ -80,6 +80,11 @@ def main() -> int:
 
 def _group(flag: str, patterns: Sequence[str]) -> _Group:
   """Reads the runs of a group."""
+  if not patterns:
+    raise programs.UserError(
+        f'--{flag} is missing: name the runs of both recipes, as in '
+        "--runs='runs/mlp_*' --with='runs/convnet_*'."
+    )
   found: dict[str, None] = {}
   for pattern in patterns:
     matches = sorted(glob.glob(os.path.expanduser(pattern)))
@@ -88,7 +93,7 @@ def _group(flag: str, patterns: Sequence[str]) -> _Group:
     found |= dict.fromkeys(map(os.path.realpath, matches))
   name, runs = ','.join(patterns), []
   for path in found:
-    directory = workdir_lib.Workdir(path)
+    directory = workdir_lib.of_run(path, f'--{flag}=')
     start, result = directory.read_start(), directory.read_result()
     if result is None:
       raise programs.UserError(
@@ -131,10 +136,9 @@ def _metric(results: Sequence[dict[str, Any]]) -> tuple[str, str]:
         if name in (f'{split}_{each.metric}' for split in _SPLITS):
           judged_by = each
       return name, judged_by.direction
-  listed = [key for key in known if key.startswith(_SPLITS)]
   raise programs.UserError(
       f'--metric={names[0]}: not all runs have it; they have '
-      f'{", ".join(listed) or "no score"}.'
+      f'{", ".join(known) or "no number"}.'
   )
 
 

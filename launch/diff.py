@@ -31,7 +31,7 @@ def main() -> int:
         f'expected the work directories of two runs, got {len(given)}; for '
         'example launch.diff runs/first runs/again.'
     )
-  one, other = (workdir.Workdir(path) for path in given)
+  one, other = (workdir.of_run(path, '') for path in given)
   comparison = comparing.compare(one, other)
   print(table(comparison, str(one.path), str(other.path)))
   return 0 if comparison.is_equal else 1

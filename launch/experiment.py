@@ -56,6 +56,9 @@ def check_names(config: config_lib.Config) -> None:
   several.named('metric', config.metrics, config.metric_arg)
   for each in several.named('hook', config.hooks, config.hook_arg):
     parts.check('hook', each.part, each.arguments)
+    several.check_hook(each)
+  if config.max_minutes == 0:
+    raise programs.UserError('--max_minutes=0: expected a number above 0.')
 
 
 class Experiment:

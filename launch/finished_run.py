@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import glob
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from core import checkpoints, distribution, variables
+from core import checkpoint_files, checkpoints, distribution, variables
 from pipelines import batches, datasets
 
 from . import config as config_lib
@@ -221,10 +222,13 @@ def _restore(
   """Reads a checkpoint, and prints which newer ones are damaged."""
   folders = {'last': directory.checkpoints, 'best': directory.best}
   folder = folders.get(checkpoint, checkpoint)
-  if not os.path.isdir(folder) and checkpoint not in folders:
+  is_file = checkpoint not in folders and not os.path.isdir(folder)
+  if is_file and glob.glob(f'{glob.escape(folder)}.*'):
     read(checkpoint)
     return checkpoint
-  path, damaged = checkpoints.newest_whole(folder, read)
+  path, damaged = (
+      (None, ()) if is_file else checkpoints.newest_whole(folder, read)
+  )
   if path is None and checkpoint == 'best':
     raise programs.UserError(
         f'--checkpoint=best: {folder} has none. Runs with --keep_best and a '
@@ -232,9 +236,19 @@ def _restore(
         'validation.'
     )
   if path is None:
-    what = 'workdir' if checkpoint == 'last' else 'checkpoint'
-    named = directory.path if checkpoint == 'last' else checkpoint
-    raise programs.UserError(f'--{what}={named}: no checkpoint was saved yet.')
+    found = [
+        each
+        for place in (directory.checkpoints, directory.best)
+        for each in checkpoint_files.ordered(place)
+    ]
+    if checkpoint == 'last' or not found:
+      raise programs.UserError(
+          f'{directory.path}: no checkpoint was saved yet.'
+      )
+    raise programs.UserError(
+        f'--checkpoint={checkpoint}: there is no checkpoint; expected last, '
+        f'best, or one of {", ".join(found)}.'
+    )
   for error in damaged:
     print(f'{error} {path} is taken instead.', flush=True)
   return path

@@ -23,6 +23,7 @@ from pipelines import datasets
 from . import config as config_lib
 from . import finished_run, tasks, training_program
 from . import inputs as inputs_lib
+from . import workdir as workdir_lib
 from .evaluating import evaluation, predicting, unseen
 from .settings import typed_json
 from .training import results
@@ -190,6 +191,7 @@ def load(
     TypeError: If there is no such option.
     ValueError: If there is no such run or checkpoint, or they do not match.
   """
+  workdir_lib.of_run(str(run), '')
   strategy = tf.distribute.get_strategy()
   place = Config(workdir=str(run))
   known = {field.name for field in dataclasses.fields(Config)}

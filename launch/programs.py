@@ -266,7 +266,10 @@ def read_flags(
   given, replaced = command_line.drop_replaced(given, defaults)
   flag_names.check_known(given)
   flags.FLAGS.set_gnu_getopt(takes_arguments)  # Allows any order.
-  rest = flags.FLAGS([args[0], *(token.text for token in given)])
+  try:
+    rest = flags.FLAGS([args[0], *(token.text for token in given)])
+  except flags.IllegalFlagValueError as error:
+    raise flags.IllegalFlagValueError(flag_types.plain(str(error))) from None
   flag_types.check_finite()
   _given[:] = given
   line = command_line.describe(given, replaced)

@@ -62,16 +62,18 @@ def main() -> int:
         f'--to={_TO.value}.'
     )
   place = _PROJECT.value
-  if (_TO.value == 'tensorboard') != bool(_OUTPUT.value):
+  if _TO.value == 'tensorboard' and not _OUTPUT.value:
+    raise programs.UserError('--to=tensorboard needs --output=DIRECTORY.')
+  if _TO.value != 'tensorboard' and _OUTPUT.value:
     raise programs.UserError(
-        '--output is the directory that --to=tensorboard writes to; give both '
-        'or neither.'
+        f'--output={_OUTPUT.value}: it is for --to=tensorboard, not for '
+        f'--to={_TO.value}.'
     )
   if _OUTPUT.value:
     output = paths.local('output', _OUTPUT.value)
     paths.check_writable('output', output)
     place = str(output)
-  runs = [publishing.Run(workdir_lib.of_run(path)) for path in given]
+  runs = [publishing.Run(workdir_lib.of_run(path, '')) for path in given]
   trackers.require(_TO.value)
   return publishing.publish(
       runs,

@@ -11,6 +11,8 @@ values, of which the best are marked.
 
 from __future__ import annotations
 
+import os
+
 from absl import flags
 
 from . import config as config_lib
@@ -37,7 +39,10 @@ def main() -> int:
         'launch.report runs/first.'
     )
   extras.require('launch')
-  directories = [workdir_lib.Workdir(path) for path in given]
+  directories = [
+      workdir_lib.of_run(path, '')
+      for path in {os.path.realpath(path): path for path in given}.values()
+  ]
   for directory in directories:
     directory.read_start()
   if len(directories) > 1:
@@ -56,10 +61,7 @@ def _compare(directories: list[workdir_lib.Workdir]) -> int:
     raise programs.UserError(
         '--output is missing: name the page to write, such as compare.html.'
     )
-  output = paths.local('output', _OUTPUT.value)
-  paths.check_writable('output', output.parent)
-  if output.is_dir():
-    raise programs.UserError(f'--output={output}: it is a directory.')
+  output = paths.output(_OUTPUT.value, '.html')
   from .reporting import compare_page
 
   text = compare_page.text(directories)

@@ -71,7 +71,7 @@ def main() -> int:
         f'expected the work directory of one run, got {len(given)}; as in '
         'launch.reproduce runs/first.'
     )
-  before = workdir_lib.Workdir(given[0])
+  before = workdir_lib.of_run(given[0], '')
   start = before.read_start()
   _check(before, start)
   # XLA reads its settings when TensorFlow is imported.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -49,9 +51,13 @@ def named(
   for key in given:
     name, dot, _ = key.partition('.')
     if name not in called or not dot:
+      if not called:
+        raise programs.UserError(
+            f'--{kind}_arg={key}: there is no --{own.flag_of(kind)} to take it.'
+        )
       raise programs.UserError(
           f'--{kind}_arg={key}: expected NAME.ARGUMENT=VALUE, NAME one of '
-          f'{", ".join(called) or "none"}{imports.near(name, called)}'
+          f'{", ".join(called)}{imports.near(name, called)}'
       )
   return [
       Named(
@@ -72,6 +78,48 @@ def _name(kind: str, part: Any) -> str:
   name = own.name_of(parts.find(kind, part))
   given = own.shown(part).rpartition(':')[2]
   return given if built_in.current(kind, given) == name else name
+
+
+def check_hook(hook: Named) -> None:
+  """Checks that a hook can be called as the loop does.
+
+  Args:
+    hook: The hook, by name.
+
+  Raises:
+    UserError: If it cannot.
+  """
+  found = parts.find('hook', hook.part)
+  made = found
+  while isinstance(made, functools.partial):
+    made = made.func
+  # A class is instantiated, and its methods take the instance first.
+  is_class = isinstance(made, type)
+  for name, arguments in (
+      ('__call__', ('step', 'values')),
+      ('next', ('step',)),
+      ('init', ()),
+  ):
+    if is_class:
+      function = inspect.getattr_static(made, name, None)
+      given: tuple[str, ...] = ('self', *arguments)
+    else:
+      function = found if name == '__call__' else getattr(found, name, None)
+      given = arguments
+    if is_class and not inspect.isfunction(function):
+      continue
+    try:
+      signature = inspect.signature(function)
+    except (TypeError, ValueError):  # As of some callables of C.
+      continue
+    try:
+      signature.bind_partial(*given)
+    except TypeError as error:
+      called = hook.name if name == '__call__' else f'{hook.name}.{name}'
+      raise programs.UserError(
+          f'--hooks={own.shown(hook.part)}: it is called as '
+          f'{called}({", ".join(arguments)}), and takes {signature}: {error}.'
+      ) from None
 
 
 def hooks(

@@ -158,6 +158,8 @@ def _folder(base: config_lib.Config) -> pathlib.Path:
     raise programs.UserError(
         f'--workdir={directory.path} holds a run; name another directory.'
     )
+  if not (directory.path / 'space.json').exists():
+    directory.check_new()
   return directory.path
 
 
@@ -187,7 +189,11 @@ def _check_values(
     except (flags.Error, ValueError) as error:
       text = str(error)
       if not any(each in text for each in own):
-        text = f'{shlex.join(own)}: {text}'
+        # Messages name an argument without its value.
+        rest = [
+            each for each in own if '='.join(each.split('=')[:2]) not in text
+        ]
+        text = ': '.join(filter(None, [shlex.join(rest), text]))
       raise programs.UserError(f'--space={_SPACE.value}: {text}') from None
 
 

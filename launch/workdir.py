@@ -8,6 +8,7 @@ is deleted before the first new checkpoint is saved.
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import os
 import pathlib
 import time
@@ -20,24 +21,43 @@ from . import programs
 from .files import config_file, json_files, locks, metrics_file, paths, starts
 
 _APPEAR_SECS = 60.0
+# What may be in the directory of a new run: logs, and what a killed start left.
+_HARMLESS = (
+    *('.*', 'lost+found', '*.tmp', '*.txt', '*.log', '*.out', '*.err'),
+    *('lock*', 'examples.npz', 'checkpoints', 'report', 'summaries'),
+    'command',  # Of a sweep.
+)
 
 
-def of_run(path: str | None, *, is_chief: bool = True) -> Workdir:
+def of_run(
+    path: str | None, flag: str = '--workdir=', *, is_chief: bool = True
+) -> Workdir:
   """Returns the work directory of an existing run.
 
   Args:
     path: The given path.
+    flag: What precedes the path on the command line; empty for a positional
+      argument.
     is_chief: Whether this process writes.
 
   Returns:
-    The directory; nothing is read yet.
+    The directory.
 
   Raises:
-    UserError: If the path is missing.
+    UserError: If there is no run at the path.
   """
   if not path:
     raise programs.UserError('--workdir is missing: name that of a run.')
-  return Workdir(path, is_chief=is_chief)
+  directory = Workdir(path, is_chief=is_chief)
+  if directory.path.exists() and not directory.path.is_dir():
+    raise programs.UserError(
+        f'{flag}{path}: it is a file; expected the work directory of a run.'
+    )
+  if not directory.exists():
+    raise programs.UserError(
+        f'{flag}{path}: there is no run; launch.train starts one.'
+    )
+  return directory
 
 
 class Workdir:
@@ -92,10 +112,29 @@ class Workdir:
       left.append('checkpoints')
     if left:
       raise programs.UserError(
-          f'--workdir={self.path} has {" and ".join(left)} of a run, but its '
+          f'{self.path} has {" and ".join(left)} of a run, but its '
           f'config.json is missing; {json_files.COPY}.'
       )
     return False
+
+  def check_new(self) -> None:
+    """Checks that a new run would not be mixed with other files.
+
+    Raises:
+      UserError: If there are some.
+    """
+    found = sorted(os.listdir(self.path)) if self.path.is_dir() else []
+    foreign = [
+        name
+        for name in found
+        if not any(fnmatch.fnmatch(name, each) for each in _HARMLESS)
+    ]
+    if foreign:
+      more = f' and {len(foreign) - 1} more' if len(foreign) > 1 else ''
+      raise programs.UserError(
+          f'--workdir={self.path}: it has no run, but {foreign[0]}{more}; name '
+          'a new or an empty directory.'
+      )
 
   def appears(self) -> bool:
     """Returns whether a run started by the chief is visible here.

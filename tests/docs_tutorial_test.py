@@ -65,7 +65,7 @@ def _run_page(path, folder, environment):
         text=True,
         timeout=900,
     )
-    if ended.returncode:
+    if ended.returncode or 'triggered tf.function retracing' in ended.stderr:
       raise AssertionError(f'{path.name}: {program[-1]}\n{ended}')
     printed.append(ended.stdout)
   printed += printed.pop().split(_END_OF_A_CELL)[:-1]

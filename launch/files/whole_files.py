@@ -22,7 +22,9 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
   try:
     yield temporary
     os.replace(temporary, path)
-  except BaseException:
+  except BaseException as error:
     with contextlib.suppress(OSError):
       temporary.unlink()
+    if isinstance(error, OSError) and error.filename == str(temporary):
+      error.filename = str(path)
     raise

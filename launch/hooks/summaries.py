@@ -14,6 +14,7 @@ from core import distribution
 
 from .. import programs
 from ..lookup import own
+from ..settings import options as options_lib
 
 
 class Summaries:
@@ -149,7 +150,10 @@ def _import(writer: tf.summary.SummaryWriter, event: Any) -> None:
 def parameters_of(
     options: Mapping[str, Any],
 ) -> dict[str, bool | int | float | str]:
-  """Returns options as hyper-parameters, without those that have no value."""
+  """Returns options as hyper-parameters, without those that have no value.
+
+  Arguments have one each, such as `model_arg.dropout_rate`.
+  """
   return {
       name: (
           value
@@ -158,6 +162,6 @@ def parameters_of(
           if callable(value)
           else str(value)
       )
-      for name, value in options.items()
-      if value not in (None, {}, [])
+      for name, value in options_lib.flat(options).items()
+      if value not in (None, [])
   }

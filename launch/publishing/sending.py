@@ -11,6 +11,7 @@ from typing import Any
 from .. import programs
 from .. import workdir as workdir_lib
 from ..files import json_files
+from ..settings import options
 from . import trackers
 
 _STATE = 'published.json'
@@ -40,8 +41,8 @@ class Run:
     """Returns its flags, without those that have no value."""
     return {
         name: str(value)
-        for name, value in self._start.config.to_json().items()
-        if value not in (None, {}, [])
+        for name, value in options.flat(self._start.config.to_json()).items()
+        if value not in (None, [])
     }
 
   def rows_after(
@@ -142,7 +143,7 @@ def _send(run: Run, to: str, place: str) -> bool:
   rows, last = run.rows_after(before.get('last'))
   # A complete run may have been extended since.
   is_new = result is not None and (bool(rows) or not before.get('is_complete'))
-  if rows or is_new or not before:
+  if rows or is_new:
     try:
       with trackers.TRACKERS[to](
           place, run.name, before.get('id'), run.parameters()
@@ -164,5 +165,6 @@ def _send(run: Run, to: str, place: str) -> bool:
     what = f'{rows_sent}, and its result' if is_new else rows_sent
     programs.note(f'{os.fspath(run.path)}: {what} sent to {key}.')
   else:
-    programs.note(f'{os.fspath(run.path)}: nothing new for {key}.')
+    what = 'nothing new' if before else 'it has no rows yet, so nothing'
+    programs.note(f'{os.fspath(run.path)}: {what} for {key}.')
   return result is not None

@@ -12,6 +12,14 @@ from absl import flags
 
 flags.disclaim_key_flags()  # Flags belong to the program that defines them.
 
+# What absl says of a value, and what we say.
+_PLAIN = (
+    (r'invalid literal for int\(\) with base .*', 'expected an integer.'),
+    (r'could not convert string to float: .*', 'expected a number.'),
+    (r'\S+ is not (an? .*)', r'expected \1.'),
+    (r'.*Non-boolean argument to boolean flag.*', 'expected true or false.'),
+)
+_RANGE = re.compile(r'in the range \[(.*), (.*)\]')
 _ADDRESS = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*://')
 # TFDS also reads prepared data sets from these.
 _REMOTE = ('gs://', 's3://')
@@ -178,6 +186,17 @@ def DEFINE_numbers(  # pylint: disable=invalid-name
   """
   parser = _NumbersParser(kind, low, high, names, words)
   return flags.DEFINE(parser, name, None, help, serializer=_Serializer())
+
+
+def plain(message: str) -> str:
+  """Rewords absl's message about the value of a flag."""
+  start, colon, reason = message.partition(': ')
+  for pattern, text in _PLAIN:
+    reason = re.sub(f'^{pattern}$', text, reason)
+  if bounds := _RANGE.search(reason):
+    low, high = (f'{float(each):,.12g}' for each in bounds.groups())
+    reason = _RANGE.sub(f'from {low} to {high}', reason)
+  return start + colon + reason
 
 
 def check_finite() -> None:

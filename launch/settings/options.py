@@ -222,6 +222,17 @@ def plain(hint: Any) -> tuple[Any, tuple[str, ...]]:
   return plain, words
 
 
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns options with a name for each argument, as `model_arg.width`."""
+  found: dict[str, Any] = {}
+  for name, value in values.items():
+    if isinstance(value, Mapping):
+      found |= {f'{name}.{key}': each for key, each in value.items()}
+    else:
+      found[name] = value
+  return found
+
+
 def _is_within(value: Any, spec: Option) -> bool:
   """Returns whether a value of the right type is within its bounds."""
   if value is None:

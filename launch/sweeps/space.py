@@ -170,6 +170,10 @@ def read(path: str) -> Space:
   Raises:
     UserError: If the file cannot be read, or does not describe a space.
   """
+  if pathlib.Path(path).is_dir():
+    raise programs.UserError(
+        f'--space={path}: it is a directory; expected a TOML file.'
+    )
   text = json_files.read(pathlib.Path(path))
   if text is None:
     raise programs.UserError(f'--space={path}: there is no such file.')
@@ -179,7 +183,8 @@ def read(path: str) -> Space:
     if not found:
       raise Mistake('it names no flag')
   except ValueError as error:
-    raise programs.UserError(f'--space={path}: {error}.') from None
+    text = f'--space={path}: {error}'
+    raise programs.UserError(text if text[-1] in '.?' else f'{text}.') from None
   return Space(found, source)
 
 
@@ -255,6 +260,9 @@ def _range(name: str, given: Mapping[str, Any], is_float: bool) -> Parameter:
   log = given.get('log', False)
   if unknown := given.keys() - _RANGE:
     _refuse(name, f'{min(unknown)}: a range has min, max, log and step')
+  for key in ('min', 'max'):
+    if key not in given:
+      _refuse(name, f'{key} is missing; expected {{min = ..., max = ...}}')
   for key, number in [*numbers, ('step', 1 if step is None else step)]:
     if type(number) not in (int, float) or not math.isfinite(number):
       _refuse(name, f'{key} = {number!r}: expected a number')

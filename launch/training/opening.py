@@ -52,6 +52,8 @@ def describe(
     lines += run.initial.lines()
   lines += slow(experiment, strategy, run.extent)
   lines += _short(experiment)
+  if not experiment.config.learning_rate:
+    lines.append('--learning_rate=0: the optimizer changes no weight.')
   lines += _passed(experiment.config.profiled, run.now.step)
   lines += notes
   return '\n'.join(lines) + '\n'

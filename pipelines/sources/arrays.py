@@ -121,6 +121,10 @@ def _read(file: pathlib.Path) -> dict[str, np.ndarray]:
       return found
   except FileNotFoundError:
     raise errors.DataError('there is no such file.') from None
+  except IsADirectoryError:
+    raise errors.DataError(
+        'it is a directory; expected an .npz file, as written by np.savez.'
+    ) from None
   except (
       OSError,
       ValueError,

@@ -150,6 +150,8 @@ def _text(path: pathlib.Path) -> str:
     data = path.read_bytes()
   except FileNotFoundError:
     raise errors.DataError('there is no such file.') from None
+  except IsADirectoryError:
+    raise errors.DataError('it is a directory; expected a .csv file.') from None
   except OSError as error:
     raise errors.DataError(
         f'the file cannot be read: {error.strerror or error}.'

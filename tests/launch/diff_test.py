@@ -191,7 +191,7 @@ class DiffTest(_TestCase):
   @parameterized.parameters(
       ((), 'expected the work directories of two runs, got 0'),
       (('a',), 'got 1'),
-      (('/nowhere', '/nowhere'), 'there is no run'),
+      (('/nowhere', '/nowhere'), ': /nowhere: there is no run'),
       (('a', 'b', '--elsewhere=c'), "Unknown command line flag 'elsewhere'"),
   )
   def test_mistakes(self, arguments, message):

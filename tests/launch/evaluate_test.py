@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import shutil
 from unittest import mock
@@ -87,7 +88,16 @@ class EvaluateTest(parameterized.TestCase):
     self.assertNotEqual(scored['weights_sha256'], runs.digest(self.workdir))
 
   @parameterized.parameters(
-      ('--checkpoint=/nowhere/ckpt-1', '/nowhere/ckpt-1'),
+      *(
+          (
+              f'--checkpoint={path}',
+              f'--checkpoint={path}: there is no checkpoint',
+          )
+          for path in ('/nowhere/ckpt-1', 'nope', __file__, os.devnull)
+      ),
+      ('--checkpoint=nope', 'expected last, best, or one of '),
+      ('--checkpoint=nope', '/checkpoints/ckpt-40'),
+      (f'--workdir={__file__}', f'--workdir={__file__}: it is a file'),
       ('--workdir=/nowhere', '--workdir=/nowhere: there is no run'),
       ('--workdir=', '--workdir=: expected a path'),
       ('--split=all', '--split=all: it is for another --dataset'),

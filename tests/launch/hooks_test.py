@@ -5,6 +5,7 @@ Covers: compilations, metrics_writer, saving, standard, validation.
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import signal
@@ -237,13 +238,13 @@ class OwnHooksTest(_TestCase):
       def __call__(self, step, values):
         seen.append(('often', step, values))
 
-    ended = self.train(max_minutes=0.0)
+    ended = self.train(max_minutes=1e-9)
     stopped = runs.result(self.workdir)['stopped']
     self.assertEqual(stopped.keys(), {'step', 'hook', 'reason'})
     self.assertEqual((stopped['step'], stopped['hook']), (1, 'MaxMinutes'))
     self.assertIn('test_accuracy', runs.result(self.workdir))
     self.assertIn('MaxMinutes ended the run at step 1', ended.out)
-    self.assertIn('is complete', self.train(max_minutes=0.0).out)
+    self.assertIn('is complete', self.train(max_minutes=1e-9).out)
     # It goes on with more of them, and no hook changes a bit.
     self.train(max_minutes=60.0, hooks=(hook, Often))
     self.assertNotIn('stopped', runs.result(self.workdir))
@@ -268,6 +269,34 @@ class OwnHooksTest(_TestCase):
           self.assertEqual(value, row[key])
       else:  # What a row would have there.
         self.assertEqual(values.keys(), {'loss', 'accuracy'})
+
+  def test_a_wrong_signature_is_told_before_the_first_step(self):
+    class NoValues:
+
+      def __call__(self, step):
+        pass
+
+    class NextOfNothing:
+
+      def __call__(self, step, values):
+        pass
+
+      def next(self):
+        return 1
+
+    for hook, called in (
+        (lambda step: None, '(step, values), and takes (step): too many'),
+        (lambda: None, '(step, values), and takes (): too many'),
+        (NoValues, 'NoValues(step, values), and takes (self, step): too many'),
+        (NoValues(), '(step, values), and takes (step): too many'),
+        (functools.partial(NoValues), 'NoValues(step, values), and takes '),
+        (NextOfNothing, 'NextOfNothing.next(step), and takes (self): too'),
+        (NextOfNothing(), '.next(step), and takes (): too many'),
+    ):
+      with self.subTest(hook=hook):
+        ended = self.train(code=2, hooks=(hook,))
+        self.assertIn(called, ended.err)
+        self.assertFalse(self.workdir.exists())
 
   def test_one_that_fails(self):
     def hook(step, values):

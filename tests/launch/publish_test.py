@@ -143,9 +143,9 @@ class TensorBoardTest(_PublishTest):
 
   @parameterized.parameters(
       ([], '--to is missing: expected one of mlflow'),
-      (['--to=tensorboard'], '--output is the directory'),
-      (['--to=mlflow', '--output=x'], '--output is the directory'),
-      (['--to=tensorboard', '--output=x', 'none'], 'none: there is no run'),
+      (['--to=tensorboard'], '--to=tensorboard needs --output=DIRECTORY'),
+      (['--to=mlflow', '--output=x'], '--output=x: it is for --to=tensorboard'),
+      (['--to=tensorboard', '--output=x', 'none'], ': none: there is no run'),
       (['--to=paper'], '--to'),
   )
   def test_mistakes(self, args, message):

@@ -65,16 +65,26 @@ class MistakesTest(parameterized.TestCase):
 
   @parameterized.named_parameters(
       ('nothing', [], 'expected the work directory of a run'),
-      ('no_output', ['RUN', 'RUN'], '--output is missing'),
+      ('no_output', ['RUN', 'OTHER'], '--output is missing'),
+      ('twice', ['RUN', 'RUN/', '--output=x.html'], 'it is for several runs'),
       ('output_of_one', ['RUN', '--output=x.html'], 'it is for several runs'),
-      ('no_run', ['ROOT'], 'there is no run'),
+      ('no_run', ['ROOT'], ': ROOT: there is no run'),
+      ('a_file', ['RUN/config.json'], ': RUN/config.json: it is a file'),
       ('one_of_two', ['RUN', 'ROOT', '--output=x.html'], 'there is no run'),
-      ('a_directory', ['RUN', 'RUN', '--output=ROOT'], 'it is a directory'),
+      ('suffix', ['RUN', 'OTHER', '--output=ROOT/x.txt'], 'ends in .html'),
   )
   def test_mistakes(self, args, message):
     root = pathlib.Path(runs.scratch(self))
-    names = {'RUN': str(runs.finished()), 'ROOT': str(root)}
-    args = [re.sub('RUN|ROOT', lambda m: names[m[0]], arg) for arg in args]
+    names = {
+        'RUN': str(runs.finished()),
+        'OTHER': f'{runs.scratch(self)}/other',
+        'ROOT': str(root),
+    }
+    shutil.copytree(names['RUN'], names['OTHER'])
+    args, [message] = (
+        [re.sub('RUN|ROOT|OTHER', lambda m: names[m[0]], each) for each in some]
+        for some in (args, [message])
+    )
     ended = runs.call('report', *args)
     self.assertEqual((ended.code, ended.out), (2, ''))
     self.assertRegex(ended.err, f'^.*({message}).*\n$')

@@ -190,7 +190,7 @@ class ReproduceTest(parameterized.TestCase):
 
   @parameterized.parameters(
       ((), 'expected the work directory of one run, got 0'),
-      (('/nowhere',), 'there is no run'),
+      (('/nowhere',), ': /nowhere: there is no run'),
       (('a', 'b'), 'got 2'),
   )
   def test_mistakes(self, arguments, message):

@@ -70,12 +70,15 @@ class MistakeTest(_TestCase):
       ('lerning_rate = [1]', 'no flag of launch.train'),
       ('learning_rate = {min = 1.0, max = 0.5}', 'min = 1.0 is greater'),
       ('learning_rate = {min = 0.1, max = 0.5}', 'a grid needs a list'),
-      ('learning_rate = [0.1, -1.0]', '--learning_rate=-1.0: -1.0 is not'),
+      (
+          'learning_rate = [0.1, -1.0]',
+          '--learning_rate=-1.0: expected a number',
+      ),
       ('num_epochs = [1.5]', '--num_epochs=1.5'),
       ('model = ["tabular", "tabluar"]', 'did you mean tabular?'),
       (
           'model = ["mlp"]\nmodel_arg.missing = ["mean"]',
-          '--model=mlp --model_arg=missing=mean: --model_arg=missing: no such',
+          '--model=mlp: --model_arg=missing: no such',
       ),
   )
   def test_in_the_space(self, space, message):

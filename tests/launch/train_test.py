@@ -61,10 +61,14 @@ class MistakesTest(parameterized.TestCase):
       ('--class_weights=1,2,x,4', '--class_weights=1,2,x,4: expected numbers'),
       ('--class_weights=1,2,nan,4', 'expected numbers from 0 to'),
       ('--class_weights=', '--class_weights'),
-      ('--learning_rate=-1', '--learning_rate=-1'),
+      ('--learning_rate=-1', '--learning_rate=-1: expected a number from 0 to'),
+      ('--max_minutes=0', '--max_minutes=0: expected a number above 0'),
+      ('--keep_best=some', '--keep_best=some: expected true or false'),
+      ('--num_epochs=nan', '--num_epochs=nan: expected an integer[.]'),
+      ('--num_steps=1.5', '--num_steps=1.5: expected an integer[.]'),
       ('--label_smoothing=2', '--label_smoothing=2'),
       ('--seed=-1', '--seed=-1'),
-      ('--num_epochs=0', '--num_epochs=0'),
+      ('--num_epochs=0', '=0: expected an integer from 1 to 1,000,000[.]'),
       ('--random_flip=twice', '--random_flip=twice: value should be one of'),
       ('--max_shift=-1', '--max_shift=-1'),
       ('--max_shift=8', '--max_shift=8: expected less than the 8 pixels'),
@@ -102,6 +106,21 @@ class MistakesTest(parameterized.TestCase):
     )
     self.assert_refused(ended, message)
     self.assertEmpty(os.listdir(self.root))
+
+  @parameterized.parameters((), ('--dry_run',))
+  def test_a_directory_of_other_files(self, *args):
+    flags = [*runs.arguments(runs.config(num_steps=1)), *args]
+    for name in ('.hidden', 'lost+found', 'train.log'):  # Do no harm.
+      pathlib.Path(self.root, name).touch()
+    for name in ('mine.py', 'photos'):
+      pathlib.Path(self.root, name).touch()
+    ended = runs.call('train', *flags, f'--workdir={self.root}')
+    self.assert_refused(ended, 'it has no run, but mine.py and 1 more; name a')
+    self.assertLen(os.listdir(self.root), 5)
+    for name in ('mine.py', 'photos'):
+      os.remove(f'{self.root}/{name}')
+    ended = runs.call('train', *flags, f'--workdir={self.root}')
+    self.assertEqual(ended.code, 0, ended)
 
   def test_no_workdir(self):
     ended = runs.call('train', *runs.arguments(runs.config()))

@@ -49,10 +49,11 @@ class WholeFilesTest(parameterized.TestCase):
   def test_a_folder_that_is_not_there(self):
     path = self.path.parent / 'none' / 'result.json'
     with (
-        self.assertRaises(FileNotFoundError),
+        self.assertRaises(FileNotFoundError) as caught,
         whole_files.replacing(path) as temporary,
     ):
       temporary.write_text('new')
+    self.assertEqual(caught.exception.filename, str(path))
 
 
 if __name__ == '__main__':

@@ -81,7 +81,8 @@ class SummariesTest(absltest.TestCase):
     options = {
         'rate': 0.5,
         'none': None,
-        'model_arg': {},
+        'loss_arg': {},
+        'model_arg': {'sizes': [3, 4], 'rate': 0.5},
         'sizes': [1, 2],
         'model': summaries.Summaries,
     }
@@ -98,7 +99,13 @@ class SummariesTest(absltest.TestCase):
       board.close()
     self.assertEqual(
         _parameters(self.directory)[1],
-        {'rate': 0.25, 'sizes': '[1, 2]', 'model': 'Summaries'},
+        {
+            'rate': 0.25,
+            'model_arg.sizes': '[3, 4]',
+            'model_arg.rate': 0.5,
+            'sizes': '[1, 2]',
+            'model': 'Summaries',
+        },
     )
 
   def test_only_the_chief_writes(self):

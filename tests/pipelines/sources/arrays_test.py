@@ -138,6 +138,8 @@ class ArraysTest(parameterized.TestCase):
     self.path.unlink()
     with self.assertRaisesRegex(errors.DataError, 'there is no such file'):
       arrays.of_npz(str(self.path), options.Options())
+    with self.assertRaisesRegex(errors.DataError, 'it is a directory; expec'):
+      arrays.of_npz(str(self.path.parent), options.Options())
 
 
 class FunctionTest(parameterized.TestCase):

@@ -377,7 +377,7 @@ class MistakesTest(_TableTest):
   def test_refuses_what_is_no_file(self):
     for path, words in (
         (self.path, 'no such file'),
-        (self.path.parent, 'Is a directory'),
+        (self.path.parent, 'it is a directory; expected a .csv'),
     ):
       with self.assertRaisesRegex(errors.DataError, words):
         table.of_csv(f'{path}?label=y', _WHOLE)
