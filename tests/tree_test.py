@@ -138,7 +138,7 @@ class TreeTest(parameterized.TestCase):
       if package != 'launch':
         self.assertFalse(
             f'{name}.'.startswith(f'{package}.'),
-            f'{name}: imports inside of a package are relative',
+            f'{name}: imports inside a package are relative',
         )
 
   @parameterized.parameters(*_sources('tests'))
@@ -178,7 +178,7 @@ class TreeTest(parameterized.TestCase):
     test = _ROOT / 'tests' / path.parent / f'{path.stem}_test.py'
     self.assertTrue(
         test.exists() or path.stem in _covered(test.parent),
-        f'{source}: there is no {test.name}, and no test beside it covers it',
+        f'{source}: there is no {test.name}, and no test next to it covers it',
     )
 
   @parameterized.parameters(*_sources('tests'))
