@@ -54,7 +54,7 @@ class _Checkout(parameterized.TestCase):
         command,
         cwd=folder,
         env={
-            # So that nothing is downloaded, whoever starts this test.
+            # Nothing is downloaded, whatever the environment of this test is.
             'QUATRAIN_ARCHIVES_DIR': str(self.folder),
             **checkouts.environment(self.folder / 'sets'),
         },

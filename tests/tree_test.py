@@ -146,7 +146,7 @@ class TreeTest(parameterized.TestCase):
       if package != 'launch':
         self.assertFalse(
             f'{name}.'.startswith(f'{package}.'),
-            f'{name}: imports inside of a package are relative',
+            f'{name}: imports inside a package are relative',
         )
 
   @parameterized.parameters(*_sources('tests'))
@@ -189,7 +189,7 @@ class TreeTest(parameterized.TestCase):
         test.exists()
         or path.stem in _covered(test.parent)
         or f'{path.parent.name}.{path.stem}' in _covered_by(path.parts[0]),
-        f'{source}: there is no {test.name}, and no test beside it covers it',
+        f'{source}: there is no {test.name}, and no test next to it covers it',
     )
 
   @parameterized.parameters(*_sources('tests'))

@@ -338,7 +338,7 @@ class PoisonTest(parameterized.TestCase):
       (imports.__file__, 'module_of', 'Quatrain'),
   )
   def test_functions_that_are_there_already(self, path, name, whose):
-    """Their hash is known to anybody, and they call whatever they are told."""
+    """Anyone knows their hash, and they call any function they are given."""
     path = pathlib.Path(path).resolve()
     self.assertEqual(code_files.origin(path), whose)
     for part in (str(path), 'poison', path.stem):

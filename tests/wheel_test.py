@@ -235,7 +235,7 @@ class WheelTest(absltest.TestCase):
   @classmethod
   @functools.cache
   def _site(cls) -> str:
-    """Installs the wheel beside the packages of this environment."""
+    """Installs the wheel next to the packages of this environment."""
     target = os.path.join(cls.folder, 'site')
     _pip(
         sys.executable,

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import sonnet as snt
 import tensorflow as tf
 
 from . import dropout
 
 
-@snt.allow_empty_variables
-class StochasticDepth(snt.Module):
+class StochasticDepth(dropout.Dropout):
   """Drops whole examples at random: dropout with one unit per example.
 
   Apply it to the branch of a residual block: ``x + depth(f(x), ...)`` skips the
@@ -42,38 +38,9 @@ class StochasticDepth(snt.Module):
     Raises:
       ValueError: If the rate is out of range.
     """
-    super().__init__(name=name)
-    self.dropout = dropout.Dropout(rate)
+    super().__init__(rate, name=name)
 
-  def build(self, input_shape: Sequence[int | None]) -> None:
-    """Checks that there is a batch axis; there are no variables."""
-    self.dropout.build(input_shape)
-
-  def __call__(
-      self,
-      inputs: tf.Tensor,
-      is_training: bool,
-      seed: tf.Tensor | None = None,
-  ) -> tf.Tensor:
-    """Drops examples in training; otherwise returns the inputs.
-
-    Args:
-      inputs: The branch, float ``[batch_size, ...]``.
-      is_training: Whether to drop examples.
-      seed: Integers ``[2]``; required in training unless the rate is 0.
-
-    Returns:
-      A tensor like the inputs.
-    """
-    if not is_training or not self.dropout.rate:
-      return inputs
-    inputs = tf.convert_to_tensor(inputs)
+  def _apply(self, inputs: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     batch_size = inputs.shape[0] or tf.shape(inputs)[0]
     ones = tf.ones([batch_size] + [1] * (inputs.shape.rank - 1), inputs.dtype)
-    return inputs * self.dropout(ones, is_training, seed)
-
-  def output_shape(
-      self, input_shape: Sequence[int | None]
-  ) -> tuple[int | None, ...]:
-    """Returns the shape of the inputs."""
-    return self.dropout.output_shape(input_shape)
+    return inputs * super()._apply(ones, seed)

@@ -1,6 +1,6 @@
 """What is raced: networks, batches, optimizers, as plain data.
 
-Every contender builds its network from the same list of layers, so that nobody
+Every contender builds its network from the same list of layers, so that none
 trains something smaller. Weights start alike: convolutions from a truncated
 normal distribution of variance 2 / fan-in, dense layers of 1 / fan-in, biases
 at zero. Nothing but the standard library is imported: every contender's

@@ -133,9 +133,9 @@ class LineupTest(parameterized.TestCase):
 
 class DataTest(absltest.TestCase):
 
-  def test_a_set_that_can_not_be_had_is_one_line(self):
+  def test_a_missing_set_is_one_line(self):
     arguments = ['', f'--folder={results_test.scratch(self)}']
-    missing = ValueError('dataset: it can not be had')
+    missing = ValueError('dataset: it cannot be read')
     with (
         mock.patch.object(sys, 'argv', arguments),
         mock.patch.object(data, 'fashion_mnist', side_effect=missing),
@@ -144,7 +144,7 @@ class DataTest(absltest.TestCase):
     ):
       data.main()
     self.assertEqual(ended.exception.code, 2)
-    self.assertEqual(written.getvalue(), 'dataset: it can not be had\n')
+    self.assertEqual(written.getvalue(), 'dataset: it cannot be read\n')
 
   def test_archives_are_found_where_tests_put_them(self):
     opened = []
@@ -166,7 +166,7 @@ class DataTest(absltest.TestCase):
       folder.rmdir()
       with self.assertRaises(ValueError):
         data.fashion_mnist(None)
-      folder.mkdir()  # For whoever cleans up.
+      folder.mkdir()  # The clean-up expects it.
     self.assertEqual(opened, ['/named', str(folder), None])
 
   def test_drawn_images_show_their_class(self):

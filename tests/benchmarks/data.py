@@ -5,8 +5,8 @@
 
 A process of its own, so that the driver holds no memory while others are
 measured. The archives of Fashion-MNIST are looked for where
-QUATRAIN_ARCHIVES_DIR points and where test.sh unpacks them; if the set can not
-be had, one line says so, and the exit code is 2.
+QUATRAIN_ARCHIVES_DIR points and where test.sh unpacks them; if the set is
+missing, one line says so, and the exit code is 2.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def fashion_mnist(data_dir: str | None) -> dict[str, protocol.Split]:
     The splits by name.
 
   Raises:
-    ValueError: If the set can not be had.
+    ValueError: If the set is missing or cannot be read.
   """
   from pipelines import sources  # TensorFlow, which synthetic data spare.
 

@@ -176,7 +176,7 @@ def refusal(
     has_gpu: Whether there is a GPU.
 
   Returns:
-    The reason, which the report tells; None if it starts.
+    The reason, for the report; None if it starts.
   """
   contender = CONTENDERS[name]
   if contender.module == 'sonnet_loop' and precision == 'bfloat16':

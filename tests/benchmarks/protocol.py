@@ -10,7 +10,7 @@ module is all that contenders have in common, and imports nothing heavy:
     run.finish(accuracy=..., num_parameters=..., device=..., versions=...)
 
 Data are uint8 images and integer labels in files that the driver made, so that
-nobody pays for decoding PNGs. Every contender shuffles every epoch.
+no contender has to decode PNGs. Every contender shuffles every epoch.
 """
 
 from __future__ import annotations

@@ -30,10 +30,10 @@ Every number here was measured by `tests/benchmarks`, and can be measured again:
 one driver, one file a contender. Each contender is a process of its own, in an
 environment of its own, and trains the same network from the same distribution
 of weights, with the same batches, optimizer and precision, on the same bytes:
-nobody decodes images. It shuffles every epoch, sums up loss and accuracy as its
+no images are decoded. It shuffles every epoch, sums up loss and accuracy as its
 users would, and scores held-out examples at the end. Processes run one after
 another, in turn, round after round, each round with a seed of its own; a number
-is the median over rounds, in brackets the least and the greatest. A ratio is
+is the median over rounds, in brackets the minimum and the maximum. A ratio is
 one of the same round. Above 1, the row's contender is the faster one.
 
 ![Speed of every contender in every case](images/{name}.png)
@@ -55,7 +55,7 @@ _NOTES = """\
 - `No training` computes what products and convolutions Quatrain does, forward
   and backward, by the same library, and nothing else: no activations, norms,
   loss, update or batches. Whatever trains by that library does all this too.
-- The fastest peer is the one with the greatest median of the same precision.
+- The fastest peer is the one with the highest median of the same precision.
 """
 
 
@@ -262,7 +262,7 @@ def plot(found: Sequence[dict[str, Any]], path: pathlib.Path) -> None:
 
 
 def _bars(axis: Any, title: str, rows: Sequence[results.Row]) -> None:
-  """Draws a case; without a notebook beside them, speeds stand alone."""
+  """Draws a case; without a notebook to compare with, speeds only."""
   spreads = [row.over_baseline or row.speed for row in rows]
   relative = all(row.over_baseline for row in rows)
   if not relative:

@@ -16,7 +16,7 @@ Run = dict[str, Any]  # What a process printed, and how it ended.
 
 
 class Spread(NamedTuple):
-  """The median of some numbers, their least and their greatest."""
+  """The median, the minimum and the maximum of some numbers."""
 
   median: float
   low: float
@@ -191,7 +191,7 @@ def table(runs: Sequence[Run], case: str) -> list[Row]:
 def _fastest_peer(
     speeds: dict[tuple[str, str], dict[int, float]], precision: str
 ) -> tuple[str, str]:
-  """Returns the peer of a precision with the greatest median."""
+  """Returns the peer of a precision with the highest median."""
   medians = {
       key: statistics.median(own.values())
       for key, own in speeds.items()

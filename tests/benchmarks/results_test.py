@@ -78,7 +78,7 @@ class TableTest(parameterized.TestCase):
     self.assertEqual(rows['notebook'].speed, (75.0, 50.0, 100.0))
     self.assertEqual(rows['flax_scan'].speed, (200.0, 120.0, 300.0))
     self.assertEqual(rows['quatrain'].over_baseline, (4.1, 4.0, 4.2))
-    # Flax' median is the greatest of the peers'.
+    # Flax has the highest median of the peers.
     self.assertEqual(rows['quatrain'].over_peer, (1.875, 1.75, 2.0))
     self.assertEqual(rows['flax_scan'].over_peer, (1.0, 1.0, 1.0))
     self.assertEqual(rows['flax_scan'].rounds, 3)

@@ -64,7 +64,7 @@ class ChooseTest(parameterized.TestCase):
       ('force', _CONVOLUTION, {}, 'LOOP'),
       ('auto', _RNN, {}, 'UPDATE'),
       ('on', _RNN, {}, 'STEP'),
-      # The convolutions may be inside of the model's own loop.
+      # The convolutions may be inside the model's own loop.
       ('on', (*_CONVOLUTION, 'While'), {}, 'UPDATE'),
       ('on', (*_CONVOLUTION, 'StatelessWhile'), {'num_replicas': 2}, 'UPDATE'),
       ('on', (*_CONVOLUTION, 'While'), {'on_gpu': True}, 'LOOP'),

@@ -111,7 +111,7 @@ FOUND = {
     'mapped': lambda value: Mapped(w=value),
     'module': lambda value: Net(inner=[value]),
 }
-# Where nobody looks.
+# Places that no search of attributes visits.
 HIDDEN = {
     'attribute_of_a_function': lambda value: _with_attribute(
         _closure(1), value

@@ -101,7 +101,7 @@ def _train(extent, num_replicas=1, half=None, dropout_rate=0.3, **state):
 
 
 class ExtentTest(parameterized.TestCase):
-  """Dropout is on: random numbers are the same, whoever computes them."""
+  """Dropout is on: random numbers are the same in each loop."""
 
   @classmethod
   def setUpClass(cls):

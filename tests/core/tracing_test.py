@@ -1,4 +1,4 @@
-"""Tests of what is told of a step before it runs."""
+"""Tests of what tracing reveals of a step before it runs."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def _separable(num, seed=0):
 
 
 def _train(run, batches):
-  """Takes a step a batch; returns the losses."""
+  """Takes one step per batch; returns the losses."""
   iterator = run.distribute(batches)
   losses = []
   for _ in batches:

@@ -5,8 +5,8 @@ program by a fork. What a start saves is what this takes:
 
   time python -c 'from tests.faults import forking; forking.import_programs()'
 
-The driver tells it by lines of JSON what to start, and reads the number of the
-new process; the exit code is a file next to the log.
+The driver sends lines of JSON that say what to start, and reads the number of
+the new process; the exit code is a file next to the log.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def import_programs() -> None:
 
 
 def main() -> None:
-  """Starts what it is told to, until nobody tells anything any more."""
+  """Starts the programs that standard input names, until it ends."""
   import_programs()
   logs: dict[int, pathlib.Path] = {}
   print('ready', flush=True)

@@ -31,7 +31,7 @@ class Place:
   """Where a program of a case runs.
 
   Attributes:
-    folder: All that it is told to write to is in there.
+    folder: It contains everything that the program writes.
     case: The case.
   """
 

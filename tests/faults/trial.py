@@ -20,7 +20,7 @@ from tests.faults import (
     watching,
 )
 
-# A program that is told to leave has so long, on a busy machine.
+# How long a program may take to leave when asked, on a busy machine.
 LEAVE_SECS = 60.0
 _MOST_STARTS = 5
 _SUMMARIES = 'run/summaries/'
@@ -286,7 +286,7 @@ class Trial:
     return comparing.targets(self.program, unbroken.folder, self.place.folder)
 
   def check_left(self) -> None:
-    """Looks for files too many or too few, beside an unbroken program's."""
+    """Compares the files left with those of an unbroken program."""
     mine, usual = (
         {
             path

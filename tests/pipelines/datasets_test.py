@@ -1,4 +1,4 @@
-"""Tests of data sets of arrays, and of what tells them apart.
+"""Tests of data sets of arrays, and of their identities.
 
 Covers: splits.
 """

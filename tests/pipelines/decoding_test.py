@@ -197,7 +197,7 @@ class ResizeTest(absltest.TestCase):
 
 class ReleaseTest(absltest.TestCase):
 
-  @absltest.skipUnless(_MAPS.exists(), 'tells what of a file is in memory')
+  @absltest.skipUnless(_MAPS.exists(), 'needs a list of the pages in memory')
   def test_gives_back_memory_and_loses_nothing(self):
     folder = self.enter_context(tempfile.TemporaryDirectory())
     path = pathlib.Path(folder, 'images.npy')

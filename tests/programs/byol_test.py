@@ -120,7 +120,7 @@ class BYOLTest(absltest.TestCase):
   def test_learns_without_labels(self):
     state, history = _train(num_replicas=1, num_epochs=40)
     self.assertLess(history[-1], 0.2 * history[0])
-    # Of a view it tells more than the pixels do.
+    # The encoding says more about a view than its pixels do.
     views = digits.view(digits.load(), tf.constant([0, 9]))
     encoded = state.model.online(views, is_training=False)
     self.assertGreater(digits.score(encoded), digits.score(views) + 0.05)

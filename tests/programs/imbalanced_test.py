@@ -1,4 +1,4 @@
-"""Keras's imbalanced classification, beside scikit-learn's logistic regression.
+"""Keras's imbalanced classification, against scikit-learn's regression.
 
 https://keras.io/examples/structured_data/imbalanced_classification/, on tumours
 of which one in eight is malignant: class weights, metrics of the rare class,

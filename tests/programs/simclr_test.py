@@ -93,7 +93,7 @@ class SimCLRTest(absltest.TestCase):
         'other_view': digits.view(digits.load(), tf.constant([0, 2])),
     }
     one, two = (state.model(view, False).numpy() for view in data.values())
-    # Of a view it tells more than the pixels do.
+    # The encoding says more about a view than its pixels do.
     self.assertGreater(digits.score(one), digits.score(data['image']) + 0.05)
 
     evaluate = resident.make_eval_loop(

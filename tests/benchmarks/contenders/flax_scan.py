@@ -5,7 +5,7 @@ Variants:
 - `step`: the step is jitted and called from Python; it gathers its batch from
   data on the device, and the state is donated.
 - `scan`: the whole epoch is one jitted `lax.scan`.
-- `scan_tuned`: the same with what `core/xla_flags.py` tells XLA about CPUs.
+- `scan_tuned`: the same with the flags of `core/xla_flags.py` for CPUs.
 """
 
 from __future__ import annotations

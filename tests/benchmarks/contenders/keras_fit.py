@@ -25,7 +25,7 @@ _BACKENDS = {
 
 
 class _Clock(keras.callbacks.Callback):
-  """Tells the run of steps and epochs."""
+  """Reports steps and epochs to the run."""
 
   def __init__(self, run: protocol.Run, has_steps: bool):
     super().__init__()

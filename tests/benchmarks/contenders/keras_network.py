@@ -44,7 +44,7 @@ def optimizer(run: protocol.Run) -> keras.optimizers.Optimizer:
 
 
 def loss(case: cases.Case) -> keras.losses.Loss:
-  """Makes the loss; smoothing wants one-hot labels."""
+  """Makes the loss; smoothing needs one-hot labels."""
   if case.label_smoothing:
     return keras.losses.CategoricalCrossentropy(
         from_logits=True, label_smoothing=case.label_smoothing

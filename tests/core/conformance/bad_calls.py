@@ -38,7 +38,7 @@ class Line(NamedTuple):
   Attributes:
     good: The arguments of a good call.
     bad: Values of arguments, by name, each of which spoils the call.
-    shapes: Input shapes that a layer, well made, can not be built for.
+    shapes: Input shapes for which a valid layer cannot be built.
   """
 
   good: dict[str, Any]

@@ -133,7 +133,7 @@ class BroadcastingTest(parameterized.TestCase):
         jit_compile=jit_compile,
     )
     with self.assertRaises(tf.errors.InvalidArgumentError):
-      # The mean over examples is of the inputs' shape as far as is known.
+      # As far as known, the mean over examples has the shape of the inputs.
       traced(tf.ones([3, 4]))
     np.testing.assert_array_equal(traced(tf.ones([1, 4])), 2 * np.ones([1, 4]))
 

@@ -26,14 +26,16 @@ def _docstring(member):
   """Joins the docstring of a function, or of a class and its methods.
 
   Those of methods are read in the source, since Sonnet's modules wrap methods
-  into functions without.
+  into functions without. Layers may inherit from a class of the same package.
   """
   if inspect.isfunction(member):
     return inspect.getdoc(member)
-  [tree] = ast.parse(inspect.getsource(member)).body
-  documented = [tree] + [
-      node for node in tree.body if isinstance(node, ast.FunctionDef)
-  ]
+  documented = []
+  for each in member.__mro__:
+    if each is member or each.__module__.startswith('core.layers.'):
+      [tree] = ast.parse(inspect.getsource(each)).body
+      documented.append(tree)
+      documented += [x for x in tree.body if isinstance(x, ast.FunctionDef)]
   return '\n'.join(ast.get_docstring(node) or '' for node in documented)
 
 

@@ -1,7 +1,7 @@
 """What every member of core is to the conformance tests: a line of a table.
 
-A line tells how a loss, a metric, a layer or a model is made and which examples
-it is tried on. Everything else, `observe` and `results`, is common to all, and
+A line says how a loss, a metric, a layer or a model is made and which examples
+it is tested on. Everything else, `observe` and `results`, is common to all, and
 so is each test: one property, over every line.
 """
 
@@ -70,7 +70,7 @@ class Member(NamedTuple):
     rubbish: What padding holds in place of examples, by entry of the batch.
     tolerance: Of finite differences, relative; by default 1e-4 where they are
       in float64 and 1e-2 where variables are float32.
-    exceptions: The properties that it can not have, with the reasons. A test
+    exceptions: The properties that it cannot have, with the reasons. A test
       fails where such a property holds nevertheless.
   """
 

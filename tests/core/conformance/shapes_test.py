@@ -90,7 +90,7 @@ class ShapesTest(parameterized.TestCase):
     arguments = [labels, predictions]
     if case.batch_wide:
       arguments.append(np.ones(6, np.float32))
-    # Of logits with fewer classes nobody can tell that they are too few.
+    # Logits with too few classes cannot be detected.
     skipped = (1,) if predictions.ndim > labels.ndim else ()
     self._check(
         lambda *arguments: case(*arguments), arguments, skipped, jit_compile
@@ -173,7 +173,7 @@ class ShapesTest(parameterized.TestCase):
   def test_weights_of_leading_axes(self, reduce):
     values = np.random.default_rng(0).normal(size=(6, 2, 3))
     weights = np.ones([6, 2, 3], np.float32)
-    # Of values with fewer places nobody can tell that they are too few.
+    # Values with too few places cannot be detected.
     self._check(reduce, [values, weights[..., 0]], skipped=(0,))
     self._check(reduce, [values, weights[:, 0, 0]], skipped=(0,))
     self._check(reduce, [values, weights])

@@ -1,6 +1,6 @@
 """The one table: every public loss, metric, layer, model and optimizer.
 
-A new member is a line in the table of its kind. What a line can not have is
+A new member is a line in the table of its kind. What a line cannot have is
 stated in it, with the reason; a public name without a line, or without a reason
 in `OTHERS`, fails.
 """

@@ -21,7 +21,7 @@ EXCEPTIONS = {
     'unet': {'masked': _PADDING},
 }
 # The replicas' train steps see the models as they are; here random numbers,
-# which go by the place in the batch, and kinks beside finite differences would
+# which go by the place in the batch, and kinks next to finite differences would
 # hide what is compared.
 _CALM = {'activation': 'elu', 'dropout_rate': 0, 'stochastic_depth_rate': 0}
 

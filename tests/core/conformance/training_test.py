@@ -282,7 +282,7 @@ class MetricsTest(parameterized.TestCase, tf.test.TestCase):
       self.assertAllClose(values[name], expected, 1e-6, 1e-6, name)
 
   def test_areas_of_7_batches_on_3_replicas_are_scikit_learn_s(self):
-    # Bins so fine that none holds two examples, which the bound tells.
+    # The bins are so fine that none holds two examples, as the bound shows.
     case = cases.binary(np.random.default_rng(11), 150)
     real = case.real()
     arguments = {'num_bins': 2**18}

@@ -1,4 +1,7 @@
-"""Tests of dropout: by its statistics, and over replicas to the bit."""
+"""Tests of dropout: by its statistics, and over replicas to the bit.
+
+Covers: stochastic.
+"""
 
 from __future__ import annotations
 

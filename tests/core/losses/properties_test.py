@@ -1,4 +1,4 @@
-"""What holds for every per-example loss, beside tests/core/conformance."""
+"""Properties of every per-example loss, besides tests/core/conformance."""
 
 from __future__ import annotations
 

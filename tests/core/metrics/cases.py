@@ -20,7 +20,7 @@ class Case(NamedTuple):
   weights: np.ndarray
 
   def real(self) -> Case:
-    """The examples that count, as a reference wants them."""
+    """The examples that count, in the form that a reference expects."""
     kept = self.weights != 0
     return Case(*(field[kept] for field in self))
 

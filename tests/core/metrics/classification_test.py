@@ -71,7 +71,7 @@ def _members(num_classes):
       'brier': (metrics.brier_score(), brier),
       'all': (metrics.top_k_accuracy(num_classes), lambda case: 1.0),
   }
-  if num_classes > 2:  # For two scikit-learn wants a single column of scores.
+  if num_classes > 2:  # For two, scikit-learn expects one column of scores.
     for k in range(1, num_classes):
       members[f'top {k}'] = (metrics.top_k_accuracy(k), _top_k(k))
   return members

@@ -1,4 +1,4 @@
-"""What every metric must do, beside tests/core/conformance."""
+"""Properties of every metric, besides those of tests/core/conformance."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class ResNetTest(parameterized.TestCase):
     model = models.create(
         'resnet', 4, dropout_rate=0.3, stochastic_depth_rate=0.6
     )
-    rates = [block.depth.dropout.rate for block in model.blocks]
+    rates = [block.depth.rate for block in model.blocks]
     np.testing.assert_allclose(rates, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     self.assertEqual({b.dropout.rate for b in model.blocks}, {0.3})
 

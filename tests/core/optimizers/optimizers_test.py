@@ -138,7 +138,7 @@ OPTAX = {
     'sgd__nesterov': optax.sgd(0.1, 0.9, True),
     'trace': optax.chain(optax.trace(0.9), _SGD),
 }
-# What Optax has in another form or not at all has tests beside this one.
+# Other test files cover what Optax has in another form or not at all.
 NOT_OF_OPTAX = (
     'clip_by_norm',
     'constrain',
