@@ -158,8 +158,9 @@ def _folder(base: config_lib.Config) -> pathlib.Path:
     raise programs.UserError(
         f'--workdir={directory.path} holds a run; name another directory.'
     )
-  if not (directory.path / 'space.json').exists():
-    directory.check_new()
+  is_new = not (directory.path / 'space.json').exists()
+  if is_new and (others := directory.others()):
+    print(others, flush=True)
   return directory.path
 
 

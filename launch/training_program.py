@@ -96,7 +96,8 @@ def _run(
         stack.enter_context(directory.locked(say))
         resumed = resuming.check(directory, config)
       else:
-        directory.check_new()
+        if others := directory.others():
+          say(others)
         init_from.find(config)  # Before the data are prepared.
       told['the run in --workdir'] = _seen(resumed)
       told.update({

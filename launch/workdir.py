@@ -21,7 +21,8 @@ from . import programs
 from .files import config_file, json_files, locks, metrics_file, paths, starts
 
 _APPEAR_SECS = 60.0
-# What may be in the directory of a new run: logs, and what a killed start left.
+# What is not worth a note in a new run's directory: logs, and what a killed
+# start left.
 _HARMLESS = (
     *('.*', 'lost+found', '*.tmp', '*.txt', '*.log', '*.out', '*.err'),
     *('lock*', 'examples.npz', 'checkpoints', 'report', 'summaries'),
@@ -117,24 +118,18 @@ class Workdir:
       )
     return False
 
-  def check_new(self) -> None:
-    """Checks that a new run would not be mixed with other files.
-
-    Raises:
-      UserError: If there are some.
-    """
+  def others(self) -> str | None:
+    """Returns a note on files that are not of a run, before one starts."""
     found = sorted(os.listdir(self.path)) if self.path.is_dir() else []
     foreign = [
         name
         for name in found
         if not any(fnmatch.fnmatch(name, each) for each in _HARMLESS)
     ]
-    if foreign:
-      more = f' and {len(foreign) - 1} more' if len(foreign) > 1 else ''
-      raise programs.UserError(
-          f'--workdir={self.path}: it has no run, but {foreign[0]}{more}; name '
-          'a new or an empty directory.'
-      )
+    if not foreign:
+      return None
+    more = f' and {len(foreign) - 1} more' if len(foreign) > 1 else ''
+    return f'{self.path} also has other files: {foreign[0]}{more}.'
 
   def appears(self) -> bool:
     """Returns whether a run started by the chief is visible here.

@@ -102,8 +102,6 @@ def run(config: config_lib.Config) -> None:
     theirs.check_writable()
     if theirs.exists():
       resumed = resuming.check(theirs, config)
-    else:
-      theirs.check_new()
   experiment, dataset = preparing.prepare(config)
   if resumed:
     resuming.check_data(

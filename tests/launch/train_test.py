@@ -107,20 +107,22 @@ class MistakesTest(parameterized.TestCase):
     self.assert_refused(ended, message)
     self.assertEmpty(os.listdir(self.root))
 
-  @parameterized.parameters((), ('--dry_run',))
-  def test_a_directory_of_other_files(self, *args):
-    flags = [*runs.arguments(runs.config(num_steps=1)), *args]
-    for name in ('.hidden', 'lost+found', 'train.log'):  # Do no harm.
+  def test_a_directory_of_other_files(self):
+    flags = runs.arguments(runs.config(num_steps=1))
+    names = ('.hidden', 'lost+found', 'train.log')
+    for name in names:
       pathlib.Path(self.root, name).touch()
-    for name in ('mine.py', 'photos'):
-      pathlib.Path(self.root, name).touch()
-    ended = runs.call('train', *flags, f'--workdir={self.root}')
-    self.assert_refused(ended, 'it has no run, but mine.py and 1 more; name a')
-    self.assertLen(os.listdir(self.root), 5)
-    for name in ('mine.py', 'photos'):
-      os.remove(f'{self.root}/{name}')
-    ended = runs.call('train', *flags, f'--workdir={self.root}')
-    self.assertEqual(ended.code, 0, ended)
+    quiet = runs.call('train', *flags, f'--workdir={self.root}')
+    self.assertEqual(quiet.code, 0, quiet)
+    self.assertNotIn('other files', quiet.out)
+    folder = pathlib.Path(self.root, 'used')
+    folder.mkdir()
+    for name in ('mine.py', 'photos', *names):
+      (folder / name).touch()
+    noted = runs.call('train', *flags, f'--workdir={folder}')
+    self.assertEqual(noted.code, 0, noted)
+    self.assertIn(f'{folder} also has other files: mine.py and 1 m', noted.out)
+    self.assertContainsSubset(['mine.py', 'photos'], os.listdir(folder))
 
   def test_no_workdir(self):
     ended = runs.call('train', *runs.arguments(runs.config()))
