@@ -123,10 +123,13 @@ def benchmark(found: Mapping[str, Any]) -> str:
           *(
               ('none', '')
               if seconds is None
-              else (f'{1e3 * seconds:,.3f}', f'{100 * seconds / step:.0f} %')
+              else (
+                  _unsigned_zero(f'{1e3 * seconds:,.3f}'),
+                  _unsigned_zero(f'{100 * seconds / step:.0f} %'),
+              )
           ),
       ]
-      for name, seconds in found['parts'].items()
+      for name, seconds in _separable(found).items()
   ]
   low, high = (1e3 * each for each in found['seconds_per_step_quartiles'])
   split = tabulate.tabulate(
@@ -185,6 +188,24 @@ def benchmark(found: Mapping[str, Any]) -> str:
       )
       + '\n'
   )
+
+
+def _separable(found: Mapping[str, Any]) -> dict[str, float | None]:
+  """Returns the parts of a step, joining passes that cannot be told apart."""
+  parts = dict(found['parts'])
+  if not found['too_fast']:
+    return parts
+  both = parts.pop('forward') + parts.pop('backward')
+  names = ['input', 'all_reduce']
+  return {
+      **{name: parts.pop(name) for name in names},
+      'forward + backward': both,
+      **parts,
+  }
+
+
+def _unsigned_zero(text: str) -> str:
+  return text[1:] if text.startswith('-') and not text.strip('-0. %') else text
 
 
 def _variable(name: str, variable: Any) -> str:

@@ -16,6 +16,7 @@ _LARGE, _LARGE_HOST = 0.2, 0.1
 _FAR, _NEAR = 0.35, 0.7
 # Another precision has to be faster by this factor.
 _FASTER = 1.15
+_COMPILE = '--jit_compile=auto lets XLA compile the parts that benefit.'
 # Calls of the graph that last this long are not cut short by anything.
 _CALL_SECS = 0.25
 
@@ -46,7 +47,8 @@ def explain(
     large = _LARGE_HOST if name == 'host' else _LARGE
     if name == bound or share[name] >= large:
       lines += _CAUSES[name][1](found, config)
-  return bound, [*lines, *_around(found)]
+  lines += _around(found)
+  return bound, [*dict.fromkeys(lines)]  # Two causes may have one remedy.
 
 
 def _input(
@@ -55,7 +57,7 @@ def _input(
   if found['is_resident']:
     yield (
         'The data are in the memory of the device: this time goes to shuffling '
-        'and gathering batches, which no flag changes.'
+        'and gathering batches. No flag makes that faster.'
     )
     return
   rate = config.global_batch_size / found['input_seconds']
@@ -85,7 +87,7 @@ def _model(
         'usually with similar accuracy.'
     )
   if config.jit_compile == 'off':
-    yield '--jit_compile=auto lets XLA compile the parts that benefit.'
+    yield _COMPILE
   if found['floor_seconds'] is None:
     return
   floor = found['floor_seconds'] / found['seconds_per_step']
@@ -110,7 +112,7 @@ def _update(
       'or --optimizer_arg may be cheaper.'
   )
   if config.jit_compile == 'off':
-    yield '--jit_compile=auto compiles the update.'
+    yield _COMPILE
 
 
 def _all_reduce(
@@ -145,6 +147,11 @@ def _host(found: Mapping[str, Any], config: config_lib.Config) -> Iterator[str]:
 def _around(found: Mapping[str, Any]) -> Iterator[str]:
   """Explains what else makes the run slow."""
   yield from found['warnings']
+  if found['too_fast']:
+    yield (
+        'The forward and the backward pass cannot be told apart: without the '
+        'other, one of them is compiled to slower code than within a step.'
+    )
   machine = found['machine']
   if found['load'] > 1.5 * machine['cpus']:
     yield (

@@ -191,11 +191,11 @@ def _summary(
   is_resident = isinstance(data, in_memory.InMemorySplit)
   parts = step_times.split(columns, is_resident)
   layers = experiment.layers().values()
-  convolved = size * sum(layer.convolved for layer in layers)
   flop = size * sum(layer.forward + layer.backward for layer in layers)
-  floor = (flop - convolved) / median['product']
-  if convolved:
-    floor += convolved / median['convolution']
+  floors = {
+      name: size * sum(floor(layer, name, median) for layer in layers)
+      for name in ('forward', 'backward')
+  }
   return {
       'compile_seconds': max(run.now.seconds_in['first_call'] - step, 0.0),
       'seconds_per_step': step,
@@ -208,7 +208,10 @@ def _summary(
       'half_seconds': _half_seconds(columns),
       'input_seconds': median['pipeline'] + is_resident * median['input'],
       'flop_per_step': flop,
-      'floor_seconds': floor if flop else None,
+      'floor_seconds': sum(floors.values()) if flop else None,
+      'too_fast': [
+          name for name in floors if (parts[name] or 0.0) < floors[name]
+      ],
       'flop_per_second': {
           name: median[name]
           for name in ('product', 'convolution')
@@ -226,6 +229,24 @@ def _summary(
           ),
       },
   }
+
+
+def floor(layer: costs.Layer, name: str, rates: Mapping[str, float]) -> float:
+  """Returns the seconds per example of a layer's products at given rates.
+
+  Args:
+    layer: The cost of the layer.
+    name: The pass: forward or backward.
+    rates: FLOP per second of a `product` and, if needed, a `convolution`.
+  """
+  total = layer.forward + layer.backward
+  if not total:
+    return 0.0
+  convolved = layer.convolved / total
+  seconds = (1 - convolved) / rates['product']
+  if convolved:
+    seconds += convolved / rates['convolution']
+  return getattr(layer, name) * seconds
 
 
 def _half_seconds(columns: Mapping[str, np.ndarray]) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tensorflow as tf
-from absl.testing import absltest
+from absl.testing import absltest, parameterized
 
 from launch import tables
 from launch.machine import costs
@@ -13,7 +13,7 @@ def _cells(table):
   return [line.split() for line in table.splitlines()]
 
 
-class TablesTest(absltest.TestCase):
+class TablesTest(parameterized.TestCase):
 
   def test_validation(self):
     table = tables.validation(
@@ -33,6 +33,38 @@ class TablesTest(absltest.TestCase):
     self.assertEqual(header, ['epoch', '2', 'loss', 'accuracy', 'macro_f1'])
     self.assertEqual(train, ['train', '0.5123', '0.7500'])
     self.assertEqual(validation, ['validation', '0.6000', '0.5000', '0.2500'])
+
+  @parameterized.parameters(
+      ([], ['forward', '1.000', '25', '%'], ['backward', '2.000', '50', '%']),
+      (['backward'], ['forward', '+', 'backward', '3.000', '75', '%']),
+  )
+  def test_benchmark(self, too_fast, *rows):
+    """Passes that cannot be told apart are one row; zero has no sign."""
+    parts = dict(input=1e-3, all_reduce=None, forward=1e-3, backward=2e-3)
+    table = tables.benchmark({
+        'parts': {**parts, 'update': 0.0, 'host': 0.0, 'other': -1e-9},
+        'too_fast': too_fast,
+        'seconds_per_step': 4e-3,
+        'seconds_per_step_quartiles': [4e-3, 4e-3],
+        'examples_per_second': 1.0,
+        'examples_per_second_quartiles': [1.0, 1.0],
+        'num_rounds': 3,
+        'steps_per_call': 1,
+        'busy_cpus': 1.0,
+        'first_step_seconds': 1.0,
+        'compile_seconds': 1.0,
+        'compiled': 'loop',
+        'num_compilations': 1,
+        'flop_per_step': 0,
+        'floor_seconds': None,
+        'flop_per_second': {},
+        'machine': {'cpus': 2, 'peak_memory_bytes': {'host': 1}},
+        'memory_bytes': dict(parameters=1, optimizer_state=1, training_data=1),
+    })
+    cells = _cells(table)
+    names = [['input', '1.000', '25', '%'], ['all-reduce', 'none'], *rows]
+    self.assertEqual(cells[2 : 2 + len(names)], names)
+    self.assertIn(['other', '0.000', '0', '%'], cells)
 
   def test_without_a_headline_the_first_values_are_shown(self):
     values = {f'value_{i}': float(i) for i in range(9)}

@@ -1,6 +1,6 @@
 """Tests of what launch.benchmark concludes from what it measures.
 
-Covers: step_times.
+Covers: measuring, step_times.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import re
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from launch.benchmarking import bottleneck, prefixes, step_times
+from launch.benchmarking import bottleneck, measuring, prefixes, step_times
+from launch.machine import costs
 from tests.launch import runs
 
 _PARTS = (*prefixes.NAMES, 'host', 'other')
@@ -62,6 +63,21 @@ class SplitTest(absltest.TestCase):
     self.assertEqual((found['all_reduce'], found['forward']), (0.5, 1.5))
 
 
+class FloorTest(absltest.TestCase):
+
+  def test_by_hand(self):
+    rates = {'product': 10.0, 'convolution': 5.0}
+    dense = costs.Layer('Dense', forward=20, backward=40)
+    self.assertEqual(measuring.floor(dense, 'forward', rates), 2.0)
+    self.assertEqual(measuring.floor(dense, 'backward', rates), 4.0)
+    convolved = costs.Layer('Conv2D', forward=20, backward=40, convolved=60)
+    self.assertEqual(measuring.floor(convolved, 'backward', rates), 8.0)
+    mixed = costs.Layer('Net', forward=20, backward=40, convolved=30)
+    self.assertAlmostEqual(measuring.floor(mixed, 'forward', rates), 3.0)
+    no_products = costs.Layer('Flatten')
+    self.assertEqual(measuring.floor(no_products, 'forward', rates), 0.0)
+
+
 class BottleneckTest(parameterized.TestCase):
 
   def explain(self, parts, config=None, **changes):
@@ -73,6 +89,7 @@ class BottleneckTest(parameterized.TestCase):
         'is_resident': False,
         'first_step_seconds': 5.0,
         'floor_seconds': 0.5e-3,
+        'too_fast': [],
         'warnings': [],
         'half_seconds': None,
         'steps_per_call': 500,
@@ -111,6 +128,7 @@ class BottleneckTest(parameterized.TestCase):
       (dict(load=9.0), 'its load is 9.0, on 2 CPUs'),
       (dict(num_steps=100), 'steps of the run take 0.1 s, and its start 5.0 s'),
       (dict(warnings=['It is emulated.']), 'It is emulated.'),
+      (dict(too_fast=['backward']), 'backward pass cannot be told apart'),
   )
   def test_model(self, changes, message):
     parts = dict(forward=0.3e-3, backward=0.6e-3, update=0.1e-3)
@@ -156,6 +174,13 @@ class BottleneckTest(parameterized.TestCase):
     )
     self.assertEqual(bound, 'all_reduce')
     self.assertIn('--num_virtual_devices is only for trying', said)
+
+  def test_two_causes_with_one_remedy_name_it_once(self):
+    _, said = self.explain(
+        dict(update=0.5e-3, forward=0.5e-3), runs.config(jit_compile='off')
+    )
+    self.assertIn('larger --global_batch_size updates less often', said)
+    self.assertEqual(said.count('--jit_compile=auto'), 1)
 
   def test_parts_that_explain_nothing(self):
     bound, said = self.explain(dict(other=0.7e-3, forward=0.3e-3))
