@@ -6,15 +6,18 @@
 
 Takes the flags of launch.train and one of these three subjects. It prints a
 curve and a suggestion with its reason, and writes a picture of the curve, but
-nothing else: a later run has the same weights as without it.
+nothing else, and nothing into --workdir: a later run has the same weights as
+without it.
 """
 
 from __future__ import annotations
 
+import os
+
 from . import config as config_lib
 from . import programs
 from .files import paths
-from .machine import compilation_cache
+from .machine import compilation_cache, environment
 from .settings import flag_types
 
 # Whether the program takes positional arguments.
@@ -52,6 +55,7 @@ def main() -> int:
   if values is not None:
     _check(subject, values)
   config = config_lib.Config.from_flags()
+  load = os.getloadavg()[0]  # Before this program adds to it.
   compilation_cache.prepare(config.global_batch_size, '')
   programs.import_tensorflow()
   from .tuning import curve as tuning_curve
@@ -77,6 +81,8 @@ def main() -> int:
       curve.suggestion,
   )
   flag = 'global_batch_size' if subject == 'batch_size' else subject
+  if curve.smooth is None:  # A speed.
+    print(*environment.load_warnings(load, environment.num_cpus()), sep='\n')
   print(f'--{flag}={curve.suggestion:g}: {curve.reason} {output}')
   return 0
 

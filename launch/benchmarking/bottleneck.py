@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .. import config as config_lib
+from ..machine import environment
 
 # A part below this share of a step is no reason to change a flag. The limit for
 # the host is lower, because flags that help it do not change results.
@@ -152,12 +153,7 @@ def _around(found: Mapping[str, Any]) -> Iterator[str]:
         'The forward and the backward pass cannot be told apart: without the '
         'other, one of them is compiled to slower code than within a step.'
     )
-  machine = found['machine']
-  if found['load'] > 1.5 * machine['cpus']:
-    yield (
-        'Other processes are slowing this machine down: its load is '
-        f'{found["load"]:.1f}, on {machine["cpus"]} CPUs.'
-    )
+  yield from environment.load_warnings(found['load'], found['machine']['cpus'])
   run = found['num_steps'] * found['seconds_per_step']
   if found['first_step_seconds'] > run:
     yield (

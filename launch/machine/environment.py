@@ -56,12 +56,32 @@ def machine() -> dict[str, Any]:
     with contextlib.suppress(Exception):  # A run must not fail for this.
       details = tf.config.experimental.get_device_details(device)
       devices.append(details.get('device_name', device.name))
-  affinity = getattr(os, 'sched_getaffinity', None)  # Not on macOS.
   return {
       'devices': devices,
-      'cpus': len(affinity(0)) if affinity else os.cpu_count(),
+      'cpus': num_cpus(),
       'peak_memory_bytes': peaks(),
   }
+
+
+def num_cpus() -> int:
+  """Returns the number of cores that this process may use."""
+  affinity = getattr(os, 'sched_getaffinity', None)  # Not on macOS.
+  return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def load_warnings(load: float, cpus: int) -> list[str]:
+  """Returns a sentence if other processes slow down measurements.
+
+  Args:
+    load: The number of busy processes, as `os.getloadavg` returns it.
+    cpus: The number of cores.
+  """
+  if load <= 1.5 * cpus:
+    return []
+  return [
+      'Other processes are slowing this machine down: its load is '
+      f'{load:.1f}, on {cpus} CPUs.'
+  ]
 
 
 def peaks() -> dict[str, int]:

@@ -164,34 +164,68 @@ def learning_rate(
     ):
       break
     found.append(loss)
-  smooth = smoothed(found)
   places = rates[: len(found)]
-  lowest = int(np.argmin(smooth)) if len(found) > 2 else 0
-  if lowest < 2:
-    raise programs.Failure(
-        f'learning_rate: the loss falls at no rate from {low:g} to {high:g}; '
-        'give others by --values=LOW,HIGH.'
-    )
-  slopes = np.gradient(smooth, np.log(places))[: lowest + 1]
-  steepest = places[int(np.argmin(slopes))]
-  tenth = places[lowest] / 10
-  suggestion = float(f'{min(steepest, tenth):.2g}')
+  suggestion, reason = suggest(found, places)
   return Curve(
       ('learning rate', 'loss'),
       places.tolist(),
       found,
-      smooth.tolist(),
+      smoothed(found).tolist(),
       suggestion,
-      f'the smoothed loss is lowest at {places[lowest]:.2g}, a tenth of which '
-      f'is {tenth:.2g}, and falls most steeply at {steepest:.2g}; the lower '
-      'one is suggested, as the peak rate of any --schedule.',
+      reason,
   )
 
 
-def smoothed(values: Sequence[float]) -> np.ndarray:
-  """Averages values by a Gaussian, whose width is 1/50 of their number."""
+def suggest(losses: Sequence[float], rates: np.ndarray) -> tuple[float, str]:
+  """Suggests a learning rate from a range test.
+
+  It is the higher one of two common suggestions: where the loss falls most
+  steeply, and a tenth of the rate at which it is lowest. docs/guide_launch.md
+  says how close that comes to the best rate.
+
+  Args:
+    losses: The loss at each rate ``[num_rates]``.
+    rates: The learning rates ``[num_rates]``, which increase geometrically.
+
+  Returns:
+    The rate, and the reason for it.
+
+  Raises:
+    Failure: If the loss does not fall.
+
+  Reference:
+    fastai's `lr_find`, its suggestions `steep` and `minimum`.
+  """
+  smooth = smoothed(losses)
+  lowest = int(np.argmin(smooth)) if len(losses) > 2 else 0
+  if lowest < 2:
+    raise programs.Failure(
+        f'learning_rate: the loss falls at no rate from {rates[0]:g} on; give '
+        'others by --values=LOW,HIGH.'
+    )
+  # Slopes are noisier than values.
+  coarse = smoothed(losses, share=1 / 20)
+  slopes = np.gradient(coarse, np.log(rates))[: int(np.argmin(coarse)) + 1]
+  steepest, tenth = rates[int(np.argmin(slopes))], rates[lowest] / 10
+  return float(f'{max(steepest, tenth):.2g}'), (
+      f'the smoothed loss is lowest at {rates[lowest]:.2g}, a tenth of which '
+      f'is {tenth:.2g}, and falls most steeply at {steepest:.2g}; the higher '
+      'one is suggested, as the peak rate of any --schedule.'
+  )
+
+
+def smoothed(values: Sequence[float], share: float = 1 / 50) -> np.ndarray:
+  """Averages values by a Gaussian.
+
+  Args:
+    values: The values ``[num_values]``.
+    share: The standard deviation, as a share of the number of values.
+
+  Returns:
+    Averages ``[num_values]``.
+  """
   places = np.arange(len(values))
-  width = max(1.0, len(values) / 50)
+  width = max(1.0, share * len(values))
   weights = np.exp(-0.5 * ((places - places[:, None]) / width) ** 2)
   return weights @ np.asarray(values) / weights.sum(axis=1)
 

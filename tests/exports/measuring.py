@@ -67,7 +67,7 @@ def train(
       num_steps=num_steps,
       global_batch_size=64,
       learning_rate=0.003,
-      jit='off',
+      jit_compile='off',
       strategy='one_device',
       normalize='image' in arrays['train'],
       eval_every_epochs=1000,

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
+from launch import programs
 from launch.tuning import search as tuning
 from tests.launch import runs
 from tests.launch.tasks import small_sets
@@ -154,6 +155,37 @@ class TuneTest(parameterized.TestCase):
     self.assertEqual((ended.code, ended.err.count('\n')), (1, 1))
     self.assertIn('the loss is not finite', ended.err)
     self.assertEqual(list(self.folder.iterdir()), [])
+
+
+class SuggestionTest(parameterized.TestCase):
+  """On losses that fall most steeply at 1e-3 and grow beyond a given rate."""
+
+  rates = np.geomspace(1e-6, 10, 200)
+
+  def losses(self, diverges_at):
+    fall = 2 / (1 + (self.rates / 1e-3) ** 2)
+    return 0.1 + fall + (self.rates / diverges_at) ** 2
+
+  def test_a_tenth_of_the_lowest_if_that_is_higher(self):
+    losses = self.losses(10.0)
+    lowest = self.rates[np.argmin(losses)]
+    self.assertGreater(lowest / 10, 2e-3)
+    value, reason = tuning.suggest(losses, self.rates)
+    self.assertAlmostEqual(value / (lowest / 10), 1, delta=0.1)
+    self.assertIn('the higher one is suggested', reason)
+
+  @parameterized.parameters(0.0, 0.05)
+  def test_the_steepest_if_that_is_higher(self, noise):
+    losses = self.losses(0.1)
+    lowest = self.rates[np.argmin(losses)]
+    self.assertLess(lowest / 10, 0.9e-3)
+    noisy = losses + np.random.default_rng(0).normal(scale=noise, size=200)
+    value, _ = tuning.suggest(noisy, self.rates)
+    self.assertBetween(value, 0.6e-3, 1.6e-3)
+
+  def test_a_loss_that_only_grows(self):
+    with self.assertRaisesRegex(programs.Failure, 'falls at no rate from 1e-'):
+      tuning.suggest(self.rates, self.rates)
 
 
 class SmoothedTest(absltest.TestCase):

@@ -65,7 +65,7 @@ def assert_equal(test: unittest.TestCase, workdir: Any, one: Any) -> None:
     test.assertEqual(row.keys(), same.keys())
     for name, value in same.items():
       if isinstance(value, float):
-        np.testing.assert_allclose(row[name], value, rtol=1e-5)
+        np.testing.assert_allclose(row[name], value, rtol=1e-5, atol=1e-7)
       else:
         test.assertEqual(row[name], value, name)
   test.assertEqual(*(
