@@ -176,7 +176,7 @@ class SuggestionTest(parameterized.TestCase):
 
   @parameterized.parameters(0.0, 0.05)
   def test_the_steepest_if_that_is_higher(self, noise):
-    losses = self.losses(0.1)
+    losses = self.losses(0.03)
     lowest = self.rates[np.argmin(losses)]
     self.assertLess(lowest / 10, 0.9e-3)
     noisy = losses + np.random.default_rng(0).normal(scale=noise, size=200)

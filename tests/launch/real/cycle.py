@@ -122,8 +122,8 @@ def assert_as_told(
   row = told(name)
   error = max(ours.standard_error, baseline.standard_error)
   message = f'{ours} {baseline}'
-  # Other kernels or numbers of threads round differently, as another seed would:
-  # six runs of the MLP on Fashion-MNIST were 0.8716 to 0.8849.
+  # Other kernels or numbers of threads round differently, as another seed
+  # would: six runs of the MLP on Fashion-MNIST were 0.8716 to 0.8849.
   for told_value, value, slack in (
       (row.ours, ours.value, 3 * error),
       (row.baseline, baseline.value, error),
