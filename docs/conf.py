@@ -2,12 +2,18 @@
 
 import ast
 import importlib
+import inspect
+import os
 import pathlib
 import sys
 from typing import Any
 
+import tensorflow as tf
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+# Else Sonnet hides the names, the arguments and the docstrings of methods.
+os.environ['SNT_MODULE_NAME_SCOPES'] = '0'
 
 project = 'Quatrain'
 author = 'The Quatrain authors'
@@ -35,7 +41,14 @@ default_role = 'py:obj'
 add_module_names = False
 toc_object_entries_show_parents = 'hide'
 autodoc_member_order = 'bysource'
-autodoc_default_options = {'members': True, 'undoc-members': True}
+autodoc_default_options = {
+    'members': True,
+    'undoc-members': True,
+    'special-members': '__call__',
+    # What our own bases define, but nothing of these.
+    'inherited-members': 'Module, tuple, BaseException, Enum, int, dict',
+}
+autoclass_content = 'both'  # The arguments are those of __init__.
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_custom_sections = [('Reference', 'notes_style')]
@@ -71,6 +84,27 @@ def _skip(
   return True if what in ('class', 'exception') and not is_told else None
 
 
+class _Plain(str):
+  """An annotation, which is shown without quotes."""
+
+  __repr__ = str.__str__
+
+
+def _signature(
+    app: Any, what: str, name: str, member: Any, *args: Any
+) -> tuple[str, None] | None:
+  """Returns the signature of a Sonnet module, which its metaclass hides."""
+  if what != 'class' or not issubclass(member, tf.Module):
+    return None
+  parameters = [
+      each.replace(annotation=_Plain(each.annotation))
+      if isinstance(each.annotation, str)
+      else each
+      for each in inspect.signature(member.__init__).parameters.values()
+  ]
+  return str(inspect.Signature(parameters[1:])), None
+
+
 def _mark_code(
     app: Any, what: str, name: str, member: Any, options: Any, lines: list[str]
 ) -> None:
@@ -93,4 +127,5 @@ def _mark_code(
 def setup(app: Any) -> None:
   """Connects what autodoc asks."""
   app.connect('autodoc-process-docstring', _mark_code, priority=400)
+  app.connect('autodoc-process-signature', _signature)
   app.connect('autodoc-skip-member', _skip)

@@ -9,8 +9,10 @@ import sys
 import tempfile
 
 import pytest
+import tensorflow as tf
 from absl.testing import absltest
 
+from core import layers
 from tests import docs_files
 
 _DOCS = docs_files.ROOT / 'docs'
@@ -107,6 +109,18 @@ class SiteTest(absltest.TestCase):
     losses = (site / 'reference' / 'losses.html').read_text()
     for name in ('softmax_cross_entropy', 'dice_loss', 'mean'):
       self.assertIn(f'id="core.losses.{name}"', losses)
+    # Sonnet hides the arguments and the methods of modules.
+    page = (site / 'reference' / 'layers.html').read_text()
+    modules = [
+        name
+        for name, value in vars(layers).items()
+        if isinstance(value, type) and issubclass(value, tf.Module)
+    ]
+    self.assertGreater(len(modules), 10)
+    for name in modules:
+      self.assertIn(f'id="core.layers.{name}.__call__"', page)
+    text = re.sub('<[^>]*>', '', page)
+    self.assertIn('class Dropout(rate: float, name: str', text)
     for page in site.rglob('*.html'):
       self.assertIsNone(_NETWORK.search(page.read_text()), page.name)
 
