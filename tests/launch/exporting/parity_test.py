@@ -19,16 +19,17 @@ from launch.exporting import formats as export_formats
 from launch.exporting import parity
 from launch.exporting import report as export_report
 from tests import virtual_devices
-from tests.launch import exporting_test, runs
+from tests.launch import runs
+from tests.launch.exporting import small_runs
 
 
 class ReferenceTest(parameterized.TestCase):
 
-  @parameterized.named_parameters(*exporting_test.TASKS)
+  @parameterized.named_parameters(*small_runs.TASKS)
   def test_metrics_of_columns_are_those_of_an_evaluation(
       self, inputs, label, changes
   ):
-    run = exporting_test.run_of(inputs, label, **changes)
+    run = small_runs.run_of(inputs, label, **changes)
     reference = parity.Reference(run, 'test', list(inputs))
     evaluator = evaluation.Evaluator(
         run.experiment, run.dataset, virtual_devices.mirrored(1)
@@ -48,8 +49,8 @@ class ReferenceTest(parameterized.TestCase):
         ('quantiles', 'mae', False),
         ('masks', 'mean_iou', True),
     ):
-      [case] = [each for each in exporting_test.TASKS if each[0] == name]
-      run = exporting_test.run_of(*case[1:3], **case[3])
+      [case] = [each for each in small_runs.TASKS if each[0] == name]
+      run = small_runs.run_of(*case[1:3], **case[3])
       reference = parity.Reference(run, 'test', list(case[1]))
       self.assertEqual(reference.metric, metric)
       self.assertAlmostEqual(

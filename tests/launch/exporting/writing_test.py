@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import io
 import json
 import os
 import pathlib
@@ -16,98 +14,16 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from core import export as export_lib
-from launch import config as config_lib
-from launch import experiment as experiment_lib
-from launch import finished_run, programs, reading, workdir
+from launch import programs
 from launch.exporting import writing as exporting
-from pipelines import datasets
-from pipelines import spec as spec_lib
-from tests import virtual_devices
 from tests.launch import runs
+from tests.launch.exporting import small_runs
 
 _FAST = ('saved_model', 'tflite', 'onnx')
 _SMALL = {
     'convnet': {'channels': (4,), 'hidden_size': 8},
     'mlp': {'hidden_sizes': (8,)},
 }
-
-
-def load():
-  place = config_lib.Config(workdir=str(runs.finished()))
-  return finished_run.load(place, None, virtual_devices.mirrored(1))
-
-
-def _untrained(config, dataset):
-  """Makes a run of which no step was taken."""
-  data = reading.describe_data(config, dataset)
-  experiment = experiment_lib.Experiment(config, data, 1)
-  experiment.build()
-  run = finished_run.Run(
-      workdir=workdir.Workdir('nowhere'),
-      experiment=experiment,
-      checkpoint='none',
-      step=0,
-  )
-  vars(run)['dataset'] = dataset
-  return run
-
-
-_TEXTS = spec_lib.Feature('text', (5,), 'int32', vocabularies=(('',) * 9,))
-_NUMBERS = spec_lib.Feature('numbers', (3,), 'float32')
-_CATEGORIES = spec_lib.Feature(
-    'categories', (2,), 'int32', vocabularies=(('', 'a'), ('', 'b'))
-)
-_IMAGE = spec_lib.Feature('image', (8, 8, 3), 'uint8')
-_CLASS = spec_lib.Feature('class', (), 'int64', ('no', 'yes'))
-TASKS = (
-    ('table', {'numbers': _NUMBERS, 'categories': _CATEGORIES}, _CLASS, {}),
-    ('text', {'tokens': _TEXTS}, _CLASS, {}),
-    (
-        'labels',
-        {'numbers': _NUMBERS},
-        spec_lib.Feature('classes', (2,), 'int8', ('no', 'yes')),
-        {},
-    ),
-    (
-        'quantiles',
-        {'numbers': _NUMBERS},
-        spec_lib.Feature('numbers', (2,), 'float32', columns=('a', 'b')),
-        {'loss': 'quantile'},
-    ),
-    (
-        'masks',
-        {'image': _IMAGE},
-        spec_lib.Feature('mask', (8, 8), 'uint8', ('no', 'yes')),
-        {'model_arg': {'channels': (4, 8)}},
-    ),
-)
-
-
-def run_of(inputs, label, **changes):
-  """Makes a run on a few examples of any features, not trained."""
-  spec = spec_lib.Spec({**inputs, 'label': label})
-  generator = np.random.default_rng(0)
-  arrays = {
-      name: generator.integers(0, 2, [7, *feature.shape]).astype(feature.dtype)
-      for name, feature in spec.items()
-  }
-  dataset = datasets.of_arrays('some', {'train': arrays, 'test': arrays}, spec)
-  config = runs.config(
-      **{'model': None, 'model_arg': {}, 'loss': None, **changes}
-  )
-  return _untrained(config, dataset)
-
-
-def export(run, output, formats, work=exporting.export, **options):
-  """Exports, or verifies; returns the exit code and what was printed."""
-  with contextlib.redirect_stdout(io.StringIO()) as out:
-    try:
-      code = work(run, exporting.Options(output, formats, **options))
-    except programs.UserError:
-      raise
-    except programs.Failure as error:  # Its line, below the table.
-      return error.exit_code, f'{out.getvalue()}{error}'
-  return code, out.getvalue()
 
 
 class ExportTest(parameterized.TestCase):
@@ -117,7 +33,7 @@ class ExportTest(parameterized.TestCase):
     self.output = pathlib.Path(runs.scratch(self)) / 'exports'
 
   def export(self, run, formats=_FAST, work=exporting.export, **options):
-    return export(run, self.output, formats, work, **options)
+    return small_runs.export(run, self.output, formats, work, **options)
 
   def verify(self, run, formats=()):
     return self.export(run, formats, exporting.verify)
@@ -137,7 +53,7 @@ class ExportTest(parameterized.TestCase):
     config = runs.config(
         model=name, model_arg=_SMALL.get(name, {}), normalize=True
     )
-    code, out = self.export(_untrained(config, runs.dataset(config)))
+    code, out = self.export(small_runs.untrained(config, runs.dataset(config)))
     self.assertEqual(code, 0, out)
     report = self.report()
     self.assertEqual((report['split'], report['step']), ('test', 0))
@@ -172,9 +88,9 @@ class ExportTest(parameterized.TestCase):
             },
         )
 
-  @parameterized.named_parameters(*TASKS)
+  @parameterized.named_parameters(*small_runs.TASKS)
   def test_every_task(self, inputs, label, changes):
-    run = run_of(inputs, label, **changes)
+    run = small_runs.run_of(inputs, label, **changes)
     code, out = self.export(run)
     self.assertEqual(code, 0, out)
     rows = self.report()['exports']
@@ -193,7 +109,7 @@ class ExportTest(parameterized.TestCase):
       self.assertIsNotNone(row['metric'])
 
   def test_int8(self):
-    code, out = self.export(load(), ['tflite_int8', 'tflite'])
+    code, out = self.export(small_runs.load(), ['tflite_int8', 'tflite'])
     self.assertEqual(code, 0, out)
     report = self.report()
     small, large = (
@@ -217,7 +133,7 @@ class ExportTest(parameterized.TestCase):
       real(module, path, examples=dark, **options)
 
     with mock.patch.object(export_lib, 'save_tflite', on_black_images):
-      code, out = self.export(load(), ['tflite_int8'])
+      code, out = self.export(small_runs.load(), ['tflite_int8'])
     self.assertEqual(code, 1)
     self.assertRegex(
         out, r'int8.tflite is not the model \(accuracy .*limit 0.005\); nothing'
@@ -225,7 +141,7 @@ class ExportTest(parameterized.TestCase):
     self.assertFalse(self.output.exists())
 
   def test_int8_of_a_task_that_tells_no_metric(self):
-    run = load()
+    run = small_runs.load()
     task = run.experiment.task
     with (
         mock.patch.object(task, 'predictions', return_value=None),
@@ -236,7 +152,7 @@ class ExportTest(parameterized.TestCase):
 
   def test_calibration_examples_are_chosen_by_the_seed(self):
     chosen = []
-    run = load()
+    run = small_runs.load()
     described = run.experiment.task.export()
     for size in (5, 5, 9):
       options = exporting.Options(
@@ -252,7 +168,7 @@ class ExportTest(parameterized.TestCase):
     self.assertTrue(all(each['image'].tobytes() in known for each in chosen[2]))
 
   def test_what_a_format_cannot_hold(self):
-    run = load()
+    run = small_runs.load()
     error = export_lib.UnsupportedError('TF Lite lacks Digamma.')
     with mock.patch.object(export_lib, 'save_tflite', side_effect=error):
       with self.assertRaisesRegex(
@@ -266,7 +182,9 @@ class ExportTest(parameterized.TestCase):
     self.assertCountEqual(self.report()['files'], ['saved_model', 'model.onnx'])
 
   def test_quantized(self):
-    code, _ = self.export(load(), ['tflite'], quantize='dynamic_range')
+    code, _ = self.export(
+        small_runs.load(), ['tflite'], quantize='dynamic_range'
+    )
     self.assertEqual(code, 0)
     self.assertCountEqual(
         os.listdir(self.output), ['parity.json', 'model.tflite']
@@ -275,15 +193,15 @@ class ExportTest(parameterized.TestCase):
       self.assertIsNone(row['limit'])
       self.assertTrue(row['agrees'])
     # A later export of another format keeps what is known of this one.
-    self.assertEqual(self.export(load(), ['onnx'])[0], 0)
-    self.assertEqual(self.verify(load())[0], 0)
-    change_a_weight(self.output / 'model.onnx')
-    change_a_weight(self.output / 'model.tflite')
-    self.assertEqual(self.verify(load())[1].count('NO, changed'), 3)
+    self.assertEqual(self.export(small_runs.load(), ['onnx'])[0], 0)
+    self.assertEqual(self.verify(small_runs.load())[0], 0)
+    small_runs.change_a_weight(self.output / 'model.onnx')
+    small_runs.change_a_weight(self.output / 'model.tflite')
+    self.assertEqual(self.verify(small_runs.load())[1].count('NO, changed'), 3)
 
   @pytest.mark.medium
   def test_an_export_that_is_not_the_model_leaves_what_was_there(self):
-    run = load()
+    run = small_runs.load()
     self.assertEqual(self.export(run)[0], 0)
     before = {
         path: path.read_bytes()
@@ -310,7 +228,7 @@ class ExportTest(parameterized.TestCase):
 
   @pytest.mark.medium
   def test_verify(self):
-    run = load()
+    run = small_runs.load()
     formats = (*_FAST, 'tflite_int8')
     self.export(run, formats)
     before = sorted(self.output.rglob('*'))
@@ -324,7 +242,7 @@ class ExportTest(parameterized.TestCase):
         ('tflite_int8', 'model_int8.tflite'),
     ):
       with self.subTest(name):
-        change_a_weight(self.output / name)
+        small_runs.change_a_weight(self.output / name)
         code, out = self.verify(run, [format])
         self.assertEqual(code, 1, out)
         self.assertRegex(out, rf'{name} .* NO, changed')
@@ -333,18 +251,18 @@ class ExportTest(parameterized.TestCase):
 
   def test_verify_finds_a_weight_by_what_it_computes(self):
     """Where parity.json knows nothing of the file."""
-    run = load()
+    run = small_runs.load()
     self.export(run, ['onnx', 'saved_model'])
     (self.output / 'parity.json').unlink()
     self.assertEqual(self.verify(run)[0], 0)
-    change_a_weight(self.output / 'model.onnx')
+    small_runs.change_a_weight(self.output / 'model.onnx')
     code, out = self.verify(run)
     self.assertEqual(code, 1)
     self.assertRegex(out, r'model\.onnx .* NO\n')
     self.assertNotIn('changed', out)
 
   def test_verify_of_what_is_damaged_or_missing(self):
-    run = load()
+    run = small_runs.load()
     with self.assertRaisesRegex(programs.UserError, 'has no export'):
       self.verify(run)
     self.export(run, ['onnx'])
@@ -360,7 +278,7 @@ class ExportTest(parameterized.TestCase):
     with self.assertRaisesRegex(
         programs.UserError, f'--output_dir={self.output}'
     ):
-      self.export(load(), ['onnx'])
+      self.export(small_runs.load(), ['onnx'])
     self.output.unlink()
     for name, formats in (
         ('saved_model/letters', ['saved_model']),
@@ -370,30 +288,8 @@ class ExportTest(parameterized.TestCase):
       path.parent.mkdir(parents=True)
       path.write_text('')
       with self.assertRaisesRegex(programs.UserError, 'something other than'):
-        self.export(load(), formats)
+        self.export(small_runs.load(), formats)
       self.assertTrue(path.exists())
-
-
-def change_a_weight(path):
-  """Changes one number of the first layer's weights in a file."""
-  contents = bytearray(path.read_bytes())
-  [weights] = [
-      v.numpy()
-      for v in load().model.trainable_variables
-      if v.shape.rank == 2 and v.shape[1] == 16
-  ]
-  rows = weights.astype('<f4')
-  for layout in (rows, rows.T):
-    found = contents.find(layout.tobytes()[:64])
-    if found >= 0:
-      contents[found : found + 4] = np.float32(3.0).tobytes()
-      break
-  else:  # In bytes: a scale of its own for each column.
-    quantized = np.round(rows.T / (np.abs(rows.T).max(1, keepdims=True) / 127))
-    found = contents.find(quantized.astype(np.int8).tobytes()[16:48])
-    assert found >= 0, path
-    contents[found] ^= 0x40
-  path.write_bytes(contents)
 
 
 if __name__ == '__main__':

@@ -18,13 +18,14 @@ from core import export as export_lib
 from launch import programs
 from launch.exporting import writing as exporting
 from launch.web import browser, page, runtime
-from tests.launch import exporting_test, runs
+from tests.launch import runs
+from tests.launch.exporting import small_runs
 
 _NO_RUNTIME = {name: b'nothing' for name in runtime.FILES}
 
 
 def _export(run, output, files, work=exporting.export):
-  return exporting_test.export(run, output, ['web'], work, runtime=files)
+  return small_runs.export(run, output, ['web'], work, runtime=files)
 
 
 class PageTest(absltest.TestCase):
@@ -38,7 +39,7 @@ class PageTest(absltest.TestCase):
     )
 
   def test_is_written_and_said_not_to_be_verified_in_a_browser(self):
-    run = exporting_test.load()
+    run = small_runs.load()
     code, out = _export(run, self.output, _NO_RUNTIME)
     self.assertEqual(code, 0, out)
     self.assertIn('not verified in a browser', out)
@@ -64,7 +65,7 @@ class PageTest(absltest.TestCase):
     self.assertEqual(html.count('src='), 3)
 
   def test_a_page_is_replaced_and_nothing_else(self):
-    run = exporting_test.load()
+    run = small_runs.load()
     for _ in range(2):
       self.assertEqual(_export(run, self.output, _NO_RUNTIME)[0], 0)
     (self.output / 'web' / 'letters').write_text('')
@@ -103,7 +104,7 @@ class BrowserTest(absltest.TestCase):
 
   @pytest.mark.slow
   def test_the_page_computes_what_python_does(self):
-    run = exporting_test.load()
+    run = small_runs.load()
     code, out = _export(run, self.output, self.files)
     self.assertEqual(code, 0, out)
     self.assertRegex(out, 'web/index.html: 20 of 20 equal, largest difference')
@@ -140,7 +141,7 @@ class BrowserTest(absltest.TestCase):
     path = self.output / 'web' / 'model.js'
     folder = pathlib.Path(runs.scratch(self))
     (folder / 'model.onnx').write_bytes(page.model_of(str(path.parent)))
-    exporting_test.change_a_weight(folder / 'model.onnx')
+    small_runs.change_a_weight(folder / 'model.onnx')
     changed = base64.b64encode((folder / 'model.onnx').read_bytes()).decode()
     path.write_text(f"const MODEL = '{changed}';\n")
     for is_known in (True, False):
@@ -152,9 +153,9 @@ class BrowserTest(absltest.TestCase):
 
   @pytest.mark.slow
   def test_every_task(self):
-    for name, inputs, label, changes in exporting_test.TASKS:
+    for name, inputs, label, changes in small_runs.TASKS:
       with self.subTest(name):
-        run = exporting_test.run_of(inputs, label, **changes)
+        run = small_runs.run_of(inputs, label, **changes)
         code, out = _export(run, self.output, self.files)
         self.assertEqual(code, 0, out)
         self.assertRegex(out, '7 of 7 equal')
