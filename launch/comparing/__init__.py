@@ -1,1 +1,1 @@
-"""Runs beside each other: what differs, and whether by chance."""
+"""Comparisons of runs: what differs, and whether by chance."""
