@@ -82,7 +82,8 @@ def main() -> int:
   )
   flag = 'global_batch_size' if subject == 'batch_size' else subject
   if curve.smooth is None:  # A speed.
-    print(*environment.load_warnings(load, environment.num_cpus()), sep='\n')
+    for line in environment.load_warnings(load, environment.num_cpus()):
+      print(line)
   print(f'--{flag}={curve.suggestion:g}: {curve.reason} {output}')
   return 0
 

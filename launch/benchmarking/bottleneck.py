@@ -150,8 +150,9 @@ def _around(found: Mapping[str, Any]) -> Iterator[str]:
   yield from found['warnings']
   if found['too_fast']:
     yield (
-        'The forward and the backward pass cannot be told apart: without the '
-        'other, one of them is compiled to slower code than within a step.'
+        'The forward and the backward pass cannot be told apart: one of them '
+        'would beat the peak speed. Without the other, a pass may be compiled '
+        'to slower code than within a step.'
     )
   yield from environment.load_warnings(found['load'], found['machine']['cpus'])
   run = found['num_steps'] * found['seconds_per_step']

@@ -5,8 +5,10 @@ Covers: tuning.search, tuning.curve.
 
 from __future__ import annotations
 
+import os
 import pathlib
 import re
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -92,6 +94,21 @@ class TuneTest(parameterized.TestCase):
     self.assertEqual([float(size) for size, *_ in rows], [1, 2, 4, 8, 16])
     self.assertGreater(value, 1)  # A call takes longer than a step.
     self.assertIn('steps per second', reason)
+
+  @pytest.mark.medium
+  def test_other_processes(self):
+    for load in (0.0, 99.0):
+      with mock.patch.object(os, 'getloadavg', lambda load=load: (load, 0, 0)):
+        ended = runs.call(
+            'tune',
+            'steps_per_loop',
+            *runs.arguments(runs.config()),
+            '--values=1,2',
+            f'--output={self.folder}/{load}.png',
+        )
+      self.assertEqual(ended.code, 0, ended)
+      self.assertEqual('its load is 99.0' in ended.out, load > 1)
+      self.assertNotIn('\n\n', ended.out)
 
   def test_a_run_afterwards_has_the_weights_of_one_before(self):
     self.tune('learning_rate', num_steps=3)
