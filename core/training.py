@@ -314,12 +314,17 @@ def summarize(
 
   Raises:
     TypeError: If the metric is not a collection, since its value has no name.
+    ValueError: If a metric is called loss.
   """
   values = {} if metric is None else metric.compute(sums['metrics'])
   if not isinstance(values, Mapping):
     raise TypeError(
         'metric: expected a collection, whose values have names, as in '
         "metrics.collection({'accuracy': metrics.accuracy()}), got one metric."
+    )
+  if 'loss' in values:
+    raise ValueError(
+        'metric: one is called loss, which is the name of the loss; rename it.'
     )
   mean = tf.math.divide_no_nan(sums['loss'], sums['weight'])
   return {'loss': mean, **values}

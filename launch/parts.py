@@ -276,11 +276,13 @@ def _keywords(
       and p.name not in keywords
   ]
   if missing and not (kind == 'hook' and isinstance(part, type)):
+    several = kind in ('hook', 'metric')  # Their arguments name the part.
+    place = f'{own_parts.name_of(find(kind, part))}.' if several else ''
     offered = f'; it is offered {", ".join(given)}' if given else ''
     raise programs.UserError(
         f'--{own_parts.flag_of(kind)}={own_parts.shown(part)}: it needs '
         f'{missing[0]}, which is not provided{offered}. Give it a default, or '
-        f'--{kind}_arg={missing[0]}=VALUE.'
+        f'--{kind}_arg={place}{missing[0]}=VALUE.'
     )
   return keywords
 

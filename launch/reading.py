@@ -128,12 +128,15 @@ def _check_inputs(config: config_lib.Config, dataset: datasets.Dataset) -> None:
   has_image = spec_lib.IMAGE in dataset.spec.inputs
   has_text = bool(dataset.spec.of_kind(spec_lib.TEXT))
   for name, is_there, what in (
+      ('image_size', has_image, 'images'),
       ('normalize', has_image, 'images'),
       ('tokenizer', has_text, 'texts'),
       ('max_tokens', has_text, 'texts'),
   ):
     value = getattr(config, name)
     if value != getattr(default, name) and not is_there:
+      if isinstance(value, tuple):
+        value = ','.join(map(str, value))
       raise programs.UserError(
           f'--{name}={value}: it is for {what}, and the data set has '
           f'{", ".join(dataset.spec.inputs)}.'

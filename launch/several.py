@@ -10,6 +10,21 @@ from typing import Any, NamedTuple
 from . import parts, programs
 from .lookup import built_in, imports, own
 
+# What rows of metrics.jsonl have besides the values of metrics.
+_RESERVED = frozenset({
+    'epoch',
+    'examples_per_second',
+    'images_per_second',
+    'learning_rate',
+    'loss',
+    'num_examples',
+    'skipped_steps',
+    'split',
+    'step',
+    'wall_time',
+    'weights_sha256',
+})
+
 
 class Named(NamedTuple):
   """One of several parts in a flag.
@@ -40,13 +55,19 @@ def named(
     The parts, with their own arguments.
 
   Raises:
-    UserError: If two parts have the same name, or an argument belongs to none.
+    UserError: If two parts have the same name, a metric has that of another
+      value, or an argument belongs to none.
   """
   called = [_name(kind, each) for each in wanted]
   for name in called:
     if called.count(name) > 1:
       raise programs.UserError(
           f'--{own.flag_of(kind)}: two are called {name}; rename one.'
+      )
+    if kind == 'metric' and name in _RESERVED:
+      raise programs.UserError(
+          f'--{own.flag_of(kind)}={name}: rows of metrics have another value of'
+          ' this name; rename the function.'
       )
   for key in given:
     name, dot, _ = key.partition('.')

@@ -317,10 +317,10 @@ class PoisonTest(parameterized.TestCase):
   def test_code_that_is_not_what_is_recorded(self):
     path = self.module(self.root / 'mine' / 'poison.py')
     self.name(path, digest='0' * 64)
-    self.refused(f'{path} is not what it was')
+    self.refused(f'{path}, which the run uses, has changed')
     self.name(path)
     path.unlink()
-    self.refused(f'{path} is missing')
+    self.refused(f'{path}, which the run uses, is missing')
 
   def test_code_that_is_not_recorded(self):
     path = self.module(self.root / 'mine' / 'poison.py')

@@ -57,7 +57,10 @@ class Stochastic(snt.Module):
       raise ValueError(f'seed: {layer} in training needs a seed of shape [2].')
     seed = tf.convert_to_tensor(seed)
     checks.shape('seed', seed, [2])
-    return self._apply(tf.convert_to_tensor(inputs), seed)
+    inputs = tf.convert_to_tensor(inputs)
+    if inputs.shape.rank == 0:
+      raise ValueError('inputs: expected [batch_size, ...], got shape ().')
+    return self._apply(inputs, seed)
 
   def output_shape(
       self, input_shape: Sequence[int | None]

@@ -118,9 +118,9 @@ def located(
     if is_there and (is_unchanged or accept_changes):
       known[name] = path
     elif not accept_changes:
-      what = 'is not what it was' if is_there else 'is missing'
+      what = 'has changed since the run was made' if is_there else 'is missing'
       raise programs.UserError(
-          f'--workdir={workdir}: {path} {what}, of which the run has {name}. '
+          f'--workdir={workdir}: {path}, which the run uses, {what}. '
           'Restore it, or accept the present code with --accept_changes.'
       )
 

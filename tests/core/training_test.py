@@ -303,6 +303,17 @@ class LearningTest(absltest.TestCase):
     self.assertGreater(float(values['accuracy']), 0.95)
     self.assertEqual(float(sums['weight']), 50 * 32)
 
+  def test_a_metric_called_loss_is_not_taken_for_the_loss(self):
+    metric = metrics.collection({'loss': metrics.accuracy()})
+    labels, logits = tf.constant([1]), tf.constant([[0.0, 1.0]])
+    sums = {
+        'loss': tf.constant(2.0),
+        'weight': tf.constant(1.0),
+        'metrics': metric.measure(labels, logits, tf.constant([1.0])),
+    }
+    with self.assertRaisesRegex(ValueError, 'metric: one is called loss'):
+      training.summarize(metric, sums)
+
 
 if __name__ == '__main__':
   absltest.main()

@@ -229,6 +229,11 @@ class OwnTest(_TestCase):
     )
     with self.assertRaisesRegex(programs.UserError, 'two are called accuracy'):
       several.named('metric', ['accuracy', 'core.metrics:accuracy'], {})
+    for name in ('loss', 'split'):  # Rows have other values of these names.
+      part = lambda: None
+      part.__name__ = name
+      with self.assertRaisesRegex(programs.UserError, f'--metrics={name}: row'):
+        several.named('metric', [part], {})
     for key in ('cots.factor', 'factor', 'cost'):
       with self.assertRaisesRegex(
           programs.UserError, f'--metric_arg={key}: expected NAME.ARGUMENT=VAL'
@@ -276,7 +281,7 @@ class OwnTest(_TestCase):
       (
           'metric',
           'my_parts:asymmetric',
-          'it needs labels, which is not provided',
+          'it needs labels, .*or --metric_arg=asymmetric.labels=VALUE',
       ),
   )
   def test_a_mistake_is_one_line(self, kind, name, message):

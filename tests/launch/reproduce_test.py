@@ -122,7 +122,7 @@ class ReproduceTest(parameterized.TestCase):
     self.assertIn('equal: ', ended.out)
     (self.root / 'my_stop.py').write_text(_CODE.replace('>= 20', '>= 16'))
     ended = self.reproduce(run, code=2)
-    self.assertIn('my_stop.py is not what it was', ended.err)
+    self.assertIn('my_stop.py, which the run uses, has changed', ended.err)
     runs.forget('my_stop')
     ended = self.reproduce(run, '--accept_changes', code=1)
     self.assertIn('num_steps', ended.out)

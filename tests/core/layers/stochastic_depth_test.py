@@ -63,6 +63,10 @@ class StochasticDepthTest(parameterized.TestCase):
         self.assertEqual(layer.output_shape(shape), shape)
     self.assertEqual(layer.variables, ())
 
+  def test_no_batch_axis(self):
+    with self.assertRaisesRegex(ValueError, 'inputs: expected .batch_size'):
+      layers.StochasticDepth(0.5)(tf.constant(1.0), True, [0, 1])
+
   def test_wrong_arguments(self):
     layer = layers.StochasticDepth(0.5)
     with self.assertRaisesRegex(ValueError, 'seed: .* needs a seed of shape'):

@@ -161,7 +161,9 @@ class RunTest(parameterized.TestCase):
     place = (f'--workdir={self.root}/run', f'--data_dir={runs.data_dir()}')
     ended = runs.call('evaluate', *place)
     self.assertEqual(ended.code, 2)
-    self.assertIn(f'{self.files}/my_side.py is not what it was', ended.err)
+    self.assertIn(
+        f'{self.files}/my_side.py, which the run uses, has changed', ended.err
+    )
     ended = runs.call('evaluate', *place, '--accept_changes')
     self.assertEqual((ended.code, ended.err), (0, ''))
     ended = self.train(accept_changes=True, **changes)
@@ -180,7 +182,9 @@ class RunTest(parameterized.TestCase):
     place = (f'--workdir={self.root}/run', f'--data_dir={runs.data_dir()}')
     ended = runs.call('evaluate', *place)
     self.assertEqual(ended.code, 2)
-    self.assertIn(f'{self.files}/my_parts.py is missing', ended.err)
+    self.assertIn(
+        f'{self.files}/my_parts.py, which the run uses, is missing', ended.err
+    )
     moved = {
         name: (
             tuple(part.replace('my_', '../moved/my_') for part in value)
