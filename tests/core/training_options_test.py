@@ -175,6 +175,7 @@ class LossScaleTest(parameterized.TestCase):
     self.assertEqual(run.weights()['loss_scale/good_steps'], 5)
 
   @parameterized.parameters(*_REPLICAS)
+  @pytest.mark.medium
   def test_a_step_that_overflows_is_skipped_on_all_replicas(self, num_replicas):
     run = _make(
         num_replicas=num_replicas,

@@ -68,6 +68,7 @@ class AugmentationTest(parameterized.TestCase):
       self.assertEqual(row['step'], same['step'])
       np.testing.assert_allclose(row['loss'], same['loss'], rtol=1e-4)
 
+  @pytest.mark.medium
   def test_views_are_of_evaluation_alone(self):
     workdir = self.train('run', test_time_augmentation='flip_shift')
     plain = runs.finished()

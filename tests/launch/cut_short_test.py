@@ -168,6 +168,7 @@ class CutShortTest(parameterized.TestCase):
     self.assertEqual(runs.digest(workdir), runs.digest(runs.finished()))
     self.assertEqual(runs.rows(workdir), runs.rows(runs.finished()))
 
+  @pytest.mark.medium
   def test_in_a_thread(self):
     """As Ray runs a user's code; signals are the main thread's there."""
     before = [signal.getsignal(number) for number in signal.Signals]

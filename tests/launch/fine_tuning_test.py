@@ -14,6 +14,7 @@ import signal
 from unittest import mock
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
@@ -52,6 +53,7 @@ class FineTuningTest(parameterized.TestCase):
   def config(self, name):
     return json.loads((self.root / name / 'config.json').read_text())
 
+  @pytest.mark.medium
   def test_another_number_of_classes(self):
     """Frozen, killed, resumed without the source, and over two replicas."""
     source = shutil.copytree(_source(), self.root / 'source')

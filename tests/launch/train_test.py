@@ -12,6 +12,7 @@ import signal
 import struct
 import termios
 
+import pytest
 from absl.testing import absltest, parameterized
 
 from pipelines import archives
@@ -107,6 +108,7 @@ class MistakesTest(parameterized.TestCase):
     self.assert_refused(ended, message)
     self.assertEmpty(os.listdir(self.root))
 
+  @pytest.mark.medium
   def test_a_directory_of_other_files(self):
     flags = runs.arguments(runs.config(num_steps=1))
     names = ('.hidden', 'lost+found', 'train.log')

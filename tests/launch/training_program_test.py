@@ -205,6 +205,7 @@ class SecondStartTest(_TestCase):
     self.assertIn('no checkpoint was saved before', ended.out)
     self.assertEqual(runs.rows(self.workdir), runs.rows(runs.finished()))
 
+  @pytest.mark.medium
   def test_free_flags_may_change(self):
     """A finished run goes on, with the bits of one that was longer."""
     shutil.copytree(runs.finished(), self.workdir)

@@ -8,6 +8,7 @@ import os
 import pathlib
 from unittest import mock
 
+import pytest
 import tensorflow as tf
 from absl.testing import absltest
 from tensorboard.backend.event_processing import plugin_event_accumulator
@@ -129,6 +130,7 @@ class SummariesTest(absltest.TestCase):
         err.getvalue(), rf'^.*: {self.directory}/ is not complete: full[.]\n$'
     )
 
+  @pytest.mark.medium
   def test_a_run_writes_what_is_in_its_metrics(self):
     """A run that went on has each point once, as one that did not."""
     workdir = runs.watched().workdir

@@ -148,6 +148,7 @@ class StreamTest(_TestCase):
     caches = list(pathlib.Path(data).rglob('images.npy'))
     self.assertEqual(bool(caches), not is_full)
 
+  @pytest.mark.medium
   def test_a_buffer_has_another_order(self):
     """Other batches, the same evaluation: after no step nothing differs."""
     streamed, _ = self.train('run', resident_gb=0.0)

@@ -55,6 +55,7 @@ def _rehearse(*arguments, config=None):
 
 class DryRunTest(parameterized.TestCase):
 
+  @pytest.mark.medium
   def test_a_process_leaves_nothing(self):
     folder = pathlib.Path(runs.scratch(self))
     (folder / 'tmp').mkdir()
@@ -80,6 +81,7 @@ class DryRunTest(parameterized.TestCase):
     self.assertLess(_seconds(found[3]), _seconds(found[2]) + 1)
     self.assertBetween(float(found[4]), 0.2, 4)
 
+  @pytest.mark.medium
   def test_the_parts_are_those_of_the_run(self):
     folder = pathlib.Path(runs.scratch(self))
     ended = _rehearse(f'--workdir={folder}/run', '--num_epochs=7')
