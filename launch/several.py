@@ -133,8 +133,11 @@ def check_hook(hook: Named) -> None:
       signature = inspect.signature(function)
     except (TypeError, ValueError):  # As of some callables of C.
       continue
+    # Only functions get the user's arguments in the call itself.
+    is_given = name == '__call__' and not is_class
+    keywords = hook.arguments if is_given else {}
     try:
-      signature.bind_partial(*given)
+      signature.bind(*given, **keywords)
     except TypeError as error:
       called = hook.name if name == '__call__' else f'{hook.name}.{name}'
       raise programs.UserError(

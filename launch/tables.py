@@ -195,11 +195,10 @@ def _separable(found: Mapping[str, Any]) -> dict[str, float | None]:
   parts = dict(found['parts'])
   if not found['too_fast']:
     return parts
-  both = parts.pop('forward') + parts.pop('backward')
-  names = ['input', 'all_reduce']
   return {
-      **{name: parts.pop(name) for name in names},
-      'forward + backward': both,
+      'input': parts.pop('input'),
+      'all_reduce': parts.pop('all_reduce'),
+      'forward + backward': parts.pop('forward') + parts.pop('backward'),
       **parts,
   }
 

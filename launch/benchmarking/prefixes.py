@@ -83,7 +83,7 @@ def timers(
 
   def timer(step: training.Step, of: training.TrainState) -> Timed:
     inputs = of, placed, rows, zero, zero, zeros
-    # TensorFlow warns about functions that are created and called repeatedly.
+    # Traced here, where the errors of `half` are caught.
     make: Any = resident.make_loop(
         step, strategy, jit_compile=is_compiled, is_full=True
     )

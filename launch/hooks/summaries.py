@@ -163,5 +163,4 @@ def parameters_of(
           else str(value)
       )
       for name, value in options_lib.flat(options).items()
-      if value not in (None, [])
   }

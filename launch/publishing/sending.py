@@ -39,11 +39,8 @@ class Run:
 
   def parameters(self) -> dict[str, str]:
     """Returns its flags, without those that have no value."""
-    return {
-        name: str(value)
-        for name, value in options.flat(self._start.config.to_json()).items()
-        if value not in (None, [])
-    }
+    flags = options.flat(self._start.config.to_json())
+    return {name: str(value) for name, value in flags.items()}
 
   def rows_after(
       self, last: Sequence[Any] | None

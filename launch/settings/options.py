@@ -223,14 +223,14 @@ def plain(hint: Any) -> tuple[Any, tuple[str, ...]]:
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns options with a name for each argument, as `model_arg.width`."""
+  """Returns the options that have a value, as `model_arg.width` arguments."""
   found: dict[str, Any] = {}
   for name, value in values.items():
     if isinstance(value, Mapping):
       found |= {f'{name}.{key}': each for key, each in value.items()}
     else:
       found[name] = value
-  return found
+  return {name: each for name, each in found.items() if each not in (None, [])}
 
 
 def _is_within(value: Any, spec: Option) -> bool:

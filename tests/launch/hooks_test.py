@@ -284,7 +284,13 @@ class OwnHooksTest(_TestCase):
       def next(self):
         return 1
 
+    class NeedsMore:
+
+      def __call__(self, step, values, more):
+        pass
+
     for hook, called in (
+        (NeedsMore, '(self, step, values, more): missing a required'),
         (lambda step: None, '(step, values), and takes (step): too many'),
         (lambda: None, '(step, values), and takes (): too many'),
         (NoValues, 'NoValues(step, values), and takes (self, step): too many'),
