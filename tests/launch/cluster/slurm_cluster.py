@@ -146,12 +146,17 @@ class Slurm:
       time.sleep(0.2)
 
   def start_now(self, number: str) -> None:
-    """Has a job start that was queued again: it would wait for 2 minutes."""
+    """Has a job start that was queued again: it would wait for 2 minutes.
+
+    It must not start in the second in which it was queued again. Slurm then
+    revoked the job's credentials until the end of that second, takes the new
+    one as revoked too, and ends the job as FAILED with exit code 1.
+    """
     self.wait_until(
         lambda: self.job(number)['Reason'] == 'BeginTime',
         lambda: str(self.job(number)),
     )
-    self.run('scontrol', 'update', f'JobId={number}', 'StartTime=now')
+    self.run('scontrol', 'update', f'JobId={number}', 'StartTime=now+1')
 
   def worker(self, number: str, rank: int) -> int:
     """Returns the process of a worker of a job; 0 if there is none."""
