@@ -9,7 +9,7 @@ GPU can tell is whether it also runs, and how fast.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -53,15 +53,21 @@ def without_kernel(
     function: A concrete function.
 
   Returns:
-    Operation types with the dtypes that are not supported.
+    Operation types with the dtypes that are not supported, but for what is
+    placed on the CPU on purpose.
   """
   own = {part.signature.name for part in _definition(function).library.function}
   found = set()
   for node in _nodes(function):
     candidates = kernels.get_registered_kernels_for_op(node.op).kernel
-    if node.op not in own and not any(
-        candidate.device_type in _DEVICES and _takes(candidate, node)
-        for candidate in candidates
+    on_cpu = 'CPU' in node.device
+    if (
+        node.op not in own
+        and not on_cpu
+        and not any(
+            candidate.device_type in _DEVICES and _takes(candidate, node)
+            for candidate in candidates
+        )
     ):
       found.add(' '.join([node.op, *_dtypes(candidates, node)]))
   return found
@@ -74,20 +80,50 @@ def refused(
 
   Args:
     function: A concrete function.
-    by_xla: Whether XLA compiles it.
+    by_xla: Whether XLA compiles all of it. What it calls may be compiled
+      anyway.
 
   Returns:
     Operation types.
   """
+  definition = _definition(function)
+  parts = {part.signature.name: part for part in definition.library.function}
+  compiled = {
+      inner
+      for name, part in parts.items()
+      if by_xla or part.attr['_XlaMustCompile'].b
+      for inner in _reached(name, parts)
+  }
+  found = _refused(definition.node, by_xla)
+  for name, part in parts.items():
+    found |= _refused(part.node_def, name in compiled)
+  return found
+
+
+def _refused(nodes: Iterable[Any], by_xla: bool) -> set[str]:
   names = _REFUSED_BY_XLA if by_xla else _REFUSED
   return {
       node.op
-      for node in _nodes(function)
+      for node in nodes
       if node.op in names
       or (
           node.op == _REFUSED_UNLESS_TRAINING and not node.attr['is_training'].b
       )
   }
+
+
+def _reached(name: str, parts: Mapping[str, Any]) -> set[str]:
+  """Returns the names of a function and of all that it calls."""
+  found, left = set(), [name]
+  while left:
+    found.add(name := left.pop())
+    called = {
+        value.func.name
+        for node in parts[name].node_def
+        for value in node.attr.values()
+    } | {node.op for node in parts[name].node_def}
+    left += (called & parts.keys()) - found
+  return found
 
 
 def instructions(

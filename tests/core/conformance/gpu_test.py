@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from unittest import mock
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from absl.testing import absltest, parameterized
@@ -48,7 +49,15 @@ _SCATTERS = (
 _SELF_CHECK = (
     (lambda x: tf.strings.as_string(x), {'AsString'}, set()),
     (lambda x: tf.math.bincount(x, minlength=3), set(), {'DenseBincount'}),
+    # Images of bytes.
+    (lambda x: tf.gather(tf.cast(x, tf.uint8), x), {'GatherV2'}, set()),
 )
+
+
+def _inputs(model, batch):
+  if 'image' in batch:
+    batch = {**batch, 'image': tf.cast(batch['image'], tf.float32) / 255}
+  return cases.inputs(model, batch)
 
 
 class _GPUTest(parameterized.TestCase):
@@ -117,47 +126,49 @@ class MembersTest(_GPUTest):
 
 class LoopsTest(_GPUTest):
 
-  @parameterized.parameters(*sorted(models.REGISTRY))
+  @parameterized.product(name=sorted(models.REGISTRY), num_replicas=(1, 2))
   @pytest.mark.medium
-  def test_the_loop_of_a_model(self, name):
-    run = runs.make(name, optimizers.adam(1e-3))
+  def test_a_model_with_bytes_as_images(self, name, num_replicas):
+    optimizer = optimizers.adam(1e-3)
+    run = runs.make(name, optimizer, num_replicas)
     objective = objectives.supervised(
         losses.softmax_cross_entropy,
-        inputs=functools.partial(cases.inputs, run.model),
+        inputs=functools.partial(_inputs, run.model),
     )
     metric = metrics.collection({
         'accuracy': metrics.accuracy(),
         'confusion': metrics.confusion_matrix(cases.NUM_CLASSES),
     })
     arrays = cases.batch(run.model, runs.IMAGE_SHAPE, 8)
-    forward = training.trace(objective, run.model, arrays)
-    extent = compilation.choose_for(
+    if 'image' in arrays:
+      arrays['image'] = (255 * arrays['image']).astype(np.uint8)
+    with run.strategy.scope():
+      forward = training.trace(objective, run.model, arrays)
+    largest = compilation.choose_for(
         run.model, forward, run.strategy, is_deterministic=True
     )
-    self.assertEqual(extent, compilation.Extent.LOOP)
+    if num_replicas == 1:
+      self.assertEqual(largest, compilation.Extent.LOOP)
     data = resident.place(arrays, run.strategy)
     zeros = training.zero_sums(metric, forward)
-    for extent in compilation.Extent.NONE, compilation.Extent.LOOP:
-      loop = resident.make_loop(
-          training.make_train_step(
-              objective, optimizers.adam(1e-3), metric, run.strategy, extent
-          ),
-          run.strategy,
-          jit_compile=extent == compilation.Extent.LOOP,
+    for extent in compilation.Extent.NONE, largest:
+      step = training.make_train_step(
+          objective, optimizer, metric, run.strategy, extent
       )
+      is_compiled = extent == compilation.Extent.LOOP
+      loop = resident.make_loop(step, run.strategy, jit_compile=is_compiled)
+      numbers = map(tf.constant, (0, 0))
       concrete = loop.get_concrete_function(
           run.state,
           data,
           resident.batched(tf.range(8), 4),
-          *map(tf.constant, (0, 0)),
+          *numbers,
           zeros,
           tf.constant(2),
       )
       with self.subTest(extent.name):
         self.assertEmpty(gpu.without_kernel(concrete))
-        self.assertEmpty(
-            gpu.refused(concrete, by_xla=extent == compilation.Extent.LOOP)
-        )
+        self.assertEmpty(gpu.refused(concrete, by_xla=is_compiled))
 
 
 class GPUTest(_GPUTest):
