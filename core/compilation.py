@@ -160,8 +160,9 @@ def reduces_over_replicas(
 def is_tracing_for_xla() -> bool:
   """Returns whether XLA will compile the function being traced.
 
-  Layers and losses ask this where XLA and TensorFlow's kernels need different
-  operations.
+  Returns:
+    Whether it will. Layers and losses ask this where XLA and TensorFlow's
+    kernels need different operations.
   """
   graph = tf.compat.v1.get_default_graph()
   return control_flow_util.GraphOrParentsInXlaContext(graph)

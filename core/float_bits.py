@@ -21,12 +21,20 @@ _FLOATS = {2: tf.float16, 4: tf.float32, 8: tf.float64}
 
 
 def are_needed() -> bool:
-  """Returns whether what is traced now gathers on a GPU without XLA."""
+  """Returns whether what is traced now gathers on a GPU without XLA.
+
+  Returns:
+    Whether it does.
+  """
   return distribution.on_gpu() and not compilation.is_tracing_for_xla()
 
 
 def on_host() -> contextlib.AbstractContextManager[None]:
-  """Returns a context that places operations on the CPU of this worker."""
+  """Places operations on this worker's CPU.
+
+  Returns:
+    A context.
+  """
   return tf.device('CPU:0')
 
 
