@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.ops import control_flow_util
 
 from . import checks, distribution
 
@@ -154,6 +155,17 @@ def reduces_over_replicas(
       for body in _bodies(forward)
       for node in body
   )
+
+
+def is_tracing_for_xla() -> bool:
+  """Returns whether XLA will compile the function being traced.
+
+  Returns:
+    Whether it will. Layers and losses ask this where XLA and TensorFlow's
+    kernels need different operations.
+  """
+  graph = tf.compat.v1.get_default_graph()
+  return control_flow_util.GraphOrParentsInXlaContext(graph)
 
 
 def _bodies(function: tf.types.experimental.ConcreteFunction) -> list[Any]:

@@ -12,6 +12,7 @@ a slice whose start changes at every step.) `make_train_loop` and
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -21,6 +22,8 @@ import tensorflow as tf
 from . import (
     checks,
     compilation,
+    distribution,
+    float_bits,
     loops,
     metrics,
     objectives,
@@ -44,7 +47,8 @@ def place(
   Args:
     arrays: Arrays or dense, sparse or ragged tensors ``[num_examples, ...]``,
       by their names in a batch, which may be nested. Images as uint8 take a
-      quarter of the memory of floats.
+      quarter of the memory of floats. Sparse and ragged tensors, which GPUs
+      cannot gather, stay in the memory of the host.
     strategy: The strategy under which the state was created.
 
   Returns:
@@ -57,15 +61,11 @@ def place(
 
   @tf.function(autograph=False)
   def copy(tensors: Data) -> Data:
-    return strategy.run(lambda mine: _map(tf.identity, mine), (tensors,))
+    return strategy.run(resident_data.copy, (tensors,))
 
   tensors = resident_data.tensors(arrays)
   # A concrete function, since TensorFlow warns about retracing on every call.
   return copy.get_concrete_function(tensors)(tensors)
-
-
-def _map(function: Callable[[tf.Tensor], tf.Tensor], data: Any) -> Any:
-  return tf.nest.map_structure(function, data, expand_composites=True)
 
 
 def batched(
@@ -130,7 +130,7 @@ def make_loop(
     padding, and otherwise that of the data, or 1.
   """
   strategy = strategy or tf.distribute.get_strategy()
-  batch = functools.partial(resident_data.batch, is_full=is_full)
+  is_viewed = distribution.on_gpu(strategy) and not jit_compile
 
   def loop(
       state: training.TrainState,
@@ -141,8 +141,20 @@ def make_loop(
       sums: training.Sums,
       num_steps: tf.Tensor,
   ) -> tuple[training.Sums, tf.Tensor]:
+    batch = functools.partial(resident_data.batch, is_full=is_full)
+    if is_viewed:  # Once per call, not at each step.
+      of_replicas: list[Data] = []
+
+      def viewed(mine: Data) -> Data:
+        of_replicas.append(mine)
+        return float_bits.to_floats(mine)
+
+      data = strategy.run(viewed, (data,))
+      batch = functools.partial(batch, like=of_replicas[0])
+
     def next_step(taken: tf.Tensor) -> training.Sums:
-      row = tf.gather(rows, start + taken)
+      with float_bits.on_host() if is_viewed else contextlib.nullcontext():
+        row = tf.gather(rows, start + taken)
       return step(state, strategy.run(batch, (data, row, epoch)))
 
     return loops.add_up(next_step, sums, num_steps)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from . import checks, padding
+from . import checks, distribution, float_bits, padding
 from . import rows as rows_lib
 
 
@@ -51,11 +52,31 @@ def tensors(arrays: Mapping[str, Any]) -> dict[str, Any]:
   return converted
 
 
+def copy(data: Mapping[str, Any]) -> Mapping[str, Any]:
+  """Copies data to this replica's device.
+
+  Args:
+    data: Tensors ``[num_examples, ...]``.
+
+  Returns:
+    The copies. Next to a GPU, sparse and ragged ones stay in host memory, where
+    `rows.take` gathers them.
+  """
+
+  def copied(leaf: Any) -> Any:
+    on_host = distribution.on_gpu() and not isinstance(leaf, tf.Tensor)
+    with float_bits.on_host() if on_host else contextlib.nullcontext():
+      return tf.nest.map_structure(tf.identity, leaf, expand_composites=True)
+
+  return tf.nest.map_structure(copied, data)
+
+
 def batch(
     data: Mapping[str, Any],
     row: tf.Tensor,
     epoch: tf.Tensor | int,
     is_full: bool = False,
+    like: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
   """Gathers this replica's part of a global batch.
 
@@ -65,6 +86,7 @@ def batch(
       -1 for padding.
     epoch: The number of the epoch, int32 ``[]``.
     is_full: Whether no position is -1.
+    like: What the data were before `float_bits.to_floats`, if they are viewed.
 
   Returns:
     The examples, and `index`, `epoch` and `weight`. All replicas get equally
@@ -74,6 +96,8 @@ def batch(
   is_padded = is_filled_up or not is_full
   rows = tf.maximum(index, 0) if is_padded else index
   examples = rows_lib.take(data, rows)
+  if like is not None:
+    examples = float_bits.from_floats(examples, like)
   weight = tf.cast(index >= 0, tf.float32)
   gathered = {
       **examples,

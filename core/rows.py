@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from . import float_bits
+
 
 def leaves(batch: Any, path: str = '') -> Iterator[tuple[str, Any]]:
   """Yields the tensors in a batch.
@@ -87,7 +89,9 @@ def take(batch: Any, rows: tf.Tensor) -> Any:
     >>> rows.take({'x': tf.constant([5, 6, 7])}, [2, 0])['x'].numpy().tolist()
     [7, 5]
   """
-  return _map(lambda leaf: _take(leaf, tf.convert_to_tensor(rows)), batch)
+  rows = tf.convert_to_tensor(rows)
+  of_leaf = _take_on_gpu if float_bits.are_needed() else _take
+  return _map(lambda leaf: of_leaf(leaf, rows), batch)
 
 
 def with_empty(batch: Any) -> Any:
@@ -146,6 +150,14 @@ def _map(function: Callable[[Any], Any], batch: Any) -> Any:
     return leaf if len(leaf.shape) == 0 else function(leaf)
 
   return tf.nest.map_structure(applied, batch)
+
+
+def _take_on_gpu(leaf: Any, rows: tf.Tensor) -> Any:
+  if isinstance(leaf, tf.Tensor):
+    taken = _take(float_bits.to_floats(leaf), rows)
+    return float_bits.from_floats(taken, like=leaf)
+  with float_bits.on_host():  # It has no GPU kernels for other tensors.
+    return _take(leaf, rows)
 
 
 def _take(leaf: Any, rows: tf.Tensor) -> Any:

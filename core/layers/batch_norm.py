@@ -7,9 +7,15 @@ from collections.abc import Callable, Sequence
 
 import sonnet as snt
 import tensorflow as tf
-from tensorflow.python.ops import control_flow_util
 
-from .. import assignments, checks, deprecation, distribution, padding
+from .. import (
+    assignments,
+    checks,
+    compilation,
+    deprecation,
+    distribution,
+    padding,
+)
 
 
 @deprecation.renamed_arguments(
@@ -350,7 +356,6 @@ def _has_kernel(inputs: tf.Tensor) -> bool:
   it to E[x^2] - E[x]^2, which is wrong or NaN if the mean is many deviations
   from 0.
   """
-  graph = tf.compat.v1.get_default_graph()
-  is_compiled = control_flow_util.GraphOrParentsInXlaContext(graph)
   num_elements = inputs.shape.num_elements()
+  is_compiled = compilation.is_tracing_for_xla()
   return _is_alone() and not is_compiled and bool(num_elements)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from .. import checks
+from .. import checks, compilation
 from . import arguments, numerics
 
 
@@ -163,7 +163,7 @@ def of_integers(
   """Computes `softmax_cross_entropy` of integer labels only."""
   arguments.class_axis('logits', logits)
   labels, logits, valid = arguments.classes(labels, logits, class_mask)
-  values = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+  values = _cross_entropy(labels, logits)
   if label_smoothing:
     possible = _possible(logits)
     log_p = tf.nn.log_softmax(numerics.finite_logits(logits))
@@ -175,6 +175,22 @@ def of_integers(
     weights = arguments.class_weights(class_weights, logits)
     values = numerics.times(values, tf.gather(weights, labels))
   return arguments.nan_unless(valid, values)
+
+
+def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+  """Computes ``[...]`` of valid labels ``[...]`` and ``[..., num_classes]``.
+
+  If operations must be deterministic, TensorFlow replaces its kernel, which is
+  not on GPUs, by a gather. The gradient of that is a scatter, which XLA then
+  sorts. XLA compiles the kernel itself without a scatter, deterministically.
+  """
+  if not compilation.is_tracing_for_xla():
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+  values = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(
+      features=tf.reshape(logits, [-1, checks.sizes_of(logits)[-1]]),
+      labels=tf.reshape(labels, [-1]),
+  ).loss
+  return tf.reshape(values, checks.sizes_of(labels))
 
 
 def _of_probabilities(

@@ -11,6 +11,7 @@ from absl.testing import absltest, parameterized
 
 from core import (
     compilation,
+    distribution,
     loops,
     optimizers,
     resident,
@@ -233,6 +234,17 @@ class ReplicasTest(parameterized.TestCase):
       np.testing.assert_allclose(
           run.weights()[name], value, rtol=1e-4, atol=1e-5, err_msg=name
       )
+
+  @parameterized.parameters(1, 2, 3)
+  def test_gathers_the_same_bits_as_on_gpus(self, num_replicas):
+    run = _Run(num_replicas)
+    expected = run.take(3, start=1)[0], run.digest()
+    run.reset()
+    with mock.patch.object(distribution, 'on_gpu', return_value=True):
+      run.placed = resident.place(run.data.arrays, run.strategy)
+      run.loop = resident.make_loop(run.step, run.strategy)
+      actual = run.take(3, start=1)[0], run.digest()
+    tf.nest.map_structure(np.testing.assert_array_equal, actual, expected)
 
   @parameterized.parameters(1, 2, 3)
   def test_a_replica_is_given_its_slice(self, num_replicas):

@@ -145,8 +145,9 @@ def tensors(
 ) -> Batch:
   """Converts arrays to tensors, the source and the weights to a dtype."""
   converted = {name: tf.constant(value) for name, value in batch.items()}
-  if dtype:
+  if dtype and source is not None:
     converted[source] = tf.cast(converted[source], dtype)
+  if dtype:
     wide = tf.float64 if dtype == tf.float64 else tf.float32
     converted['weight'] = tf.cast(converted['weight'], wide)
   return converted
