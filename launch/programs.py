@@ -139,7 +139,11 @@ def _not_world_writable() -> Iterator[None]:
 def reason(error: BaseException) -> str:
   """Returns the message of an error in one line, with its file."""
   # TensorFlow's errors start with the operation's name, and end with notes.
-  text = re.sub(r'^\{\{.*?\}\} |\n(.|\n)*| \[Op:.*', '', str(error).strip())
+  text = str(error).strip()
+  if text.startswith('in user code:'):  # TensorFlow's own traceback.
+    text = text.rpartition('\n')[2].strip()
+    text = text.removeprefix(f'{type(error).__name__}: ')
+  text = re.sub(r'^\{\{.*?\}\} |\n(.|\n)*| \[Op:.*', '', text)
   text = text.rstrip('.') or type(error).__name__
   if not isinstance(error, OSError) or not error.strerror:
     return text

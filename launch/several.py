@@ -163,9 +163,8 @@ def hooks(
   """
   found = []
   for each in named('hook', wanted, given):
-    function = parts.find('hook', each.part)
-    if isinstance(function, type):
-      found.append(parts.call('hook', function, each.arguments))
+    if isinstance(parts.find('hook', each.part), type):
+      found.append(parts.call('hook', each.part, each.arguments))
     else:
       found.append(parts.bind('hook', each.part, each.arguments))
   return found

@@ -205,6 +205,5 @@ def _full_disk(directory: workdir_lib.Workdir, now: loop.Now) -> Iterator[None]:
   except OSError as error:
     raise programs.Failure(
         f'--workdir={directory.path}: {programs.reason(error)}; '
-        f'{now.what_is_saved()}. Once that is fixed, the same command goes on '
-        'from there.'
+        f'{now.what_is_saved()}'
     ) from error

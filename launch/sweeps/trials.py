@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from core import metrics, optimizers
+from core.optimizers import foreign
 
 MAX_LEARNING_RATE = 1e20
 
@@ -18,9 +19,15 @@ def of_schedule(
   """Checks a schedule at some steps.
 
   Raises:
+    TypeError: If it is not a function of the step.
     ValueError: If it does not return a valid rate.
   """
   del learning_rate
+  if not callable(schedule):
+    raise TypeError(
+        'expected a function that makes a function of the step, got a '
+        f'{type(schedule).__name__} from it'
+    )
   for step in sorted({num_steps * i // 16 for i in range(17)}):
     rate = float(schedule(step))
     if not 0 <= rate <= MAX_LEARNING_RATE:
@@ -42,7 +49,7 @@ def of_optimizer(
     ValueError: If an update is not finite.
   """
   del learning_rate
-  optimizers.chain(optimizer)  # Rejects other objects.
+  foreign.check_transformation('optimizer', optimizer)
   parameters = {'layer/w': tf.ones([2, 3]), 'layer/b': tf.ones([3])}
   gradients = {
       'layer/w': tf.constant([[0.1, -0.2, 0.3], [-0.4, 0.5, 0.6]]),
@@ -82,6 +89,31 @@ def of_metric(metric: Any, **given: Any) -> None:
         'expected a function that makes a Metric, got a '
         f'{type(metric).__name__} from it'
     )
+
+
+def of_losses(losses: Any) -> tf.Tensor:
+  """Checks the losses of a batch.
+
+  Returns:
+    The losses, ``[batch_size, ...]``.
+
+  Raises:
+    TypeError: If they are not floating-point numbers.
+    ValueError: If they are one number.
+  """
+  if losses is None:
+    raise TypeError('it returned None; expected a loss per example')
+  losses = tf.convert_to_tensor(losses)
+  if not losses.dtype.is_floating:
+    raise TypeError(
+        f'it returned {losses.dtype.name}; expected floating-point losses'
+    )
+  if losses.shape.rank == 0:
+    raise ValueError(
+        'it returned one number; expected a loss per example, [batch_size, '
+        '...]: leave the mean over the batch to the step'
+    )
+  return losses
 
 
 TRIALS: dict[str, Callable[..., None]] = {
