@@ -39,6 +39,7 @@ _UNFINISHED = 'unfinished'
 CheckpointError = checkpoint_errors.CheckpointError
 NonFiniteError = checkpoint_errors.NonFiniteError
 DamagedError = checkpoint_errors.DamagedError
+MissingError = checkpoint_errors.MissingError
 SaveError = checkpoint_errors.SaveError
 contents = checkpoint_contents.contents
 restore = checkpoint_contents.restore

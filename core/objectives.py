@@ -257,7 +257,7 @@ def _dtypes_explained(reader: Reader, inputs: Any) -> Iterator[None]:
     text = str(error).replace('double', 'float64')
     if not re.search('does not match type|was expected to be a', text):
       raise
-    name = reader if isinstance(reader, str) else 'inputs'
+    name = reader if isinstance(reader, str) else 'the tensor'
     other = [
         f'{path} is {leaf.dtype.name}'
         for path, leaf in rows.leaves(

@@ -126,6 +126,9 @@ def build(
       functools.partial(_measure, experiment, state),
       say,
   )
+  if config.metrics:  # They may be the user's own: try how values are made.
+    zeros = experiment.zero_sums(experiment.eval_metric)
+    training.summarize(experiment.eval_metric, zeros)
   monitor = _monitor(experiment, dataset)
   first = standard.make(
       experiment,

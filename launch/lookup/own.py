@@ -115,10 +115,21 @@ def place(error: Exception, function: Any) -> str:
     when its result is wrong; nothing if neither is known.
   """
   code = _code(function)
-  where = imports.place(error, code.co_filename if code else '')
+  where = imports.place(error, _file(function))
   if not where and code and imports.is_users(code.co_filename):
     where = f'{code.co_filename}, line {code.co_firstlineno}'
   return where and f' ({where})'
+
+
+def _file(function: Any) -> str:
+  if isinstance(function, functools.partial):
+    return _file(function.func)
+  if not isinstance(function, type) and not inspect.isroutine(function):
+    function = type(function)
+  try:
+    return inspect.getfile(function)
+  except (TypeError, OSError):  # Defined in a notebook.
+    return ''
 
 
 def _code(function: Any) -> types.CodeType | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,8 @@ def of_schedule(
           f'the learning rate of step {step} is {rate:g}; expected a number '
           f'from 0 to {MAX_LEARNING_RATE:g}.'
       )
+  # Steps call it in a graph, where a Python `if` cannot depend on the step.
+  _graph(schedule, tf.zeros([], tf.int64))
 
 
 def of_optimizer(
@@ -56,11 +59,15 @@ def of_optimizer(
       'layer/b': tf.constant([0.1, -0.2, 0.3]),
   }
   state = optimizer.init(parameters)
-  for _ in range(2):
-    updates, state = optimizer.update(gradients, state, parameters)
-    for update in updates.values():
-      if not bool(tf.reduce_all(tf.math.is_finite(update))):
+  for update in (optimizer.update, functools.partial(_graph, optimizer.update)):
+    updates, state = update(gradients, state, parameters)
+    for value in updates.values():
+      if not bool(tf.reduce_all(tf.math.is_finite(value))):
         raise ValueError('an update is not finite with these arguments.')
+
+
+def _graph(function: Callable[..., Any], *args: Any) -> Any:
+  return tf.function(lambda *args: function(*args), autograph=False)(*args)
 
 
 def of_model(model: Any, **given: Any) -> None:

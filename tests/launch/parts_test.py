@@ -61,7 +61,7 @@ def none(learning_rate):
 
 
 def halved(learning_rate, num_steps):
-  return lambda step: learning_rate * (0.5 if step > num_steps / 2 else 1.0)
+  return lambda step: learning_rate * tf.where(step > num_steps // 2, 0.5, 1.0)
 
 
 def negative(learning_rate, num_steps):
