@@ -29,6 +29,7 @@ from pipelines import splits, streams
 from . import config as config_lib
 from . import data as data_lib
 from . import parts, programs, several, tasks
+from .lookup import own
 from .machine import costs, model_size
 from .tasks import measuring
 from .tasks import task as task_lib
@@ -56,7 +57,11 @@ def check_names(config: config_lib.Config) -> None:
         getattr(config, f'{kind}_arg'),
         known=tasks.losses() if kind == 'loss' else None,
     )
-  several.named('metric', config.metrics, config.metric_arg)
+  for kind in ('dataset', 'task'):
+    if own.is_part(part := getattr(config, kind)):
+      parts.check(kind, part, getattr(config, f'{kind}_arg'))
+  for each in several.named('metric', config.metrics, config.metric_arg):
+    parts.check('metric', each.part, each.arguments)
   for each in several.named('hook', config.hooks, config.hook_arg):
     parts.check('hook', each.part, each.arguments)
     several.check_hook(each)

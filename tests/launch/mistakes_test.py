@@ -106,6 +106,10 @@ def opens():
   return open('no/such/file.csv').read()  # Here.
 
 
+def unlabelled():
+  return {'numbers': [[1.0, 2.0]] * 90}
+
+
 def task(spec):
   return tasks.Task(
       model=OnlyEvaluates(10),
@@ -201,6 +205,13 @@ class MistakesTest(parameterized.TestCase):
       line = _CODE.splitlines()[int(place[1]) - 1]
       self.assertRegex(line, "'here'|Here")
     self.assertFalse(pathlib.Path('run').exists())
+
+  def test_data_without_a_label(self):
+    ended = self.train(dataset='faulty.py:unlabelled')
+    self.assertEqual(ended.code, 2)
+    self.assertRegex(
+        ended.err, '--task: the data set has no label, only numbers; name its '
+    )
 
   def test_fresh_weights_that_are_not_finite_get_no_advice_on_the_rate(self):
     ended = self.train(model='faulty.py:NotFinite')
