@@ -186,8 +186,9 @@ def build(
     initial = init_from.load(experiment, state, strategy)
   now.step = int(state.step.numpy())
   now.saved_step = now.step if restored else -1
-  for other in others:
-    other.check_next(now.step)
+  if now.step < experiment.num_steps:
+    for other in others:
+      other.check_next(now.step)
   first.health.check_restored(restored)
   first.validation.go_on()
   directory.go_on_from(now.step, is_validated=not now.is_cut_short)

@@ -48,23 +48,19 @@ def check_names(config: config_lib.Config) -> None:
   """
   if config.image_size is not None:
     model_size.check_batch(config.global_batch_size, *config.image_size)
+  known = {'loss': tasks.losses()}
   for kind in ('model', 'loss', 'optimizer', 'schedule', 'augment'):
-    if getattr(config, kind) is None:
-      continue  # It depends on the data.
-    parts.check(
-        kind,
-        getattr(config, kind),
-        getattr(config, f'{kind}_arg'),
-        known=tasks.losses() if kind == 'loss' else None,
-    )
+    if (part := getattr(config, kind)) is not None:  # Else the data decide.
+      arguments = getattr(config, f'{kind}_arg')
+      parts.check(kind, part, arguments, known=known.get(kind))
   for kind in ('dataset', 'task'):
     if own.is_part(part := getattr(config, kind)):
       parts.check(kind, part, getattr(config, f'{kind}_arg'))
-  for each in several.named('metric', config.metrics, config.metric_arg):
-    parts.check('metric', each.part, each.arguments)
-  for each in several.named('hook', config.hooks, config.hook_arg):
-    parts.check('hook', each.part, each.arguments)
-    several.check_hook(each)
+  for each in (
+      *several.named('metric', config.metrics, config.metric_arg),
+      *several.named('hook', config.hooks, config.hook_arg),
+  ):
+    parts.check(each.kind, each.part, each.arguments)
   if config.max_minutes == 0:
     raise programs.UserError('--max_minutes=0: expected a number above 0.')
 

@@ -18,18 +18,11 @@ from typing import Any
 import tensorflow as tf
 
 from . import programs
-from .lookup import built_in, imports
+from .lookup import built_in, calls, imports
 from .lookup import own as own_parts
 from .settings import arguments
 from .sweeps import trials
 
-# Kinds that are called on tensors of a batch rather than to make an object: the
-# first two arguments, which the program passes.
-_APPLIED = {
-    'loss': ('labels', 'predictions'),
-    'augment': ('batch', 'seed'),
-    'hook': ('step', 'values'),
-}
 # Other arguments that the program may pass, depending on the data.
 _OFFERED = {
     'model': (
@@ -163,7 +156,7 @@ def known_arguments(
   """
   function = find(kind, part, known)
   found = parameters(function)
-  is_applied = kind in _APPLIED and not isinstance(function, type)
+  is_applied = kind in calls.APPLIED and not isinstance(function, type)
   first = list(found)[:2] if is_applied else []
   reserved = {*first, *given, *_NOT_THE_USERS.get(kind, ())}
   return {
@@ -201,10 +194,10 @@ def check(
   listed = known_arguments(kind, part, given or (), known)
   keywords = arguments.checked(f'{kind}_arg', own, listed)
   function = find(kind, part, known)
-  _check_applied(kind, part, function)
+  calls.check(kind, part, function, keywords)
   if given is None:
     given = (*_NOT_THE_USERS.get(kind, ()), *_OFFERED.get(kind, ()))
-  is_applied = kind in _APPLIED and not isinstance(function, type)
+  is_applied = kind in calls.APPLIED and not isinstance(function, type)
   missing = [
       p.name
       for p in list(parameters(function).values())[2 if is_applied else 0 :]
@@ -222,34 +215,6 @@ def check(
         f'--{kind}_arg={place}{missing[0]}=VALUE.'
     )
   return keywords
-
-
-def _check_applied(kind: str, part: Any, function: Any) -> None:
-  """Checks that a function takes the first two arguments of its kind.
-
-  Raises:
-    UserError: If it does not, or is a class that has to be instantiated.
-  """
-  if kind not in ('loss', 'augment'):  # See `several.check_hook`.
-    return
-  flag = f'--{kind}={own_parts.shown(part)}'
-  called = ', '.join(_APPLIED[kind])
-  if isinstance(function, type):
-    raise programs.UserError(
-        f'{flag}: it is a class; expected a function of ({called}). An instance'
-        ' that can be called, assigned to a name of its module, is one too.'
-    )
-  try:
-    signature = inspect.signature(function)
-  except (TypeError, ValueError):  # As of some callables of C.
-    return
-  try:
-    signature.bind_partial(*_APPLIED[kind])
-  except TypeError as error:
-    raise programs.UserError(
-        f'{flag}: it is called as {own_parts.name_of(function)}({called}), and '
-        f'takes {signature}: {error}.'
-    ) from None
 
 
 def call(

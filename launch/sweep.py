@@ -174,13 +174,7 @@ def _check_values(
     given: Sequence[str],
     seconds: float,
 ) -> None:
-  """Checks the flags of trials, as launch.train does before it opens data.
-
-  Args:
-    space: The space.
-    search: The search.
-    given: The flags of every trial.
-    seconds: How long to build trials, as launch.train does before it trains.
+  """Checks the flags of trials, and builds trials for some seconds.
 
   Raises:
     UserError: If launch.train would refuse them.

@@ -1,6 +1,6 @@
 """Tests of launch.parts: names to objects, and what is said of mistakes.
 
-Covers: lookup.built_in, lookup.own, several, sweeps.trials.
+Covers: lookup.built_in, lookup.calls, lookup.own, several, sweeps.trials.
 """
 
 from __future__ import annotations
