@@ -92,8 +92,8 @@ def place(error: BaseException, file: str = '') -> str:
       (frame.filename, frame.lineno)
       for frame in traceback.extract_tb(error.__traceback__)
   ]
-  # A tf.function runs a converted copy, and its error names the original.
-  frames += re.findall(r'File "(.+)", line (\d+), in .*\*$', str(error), re.M)
+  # Errors of graphs name the lines that made the operation.
+  frames += re.findall(r'^ *File "(.+)", line (\d+), in ', str(error), re.M)
   for filename, line in reversed(frames):
     if filename == file or is_users(filename):
       return f'{filename}, line {line}'

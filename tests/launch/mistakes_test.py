@@ -98,6 +98,23 @@ def fewer(batch, seed):
   return {name: value[:1] for name, value in batch.items()}
 
 
+def gathers(batch, seed):
+  positions = tf.range(tf.shape(batch['image'])[0]) + 1
+  return {**batch, 'image': tf.gather(batch['image'], positions)}  # Here.
+
+
+class Reports(tasks.Task):
+
+  def report(self, values):
+    return {}['here']
+
+
+def reports(spec):
+  return Reports(
+      model=Net(4),
+      objective=objectives.supervised(losses.softmax_cross_entropy))
+
+
 def load():
   return {}['here']
 
@@ -205,6 +222,20 @@ class MistakesTest(parameterized.TestCase):
       line = _CODE.splitlines()[int(place[1]) - 1]
       self.assertRegex(line, "'here'|Here")
     self.assertFalse(pathlib.Path('run').exists())
+
+  @parameterized.parameters(
+      ('augment', 'gathers', r'= 12 is not in \[0, 12\)'),
+      ('task', 'reports', "KeyError: 'here'"),
+  )
+  def test_that_is_found_later_is_one_line_too(self, flag, name, message):
+    model = {'model': None} if flag == 'task' else {'model': 'faulty.py:Net'}
+    ended = self.train(
+        **{flag: f'faulty.py:{name}'}, **model, num_epochs=1, jit_compile='off'
+    )
+    self.assertEqual(ended.code, 1)
+    place = re.search(r'faulty[.]py, line (\d+)', ended.err)
+    self.assertRegex(ended.err, f'{message} .*faulty[.]py, line')
+    self.assertRegex(_CODE.splitlines()[int(place[1]) - 1], "'here'|Here")
 
   def test_data_without_a_label(self):
     ended = self.train(dataset='faulty.py:unlabelled')
