@@ -25,6 +25,7 @@ from . import workdir as workdir_lib
 from .evaluating import evaluation
 from .hooks import attached, flagged, health, saving, standard
 from .hooks import monitor as monitor_lib
+from .lookup import own as own_parts
 from .training import call_length, data_loops, init_from, periods
 
 Hooks = Sequence[Callable[..., Any]]
@@ -264,7 +265,8 @@ def _monitor(
   if 'validation' not in dataset.num_examples:
     return None
   own = _own_monitor(experiment)
-  if name in (None, own.metric):
+  is_own = own_parts.is_part(experiment.config.task)
+  if name in (None, own.metric) and not is_own:
     return own  # Skip the trace that finds the names of other metrics.
   metric = experiment.eval_metric
   known = training.summarize(metric, experiment.zero_sums(metric))

@@ -122,14 +122,20 @@ def place(error: Exception, function: Any) -> str:
 
 
 def _file(function: Any) -> str:
+  """Returns the file of a part, which is the user's unless it is ours."""
   if isinstance(function, functools.partial):
     return _file(function.func)
   if not isinstance(function, type) and not inspect.isroutine(function):
     function = type(function)
   try:
-    return inspect.getfile(function)
+    file = inspect.getfile(function)
   except (TypeError, OSError):  # Defined in a notebook.
     return ''
+  return '' if _is_ours(file) else file
+
+
+def _is_ours(file: str) -> bool:
+  return code_files.origin(pathlib.Path(file).resolve()) == 'Quatrain'
 
 
 def _code(function: Any) -> types.CodeType | None:

@@ -115,6 +115,14 @@ def reports(spec):
       objective=objectives.supervised(losses.softmax_cross_entropy))
 
 
+def monitors(spec):
+  return tasks.Task(
+      model=Net(4),
+      objective=objectives.supervised(losses.softmax_cross_entropy),
+      monitor='recall',
+      direction='max')
+
+
 def load():
   return {}['here']
 
@@ -236,6 +244,12 @@ class MistakesTest(parameterized.TestCase):
     place = re.search(r'faulty[.]py, line (\d+)', ended.err)
     self.assertRegex(ended.err, f'{message} .*faulty[.]py, line')
     self.assertRegex(_CODE.splitlines()[int(place[1]) - 1], "'here'|Here")
+
+  def test_a_task_that_monitors_what_is_not_measured(self):
+    ended = self.train(task='faulty.py:monitors', model=None)
+    self.assertEqual(ended.code, 2)
+    self.assertIn("--monitor=recall: the task's own, but no metric", ended.err)
+    self.assertFalse(pathlib.Path('run').exists())
 
   def test_data_without_a_label(self):
     ended = self.train(dataset='faulty.py:unlabelled')
