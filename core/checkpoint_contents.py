@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Collection, Mapping
 
 import tensorflow as tf
@@ -21,6 +22,7 @@ def contents(path: str) -> dict[str, tf.TensorSpec]:
   Raises:
     CheckpointError: If the checkpoint does not exist or is damaged.
   """
+  _check_exists(path)
   with checkpoint_errors.reading(path):
     reader = tf.train.load_checkpoint(path)
     dtypes = reader.get_variable_to_dtype_map()
@@ -106,7 +108,13 @@ def restore(
   return common
 
 
+def _check_exists(path: str) -> None:
+  if not glob.glob(f'{glob.escape(path)}.*'):
+    raise checkpoint_errors.MissingError(path)
+
+
 def _check_manifest(path: str) -> None:
+  _check_exists(path)
   with checkpoint_errors.reading(path):
     if damage := checkpoint_manifests.find_damage(path):
       raise checkpoint_errors.DamagedError(path, damage)
@@ -121,7 +129,7 @@ def read(path: str) -> None:
     path: The path of the checkpoint.
 
   Raises:
-    DamagedError: If a file is damaged.
+    DamagedError: If a file is damaged or missing.
     CheckpointError: If a file cannot be read at the moment.
   """
   _check_manifest(path)

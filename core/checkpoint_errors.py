@@ -75,6 +75,18 @@ class DamagedError(CheckpointError):
     self.reason = reason
 
 
+class MissingError(DamagedError):
+  """A checkpoint none of whose files exist.
+
+  For a checkpoint that the list of a directory names, this is damage.
+  """
+
+  def __init__(self, path: str):
+    """Creates the error for a path."""
+    super().__init__(path, 'its files are missing')
+    self.args = (f'{path}: there is no checkpoint.',)
+
+
 class SaveError(OSError):
   """A checkpoint could not be written, for example because the disk is full."""
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import operator
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -38,6 +39,7 @@ _UNFINISHED = 'unfinished'
 CheckpointError = checkpoint_errors.CheckpointError
 NonFiniteError = checkpoint_errors.NonFiniteError
 DamagedError = checkpoint_errors.DamagedError
+MissingError = checkpoint_errors.MissingError
 SaveError = checkpoint_errors.SaveError
 contents = checkpoint_contents.contents
 restore = checkpoint_contents.restore
@@ -125,7 +127,7 @@ class Checkpointer:
     """Saves the variables; readers see the whole checkpoint or none of it.
 
     Args:
-      step: The step number in the checkpoint's name.
+      step: The step number in the checkpoint's name, at least 0.
       values: The values to save, as returned by `copy`. Default: the current
         values of the variables.
 
@@ -133,10 +135,13 @@ class Checkpointer:
       The path of the checkpoint.
 
     Raises:
+      ValueError, TypeError: If the step is not an integer of at least 0.
       NonFiniteError: If a floating-point variable is not finite on any worker.
         Nothing is written.
       SaveError: If the files cannot be written. Earlier checkpoints are kept.
     """
+    checks.size('step', step, low=0)
+    step = operator.index(step)
     if self._writing:
       concurrent.futures.wait([self._writing])
     self._background.poll()

@@ -205,6 +205,7 @@ def choose(
     ValueError: If the mode is unknown.
   """
   checks.one_of('jit', mode, MODES)
+  checks.size('num_replicas', num_replicas)
   operations = set(operations)
   if mode == 'off':
     return Extent.NONE

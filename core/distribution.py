@@ -82,8 +82,10 @@ def multi_worker(
     The strategy. It uses NCCL on GPUs.
 
   Raises:
+    ValueError: If the timeout is not positive.
     tf.errors.DeadlineExceededError: If a worker did not start in time.
   """
+  checks.positive('start_timeout_s', start_timeout_s)
   resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
   jobs = resolver.cluster_spec().as_dict()
   if order := [job for job in ('chief', 'worker') if job in jobs]:

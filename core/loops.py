@@ -57,8 +57,14 @@ def add_up(
     The sums, including those of the steps, and the number of steps taken.
 
   Raises:
-    ValueError: If the sums of a step differ in structure or shapes.
+    TypeError: If the number of steps is not an integer.
+    ValueError: If it is negative, where that is known while tracing, or the
+      sums of a step differ in structure or shapes.
   """
+  num_steps = tf.convert_to_tensor(num_steps)
+  checks.integers('num_steps', num_steps)
+  if (known := tf.get_static_value(num_steps)) is not None:
+    checks.size('num_steps', known, low=0)
 
   def goes_on(sums: training.Sums, taken: tf.Tensor) -> tf.Tensor:
     return (taken < num_steps) & _is_finite(sums)

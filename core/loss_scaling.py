@@ -9,9 +9,12 @@ themselves overflow float16, for example with large class weights.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+
+from . import checks
 
 # The smallest normal float32, whose inverse is also normal.
 _SMALLEST = 2.0**-126
@@ -40,6 +43,7 @@ def init(scale: float = 2.0**15) -> LossScale:
   Raises:
     ValueError: If the scale is not in [2^-126, 2^24].
   """
+  checks.number('scale', scale)
   if not _SMALLEST <= scale <= _LARGEST:
     raise ValueError(
         f'scale: expected a number in [2^-126, 2^24], got {scale}.'
@@ -92,6 +96,9 @@ def adjust(
     The new state. The scale stays in [2^-126, 2^24]: it and its inverse are
     normal float32 numbers.
 
+  Raises:
+    ValueError: If the interval is smaller than 1 or the factor than that.
+
   Reference:
     `Micikevicius et al. 2018 <https://arxiv.org/abs/1710.03740>`_, section 3.2,
     with the schedule of ``torch.amp.GradScaler``.
@@ -103,6 +110,8 @@ def adjust(
     >>> float(loss_scaling.adjust(state, tf.constant(False)).scale)
     512.0
   """
+  checks.size('growth_interval', growth_interval)
+  checks.in_range('factor', factor, 1.0, math.inf)
   good_steps = tf.where(is_finite, state.good_steps + 1, 0)
   grows = good_steps >= growth_interval
   moved = tf.where(grows, state.scale * factor, state.scale)

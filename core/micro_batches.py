@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import distribution, random
+from . import checks, distribution, random
 from . import rows as rows_lib
 
 Function = Callable[[Mapping[str, Any], random.Place, Any], tuple[Any, Any]]
@@ -42,8 +42,10 @@ def add_up(
 
   Raises:
     ValueError: If the tensors of the batch do not have equally many examples,
-      or the number is unknown while tracing and the loop must be unrolled.
+      or the number is unknown while tracing and the loop must be unrolled, or
+      the size is not positive.
   """
+  checks.size('size', size)
   batch_size = rows_lib.count(batch)
   is_known = isinstance(batch_size, int)
   num_parts = tf.maximum(-(-batch_size // size), 1)

@@ -7,14 +7,16 @@ signature. `augmented` adds data augmentation to any of them.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
 import sonnet as snt
 import tensorflow as tf
 
-from . import augmentation, checks, hidden_variables, random
+from . import augmentation, checks, hidden_variables, random, rows
 
 Batch = Mapping[str, Any]
 """Names to dense, sparse or ragged tensors, or nested mappings of them.
@@ -152,7 +154,8 @@ def supervised(
     outputs, predictions and labels are mappings. It raises ValueError if an
     output or a label is missing, if the losses are not numbers per example or
     their axes are not the first axes of labels or predictions, or if the
-    penalty is not a scalar, and TypeError for Keras models.
+    penalty is not a scalar, and TypeError for Keras models and for inputs of
+    another dtype than the model's weights.
 
   Raises:
     ValueError: If the weights or labels name an output that has no loss.
@@ -188,7 +191,9 @@ def supervised(
   ) -> Evaluation:
     is_viewed = bool(views) and not is_training
     seen = augmentation.stack(views, batch) if is_viewed else batch
-    outputs = call(model, read('inputs', inputs, seen), is_training, seed)
+    given = read('inputs', inputs, seen)
+    with _dtypes_explained(inputs, given):
+      outputs = call(model, given, is_training, seed)
     of_head = (weights or {}) if scored else _head_weights(model)
     heads = _heads(outputs, tuple(scored) or ('logits', *of_head))
     inner = outputs.get('losses', {}) if isinstance(outputs, Mapping) else {}
@@ -241,6 +246,31 @@ def call(
       inputs,
       **{name: value for name, value in arguments.items() if name in named},
   )
+
+
+@contextlib.contextmanager
+def _dtypes_explained(reader: Reader, inputs: Any) -> Iterator[None]:
+  """Names the inputs whose dtype an operation of the model does not take."""
+  try:
+    yield
+  except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
+    text = str(error).replace('double', 'float64')
+    if not re.search('does not match type|was expected to be a', text):
+      raise
+    name = reader if isinstance(reader, str) else 'the tensor'
+    other = [
+        f'{path} is {leaf.dtype.name}'
+        for path, leaf in rows.leaves(
+            inputs if isinstance(inputs, Mapping) else {name: inputs}
+        )
+        if leaf.dtype != tf.float32 and leaf.dtype.name in text
+    ]
+    if not other:
+      raise
+    raise TypeError(
+        f"inputs: {', '.join(other)}, which the model's float32 weights do not "
+        "take; convert it with array.astype('float32') or tf.cast."
+    ).with_traceback(error.__traceback__) from error
 
 
 def _signature(model: Any) -> inspect.Signature:

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from . import checks
+
 _PHILOX = tf.random.Algorithm.PHILOX.value
 _BLOCK = 4  # Philox generates four 32-bit numbers per counter.
 
@@ -88,11 +90,14 @@ def fold_in(seed: tf.Tensor, data: tf.Tensor | int) -> tf.Tensor:
 
   Returns:
     A new seed, int32 ``[2]``.
+
+  Raises:
+    TypeError: If the seed or the number is not an integer.
+    ValueError: If the shape of either is wrong.
   """
   # TensorFlow's result depends on the dtypes of both.
-  return tf.random.fold_in(
-      tf.cast(seed, tf.int32), tf.cast(data, tf.int32), alg='philox'
-  )
+  data = _int32('data', data, [])
+  return tf.random.fold_in(_int32('seed', seed, [2]), data, alg='philox')
 
 
 def split(seed: tf.Tensor, num: int) -> list[tf.Tensor]:
@@ -100,12 +105,16 @@ def split(seed: tf.Tensor, num: int) -> list[tf.Tensor]:
 
   Args:
     seed: Integers ``[2]``.
-    num: The number of seeds.
+    num: The number of seeds, at least 1.
 
   Returns:
     A list of ``num`` seeds, int32 ``[2]``.
+
+  Raises:
+    TypeError, ValueError: If the seed or the number is wrong.
   """
-  seeds = tf.random.split(tf.cast(seed, tf.int32), num, alg='philox')
+  checks.size('num', num)
+  seeds = tf.random.split(_int32('seed', seed, [2]), num, alg='philox')
   return tf.unstack(seeds, num)
 
 
@@ -128,7 +137,9 @@ def uniform(
     float32 numbers in [0, 1) of the given shape.
 
   Raises:
-    ValueError: If the shape is a tensor of unknown length.
+    TypeError: If the seed is not an integer.
+    ValueError: If the shape is a tensor of unknown length, or that of the seed
+      is wrong.
 
   Reference:
     Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3.
@@ -137,7 +148,8 @@ def uniform(
   size = math.prod(rest)
   blocks = -(-size // _BLOCK)
   offset = _first_row(batch_size) * tf.cast(blocks, tf.uint64)
-  seed = tf.cast(tf.bitcast(tf.cast(seed, tf.int32), tf.uint32), tf.uint64)
+  seed = _int32('seed', seed, [2])
+  seed = tf.cast(tf.bitcast(seed, tf.uint32), tf.uint64)
   # Draws integers, since XLA's uniform floats take forty times as long on a
   # CPU, and converts them as TensorFlow's kernel does.
   bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
@@ -150,6 +162,12 @@ def uniform(
   mantissa = tf.bitwise.bitwise_and(bits, 2**23 - 1)
   numbers = tf.cast(mantissa, tf.float32) * 2.0**-23
   return tf.reshape(numbers[:, :size], shape)
+
+
+def _int32(argument: str, value: Any, shape: list[int]) -> tf.Tensor:
+  value = tf.convert_to_tensor(value)
+  checks.integers(argument, value)
+  return tf.cast(checks.shape(argument, value, shape), tf.int32)
 
 
 def _sizes(shape: Any) -> Sequence[int | tf.Tensor]:

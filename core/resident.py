@@ -80,6 +80,10 @@ def batched(
   Returns:
     int32 ``[num_batches, global_batch_size]``; the last row is padded with -1.
 
+  Raises:
+    TypeError: If the order or the size is not of integers.
+    ValueError: If the order has not one axis, or the size is not positive.
+
   Example:
     >>> from core import resident
     >>> resident.batched([4, 2, 0], global_batch_size=2).numpy().tolist()
@@ -87,6 +91,7 @@ def batched(
   """
   checks.size('global_batch_size', global_batch_size)
   order = tf.convert_to_tensor(order)
+  checks.rank('order', order, 1)
   checks.integers('order', order)
   order = tf.cast(order, tf.int32)
   missing = -order.shape[0] % global_batch_size
@@ -201,7 +206,7 @@ def make_train_loop(
 
     - rows, int32 ``[num_batches, global_batch_size]``: the positions in the
       data of the examples of each batch, -1 for padding,
-    - the number of the epoch,
+    - the number of the epoch, at least 0,
     - `start`, the first row to take, 0 by default,
     - `num_steps`, the number of rows to take, by default all remaining ones,
     - `sums`, the sums to add to, by default zeros.
@@ -370,10 +375,13 @@ def _over(
       num_steps: int | None = None,
       sums: training.Sums | None = None,
   ) -> tuple[training.Sums, tf.Tensor]:
+    checks.size('epoch', epoch, low=0)
+    checks.size('start', start, low=0)
     if num_steps is None:
-      num_steps = len(rows) - start
+      num_steps = max(len(rows) - start, 0)
+    checks.size('num_steps', num_steps, low=0)
     # XLA would silently clamp positions that are out of range.
-    if start < 0 or num_steps < 0 or start + num_steps > len(rows):
+    if start + num_steps > len(rows):
       raise ValueError(
           f'start, num_steps: expected a range of the {len(rows)} rows, got '
           f'{start} and {num_steps}.'

@@ -20,11 +20,12 @@ def tensors(arrays: Mapping[str, Any]) -> dict[str, Any]:
       name; mappings may be nested.
 
   Returns:
-    The tensors.
+    The tensors; a dense `weight` as float32.
 
   Raises:
-    TypeError: If they are not a mapping.
-    ValueError: If they have different numbers of examples, or a reserved name.
+    TypeError: If they are not a mapping, or the weight is not of numbers.
+    ValueError: If they have different numbers of examples, or a reserved name,
+      or a weight is negative or not finite.
   """
   if not isinstance(arrays, Mapping):
     raise TypeError(
@@ -40,12 +41,18 @@ def tensors(arrays: Mapping[str, Any]) -> dict[str, Any]:
 
   with tf.device('CPU:0'):
     converted = convert(arrays)
+    if isinstance(converted.get('weight'), tf.Tensor):
+      converted['weight'] = _weight(converted['weight'])
   for name in ('index', 'epoch', padding.IS_PADDED):
     if name in converted:
       raise ValueError(
           f'arrays: {name!r} is a reserved name in batches; rename it.'
       )
-  sizes = {path: int(x.shape[0]) for path, x in rows_lib.leaves(converted)}
+  sizes = {}
+  for path, x in rows_lib.leaves(converted):
+    if not x.shape.rank:
+      raise ValueError(f'arrays: {path}: expected [num_examples, ...], got [].')
+    sizes[path] = int(x.shape[0])
   if len(set(sizes.values())) > 1:
     # XLA would silently repeat the last row of a shorter tensor.
     raise ValueError(f'arrays: expected one number of examples, got {sizes}.')
@@ -69,6 +76,22 @@ def copy(data: Mapping[str, Any]) -> Mapping[str, Any]:
       return tf.nest.map_structure(tf.identity, leaf, expand_composites=True)
 
   return tf.nest.map_structure(copied, data)
+
+
+def _weight(weight: tf.Tensor) -> tf.Tensor:
+  """Returns weights as float32, which steps require, if they are valid."""
+  dtype = weight.dtype
+  if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
+    raise TypeError(f'arrays: weight: expected float32, got {dtype.name}.')
+  weight = tf.cast(weight, tf.float32)
+  is_wrong = ~(tf.math.is_finite(weight) & (weight >= 0))
+  if bool(tf.reduce_any(is_wrong)):
+    value, place = weight[is_wrong][0], tf.where(is_wrong)[0].numpy().tolist()
+    raise ValueError(
+        'arrays: weight: expected finite numbers of at least 0, got '
+        f'{value.numpy()} at {place}; 0 excludes an example.'
+    )
+  return weight
 
 
 def batch(

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from . import (
     averaging,
+    checks,
     hidden_variables,
     loss_scaling,
     optimizers,
@@ -50,21 +51,24 @@ class TrainState(tf.Module):
     Args:
       model: A module whose variables exist.
       optimizer: The optimizer whose state to hold.
-      seed: The seed of all randomness in the steps. It does not affect the
-        initial weights; to reproduce those, call `tf.random.set_seed` before
-        building the model.
+      seed: The seed of all randomness in the steps, a 32-bit integer. It does
+        not affect the initial weights; to reproduce those, call
+        `tf.random.set_seed` before building the model.
       average_decay: The decay rate of a moving average of the weights, in [0,
         1), updated by every step. Default: no average.
       loss_scale: The initial loss scale, for float16. Default: no loss scale.
 
     Raises:
-      ValueError: If the model has no trainable variables or the rate is wrong.
-      TypeError: If the model or the optimizer is from another library, or a
-        trainable variable is not floating point.
+      ValueError: If the model has no trainable variables, or the rate or the
+        seed is out of range.
+      TypeError: If the model or the optimizer is from another library, a
+        trainable variable is not floating point, or the seed not an integer.
     """
     super().__init__(name='train_state')
     hidden_variables.refuse_keras('model', model)
     foreign.check_transformation('optimizer', optimizer)
+    checks.size('seed', seed, low=-(2**31))
+    checks.in_range('seed', seed, -(2**31), 2**31 - 1)
     self.model = model
     self.parameters = variables.trainable(model)
     if not self.parameters:
@@ -84,6 +88,7 @@ class TrainState(tf.Module):
     self.seed = tf.Variable([0, seed], dtype=tf.int32, trainable=False)
     self.average = self.loss_scale = self.skipped = None
     if average_decay is not None:
+      checks.rate('average_decay', average_decay)
       self.average = averaging.ModelAverage(model, average_decay)
     if loss_scale is not None:
       self.loss_scale = tf.nest.map_structure(_variable, loss_scale)

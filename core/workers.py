@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from . import distribution, waits
+from . import checks, distribution, waits
 
 
 def gather(
@@ -26,12 +26,17 @@ def gather(
   Returns:
     The integers of each worker, in the order of workers, the chief first.
 
+  Raises:
+    TypeError: If a value is not an integer.
+
   Example:
     >>> import tensorflow as tf
     >>> from core import workers
     >>> workers.gather(tf.distribute.get_strategy(), [275037])
     [[275037]]
   """
+  for value in values:
+    checks.size('values', value, low=-(2**63))
   if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
     return [list(values)]
   with waits.waiting():

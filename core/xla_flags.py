@@ -49,7 +49,15 @@ def for_cpu(batch_size: int) -> dict[str, object]:
 
   Returns:
     Values by the names of flags.
+
+  Raises:
+    TypeError: If the batch size is not an integer.
+    ValueError: If it is not positive.
   """
+  if not hasattr(batch_size, '__index__'):
+    raise TypeError(f'batch_size: expected an integer, got {batch_size!r}.')
+  if batch_size < 1:
+    raise ValueError(f'batch_size: expected at least 1, got {batch_size}.')
   flags: dict[str, object] = {'xla_cpu_prefer_vector_width': 512}
   if batch_size >= _SMALLEST_BATCH_FOR_EIGEN:
     flags['xla_cpu_experimental_ynn_fusion_type'] = ''
@@ -64,7 +72,11 @@ def tune_for_cpu(batch_size: int) -> None:
 
   Args:
     batch_size: The number of examples per step.
+
+  Raises:
+    TypeError, ValueError: As for `for_cpu`.
   """
+  wanted = for_cpu(batch_size)
   if importlib.metadata.version('tensorflow').startswith(_KNOWN_BY):
-    for flag, value in for_cpu(batch_size).items():
+    for flag, value in wanted.items():
       add(flag, value)

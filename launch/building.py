@@ -25,6 +25,7 @@ from . import workdir as workdir_lib
 from .evaluating import evaluation
 from .hooks import attached, flagged, health, saving, standard
 from .hooks import monitor as monitor_lib
+from .lookup import own as own_parts
 from .training import call_length, data_loops, init_from, periods
 
 Hooks = Sequence[Callable[..., Any]]
@@ -126,6 +127,9 @@ def build(
       functools.partial(_measure, experiment, state),
       say,
   )
+  if config.metrics:  # They may be the user's own: try how values are made.
+    zeros = experiment.zero_sums(experiment.eval_metric)
+    training.summarize(experiment.eval_metric, zeros)
   monitor = _monitor(experiment, dataset)
   first = standard.make(
       experiment,
@@ -183,6 +187,9 @@ def build(
     initial = init_from.load(experiment, state, strategy)
   now.step = int(state.step.numpy())
   now.saved_step = now.step if restored else -1
+  if now.step < experiment.num_steps:
+    for other in others:
+      other.check_next(now.step)
   first.health.check_restored(restored)
   first.validation.go_on()
   directory.go_on_from(now.step, is_validated=not now.is_cut_short)
@@ -258,7 +265,8 @@ def _monitor(
   if 'validation' not in dataset.num_examples:
     return None
   own = _own_monitor(experiment)
-  if name in (None, own.metric):
+  is_own = own_parts.is_part(experiment.config.task)
+  if name in (None, own.metric) and not is_own:
     return own  # Skip the trace that finds the names of other metrics.
   metric = experiment.eval_metric
   known = training.summarize(metric, experiment.zero_sums(metric))

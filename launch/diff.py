@@ -56,7 +56,8 @@ def table(comparison: comparing.Comparison, one: str, other: str) -> str:
     )
   if left > 0:
     text += f'and {left:,} more values of later steps\n'
-  return text + verdict(comparison)
+  missing = [f'; {each} has no rows' for each in comparison.without_rows]
+  return text + verdict(comparison) + ''.join(missing)
 
 
 def verdict(comparison: comparing.Comparison) -> str:

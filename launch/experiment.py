@@ -5,7 +5,9 @@ Training, evaluation, prediction and export all build their model here.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -17,6 +19,7 @@ from core import (
     objectives,
     optimizers,
     precision,
+    rows,
     training,
     variables,
 )
@@ -26,6 +29,7 @@ from pipelines import splits, streams
 from . import config as config_lib
 from . import data as data_lib
 from . import parts, programs, several, tasks
+from .lookup import own
 from .machine import costs, model_size
 from .tasks import measuring
 from .tasks import task as task_lib
@@ -44,19 +48,19 @@ def check_names(config: config_lib.Config) -> None:
   """
   if config.image_size is not None:
     model_size.check_batch(config.global_batch_size, *config.image_size)
+  known = {'loss': tasks.losses()}
   for kind in ('model', 'loss', 'optimizer', 'schedule', 'augment'):
-    if getattr(config, kind) is None:
-      continue  # It depends on the data.
-    parts.check(
-        kind,
-        getattr(config, kind),
-        getattr(config, f'{kind}_arg'),
-        known=tasks.losses() if kind == 'loss' else None,
-    )
-  several.named('metric', config.metrics, config.metric_arg)
-  for each in several.named('hook', config.hooks, config.hook_arg):
-    parts.check('hook', each.part, each.arguments)
-    several.check_hook(each)
+    if (part := getattr(config, kind)) is not None:  # Else the data decide.
+      arguments = getattr(config, f'{kind}_arg')
+      parts.check(kind, part, arguments, known=known.get(kind))
+  for kind in ('dataset', 'task'):
+    if own.is_part(part := getattr(config, kind)):
+      parts.check(kind, part, getattr(config, f'{kind}_arg'))
+  for each in (
+      *several.named('metric', config.metrics, config.metric_arg),
+      *several.named('hook', config.hooks, config.hook_arg),
+  ):
+    parts.check(each.kind, each.part, each.arguments)
   if config.max_minutes == 0:
     raise programs.UserError('--max_minutes=0: expected a number above 0.')
 
@@ -173,7 +177,9 @@ class Experiment:
           loss_scale=loss_scale,
       )
     except ValueError as error:
-      raise programs.UserError(f'--ema_decay: {error}') from None
+      is_decay = str(error).startswith('average_decay')
+      flag = '--ema_decay' if is_decay else f'--model={self.config.model}'
+      raise programs.UserError(f'{flag}: {error}') from None
 
   def build(self) -> None:
     """Creates the model's variables; call it under the strategy's scope."""
@@ -193,13 +199,22 @@ class Experiment:
       # Its constructor creates them, so repeat it with the seed and the scope.
       self.model = tasks.make(self.data, self.config).model
       self.task.model = self.model
-    with parts.mistakes_in_own('model', self.config.model):
+    with self._mistakes():
       forward(self.model, batch)
       if self.config.precision != 'float32':  # Models may cast to float32.
         self.objective(self.model, batch, None, is_training=False)
-    if self.config.augment is not None:
-      zero = tf.zeros([2], tf.int32)
-      self.objective(self.model, batch, zero, is_training=True)
+      if self.config.augment is not None:
+        several = rows.take(batch, tf.zeros([2], tf.int32))
+        training.trace(self.objective, self.model, several)
+
+  @contextlib.contextmanager
+  def _mistakes(self) -> Iterator[None]:
+    """Names a custom task or model in the errors of a forward pass."""
+    with (
+        parts.mistakes_in_own('task', self.config.task),
+        parts.mistakes_in_own('model', self.config.model),
+    ):
+      yield
 
   def initialize(
       self, data: splits.Split, strategy: tf.distribute.Strategy
@@ -281,7 +296,7 @@ class Experiment:
   ) -> tuple[costs.CallRecorder, tf.types.experimental.ConcreteFunction]:
     # Several properties share this trace.
     recorder = costs.CallRecorder(self.model)
-    with recorder.recorded():
+    with self._mistakes(), recorder.recorded():
       return recorder, training.trace(
           self._plain, self.model, self._example_batch
       )

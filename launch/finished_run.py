@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import glob
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -165,7 +166,9 @@ def load(
     with strategy.scope():
       experiment.build()
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    path = _restore(directory, checkpoint or 'last', _reader(experiment, step))
+    read = _reader(experiment, step)
+    with _offering_best(directory, checkpoint, read):
+      path = _restore(directory, checkpoint or 'last', read)
   except ValueError as error:
     raise programs.UserError(str(error)) from error
   return Run(
@@ -212,6 +215,27 @@ def _reader(
       prefix=tuple(prefixes),
       ignored=weights,
   )
+
+
+@contextlib.contextmanager
+def _offering_best(
+    directory: workdir_lib.Workdir,
+    checkpoint: str | None,
+    read: Callable[[str], object],
+) -> Iterator[None]:
+  """Adds to an error that the best checkpoint can be read, if it can."""
+  try:
+    yield
+  except checkpoints.CheckpointError as error:
+    best = None
+    if checkpoint != 'best':
+      with contextlib.suppress(checkpoints.CheckpointError):
+        best, _ = checkpoints.newest_whole(directory.best, read)
+    if best is None:
+      raise
+    raise programs.UserError(
+        f'{error} --checkpoint=best takes {best}, which is whole.'
+    ) from error
 
 
 def _restore(

@@ -117,12 +117,15 @@ class Now:
   )
 
   def what_is_saved(self) -> str:
-    """Describes the saved progress, for error messages."""
+    """Describes the saved progress and how to go on, for error messages."""
     with contextlib.suppress(OSError):  # The caller reports an earlier error.
       self.settle(alone=True)
     if self.saved_step < 0:
-      return 'nothing is saved yet'
-    return f'step {self.saved_step} of {self.at.num_steps} is saved'
+      saved, way_on = 'nothing is saved yet', 'starts anew'
+    else:
+      saved = f'step {self.saved_step} of {self.at.num_steps} is saved'
+      way_on = 'goes on from there'
+    return f'{saved}. Once that is fixed, the same command {way_on}.'
 
 
 def run(

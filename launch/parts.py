@@ -18,14 +18,20 @@ from typing import Any
 import tensorflow as tf
 
 from . import programs
-from .lookup import built_in, imports
+from .lookup import built_in, calls, imports
 from .lookup import own as own_parts
 from .settings import arguments
 from .sweeps import trials
 
-# Kinds that are called on tensors of a batch rather than to make an object; the
-# program passes the first two arguments.
-_APPLIED = ('loss', 'augment', 'hook')
+# Other arguments that the program may pass, depending on the data.
+_OFFERED = {
+    'model': (
+        'num_outputs',
+        'vocabulary_sizes',
+        'vocabulary_size',
+        'input_shape',
+    )
+}
 # Arguments that other flags set, or that no flag sets.
 _NOT_THE_USERS = {
     'model': ('num_classes', 'name'),
@@ -150,7 +156,7 @@ def known_arguments(
   """
   function = find(kind, part, known)
   found = parameters(function)
-  is_applied = kind in _APPLIED and not isinstance(function, type)
+  is_applied = kind in calls.APPLIED and not isinstance(function, type)
   first = list(found)[:2] if is_applied else []
   reserved = {*first, *given, *_NOT_THE_USERS.get(kind, ())}
   return {
@@ -166,7 +172,7 @@ def check(
     kind: str,
     part: Any,
     own: Mapping[str, Any],
-    given: Sequence[str] = (),
+    given: Sequence[str] | None = None,
     known: _Known | None = None,
 ) -> dict[str, Any]:
   """Checks a user's arguments against the signature of a part.
@@ -175,17 +181,40 @@ def check(
     kind: As for `find`.
     part: As for `find`.
     own: The user's arguments.
-    given: The names of the program's arguments.
+    given: The names of the program's arguments. Default: all that it may pass.
     known: As for `find`.
 
   Returns:
     Keyword arguments.
 
   Raises:
-    UserError: If the part or an argument is not valid.
+    UserError: If the part or an argument is not valid, one is missing, or the
+      part cannot be called as the program does.
   """
-  listed = known_arguments(kind, part, given, known)
-  return arguments.checked(f'{kind}_arg', own, listed)
+  listed = known_arguments(kind, part, given or (), known)
+  keywords = arguments.checked(f'{kind}_arg', own, listed)
+  function = find(kind, part, known)
+  calls.check(kind, part, function, keywords)
+  if given is None:
+    given = (*_NOT_THE_USERS.get(kind, ()), *_OFFERED.get(kind, ()))
+  is_applied = kind in calls.APPLIED and not isinstance(function, type)
+  missing = [
+      p.name
+      for p in list(parameters(function).values())[2 if is_applied else 0 :]
+      if p.default is p.empty
+      and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+      and p.name not in (*keywords, *given)
+  ]
+  if missing:
+    several = kind in ('hook', 'metric')  # Their arguments name the part.
+    place = f'{own_parts.name_of(function)}.' if several else ''
+    offered = f'; it is offered {", ".join(given)}' if given else ''
+    raise programs.UserError(
+        f'--{own_parts.flag_of(kind)}={own_parts.shown(part)}: it needs '
+        f'{missing[0]}, which is not provided{offered}. Give it a default, or '
+        f'--{kind}_arg={place}{missing[0]}=VALUE.'
+    )
+  return keywords
 
 
 def call(
@@ -245,14 +274,17 @@ def bind(
   function = find(kind, part, known)
   keywords = _keywords(kind, part, own, known, given)
   bound = functools.partial(function, **keywords) if keywords else function
-  if kind != 'loss' or (known and part in known):
+  if kind == 'hook' or (known and part in known):
     return bound
 
-  def loss(labels: Any, predictions: Any) -> Any:
+  def called(*args: Any) -> Any:
     with own_parts.mistakes_in(kind, part, own, function):
-      return bound(labels, predictions)
+      result = bound(*args)
+      if kind == 'loss':
+        result = trials.of_losses(result)
+      return result
 
-  return loss
+  return called
 
 
 def _keywords(
@@ -266,25 +298,7 @@ def _keywords(
   checked = check(kind, part, own, list(given), known)
   signature = parameters(find(kind, part, known))
   taken = {name: value for name, value in given.items() if name in signature}
-  keywords = {**taken, **checked}
-  others = list(signature.values())[2 if kind in _APPLIED else 0 :]
-  missing = [
-      p.name
-      for p in others
-      if p.default is p.empty
-      and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
-      and p.name not in keywords
-  ]
-  if missing and not (kind == 'hook' and isinstance(part, type)):
-    several = kind in ('hook', 'metric')  # Their arguments name the part.
-    place = f'{own_parts.name_of(find(kind, part))}.' if several else ''
-    offered = f'; it is offered {", ".join(given)}' if given else ''
-    raise programs.UserError(
-        f'--{own_parts.flag_of(kind)}={own_parts.shown(part)}: it needs '
-        f'{missing[0]}, which is not provided{offered}. Give it a default, or '
-        f'--{kind}_arg={place}{missing[0]}=VALUE.'
-    )
-  return keywords
+  return {**taken, **checked}
 
 
 @contextlib.contextmanager

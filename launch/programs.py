@@ -24,11 +24,14 @@ from absl import app, flags, logging
 from pipelines import errors
 
 from . import about, interruption, notes
+from .lookup import imports
 from .settings import command_line, flag_names, flag_types
 
 # Modules that TensorFlow imports if present, for uses that we do not need.
 _NEEDLESS = ('keras.src.optimizers', 'jax')
 
+# How messages begin that repeat a traceback.
+_TRACEBACKS = ('in user code:', 'Graph execution error:')
 _MAX_WORD = 500
 _dropped: list[str] = []
 _given: list[command_line.Token] = []
@@ -92,8 +95,9 @@ def call(main: Callable[[], int | None]) -> int:
     main: The program. It returns an exit code, or None for 0.
 
   Returns:
-    The exit code. Failures, unusable data, errors of the operating system, and
-    unexpected signals are reported in one line on stderr.
+    The exit code. Failures, unusable data, errors of the operating system and
+    in the user's code, and unexpected signals are reported in one line on
+    stderr.
   """
   try:
     with interruption.leaving(), _not_world_writable():
@@ -116,8 +120,12 @@ def call(main: Callable[[], int | None]) -> int:
     return fail(f'{reason(error)}.', Failure.exit_code)
   except Exception as error:
     # By name, since TensorFlow need not be imported.
-    if type(error).__name__ not in ('MemoryError', 'ResourceExhaustedError'):
-      raise
+    name = type(error).__name__
+    if name not in ('MemoryError', 'ResourceExhaustedError'):
+      if not (place := imports.place(error)):
+        raise  # A mistake of ours.
+      message = f'{name}: {reason(error)} ({place}).'
+      return fail(message, Failure.exit_code)
     return fail(
         f'out of memory ({reason(error)}); a smaller --global_batch_size or '
         'model takes less.',
@@ -139,7 +147,11 @@ def _not_world_writable() -> Iterator[None]:
 def reason(error: BaseException) -> str:
   """Returns the message of an error in one line, with its file."""
   # TensorFlow's errors start with the operation's name, and end with notes.
-  text = re.sub(r'^\{\{.*?\}\} |\n(.|\n)*| \[Op:.*', '', str(error).strip())
+  text = str(error).strip()
+  if text.startswith(_TRACEBACKS):  # TensorFlow's own.
+    text = text.partition('\n\t [[')[0].rpartition('\n')[2].strip()
+    text = text.removeprefix(f'{type(error).__name__}: ')
+  text = re.sub(r'^\{\{.*?\}\} |\n(.|\n)*| \[Op:.*', '', text)
   text = text.rstrip('.') or type(error).__name__
   if not isinstance(error, OSError) or not error.strerror:
     return text

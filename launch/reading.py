@@ -130,6 +130,7 @@ def _check_inputs(config: config_lib.Config, dataset: datasets.Dataset) -> None:
   for name, is_there, what in (
       ('image_size', has_image, 'images'),
       ('normalize', has_image, 'images'),
+      ('test_time_augmentation', has_image, 'images'),
       ('tokenizer', has_text, 'texts'),
       ('max_tokens', has_text, 'texts'),
   ):

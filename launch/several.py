@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -30,12 +28,14 @@ class Named(NamedTuple):
   """One of several parts in a flag.
 
   Attributes:
+    kind: `metric` or `hook`.
     name: The name of the function, or its former name if that was given; its
       values have the same name.
     part: The value of the flag.
     arguments: The user's arguments for it.
   """
 
+  kind: str
   name: str
   part: Any
   arguments: dict[str, Any]
@@ -82,6 +82,7 @@ def named(
       )
   return [
       Named(
+          kind,
           name,
           part,
           {
@@ -101,51 +102,6 @@ def _name(kind: str, part: Any) -> str:
   return given if built_in.current(kind, given) == name else name
 
 
-def check_hook(hook: Named) -> None:
-  """Checks that a hook can be called as the loop does.
-
-  Args:
-    hook: The hook, by name.
-
-  Raises:
-    UserError: If it cannot.
-  """
-  found = parts.find('hook', hook.part)
-  made = found
-  while isinstance(made, functools.partial):
-    made = made.func
-  # A class is instantiated, and its methods take the instance first.
-  is_class = isinstance(made, type)
-  for name, arguments in (
-      ('__call__', ('step', 'values')),
-      ('next', ('step',)),
-      ('init', ()),
-  ):
-    if is_class:
-      function = inspect.getattr_static(made, name, None)
-      given: tuple[str, ...] = ('self', *arguments)
-    else:
-      function = found if name == '__call__' else getattr(found, name, None)
-      given = arguments
-    if is_class and not inspect.isfunction(function):
-      continue
-    try:
-      signature = inspect.signature(function)
-    except (TypeError, ValueError):  # As of some callables of C.
-      continue
-    # Only functions get the user's arguments in the call itself.
-    is_given = name == '__call__' and not is_class
-    keywords = hook.arguments if is_given else {}
-    try:
-      signature.bind(*given, **keywords)
-    except TypeError as error:
-      called = hook.name if name == '__call__' else f'{hook.name}.{name}'
-      raise programs.UserError(
-          f'--hooks={own.shown(hook.part)}: it is called as '
-          f'{called}({", ".join(arguments)}), and takes {signature}: {error}.'
-      ) from None
-
-
 def hooks(
     wanted: Sequence[Any], given: Mapping[str, Any]
 ) -> list[Callable[..., Any]]:
@@ -163,9 +119,8 @@ def hooks(
   """
   found = []
   for each in named('hook', wanted, given):
-    function = parts.find('hook', each.part)
-    if isinstance(function, type):
-      found.append(parts.call('hook', function, each.arguments))
+    if isinstance(parts.find('hook', each.part), type):
+      found.append(parts.call('hook', each.part, each.arguments))
     else:
       found.append(parts.bind('hook', each.part, each.arguments))
   return found

@@ -23,6 +23,7 @@ import pathlib
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -102,8 +103,10 @@ _FLAGS = {
 }
 _MODULE = f'{__package__}.train'
 _RULE = pruning.worse_than_median.__name__
-# The number of trials to check before the first one starts.
+# The number of trials to check before the first one starts, and the seconds in
+# which to build as many of them as possible, at least one.
 _MOST_CHECKED = 1000
+_BUILDING_SECS = 15.0
 
 
 def main() -> int:
@@ -131,7 +134,8 @@ def main() -> int:
       'prune': _PRUNE.value,
       **base.to_json(),
   }
-  _check_values(space, search, given)
+  is_new = not (folder / 'space.json').exists()
+  _check_values(space, search, given, _BUILDING_SECS if is_new else 0.0)
   with locks.held(folder):
     _record(folder / 'space.json', record)
     return _run(folder, space, search, slots, given, base.hooks)
@@ -165,9 +169,12 @@ def _folder(base: config_lib.Config) -> pathlib.Path:
 
 
 def _check_values(
-    space: space_lib.Space, search: search_lib.Search, given: Sequence[str]
+    space: space_lib.Space,
+    search: search_lib.Search,
+    given: Sequence[str],
+    seconds: float,
 ) -> None:
-  """Checks the flags of trials, as launch.train does before it opens data.
+  """Checks the flags of trials, and builds trials for some seconds.
 
   Raises:
     UserError: If launch.train would refuse them.
@@ -175,8 +182,10 @@ def _check_values(
   programs.import_tensorflow()
   from . import experiment
   from .machine import devices
+  from .training import preparing
 
   devices.leave_gpus()  # They are reserved for the runs.
+  configs: list[tuple[list[str], config_lib.Config]] = []
   number = 0 if search.learns else min(search.num_trials, _MOST_CHECKED)
   for values in itertools.chain(
       space.samples(), map(search.ask, range(number))
@@ -186,16 +195,28 @@ def _check_values(
       flags.FLAGS[name].unparse()
     try:
       programs.read_flags(['launch.train', *given, *own])
-      experiment.check_names(config_lib.Config.from_flags())
+      config = config_lib.Config.from_flags()
+      experiment.check_names(config)
+      configs.append((own, config))
     except (flags.Error, ValueError) as error:
-      text = str(error)
-      if not any(each in text for each in own):
-        # Messages name an argument without its value.
-        rest = [
-            each for each in own if '='.join(each.split('=')[:2]) not in text
-        ]
-        text = ': '.join(filter(None, [shlex.join(rest), text]))
-      raise programs.UserError(f'--space={_SPACE.value}: {text}') from None
+      raise _refused(own, error) from None
+  started = time.monotonic()
+  for own, config in configs:
+    if time.monotonic() - started >= seconds:
+      return
+    try:
+      preparing.try_out(config)
+    except ValueError as error:
+      raise _refused(own, error) from None
+
+
+def _refused(own: Sequence[str], error: Exception) -> programs.UserError:
+  text = str(error)
+  if not any(each in text for each in own):
+    # Messages name an argument without its value.
+    rest = [each for each in own if '='.join(each.split('=')[:2]) not in text]
+    text = ': '.join(filter(None, [shlex.join(rest), text]))
+  return programs.UserError(f'--space={_SPACE.value}: {text}')
 
 
 def _record(path: pathlib.Path, record: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from . import config as config_lib
 from . import interruption, loop, programs, several
 from . import workdir as workdir_lib
 from .files import data_files
-from .lookup import recorded
+from .lookup import imports, own, recorded
 from .machine import together
 from .training import (
     finishing,
@@ -136,7 +136,7 @@ def _run(
     )
     if resumed and resumed.is_complete:
       return _result(directory, training.state)
-    stack.enter_context(_full_disk(directory, training.now))
+    stack.enter_context(_explained(directory, training.now))
     notes = []
     if resumed:
       notes = resuming.go_on(directory, resumed, training)
@@ -198,13 +198,19 @@ def _seen(resumed: resuming.Resumed | None) -> str:
 
 
 @contextlib.contextmanager
-def _full_disk(directory: workdir_lib.Workdir, now: loop.Now) -> Iterator[None]:
-  """Names the step that is saved, if a file cannot be written."""
+def _explained(directory: workdir_lib.Workdir, now: loop.Now) -> Iterator[None]:
+  """Names the step that is saved, if a file or a part of the user's fails."""
   try:
     yield
   except OSError as error:
     raise programs.Failure(
         f'--workdir={directory.path}: {programs.reason(error)}; '
-        f'{now.what_is_saved()}. Once that is fixed, the same command goes on '
-        'from there.'
+        f'{now.what_is_saved()}'
+    ) from error
+  except (tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
+    if not (place := imports.place(error)):
+      raise
+    raise programs.Failure(
+        f'{own.described(error)} ({place}), after step {now.step}; '
+        f'{now.what_is_saved()}'
     ) from error

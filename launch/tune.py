@@ -36,7 +36,7 @@ _VALUES = flag_types.DEFINE_numbers(
     'The values to try, separated by commas: the lowest and the highest '
     'learning rate, or each batch size or number of steps. Default: a wide '
     'range.',
-    low=1e-30,
+    low=0.0,
     high=1e9,
 )
 
@@ -96,14 +96,17 @@ def _check(subject: str, values: tuple[float, ...]) -> None:
   """
   flag = f'--values={",".join(f"{value:g}" for value in values)}'
   if subject == 'learning_rate':
-    if len(values) != 2 or values[0] >= values[1]:
+    if len(values) != 2 or not 1e-30 <= values[0] < values[1]:
       raise programs.UserError(
-          f'{flag}: expected the lowest and the highest learning rate.'
+          f'{flag}: expected the lowest and the highest learning rate, of at '
+          'least 1e-30.'
       )
-  elif any(value != int(value) for value in values) or sorted(
-      set(values)
-  ) != list(values):
-    raise programs.UserError(f'{flag}: expected integers in ascending order.')
+  elif any(value < 1 or value != int(value) for value in values) or (
+      sorted(set(values)) != list(values)
+  ):
+    raise programs.UserError(
+        f'{flag}: expected integers of at least 1 in ascending order.'
+    )
 
 
 def program() -> None:

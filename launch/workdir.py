@@ -206,8 +206,8 @@ class Workdir:
       return
     raise programs.UserError(
         f'--workdir={self.path}: no checkpoint is in checkpoints/, though '
-        f'{seen}; restore checkpoints/ from a backup, or name another '
-        '--workdir to begin anew.'
+        f'{seen}; restore checkpoints/ from a backup, or begin anew in another '
+        'work directory.'
     )
 
   def append_metrics(self, row: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .. import objectives, variables
+from .. import checks, objectives, variables
 from ..models import model as model_lib
 from . import pictures
 
@@ -58,6 +58,7 @@ class Classifier(tf.Module):
       ValueError: If the model is not built, or there is not one name per class.
     """
     super().__init__(name='classifier')
+    checks.sizes('image_shape', image_shape)
     if not variables.named(model):
       raise ValueError(
           'model: it has no variables; build it and restore its checkpoint '

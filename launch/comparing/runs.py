@@ -39,6 +39,7 @@ class Comparison:
   Attributes:
     settings: The differences in settings.
     computed: The differences in computed values, in the order of steps.
+    without_rows: The work directories whose run has no row of metrics yet.
     num_rows: The number of rows of metrics that were compared.
     num_hashes: The number of hashes of weights that were compared.
     largest: The largest relative difference of two numbers in rows, and where.
@@ -46,6 +47,7 @@ class Comparison:
 
   settings: Sequence[differences.Difference]
   computed: Sequence[differences.Difference]
+  without_rows: Sequence[str]
   num_rows: int
   num_hashes: int
   largest: tuple[float, str]
@@ -65,8 +67,10 @@ def compare(one: workdir.Workdir, other: workdir.Workdir) -> Comparison:
   found = [*settings(one, other)]
   computed: list[differences.Difference] = []
   num_rows, num_hashes, largest = 0, 0, (0.0, '')
-  theirs = dict(_keyed(other.read_metrics()))
-  for key, row in _keyed(one.read_metrics()):
+  both = {str(each.path): each.read_metrics() for each in (one, other)}
+  without_rows = [path for path, rows in both.items() if not rows]
+  theirs = dict(_keyed(both[str(other.path)]))
+  for key, row in _keyed(both[str(one.path)]):
     if key not in theirs:  # Of other steps.
       continue
     where = f'step {row["step"]}, {row["split"]}'
@@ -83,7 +87,9 @@ def compare(one: workdir.Workdir, other: workdir.Workdir) -> Comparison:
     num_hashes += WEIGHTS in results[0] and WEIGHTS in results[1]
   else:
     computed += _ends(one, other, results)
-  return Comparison(found, computed, num_rows, num_hashes, largest)
+  return Comparison(
+      found, computed, without_rows, num_rows, num_hashes, largest
+  )
 
 
 def _results(

@@ -12,7 +12,7 @@ from typing import Any
 from .. import programs
 from . import whole_files
 
-COPY = 'restore it from a backup, or name another --workdir'
+COPY = 'restore it from a backup, or use another work directory'
 # Fields that must be numbers in any file, because programs compute with them.
 _NUMBERS = (
     'step',

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pathlib
+import tempfile
 
 from .. import programs
 from ..settings import flag_types
@@ -45,7 +47,7 @@ def local(flag: str, value: str) -> pathlib.Path:
 
 
 def check_writable(flag: str, path: pathlib.Path) -> None:
-  """Checks that a directory is writable, without writing.
+  """Checks that a directory is writable, and leaves nothing there.
 
   Args:
     flag: The name of its flag.
@@ -64,6 +66,14 @@ def check_writable(flag: str, path: pathlib.Path) -> None:
         f'--{flag}={path}: {nearest} is not writable; choose another '
         'directory or change its permissions.'
     )
+  try:  # Even where it may write, root cannot create files in /proc.
+    tempfile.TemporaryFile(dir=nearest).close()
+  except OSError as error:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+      raise programs.UserError(
+          f'--{flag}={path}: no file can be created in {nearest} '
+          f'({error.strerror}); choose another directory.'
+      ) from None
 
 
 def output(value: str, *suffixes: str) -> pathlib.Path:

@@ -11,10 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
 import operator
-import traceback
-import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -51,7 +48,7 @@ class Attached(loop.Hook):
     self.name = own.name_of(hook)
     self._now = now
     self._callable = hook
-    with self._explained('at the start'):
+    with self._explained():
       self._hook = hook() if _is_class(hook) else hook
     if not callable(self._hook):
       raise programs.UserError(
@@ -65,14 +62,40 @@ class Attached(loop.Hook):
     init = getattr(self._hook, 'init', None)
     if init is None:
       return
-    with self._explained('at the start'):
+    with self._explained():
       self._hook.state = variables_of(init())
       state.hooks[self.name] = self._hook.state
+
+  def check_next(self, step: int) -> None:
+    """Checks when it wants to be called first.
+
+    Args:
+      step: The step from which the run starts or goes on.
+
+    Raises:
+      UserError: If it does not return a step.
+    """
+    with self._explained():
+      self._next_of(step)
 
   def next(self, step: int) -> int:
     """Returns the step at which to call it next."""
     with self._explained(f'at step {step}'):
-      return operator.index(self._next(step))
+      return self._next_of(step)
+
+  def _next_of(self, step: int) -> int:
+    at = self._next(step)
+    if not hasattr(at, '__index__'):
+      raise TypeError(
+          f'next({step}) returned {at!r}; expected the step after which to '
+          'call it next, an integer'
+      )
+    if at < step:
+      raise ValueError(
+          f'next({step}) returned {at}, which is past; expected a later step, '
+          f'or {step} itself to be called whenever the loop pauses'
+      )
+    return operator.index(at)
 
   def __call__(self, step: int, values: Mapping[str, float]) -> str | None:
     """Calls it."""
@@ -87,34 +110,31 @@ class Attached(loop.Hook):
 
   def before_save(self) -> None:
     """Calls the method of that name, if the callable has one."""
-    getattr(self._hook, 'before_save', lambda: None)()
+    with self._explained('before a save'):
+      getattr(self._hook, 'before_save', lambda: None)()
 
   @contextlib.contextmanager
-  def _explained(self, when: str) -> Iterator[None]:
-    """Raises a one-line `Failure` that names the place of any error."""
+  def _explained(self, when: str = '') -> Iterator[None]:
+    """Raises one line that names the place of any error.
+
+    Args:
+      when: When it was called. Default: before the first step.
+
+    Raises:
+      UserError: If no step was taken.
+      Failure: Otherwise.
+    """
     try:
       yield
     except programs.Failure:
       raise
     except Exception as error:
+      what = own.described(error) + own.place(error, self._callable)
+      if not when:
+        raise programs.UserError(f'--hooks: {self.name}: {what}') from error
       raise programs.Failure(
-          f'hook {self.name} failed {when}: {type(error).__name__}: '
-          f'{programs.reason(error)} ({self._place(error)}); '
-          f'{self._now.what_is_saved()}. Once that is fixed, the same command '
-          'goes on from there.'
+          f'hook {self.name} failed {when}: {what}; {self._now.what_is_saved()}'
       ) from error
-
-  def _place(self, error: Exception) -> str:
-    """Returns file and line, preferably of the hook's own file."""
-    frames = traceback.extract_tb(error.__traceback__)
-    code = _code(self._callable)
-    if code is not None:
-      inside = [each for each in frames if each.filename == code.co_filename]
-      if inside:
-        return f'{inside[-1].filename}, line {inside[-1].lineno}'
-      if frames[-1].filename == __file__:  # Its return value is wrong.
-        return f'{code.co_filename}, line {code.co_firstlineno}'
-    return f'{frames[-1].filename}, line {frames[-1].lineno}'
 
 
 class OfUser(Attached):
@@ -176,13 +196,21 @@ def variables_of(nest: Any) -> Any:
     A nest of variables.
 
   Raises:
+    TypeError: If it holds something else.
     ValueError: If a number is NaN.
   """
   return tf.nest.map_structure(_variable, nest)
 
 
 def _variable(value: Any) -> tf.Variable:
-  array = value.numpy() if tf.is_tensor(value) else np.asarray(value)
+  is_tensor = isinstance(value, tf.Tensor | tf.Variable)
+  array = value.numpy() if is_tensor else np.asarray(value)
+  dtype = tf.as_dtype(array.dtype)
+  if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
+    raise TypeError(
+        f'init() has {value!r}: expected numbers and arrays of fixed shapes, '
+        'which checkpoints can hold'
+    )
   if np.issubdtype(array.dtype, np.floating):
     if np.isnan(array).any():
       raise ValueError(f'init() has {array}: expected finite numbers')
@@ -198,14 +226,3 @@ def _is_class(hook: Any) -> bool:
   while isinstance(hook, functools.partial):
     hook = hook.func
   return isinstance(hook, type)
-
-
-def _code(hook: Any) -> types.CodeType | None:
-  """Returns the code object of a callable written in Python, else None."""
-  if isinstance(hook, functools.partial):
-    return _code(hook.func)
-  if isinstance(hook, type):
-    hook = hook.__call__
-  elif not hasattr(hook, '__code__'):
-    hook = getattr(hook, '__func__', type(hook).__call__)
-  return getattr(inspect.unwrap(hook), '__code__', None)

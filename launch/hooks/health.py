@@ -26,6 +26,10 @@ _ADVICE = (
     'a smaller --learning_rate or --clip_global_norm may help, under '
     '--accept_changes.'
 )
+_FRESH = (
+    'no weight had changed yet, so look at the model, the loss and the data; '
+    'another --learning_rate does not help.'
+)
 
 
 class NonFiniteError(programs.Failure):
@@ -111,7 +115,7 @@ class Health(loop.Hook):
       )
       raise NonFiniteError(
           f'the loss of step {step} is not finite; {where} '
-          + self._culprits_and_way_on(step)
+          + self._culprits_and_way_on(step, _FRESH if step == 1 else _ADVICE)
       )
     if self.train_state.skipped is None:
       return
@@ -221,7 +225,7 @@ class Health(loop.Hook):
     indices = [str(index) for index in self.batch(step)['index'].numpy()]
     return f'the training examples {_listed(indices)}'
 
-  def _culprits_and_way_on(self, step: int) -> str:
+  def _culprits_and_way_on(self, step: int, advice: str = _ADVICE) -> str:
     """Names examples whose own loss is not finite, or else gives advice.
 
     The newest batches since the last checkpoint are searched first.
@@ -233,7 +237,7 @@ class Health(loop.Hook):
       if time.monotonic() - started > _BLAME_SECS:
         break
     if not found:
-      return self._way_on()
+      return self._way_on(advice)
     return (
         'The loss is not finite for these training examples alone: '
         f'{_listed(list(found))}. {self._way_on("fix or remove them.")}'

@@ -16,6 +16,7 @@ import importlib
 import importlib.util
 import os
 import pathlib
+import re
 import sys
 import traceback
 import types
@@ -75,21 +76,35 @@ def near(name: str, known: Iterable[str]) -> str:
   return f'; did you mean {" or ".join(alike)}?' if alike else ''
 
 
-def place(error: BaseException, folder: pathlib.Path) -> str:
-  """Returns file and line of an error, if possible in the given folder."""
-  if isinstance(error, SyntaxError) and error.filename:
+def place(error: BaseException, file: str = '') -> str:
+  """Returns the innermost line of the user's own code in an error.
+
+  Args:
+    error: The error.
+    file: A file that is the user's wherever it is.
+
+  Returns:
+    `FILE, line NUMBER`, or nothing if only code of packages was running.
+  """
+  if isinstance(error, SyntaxError) and is_users(error.filename or '<'):
     return f'{error.filename}, line {error.lineno}'
-  frames = list(traceback.extract_tb(error.__traceback__))
-  own = [
-      frame
-      for frame in frames
-      if folder in pathlib.Path(frame.filename).parents
-      and 'site-packages' not in frame.filename
+  frames = [
+      (frame.filename, frame.lineno)
+      for frame in traceback.extract_tb(error.__traceback__)
   ]
-  frames = own or [
-      frame for frame in frames if not frame.filename.startswith('<')
-  ]
-  return f'{frames[-1].filename}, line {frames[-1].lineno}' if frames else ''
+  # Errors of graphs name the lines that made the operation.
+  frames += re.findall(r'^ *File "(.+)", line (\d+), in ', str(error), re.M)
+  for filename, line in reversed(frames):
+    if filename == file or is_users(filename):
+      return f'{filename}, line {line}'
+  return ''
+
+
+def is_users(filename: str) -> bool:
+  """Returns whether code is the user's, not of Quatrain or another package."""
+  if os.path.basename(filename).startswith(('<', '__autograph_generated')):
+    return False
+  return not code_files.origin(pathlib.Path(filename).resolve())
 
 
 def _imported(
@@ -170,7 +185,7 @@ def _explained(root: pathlib.Path, name: str) -> Iterator[None]:
       raise Mistake(f'there is no module {name}{near(name, known)}') from None
     what = str(error).partition(' (')[0].partition('\n')[0]
     raise Mistake(
-        f'{place(error, root)}: {type(error).__name__}: {what}'
+        f'{place(error) or name}: {type(error).__name__}: {what}'
     ) from error
 
 

@@ -6,13 +6,15 @@ import contextlib
 import functools
 import inspect
 import pathlib
+import traceback
+import types
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from .. import programs
-from . import imports
+from . import code_files, imports
 
 # Flags of kinds that allow several parts.
 _FLAGS = {'metric': 'metrics', 'hook': 'hooks'}
@@ -81,22 +83,68 @@ def mistakes_in(
         f'--{kind}_arg={prefix}{key}={value}' for key, value in given.items()
     )
     flag = f'--{flag_of(kind)}={shown(part)} {pairs}'.rstrip()
-    text = str(error)
+    text = described(error)
     if is_part(part):
-      if not isinstance(error, ValueError):
-        text = f'{type(error).__name__}: {text}'
-      text = f'{text.rstrip(".")} ({_place(error, function)})'
+      text = f'{text.rstrip(".")}{place(error, function)}'
     raise programs.UserError(f'{flag}: {text}') from error
 
 
-def _place(error: Exception, function: Any) -> str:
-  """Returns file and line, preferably in the folder of a function's file."""
-  while isinstance(function, functools.partial):
-    function = function.func
+def described(error: Exception) -> str:
+  """Returns the message of an error in one line, with its type if needed.
+
+  Checks of Quatrain and of the user's code describe the mistake; others need
+  the type too.
+  """
+  text = programs.reason(error)
+  last = pathlib.Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+  origin = code_files.origin(last.resolve())
+  if origin == 'Quatrain' or (not origin and isinstance(error, ValueError)):
+    return text
+  return f'{type(error).__name__}: {text}'
+
+
+def place(error: Exception, function: Any) -> str:
+  """Returns file and line of a custom part's error, in parentheses.
+
+  Args:
+    error: The error.
+    function: The part.
+
+  Returns:
+    The innermost line of the user's code, or else the line of the function, as
+    when its result is wrong; nothing if neither is known.
+  """
+  code = _code(function)
+  where = imports.place(error, _file(function))
+  if not where and code and imports.is_users(code.co_filename):
+    where = f'{code.co_filename}, line {code.co_firstlineno}'
+  return where and f' ({where})'
+
+
+def _file(function: Any) -> str:
+  """Returns the file of a part, which is the user's unless it is ours."""
+  if isinstance(function, functools.partial):
+    return _file(function.func)
   if not isinstance(function, type) and not inspect.isroutine(function):
     function = type(function)
   try:
-    folder = pathlib.Path(inspect.getfile(function)).parent
+    file = inspect.getfile(function)
   except (TypeError, OSError):  # Defined in a notebook.
-    folder = pathlib.Path.cwd()
-  return imports.place(error, folder)
+    return ''
+  return '' if _is_ours(file) else file
+
+
+def _is_ours(file: str) -> bool:
+  return code_files.origin(pathlib.Path(file).resolve()) == 'Quatrain'
+
+
+def _code(function: Any) -> types.CodeType | None:
+  """Returns the code object of a callable written in Python, else None."""
+  if isinstance(function, functools.partial):
+    return _code(function.func)
+  if isinstance(function, type):
+    init = inspect.getattr_static(function, '__init__')
+    function = inspect.getattr_static(function, '__call__', init)
+  elif not hasattr(function, '__code__'):
+    function = getattr(function, '__func__', type(function).__call__)
+  return getattr(inspect.unwrap(function), '__code__', None)

@@ -79,6 +79,11 @@ def of(spec: spec_lib.Spec) -> str:
   for name, known in _KINDS.items():
     if known == kind:
       return name
+  if kind == 'none':
+    raise programs.UserError(
+        f'--task: the data set has no label, only {", ".join(spec)}; name its '
+        'target `label`, or give a task of your own that needs none.'
+    )
   raise programs.UserError(
       f'--task: none is known for a target of the kind {kind!r}; there are '
       f'{", ".join(TASKS)}, or name a function of your own.'

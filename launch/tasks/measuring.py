@@ -10,6 +10,7 @@ from core import metrics as metrics_lib
 
 from .. import data as data_lib
 from .. import parts, several
+from ..lookup import own
 from . import task as task_lib
 
 
@@ -38,7 +39,9 @@ def replaced(
   if (target := data.spec.get('label')) and target.num_classes:
     offered['num_classes'] = target.num_classes
   members = {
-      each.name: parts.call('metric', each.part, each.arguments, **offered)
+      each.name: _explained(
+          each, parts.call('metric', each.part, each.arguments, **offered)
+      )
       for each in several.named('metric', wanted, given)
   }
   result = copy.copy(task)
@@ -47,3 +50,22 @@ def replaced(
   if result.monitor not in members:
     result.monitor, result.direction = 'loss', 'min'
   return result
+
+
+def _explained(
+    named: several.Named, metric: metrics_lib.Metric
+) -> metrics_lib.Metric:
+  """Names a custom metric in the errors of its functions."""
+  if not own.is_part(named.part):
+    return metric  # Its measure is shared with others'.
+
+  def explained(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(*args: Any, **options: Any) -> Any:
+      with parts.mistakes_in_own('metric', named.part):
+        return function(*args, **options)
+
+    return call
+
+  return metrics_lib.Metric(
+      explained(metric.measure), explained(metric.compute)
+  )

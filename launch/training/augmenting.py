@@ -31,8 +31,7 @@ def own(config: config_lib.Config) -> augmentation.Augmenter | None:
   flag = f'--augment={own_parts.shown(config.augment)}'
 
   def augment(batch: objectives.Batch, seed: tf.Tensor) -> objectives.Batch:
-    with parts.mistakes_in_own('augment', config.augment):
-      result = function(batch, random.fold_in(seed, _OWN_AUGMENTATION))
+    result = function(batch, random.fold_in(seed, _OWN_AUGMENTATION))
     if not isinstance(result, Mapping) or batch.keys() - result.keys():
       raise programs.UserError(
           f'{flag}: expected a batch with {", ".join(batch)}, got {result!r}.'

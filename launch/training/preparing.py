@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import tempfile
+import time
 from typing import Any
 
 import tensorflow as tf
@@ -14,10 +16,11 @@ import tensorflow as tf
 from core import precision, waits
 from pipelines import batches, datasets
 
-from .. import building, extras, programs, reading, tasks
+from .. import building, extras, programs, reading, several, tasks
 from .. import config as config_lib
 from .. import data as data_lib
 from .. import experiment as experiment_lib
+from .. import workdir as workdir_lib
 from ..cluster import resolving
 from ..machine import devices
 from . import init_from
@@ -138,3 +141,27 @@ def build(*args: Any, **options: Any) -> building.Training:
       return building.build(*args, **options)
   except (TypeError, ValueError) as error:
     raise programs.UserError(str(error)) from error
+
+
+def try_out(config: config_lib.Config) -> None:
+  """Makes all that a run makes before its first step, and drops it.
+
+  Args:
+    config: The config of a new run; its work directory is not used.
+
+  Raises:
+    UserError, DataError: If the flags, the data or a part are not valid.
+  """
+  strategy = tf.distribute.get_strategy()
+  init_from.find(config)
+  experiment, dataset = prepare(on_devices(config, strategy))
+  with tempfile.TemporaryDirectory() as folder:
+    build(
+        experiment,
+        dataset,
+        strategy,
+        workdir_lib.Workdir(os.path.join(folder, 'run')),
+        lambda message: None,
+        started=time.monotonic(),
+        hooks=several.hooks(config.hooks, config.hook_arg),
+    )

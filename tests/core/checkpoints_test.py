@@ -74,6 +74,21 @@ class CheckpointerTest(parameterized.TestCase):
         {name: (v.shape, v.dtype) for name, v in saved.items()},
     )
 
+  def test_a_path_without_a_checkpoint(self):
+    self._saved()
+    path = os.path.join(self.directory, 'ckpt-8')
+    checkpointer = checkpoints.Checkpointer(self.directory, _variables())
+    for read in (
+        checkpointer.restore,
+        checkpoints.contents,
+        lambda path: checkpoints.restore(path, _variables()),
+    ):
+      for each in (path, self.directory):
+        with self.assertRaisesRegex(
+            checkpoints.MissingError, f'^{each}: there is no checkpoint[.]$'
+        ):
+          read(each)
+
   def test_no_checkpoint(self):
     some = _variables()
     digest = variables.digest(some)
@@ -81,7 +96,9 @@ class CheckpointerTest(parameterized.TestCase):
     self.assertIsNone(checkpointer.latest())
     self.assertIsNone(checkpointer.restore())
     self.assertEqual(variables.digest(some), digest)
-    with self.assertRaisesRegex(checkpoints.CheckpointError, 'ckpt-9: cannot'):
+    with self.assertRaisesRegex(
+        checkpoints.CheckpointError, 'ckpt-9: there is no checkpoint'
+    ):
       checkpointer.restore(os.path.join(self.directory, 'ckpt-9'))
 
   def test_max_to_keep_also_after_a_restart(self):

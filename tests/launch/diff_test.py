@@ -200,6 +200,17 @@ class DiffTest(_TestCase):
     self.assertIn(message, ended.err)
     self.assertEqual(ended.err.count('\n'), 1)
 
+  def test_one_without_rows(self):
+    other = self.copy()
+    (other / 'metrics.jsonl').unlink()
+    ended = runs.call('diff', str(runs.finished()), str(other))
+    self.assertEqual((ended.code, ended.err), (0, ''))
+    self.assertEndsWith(
+        ended.out,
+        'equal: 0 rows and 1 hashes of weights agree to the bit; '
+        f'{other} has no rows\n',
+    )
+
   def test_damaged(self):
     other = self.copy()
     self.edit(other / 'config.json', lambda v: v.update(history=[{'step': 1}]))

@@ -67,6 +67,20 @@ class LoadTest(parameterized.TestCase):
     run = _load(runs.finished(), path)
     self.assertEqual((run.checkpoint, run.step), (path, 20))
 
+  def test_the_best_one_is_offered_where_others_are_damaged(self):
+    workdir = self.copy()
+    for path in (workdir / 'checkpoints').glob('ckpt-*.index'):
+      path.write_bytes(b'')
+    best = f'--checkpoint=best takes {workdir}/checkpoints/best/ckpt-'
+    last = str(workdir / 'checkpoints/ckpt-40')
+    for checkpoint in (None, 'last', last):
+      with self.assertRaisesRegex(programs.UserError, f'be read.*{best}'):
+        _load(workdir, checkpoint)
+    self.assertIn('/best/', _load(workdir, 'best').checkpoint)
+    shutil.rmtree(workdir / 'checkpoints/best')
+    with self.assertRaisesRegex(programs.UserError, 'a backup[.]$'):
+      _load(workdir)
+
   @parameterized.parameters(
       ('checkpoint', 40), ('ckpt-40.index', 20), ('ckpt-40.data*', 20)
   )

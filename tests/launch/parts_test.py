@@ -1,6 +1,6 @@
 """Tests of launch.parts: names to objects, and what is said of mistakes.
 
-Covers: lookup.built_in, lookup.own, several, sweeps.trials.
+Covers: lookup.built_in, lookup.calls, lookup.own, several, sweeps.trials.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def none(learning_rate):
 
 
 def halved(learning_rate, num_steps):
-  return lambda step: learning_rate * (0.5 if step > num_steps / 2 else 1.0)
+  return lambda step: learning_rate * tf.where(step > num_steps // 2, 0.5, 1.0)
 
 
 def negative(learning_rate, num_steps):
@@ -91,6 +91,33 @@ class Counts:
 
   def __call__(self, step, values):
     return None
+
+
+class Needs:
+
+  def __init__(self, limit):
+    pass
+
+
+def reshapes():
+  return tf.reshape(tf.zeros([3]), [2, 2])
+
+
+@tf.function
+def traced():
+  raise ValueError('too bad')
+
+
+def mean(labels, predictions):
+  return tf.reduce_mean(predictions)
+
+
+def nothing(labels, predictions):
+  del labels
+
+
+def ones(labels, predictions):
+  return tf.ones_like(labels)
 """
 
 
@@ -203,7 +230,7 @@ class OwnTest(_TestCase):
     loss = parts.bind(
         'loss', 'my_parts:asymmetric', {'overshoot': 2}, label_smoothing=0.0
     )
-    self.assertEqual(loss(3.0, 1.0), 8.0)
+    self.assertEqual(loss(tf.constant([3.0]), tf.constant([1.0])), [8.0])
     self.assertEqual(
         list(parts.known_arguments('loss', 'my_parts:asymmetric')),
         ['overshoot'],
@@ -261,7 +288,7 @@ class OwnTest(_TestCase):
       (
           'model',
           'my_parts.py:Ned',
-          'my_parts.py has no Ned; it has Net, .*did you mean Net',
+          'my_parts.py has no Ned; it has Net, .*did you mean .*Net',
       ),
       ('model', 'my_part.py:Net', 'no file my_part.py; did you mean my_parts'),
       ('model', 'my_part:Net', 'no module my_part; did you mean my_parts'),
@@ -272,12 +299,20 @@ class OwnTest(_TestCase):
           'my_parts:Asks',
           'it needs width, which is not provided; it is offered num_classes',
       ),
-      ('model', 'my_parts:no_module', 'TypeError: expected a tf.Module'),
+      ('model', 'my_parts:no_module', 'expected a tf.Module.*, line 25'),
       ('model', 'my_parts:fails', r'KeyError: .*missing.*my_parts.py, line 30'),
       ('model', 'os:system', 'a module of Python itself'),
       ('optimizer', 'my_parts:none', 'optimizer|NoneType'),
       ('schedule', 'my_parts:negative', 'learning rate of step'),
-      ('metric', 'my_parts:no_metric', 'makes a Metric, got a int'),
+      ('metric', 'my_parts:no_metric', 'makes a Metric, got a int.*, line 61'),
+      ('metric', 'my_parts:reshapes', 'InvalidArg.*: Input.*4 [(].*, line 85'),
+      ('metric', 'my_parts:traced', 'too bad [(].*, line 90'),
+      ('schedule', 'my_parts:no_metric', 'a function of the step, got a int'),
+      ('optimizer', 'my_parts:no_metric', 'expected a gradient transformation'),
+      ('hook', 'my_parts:Needs', 'needs limit, .*--hook_arg=Needs.limit=VALUE'),
+      ('loss', 'my_parts:Needs', 'it is a class; expected a function of'),
+      ('loss', 'my_parts:no_metric', 'called as no_metric.labels, predictions'),
+      ('augment', 'my_parts:no_metric', 'as no_metric.batch, seed., and takes'),
       (
           'metric',
           'my_parts:asymmetric',
@@ -290,12 +325,25 @@ class OwnTest(_TestCase):
         'optimizer': {'learning_rate': 0.1},
         'schedule': {'learning_rate': 0.1, 'num_steps': 9},
     }.get(kind, {})
-    flag = {'metric': 'metrics'}.get(kind, kind)
+    flag = {'metric': 'metrics', 'hook': 'hooks'}.get(kind, kind)
     with self.assertRaisesRegex(
         programs.UserError, f'^--{flag}={name}: .*({message})'
     ) as caught:
       parts.call(kind, name, {}, **given)
     self.assertNotIn('\n', str(caught.exception))
+    self.assertNotIn(str(runs.ROOT), str(caught.exception))
+
+  @parameterized.parameters(
+      ('mean', 'it returned one number; expected a loss per example'),
+      ('nothing', 'it returned None; expected a loss per example'),
+      ('ones', 'it returned int32; expected floating-point losses'),
+  )
+  def test_a_loss_that_returns_none(self, name, message):
+    loss = parts.bind('loss', f'my_parts:{name}', {})
+    with self.assertRaisesRegex(
+        programs.UserError, f'^--loss=my_parts:{name}: {message}.*parts.py, lin'
+    ):
+      loss(tf.constant([1]), tf.constant([[1.0]]))
 
   def test_an_unknown_argument(self):
     with self.assertRaisesRegex(

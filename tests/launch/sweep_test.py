@@ -29,6 +29,36 @@ learning_rate = [0.03, 0.0003]
 model_arg.hidden_sizes = [[16], [8, 8], [32], [32, 16]]
 """
 
+_PARTS = """
+import tensorflow as tf
+
+
+class Needs:
+
+  def __init__(self, limit):
+    pass
+
+  def __call__(self, step, values):
+    return None
+
+
+class Backwards:
+
+  def next(self, step):
+    return step - 1
+
+  def __call__(self, step, values):
+    return None
+
+
+def mean(labels, predictions):
+  return tf.reduce_mean(predictions)
+
+
+def fails():
+  return {}['here']
+"""
+
 
 class _TestCase(parameterized.TestCase):
 
@@ -104,6 +134,33 @@ class MistakeTest(_TestCase):
     self.assertEqual((ended.code, ended.out), (2, ''), ended)
     self.assertIn(message, ended.err)
     self.assertEqual(ended.err.count('\n'), 1, ended.err)
+    self.assertFalse(self.folder.exists())
+
+  @parameterized.parameters(
+      ('hooks', 'Needs', 'needs limit', ''),
+      ('hooks', 'Backwards', 'next(0) returned -1', ''),
+      ('loss', 'mean', 'it returned one number', ''),
+      ('metrics', 'fails', "KeyError: 'here'", ''),
+      # One that only the second value has.
+      ('loss', 'mean', 'it returned one number', '"softmax_cross_entropy", '),
+  )
+  def test_in_a_part(self, flag, name, message, before):
+    (self.root / 'sweep_parts.py').write_text(_PARTS)
+    self.addCleanup(runs.forget, 'sweep_parts')
+    part = f'{self.root}/sweep_parts.py:{name}'
+    space, more = 'learning_rate = [0.1, 0.2]', (f'--{flag}={part}',)
+    if before:
+      space, more = f'{flag} = [{before}"{part}"]', ()
+    ended = runs.call('sweep', *self.arguments(*more, space=space))
+    self.assertEqual((ended.code, ended.out), (2, ''), ended)
+    self.assertIn(message, ended.err)
+    self.assertEqual(ended.err.count('\n'), 1, ended.err)
+    self.assertFalse(self.folder.exists())
+
+  def test_in_the_data(self):
+    ended = runs.call('sweep', *self.arguments('--dataset=npz:nowhere.npz'))
+    self.assertEqual((ended.code, ended.out), (2, ''), ended)
+    self.assertIn('nowhere.npz: there is no such file', ended.err)
     self.assertFalse(self.folder.exists())
 
   def test_the_directory_of_a_run(self):

@@ -249,7 +249,7 @@ class DamageTest(parameterized.TestCase):
     text = str(caught.exception)
     self.assertIn(f'{self.path}/{name}', text)
     self.assertRegex(text, message)
-    self.assertRegex(text, 'from a backup, or name another --workdir[.]$')
+    self.assertRegex(text, 'from a backup, or use another work directory[.]$')
     self.assertNotIn('\n', text)
 
   @parameterized.product(

@@ -48,6 +48,23 @@ class PathsTest(parameterized.TestCase):
       with self.assertRaisesRegex(programs.UserError, message):
         paths.output(f'{folder}/{name}', '.png')
 
+  @parameterized.parameters('/proc', '/sys', '/proc/new')
+  def test_where_even_root_cannot_write(self, folder):
+    """Each program's --output and --workdir is checked by this."""
+    for name in ('a.csv', 'new/a.csv'):
+      with self.assertRaisesRegex(
+          programs.UserError,
+          f'^--output={folder}\\b.*(no file can be created|not writable)',
+      ):
+        paths.output(f'{folder}/{name}', '.csv')
+
+  def test_a_check_leaves_nothing(self):
+    folder = pathlib.Path(runs.scratch(self))
+    before = folder.stat().st_mtime_ns
+    paths.check_writable('workdir', folder / 'new' / 'run')
+    self.assertEqual(list(folder.iterdir()), [])
+    self.assertEqual(folder.stat().st_mtime_ns, before)
+
   def test_places(self):
     with mock.patch.dict(os.environ, HOME='/home/me'):
       self.assertEqual(
