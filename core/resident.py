@@ -12,7 +12,6 @@ a slice whose start changes at every step.) `make_train_loop` and
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -23,7 +22,6 @@ from . import (
     checks,
     compilation,
     distribution,
-    float_bits,
     loops,
     metrics,
     objectives,
@@ -148,18 +146,11 @@ def make_loop(
   ) -> tuple[training.Sums, tf.Tensor]:
     batch = functools.partial(resident_data.batch, is_full=is_full)
     if is_viewed:  # Once per call, not at each step.
-      of_replicas: list[Data] = []
-
-      def viewed(mine: Data) -> Data:
-        of_replicas.append(mine)
-        return float_bits.to_floats(mine)
-
-      data = strategy.run(viewed, (data,))
-      batch = functools.partial(batch, like=of_replicas[0])
+      data, like = resident_data.viewed(data, strategy)
+      batch = functools.partial(batch, like=like)
 
     def next_step(taken: tf.Tensor) -> training.Sums:
-      with float_bits.on_host() if is_viewed else contextlib.nullcontext():
-        row = tf.gather(rows, start + taken)
+      row = resident_data.row(rows, start + taken, on_host=is_viewed)
       return step(state, strategy.run(batch, (data, row, epoch)))
 
     return loops.add_up(next_step, sums, num_steps)

@@ -94,6 +94,44 @@ def _weight(weight: tf.Tensor) -> tf.Tensor:
   return weight
 
 
+def viewed(
+    data: Mapping[str, Any], strategy: tf.distribute.Strategy
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+  """Views the data of all replicas by `float_bits.to_floats`.
+
+  Args:
+    data: Tensors as `copy` returned them on each replica.
+    strategy: The strategy.
+
+  Returns:
+    The views, and what they view on the first replica.
+  """
+  of_replicas = []
+
+  def view(mine: Mapping[str, Any]) -> Mapping[str, Any]:
+    of_replicas.append(mine)
+    return float_bits.to_floats(mine)
+
+  return strategy.run(view, (data,)), of_replicas[0]
+
+
+def row(
+    rows: tf.Tensor, number: tf.Tensor, *, on_host: bool = False
+) -> tf.Tensor:
+  """Takes a row out of those of an epoch.
+
+  Args:
+    rows: All rows, int32 ``[num_batches, global_batch_size]``.
+    number: The number of the row, int32 ``[]``.
+    on_host: Whether to gather it in host memory, where TensorFlow keeps int32.
+
+  Returns:
+    int32 ``[global_batch_size]``.
+  """
+  with float_bits.on_host() if on_host else contextlib.nullcontext():
+    return tf.gather(rows, number)
+
+
 def batch(
     data: Mapping[str, Any],
     row: tf.Tensor,
