@@ -259,7 +259,7 @@ class Experiment:
         strategy,
         self.config.jit_compile,
         is_resident=is_resident,
-        is_deterministic=True,
+        is_deterministic=self.config.deterministic,
     )
 
   def is_slow_on_cpu(self, strategy: tf.distribute.Strategy) -> bool:

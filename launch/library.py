@@ -132,7 +132,8 @@ def run(
   only that a program gave them. Prefer a function that makes a task to a task,
   whose model would start with its current weights.
 
-  This sets TensorFlow's global seed, and makes its operations deterministic.
+  This sets TensorFlow's global seed, and makes the operations of this process
+  deterministic, unless `config.deterministic` is False.
 
   Args:
     task: The task. Default: the task of the config, or else of the data.

@@ -207,6 +207,13 @@ def _explained(directory: workdir_lib.Workdir, now: loop.Now) -> Iterator[None]:
         f'--workdir={directory.path}: {programs.reason(error)}; '
         f'{now.what_is_saved()}'
     ) from error
+  except tf.errors.UnimplementedError as error:
+    if 'determinis' not in str(error):
+      raise
+    raise programs.Failure(
+        f'{programs.reason(error)}, but with --nodeterministic, which does not '
+        f'repeat a run to the bit; {now.what_is_saved()}'
+    ) from error
   except (tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
     if not (place := imports.place(error)):
       raise

@@ -185,6 +185,13 @@ class TrainingOptions(data_options.DataOptions):
       choices=('auto', 'on', 'off', 'force'),
       was='jit',
   )
+  deterministic: bool = _option(
+      True,
+      'Whether the same seed gives the same bits. Without it, GPUs may choose '
+      'faster kernels, and compute the few operations that have no '
+      'deterministic one.',
+      kind='free',
+  )
   max_skipped_steps: int = _option(
       100,
       'Stop the run, with exit code 1, after this many consecutive steps that '

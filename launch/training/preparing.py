@@ -44,9 +44,9 @@ def begin(config: config_lib.Config) -> tf.distribute.Strategy:
   except ValueError as error:
     raise programs.UserError(str(error)) from error
   programs.say_what_was_dropped()
-  # The same seed gives the same bits, also on GPUs.
   tf.random.set_seed(config.seed)
-  tf.config.experimental.enable_op_determinism()
+  if config.deterministic:  # The same seed gives the same bits, also on GPUs.
+    tf.config.experimental.enable_op_determinism()
   return devices.strategy(
       config.strategy,
       config.num_virtual_devices,

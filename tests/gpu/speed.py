@@ -26,6 +26,9 @@ def ask(workshop: making.Workshop) -> Iterator[answers.Answer]:
   """
   for seed in range(workshop.num_seeds):
     yield _answer(workshop, 'speedrun', f'seed {seed}', {'seed': str(seed)})
+  yield _answer(
+      workshop, 'speedrun', 'not deterministic', {'deterministic': 'false'}
+  )
   name, flags, num_steps = _PROFILED
   job = _recipe(name, 'traced', flags)
   (made,) = workshop.make([job], alone=True)
