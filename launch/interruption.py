@@ -11,12 +11,16 @@ import ctypes
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _SIGACTION_BYTES = 1024  # More than a `struct sigaction` has anywhere.
+# Slurm sends SIGTERM twice within milliseconds to preempt a job, and so does a
+# launcher that is told along with its workers.
+_SAME_SECS = 1.0
 
 
 class Interrupted(KeyboardInterrupt):
@@ -46,7 +50,8 @@ class Saved(Interrupted):
 class Interruption:
   """Remembers a signal, so that the step can be finished and saved first.
 
-  A second signal of the same kind has its usual effect immediately.
+  A second signal of the same kind has its usual effect immediately; SIGTERM
+  only a second after the first.
 
   Attributes:
     signal: The number of the received signal, or 0.
@@ -55,6 +60,7 @@ class Interruption:
   def __init__(self) -> None:
     """Starts with no signal."""
     self.signal = 0
+    self._came_at = 0.0
     self._previous: dict[int, Any] = {}
 
   def __enter__(self) -> Interruption:
@@ -71,8 +77,14 @@ class Interruption:
       signal.signal(number, handler)
 
   def _remember(self, number: int, _: FrameType | None) -> None:
-    self.signal = number
-    signal.signal(number, self._previous[number])
+    is_first, self.signal = self.signal != number, number
+    if number != signal.SIGTERM:
+      signal.signal(number, self._previous[number])
+    elif is_first:
+      self._came_at = time.monotonic()
+    elif time.monotonic() - self._came_at >= _SAME_SECS:
+      signal.signal(number, self._previous[number])
+      signal.raise_signal(number)
 
 
 _active: list[Interruption] = []

@@ -36,7 +36,7 @@ class SbatchTest(absltest.TestCase):
     (self.root / 'slurm').mkdir()
     self.slurm = self.enter_context(slurm_cluster.running(self.root / 'slurm'))
 
-  def _submit(self, *options, **changes):
+  def _submit(self, *options, python=sys.executable, **changes):
     config = runs.config(
         **{**_CHANGES, **changes},
         workdir=str(self.workdir),
@@ -47,17 +47,35 @@ class SbatchTest(absltest.TestCase):
         '--parsable',
         f'--output={self.root}/log',
         f'--chdir={self.root}',
-        f'--export=ALL,PYTHON={sys.executable},PYTHONPATH={runs.ROOT}',
+        f'--export=ALL,PYTHON={python},PYTHONPATH={runs.ROOT}',
         *options,
         str(_SCRIPT),
         *runs.arguments(config),
     )
+
+  def _program(self, text):
+    """Writes a program that stands in for the Python of the workers."""
+    path = self.root / 'program'
+    path.write_text(f'#!/bin/bash\necho starts\n{text}\n')
+    path.chmod(0o755)
+    return path
+
+  def _wait_for(self, text):
+    self.slurm.wait_until(lambda: text in self._log(), self._log)
 
   def _wait_for_step(self, step):
     self.slurm.wait_until(
         lambda: any(row['step'] >= step for row in runs.rows(self.workdir)),
         self._log,
     )
+
+  def _preempt(self, job):
+    """Has another job take the nodes for a second."""
+    urgent = ('--partition=urgent', '--nodes=2', '--exclusive')
+    quiet = ('--parsable', '--output=/dev/null', '--wrap=sleep 1')
+    other = self.slurm.run('sbatch', *urgent, *quiet)
+    self.slurm.wait_for(job, 'PENDING')
+    self.slurm.wait_for(other, 'COMPLETED')
 
   def _log(self):
     path = self.root / 'log'
@@ -70,10 +88,12 @@ class SbatchTest(absltest.TestCase):
 
   @pytest.mark.slow
   def test_preempted_it_is_queued_again_and_ends_like_one_process(self):
-    job = self._submit()
+    longer = dict(num_steps=4000)  # Not over before it is preempted.
+    job = self._submit(**longer)
     self._wait_for_step(100)
-    self.slurm.run('scontrol', 'requeue', job)  # As preemption does.
-    self.slurm.wait_for(job, 'PENDING')
+    no_grace = ('PartitionName=all', 'GraceTime=0')  # SIGTERM comes twice.
+    self.slurm.run('scontrol', 'update', *no_grace)
+    self._preempt(job)
     self.slurm.start_now(job)
     self.slurm.wait_for(job, 'COMPLETED')
     log = self._log()
@@ -85,7 +105,7 @@ class SbatchTest(absltest.TestCase):
         runs.result(self.workdir)['shapes'],
         [{'step': 0, 'num_workers': 2, 'num_replicas': 2}],
     )
-    self._assert_equal_to_one()
+    self._assert_equal_to_one(**longer)
 
   @pytest.mark.slow
   def test_after_its_time_and_after_losses_it_goes_on(self):
@@ -118,6 +138,40 @@ class SbatchTest(absltest.TestCase):
     shapes = runs.result(self.workdir)['shapes']
     self.assertEqual([each['num_workers'] for each in shapes], [2, 1])
     self._assert_equal_to_one(**longer, eval_every_epochs=1)
+
+  @pytest.mark.slow
+  def test_preempted_with_a_grace_time_it_has_no_loss(self):
+    job = self._submit(
+        python=self._program(
+            '((SLURM_RESTART_COUNT > 0)) && exit\n'
+            'trap "exit 143" TERM; sleep 600 & wait'
+        )
+    )
+    self._wait_for('starts\nstarts')
+    self._preempt(job)
+    self._wait_for('told to end by SIGTERM, and step 0 is saved; queued again')
+    self.assertEmpty(list(self.root.glob('*.losses')))
+    self.slurm.start_now(job)
+    self.slurm.wait_for(job, 'COMPLETED')
+
+  @pytest.mark.slow
+  def test_a_loss_while_the_controller_is_away(self):
+    file = self.root / 'lost'
+    job = self._submit(
+        python=self._program(
+            f'until [[ -e {file} ]]; do sleep 0.1; done\nexit 1'
+        )
+    )
+    self._wait_for('starts\nstarts')
+    self.slurm.stop_controller()
+    file.touch()
+    self._wait_for('Unable to contact slurm controller')
+    self.slurm.start_controller()
+    self._wait_for('queued again')
+    self.slurm.wait_for(job, 'PENDING')
+    self.assertEqual(
+        (self.root / f'quatrain-{job}.losses').read_text(), '1 0\n'
+    )
 
   @pytest.mark.slow
   def test_a_mistake_is_not_tried_again(self):

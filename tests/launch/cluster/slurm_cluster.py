@@ -49,6 +49,9 @@ JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 JobCompType=jobcomp/none
 MpiDefault=none
+FirstJobId={ports[0]}
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 SchedulerType=sched/backfill
 SchedulerParameters=bf_interval=1,sched_interval=1
 SelectType=select/cons_tres
@@ -63,7 +66,10 @@ _NODE = (
     'Port={port} CPUs=2 RealMemory=1000 State=UNKNOWN\n'
 )
 _FINAL = ('COMPLETED', 'FAILED', 'CANCELLED', 'TIMEOUT', 'NODE_FAIL')
-_PARTITION = 'PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE\n'
+_PARTITIONS = """\
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE GraceTime=60
+PartitionName=urgent Nodes=ALL PriorityTier=2
+"""
 
 
 def why_not() -> str | None:
@@ -79,6 +85,7 @@ class Slurm:
   """The commands of a running Slurm."""
 
   def __init__(self, conf: pathlib.Path):
+    self._conf = conf
     self._environment = {
         **os.environ,
         'SLURM_CONF': str(conf),
@@ -158,11 +165,22 @@ class Slurm:
     )
     self.run('scontrol', 'update', f'JobId={number}', 'StartTime=now+1')
 
+  def start_controller(self, *options: str) -> None:
+    """Starts the controller."""
+    self.run('slurmctld', *options, '-f', str(self._conf))
+
+  def stop_controller(self) -> None:
+    """Ends the controller, and waits for its end."""
+    path = self._conf.with_name('slurmctld.pid')
+    os.kill(int(path.read_text()), signal.SIGTERM)
+    self.wait_until(lambda: not path.exists(), lambda: 'It does not end.')
+
   def worker(self, number: str, rank: int) -> int:
     """Returns the process of a worker of a job; 0 if there is none."""
     wanted = {
         f'SLURM_JOB_ID={number}'.encode(),
         f'SLURM_PROCID={rank}'.encode(),
+        f'SLURM_CONF={self._conf}'.encode(),  # Not of another Slurm here.
     }
     for folder in pathlib.Path('/proc').glob('[0-9]*'):
       with contextlib.suppress(OSError):
@@ -201,11 +219,11 @@ def running(folder: pathlib.Path, num_nodes: int = 2) -> Iterator[Slurm]:
     text += _NODE.format(number=1 + node, host=host, port=port)
     (folder / f'spool-{names[node]}').mkdir()
   (folder / 'state').mkdir()
-  conf.write_text(text + _PARTITION)
+  conf.write_text(text + _PARTITIONS)
   slurm = Slurm(conf)
   try:
     try:
-      slurm.run('slurmctld', '-c', '-f', str(conf))
+      slurm.start_controller('-c')
       for name in names:
         slurm.run('slurmd', '-N', name, '-c', '-f', str(conf))
       idle = ('sinfo', '-h', '-t', 'idle', '-o', '%D')
@@ -217,7 +235,12 @@ def running(folder: pathlib.Path, num_nodes: int = 2) -> Iterator[Slurm]:
     except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
       raise unittest.SkipTest(f'Slurm does not start here: {error}') from error
     yield slurm
+    # What runs on would outlive the daemons.
+    slurm.run('scancel', '--partition=all')
+    slurm.wait_until(lambda: not slurm.run('squeue', '-h'), lambda: 'Jobs left')
   finally:
+    for path in sorted(folder.glob('*.log')):
+      print(f'{path.name}:\n{path.read_text()}')  # Shown of a failed test.
     for path in folder.glob('*.pid'):
       with contextlib.suppress(OSError, ValueError):
         os.kill(int(path.read_text()), signal.SIGTERM)
