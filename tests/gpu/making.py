@@ -8,7 +8,7 @@ import pathlib
 import shutil
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -167,21 +167,22 @@ class Workshop:
     self._num_parallel = num_parallel
     self._deadline = deadline
 
-  def make(self, jobs: Sequence[Job], *, alone: bool = False) -> list[Made]:
+  def make(self, jobs: Sequence[Job], *, alone: bool = False) -> Iterator[Made]:
     """Makes jobs that do not depend on each other.
 
     Args:
       jobs: The jobs.
       alone: Whether one runs at a time, on all cores: its time is measured.
 
-    Returns:
-      What they came to, in the same order.
+    Yields:
+      What they came to, in the same order, each as soon as it is known.
     """
     if alone:
-      return [self._made(job, {}) for job in jobs]
+      yield from (self._made(job, {}) for job in jobs)
+      return
     few = {'OMP_NUM_THREADS': '1', 'TF_NUM_INTRAOP_THREADS': '1'}
     with futures.ThreadPoolExecutor(self._num_parallel) as pool:
-      return list(pool.map(lambda job: self._made(job, few), jobs))
+      yield from pool.map(lambda job: self._made(job, few), jobs)
 
   def _made(self, job: Job, threads: Mapping[str, str]) -> Made:
     folder = self.folder / job.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -46,44 +47,38 @@ def ask(workshop: making.Workshop) -> Iterator[answers.Answer]:
     For each model and variant, the largest relative difference of a loss, and
     whether a second run and a resumed one have the same bits.
   """
-  of_cpu = {
-      model: making.train(
-          f'right/{model}/cpu', model, {**_STEPS, **_ON_CPU}, making.CPU
-      )
-      for model in workshop.models
-  }
-  again, whole, halves = [], [], []
+  for model in workshop.models:
+    yield from _of_model(workshop, model)
+
+
+def _of_model(
+    workshop: making.Workshop, model: str
+) -> Iterator[answers.Answer]:
+  place = f'right/{model}'
+  of_cpu = making.train(
+      f'{place}/cpu', model, {**_STEPS, **_ON_CPU}, making.CPU
+  )
+  first, again, halves, resumed = {}, {}, {}, {}
   for name, variant in _VARIANTS.items():
-    for model in workshop.models:
-      flags = {**_STEPS, **variant.flags}
-      place = f'right/{model}/{name}'
-      first, second, half, resumed = (
-          making.train(
-              place + suffix,
-              model,
-              {**flags, **({'num_steps': '25'} if begins else {})},
-              variant.environment,
-              begin,
-          )
-          for suffix, begins, begin in (
-              ('', False, None),
-              (' again', False, None),
-              (' half', True, None),
-              (' resumed', False, f'{place} half'),
-          )
-      )
-      whole.append((model, name, first, second, resumed))
-      again += [first, second]
-      halves.append(half)
-  jobs = [*of_cpu.values(), *again, *halves]
+    job = functools.partial(making.train, model=model, env=variant.environment)
+    flags = {**_STEPS, **variant.flags}
+    first[name] = job(f'{place}/{name}', flags=flags)
+    again[name] = job(f'{place}/{name} again', flags=flags)
+    halves[name] = job(
+        f'{place}/{name} half', flags={**flags, 'num_steps': '25'}
+    )
+    resumed[name] = job(
+        f'{place}/{name} resumed', flags=flags, begin=halves[name].name
+    )
+  jobs = [of_cpu, *first.values(), *again.values(), *halves.values()]
   made = dict(zip(jobs, workshop.make(jobs), strict=True))
-  going_on = [resumed for *_, resumed in whole]
-  made |= dict(zip(going_on, workshop.make(going_on), strict=True))
-  for model, name, first, second, resumed in whole:
-    bound = _VARIANTS[name].bound
-    yield _compared(made[of_cpu[model]], made[first], first.name, bound)
-    for other in second, resumed:
-      yield _equal(made[first], made[other], other.name)
+  going_on = [*resumed.values()]
+  made |= zip(going_on, workshop.make(going_on), strict=True)
+  for name, variant in _VARIANTS.items():
+    one = made[first[name]]
+    yield _compared(made[of_cpu], one, first[name].name, variant.bound)
+    for other in again[name], resumed[name]:
+      yield _equal(one, made[other], other.name)
 
 
 def _compared(
