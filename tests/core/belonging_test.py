@@ -283,7 +283,7 @@ class ResidentTest(parameterized.TestCase):
   @parameterized.parameters(
       ([[0, 6]], {}, r'rows: .*\[0, 6\).*got 6'),
       ([[0, -2]], {}, 'rows: .*got -2'),
-      ([[0, 1]], {'start': -1}, 'start, num_steps: .*1 rows, got -1 and 2'),
+      ([[0, 1]], {'start': -1}, 'start: expected at least 0, got -1'),
       ([[0, 1]], {'num_steps': 2}, 'start, num_steps: .*got 0 and 2'),
   )
   def test_what_is_beyond_the_data_is_refused(self, rows, options, message):
