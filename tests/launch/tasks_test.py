@@ -85,7 +85,7 @@ class OfTest(parameterized.TestCase):
 
   def test_no_target(self):
     spec = spec_lib.Spec({'numbers': _FEATURES['numbers']}, ())
-    with self.assertRaisesRegex(programs.UserError, 'has no label, only numb'):
+    with self.assertRaisesRegex(programs.UserError, 'has no label, only num'):
       tasks.of(spec)
 
   def test_no_model_for_these_inputs(self):
