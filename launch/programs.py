@@ -122,7 +122,8 @@ def call(main: Callable[[], int | None]) -> int:
     # By name, since TensorFlow need not be imported.
     name = type(error).__name__
     if name not in ('MemoryError', 'ResourceExhaustedError'):
-      if not (place := imports.place(error)):
+      # This function and the program itself are not the user's.
+      if not (place := imports.place(error, skip=2)):
         raise  # A mistake of ours.
       message = f'{name}: {reason(error)} ({place}).'
       return fail(message, Failure.exit_code)

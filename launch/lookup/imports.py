@@ -76,12 +76,13 @@ def near(name: str, known: Iterable[str]) -> str:
   return f'; did you mean {" or ".join(alike)}?' if alike else ''
 
 
-def place(error: BaseException, file: str = '') -> str:
+def place(error: BaseException, file: str = '', skip: int = 0) -> str:
   """Returns the innermost line of the user's own code in an error.
 
   Args:
     error: The error.
     file: A file that is the user's wherever it is.
+    skip: The number of outermost calls that are not the user's.
 
   Returns:
     `FILE, line NUMBER`, or nothing if only code of packages was running.
@@ -90,7 +91,7 @@ def place(error: BaseException, file: str = '') -> str:
     return f'{error.filename}, line {error.lineno}'
   frames = [
       (frame.filename, frame.lineno)
-      for frame in traceback.extract_tb(error.__traceback__)
+      for frame in traceback.extract_tb(error.__traceback__)[skip:]
   ]
   # Errors of graphs name the lines that made the operation.
   frames += re.findall(r'^ *File "(.+)", line (\d+), in ', str(error), re.M)
