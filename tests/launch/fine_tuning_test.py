@@ -110,10 +110,13 @@ class FineTuningTest(parameterized.TestCase):
 
   def test_a_source_that_changes_before_the_first_checkpoint(self):
     source = shutil.copytree(_source(), self.root / 'source')
-    with mock.patch.object(
-        saving.Saving, '_save', side_effect=ZeroDivisionError
+    with (
+        mock.patch.object(
+            saving.Saving, '_save', side_effect=ZeroDivisionError
+        ),
+        self.assertRaises(ZeroDivisionError),
     ):
-      self.train('run', 5, code=1, init_from=str(source))
+      self.train('run', 5, init_from=str(source))
     before = self.config('run')
     self.assertEqual(
         before['initial']['sha256'], runs.result(source)['weights_sha256']
